@@ -1,0 +1,131 @@
+"""The command line: overrides run an experiment, a first word without `=` is a verb."""
+
+from __future__ import annotations
+
+import importlib
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import FrameType
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+
+from fashion_exp.compose import CommandLine, quoted, read_command_line, to_config
+from fashion_exp.config import CANNOT_CHANGE_A_RESULT, knobs, plain
+from fashion_exp.errors import InputError, nearest
+from fashion_exp.job import DONE, MISTAKE, run_job
+from fashion_exp.places import conf_folder, fresh_name, outputs_folder
+
+VERBS = {"ui": "fashion_exp.commands.ui"}
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, treated as Ctrl-C is."""
+
+
+def main() -> int:
+    """Runs what the command line asks for; gives the exit code."""
+    arguments = sys.argv[1:]
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        if arguments and arguments[0] in VERBS:
+            return int(importlib.import_module(VERBS[arguments[0]]).run(arguments[1:]))
+        _refuse_mistyped_verb(arguments)
+        return _run(arguments)
+    except InputError as error:
+        print(f"fashion_exp: {error}", file=sys.stderr)
+        return MISTAKE
+    except Terminated:
+        return 128 + signal.SIGTERM
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    raise Terminated
+
+
+def _refuse_mistyped_verb(arguments: Sequence[str]) -> None:
+    first = arguments[0] if arguments else "-"
+    if first[0] not in "-~+" and "=" not in first:
+        raise InputError(f"{first}: no such verb; {nearest(first, VERBS)}; a knob is KNOB=VALUE")
+
+
+def _run(arguments: Sequence[str]) -> int:
+    open_test = "--open-test" in arguments
+    line = read_command_line([argument for argument in arguments if argument != "--open-test"])
+    if open_test and not line.multirun:
+        raise InputError("--open-test: acts with --multirun; a single run opens its test itself")
+    if line.answers_only:
+        _through_hydra(lambda tree: None, line.arguments)
+        return DONE
+    if line.multirun:
+        from fashion_exp.sweep import run_sweep
+
+        return run_sweep(line, open_test, lambda more: _run_jobs([*line.arguments, *more], True))
+    return _run_one(line)
+
+
+def _run_one(line: CommandLine) -> int:
+    cfg = line.jobs[0]
+    if cfg.resume is None:
+        folder = outputs_folder(cfg.outputs) / "runs" / fresh_name(cfg.model.name)
+    else:
+        line, folder = _resumed(line, Path(cfg.resume).expanduser().resolve())
+    place = [f"hydra.run.dir={quoted(str(folder))}"]
+    return _run_jobs([*line.arguments, *place], sealed=False)[0]
+
+
+def _resumed(line: CommandLine, folder: Path) -> tuple[CommandLine, Path]:
+    """The command line of an interrupted run, with what was typed now after it.
+
+    Raises `InputError` if there is no such run, or if a knob that can change its result differs.
+    """
+    saved = folder / "config" / "overrides.yaml"
+    if not saved.is_file():
+        raise InputError(f"resume={folder}: no run's folder; give one of outputs/runs/")
+    if (folder / "result.json").exists():
+        raise InputError(f"resume={folder}: that run is finished; start another without resume")
+    before = OmegaConf.load(folder / "config" / "config.yaml")
+    assert isinstance(before, DictConfig)
+    first = [str(override) for override in OmegaConf.load(saved)]
+    line = read_command_line([*first, *line.arguments])
+    then, now = (dict(knobs(plain(cfg))) for cfg in (to_config(before), line.jobs[0]))
+    differing = [
+        f"{name} was {then[name]}, is {now[name]}"
+        for name in then
+        if then[name] != now[name] and name not in CANNOT_CHANGE_A_RESULT
+    ]
+    if differing:
+        raise InputError(f"resume={folder}: another experiment ({'; '.join(differing)})")
+    return line, folder
+
+
+def _run_jobs(arguments: Sequence[str], sealed: bool) -> list[int]:
+    """The exit codes of the jobs that Hydra starts in this process."""
+    codes = []
+
+    def job(tree: DictConfig) -> None:
+        around = HydraConfig.get()
+        output = Path(around.runtime.output_dir)
+        codes.append(run_job(to_config(tree), output, list(around.overrides.task), sealed))
+
+    _through_hydra(job, arguments)
+    return codes
+
+
+def _through_hydra(task: Callable[[DictConfig], None], arguments: Sequence[str]) -> None:
+    sys.argv = [sys.argv[0], *arguments]
+    hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name="config")(task)()
+
+
+def console() -> None:
+    """The installed command."""
+    sys.exit(main())
+
+
+if __name__ == "__main__":
+    console()

@@ -1,0 +1,80 @@
+"""`ui`: MLflow's web pages on what this checkout has recorded."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import socket
+import sys
+from itertools import chain
+from pathlib import Path
+
+from fashion_exp.errors import InputError
+from fashion_exp.tracking import store_uri, ui_address
+
+CHECKOUT = Path(__file__).parents[2]
+
+
+def run(arguments: list[str]) -> int:
+    """Prints where the newest experiment can be seen; becomes the server where none runs yet.
+
+    Raises `InputError` if there is nothing to show.
+    """
+    options = _parser().parse_args(arguments)
+    uri = store_uri(options.uri, options.outputs)
+    if uri.startswith("http"):
+        print(_newest(uri, uri), flush=True)
+        return 0
+    database = Path(uri.removeprefix("sqlite:///"))
+    if not database.exists():
+        raise InputError(f"{database}: no runs are recorded there yet; run an experiment first")
+    port = _free_port(options.host, options.port)
+    if options.port not in (0, port):
+        print(f"Port {options.port} is taken, using {port}.")
+    base = f"http://{options.host}:{port}"
+    print(f"In a few seconds at {_newest(uri, base)}", "Ctrl-C ends it.", sep="\n", flush=True)
+    os.execve(sys.executable, _server(uri, options.host, port), _environment())
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="fashion_exp ui", description=__doc__)
+    parser.add_argument("--uri", help="of another store: sqlite:///… or a server's address")
+    parser.add_argument("--outputs", type=Path, default=_outputs(), help="where the runs are")
+    parser.add_argument("--host", default="127.0.0.1", help="the address to listen on")
+    parser.add_argument("--port", type=int, default=5000, help="the first port to try; 0: any")
+    return parser
+
+
+def _outputs() -> Path:
+    checkout = (CHECKOUT / "pyproject.toml").exists()
+    return (CHECKOUT if checkout else Path.cwd()) / "outputs"
+
+
+def _newest(uri: str, base: str) -> str:
+    from fashion_exp.tracking.opening import newest_experiment
+
+    newest = newest_experiment(uri)
+    return base if newest is None else ui_address(base, newest)
+
+
+def _free_port(host: str, wanted: int) -> int:
+    for port in (0,) if wanted == 0 else range(wanted, min(wanted + 100, 65536)):
+        with socket.socket() as listener:
+            # A port that a server has just left can be taken, as uvicorn does.
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                listener.bind((host, port))
+            except OSError:
+                continue
+            return int(listener.getsockname()[1])
+    raise InputError(f"--port {wanted}: cannot listen on {host} there; another --port or --host")
+
+
+def _server(uri: str, host: str, port: int) -> list[str]:
+    options = {"--host": host, "--port": str(port), "--workers": "1", "--backend-store-uri": uri}
+    return [sys.executable, "-m", "mlflow", "server", *chain.from_iterable(options.items())]
+
+
+def _environment() -> dict[str, str]:
+    # The job executor serves language models and takes 2 GB.
+    return {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}

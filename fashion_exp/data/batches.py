@@ -1,0 +1,149 @@
+"""Batches in an order that is a function of (seed, epoch), whatever the number of workers."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from fashion_exp.seeding import derive_seed
+
+Batch = tuple[torch.Tensor, torch.Tensor]
+"""Inputs (n, channels, size, size) uint8 or (n, width) float, and labels (n,) int64."""
+
+View = tuple[int, int, int]
+"""Epoch, row, and which of its augmented copies."""
+
+ReadView = Callable[[View], np.ndarray]
+"""The pixels of one view, (size, size, channels) uint8."""
+
+
+def multiplied(labels: np.ndarray, per_class: int | None) -> np.ndarray:
+    """(m, 2): row and copy number of every training view of an epoch.
+
+    Without `per_class` each row once. With it, each class is brought up to that many views by
+    further copies of its rows, all rows equally often give or take one; a class that has more
+    keeps all.
+    """
+    entries = []
+    for label in np.unique(labels):
+        rows = np.flatnonzero(labels == label)
+        count = max(len(rows), per_class or 0)
+        turn = np.arange(count)
+        entries.append(np.stack([rows[turn % len(rows)], turn // len(rows)], axis=1))
+    return np.concatenate(entries)
+
+
+def epoch_order(views: int, batch_size: int, seed: int, epoch: int) -> list[np.ndarray]:
+    """A permutation of the views, cut into batches.
+
+    A last batch of one joins the one before: batch-norm has no variance of a single vector.
+    """
+    order = np.random.default_rng(derive_seed("order", seed, epoch)).permutation(views)
+    return np.split(order, _cuts(views, batch_size))
+
+
+def _cuts(views: int, batch_size: int) -> list[int]:
+    cuts = list(range(batch_size, views, batch_size))
+    return cuts[:-1] if cuts and views - cuts[-1] == 1 else cuts
+
+
+class TrainingImages:
+    """Shuffled batches of training images, each view made by `read`.
+
+    `views` is (m, 2) from `multiplied`, over positions of `rows`; labels are those of the views.
+    """
+
+    def __init__(
+        self, rows: np.ndarray, labels: np.ndarray, views: np.ndarray, read: ReadView,
+        batch_size: int, seed: int, workers: int,
+    ) -> None:  # fmt: skip
+        self._rows, self._views = rows, views
+        self._labels = torch.from_numpy(labels[views[:, 0]])
+        self._batch_size, self._seed = batch_size, seed
+        self.steps = len(_cuts(len(views), batch_size)) + 1
+        self._epochs = _Batches()
+        self._loader = _loader(_Views(read), self._epochs, workers)
+
+    def __len__(self) -> int:
+        return len(self._views)
+
+    def epoch(self, number: int) -> Iterator[Batch]:
+        order = epoch_order(len(self._views), self._batch_size, self._seed, number)
+        self._epochs.batches = [
+            [(number, int(self._rows[row]), int(copy)) for row, copy in self._views[batch]]
+            for batch in order
+        ]
+        for batch, images in zip(order, self._loader, strict=True):
+            yield images, self._labels[batch]
+
+
+class TrainingFeatures:
+    """Shuffled batches of features that were computed before: (n, width), labels (n,)."""
+
+    def __init__(self, features: torch.Tensor, labels: np.ndarray, batch_size: int, seed: int):
+        self._features, self._labels = features, torch.from_numpy(labels)
+        self._batch_size, self._seed = batch_size, seed
+        self.steps = len(_cuts(len(labels), batch_size)) + 1
+
+    def __len__(self) -> int:
+        return len(self._features)
+
+    def epoch(self, number: int) -> Iterator[Batch]:
+        for batch in epoch_order(len(self), self._batch_size, self._seed, number):
+            yield self._features[batch], self._labels[batch]
+
+
+def in_order(rows: np.ndarray, read: ReadView, batch_size: int, workers: int) -> DataLoader:
+    """Batches of plain images, uint8 (n, channels, size, size), in the order given."""
+    batches = _Batches()
+    views = [(0, int(row), 0) for row in rows]
+    batches.batches = [views[i : i + batch_size] for i in range(0, len(views), batch_size)]
+    return _loader(_Views(read), batches, workers)
+
+
+class _Batches:
+    """The batches of the coming epoch, for a loader that outlives it."""
+
+    batches: list[list[View]]
+
+    def __iter__(self) -> Iterator[list[View]]:
+        return iter(self.batches)
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+
+class _Views(Dataset):
+    """Epoch and copy travel with the row, so that persistent workers need no state."""
+
+    def __init__(self, read: ReadView) -> None:
+        self._read = read
+
+    def __getitems__(self, views: list[View]) -> np.ndarray:
+        return np.stack([self._read(view) for view in views])
+
+
+def _loader(images: Dataset, batches: _Batches, workers: int) -> DataLoader:
+    return DataLoader(
+        images,
+        batch_sampler=batches,
+        collate_fn=_channels_last,
+        num_workers=workers,
+        persistent_workers=workers > 0,
+        multiprocessing_context="fork" if workers and sys.platform == "linux" else None,
+        worker_init_fn=_leave_interrupts_to_the_parent,
+    )
+
+
+def _leave_interrupts_to_the_parent(worker: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _channels_last(images: Any) -> torch.Tensor:
+    return torch.from_numpy(images).permute(0, 3, 1, 2)

@@ -1,0 +1,94 @@
+"""Picture files: their names by content, their pixels, and the table of those that were listed."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from fashion_exp.data.assemble import assemble
+from fashion_exp.data.decode import decode, reason
+from fashion_exp.data.table import ImageTable, UnreadableImage
+from fashion_exp.data.threads import in_threads
+
+LISTED_COLUMNS = ("path", "file", "label", "part", "group_id")
+"""What a source lists: where a file is, its real path to open it by, class, official part, and the
+group if one is stated, else ""."""
+
+PHOTO_SIZE = 224
+_HASHING_THREADS = 8
+
+
+@dataclass(frozen=True)
+class FileReader:
+    files: tuple[str, ...]
+    max_megapixels: float
+
+    def __call__(self, row: int) -> np.ndarray:
+        return decode(self.files[row], self.max_megapixels)
+
+
+def printable(path: str) -> str:
+    """A path that can be written to any file: names that are not UTF-8 show their bytes as \\x…"""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def table_of_files(
+    name: str,
+    listed: pd.DataFrame,
+    classes: Sequence[str],
+    max_megapixels: float,
+    left_out: Iterable[tuple[str, str]] = (),
+    notes: Sequence[str] = (),
+) -> ImageTable:
+    """The image table of files listed by `LISTED_COLUMNS`.
+
+    Files that cannot be opened join `left_out` (path, reason).
+    """
+    ids, reasons = _identify(set(listed["file"]))
+    places = list(zip(listed["path"], listed["file"], strict=True))
+    content = np.array([ids.get(file) for _, file in places], dtype=object)
+    known = np.array([file in ids for _, file in places], dtype=bool)
+    found = listed.assign(image_id=content)[known]
+    own = found["group_id"] == ""
+    found = found.assign(group_id=found["group_id"].mask(own, found["image_id"]))
+    return assemble(
+        name,
+        found,
+        classes,
+        FileReader(tuple(found["file"]), max_megapixels),
+        PHOTO_SIZE,
+        [*left_out, *((path, reasons[file]) for path, file in places if file in reasons)],
+        notes,
+    )
+
+
+def _identify(files: Collection[str]) -> tuple[dict[str, str], dict[str, str]]:
+    """{file: hash of its bytes, first 16 hex digits of SHA-256}, {file: why it has none}."""
+    ids, reasons = {}, {}
+    for file, content in zip(files, in_threads(_content, files, _HASHING_THREADS), strict=True):
+        if isinstance(content, UnreadableImage):
+            reasons[file] = str(content)
+        else:
+            ids[file] = content
+    return ids, reasons
+
+
+def _content(file: str) -> str | UnreadableImage:
+    try:
+        status = os.stat(file)
+        if not stat.S_ISREG(status.st_mode):
+            return UnreadableImage("not a regular file")
+        if status.st_size == 0:
+            return UnreadableImage("empty file")
+        with open(file, "rb") as opened:
+            return hashlib.file_digest(opened, "sha256").hexdigest()[:16]
+    except FileNotFoundError:
+        return UnreadableImage("broken link" if os.path.islink(file) else "no such file")
+    except OSError as error:
+        return UnreadableImage(reason(error))

@@ -1,0 +1,296 @@
+"""One experiment: a typed config in, per-image predictions and what follows from them out."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import pandas as pd
+
+from fashion_exp.config import CANNOT_CHANGE_A_RESULT, Config, knobs, plain
+from fashion_exp.data.augment import Augmentation, Views, fixed_augmentation
+from fashion_exp.data.pixels import Geometry, load_pixels
+from fashion_exp.data.sources import load_images
+from fashion_exp.data.split import Split, make_split, manifest_hash
+from fashion_exp.data.table import ImageTable
+from fashion_exp.errors import InputError
+from fashion_exp.files import write_text
+from fashion_exp.fold import FoldResult, Place, Trial, new_model, random_operations, run_fold
+from fashion_exp.models.classifier import ParameterReport
+from fashion_exp.models.plan import ModelPlan, plan_model
+from fashion_exp.models.weights import find_weights
+from fashion_exp.places import outputs_folder
+from fashion_exp.predictions import PART_FILES, read_predictions, write_predictions
+from fashion_exp.reporting.progress import Progress
+from fashion_exp.results import Result, conclude, open_test
+from fashion_exp.tracking.tracker import Status, Tracker
+from fashion_exp.training.device import Compute, choose_compute
+from fashion_exp.training.optimizers import build_optimizer
+from fashion_exp.training.schedules import build_schedule
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Job:
+    """What surrounds one experiment: its name, its folder, and whether its test stays sealed."""
+
+    name: str
+    output: Path
+    sealed: bool
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+def run_experiment(cfg: Config, job: Job, tracker: Tracker, progress: Progress) -> Result:
+    """Runs an experiment, or goes on with the one begun in `job.output`.
+
+    Raises `InputError`, before anything is recorded, where the data or the combination do not
+    allow it, and `Diverged` where a training fails. However it ends, the tracked run says so.
+    """
+    trial, split = prepare(cfg, progress, job.output)
+    facts = _facts(trial, split)
+    _write_inputs(trial, split)
+    with _tracked(trial, job, facts, tracker) as run:
+        for number, fold in enumerate(split.folds):
+            if not _is_finished(job.output, fold.name):
+                log.info("training %d of %d (%s)", number + 1, len(split.folds), fold.name)
+                _train_fold(trial, split, number, tracker, run, progress)
+        seconds = _collect(job.output, [fold.name for fold in split.folds])
+        sizes = {fold.name: len(fold.train) for fold in split.folds}
+        result = Result(
+            job.name, job.output, run, cfg.confidence, seconds, facts, sizes, split.redrawn
+        )
+        conclude(result, trial.table, tracker)
+        if not job.sealed:
+            open_test(result, outputs_folder(cfg.outputs), tracker, trial.table)
+    return result
+
+
+def prepare(cfg: Config, progress: Progress, output: Path) -> tuple[Trial, Split]:
+    """Everything before the first training.
+
+    What a user can get wrong is looked at before the photos are decoded.
+    """
+    compute = _compute(cfg)
+    weights = find_weights(cfg.model.name, _wanted_weights(cfg))
+    log.info("weights: %s", weights.source)
+    table = load_images(cfg.dataset, outputs_folder(cfg.outputs) / "cache")
+    plan = plan_model(cfg.model, cfg.dataset, cfg.optim, weights, table.native_size)
+    fixed, random = _augmentations(cfg, plan)
+    parameters = _rehearse(cfg, plan, len(table.classes), compute)
+    tick = progress.stage("reading images", len(table))
+    geometry = Geometry(plan.size, cfg.dataset.fit.value, plan.interpolation, plan.channels)
+    table, pixels = load_pixels(
+        table, geometry, cfg.dataset.max_left_out, compute.threads, lambda done, _: tick(done)
+    )
+    for note in table.notes:
+        log.info("data: %s", note)
+    split = make_split(table.rows, table.classes, cfg.split, cfg.repeats)
+    _refuse_seen_images(table, split, plan)
+    views = Views(pixels, table.rows["image_id"].to_list(), fixed, random)
+    trial = Trial(cfg, table, plan, compute, views, split.test, output, parameters)
+    return trial, split
+
+
+def _compute(cfg: Config) -> Compute:
+    training = cfg.training
+    try:
+        return choose_compute(training.device, training.precision.value, training.threads)
+    except ValueError as error:
+        raise InputError(f"training.device={error}") from None
+
+
+def _wanted_weights(cfg: Config) -> str:
+    """What the driver of a sweep decided for all its jobs, else the knob."""
+    if cfg.model.weights == "auto":
+        return cfg.sweep.weights.get(cfg.model.name, "auto")
+    return cfg.model.weights
+
+
+def _augmentations(cfg: Config, plan: ModelPlan) -> tuple[Augmentation, Augmentation]:
+    shape = (plan.size, plan.size, plan.channels)
+    acting = random_operations(cfg, plan)
+    if not acting and cfg.augmentation.operations:
+        log.info("augmentation: none, for the backbone is frozen; augmentation=light does it still")
+    if not acting and cfg.augmentation.per_class is not None:
+        raise InputError(
+            "augmentation.per_class cannot act: the backbone is frozen, so augmentation is left "
+            "out; augmentation=light or augmentation.on_frozen=apply does it all the same"
+        )
+    return (
+        fixed_augmentation("augmentation.evaluation", cfg.augmentation.evaluation, shape),
+        Augmentation("augmentation.operations", acting, shape),
+    )
+
+
+def _rehearse(cfg: Config, plan: ModelPlan, classes: int, compute: Compute) -> ParameterReport:
+    """Builds what will be built for each fold once, so that mistakes end here."""
+    model = new_model(cfg, plan, classes, compute)
+    build_optimizer(head=model.head, backbone=model.network, **vars(cfg.optim))
+    build_schedule(epochs=cfg.training.epochs, **vars(cfg.schedule))
+    report = model.report()
+    log.info(
+        "model: %s, %s parameters, %s trainable, %s frozen, %s in the head; frozen part: %s",
+        cfg.model.name,
+        *(f"{count:,}" for count in asdict(report).values()),
+        plan.freeze,
+    )
+    return report
+
+
+def _refuse_seen_images(table: ImageTable, split: Split, plan: ModelPlan) -> None:
+    """Weights of an earlier run may not be judged by images that they were trained on."""
+    ids = table.rows["image_id"].to_numpy()
+    judged = {*ids[split.test], *(i for fold in split.folds for i in ids[fold.validation])}
+    seen = judged & plan.weights.trained_on
+    if seen:
+        raise InputError(
+            f"model.weights: {len(seen)} of the {len(judged)} images that this run would be judged "
+            "by trained those weights; take weights trained on other data, or the same split with "
+            "split.redraw=false and repeats=1"
+        )
+
+
+def _facts(trial: Trial, split: Split) -> dict[str, str]:
+    """What a result depends on beside the knobs: recorded as tags."""
+    cfg, plan, compute = trial.cfg, trial.plan, trial.compute
+    manifest = split.manifest(trial.table.rows)
+    test_ids = sorted(trial.table.rows["image_id"].to_numpy()[split.test])
+    identity = {
+        "knobs": {k: v for k, v in knobs(plain(cfg)) if k not in CANNOT_CHANGE_A_RESULT},
+        "data": trial.table.fingerprint,
+        "weights": plan.weights.identity,
+        "threads": compute.threads,
+        "precision": compute.dtype,
+        "device": compute.device.type,
+    }
+    return {
+        "job_hash": _hash(identity),
+        "data_fingerprint": trial.table.fingerprint,
+        "split_hash": manifest_hash(manifest),
+        "test_hash": _hash(test_ids),
+        "weights": plan.weights.source,
+        "weights_sha256": plan.weights.sha256 or "random",
+        "freeze": plan.freeze,
+        "input": f"{plan.size} px, {plan.channels} channels, {plan.interpolation}",
+        "augmentation": ", ".join(str(op["name"]) for op in random_operations(cfg, plan)) or "none",
+        "device": str(compute.device),
+        "precision": compute.dtype,
+        "threads": str(compute.threads),
+        "parameters": json.dumps(asdict(trial.parameters)),
+        "images": json.dumps(trial.table.class_counts),
+        "left_out": str(len(trial.table.left_out)),
+        "val_selected": "on these images" if _selects(cfg) else "no",
+    }
+
+
+def _hash(value: object) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _selects(cfg: Config) -> bool:
+    """Whether the validation images chose the epoch, so that their score is too good."""
+    return cfg.training.keep.value == "best" or cfg.training.early_stopping is not None
+
+
+def _write_inputs(trial: Trial, split: Split) -> None:
+    write_text(trial.output / "split.csv", split.manifest(trial.table.rows).to_csv(index=False))
+    write_text(trial.output / "left_out.csv", trial.table.left_out.to_csv(index=False))
+
+
+@contextmanager
+def _tracked(trial: Trial, job: Job, facts: Mapping[str, str], tracker: Tracker) -> Iterator[str]:
+    """The tracked run of an experiment, taken up again where there is one."""
+    begun = _read_json(job.output / "tracked.json")
+    if begun.get("uri") == tracker.uri and begun.get("run"):
+        run = begun["run"]
+        tracker.resume(run)
+    else:
+        excluded = ("outputs", "resume", "sweep.", "tracking.")
+        params = {
+            name: value
+            for name, value in knobs(plain(trial.cfg))
+            if value is not None and not name.startswith(excluded)
+        }
+        run = tracker.start(
+            job.name, parent=trial.cfg.sweep.parent, params=params, tags={**job.tags, **facts}
+        )
+        write_text(job.output / "tracked.json", json.dumps({"uri": tracker.uri, "run": run}))
+        tracker.dataset(
+            run,
+            name=trial.table.name,
+            digest=trial.table.fingerprint,
+            source=trial.cfg.dataset.root or trial.cfg.dataset.manifest or trial.table.name,
+            profile={"images": len(trial.table), **trial.table.class_counts},
+            context="training",
+        )
+    with ending(tracker, run):
+        yield run
+
+
+@contextmanager
+def ending(tracker: Tracker, run: str) -> Iterator[None]:
+    """Ends a tracked run as what happens inside ends."""
+    status: Status = "FINISHED"
+    try:
+        yield
+    except KeyboardInterrupt:
+        status = "KILLED"
+        raise
+    except BaseException:
+        status = "FAILED"
+        raise
+    finally:
+        tracker.end(run, status)
+
+
+def _read_json(path: Path) -> dict[str, str]:
+    return dict(json.loads(path.read_text())) if path.exists() else {}
+
+
+def _train_fold(
+    trial: Trial, split: Split, number: int, tracker: Tracker, run: str, progress: Progress
+) -> None:
+    """Trains one fold, in a tracked run of its own where there are several, and keeps its rows."""
+    fold = split.folds[number]
+    repeats = 1 + max(other.repeat for other in split.folds)
+    unit = "repeat" if repeats == len(split.folds) else "fold"
+    place = Place(number + 1, len(split.folds), unit)
+    if len(split.folds) == 1:
+        result = run_fold(trial, fold, place, tracker, run, progress)
+    else:
+        name = f"repeat {fold.repeat + 1}" + (f" fold {fold.fold + 1}" if unit == "fold" else "")
+        child = tracker.start(name, parent=run, params={}, tags={"fold": fold.name})
+        with ending(tracker, child):
+            result = run_fold(trial, fold, place, tracker, child, progress)
+    _keep(trial.output / "unfinished", fold.name, result)
+
+
+def _keep(folder: Path, name: str, result: FoldResult) -> None:
+    """Writes a finished fold; the last file is the sign that it is whole."""
+    write_predictions(result.validation, folder / f"{name}-{PART_FILES['validation']}")
+    write_predictions(result.test, folder / f"{name}-{PART_FILES['test']}")
+    write_text(folder / f"{name}-history.csv", result.history.to_csv(index=False))
+    write_text(folder / f"{name}-finished.json", json.dumps({"seconds": result.seconds}))
+    (folder / f"{name}.pt").unlink(missing_ok=True)
+
+
+def _is_finished(output: Path, fold: str) -> bool:
+    return (output / "unfinished" / f"{fold}-finished.json").exists()
+
+
+def _collect(output: Path, folds: list[str]) -> float:
+    """Joins the folds' files into the run's; gives the seconds that all took."""
+    folder = output / "unfinished"
+    for file in PART_FILES.values():
+        frames = [read_predictions(folder / f"{fold}-{file}") for fold in folds]
+        write_predictions(pd.concat(frames, ignore_index=True), output / file)
+    histories = [pd.read_csv(folder / f"{fold}-history.csv") for fold in folds]
+    write_text(output / "history.csv", pd.concat(histories).to_csv(index=False))
+    finished = [json.loads((folder / f"{fold}-finished.json").read_text()) for fold in folds]
+    return sum(float(one["seconds"]) for one in finished)

@@ -1,0 +1,326 @@
+"""One training: a fold of a split, from initial weights to predictions. Resumable by the epoch."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import nn
+
+from fashion_exp.checkpoints import State, StateFile, TrainingState, save_models
+from fashion_exp.config import ClassWeights, Config, Keep
+from fashion_exp.data.augment import Views
+from fashion_exp.data.batches import TrainingFeatures, TrainingImages, in_order, multiplied
+from fashion_exp.data.split import Fold
+from fashion_exp.data.table import ImageTable
+from fashion_exp.models.build import build_model
+from fashion_exp.models.classifier import Classifier, ParameterReport
+from fashion_exp.models.plan import ModelPlan
+from fashion_exp.predictions import predictions_frame
+from fashion_exp.reporting.progress import Progress, Step
+from fashion_exp.seeding import derive_seed
+from fashion_exp.stats.metrics import accuracy, cross_entropy
+from fashion_exp.tracking.tracker import Tracker
+from fashion_exp.training.device import Compute
+from fashion_exp.training.fit import EpochResult, Tick, extract, fit, predict
+from fashion_exp.training.optimizers import build_optimizer
+from fashion_exp.training.schedules import build_schedule
+
+log = logging.getLogger(__name__)
+
+Inputs = Callable[[], Iterator[torch.Tensor]]
+
+
+@dataclass
+class Trial:
+    """What all folds of an experiment share."""
+
+    cfg: Config
+    table: ImageTable
+    plan: ModelPlan
+    compute: Compute
+    views: Views
+    test: np.ndarray
+    output: Path
+    parameters: ParameterReport
+    features: torch.Tensor | None = None
+    """Of every image, where one frozen backbone serves all folds."""
+
+    @property
+    def trains_on_features(self) -> bool:
+        """Whether the images before the head are the same in every epoch."""
+        return self.plan.freeze == "backbone" and not random_operations(self.cfg, self.plan)
+
+
+@dataclass(frozen=True)
+class Learner:
+    """The module that is trained, its batches, and what it is evaluated on, in order."""
+
+    module: nn.Module
+    batches: TrainingImages | TrainingFeatures
+    validation: Inputs
+    test: Inputs
+
+
+class Place(NamedTuple):
+    """Which training of how many this is, from 1, and what a training is called."""
+
+    number: int
+    of: int
+    unit: str
+
+
+@dataclass(frozen=True)
+class FoldResult:
+    """A finished training: predictions, and a history of a row per epoch and part."""
+
+    validation: pd.DataFrame
+    test: pd.DataFrame
+    history: pd.DataFrame
+    seconds: float
+
+
+def random_operations(cfg: Config, plan: ModelPlan) -> list[dict[str, object]]:
+    """The augmentation that acts: none where it skips frozen backbones and there is one."""
+    skipped = plan.freeze == "backbone" and cfg.augmentation.on_frozen.value == "skip"
+    return [] if skipped else list(cfg.augmentation.operations)
+
+
+def seed_of(cfg: Config, what: str, fold: Fold) -> int:
+    return derive_seed(what, getattr(cfg.seeds, what), fold.repeat, fold.fold)
+
+
+def run_fold(
+    trial: Trial, fold: Fold, place: Place, tracker: Tracker, run: str, progress: Progress
+) -> FoldResult:
+    """Trains on `fold.train`, watching `fold.validation`; predicts validation and test once.
+
+    An interrupted training goes on from its state file and ends as if it had not been.
+    """
+    cfg, compute = trial.cfg, trial.compute
+    states = StateFile(trial.output / "unfinished" / f"{fold.name}.pt")
+    state = states.load()
+    began = time.perf_counter() - state.seconds
+    classes = len(trial.table.classes)
+    model = new_model(cfg, trial.plan, classes, compute, fold.repeat, fold.fold)
+    learner = _learner(trial, model, fold, progress)
+    optimizer = build_optimizer(head=model.head, backbone=model.network, **vars(cfg.optim))
+    if state.epochs_done:
+        model.load_state_dict(state.model, strict=False)
+        optimizer.load_state_dict(state.optimizer)
+        log.info("%s goes on after epoch %d", fold.name, state.epochs_done)
+    epochs = fit(
+        learner.module,
+        learner.batches,
+        optimizer,
+        _criterion(cfg, trial.table.labels[fold.train], classes).to(compute.device),
+        build_schedule(epochs=cfg.training.epochs, **vars(cfg.schedule)),
+        compute,
+        epochs=range(state.epochs_done, cfg.training.epochs),
+        accumulate=cfg.training.accumulate,
+        clip_norm=cfg.training.clip_norm,
+        seed_of_epoch=lambda epoch: derive_seed(seed_of(cfg, "dropout", fold), epoch),
+        tick=_ticker(progress, place, cfg.training.epochs, learner.batches.steps),
+    )
+    while not _is_over(state, cfg):
+        trained = next(epochs)
+        watched = predict(learner.module, learner.validation(), compute).numpy()
+        validation = _loss_and_accuracy(trial.table.labels[fold.validation], watched)
+        _note_epoch(state, trained, validation, model, optimizer)
+        state.seconds = time.perf_counter() - began
+        states.save(state)
+        tracker.log(run, _epoch_metrics(trained, validation), step=state.epochs_done)
+        progress.epoch_done((trained.loss, trained.accuracy), validation)
+    return _finished(trial, fold, model, learner, state, time.perf_counter() - began)
+
+
+def new_model(
+    cfg: Config, plan: ModelPlan, classes: int, compute: Compute, repeat: int = 0, fold: int = 0
+) -> Classifier:
+    """A fold's model before training, on the device."""
+    seed = derive_seed("initialisation", cfg.seeds.initialisation, repeat, fold)
+    return build_model(cfg.model, plan, classes, seed).to(compute.device)
+
+
+def _finished(
+    trial: Trial, fold: Fold, model: Classifier, learner: Learner, state: TrainingState,
+    seconds: float,
+) -> FoldResult:  # fmt: skip
+    """Keeps the models, and predicts with the one that the configuration keeps."""
+    table, keep = trial.table, trial.cfg.training.keep
+    model.load_state_dict(state.best if keep is Keep.best else state.model, strict=False)
+    trained_on = table.rows["image_id"].to_numpy()[fold.train]
+    save_models(
+        trial.output / "checkpoints", fold.name, state, keep.value, trial.plan, table.classes,
+        trained_on,
+    )  # fmt: skip
+
+    def predictions(part: str, rows: np.ndarray, inputs: Inputs) -> pd.DataFrame:
+        probabilities = predict(learner.module, inputs(), trial.compute).numpy()
+        return predictions_frame(
+            table.rows.iloc[rows], table.classes, probabilities, part=part, fold=fold.fold,
+            repeat=fold.repeat, seed=seed_of(trial.cfg, "initialisation", fold),
+        )  # fmt: skip
+
+    return FoldResult(
+        predictions("validation", fold.validation, learner.validation),
+        predictions("test", trial.test, learner.test),
+        _history(state, fold, keep),
+        seconds,
+    )
+
+
+def _learner(trial: Trial, model: Classifier, fold: Fold, progress: Progress) -> Learner:
+    """The head on stored features where the backbone is frozen, else the whole model on images."""
+    training, labels = trial.cfg.training, trial.table.labels
+    order = seed_of(trial.cfg, "order", fold)
+    if trial.trains_on_features:
+        features = _features(trial, model, progress)
+
+        def part(rows: np.ndarray) -> Inputs:
+            return lambda: iter(features[rows].split(max(training.batch_size, 1024)))
+
+        batches = TrainingFeatures(
+            features[fold.train], labels[fold.train], training.batch_size, order
+        )
+        return Learner(model.head, batches, part(fold.validation), part(trial.test))
+
+    def images(rows: np.ndarray) -> Inputs:
+        size = max(training.batch_size, 64)
+        return lambda: iter(in_order(rows, trial.views.plain, size, training.workers))
+
+    views = TrainingImages(
+        fold.train,
+        labels[fold.train],
+        multiplied(labels[fold.train], trial.cfg.augmentation.per_class),
+        trial.views.augmented(seed_of(trial.cfg, "augmentation", fold)),
+        training.batch_size,
+        order,
+        training.workers,
+    )
+    return Learner(model, views, images(fold.validation), images(trial.test))
+
+
+def _features(trial: Trial, model: Classifier, progress: Progress) -> torch.Tensor:
+    """Features of every image; once for all folds, unless each has a random backbone of its own."""
+    if trial.features is not None:
+        return trial.features
+    rows = np.arange(len(trial.table))
+    loader = in_order(rows, trial.views.plain, 64, trial.cfg.training.workers)
+    tick = progress.stage("features", len(rows))
+
+    def counted() -> Iterator[torch.Tensor]:
+        done = 0
+        for images in loader:
+            yield images
+            done += len(images)
+            tick(done)
+
+    features = extract(model, counted(), trial.compute)
+    if trial.plan.weights.path is not None:
+        trial.features = features
+    return features
+
+
+def _criterion(cfg: Config, labels: np.ndarray, classes: int) -> nn.Module:
+    weight = None
+    if cfg.training.class_weights is ClassWeights.balanced:
+        counts = np.bincount(labels, minlength=classes)
+        weight = torch.tensor(len(labels) / (classes * counts), dtype=torch.float32)
+    return nn.CrossEntropyLoss(weight, label_smoothing=cfg.training.label_smoothing)
+
+
+def _ticker(progress: Progress, place: Place, epochs: int, steps: int) -> Tick:
+    """Shows the steps of each epoch; the sums are read only when they are drawn."""
+    show: Step
+
+    def tick(epoch: int, step: int, views: int, loss_sum: torch.Tensor, hits: torch.Tensor) -> None:
+        nonlocal show
+        if step == 1:
+            show = progress.epoch(
+                epoch + 1, epochs, steps, fold=place.number, folds=place.of, unit=place.unit
+            )
+        show(step, views, lambda: float(loss_sum) / views, lambda: float(hits) / views)
+
+    return tick
+
+
+def _loss_and_accuracy(labels: np.ndarray, probabilities: np.ndarray) -> tuple[float, float]:
+    return cross_entropy(labels, probabilities), accuracy(labels, probabilities)
+
+
+def _note_epoch(
+    state: TrainingState,
+    result: EpochResult,
+    validation: tuple[float, float],
+    model: Classifier,
+    optimizer: torch.optim.Optimizer,
+) -> None:
+    """Takes one more epoch into the state."""
+    loss, hit_rate = validation
+    previous = min((row["validation_loss"] for row in state.history), default=np.inf)
+    state.epochs_done = result.epoch + 1
+    state.model = _copied(model)
+    state.optimizer = optimizer.state_dict()
+    state.history.append(
+        {
+            "epoch": result.epoch + 1,
+            "train_loss": result.loss,
+            "train_accuracy": result.accuracy,
+            "validation_loss": loss,
+            "validation_accuracy": hit_rate,
+            "lr": result.lr,
+        }
+    )
+    if loss < previous:
+        state.best, state.best_epoch = state.model, state.epochs_done
+
+
+def _copied(model: Classifier) -> State:
+    return {name: t.detach().to("cpu", copy=True) for name, t in model.learned_state().items()}
+
+
+def _is_over(state: TrainingState, cfg: Config) -> bool:
+    """Whether the training is over: all epochs done, or none better for too long."""
+    patience = cfg.training.early_stopping
+    waited = state.epochs_done - state.best_epoch
+    stopped = patience is not None and state.epochs_done > 0 and waited >= patience
+    return stopped or state.epochs_done >= cfg.training.epochs
+
+
+def _epoch_metrics(result: EpochResult, validation: tuple[float, float]) -> dict[str, float]:
+    loss, hit_rate = validation
+    return {
+        "f_loss": result.loss,
+        "f_acc": result.accuracy,
+        "f_val_loss": loss,
+        "f_val_acc": hit_rate,
+        "f_lr": result.lr,
+        "f_img_s": result.views / result.seconds,
+    }
+
+
+def _history(state: TrainingState, fold: Fold, keep: Keep) -> pd.DataFrame:
+    """Two rows an epoch: part "train" as the model learned, "validation" after the epoch."""
+    kept = state.best_epoch if keep is Keep.best else state.epochs_done
+    return pd.DataFrame(
+        {
+            "fold": fold.fold,
+            "repeat": fold.repeat,
+            "epoch": row["epoch"],
+            "part": part,
+            "loss": row[f"{part}_loss"],
+            "accuracy": row[f"{part}_accuracy"],
+            "lr": row["lr"],
+            "kept": row["epoch"] == kept,
+        }
+        for row in state.history
+        for part in ("train", "validation")
+    )

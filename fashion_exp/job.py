@@ -1,0 +1,113 @@
+"""One job, whatever comes of it: named, tracked, shown, and its failure kept."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import sys
+import traceback
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from rich.console import Console
+
+from fashion_exp.config import Config, knobs, plain
+from fashion_exp.errors import InputError
+from fashion_exp.files import write_text
+from fashion_exp.places import checkout, outputs_folder
+
+log = logging.getLogger(__name__)
+
+DONE, FAILED, MISTAKE, SOME_FAILED = 0, 1, 2, 3
+
+FAILURE_FILE = "failure.json"
+KNOBS_FILE = "knobs.json"
+
+UNNAMED = (
+    "model=", "outputs=", "resume=", "tracking", "sweep", "hydra", "dataset.root=",
+    "training.workers=",
+)  # fmt: skip
+"""Beginnings of overrides that tell a reader nothing new, or nothing about the experiment."""
+
+
+def run_job(cfg: Config, output: Path, overrides: Sequence[str], sealed: bool) -> int:
+    """Runs one experiment into its folder and shows what it came to; gives the exit code.
+
+    Whatever fails is told in one line and kept in `failure.json`; only an interruption is raised.
+    """
+    write_text(output / KNOBS_FILE, json.dumps(dict(knobs(plain(cfg)))))
+    (output / FAILURE_FILE).unlink(missing_ok=True)
+    try:
+        _run(cfg, output, job_name(cfg, overrides), sealed)
+        return DONE
+    except InputError as error:
+        print(f"fashion_exp: {error}", file=sys.stderr)
+        if not (sealed or _has_begun(output)):
+            logging.shutdown()
+            shutil.rmtree(output)
+            return MISTAKE
+        return _failed(output, error, MISTAKE)
+    except KeyboardInterrupt:
+        print(f"\nstopped; to go on: fashion_exp resume={output}", file=sys.stderr)
+        raise
+    except Exception as error:
+        reason = " ".join(str(error).split())
+        where = output / FAILURE_FILE
+        print(f"fashion_exp: failed: {type(error).__name__}: {reason} ({where})", file=sys.stderr)
+        return _failed(output, error, FAILED)
+
+
+def job_name(cfg: Config, overrides: Sequence[str]) -> str:
+    """What a person would call it: `resnet50 lr=2e-4 dropout=0.5`."""
+    told = [line.lstrip("+") for line in overrides]
+    short = [line.rsplit(".", 1)[-1] if "." in line.split("=")[0] else line
+             for line in told if not line.startswith(UNNAMED)]  # fmt: skip
+    return " ".join([cfg.model.name, *short])[:200]
+
+
+def _run(cfg: Config, output: Path, name: str, sealed: bool) -> None:
+    # torch, timm, mlflow and matplotlib: seconds that --help and a typo need not wait for
+    from fashion_exp.experiment import Job, run_experiment
+    from fashion_exp.reporting import tables
+    from fashion_exp.reporting.progress import Progress
+    from fashion_exp.results import summary
+    from fashion_exp.tracking import open_tracker, provenance
+
+    console = Console()
+    outputs = outputs_folder(cfg.outputs)
+    tracker = open_tracker(cfg.tracking, outputs)
+    tags = {**provenance(checkout() or Path.cwd()), **_seed_tags(cfg)}
+    with Progress(console) as progress:
+        result = run_experiment(cfg, Job(name, output, sealed, tags), tracker, progress)
+    if sealed:
+        return
+    console.print(tables.rich_table(summary(result)))
+    show_places(console, output, tracker.address(result.run))
+
+
+def show_places(console: Console, output: Path, address: str | None) -> None:
+    """Where the files lie, and how to look at the results."""
+    console.print(f"files:   {output}", soft_wrap=True, highlight=False)
+    console.print(f"results: {address or 'scripts/run ui'}", soft_wrap=True, highlight=False)
+
+
+def _seed_tags(cfg: Config) -> dict[str, str]:
+    own = {f"seed_{name}": str(value) for name, value in asdict(cfg.seeds).items()}
+    return {"seed": str(cfg.seed), "seed_split": str(cfg.split.seed), **own}
+
+
+def _has_begun(output: Path) -> bool:
+    return (output / "unfinished").exists() or (output / "tracked.json").exists()
+
+
+def _failed(output: Path, error: Exception, code: int) -> int:
+    story = {
+        "kind": type(error).__name__,
+        "reason": str(error),
+        "traceback": traceback.format_exc(),
+    }
+    write_text(output / FAILURE_FILE, json.dumps(story, indent=1))
+    log.debug("failed", exc_info=True)
+    return code

@@ -1,0 +1,1 @@
+"""Name + weights + head → a `Classifier`."""

@@ -1,0 +1,66 @@
+"""Where things are written, and how often a test set has been looked at."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import time
+from pathlib import Path
+
+from filelock import FileLock
+
+PACKAGE = Path(__file__).resolve().parent
+
+
+def checkout() -> Path | None:
+    """The checkout this package is run from; None if it is installed."""
+    root = PACKAGE.parent
+    return root if (root / "conf").is_dir() and (root / "pyproject.toml").is_file() else None
+
+
+def conf_folder() -> Path:
+    """`conf/` of the checkout, or its copy inside of the installed package."""
+    shipped = PACKAGE / "conf"
+    return shipped if shipped.is_dir() else PACKAGE.parent / "conf"
+
+
+def outputs_folder(knob: str | None) -> Path:
+    """The absolute folder that `outputs` means: the same for every run of a checkout."""
+    if knob is not None:
+        return Path(knob).expanduser().resolve()
+    return (checkout() or Path.cwd()) / "outputs"
+
+
+def fresh_name(name: str) -> str:
+    """A folder's name that no other run has: time, a word, and chance."""
+    return f"{time.strftime('%Y%m%d-%H%M%S')}-{name}-{secrets.token_hex(2)}"
+
+
+def count_look(outputs: Path, test_hash: str, run: str) -> int:
+    """Notes that a run's results on a test set are read; gives how many different runs did.
+
+    A result chosen after many looks at one test set is too good by chance: the count stands
+    beside it. Reading the same run again is no new look.
+    """
+    ledger = outputs / "test_looks.jsonl"
+    outputs.mkdir(parents=True, exist_ok=True)
+    with FileLock(ledger.with_name(".test_looks.lock")):
+        lines = ledger.read_text(encoding="utf-8").splitlines() if ledger.exists() else []
+        looks = [look for look in map(_look, lines) if look.get("test_hash") == test_hash]
+        runs = {look["run"] for look in looks}
+        if run not in runs:
+            now = time.strftime("%Y-%m-%dT%H:%M:%S%z")
+            entry = {"time": now, "test_hash": test_hash, "run": run}
+            with open(ledger, "a", encoding="utf-8") as file:
+                file.write(json.dumps(entry) + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+    return len(runs | {run})
+
+
+def _look(line: str) -> dict[str, str]:
+    try:
+        return dict(json.loads(line))
+    except ValueError:  # a line cut off by a crash
+        return {}

@@ -1,0 +1,174 @@
+"""What a finished run came to: recorded, drawn, shown; and its sealed test opened."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from fashion_exp.data.table import ImageTable
+from fashion_exp.evidence import Evidence, evidence
+from fashion_exp.files import write_text
+from fashion_exp.places import count_look
+from fashion_exp.predictions import PART_FILES, read_predictions
+from fashion_exp.reporting import figures, sheets, style, tables
+from fashion_exp.tracking.tracker import Tracker
+
+PICTURES_PER_CLASS = 8
+
+
+@dataclass(frozen=True)
+class Result:
+    """A finished run, by its files; numbers are derived from its predictions when asked for."""
+
+    name: str
+    output: Path
+    run: str
+    """Id of the tracked run."""
+    confidence: float
+    seconds: float
+    """All trainings together."""
+    facts: Mapping[str, str]
+    train_sizes: Mapping[str, int]
+    """Training images of each fold, by its name."""
+    redrawn: bool
+    """Whether the repeats had cuts of their own."""
+
+    def evidence(self, part: str) -> Evidence:
+        """Of "validation", or of "test" once it has been opened."""
+        assert part == "validation" or self.test_looks, "the test is sealed"
+        return self._evidence(part)
+
+    def _evidence(self, part: str) -> Evidence:
+        frame = read_predictions(self.output / PART_FILES[part])
+        return evidence(frame, self.train_sizes, self.redrawn, self.confidence)
+
+    @property
+    def test_looks(self) -> int:
+        """Which look at this test set this run's was; 0 while it is sealed."""
+        return int(self._opened().get("look", 0))
+
+    def _opened(self) -> dict[str, Any]:
+        path = self.output / "test_opened.json"
+        return dict(json.loads(path.read_text())) if path.exists() else {}
+
+
+def load_result(output: Path) -> Result:
+    """The result that a finished run left in its folder."""
+    saved = json.loads((output / "result.json").read_text())
+    return Result(**saved | {"output": output})
+
+
+def conclude(result: Result, table: ImageTable, tracker: Tracker) -> None:
+    """Records and draws all but the test: metrics, tags, files, pictures."""
+    validation = result.evidence("validation")
+    saved = asdict(result) | {"output": result.output.name}
+    write_text(result.output / "result.json", json.dumps(saved, indent=1))
+    _record(result, validation, tracker)
+    folder = result.output / "figures"
+    history = pd.read_csv(result.output / "history.csv")
+    curves = figures.curves(history, list(table.class_counts.values()), result.name)
+    style.save(curves, folder / "curves.png")
+    style.save(_first_of_each_class(table), folder / "data.png")
+    _draw(result, validation, table)
+    for name in ("split.csv", "left_out.csv", "history.csv", "config", PART_FILES["validation"]):
+        if (result.output / name).exists():
+            tracker.artifact(result.run, result.output / name, "config" if name == "config" else "")
+    tracker.artifact(result.run, folder, "figures")
+
+
+def open_test(result: Result, outputs: Path, tracker: Tracker, table: ImageTable | None) -> None:
+    """Reads the test predictions, and counts the look. Pictures with photos need the table."""
+    look = count_look(outputs, result.facts["test_hash"], str(result.output))
+    write_text(result.output / "test_opened.json", json.dumps({"look": look}))
+    test = result.evidence("test")
+    _record(result, test, tracker)
+    tracker.tag(result.run, {"test_looks": str(look)})
+    _draw(result, test, table)
+    tracker.artifact(result.run, result.output / PART_FILES["test"])
+    tracker.artifact(result.run, result.output / "figures", "figures")
+
+
+def _record(result: Result, of: Evidence, tracker: Tracker) -> None:
+    short = "val" if of.part == "validation" else of.part
+    wilson, t = of.accuracy, of.accuracy_t
+    tracker.log(result.run, of.metrics())
+    tracker.tag(
+        result.run,
+        {
+            f"{short}_interval": f"{wilson.method}, n={wilson.n:g}, of {wilson.target}",
+            f"{short}_t_interval": of.why_no_t or f"{t.method}, J={t.scores}, of {t.target}",
+            f"{short}_one_class_only": ", ".join(of.one_class_only) or "no",
+        },
+    )
+
+
+def _draw(result: Result, of: Evidence, table: ImageTable | None) -> None:
+    folder = result.output / "figures"
+    trainings = len(result.train_sizes)
+    title = f"{result.name}: {of.part}" + (f", {trainings} trainings" if trainings > 1 else "")
+    style.save(
+        figures.confusion(of.confusion, of.classes, title), folder / f"confusion_{of.part}.png"
+    )
+    if table is not None:
+        frame = read_predictions(result.output / PART_FILES[of.part])
+        rows = {image: row for row, image in enumerate(table.rows["image_id"])}
+        sheet = sheets.gallery(frame, lambda image: table.read(rows[image]), of.part)
+        style.save(sheet, folder / f"gallery_{of.part}.png")
+
+
+def _first_of_each_class(table: ImageTable) -> Any:
+    chosen = table.rows.groupby("label").head(PICTURES_PER_CLASS)
+    captions = [table.classes[label] for label in chosen["label"]]
+    pictures = [table.read(row) for row in chosen.index]
+    title = f"{table.name}: {len(table):,} images of {len(table.classes)} classes"
+    return sheets.contact_sheet(pictures, captions, PICTURES_PER_CLASS, title)
+
+
+def summary(result: Result) -> tables.PlainTable:
+    """The table that a run ends with."""
+    parts = ["validation", *(["test"] if result.test_looks else [])]
+    return tables.results(
+        tables.Summary(
+            [_part_result(result.evidence(part)) for part in parts],
+            result.confidence,
+            result.seconds,
+            result.test_looks,
+            result.name,
+            _notes(result),
+        )
+    )
+
+
+def _notes(result: Result) -> list[str]:
+    notes = []
+    if result.facts["val_selected"] != "no":
+        notes.append("The validation images chose the epoch: their accuracy is too good.")
+    if not result.test_looks:
+        notes.append("The test predictions are sealed.")
+    for name in result.evidence("validation").one_class_only:
+        notes.append(f"Training {name} predicts one class only.")
+    if result.facts["weights"].startswith("none"):
+        notes.append(f"Weights: {result.facts['weights']}.")
+    return notes
+
+
+def _part_result(of: Evidence) -> tables.PartResult:
+    t, wilson = of.accuracy_t, of.accuracy
+    assert wilson.estimate is not None and wilson.n is not None
+    shown = (None, None) if of.why_no_t else (t.low, t.high)
+    return tables.PartResult(
+        of.part,
+        wilson.estimate,
+        tables.Interval(wilson.method, wilson.low, wilson.high),
+        tables.Interval(t.method, *shown, of.why_no_t),
+        int(wilson.n),
+        t.scores,
+        of.loss,
+        of.macro_f1,
+        dict(zip(of.classes, of.f1, strict=True)),
+    )

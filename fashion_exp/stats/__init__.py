@@ -1,0 +1,1 @@
+"""Statistics: plain numbers in, results out; nothing else is known here."""

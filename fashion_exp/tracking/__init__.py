@@ -1,0 +1,28 @@
+"""MLflow behind a handful of verbs, and a null tracker with the same ones.
+
+Importing this package does not import MLflow; opening a tracker does.
+"""
+
+from __future__ import annotations
+
+import os
+
+from fashion_exp.tracking.address import ui_address
+from fashion_exp.tracking.provenance import provenance
+from fashion_exp.tracking.store import open_tracker, store_uri
+from fashion_exp.tracking.tracker import NullTracker, Status, Tracker, TrackingError
+
+# Read by MLflow when it is imported, which is after this.
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+
+__all__ = [
+    "NullTracker",
+    "Status",
+    "Tracker",
+    "TrackingError",
+    "open_tracker",
+    "provenance",
+    "store_uri",
+    "ui_address",
+]

@@ -1,0 +1,85 @@
+"""MLflow's database in a file of our own: made whole, once, however many ask for it at a time."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import mlflow
+from filelock import FileLock
+from mlflow.store.db.utils import _get_latest_schema_revision
+from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+from sqlalchemy import Engine, event
+
+from fashion_exp.errors import InputError
+from fashion_exp.files import replacing
+
+PREFIX = "sqlite:///"
+
+
+def ensure_database(database: Path) -> None:
+    """Makes the database if there is none, else sees that this MLflow can work with it.
+
+    MLflow's own way of making one breaks when several processes come at once or one is killed in
+    it, and on finding an older database it may migrate it unasked.
+    """
+    try:
+        database.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{database}.lock"):
+            if not database.exists():
+                _make(database)
+    except OSError as error:
+        raise InputError(
+            f"{database}: cannot be written ({error.strerror}); "
+            "set outputs or tracking.uri to another place, or tracking=none"
+        ) from None
+    _check(database)
+
+
+def _make(database: Path) -> None:
+    with replacing(database) as draft, _unsynced():
+        SqlAlchemyStore(PREFIX + str(draft), artifacts_beside(database)).engine.dispose()
+
+
+def artifacts_beside(database: Path) -> str:
+    return (database.parent / "artifacts").as_uri()
+
+
+@contextmanager
+def _unsynced() -> Iterator[None]:
+    """Database connections that do not wait for the disk: for a draft that a crash may take."""
+
+    def hurry(connection: sqlite3.Connection, _: object) -> None:
+        connection.execute("PRAGMA synchronous = OFF")
+        connection.execute("PRAGMA journal_mode = MEMORY")
+
+    event.listen(Engine, "connect", hurry)
+    try:
+        yield
+    finally:
+        event.remove(Engine, "connect", hurry)
+
+
+def _check(database: Path) -> None:
+    ours = _get_latest_schema_revision()
+    try:
+        theirs = _schema(database)
+    except sqlite3.DatabaseError as error:
+        raise InputError(
+            f"{database}: not a database of MLflow ({error}); "
+            "move it away, or set tracking.uri to another"
+        ) from None
+    if theirs != ours:
+        raise InputError(
+            f"{database}: written by another version of MLflow (schema {theirs}; "
+            f"MLflow {mlflow.__version__} has {ours}); copy the file, then "
+            f"`python -m mlflow db upgrade '{PREFIX}{database}'`, or set tracking.uri to another"
+        )
+
+
+def _schema(database: Path) -> str:
+    with closing(sqlite3.connect(database, timeout=20)) as connection:
+        row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+    return str(row[0]) if row else "none"

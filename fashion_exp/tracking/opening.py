@@ -1,0 +1,88 @@
+"""Reaching a store, and the experiment in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from mlflow import MlflowClient
+from mlflow.entities import Experiment
+from mlflow.exceptions import MlflowException
+
+from fashion_exp.errors import InputError
+from fashion_exp.tracking.address import public, view_tag
+from fashion_exp.tracking.embedded import PREFIX, artifacts_beside, ensure_database
+from fashion_exp.tracking.mlflow_tracker import MlflowTracker, impatient, reason
+
+EXPERIMENT_KIND = "mlflow.experimentKind"
+KIND = "custom_model_development"
+
+
+def opened(uri: str, experiment: str) -> MlflowTracker:
+    """A tracker on the store, its experiment made if need be. Raises `InputError`."""
+    client = _client(uri)
+    with _usable(uri), impatient():
+        found = client.get_experiment_by_name(experiment) or _made(client, experiment)
+    if found.lifecycle_stage == "deleted":
+        raise InputError(
+            f"tracking.experiment={experiment}: deleted in {public(uri)}; `mlflow experiments "
+            f"restore --experiment-id {found.experiment_id}` there, or choose another name"
+        )
+    name, view = view_tag()
+    if found.tags.get(name) != view:
+        with _usable(uri), impatient():
+            client.set_experiment_tag(found.experiment_id, name, view)
+    return MlflowTracker(client, found.experiment_id)
+
+
+def newest_experiment(uri: str) -> str | None:
+    """Id of the experiment with the latest run; None if the store has no run."""
+    client = _client(uri)
+    with _usable(uri), impatient():
+        experiments = [found.experiment_id for found in client.search_experiments()]
+        runs = client.search_runs(experiments, max_results=1, order_by=["start_time DESC"])
+    return runs[0].info.experiment_id if runs else None
+
+
+def _client(uri: str) -> MlflowClient:
+    if uri.startswith(PREFIX):
+        ensure_database(_database(uri))
+    return MlflowClient(tracking_uri=uri)
+
+
+def _database(uri: str) -> Path:
+    return Path(uri.removeprefix(PREFIX))
+
+
+def _made(client: MlflowClient, name: str) -> Experiment:
+    """The new experiment, or the one that another process has made meanwhile."""
+    uri = client.tracking_uri
+    artifacts = artifacts_beside(_database(uri)) if uri.startswith(PREFIX) else None
+    try:
+        client.create_experiment(name, artifact_location=artifacts, tags={EXPERIMENT_KIND: KIND})
+    except MlflowException as error:
+        if error.error_code == "INVALID_PARAMETER_VALUE":
+            raise InputError(f"tracking.experiment={name}: {reason(error)}") from error
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+    found = client.get_experiment_by_name(name)
+    assert found is not None
+    return found
+
+
+@contextmanager
+def _usable(uri: str) -> Iterator[None]:
+    try:
+        yield
+    except MlflowException as error:
+        raise InputError(
+            f"tracking.uri={public(uri)}: cannot be used ({_told(error)}); "
+            "start the server, give another address, or set tracking=none"
+        ) from error
+
+
+def _told(error: MlflowException) -> str:
+    """What went wrong, without the layers of HTTP libraries around it."""
+    text = reason(error)
+    return text.rpartition(": ")[2].strip("()\"'") if "Caused by" in text else text

@@ -1,0 +1,62 @@
+"""Which store a run is recorded in, and the way to it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from fashion_exp.config import TrackingConfig
+from fashion_exp.errors import InputError, nearest
+from fashion_exp.tracking.address import public
+from fashion_exp.tracking.tracker import NullTracker, Tracker
+
+SCHEMES = ("sqlite", "http", "https")
+
+
+def store_uri(uri: str | None, outputs: Path) -> str:
+    """The checked, absolute URI of the store; None: the database under `outputs`.
+
+    Raises `InputError` for what is neither a server nor a sqlite file. Touches nothing.
+    """
+    if uri is None:
+        uri = f"sqlite:///{outputs}/mlflow.db"
+    scheme, colon, rest = uri.partition(":")
+    if not colon or scheme == "file":
+        raise InputError(
+            f"tracking.uri={uri}: MLflow no longer writes to folders; sqlite:///{rest or uri}"
+            "/mlflow.db, or the address of a server"
+        )
+    if scheme not in SCHEMES:
+        raise InputError(f"tracking.uri={public(uri)}: unknown scheme; {_hint(scheme)}")
+    if scheme == "sqlite":
+        return _absolute(uri)
+    if not urlsplit(uri).hostname:
+        raise InputError(f"tracking.uri={uri}: names no host; for example http://host:5000")
+    return uri.rstrip("/")
+
+
+def _hint(scheme: str) -> str:
+    return f"{nearest(scheme, SCHEMES)}; for example sqlite:///folder/mlflow.db or http://host:5000"
+
+
+def _absolute(uri: str) -> str:
+    path = uri.removeprefix("sqlite:///")
+    if path == uri or path in ("", ":memory:"):
+        raise InputError(f"tracking.uri={uri}: names no file; sqlite:///folder/mlflow.db")
+    if {"?", "%"} & set(path):
+        raise InputError(f"tracking.uri={uri}: MLflow cannot open a path with ? or % in it")
+    return f"sqlite:///{Path(path).absolute()}"
+
+
+def open_tracker(cfg: TrackingConfig, outputs: Path) -> Tracker:
+    """The tracker that the config asks for, its store reached and its experiment made.
+
+    Raises `InputError` if the store cannot be used; a server has a few seconds to answer.
+    """
+    if cfg.name == "none":
+        return NullTracker()
+    assert cfg.experiment is not None
+    uri = store_uri(cfg.uri, outputs)
+    from fashion_exp.tracking.opening import opened
+
+    return opened(uri, cfg.experiment)

@@ -1,0 +1,78 @@
+"""Where and how precisely to compute, decided once from the hardware."""
+
+from __future__ import annotations
+
+import os
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+
+import torch
+
+
+@dataclass(frozen=True)
+class Compute:
+    """A device, a precision ("fp32" or "bf16") and the CPU threads of one operation."""
+
+    device: torch.device
+    dtype: str
+    threads: int
+
+    def precision(self) -> AbstractContextManager[object]:
+        if self.dtype == "fp32":
+            return nullcontext()
+        return torch.autocast(self.device.type, dtype=torch.bfloat16)
+
+    def move(self, tensor: torch.Tensor) -> torch.Tensor:
+        return tensor.to(self.device, non_blocking=True)
+
+
+def choose_compute(device: str, precision: str, threads: int | None) -> Compute:
+    """The compute that the knobs mean on this machine, made deterministic for the process.
+
+    Raises `ValueError` for a device that is not there.
+    """
+    chosen = _device(device)
+    dtype = precision if precision != "auto" else ("bf16" if _has_bf16(chosen) else "fp32")
+    threads = threads or cores()
+    torch.set_num_threads(threads)
+    if chosen.type == "cuda":
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.backends.cudnn.benchmark = False
+        torch.use_deterministic_algorithms(True, warn_only=True)
+    return Compute(chosen, dtype, threads)
+
+
+def cores() -> int:
+    """CPU cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _device(wanted: str) -> torch.device:
+    present = ["cpu"]
+    present += ["cuda"] if torch.cuda.is_available() else []
+    present += ["mps"] if torch.backends.mps.is_available() else []
+    if wanted == "auto":
+        return torch.device(present[-1])
+    try:
+        device = torch.device(wanted)
+    except RuntimeError:
+        raise ValueError(f"{wanted}: no device; here are {', '.join(present)}") from None
+    if device.type not in present or (device.index or 0) >= _count(device.type):
+        raise ValueError(f"{wanted}: not on this machine; here are {', '.join(present)}")
+    return device
+
+
+def _count(kind: str) -> int:
+    return torch.cuda.device_count() if kind == "cuda" else 1
+
+
+def _has_bf16(device: torch.device) -> bool:
+    """Whether bf16 arithmetic is in the hardware: emulated, it is slower than fp32."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device.type == "cpu":
+        abilities = torch.cpu.get_capabilities()
+        return bool(abilities.get("amx_bf16") or abilities.get("avx512_bf16"))
+    return False

@@ -1,0 +1,130 @@
+"""The training loop."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import nn
+
+from fashion_exp.training.device import Compute
+
+
+class Batches(Protocol):
+    def __len__(self) -> int: ...
+    def epoch(self, number: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]: ...
+
+
+class Evaluable(Protocol):
+    def eval(self) -> object: ...
+
+
+class HasFeatures(Evaluable, Protocol):
+    def features(self, images: torch.Tensor) -> torch.Tensor: ...
+
+
+class Diverged(Exception):
+    """The loss is no longer a number; the message says when."""
+
+
+@dataclass(frozen=True)
+class EpochResult:
+    """Sums over one epoch's training views, as the model was while it learned."""
+
+    epoch: int
+    loss: float
+    """Mean over views of the criterion."""
+    accuracy: float
+    lr: float
+    updates: int
+    seconds: float
+    views: int
+
+
+Tick = Callable[[int, int, int, torch.Tensor, torch.Tensor], None]
+"""Told after every step: the epoch, from 0; the step, from 1; the epoch's views so far, and their
+summed loss and hits, on the device."""
+
+
+def fit(
+    model: nn.Module,
+    batches: Batches,
+    optimizer: torch.optim.Optimizer,
+    criterion: nn.Module,
+    lr_factor: Callable[[float], float],
+    compute: Compute,
+    *,
+    epochs: range,
+    accumulate: int,
+    clip_norm: float | None,
+    seed_of_epoch: Callable[[int], int],
+    tick: Tick,
+) -> Iterator[EpochResult]:
+    """Trains epoch by epoch, giving back after each, so that the caller can evaluate, save, stop.
+
+    An epoch is a function of the model and optimizer as they stand and of its number alone.
+    `lr_factor` gives the share of each group's full rate at a time in epochs. Raises `Diverged`
+    after an epoch whose loss is not finite.
+    """
+    full_rates = [group.setdefault("full_lr", group["lr"]) for group in optimizer.param_groups]
+    for epoch in epochs:
+        started = time.perf_counter()
+        torch.manual_seed(seed_of_epoch(epoch))  # dropout
+        model.train()
+        loss_sum = torch.zeros((), device=compute.device)
+        hits = torch.zeros((), device=compute.device, dtype=torch.int64)
+        views, updates, pending = 0, 0, 0
+        for step, (inputs, labels) in enumerate(batches.epoch(epoch), start=1):
+            if pending == 0:
+                for group, rate in zip(optimizer.param_groups, full_rates, strict=True):
+                    group["lr"] = rate * lr_factor(epoch + views / len(batches))
+            inputs, labels = compute.move(inputs), compute.move(labels)
+            with compute.precision():
+                logits = model(inputs)
+                loss = criterion(logits.float(), labels)
+            (loss / accumulate).backward()
+            views, pending = views + len(labels), pending + 1
+            if pending == accumulate or views == len(batches):
+                if clip_norm is not None:
+                    nn.utils.clip_grad_norm_(model.parameters(), clip_norm)
+                optimizer.step()
+                optimizer.zero_grad()
+                updates, pending = updates + 1, 0
+            loss_sum += loss.detach() * len(labels)
+            hits += (logits.detach().argmax(1) == labels).sum()
+            tick(epoch, step, views, loss_sum, hits)
+        mean_loss = float(loss_sum) / views
+        if not math.isfinite(mean_loss):
+            raise Diverged(f"the training loss became {mean_loss} in epoch {epoch + 1}")
+        seconds = time.perf_counter() - started
+        lr = optimizer.param_groups[-1]["lr"]
+        yield EpochResult(epoch, mean_loss, float(hits) / views, lr, updates, seconds, views)
+
+
+@torch.inference_mode()
+def predict(model: nn.Module, inputs: Iterator[torch.Tensor], compute: Compute) -> torch.Tensor:
+    """Class probabilities (n, classes) float32 on the CPU, in the order of the inputs."""
+    return torch.cat([p.softmax(1) for p in _apply(model, model.forward, inputs, compute)])
+
+
+@torch.inference_mode()
+def extract(model: HasFeatures, inputs: Iterator[torch.Tensor], compute: Compute) -> torch.Tensor:
+    """What the head reads, (n, width) float32 on the CPU."""
+    return torch.cat(list(_apply(model, model.features, inputs, compute)))
+
+
+def _apply(
+    model: Evaluable,
+    function: Callable[[torch.Tensor], torch.Tensor],
+    inputs: Iterator[torch.Tensor],
+    compute: Compute,
+) -> Iterator[torch.Tensor]:
+    model.eval()
+    for batch in inputs:
+        with compute.precision():
+            result = function(compute.move(batch))
+        yield result.float().cpu()

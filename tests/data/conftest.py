@@ -1,0 +1,42 @@
+"""Tiny pictures and data set configurations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fashion_exp.config import DatasetConfig
+
+Photo = Callable[..., Path]
+Config = Callable[..., DatasetConfig]
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Photo:
+    """Writes a picture of random pixels below tmp_path; equal seeds make equal bytes."""
+
+    def write(name: str, seed: int, size: tuple[int, int] = (8, 8), **options: Any) -> Path:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pixels = np.random.default_rng(seed).integers(0, 256, (*size, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(path, options.pop("format", "PNG"), **options)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Config:
+    """A data set's configuration with all that the sources read; `root` is relative to tmp_path."""
+
+    def make(root: str | None = "", **knobs: Any) -> DatasetConfig:
+        knobs = {"name": "folder", "classes": None, "rename": {}, "max_megapixels": 40.0} | knobs
+        place = None if root is None else str(tmp_path / root)
+        return DatasetConfig(root=place, **knobs)
+
+    return make

@@ -1,0 +1,175 @@
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+
+from fashion_exp.reporting.tables import (
+    Interval,
+    PartResult,
+    PlainTable,
+    Summary,
+    leaderboard,
+    markdown_table,
+    results,
+    rich_table,
+)
+
+DASH = "\N{EN DASH}"
+
+
+def _part(part: str, accuracy: float, t: Interval) -> PartResult:
+    wilson = Interval("Wilson", 0.81, 0.869)
+    f1 = {"[red]hat": 0.75, "shoe|boot": 0.5}
+    return PartResult(part, accuracy, wilson, t, 1720, 5, 0.41234, 0.625, f1)
+
+
+SUMMARY = Summary(
+    parts=[
+        _part("validation", 0.8417, Interval("Nadeau and Bengio", 0.79, 0.893)),
+        _part("test", 0.9, Interval("crossed", absent="J = 2, shown from 4 on")),
+    ],
+    level=0.95,
+    seconds=75,
+    test_looks=3,
+    notes=["Random weights."],
+)
+
+
+def _rows(table: PlainTable) -> dict[str, list[str]]:
+    return {row[0]: list(row[1:]) for row in table.rows}
+
+
+def _printed(table: PlainTable, width: int) -> str:
+    file = io.StringIO()
+    Console(file=file, width=width).print(rich_table(table))
+    return file.getvalue()
+
+
+def test_an_accuracy_stands_with_its_interval_in_percent() -> None:
+    rows = _rows(results(SUMMARY))
+    assert rows["accuracy (95 % Wilson)"] == [
+        f"84.2 % (81.0{DASH}86.9)",
+        f"90.0 % (81.0{DASH}86.9)",
+    ]
+    assert rows["accuracy, 95 % t-interval"] == [f"79.0{DASH}89.3 %", DASH]
+    assert rows["distinct images, n"] == ["1,720"] * 2
+    assert rows["trainings, J"] == ["5"] * 2
+    assert rows["cross-entropy loss"] == ["0.412"] * 2
+    assert rows["macro-F1"] == ["62.5 %"] * 2
+    assert rows["F1 [red]hat"] == ["75.0 %"] * 2
+    assert rows["training time"] == ["1 min 15 s", ""]
+    assert rows["looks at the test set"] == ["", "3"]
+
+
+def test_a_missing_interval_is_told_with_its_reason() -> None:
+    notes = results(SUMMARY).notes
+    assert "No t-interval (test): J = 2, shown from 4 on." in notes
+    assert "t-interval (validation): Nadeau and Bengio." in notes
+    assert "Random weights." in notes
+
+
+def test_a_sealed_test_set_is_not_spoken_of() -> None:
+    sealed = Summary(SUMMARY.parts[:1], 0.95, 75, 0)
+    assert "test" not in markdown_table(results(sealed))
+
+
+def test_a_class_name_is_never_markup() -> None:
+    assert "F1 [red]hat" in _printed(results(SUMMARY), 80)
+    assert r"F1 \[red\]hat" in markdown_table(results(SUMMARY))
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_the_table_of_results_needs_no_second_line_for_a_row(width: int) -> None:
+    table = PlainTable(results(SUMMARY).header, results(SUMMARY).rows)
+    lines = _printed(table, width).splitlines()
+    assert len(lines) == 2 + len(table.rows)
+    assert max(map(len, lines)) <= width
+
+
+@pytest.mark.parametrize("width", [30, 40, 60])
+def test_a_narrow_terminal_loses_no_digit(width: int) -> None:
+    table = leaderboard([_job(0.8417, lr=0.0001, dropout=0.5)], open_test=True)
+    printed = _printed(PlainTable(table.header, table.rows), width)
+    digits = [character for row in table.rows for cell in row for character in cell]
+    assert sorted(c for c in printed if c.isdigit()) == sorted(c for c in digits if c.isdigit())
+
+
+def _job(accuracy: float | None, status: str = "FINISHED", **knobs: Any) -> dict[str, Any]:
+    job: dict[str, Any] = {"knobs": {f"x.{name}": value for name, value in knobs.items()}}
+    job |= {"status": status, "seconds": 75.0, "test_acc": 0.5, "test_lo": 0.4, "test_hi": 0.6}
+    if accuracy is not None:
+        job |= {"val_acc": accuracy, "val_lo": accuracy - 0.1, "val_hi": accuracy + 0.1}
+    return job
+
+
+def _order(table: PlainTable) -> list[str]:
+    return [row[1] for row in table.rows]
+
+
+def test_jobs_are_ranked_by_validation_accuracy_and_unfinished_ones_stand_last() -> None:
+    jobs = [
+        _job(None, "FAILED", lr=1),
+        _job(0.7, lr=2),
+        _job(0.99, "KILLED", lr=3),
+        _job(0.8, lr=4),
+        _job(0.7, lr=5),
+        _job(float("nan"), lr=6),
+    ]
+    table = leaderboard(jobs)
+    assert _order(table) == ["4", "2", "5", "1", "3", "6"]
+    assert [row[0] for row in table.rows] == ["1", "2", "3", DASH, DASH, DASH]
+    assert [row[3] for row in table.rows] == ["done", "done", "done", "failed", "killed", "done"]
+
+
+def test_only_the_winners_test_accuracy_is_told() -> None:
+    jobs = [_job(0.7, lr=1), {**_job(0.8, lr=2), "test_acc": 0.55}]
+    table = leaderboard(jobs)
+    assert "test" not in table.header
+    text = markdown_table(table)
+    assert f"Test accuracy of the first: 55.0 % (40.0{DASH}60.0)" in text
+    assert "50.0 %" not in text
+    assert "best of 2" in text
+
+
+def test_an_opened_test_set_is_a_column() -> None:
+    table = leaderboard([_job(0.7, lr=1), _job(0.8, lr=2)], open_test=True)
+    assert table.header[-1] == "test"
+    assert [row[-1] for row in table.rows] == [f"50.0 % (40.0{DASH}60.0)"] * 2
+
+
+def test_a_sweep_in_which_all_failed_has_no_winner() -> None:
+    table = leaderboard([_job(None, "FAILED", lr=1)])
+    assert not table.notes
+    assert table.rows[0][2] == DASH
+
+
+def test_knobs_are_named_by_their_ends_unless_two_end_alike() -> None:
+    knobs = {"optim.lr": 2e-4, "dataset.name": "a", "model.name": None}
+    table = leaderboard([{"knobs": knobs, "status": "FINISHED", "val_acc": 0.5}])
+    assert list(table.header[1:4]) == ["lr", "dataset.name", "model.name"]
+    assert list(table.rows[0][1:4]) == ["0.0002", "a", DASH]
+
+
+def test_a_pipe_does_not_end_a_cell() -> None:
+    text = markdown_table(PlainTable(["a|b", "c"], [["x\ny", "*z*"]], "T", ["see <b>"]))
+    head, rule, row = text.split("\n\n")[1].splitlines()
+    assert head == r"| a\|b | c |"
+    assert rule == "| --- | --: |"
+    assert row == r"| x y | \*z\* |"
+    assert text.endswith("see \\<b\\>\n")
+
+
+@given(st.lists(st.text(max_size=12), min_size=1, max_size=5))
+def test_a_markdown_row_has_as_many_cells_whatever_they_say(cells: list[str]) -> None:
+    last = markdown_table(PlainTable(["h"] * len(cells), [cells])).rstrip("\n").split("\n")[-1]
+    unescaped = last.replace(r"\\", "").replace(r"\|", "")
+    assert unescaped.count("|") == len(cells) + 1
+
+
+def test_an_underscore_within_a_word_is_left_alone() -> None:
+    assert "| train_ratio \\_x |" in markdown_table(PlainTable(["train_ratio _x"], []))
