@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import io
+import logging
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -30,6 +32,10 @@ def main() -> int:
     """Runs what the command line asks for; gives the exit code."""
     arguments = sys.argv[1:]
     signal.signal(signal.SIGTERM, _terminate)
+    logging.captureWarnings(True)  # a library's warning belongs into the run's log
+    for stream in (sys.stdout, sys.stderr):  # a terminal without some letters is no reason to fail
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
         if arguments and arguments[0] in VERBS:
             return int(importlib.import_module(VERBS[arguments[0]]).run(arguments[1:]))

@@ -70,8 +70,9 @@ def read_command_line(arguments: Sequence[str]) -> CommandLine:
     overrides = _parsed(_for_hydra(switches.overrides))
     answers_only = any(getattr(switches, name, None) for name in ANSWERS_ONLY)
     with _composer(switches):
+        groups = _groups()
         for override in overrides:
-            _check_names(override)
+            _check_names(override, groups)
         plain = [o.input_line for o in overrides if not o.is_sweep_override()]
         master = _composed(plain, return_hydra_config=True)
         multirun = switches.multirun or str(master.hydra.mode).endswith("MULTIRUN")
@@ -82,8 +83,11 @@ def read_command_line(arguments: Sequence[str]) -> CommandLine:
             raise InputError(f"{swept[0]}: several values need --multirun (-m)")
         if answers_only:
             return CommandLine((), multirun, True, tuple(swept), _for_hydra(arguments))
-        lines = _job_lines(master, plain, swept) if multirun else [plain]
-        jobs = tuple(to_config(_without_hydra(_composed(line))) for line in lines)
+        if multirun:
+            lines = _job_lines(master, plain, swept)
+            jobs = tuple(to_config(_composed(line)) for line in lines)
+        else:
+            jobs = (to_config(OmegaConf.masked_copy(master, [k for k in master if k != "hydra"])),)
     return CommandLine(jobs, multirun, False, tuple(swept), _for_hydra(arguments))
 
 
@@ -144,10 +148,6 @@ def _composed(lines: Sequence[str], return_hydra_config: bool = False) -> DictCo
         raise InputError(_of_hydra(error)) from None
 
 
-def _without_hydra(tree: DictConfig) -> DictConfig:
-    return tree
-
-
 def _job_lines(master: DictConfig, plain: list[str], swept: list[str]) -> list[list[str]]:
     """The overrides of each job, as Hydra's own sweeper divides them."""
     if not master.hydra.sweeper._target_.endswith("BasicSweeper"):
@@ -156,16 +156,15 @@ def _job_lines(master: DictConfig, plain: list[str], swept: list[str]) -> list[l
     return [list(job) for batch in batches for job in batch]
 
 
-def _check_names(override: Override) -> None:
+def _check_names(override: Override, groups: list[str]) -> None:
     """Raises `InputError` for a group, choice or knob that is not there."""
     key = override.key_or_group
     if override.is_delete():
         raise InputError(
             f"{override.input_line}: a knob cannot be taken out; give it another value"
         )
-    groups = _groups()
     if key in groups or "/" in key:
-        _check_choices(override, key)
+        _check_choices(override, key, groups)
         return
     if key.split(".")[0] == "hydra":
         return
@@ -200,7 +199,7 @@ def _groups() -> list[str]:
     return [name for name in loader.list_groups("") if name != "hydra"]
 
 
-def _check_choices(override: Override, group: str) -> None:
+def _check_choices(override: Override, group: str, groups: list[str]) -> None:
     loader = GlobalHydra.instance().config_loader()
     choices = loader.get_group_options(group, ObjectType.CONFIG)
     value = override.value()
@@ -209,9 +208,7 @@ def _check_choices(override: Override, group: str) -> None:
         name = "null" if choice is None else str(choice)
         if name not in [*choices, "null"]:
             if not choices:
-                raise InputError(
-                    f"{override.input_line}: no such group; {nearest(group, _groups())}"
-                )
+                raise InputError(f"{override.input_line}: no such group; {nearest(group, groups)}")
             raise InputError(f"{group}={name}: no such choice; {nearest(name, choices)}")
 
 

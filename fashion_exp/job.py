@@ -76,6 +76,7 @@ def _run(cfg: Config, output: Path, name: str, sealed: bool) -> None:
     from fashion_exp.tracking import open_tracker, provenance
 
     console = Console()
+    _show_log(console)
     outputs = outputs_folder(cfg.outputs)
     tracker = open_tracker(cfg.tracking, outputs)
     tags = {**provenance(checkout() or Path.cwd()), **_seed_tags(cfg)}
@@ -85,6 +86,25 @@ def _run(cfg: Config, output: Path, name: str, sealed: bool) -> None:
         return
     console.print(tables.rich_table(summary(result)))
     show_places(console, output, tracker.address(result.run))
+
+
+class _ConsoleHandler(logging.Handler):
+    """Prints through the console that draws the progress line, so that neither writes past it."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(logging.INFO)
+        self._console = console
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._console.print(record.getMessage(), soft_wrap=True, highlight=False, markup=False)
+
+
+def _show_log(console: Console) -> None:
+    ours = logging.getLogger("fashion_exp")
+    ours.setLevel(logging.INFO)
+    for handler in [h for h in ours.handlers if isinstance(h, _ConsoleHandler)]:
+        ours.removeHandler(handler)
+    ours.addHandler(_ConsoleHandler(console))
 
 
 def show_places(console: Console, output: Path, address: str | None) -> None:

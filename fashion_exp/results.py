@@ -16,6 +16,7 @@ from fashion_exp.files import write_text
 from fashion_exp.places import count_look
 from fashion_exp.predictions import PART_FILES, read_predictions
 from fashion_exp.reporting import figures, sheets, style, tables
+from fashion_exp.stats.intervals import Interval
 from fashion_exp.tracking.tracker import Tracker
 
 PICTURES_PER_CLASS = 8
@@ -69,16 +70,13 @@ def conclude(result: Result, table: ImageTable, tracker: Tracker) -> None:
     saved = asdict(result) | {"output": result.output.name}
     write_text(result.output / "result.json", json.dumps(saved, indent=1))
     _record(result, validation, tracker)
-    folder = result.output / "figures"
-    history = pd.read_csv(result.output / "history.csv")
-    curves = figures.curves(history, list(table.class_counts.values()), result.name)
-    style.save(curves, folder / "curves.png")
-    style.save(_first_of_each_class(table), folder / "data.png")
-    _draw(result, validation, table)
-    for name in ("split.csv", "left_out.csv", "history.csv", "config", PART_FILES["validation"]):
-        if (result.output / name).exists():
-            tracker.artifact(result.run, result.output / name, "config" if name == "config" else "")
-    tracker.artifact(result.run, folder, "figures")
+    draw_run(result, table)
+    draw_part(result, validation, table)
+    for name in ("split.csv", "left_out.csv", "history.csv", PART_FILES["validation"]):
+        tracker.artifact(result.run, result.output / name)
+    for folder in ("config", "figures"):
+        if (result.output / folder).exists():
+            tracker.artifact(result.run, result.output / folder, folder)
 
 
 def open_test(result: Result, outputs: Path, tracker: Tracker, table: ImageTable | None) -> None:
@@ -88,9 +86,10 @@ def open_test(result: Result, outputs: Path, tracker: Tracker, table: ImageTable
     test = result.evidence("test")
     _record(result, test, tracker)
     tracker.tag(result.run, {"test_looks": str(look)})
-    _draw(result, test, table)
+    draw_part(result, test, table)
     tracker.artifact(result.run, result.output / PART_FILES["test"])
-    tracker.artifact(result.run, result.output / "figures", "figures")
+    for picture in (result.output / "figures").glob("*_test.png"):
+        tracker.artifact(result.run, picture, "figures")
 
 
 def _record(result: Result, of: Evidence, tracker: Tracker) -> None:
@@ -107,7 +106,17 @@ def _record(result: Result, of: Evidence, tracker: Tracker) -> None:
     )
 
 
-def _draw(result: Result, of: Evidence, table: ImageTable | None) -> None:
+def draw_run(result: Result, table: ImageTable) -> None:
+    """The learning curves, and the first images of each class."""
+    folder = result.output / "figures"
+    history = pd.read_csv(result.output / "history.csv")
+    curves = figures.curves(history, list(table.class_counts.values()), result.name)
+    style.save(curves, folder / "curves.png")
+    style.save(_first_of_each_class(table), folder / "data.png")
+
+
+def draw_part(result: Result, of: Evidence, table: ImageTable | None) -> None:
+    """A part's confusion matrix and, where the photos are at hand, its gallery."""
     folder = result.output / "figures"
     trainings = len(result.train_sizes)
     title = f"{result.name}: {of.part}" + (f", {trainings} trainings" if trainings > 1 else "")
@@ -157,15 +166,27 @@ def _notes(result: Result) -> list[str]:
     return notes
 
 
+METHODS = {
+    "wilson": "Wilson at the mean accuracy",
+    "corrected_t": "t with Nadeau and Bengio's correction",
+    "crossed_t": "t with models and images crossed",
+}
+
+
+def _in_words(interval: Interval) -> str:
+    counted = f"n = {interval.n:g} distinct images, " if interval.n is not None else ""
+    return f"{METHODS[interval.method]}, {counted}J = {interval.scores}, of {interval.target}"
+
+
 def _part_result(of: Evidence) -> tables.PartResult:
-    t, wilson = of.accuracy_t, of.accuracy
+    wilson, t = of.accuracy, of.accuracy_t
     assert wilson.estimate is not None and wilson.n is not None
     shown = (None, None) if of.why_no_t else (t.low, t.high)
     return tables.PartResult(
         of.part,
         wilson.estimate,
-        tables.Interval(wilson.method, wilson.low, wilson.high),
-        tables.Interval(t.method, *shown, of.why_no_t),
+        tables.Interval(_in_words(wilson), wilson.low, wilson.high),
+        tables.Interval(_in_words(t), *shown, of.why_no_t),
         int(wilson.n),
         t.scores,
         of.loss,

@@ -10,9 +10,8 @@ from itertools import chain
 from pathlib import Path
 
 from fashion_exp.errors import InputError
+from fashion_exp.places import outputs_folder
 from fashion_exp.tracking import store_uri, ui_address
-
-CHECKOUT = Path(__file__).parents[2]
 
 
 def run(arguments: list[str]) -> int:
@@ -21,7 +20,7 @@ def run(arguments: list[str]) -> int:
     Raises `InputError` if there is nothing to show.
     """
     options = _parser().parse_args(arguments)
-    uri = store_uri(options.uri, options.outputs)
+    uri = store_uri(options.uri, outputs_folder(options.outputs))
     if uri.startswith("http"):
         print(_newest(uri, uri), flush=True)
         return 0
@@ -33,21 +32,16 @@ def run(arguments: list[str]) -> int:
         print(f"Port {options.port} is taken, using {port}.")
     base = f"http://{options.host}:{port}"
     print(f"In a few seconds at {_newest(uri, base)}", "Ctrl-C ends it.", sep="\n", flush=True)
-    os.execve(sys.executable, _server(uri, options.host, port), _environment())
+    os.execve(sys.executable, _server(database, options.host, port), _environment())
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="fashion_exp ui", description=__doc__)
     parser.add_argument("--uri", help="of another store: sqlite:///… or a server's address")
-    parser.add_argument("--outputs", type=Path, default=_outputs(), help="where the runs are")
+    parser.add_argument("--outputs", help="where the runs are; default: as for experiments")
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen on")
     parser.add_argument("--port", type=int, default=5000, help="the first port to try; 0: any")
     return parser
-
-
-def _outputs() -> Path:
-    checkout = (CHECKOUT / "pyproject.toml").exists()
-    return (CHECKOUT if checkout else Path.cwd()) / "outputs"
 
 
 def _newest(uri: str, base: str) -> str:
@@ -70,11 +64,19 @@ def _free_port(host: str, wanted: int) -> int:
     raise InputError(f"--port {wanted}: cannot listen on {host} there; another --port or --host")
 
 
-def _server(uri: str, host: str, port: int) -> list[str]:
-    options = {"--host": host, "--port": str(port), "--workers": "1", "--backend-store-uri": uri}
+def _server(database: Path, host: str, port: int) -> list[str]:
+    options = {
+        "--backend-store-uri": f"sqlite:///{database}",
+        "--artifacts-destination": str(database.parent / "artifacts"),
+        "--host": host,
+        "--port": str(port),
+        "--workers": "1",
+        "--uvicorn-opts": "--log-level warning",
+    }
     return [sys.executable, "-m", "mlflow", "server", *chain.from_iterable(options.items())]
 
 
 def _environment() -> dict[str, str]:
     # The job executor serves language models and takes 2 GB.
-    return {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    quiet = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "PYTHONWARNINGS": "ignore"}
+    return {**os.environ, **quiet}

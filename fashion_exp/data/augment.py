@@ -13,6 +13,7 @@ os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # it would ask the inter
 
 import albumentations
 import numpy as np
+from pydantic import ValidationError
 
 from fashion_exp.data.batches import View
 from fashion_exp.data.pixels import Pixels
@@ -83,6 +84,10 @@ def _transform(where: str, spec: dict[str, Any]) -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             return kind(**{key: _tuples(value) for key, value in spec.items()})
+    except ValidationError as error:
+        problem = error.errors()[0]
+        reason = f"{'.'.join(map(str, problem['loc'][:1]))}: {problem['msg'].lower()}"
+        raise InputError(f"{where}: {name} refuses its arguments ({reason})") from None
     except (ValueError, TypeError, Warning) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"{where}: {name} refuses its arguments: {reason}") from None

@@ -46,7 +46,7 @@ class ArrayReader:
     """(n, height, width) uint8"""
 
     def __call__(self, row: int) -> np.ndarray:
-        return self.pictures[row]
+        return np.asarray(self.pictures[row])
 
 
 def load_fashion_mnist(cfg: DatasetConfig, cache: Path) -> ImageTable:

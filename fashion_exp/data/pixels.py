@@ -74,7 +74,9 @@ def resize(picture: np.ndarray, geometry: Geometry) -> np.ndarray:
     were trained and evaluated with. OpenCV's INTER_AREA is 1.7 times as fast and differs by 0.4 of
     255 on average. A picture of the size asked for keeps its values.
     """
-    image = Image.fromarray(picture).convert(_MODES[geometry.channels])
+    image = Image.fromarray(picture)
+    if image.mode != _MODES[geometry.channels]:
+        image = image.convert(_MODES[geometry.channels])
     if image.size != (geometry.size, geometry.size):
         image = _FITS[geometry.fit](image, geometry.size, _FILTERS[geometry.interpolation])
     return np.array(image).reshape(_shape(geometry))
@@ -86,7 +88,7 @@ def _shape(geometry: Geometry) -> tuple[int, int, int]:
 
 def _crop(image: Image.Image, size: int, resampling: Image.Resampling) -> Image.Image:
     edge = min(image.size)
-    left, top = ((side - edge) / 2 for side in image.size)
+    left, top = ((side - edge) // 2 for side in image.size)
     return image.resize((size, size), resampling, box=(left, top, left + edge, top + edge))
 
 

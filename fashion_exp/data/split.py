@@ -140,10 +140,12 @@ def _kfold(rows: pd.DataFrame, cfg: SplitConfig, repeat: int) -> Cut:
             "fewer folds, more images, or dataset.classes without it"
         )
     seed = derive_seed("folds", cfg.seed, repeat) % 2**32
-    grouped = rows["group_id"].nunique() < len(rows)
-    kind = StratifiedGroupKFold if grouped else StratifiedKFold
-    folds = kind(cfg.folds, shuffle=True, random_state=seed)
-    yield from folds.split(rows["image_id"], rows["label"], rows["group_id"])
+    if rows["group_id"].nunique() < len(rows):
+        grouped = StratifiedGroupKFold(cfg.folds, shuffle=True, random_state=seed)
+        yield from grouped.split(rows["image_id"], rows["label"], rows["group_id"])
+    else:
+        plain = StratifiedKFold(cfg.folds, shuffle=True, random_state=seed)
+        yield from plain.split(rows["image_id"], rows["label"])
 
 
 def _official(rows: pd.DataFrame, cfg: SplitConfig, repeat: int) -> Cut:

@@ -25,6 +25,8 @@ def has_image_ending(name: str) -> bool:
 
 def existing_folder(key: str, value: str) -> Path:
     """The folder that a user named, or an `InputError` that shows the nearest one there is."""
+    if not value.strip():
+        raise InputError(f"{key}: is empty; name a folder")
     folder = Path(value).expanduser()
     try:
         if folder.is_dir():

@@ -213,15 +213,16 @@ def _draw_grid(axes: Axes, size: int) -> None:
 
 def _write_cells(axes: Axes, counts: np.ndarray, rates: np.ndarray, cell: float) -> None:
     large = float(np.clip(13 * cell, 7.5, 9.5))
+    common: dict[str, Any] = {"ha": "center", "va": "center"}
     for (row, column), count in np.ndenumerate(counts):
         rate = float(rates[row, column])
         colour = style.PAPER if rate > 0.5 else style.INK
         if count == 0:
-            axes.text(column, row, "0", color=style.RULE, fontsize=large, ha="center", va="center")
+            axes.text(column, row, "0", color=style.RULE, fontsize=large, **common)
             continue
-        common: dict[str, Any] = {"color": colour, "ha": "center", "va": "center"}
-        axes.text(column, row - 0.15, f"{count:,}", fontsize=large, **common)
-        axes.text(column, row + 0.2, _rate(rate), fontsize=0.84 * large, **common)
+        axes.text(column, row - 0.15, f"{count:,}", color=colour, fontsize=large, **common)
+        share = _rate(rate)
+        axes.text(column, row + 0.2, share, color=colour, fontsize=0.84 * large, **common)
 
 
 def _rate(rate: float) -> str:

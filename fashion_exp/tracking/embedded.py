@@ -26,16 +26,21 @@ def ensure_database(database: Path) -> None:
     it, and on finding an older database it may migrate it unasked.
     """
     try:
-        database.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{database}.lock"):
-            if not database.exists():
-                _make(database)
+        if not database.exists():
+            _make_once(database)
     except OSError as error:
         raise InputError(
             f"{database}: cannot be written ({error.strerror}); "
             "set outputs or tracking.uri to another place, or tracking=none"
         ) from None
     _check(database)
+
+
+def _make_once(database: Path) -> None:
+    database.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{database}.lock"):
+        if not database.exists():
+            _make(database)
 
 
 def _make(database: Path) -> None:

@@ -15,9 +15,6 @@ from fashion_exp.tracking.address import public, view_tag
 from fashion_exp.tracking.embedded import PREFIX, artifacts_beside, ensure_database
 from fashion_exp.tracking.mlflow_tracker import MlflowTracker, impatient, reason
 
-EXPERIMENT_KIND = "mlflow.experimentKind"
-KIND = "custom_model_development"
-
 
 def opened(uri: str, experiment: str) -> MlflowTracker:
     """A tracker on the store, its experiment made if need be. Raises `InputError`."""
@@ -29,19 +26,18 @@ def opened(uri: str, experiment: str) -> MlflowTracker:
             f"tracking.experiment={experiment}: deleted in {public(uri)}; `mlflow experiments "
             f"restore --experiment-id {found.experiment_id}` there, or choose another name"
         )
-    name, view = view_tag()
-    if found.tags.get(name) != view:
-        with _usable(uri), impatient():
-            client.set_experiment_tag(found.experiment_id, name, view)
+    with _usable(uri), impatient():
+        _show(client, found)
     return MlflowTracker(client, found.experiment_id)
 
 
 def newest_experiment(uri: str) -> str | None:
-    """Id of the experiment with the latest run; None if the store has no run."""
+    """Id of the one of our experiments that has the latest run; None if there is no run."""
     client = _client(uri)
+    name, _ = view_tag()
     with _usable(uri), impatient():
-        experiments = [found.experiment_id for found in client.search_experiments()]
-        runs = client.search_runs(experiments, max_results=1, order_by=["start_time DESC"])
+        ours = [found.experiment_id for found in client.search_experiments() if name in found.tags]
+        runs = client.search_runs(ours, max_results=1, order_by=["start_time DESC"]) if ours else []
     return runs[0].info.experiment_id if runs else None
 
 
@@ -60,7 +56,7 @@ def _made(client: MlflowClient, name: str) -> Experiment:
     uri = client.tracking_uri
     artifacts = artifacts_beside(_database(uri)) if uri.startswith(PREFIX) else None
     try:
-        client.create_experiment(name, artifact_location=artifacts, tags={EXPERIMENT_KIND: KIND})
+        client.create_experiment(name, artifact_location=artifacts, tags=dict([view_tag()]))
     except MlflowException as error:
         if error.error_code == "INVALID_PARAMETER_VALUE":
             raise InputError(f"tracking.experiment={name}: {reason(error)}") from error
@@ -71,14 +67,29 @@ def _made(client: MlflowClient, name: str) -> Experiment:
     return found
 
 
+def _show(client: MlflowClient, experiment: Experiment) -> None:
+    """Gives an experiment that others made, or an older version of ours, today's table of runs."""
+    name, view = view_tag()
+    if experiment.tags.get(name) == view:
+        return
+    try:
+        client.set_experiment_tag(experiment.experiment_id, name, view)
+    except MlflowException:
+        # Another process may have been first.
+        if client.get_experiment(experiment.experiment_id).tags.get(name) != view:
+            raise
+
+
 @contextmanager
 def _usable(uri: str) -> Iterator[None]:
     try:
         yield
     except MlflowException as error:
+        served = uri.startswith("http")
+        remedy = "start the server, give another address" if served else "give another database"
         raise InputError(
-            f"tracking.uri={public(uri)}: cannot be used ({_told(error)}); "
-            "start the server, give another address, or set tracking=none"
+            f"tracking.uri={public(uri)}: cannot be used ({_told(error)}); {remedy}, "
+            "or set tracking=none"
         ) from error
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -22,7 +23,9 @@ def table(*places: Place, classes: tuple[str, ...] = ("dress", "shirt")) -> Imag
     return of(listed, classes)
 
 
-def of(listed: list[tuple[str, ...]], classes: tuple[str, ...] = ("dress", "shirt")) -> ImageTable:
+def of(
+    listed: Sequence[tuple[str, ...]], classes: tuple[str, ...] = ("dress", "shirt")
+) -> ImageTable:
     found = pd.DataFrame(listed, columns=list(FOUND_COLUMNS), dtype=object)
     return assemble("test", found, classes, lambda row: np.array([[row]]), 8)
 

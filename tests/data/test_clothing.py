@@ -108,7 +108,7 @@ def test_another_commit_under_the_name_is_refused(home: Home) -> None:
 def test_a_damaged_store_of_git_is_refused(home: Home) -> None:
     home.load()
     (home.folder / ".git/HEAD").write_text("ref: refs/heads/none\n")
-    with pytest.raises(InputError, match="cannot be checked: .*; delete it and fetch it anew"):
+    with pytest.raises(InputError, match=r"cannot be checked: .*; delete it and fetch it anew"):
         home.load()
 
 
@@ -116,7 +116,7 @@ def test_a_copy_without_git_s_store_is_not_held_against_a_repository_around_it(h
     home.load()
     (home.folder / ".git").rename(home.cache.parent / "store")
     git(home.cache, "init", "--quiet")
-    with pytest.raises(InputError, match="cannot be checked: .*not a git repository"):
+    with pytest.raises(InputError, match=r"cannot be checked: .*not a git repository"):
         home.load()
 
 

@@ -95,7 +95,7 @@ def test_a_fetched_copy_is_found_again_without_a_download(config: Config, raw: P
 @pytest.mark.parametrize("damage", [b"", b"\0\0\x08\x03", b"no such format at all"])
 def test_a_damaged_file_is_told_with_a_remedy(config: Config, raw: Path, damage: bytes) -> None:
     (raw / "train-images-idx3-ubyte").write_bytes(damage)
-    with pytest.raises(InputError, match="are not those of Fashion-MNIST .* fetch them anew"):
+    with pytest.raises(InputError, match=r"are not those of Fashion-MNIST .* fetch them anew"):
         load_fashion_mnist(config(**NAME), raw)
 
 

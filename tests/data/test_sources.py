@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import yaml
+from omegaconf import OmegaConf
 
 from fashion_exp.config import DatasetConfig
 from fashion_exp.data.sources import SOURCES, load_images
@@ -25,7 +25,8 @@ def test_every_source_has_a_yaml_that_states_every_knob_that_all_share() -> None
     missing = {name for name, value in vars(DatasetConfig()).items() if value == "???"}
     assert len(missing) == 9
     for file in files:
-        stated = yaml.safe_load(file.read_text())
+        stated = OmegaConf.to_container(OmegaConf.load(file))
+        assert isinstance(stated, dict)
         assert stated["name"] == file.stem
         assert missing <= set(stated) <= set(vars(DatasetConfig()))
 

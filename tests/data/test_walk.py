@@ -94,6 +94,11 @@ def test_a_missing_relative_folder_is_answered_from_the_working_directory(
         existing_folder("dataset.root", "photo")
 
 
+def test_an_empty_name_is_not_taken_for_the_working_directory() -> None:
+    with pytest.raises(InputError, match=r"dataset\.root: is empty"):
+        existing_folder("dataset.root", " ")
+
+
 def test_a_file_is_not_taken_for_a_folder(tmp_path: Path) -> None:
     touch(tmp_path / "photos.zip")
     with pytest.raises(InputError, match="is a file, not a folder; unpack"):

@@ -152,18 +152,33 @@ def test_rows_are_true_and_columns_predicted_classes() -> None:
     assert axes.yaxis_inverted()
 
 
+def _overlap(extents: list[tuple[float, float]]) -> bool:
+    return any(first[1] > second[0] for first, second in pairwise(sorted(extents)))
+
+
 @pytest.mark.parametrize("count", [2, 10, 30])
-def test_names_of_any_length_keep_clear_of_each_other(count: int) -> None:
-    names = [f"$a_rather$ long [class] name {place}" for place in range(count)]
+@pytest.mark.parametrize("length", [0, 1, 30])
+def test_names_of_any_length_keep_clear_of_each_other(count: int, length: int) -> None:
+    names = [f"{place}{' name' * length}" for place in range(count)]
     figure = confusion(np.eye(count, dtype=int) * 7, names)
     figure.draw_without_rendering()
     (axes,) = figure.axes
-    boxes = [label.get_window_extent() for label in axes.get_yticklabels()]
-    tops = sorted((box.y0, box.y1) for box in boxes)
-    assert all(lower[1] <= upper[0] for lower, upper in pairwise(tops))
-    assert max(box.x1 for box in boxes) < axes.get_window_extent().x0
-    feet = sorted(label.get_window_extent().x1 for label in axes.get_xticklabels())
-    assert min(np.diff(feet)) > 1.2 * style.LABEL * figure.dpi / 72
+    rows = [label.get_window_extent() for label in axes.get_yticklabels()]
+    assert not _overlap([(box.y0, box.y1) for box in rows])
+    assert max(box.x1 for box in rows) < axes.get_window_extent().x0
+    columns = [label.get_window_extent() for label in axes.get_xticklabels()]
+    if axes.get_xticklabels()[0].get_rotation() == 45:
+        # Lines of text turned by 45 degrees stand a cell / sqrt(2) apart.
+        assert max(box.height for box in rows) < axes.get_window_extent().width / count / 2**0.5
+    else:
+        assert not _overlap([(box.x0, box.x1) for box in columns])
+
+
+def test_a_dollar_in_a_name_is_a_dollar(tmp_path: Path) -> None:
+    nonsense = r"$\nonsense$"
+    matrix = np.eye(2, dtype=int)
+    style.save(confusion(matrix, [nonsense, "b"], nonsense), tmp_path / "a.png")
+    style.save(curves(_history(1, [2]), [1, 1], nonsense), tmp_path / "b.png")
 
 
 def test_importing_loads_no_matplotlib_and_drawing_changes_no_global_state(tmp_path: Path) -> None:

@@ -82,6 +82,7 @@ def test_a_dumb_terminal_gets_plain_lines(monkeypatch: pytest.MonkeyPatch) -> No
     with Progress(Console(file=file, width=80), now) as progress:
         _train(progress, now)
     assert "\x1b" not in file.getvalue()
+    assert len(file.getvalue().splitlines()) == 6
 
 
 @pytest.mark.parametrize("width", [20, 40, 80, 120])

@@ -27,6 +27,14 @@ def test_a_picture_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_new_picture_replaces_the_old_file_and_does_not_write_into_it(tmp_path: Path) -> None:
+    path, old = tmp_path / "picture.png", tmp_path / "old.png"
+    path.write_text("old")
+    old.hardlink_to(path)
+    style.save(sheets.contact_sheet([np.zeros((4, 4, 3), np.uint8)], ["a"], 1), path)
+    assert old.read_text() == "old"
+
+
 def test_a_sheet_is_saved_pixel_by_pixel(tmp_path: Path) -> None:
     sheet = sheets.contact_sheet([np.zeros((4, 4, 3), np.uint8)], ["a"], 1)
     with Image.open(style.save(sheet, tmp_path / "sheet.png")) as saved:

@@ -16,10 +16,11 @@ from fashion_exp.data.drawing.fabric import (
     contrast,
     dye,
     dye_unlike,
+    one_of,
     soft_noise,
 )
 
-SWATCH = 256
+SWATCH = 192
 """Side in pixels on which a surface is painted, whatever the picture's size."""
 
 
@@ -70,7 +71,7 @@ def _ground(kind: str, rng: np.random.Generator) -> Colour:
 
 def _blanket(rng: np.random.Generator, ground: Colour) -> Pixels:
     """A patterned cover: the weavers' own patterns, larger and quieter."""
-    pattern = str(rng.choice(["checks", "across", "flowers", "blots", "dots"]))
+    pattern = one_of(rng, "checks", "across", "flowers", "blots", "dots")
     other = 0.55 * ground + 0.45 * dye_unlike(rng, ground, 40)
     cloth = PATTERNS[pattern](rng, [ground, other, (ground + other) / 2])
     cloth = np.clip(cloth, 0, 255).astype(np.uint8)
@@ -83,7 +84,7 @@ def _wall(rng: np.random.Generator) -> Floats:
 
 def _wood(rng: np.random.Generator) -> Floats:
     """Planks of uneven tone with their grain along them."""
-    tone = 1 + 0.05 * soft_noise(rng, 128, SWATCH, 16) + 0.03 * soft_noise(rng, 32, SWATCH, 8)
+    tone = 1 + 0.035 * soft_noise(rng, 128, SWATCH, 16) + 0.025 * soft_noise(rng, 32, SWATCH, 8)
     edges = np.linspace(0, SWATCH, int(rng.integers(4, 10)) + 1).astype(int).tolist()
     for top, bottom in zip(edges[:-1], edges[1:], strict=True):
         seam = int(rng.integers(0, SWATCH))
@@ -111,7 +112,7 @@ def _tiles(rng: np.random.Generator) -> Floats:
     count = int(rng.integers(2, 5))
     shades = (1 + rng.normal(0, 0.02, (count, count))).astype(np.float32)
     tone *= cv2.resize(shades, (SWATCH, SWATCH), interpolation=cv2.INTER_NEAREST)
-    grout = float(rng.choice([0.72, 0.8, 1.12]))
+    grout = one_of(rng, 0.72, 0.8, 1.12)
     for at in range(0, SWATCH, SWATCH // count):
         tone[at : at + 3] *= grout
         tone[:, at : at + 3] *= grout
@@ -119,13 +120,13 @@ def _tiles(rng: np.random.Generator) -> Floats:
 
 
 def _carpet(rng: np.random.Generator) -> Floats:
-    return 1 + 0.1 * soft_noise(rng, 128, SWATCH) + 0.05 * soft_noise(rng, 24, SWATCH)
+    return 1 + 0.06 * soft_noise(rng, 128, SWATCH) + 0.04 * soft_noise(rng, 24, SWATCH)
 
 
 def _panels(rng: np.random.Generator) -> Floats:
     """A wardrobe or panelled door."""
     tone = 1 + 0.015 * soft_noise(rng, 64, SWATCH)
-    for x in np.cumsum(rng.integers(50, 130, 4)).tolist():
+    for x in np.cumsum(rng.integers(36, 96, 4)).tolist():
         tone[:, x : x + 2] *= 0.72
         tone[:, x + 2 : x + 4] *= 1.08
     return tone
@@ -141,7 +142,7 @@ SURFACES: dict[str, Callable[[np.random.Generator], Floats]] = {
     "panels": _panels,
 }
 _WEIGHTS = {
-    "wall": 0.3, "wood": 0.2, "sheet": 0.22, "tiles": 0.08, "carpet": 0.08, "blanket": 0.05,
+    "wall": 0.36, "wood": 0.17, "sheet": 0.24, "tiles": 0.07, "carpet": 0.06, "blanket": 0.03,
     "panels": 0.07,
 }  # fmt: skip
 _WOODS = [(196, 164, 122), (168, 126, 86), (120, 86, 62), (206, 190, 168), (146, 140, 134)]

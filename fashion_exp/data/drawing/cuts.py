@@ -11,6 +11,8 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
+from fashion_exp.data.drawing.fabric import one_of
+
 
 @dataclass(frozen=True)
 class Cut:
@@ -70,12 +72,12 @@ def dress(rng: np.random.Generator) -> Cut:
         waist_y=rng.uniform(0.62, 0.95),
         middle=(waist + hem) / 2 + bow + rng.uniform(-0.02, 0.02),
         hem=hem,
-        tail=rng.choice([0.0, 0.0, -0.12, 0.08]),
+        tail=one_of(rng, 0.0, 0.0, -0.12, 0.08),
         shoulder=rng.uniform(0.34, 0.45),
         slope=rng.uniform(0.05, 0.12),
         neck_width=rng.uniform(0.14, 0.28),
         neck_depth=rng.uniform(0.1, 0.36),
-        neck_power=rng.choice([1.0, 1.3, 2.5, 2.5, 6.0]),
+        neck_power=one_of(rng, 1.0, 1.3, 2.5, 2.5, 6.0),
         sleeve={
             "strap": 0.0,
             "none": 0.0,
@@ -89,7 +91,7 @@ def dress(rng: np.random.Generator) -> Cut:
         cuff=_pick(rng, plain=0.8, band=0.1, rib=0.1),
         waistline=_pick(rng, none=0.3, seam=0.35, belt=0.2, tie=0.15),
         pocket=_pick(rng, none=0.92, side=0.08),
-        texture=_pick(rng, jersey=0.45, weave=0.35, knit=0.12, rib=0.08),
+        texture=_pick(rng, jersey=0.5, weave=0.36, knit=0.09, rib=0.05),
     )
 
 
@@ -107,7 +109,7 @@ def pullover(rng: np.random.Generator) -> Cut:
         waist_y=rng.uniform(0.75, 0.95),
         middle=(waist + hem) / 2 + rng.uniform(0.0, 0.05),
         hem=hem,
-        tail=rng.choice([0.0, 0.0, 0.04]),
+        tail=one_of(rng, 0.0, 0.0, 0.04),
         shoulder=rng.uniform(0.4, 0.52),
         slope=rng.uniform(0.06, 0.16),
         neck_width=rng.uniform(0.14, 0.24),
@@ -121,7 +123,7 @@ def pullover(rng: np.random.Generator) -> Cut:
         cuff=_pick(rng, rib=0.92, plain=0.08),
         hem_band=rng.uniform(0.06, 0.16) if rng.random() < 0.9 else 0.0,
         pocket=_pick(rng, none=0.4, kangaroo=0.6) if neck == "hood" else "none",
-        texture=_pick(rng, jersey=0.3, weave=0.05, knit=0.3, rib=0.15, cable=0.2),
+        texture=_pick(rng, jersey=0.2, weave=0.05, knit=0.35, rib=0.15, cable=0.25),
     )
 
 
@@ -151,7 +153,7 @@ def shirt(rng: np.random.Generator) -> Cut:
         closure=_pick_closure(rng, full=0.9, half=0.09),
         cuff=_pick(rng, band=0.7, rolled=0.3) if long else _pick(rng, plain=0.8, band=0.2),
         pocket=_pick(rng, none=0.45, left=0.35, both=0.2),
-        texture=_pick(rng, jersey=0.2, weave=0.7, knit=0.05, rib=0.05),
+        texture=_pick(rng, jersey=0.2, weave=0.74, knit=0.03, rib=0.03),
     )
 
 

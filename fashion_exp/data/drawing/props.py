@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from fashion_exp.data.drawing.cuts import Cut
-from fashion_exp.data.drawing.fabric import dye
+from fashion_exp.data.drawing.fabric import dye, one_of
 from fashion_exp.data.drawing.geometry import Points, closed, mirror, spline, strip, turn
 from fashion_exp.data.drawing.pieces import Material, Piece, Seam
 
@@ -45,7 +45,7 @@ def clutter(low: Points, high: Points, rng: np.random.Generator) -> list[Piece]:
     """One or two things at the edge of a box that holds the garment."""
     pieces: list[Piece] = []
     for _ in range(int(rng.integers(1, 3))):
-        side = rng.choice([-1, 1])
+        side = one_of(rng, -1, 1)
         x = (high[0] if side > 0 else low[0]) + side * rng.uniform(-0.05, 0.3)
         at = np.array([x, rng.uniform(low[1], high[1])])
         make = (_book, _sprig, _folded)[int(rng.integers(3))]

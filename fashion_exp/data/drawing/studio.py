@@ -18,7 +18,7 @@ from fashion_exp.data.drawing.fabric import TILE, Fabric, Floats, Pixels, soft_n
 from fashion_exp.data.drawing.geometry import Points, project, turn
 from fashion_exp.data.drawing.pieces import Piece
 
-GRID = 128
+GRID = 96
 """Side of the grid on which folds are modelled, whatever the picture's size."""
 _SUBPIXEL = 4
 _NEUTRAL = 128
@@ -94,7 +94,7 @@ def lay(pieces: list[Piece], view: View, side: int) -> Layout:
             cv2.polylines(ink, lines, False, round(tone * _NEUTRAL), max(1, round(wide)),
                           cv2.LINE_AA, _SUBPIXEL)  # fmt: skip
         if piece.buttons is not None:
-            radius = round(max(0.9, 0.026 * unit) * 2**_SUBPIXEL)
+            radius = round(max(0.9, 0.03 * unit) * 2**_SUBPIXEL)
             for centre in next(placed).tolist():
                 cv2.circle(number, centre, radius, last, -1, cv2.LINE_8, _SUBPIXEL)
                 cv2.circle(height, centre, radius, round(top + 4), -1, cv2.LINE_8, _SUBPIXEL)
@@ -135,7 +135,7 @@ def fold_heights(view: View, folds: list[tuple[Points, float, float]],
     for line, (_, width, height) in zip(lines, folds, strict=True):
         target, thick = fine if width < 0.05 else broad, max(1, round(width * view.scale * GRID))
         cv2.polylines(target, [_fixed(line, GRID)], False, height, thick, cv2.LINE_8, _SUBPIXEL)
-    heights = cv2.GaussianBlur(fine, (0, 0), 1.3) * 1.2 + cv2.GaussianBlur(broad, (0, 0), 2.6) * 2.2
+    heights = cv2.GaussianBlur(fine, (0, 0), 1.0) + cv2.GaussianBlur(broad, (0, 0), 2.0) * 1.8
     return heights + 0.3 * soft_noise(rng, 9, GRID) + 0.12 * soft_noise(rng, 26, GRID)
 
 
@@ -146,7 +146,7 @@ def shoot(layout: Layout, pieces: list[Piece], view: View, fabric: Fabric, scene
     albedo, tone = _backdrop(scenery, side)
     slope_x = cv2.Sobel(heights, cv2.CV_32F, 1, 0, scale=0.25)
     slope_y = cv2.Sobel(heights, cv2.CV_32F, 0, 1, scale=0.25)
-    threads = _threads(view, side, slope_x, slope_y)
+    threads = _threads(view, slope_x, slope_y, side)
     _wear(albedo, layout.number, pieces, fabric, threads, view.scale * side)
     lit = (slope_x * light.x + slope_y * light.y) * np.float32(0.35 + 0.5 * light.hardness)
     folds = cv2.resize(np.clip(lit, -0.35, 0.55), (side, side))
@@ -165,7 +165,7 @@ def _backdrop(scenery: Backdrop, side: int) -> tuple[Pixels, Floats]:
     if scenery.pattern is not None:
         return cv2.warpAffine(scenery.pattern, matrix, (side, side), **how), tone
     albedo = np.empty((side, side, 3), dtype=np.uint8)
-    albedo[:] = scenery.colour.astype(np.uint8)
+    cv2.rectangle(albedo, (0, 0), (side, side), scenery.colour.tolist(), cv2.FILLED)
     return albedo, tone
 
 
@@ -198,17 +198,15 @@ def _looked_up(values: NDArray[np.float64] | list[float], number: Pixels, ground
     return cv2.LUT(number, table)
 
 
-def _threads(view: View, side: int, slope_x: Floats, slope_y: Floats) -> tuple[Floats, Floats]:
+def _threads(view: View, slope_x: Floats, slope_y: Floats, side: int) -> tuple[Floats, Floats]:
     """Garment coordinates of every pixel; folds bend the pattern."""
     h = np.linalg.inv(view.homography).astype(np.float32)
-    steps = (np.arange(side, dtype=np.float32) + 0.5) / side
+    steps = (np.arange(GRID, dtype=np.float32) + 0.5) / GRID
     x, y = steps[None], steps[:, None]
     w = 1 / (h[2, 0] * x + (h[2, 1] * y + h[2, 2]))
-    u = (h[0, 0] * x + (h[0, 1] * y + h[0, 2])) * w
-    v = (h[1, 0] * x + (h[1, 1] * y + h[1, 2])) * w
-    u += cv2.resize(slope_x, (side, side)) * np.float32(0.02)
-    v += cv2.resize(slope_y, (side, side)) * np.float32(0.02)
-    return u, v
+    u = (h[0, 0] * x + (h[0, 1] * y + h[0, 2])) * w + slope_x * np.float32(0.02)
+    v = (h[1, 0] * x + (h[1, 1] * y + h[1, 2])) * w + slope_y * np.float32(0.02)
+    return cv2.resize(u, (side, side)), cv2.resize(v, (side, side))
 
 
 def _pattern(fabric: Fabric, u: Floats, v: Floats, pixels_per_unit: float) -> Pixels:

@@ -92,7 +92,7 @@ def ribbed(outer: Points, inner: Points) -> Piece:
     marks = (np.arange(count) + 0.5) / count * at[-1]
     ends = [np.column_stack([np.interp(marks, at, edge[:, k]) for k in (0, 1)])
             for edge in (outer, inner)]  # fmt: skip
-    ribs = Seam(list(np.stack(ends, axis=1)), 0.015, 0.72)
+    ribs = Seam(list(np.stack(ends, axis=1)), 0.016, 0.62)
     outline = closed(outer, inner[::-1])
     return Piece(outline, "trim", tone=0.94, lift=0.012, seams=(ribs, Seam([inner], 0.014, 0.74)))
 
@@ -137,8 +137,8 @@ def _collar(cut: Cut) -> list[Piece]:
     tip = (w * 0.75 + 0.05, d + 0.13)
     fold = spline([(w - 0.015, -0.06), (w * 0.62, d * 0.5), (0.012, d)])
     edge = spline([tip, (w + 0.05, d * 0.55), (w + 0.06, 0.035)])
-    stitches = Seam([closed(fold[-1:], edge) * (0.94, 0.97)], 0.01, 0.84)
-    leaf = Piece(closed(fold, edge), grain=25, lift=0.03, seams=(stitches,))
+    stitches = Seam([closed(fold[-1:], edge) * (0.94, 0.97)], 0.014, 0.7)
+    leaf = Piece(closed(fold, edge), tone=1.05, grain=25, lift=0.04, seams=(stitches,))
     return [stand, leaf, flipped(leaf)]
 
 
@@ -146,7 +146,7 @@ def _placket(cut: Cut, rng: np.random.Generator) -> Piece:
     top = cut.neck_depth - 0.01
     end = min(top + cut.closure * cut.length, cut.length + min(cut.tail, 0) - 0.01)
     outline = _box(0, (top + end) / 2, 0.045, (end - top) / 2)
-    seams = (Seam([outline[[0, 3]], outline[[1, 2]], outline[[3, 2]]], tone=0.66),)
+    seams = (Seam([outline[[0, 3]], outline[[1, 2]], outline[[3, 2]]], tone=0.6),)
     heights = np.arange(top + 0.07, end - 0.04, rng.uniform(0.14, 0.22))
     buttons = np.column_stack([np.zeros_like(heights), heights])
     return Piece(outline, lift=0.012, seams=seams, buttons=buttons)

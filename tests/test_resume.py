@@ -1,0 +1,114 @@
+"""A run that was stopped anywhere, resumed, equals one that was not."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from fashion_exp.predictions import PART_FILES, read_predictions
+
+BASE = (
+    "dataset=folder", "dataset.image_size=16", "training.epochs=40", "repeats=2",
+    "training.batch_size=4", "model.dropout=0.3", "optim=sgd", "training.threads=1",
+)  # fmt: skip
+
+
+def start(*overrides: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "fashion_exp", *overrides]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def finished(*overrides: str) -> str:
+    process = start(*overrides)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    return out
+
+
+def only_run(outputs: Path) -> Path:
+    (run,) = (outputs / "runs").iterdir()
+    return run
+
+
+def wait_for_a_state(outputs: Path, fold: str) -> Path:
+    for _ in range(600):
+        found = list(outputs.glob(f"runs/*/unfinished/{fold}.pt"))
+        if found:
+            return found[0]
+        time.sleep(0.1)
+    raise AssertionError("no state was saved")
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)]
+)
+def test_a_killed_run_resumed_equals_one_that_was_not(
+    photos: Path, tmp_path: Path, number: signal.Signals, code: int
+) -> None:
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    data = (*BASE, f"dataset.root={photos}")
+    finished(*data, f"outputs={whole}", "tracking=none")
+    process = start(*data, f"outputs={broken}")
+    wait_for_a_state(broken, "r1f0")
+    os.kill(process.pid, number)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == code
+    run = only_run(broken)
+    assert not (run / "result.json").exists()
+    if number != signal.SIGKILL:
+        assert f"resume={run}" in err
+        assert statuses(broken) == {"KILLED", "FINISHED"}
+
+    finished(f"resume={run}", f"outputs={broken}")
+    assert statuses(broken) == (
+        {"FINISHED", "KILLED"} if number != signal.SIGKILL else {"FINISHED", "RUNNING"}
+    )
+    reference = only_run(whole)
+    assert (run / "history.csv").read_text() == (reference / "history.csv").read_text()
+    for file in PART_FILES.values():
+        pd.testing.assert_frame_equal(
+            read_predictions(run / file), read_predictions(reference / file)
+        )
+
+
+def statuses(outputs: Path) -> set[str]:
+    from mlflow.tracking import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{outputs / 'mlflow.db'}")
+    experiments = [e.experiment_id for e in client.search_experiments()]
+    return {run.info.status for run in client.search_runs(experiments)}
+
+
+def test_another_experiment_is_not_resumed(photos: Path, tmp_path: Path) -> None:
+    process = start(*BASE, f"dataset.root={photos}", f"outputs={tmp_path}", "tracking=none")
+    wait_for_a_state(tmp_path, "r0f0")
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    other = start(f"resume={only_run(tmp_path)}", "optim.lr=0.5")
+    _, err = other.communicate(timeout=60)
+    assert other.returncode == 2 and "another experiment (optim.lr was 0.01, is 0.5)" in err
+
+
+def test_a_damaged_state_is_told_by_its_file(tmp_path: Path) -> None:
+    from fashion_exp.checkpoints import StateFile
+    from fashion_exp.errors import InputError
+
+    (tmp_path / "r0f0.pt").write_bytes(b"half a file")
+    with pytest.raises(InputError, match=r"r0f0\.pt: damaged state"):
+        StateFile(tmp_path / "r0f0.pt").load()
+
+
+@pytest.mark.quick
+def test_what_is_no_unfinished_run_is_not_resumed(tmp_path: Path) -> None:
+    process = start(f"resume={tmp_path / 'none'}")
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 2 and "no run's folder" in err
+    assert json.dumps(err).count("\\n") == 1

@@ -1,0 +1,34 @@
+"""One store and one tracker for all tests of this folder: making a store is what is slow."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+
+from fashion_exp.config import TrackingConfig
+from fashion_exp.tracking import open_tracker
+from fashion_exp.tracking.mlflow_tracker import MlflowTracker
+
+
+@pytest.fixture(scope="session")
+def outputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("outputs of é")
+
+
+@pytest.fixture(scope="session")
+def tracker(outputs: Path) -> MlflowTracker:
+    opened = open_tracker(TrackingConfig("mlflow", experiment="tests"), outputs)
+    assert isinstance(opened, MlflowTracker)
+    return opened
+
+
+@pytest.fixture(scope="session")
+def client(tracker: MlflowTracker) -> MlflowClient:
+    return MlflowClient(tracking_uri=tracker.uri)
+
+
+@pytest.fixture
+def run(tracker: MlflowTracker) -> str:
+    return tracker.start("a run", parent=None, params={}, tags={})
