@@ -87,7 +87,9 @@ def read_command_line(arguments: Sequence[str]) -> CommandLine:
             lines = _job_lines(master, plain, swept)
             jobs = tuple(to_config(_composed(line)) for line in lines)
         else:
-            jobs = (to_config(OmegaConf.masked_copy(master, [k for k in master if k != "hydra"])),)
+            jobs = (
+                to_config(OmegaConf.masked_copy(master, [str(k) for k in master if k != "hydra"])),
+            )
     return CommandLine(jobs, multirun, False, tuple(swept), _for_hydra(arguments))
 
 

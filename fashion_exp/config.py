@@ -245,6 +245,8 @@ class SweepConfig:
     """Whether every job of a multirun may look at its test predictions (`--open-test`)."""
     parent: str | None = MISSING
     """MLflow id of the multirun's parent; set by the driver."""
+    swept: list[str] = MISSING
+    """The keys that differ between the jobs, for their names; set by the driver."""
     weights: dict[str, str] = MISSING
     """What `model.weights=auto` came to, by model; decided once by the driver."""
 
@@ -327,7 +329,7 @@ ACTS_ONLY: dict[str, Acts] = {
 CANNOT_CHANGE_A_RESULT = frozenset(
     {"outputs", "resume", "training.workers"}
     | {f"tracking.{name}" for name in TrackingConfig.__dataclass_fields__}
-    | {"sweep.parent", "sweep.open_test"}
+    | {"sweep.parent", "sweep.swept", "sweep.open_test"}
 )
 """Knobs that are no part of a job's identity."""
 

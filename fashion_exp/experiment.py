@@ -6,10 +6,11 @@ import hashlib
 import json
 import logging
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from fashion_exp.config import CANNOT_CHANGE_A_RESULT, Config, knobs, plain
@@ -20,7 +21,15 @@ from fashion_exp.data.split import Split, make_split, manifest_hash
 from fashion_exp.data.table import ImageTable
 from fashion_exp.errors import InputError
 from fashion_exp.files import write_text
-from fashion_exp.fold import FoldResult, Place, Trial, new_model, random_operations, run_fold
+from fashion_exp.fold import (
+    FoldResult,
+    Place,
+    Trial,
+    kept_model,
+    new_model,
+    random_operations,
+    run_fold,
+)
 from fashion_exp.models.classifier import ParameterReport
 from fashion_exp.models.plan import ModelPlan, plan_model
 from fashion_exp.models.weights import find_weights
@@ -28,7 +37,7 @@ from fashion_exp.places import outputs_folder
 from fashion_exp.predictions import PART_FILES, read_predictions, write_predictions
 from fashion_exp.reporting.progress import Progress
 from fashion_exp.results import Result, conclude, open_test
-from fashion_exp.tracking.tracker import Status, Tracker
+from fashion_exp.tracking.tracker import Status, Tracker, TrackingError
 from fashion_exp.training.device import Compute, choose_compute
 from fashion_exp.training.optimizers import build_optimizer
 from fashion_exp.training.schedules import build_schedule
@@ -66,6 +75,10 @@ def run_experiment(cfg: Config, job: Job, tracker: Tracker, progress: Progress) 
             job.name, job.output, run, cfg.confidence, seconds, facts, sizes, split.redrawn
         )
         conclude(result, trial.table, tracker)
+        if cfg.tracking.log_model:
+            example = trial.views.plain((0, 0, 0)).transpose(2, 0, 1)
+            first = kept_model(trial, split.folds[0])
+            tracker.model(run, first, np.stack([example, example]))
         if not job.sealed:
             open_test(result, outputs_folder(cfg.outputs), tracker, trial.table)
     return result
@@ -236,17 +249,14 @@ def _tracked(trial: Trial, job: Job, facts: Mapping[str, str], tracker: Tracker)
 @contextmanager
 def ending(tracker: Tracker, run: str) -> Iterator[None]:
     """Ends a tracked run as what happens inside ends."""
-    status: Status = "FINISHED"
     try:
         yield
-    except KeyboardInterrupt:
-        status = "KILLED"
+    except BaseException as error:
+        status: Status = "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED"
+        with suppress(TrackingError):  # what failed first is what matters
+            tracker.end(run, status)
         raise
-    except BaseException:
-        status = "FAILED"
-        raise
-    finally:
-        tracker.end(run, status)
+    tracker.end(run, "FINISHED")
 
 
 def _read_json(path: Path) -> dict[str, str]:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 import torch
+from safetensors.torch import load_file
 from torch import nn
 
 from fashion_exp.checkpoints import State, StateFile, TrainingState, save_models
@@ -147,6 +148,17 @@ def new_model(
     """A fold's model before training, on the device."""
     seed = derive_seed("initialisation", cfg.seeds.initialisation, repeat, fold)
     return build_model(cfg.model, plan, classes, seed).to(compute.device)
+
+
+def kept_model(trial: Trial, fold: Fold) -> Classifier:
+    """The trained model of a finished fold that its predictions were made with, on the CPU."""
+    keep = trial.cfg.training.keep.value
+    model = new_model(
+        trial.cfg, trial.plan, len(trial.table.classes), trial.compute, fold.repeat, fold.fold
+    )
+    learned = load_file(trial.output / "checkpoints" / f"{fold.name}-{keep}.safetensors")
+    model.load_state_dict(learned, strict=False)
+    return model.cpu().eval()
 
 
 def _finished(

@@ -26,10 +26,10 @@ FAILURE_FILE = "failure.json"
 KNOBS_FILE = "knobs.json"
 
 UNNAMED = (
-    "model=", "outputs=", "resume=", "tracking", "sweep", "hydra", "dataset.root=",
-    "training.workers=",
+    "model.name", "model.weights", "outputs", "resume", "tracking", "sweep", "hydra",
+    "dataset.root", "training.workers",
 )  # fmt: skip
-"""Beginnings of overrides that tell a reader nothing new, or nothing about the experiment."""
+"""Beginnings of keys that tell a reader nothing new, or nothing about the experiment."""
 
 
 def run_job(cfg: Config, output: Path, overrides: Sequence[str], sealed: bool) -> int:
@@ -61,9 +61,13 @@ def run_job(cfg: Config, output: Path, overrides: Sequence[str], sealed: bool) -
 
 def job_name(cfg: Config, overrides: Sequence[str]) -> str:
     """What a person would call it: `resnet50 lr=2e-4 dropout=0.5`."""
-    told = [line.lstrip("+") for line in overrides]
-    short = [line.rsplit(".", 1)[-1] if "." in line.split("=")[0] else line
-             for line in told if not line.startswith(UNNAMED)]  # fmt: skip
+    told = [line.lstrip("+").partition("=") for line in overrides]
+    swept = cfg.sweep.swept
+    short = [
+        f"{key.rpartition('.')[2]}={value}"
+        for key, _, value in told
+        if (key in swept if swept else not key.startswith(UNNAMED)) and key != "model"
+    ]
     return " ".join([cfg.model.name, *short])[:200]
 
 

@@ -50,6 +50,7 @@ def run_sweep(line: CommandLine, open_all: bool, launch: Callable[[list[str]], o
     name = f"{cfg.model.name}: {' '.join(line.swept)}"[:200]
     parent = tracker.start(name, parent=None, params={}, tags=provenance(checkout() or Path.cwd()))
     sweep = Sweep(folder, parent, swept_knobs(line.jobs), outputs, tracker)
+    tracker.view(parent, sweep.swept)
     console.print(f"{len(line.jobs)} jobs, into {folder}", soft_wrap=True, highlight=False)
     with ending(tracker, parent):
         launch(
@@ -57,6 +58,7 @@ def run_sweep(line: CommandLine, open_all: bool, launch: Callable[[list[str]], o
                 f"hydra.sweep.dir={quoted(str(folder))}",
                 "hydra.sweep.subdir=${hydra.job.num}",
                 f"sweep.parent={quoted(parent)}",
+                f"sweep.swept=[{','.join(key.partition('=')[0] for key in line.swept)}]",
                 f"sweep.open_test={str(open_all).lower()}",
                 *(f"++sweep.weights.{model}={source}" for model, source in weights.items()),
             ]

@@ -123,6 +123,7 @@ TABLE: dict[str, Acts | str] = {
     "tracking.log_model": "test_a_logged_model_gives_the_predictions_of_its_run",
     "sweep.open_test": "test_open_test_opens_the_test_of_every_job",
     "sweep.parent": "test_jobs_of_a_sweep_stand_below_one_parent",
+    "sweep.swept": "test_jobs_of_a_sweep_stand_below_one_parent",
     "sweep.weights": "test_what_the_driver_decided_of_the_weights_holds",
     "outputs": "test_everything_is_written_below_outputs",
     "resume": "test_a_killed_run_resumed_equals_one_that_was_not",
@@ -275,7 +276,9 @@ def test_weights_that_have_seen_the_images_to_judge_by_are_refused(
     first = tiny()
     with pytest.raises(AssertionError):
         tiny(f"model.weights={first.output}", "repeats=2")
-    assert "images that this run would be judged by trained those weights" in capsys.readouterr().err
+    assert (
+        "images that this run would be judged by trained those weights" in capsys.readouterr().err
+    )
 
 
 def test_without_tracking_nothing_is_recorded(tiny: Callable[..., TinyRun], tmp_path: Path) -> None:

@@ -57,18 +57,17 @@ def _item(index: int, seed: int, mislabelled: float, ambiguous: float) -> Item:
 def draw(item: Item, size: int) -> NDArray[np.uint8]:
     """The item's photograph: uint8 RGB of shape (size, size, 3), the same scene at every size."""
     rng = np.random.default_rng((item.seed, item.index, _DRAWING))
-    look, shape, room, lie, lens = rng.spawn(5)
-    cut = _cut(item, shape)
-    cloth = fabric.weave(look, cut.texture)
-    scenery = backdrop.paint(room, cloth.tile[::4, ::4].mean(axis=(0, 1)))
-    light = _light(room, scenery.upright)
-    garment = sewing.sew(cut, sewing.lay_arms(lie, scenery.upright), lie)
-    view = _view(garment, scenery.upright, lie)
-    pieces = _surroundings(cut, garment, scenery.upright, room) + garment
-    heights = studio.fold_heights(view, studio.creases(cut, lie), lie)
+    cut = _cut(item, rng)
+    cloth = fabric.weave(rng, cut.texture)
+    scenery = backdrop.paint(rng, cloth.tile[::8, ::8].mean(axis=(0, 1)))
+    light = _light(rng, scenery.upright)
+    garment = sewing.sew(cut, sewing.lay_arms(rng, scenery.upright), rng)
+    view = _view(garment, scenery.upright, rng)
+    pieces = _surroundings(cut, garment, scenery.upright, rng) + garment
+    heights = studio.fold_heights(view, studio.creases(cut, rng), rng)
     layout = studio.lay(pieces, view, 2 * size if size < 150 else 3 * size // 2)
     scene = studio.shoot(layout, pieces, view, cloth, scenery, light, heights)
-    return studio.expose(scene, size, light, lens)
+    return studio.expose(scene, size, light, rng)
 
 
 def _surroundings(cut: cuts.Cut, garment: list[Piece], upright: bool,

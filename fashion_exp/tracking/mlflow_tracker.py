@@ -6,14 +6,17 @@ import json
 import logging
 import math
 import os
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
@@ -119,6 +122,19 @@ class MlflowTracker:
         log = self._client.log_artifacts if path.is_dir() else self._client.log_artifact
         with self._explained(f"storing {path.name}"):
             log(run, str(path), folder or None)
+
+    def model(self, run: str, model: Any, example: np.ndarray) -> None:
+        import mlflow.pytorch
+
+        with tempfile.TemporaryDirectory() as folder, self._explained("storing the model"):
+            mlflow.pytorch.save_model(
+                model,
+                f"{folder}/model",
+                input_example=example,
+                pip_requirements=[f"torch=={version('torch')}"],
+                serialization_format="pt2",
+            )
+            self._client.log_artifacts(run, folder)
 
     def dataset(
         self,

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
+
+import numpy as np
 
 Status = Literal["FINISHED", "FAILED", "KILLED"]
 
@@ -72,6 +74,13 @@ class Tracker(Protocol):
         """Copies a file, or what is in a directory, into the run's `folder`; done on return."""
         ...
 
+    def model(self, run: str, model: Any, example: np.ndarray) -> None:
+        """Stores a torch model as MLflow's `model`, loadable without this package.
+
+        `example` is a batch of two of its inputs.
+        """
+        ...
+
     def dataset(
         self,
         run: str,
@@ -134,6 +143,9 @@ class NullTracker:
         pass
 
     def artifact(self, run: str, path: Path, folder: str = "") -> None:
+        pass
+
+    def model(self, run: str, model: Any, example: np.ndarray) -> None:
         pass
 
     def dataset(

@@ -113,7 +113,9 @@ def pullover(rng: np.random.Generator) -> Cut:
         shoulder=rng.uniform(0.4, 0.52),
         slope=rng.uniform(0.06, 0.16),
         neck_width=rng.uniform(0.14, 0.24),
-        neck_depth=rng.uniform(0.22, 0.38) if deep else rng.uniform(0.08, 0.18),
+        neck_depth=0.05
+        if neck == "turtle"
+        else rng.uniform(*((0.22, 0.38) if deep else (0.08, 0.18))),
         neck_power=1.1 if deep and neck == "rib" else 2.5,
         sleeve=rng.uniform(1.1, 1.45) if rng.random() < 0.88 else rng.uniform(0.55, 0.9),
         sleeve_end=rng.uniform(0.09, 0.15),

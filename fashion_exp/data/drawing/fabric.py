@@ -60,14 +60,14 @@ def dye_unlike(rng: np.random.Generator, other: Colour, least: float) -> Colour:
 
 
 def soft_noise(rng: np.random.Generator, cells: int, side: int, wide: int = 1) -> Floats:
-    """Smooth noise of about unit variance on side x side pixels that repeats without a seam.
+    """Smooth noise of about unit variance on side x side pixels, without a seam at the edges.
 
     `wide` stretches it sideways. One of a few stored sheets, shifted: drawing each anew would
     cost more than all the rest of a picture.
     """
     sheet = _noise_sheet(cells, side, wide, int(rng.integers(6)))
-    shift = rng.integers(0, side, 2)
-    return np.roll(sheet, (int(shift[0]), int(shift[1])), (0, 1))
+    x, y = rng.integers(0, side, 2).tolist()
+    return sheet[y : y + side, x : x + side]
 
 
 @cache
@@ -78,7 +78,9 @@ def _noise_sheet(cells: int, side: int, wide: int, variant: int) -> Floats:
     steps = (np.arange(side, dtype=np.float32) + 0.5) / side
     x, y = steps * (grid.shape[1] - 4) + 1.5, steps * cells + 1.5
     at_x, at_y = np.tile(x, (side, 1)), np.repeat(y[:, None], side, 1)
-    return cv2.remap(grid, at_x, at_y, cv2.INTER_CUBIC) * np.float32(1.3)
+    sheet = np.tile(cv2.remap(grid, at_x, at_y, cv2.INTER_CUBIC) * np.float32(1.3), (2, 2))
+    sheet.flags.writeable = False
+    return sheet
 
 
 def weave(rng: np.random.Generator, texture: str) -> Fabric:

@@ -48,8 +48,8 @@ class View:
     swing: float
     wave: tuple[float, float, float, float, float]
 
-    def place(self, arrays: list[Points]) -> list[Points]:
-        """Each array of points as the picture has it."""
+    def place(self, arrays: list[Points], side: int) -> list[NDArray[np.int32]]:
+        """Each array of points on a picture of side x side pixels, in OpenCV's fixed point."""
         points = np.concatenate(arrays)
         x, y = points[:, 0], points[:, 1]
         height, fx, fy, px, py = self.wave
@@ -57,9 +57,10 @@ class View:
         bent = np.empty_like(points)
         bent[:, 0] = x + self.swing * low**1.5 + height * np.sin(fy * y + px) * (low + 0.3)
         bent[:, 1] = y + height * np.sin(fx * x + py)
-        placed = project(bent, self.homography)
+        placed = project(bent, self.homography) * (side * 2**_SUBPIXEL) - 2 ** (_SUBPIXEL - 1)
+        pixels = np.rint(placed).astype(np.int32)
         ends = np.cumsum([len(a) for a in arrays]).tolist()
-        return [placed[a:b] for a, b in zip([0, *ends[:-1]], ends, strict=True)]
+        return [pixels[a:b] for a, b in zip([0, *ends[:-1]], ends, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ def lay(pieces: list[Piece], view: View, side: int) -> Layout:
     for piece in pieces:
         arrays += [line for seam in piece.seams for line in seam.lines]
         arrays += [piece.buttons] if piece.buttons is not None else []
-    placed = iter(_fixed(points, side) for points in view.place(arrays))
+    placed = iter(view.place(arrays, side))
     outlines = [next(placed) for _ in pieces]
     number, height = np.zeros((2, side, side), dtype=np.uint8)
     ink = np.full((side, side), _NEUTRAL, dtype=np.uint8)
@@ -99,11 +100,6 @@ def lay(pieces: list[Piece], view: View, side: int) -> Layout:
                 cv2.circle(number, centre, radius, last, -1, cv2.LINE_8, _SUBPIXEL)
                 cv2.circle(height, centre, radius, round(top + 4), -1, cv2.LINE_8, _SUBPIXEL)
     return Layout(number, ink, height, last)
-
-
-def _fixed(points: Points, side: int) -> NDArray[np.int32]:
-    """Pixel coordinates in the fixed-point numbers that OpenCV draws with."""
-    return np.round((points * side - 0.5) * 2**_SUBPIXEL).astype(np.int32)
 
 
 def creases(cut: Cut, rng: np.random.Generator) -> list[tuple[Points, float, float]]:
@@ -131,10 +127,10 @@ def fold_heights(view: View, folds: list[tuple[Points, float, float]],
                  rng: np.random.Generator) -> Floats:  # fmt: skip
     """Height of the cloth on a GRID x GRID raster of the picture."""
     fine, broad = np.zeros((2, GRID, GRID), dtype=np.float32)
-    lines = view.place([line for line, _, _ in folds])
+    lines = view.place([line for line, _, _ in folds], GRID)
     for line, (_, width, height) in zip(lines, folds, strict=True):
         target, thick = fine if width < 0.05 else broad, max(1, round(width * view.scale * GRID))
-        cv2.polylines(target, [_fixed(line, GRID)], False, height, thick, cv2.LINE_8, _SUBPIXEL)
+        cv2.polylines(target, [line], False, height, thick, cv2.LINE_8, _SUBPIXEL)
     heights = cv2.GaussianBlur(fine, (0, 0), 1.0) + cv2.GaussianBlur(broad, (0, 0), 2.0) * 1.8
     return heights + 0.3 * soft_noise(rng, 9, GRID) + 0.12 * soft_noise(rng, 26, GRID)
 
