@@ -93,7 +93,7 @@ def _resumed(line: CommandLine, folder: Path) -> tuple[CommandLine, Path]:
     saved = folder / "config" / "overrides.yaml"
     if not saved.is_file():
         raise InputError(f"resume={folder}: no run's folder; give one of outputs/runs/")
-    if (folder / "result.json").exists():
+    if (folder / "result.json").exists() and not (folder / "unfinished").exists():
         raise InputError(f"resume={folder}: that run is finished; start another without resume")
     before = OmegaConf.load(folder / "config" / "config.yaml")
     assert isinstance(before, DictConfig)

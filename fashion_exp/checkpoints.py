@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import pickle
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -51,8 +50,8 @@ class StateFile:
             return TrainingState()
         try:
             return TrainingState(**torch.load(self._path, weights_only=True, map_location="cpu"))
-        except (pickle.UnpicklingError, RuntimeError, EOFError, TypeError) as error:
-            reason = str(error).splitlines()[0]
+        except Exception as error:  # torch's reader raises what the damage happens to lead to
+            reason = f"{type(error).__name__}: {error}".splitlines()[0]
             raise InputError(
                 f"{self._path}: damaged state ({reason}); delete it to train this fold again"
             ) from None

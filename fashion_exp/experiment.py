@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
@@ -81,6 +82,7 @@ def run_experiment(cfg: Config, job: Job, tracker: Tracker, progress: Progress) 
             tracker.model(run, first, np.stack([example, example]))
         if not job.sealed:
             open_test(result, outputs_folder(cfg.outputs), tracker, trial.table)
+        shutil.rmtree(job.output / "unfinished")
     return result
 
 

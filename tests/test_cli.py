@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 
 import pandas as pd
@@ -176,9 +177,14 @@ def test_a_mistake_is_one_line_and_leaves_nothing(
 
 def test_help_names_the_groups_and_their_choices_and_verbs() -> None:
     said = typed("--help").stdout
-    for word in ("dataset: clothing, csv, fashion_mnist, folder, garments", "experiment: paper_",
-                 "sweep: dropout, lr, split_ratio", "--multirun", "ui: look at the results"):  # fmt: skip
-        assert word in said, said
+    for words in (
+        "dataset: clothing, csv, fashion_mnist, folder, garments",
+        "experiment: paper_basic_cnn",
+        "sweep: dropout, lr, split_ratio",
+        "--multirun",
+        "ui: look at the results",
+    ):
+        assert words in said, said
 
 
 def test_cfg_job_prints_a_config_that_composes_again() -> None:
@@ -199,3 +205,21 @@ def test_help_loads_nothing_heavy() -> None:
     started = time.perf_counter()
     assert "optim" in typed("--help").stdout
     assert time.perf_counter() - started < 20
+
+
+def test_an_installed_wheel_finds_its_configs(tmp_path: Path) -> None:
+    """The wheel alone, unpacked as an installer does, in a directory of its own."""
+    repository = Path(__file__).resolve().parents[1]
+    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "-o", str(tmp_path)]
+    subprocess.run([*build, str(repository)], check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(tmp_path / "site")
+    done = subprocess.run(
+        [sys.executable, "-m", "fashion_exp", "tracking=none", "dataset.per_class=8",
+         "dataset.drawn_size=16", "training.epochs=1", "repeats=1"],
+        capture_output=True, text=True, cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path / "site")},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert list((tmp_path / "outputs" / "runs").glob("*/result.json"))

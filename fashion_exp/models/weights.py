@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import pickle
 import sys
 import threading
 import urllib.error
@@ -221,10 +220,8 @@ def _some(keys: list[str]) -> str:
 
 def _may_be_surplus(network: nn.Module, key: str) -> bool:
     """The last layer, and what a new head does without."""
-    top = key.split(".")[0]
-    child = getattr(network, top, None)
-    is_unused = isinstance(child, nn.Identity) or top not in dict(network.named_children())
-    return is_unused or key.startswith(_last_layer(network))
+    taken_out = isinstance(getattr(network, key.split(".")[0], None), nn.Identity)
+    return taken_out or key.startswith(_last_layer(network))
 
 
 def _last_layer(network: nn.Module) -> tuple[str, ...]:
@@ -236,10 +233,10 @@ def _last_layer(network: nn.Module) -> tuple[str, ...]:
 def _read(network: nn.Module, path: Path, channels: int) -> dict[str, torch.Tensor]:
     try:
         state = timm.models.load_state_dict(str(path), weights_only=True)
-    except (pickle.UnpicklingError, SafetensorError, RuntimeError, EOFError, KeyError) as error:
+    except Exception as error:  # torch's reader raises what the damage happens to lead to
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
         raise InputError(
-            f"model.weights={path}: no checkpoint that can be loaded safely "
-            f"({str(error).splitlines()[0]})"
+            f"model.weights={path}: no checkpoint that can be loaded safely ({reason})"
         ) from None
     if _metadata(path).get("fashion_exp"):
         return _of_earlier_run(network, path, state, channels)

@@ -180,7 +180,7 @@ def _explanation(history: pd.DataFrame) -> str:
 def confusion(matrix: np.ndarray, classes: Sequence[str], title: str = "") -> Figure:
     """Counts and, as share of the true class, rates; rows are true classes, columns predicted.
 
-    `matrix` is (C, C) integer counts. At the right stand each class's recall and image count.
+    `matrix` is (C, C) integer counts. At the right stand each class's recall and count.
     """
     from matplotlib.colors import LinearSegmentedColormap
     from matplotlib.figure import Figure
@@ -249,7 +249,7 @@ def _write_recall(axes: Axes, counts: np.ndarray, cell: float) -> None:
     totals = counts.sum(axis=1)
     right = len(counts) - 0.5
     # In data coordinates a cell is one; the columns' ends are meant in inches.
-    columns = {right + 0.65 / cell: ["recall"], right + 1.2 / cell: ["n"]}
+    columns = {right + 0.65 / cell: ["recall"], right + 1.2 / cell: ["count"]}
     for row, total in enumerate(totals):
         recall = counts[row, row] / total if total else None
         for texts, text in zip(columns.values(), (percent(recall), f"{total:,}"), strict=True):
@@ -279,7 +279,7 @@ def _write_title(axes: Axes, counts: np.ndarray, title: str, cell: float) -> Non
         "textcoords": "offset points",
         "xy": (0, 1),
     }
-    words = f"accuracy {accuracy}, n = {total:,}"
+    words = f"accuracy {accuracy}, {total:,} predictions"
     small: dict[str, Any] = {"fontsize": style.LABEL, "color": style.MUTED}
     axes.annotate(words, xytext=(0, lift), **small, **above)
     common: dict[str, Any] = {"fontweight": "bold", "color": style.INK, **style.any_text()}

@@ -128,7 +128,7 @@ def test_every_count_and_its_share_of_the_row_stand_in_the_matrix() -> None:
     for text in ("30", "75 %", "10", "25 %", "0", "100 %"):
         assert texts.count(text) == 1, text
     assert texts.count("1,234") == 2, "in its cell, and as the row's n"
-    assert "accuracy 99.2 %, n = 1,274" in texts
+    assert "accuracy 99.2 %, 1,274 predictions" in texts
     assert texts.count("75.0 %") == texts.count("100.0 %") == 1, "recall"
 
 
