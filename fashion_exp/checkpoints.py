@@ -18,7 +18,7 @@ from fashion_exp.models.plan import ModelPlan
 
 State = dict[str, torch.Tensor]
 
-SAVING_SHARE = 0.1
+SAVING_SHARE = 0.03
 """Largest share of the time that saving states may take."""
 
 

@@ -22,7 +22,7 @@ class BasicCNN(nn.Module):
         channels = in_chans
         for level in range(depth):
             layers += [nn.MaxPool2d(2)] if level else []
-            layers += [nn.Conv2d(channels, width * 2**level, 3), nn.ReLU()]
+            layers += [nn.Conv2d(channels, width * 2**level, 3), nn.ReLU(inplace=True)]
             channels = width * 2**level
         self.convolutions = nn.Sequential(*layers)
         self.num_features = channels

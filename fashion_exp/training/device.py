@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import sys
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
@@ -35,11 +37,25 @@ def choose_compute(device: str, precision: str, threads: int | None) -> Compute:
     dtype = precision if precision != "auto" else ("bf16" if _has_bf16(chosen) else "fp32")
     threads = threads or cores()
     torch.set_num_threads(threads)
+    if chosen.type == "cpu":
+        _keep_freed_memory()
     if chosen.type == "cuda":
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.backends.cudnn.benchmark = False
         torch.use_deterministic_algorithms(True, warn_only=True)
     return Compute(chosen, dtype, threads)
+
+
+def _keep_freed_memory() -> None:
+    """Has glibc reuse large blocks instead of handing each back to the system.
+
+    Every step frees its activations and asks for them again; fresh pages cost the basic CNN a
+    third of its time, ResNet50 a tenth. Other systems' allocators are left as they are.
+    """
+    if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
+        trim_threshold, mmap_max = -1, -4
+        libc.mallopt(mmap_max, 0)
+        libc.mallopt(trim_threshold, 2**31 - 1)
 
 
 def cores() -> int:

@@ -64,7 +64,9 @@ def test_labels_go_with_their_images() -> None:
     batches = TrainingImages(
         rows, rows % 3, multiplied(rows % 3, None), plain.augmented(0), 2, 0, 0
     )
-    seen = [(int(i[0, 0, 0]), int(label)) for b in batches.epoch(0) for i, label in zip(*b)]
+    seen = [
+        (int(i[0, 0, 0]), int(label)) for b in batches.epoch(0) for i, label in zip(*b, strict=True)
+    ]
     assert sorted(seen) == [(2, 2), (5, 2), (7, 1)]
 
 

@@ -4,21 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import cv2
 import numpy as np
 
-from fashion_exp.data.drawing.fabric import (
-    PATTERNS,
-    Colour,
-    Floats,
-    Pixels,
-    contrast,
-    dye,
-    dye_unlike,
-    one_of,
-    soft_noise,
-)
+from fashion_exp.data.drawing.chance import Floats, one_of, pick, soft_noise
+from fashion_exp.data.drawing.colours import Colour, Pixels, contrast, dye, dye_unlike
+from fashion_exp.data.drawing.geometry import turn
+from fashion_exp.data.drawing.patterns import PATTERNS
 
 SWATCH = 192
 """Side in pixels on which a surface is painted, whatever the picture's size."""
@@ -29,7 +23,7 @@ class Backdrop:
     """A surface: its colour (or pattern, SWATCH x SWATCH RGB), and tones to multiply it with.
 
     `tilt` (degrees) and `zoom` say how the camera sees it; clothes hang `depth` picture sides
-    before an upright one, and lie on any other.
+    before an upright one (0: they lie on it).
     """
 
     colour: Colour
@@ -46,8 +40,7 @@ class Backdrop:
 
 def paint(rng: np.random.Generator, garment: Colour) -> Backdrop:
     """A surface that rarely has the garment's own colour."""
-    names, weights = zip(*_WEIGHTS.items(), strict=True)
-    kind = names[int(np.searchsorted(np.cumsum(weights), rng.random() * sum(weights)))]
+    kind = pick(rng, _WEIGHTS)
     for _ in range(5):
         ground = _ground(kind, rng)
         if contrast(ground, garment) > 55:
@@ -63,9 +56,21 @@ def paint(rng: np.random.Generator, garment: Colour) -> Backdrop:
     )
 
 
+def seen(scenery: Backdrop, side: int) -> tuple[Pixels, Floats]:
+    """The surface's colours and tones on side x side pixels, turned and enlarged."""
+    zoom = scenery.zoom * side / SWATCH
+    matrix = np.hstack([turn(scenery.tilt) * zoom, np.full((2, 1), side / 2)])
+    matrix[:, 2] -= matrix[:, :2] @ np.full(2, SWATCH / 2)
+    how = {"flags": cv2.INTER_LINEAR, "borderMode": cv2.BORDER_REFLECT}
+    tone = cv2.warpAffine(scenery.tone, matrix, (side, side), **how)
+    if scenery.pattern is not None:
+        return cv2.warpAffine(scenery.pattern, matrix, (side, side), **how), tone
+    albedo = np.empty((side, side, 3), dtype=np.uint8)
+    return cv2.rectangle(albedo, (0, 0), (side, side), scenery.colour.tolist(), cv2.FILLED), tone
+
+
 def _ground(kind: str, rng: np.random.Generator) -> Colour:
-    shades = np.array(_GROUNDS[kind], dtype=float) if kind in _GROUNDS else None
-    base = dye(rng) if shades is None else shades[rng.integers(len(shades))]
+    base = np.array(one_of(rng, *_GROUNDS[kind])) if kind in _GROUNDS else dye(rng)
     return np.clip(base + rng.normal(0, 7) + rng.normal(0, 4, 3), 20, 250)
 
 
@@ -86,7 +91,7 @@ def _wood(rng: np.random.Generator) -> Floats:
     """Planks of uneven tone with their grain along them."""
     tone = 1 + 0.035 * soft_noise(rng, 128, SWATCH, 16) + 0.025 * soft_noise(rng, 32, SWATCH, 8)
     edges = np.linspace(0, SWATCH, int(rng.integers(4, 10)) + 1).astype(int).tolist()
-    for top, bottom in zip(edges[:-1], edges[1:], strict=True):
+    for top, bottom in pairwise(edges):
         seam = int(rng.integers(0, SWATCH))
         left, right = (1 + rng.normal(0, 0.06, 2)).tolist()
         tone[top:bottom, :seam] *= left

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 
-from fashion_exp.data.drawing.fabric import one_of
+from fashion_exp.data.drawing.chance import one_of, pick
 
 
 @dataclass(frozen=True)
@@ -46,15 +47,14 @@ class Cut:
     texture: str = "jersey"
 
 
-def _pick(rng: np.random.Generator, **weights: float) -> str:
-    total = np.cumsum(list(weights.values()))
-    return list(weights)[int(np.searchsorted(total, rng.random() * total[-1], side="right"))]
+PARTS = frozenset({"neck", "closure", "cuff", "hem_band", "waistline", "pocket", "texture"})
+"""The fields of a cut that are sewn on or left off: nothing lies between."""
 
 
 def dress(rng: np.random.Generator) -> Cut:
     """Sleeveless to long-sleeved, sheath to A-line to mermaid, mini to maxi."""
-    line = _pick(rng, sheath=0.25, a_line=0.4, flared=0.2, mermaid=0.15)
-    sleeves = _pick(rng, strap=0.22, none=0.3, short=0.33, long=0.15)
+    line = pick(rng, {"sheath": 0.25, "a_line": 0.4, "flared": 0.2, "mermaid": 0.15})
+    sleeves = pick(rng, {"strap": 0.22, "none": 0.3, "short": 0.33, "long": 0.15})
     length = rng.triangular(1.6, 2.1, 2.8)
     chest = rng.uniform(0.42, 0.52)
     waist = chest * rng.uniform(0.72, 0.96)
@@ -86,12 +86,14 @@ def dress(rng: np.random.Generator) -> Cut:
         }[sleeves],
         sleeve_end=rng.uniform(0.1, 0.19),
         gathers={"sheath": 0.15, "a_line": 0.7, "flared": 1.0, "mermaid": 0.5}[line],
-        neck="strap" if sleeves == "strap" else _pick(rng, bound=0.86, rib=0.08, leaf=0.06),
+        neck="strap"
+        if sleeves == "strap"
+        else pick(rng, {"bound": 0.86, "rib": 0.08, "leaf": 0.06}),
         closure=_pick_closure(rng, full=0.06, half=0.05),
-        cuff=_pick(rng, plain=0.8, band=0.1, rib=0.1),
-        waistline=_pick(rng, none=0.3, seam=0.35, belt=0.2, tie=0.15),
-        pocket=_pick(rng, none=0.92, side=0.08),
-        texture=_pick(rng, jersey=0.5, weave=0.36, knit=0.09, rib=0.05),
+        cuff=pick(rng, {"plain": 0.8, "band": 0.1, "rib": 0.1}),
+        waistline=pick(rng, {"none": 0.3, "seam": 0.35, "belt": 0.2, "tie": 0.15}),
+        pocket=pick(rng, {"none": 0.92, "side": 0.08}),
+        texture=pick(rng, {"jersey": 0.5, "weave": 0.36, "knit": 0.09, "rib": 0.05}),
     )
 
 
@@ -100,7 +102,7 @@ def pullover(rng: np.random.Generator) -> Cut:
     chest = rng.uniform(0.44, 0.6)
     waist = chest * rng.uniform(0.9, 1.03)
     hem = chest * rng.uniform(0.84, 1.04)
-    neck = _pick(rng, rib=0.52, turtle=0.25, hood=0.15, bound=0.08)
+    neck = pick(rng, {"rib": 0.52, "turtle": 0.25, "hood": 0.15, "bound": 0.08})
     deep = rng.random() < 0.4
     return Cut(
         length=rng.triangular(1.05, 1.25, 1.85),
@@ -122,10 +124,10 @@ def pullover(rng: np.random.Generator) -> Cut:
         gathers=rng.uniform(0.0, 0.25),
         neck=neck,
         closure=_pick_closure(rng, full=0.02, half=0.05),
-        cuff=_pick(rng, rib=0.92, plain=0.08),
+        cuff=pick(rng, {"rib": 0.92, "plain": 0.08}),
         hem_band=rng.uniform(0.06, 0.16) if rng.random() < 0.9 else 0.0,
-        pocket=_pick(rng, none=0.4, kangaroo=0.6) if neck == "hood" else "none",
-        texture=_pick(rng, jersey=0.2, weave=0.05, knit=0.35, rib=0.15, cable=0.25),
+        pocket=pick(rng, {"none": 0.4, "kangaroo": 0.6}) if neck == "hood" else "none",
+        texture=pick(rng, {"jersey": 0.2, "weave": 0.05, "knit": 0.35, "rib": 0.15, "cable": 0.25}),
     )
 
 
@@ -151,11 +153,13 @@ def shirt(rng: np.random.Generator) -> Cut:
         sleeve=rng.uniform(0.95, 1.4) if long else rng.uniform(0.3, 0.55),
         sleeve_end=rng.uniform(0.11, 0.15) if long else rng.uniform(0.16, 0.21),
         gathers=rng.uniform(0.0, 0.3),
-        neck=_pick(rng, leaf=0.94, bound=0.06),
+        neck=pick(rng, {"leaf": 0.94, "bound": 0.06}),
         closure=_pick_closure(rng, full=0.9, half=0.09),
-        cuff=_pick(rng, band=0.7, rolled=0.3) if long else _pick(rng, plain=0.8, band=0.2),
-        pocket=_pick(rng, none=0.45, left=0.35, both=0.2),
-        texture=_pick(rng, jersey=0.2, weave=0.74, knit=0.03, rib=0.03),
+        cuff=pick(rng, {"band": 0.7, "rolled": 0.3})
+        if long
+        else pick(rng, {"plain": 0.8, "band": 0.2}),
+        pocket=pick(rng, {"none": 0.45, "left": 0.35, "both": 0.2}),
+        texture=pick(rng, {"jersey": 0.2, "weave": 0.74, "knit": 0.03, "rib": 0.03}),
     )
 
 
@@ -166,16 +170,16 @@ def _pick_closure(rng: np.random.Generator, full: float, half: float) -> float:
 
 
 def between(one: Cut, other: Cut, share: float, rng: np.random.Generator) -> Cut:
-    """A cut that is neither: measures `share` of the way to the other, parts from either."""
-    mixed = {}
-    for field in fields(Cut):
-        a, b = getattr(one, field.name), getattr(other, field.name)
-        measure = field.name not in ("neck", "closure", "cuff", "hem_band", "pocket", "texture")
-        if measure and not isinstance(a, str):
-            mixed[field.name] = (1 - share) * a + share * b
+    """A cut that is neither: measures `share` of the way to the other, each part from either."""
+    mixed: dict[str, Any] = {}
+    for name in (field.name for field in fields(Cut)):
+        a, b = getattr(one, name), getattr(other, name)
+        if name in PARTS:
+            mixed[name] = b if rng.random() < share else a
         else:
-            mixed[field.name] = b if rng.random() < share else a
-    return Cut(**mixed)
+            mixed[name] = (1 - share) * a + share * b
+    # Straps would settle the question.
+    return Cut(**(mixed | {"neck": "bound"} if mixed["neck"] == "strap" else mixed))
 
 
 TAILORS: Sequence[Callable[[np.random.Generator], Cut]] = (dress, pullover, shirt)

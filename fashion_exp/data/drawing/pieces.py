@@ -1,4 +1,4 @@
-"""What is laid down, whoever made it: layers with an outline, and the lines on them."""
+"""What is laid down, whoever made it: layers with an outline, the lines on them, the folds."""
 
 from __future__ import annotations
 
@@ -36,6 +36,15 @@ class Piece:
     soft: bool = True
 
 
+@dataclass(frozen=True)
+class Fold:
+    """A ridge (or, with a negative height, a furrow) along a line; only heights' ratios count."""
+
+    line: Points
+    width: float
+    height: float
+
+
 def flipped(piece: Piece) -> Piece:
     """The same piece on the other side of x = 0."""
     flip = (-1.0, 1.0)
@@ -43,6 +52,6 @@ def flipped(piece: Piece) -> Piece:
         piece,
         outline=piece.outline * flip,
         grain=-piece.grain,
-        seams=tuple(Seam([x * flip for x in s.lines], s.width, s.tone) for s in piece.seams),
+        seams=tuple(replace(s, lines=[x * flip for x in s.lines]) for s in piece.seams),
         buttons=None if piece.buttons is None else piece.buttons * flip,
     )
