@@ -15,6 +15,19 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 SHARED = REPOSITORY.parent / "shared"
 
 
+NOT_QUICK = (
+    "test_cli.py", "test_resume.py", "test_knobs.py", "test_golden.py", "test_build.py",
+    "test_figures.py", "test_fashion_mnist.py", "test_clothing.py", "test_sheets.py", "tracking/",
+)  # fmt: skip
+"""Where processes are started, networks trained or pictures drawn."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if not any(place in item.path.as_posix() for place in NOT_QUICK):
+            item.add_marker("quick")
+
+
 @dataclass(frozen=True)
 class TinyRun:
     """The traces that a run leaves."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -79,8 +80,18 @@ class TrainingImages:
             [(number, int(self._rows[row]), int(copy)) for row, copy in self._views[batch]]
             for batch in order
         ]
-        for batch, images in zip(order, self._loader, strict=True):
+        for batch, images in zip(order, _ahead(self._loader), strict=True):
             yield images, self._labels[batch]
+
+
+def _ahead(loader: Iterable[torch.Tensor]) -> Iterator[torch.Tensor]:
+    """The loader's batches, the next one made by a thread while this one is computed with."""
+    batches = iter(loader)
+    with ThreadPoolExecutor(1, thread_name_prefix="augmentation") as thread:
+        coming = thread.submit(next, batches, None)
+        while (batch := coming.result()) is not None:
+            coming = thread.submit(next, batches, None)
+            yield batch
 
 
 class TrainingFeatures:

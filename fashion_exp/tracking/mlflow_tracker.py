@@ -8,6 +8,7 @@ import math
 import os
 import tempfile
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
@@ -126,7 +127,12 @@ class MlflowTracker:
     def model(self, run: str, model: Any, example: np.ndarray) -> None:
         import mlflow.pytorch
 
-        with tempfile.TemporaryDirectory() as folder, self._explained("storing the model"):
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            self._explained("storing the model"),
+            warnings.catch_warnings(),
+        ):
+            warnings.simplefilter("ignore", UserWarning)  # MLflow wishes for more type hints
             mlflow.pytorch.save_model(
                 model,
                 f"{folder}/model",

@@ -104,12 +104,13 @@ def _wood(rng: np.random.Generator) -> Floats:
 def _sheet(rng: np.random.Generator) -> Floats:
     """A bed sheet: soft folds lit from one side."""
     wide = int(rng.integers(1, 3))
-    height = 1.4 * soft_noise(rng, int(rng.integers(4, 7)), SWATCH, wide)
-    height += 0.35 * np.abs(soft_noise(rng, 12, SWATCH, wide))
-    depth = rng.uniform(0.2, 0.55)
+    height = 1.4 * soft_noise(rng, int(rng.integers(4, 7)), SWATCH // 2, wide)
+    height += 0.35 * np.abs(soft_noise(rng, 12, SWATCH // 2, wide))
+    depth = rng.uniform(0.1, 0.27)
     slope = cv2.Sobel(height, cv2.CV_32F, 1, 0, scale=depth)
     slope += cv2.Sobel(height, cv2.CV_32F, 0, 1, scale=depth * 0.6)
-    return np.clip(1 + slope, 0.6, 1.2) + 0.012 * soft_noise(rng, 128, SWATCH)
+    tone = cv2.resize(np.clip(1 + slope, 0.6, 1.2), (SWATCH, SWATCH))
+    return tone + 0.012 * soft_noise(rng, 128, SWATCH)
 
 
 def _tiles(rng: np.random.Generator) -> Floats:

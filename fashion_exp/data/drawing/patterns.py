@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from functools import partial
 
@@ -11,12 +10,18 @@ import numpy as np
 
 from fashion_exp.data.drawing.chance import Floats, one_of, soft_noise
 from fashion_exp.data.drawing.colours import Colour
+from fashion_exp.data.drawing.geometry import turn
 
 TILE = 128
 """Side of a tile in pixels, whatever the picture's size: one repeat of the pattern."""
 
 _Y = (np.arange(TILE, dtype=np.float32) / TILE)[:, None]
 _X = _Y.T
+
+_ANGLES = np.linspace(0, 2 * np.pi, 40, endpoint=False)
+_PETALS = (0.36 + 0.5 * np.abs(np.cos(2.5 * _ANGLES))[:, None] ** 0.6) * np.column_stack(
+    [np.cos(_ANGLES), np.sin(_ANGLES)]
+)
 
 
 def _solid(colour: Colour) -> Floats:
@@ -117,8 +122,8 @@ def _wrapped(draw: Callable[[float, float], None], x: float, y: float, reach: fl
 
 
 def _dot(tile: Floats, x: float, y: float, radius: float, colour: Colour) -> None:
-    centre, places = (round(x * 16), round(y * 16)), 4
-    cv2.circle(tile, centre, round(radius * 16), colour.tolist(), cv2.FILLED, cv2.LINE_8, places)
+    centre, reach = (round(x * 16), round(y * 16)), round(radius * 16)
+    cv2.circle(tile, centre, reach, colour.tolist(), cv2.FILLED, shift=4)
 
 
 def _leaf(tile: Floats, x: float, y: float, angle: float, size: float, colour: Colour) -> None:
@@ -128,10 +133,8 @@ def _leaf(tile: Floats, x: float, y: float, angle: float, size: float, colour: C
 def _flower(
     tile: Floats, x: float, y: float, angle: float, size: float, colours: list[Colour]
 ) -> None:
-    for petal in range(5):
-        a = math.radians(angle + 72 * petal)
-        at_x, at_y = x + size * 0.5 * math.cos(a), y + size * 0.5 * math.sin(a)
-        _dot(tile, at_x, at_y, size * 0.36, colours[1])
+    petals = _PETALS @ turn(angle).T * size + (x, y)
+    cv2.fillPoly(tile, [np.rint(petals * 16).astype(np.int32)], colours[1].tolist(), shift=4)
     _dot(tile, x, y, size * 0.26, colours[1] * 0.4 + colours[2] * 0.6)
 
 

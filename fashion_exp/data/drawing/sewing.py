@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,7 +43,8 @@ def sew(
 ) -> list[Piece]:
     """The pieces in the order in which they lie on each other, around what they hang on."""
     lines = trimmings.Lines(neckline(cut), _armhole(cut), _side(cut), _hem(cut))
-    pieces = trimmings.behind(cut, lines) + support
+    back = trimmings.behind(cut, lines)
+    pieces = support + back if cut.neck == "strap" else back + support
     over: list[Piece] = []
     if cut.sleeve > 0:
         for arm, left in zip(arms, (False, True), strict=True):
@@ -152,9 +154,11 @@ def _drape(cut: Cut, t: float, rng: np.random.Generator) -> Fold:
 
 def _pull(cut: Cut, rng: np.random.Generator) -> Fold:
     """A crease that points from the armpit or side to the middle, if above the waist."""
-    x, y, length, width, height = rng.random(5).tolist()
-    start = np.array([(2 * x - 1) * cut.chest, 0.2 + y * (cut.length - 0.2)])
-    lean = np.sign(start[0]) * -50 if start[1] < 0.9 else 0.0
-    end = start + heading(-rng.normal(lean, 30)) * (0.15 + 0.4 * length)
-    line = np.array([start, (start + end) / 2 + rng.normal(0, 0.03, 2), end])
-    return Fold(line, 0.02 + 0.05 * width, (0.4 + height) * (1 if height < 0.5 else -0.7))
+    across, down, length, width, height = rng.random(5).tolist()
+    x, y = (2 * across - 1) * cut.chest, 0.2 + down * (cut.length - 0.2)
+    a = math.radians(rng.normal(math.copysign(50, x) if y < 0.9 else 0.0, 30))
+    reach = 0.15 + 0.4 * length
+    end_x, end_y = x - math.sin(a) * reach, y + math.cos(a) * reach
+    bow_x, bow_y = rng.normal(0, 0.03, 2).tolist()
+    line = [(x, y), ((x + end_x) / 2 + bow_x, (y + end_y) / 2 + bow_y), (end_x, end_y)]
+    return Fold(np.array(line), 0.02 + 0.05 * width, (0.4 + height) * (1 if height < 0.5 else -0.7))
