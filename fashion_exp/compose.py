@@ -73,6 +73,8 @@ def read_command_line(arguments: Sequence[str]) -> CommandLine:
         groups = _groups()
         for override in overrides:
             _check_names(override, groups)
+        if answers_only and not switches.cfg:
+            return CommandLine((), switches.multirun, True, (), _for_hydra(arguments))
         plain = [o.input_line for o in overrides if not o.is_sweep_override()]
         master = _composed(plain, return_hydra_config=True)
         multirun = switches.multirun or str(master.hydra.mode).endswith("MULTIRUN")

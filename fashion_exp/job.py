@@ -50,7 +50,8 @@ def run_job(cfg: Config, output: Path, overrides: Sequence[str], sealed: bool) -
             return MISTAKE
         return _failed(output, error, MISTAKE)
     except KeyboardInterrupt:
-        print(f"\nstopped; to go on: fashion_exp resume={output}", file=sys.stderr)
+        if not sealed:
+            print(f"\nstopped; to go on: scripts/run resume={output}", file=sys.stderr)
         raise
     except Exception as error:
         reason = " ".join(str(error).split())
