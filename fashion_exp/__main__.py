@@ -61,8 +61,8 @@ def _refuse_mistyped_verb(arguments: Sequence[str]) -> None:
 
 
 def _run(arguments: Sequence[str]) -> int:
-    open_test = "--open-test" in arguments
     line = read_command_line([argument for argument in arguments if argument != "--open-test"])
+    open_test = "--open-test" in arguments or any(job.sweep.open_test for job in line.jobs)
     if open_test and not line.multirun:
         raise InputError("--open-test: acts with --multirun; a single run opens its test itself")
     if line.answers_only:
