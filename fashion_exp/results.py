@@ -42,9 +42,6 @@ class Result:
     def evidence(self, part: str) -> Evidence:
         """Of "validation", or of "test" once it has been opened."""
         assert part == "validation" or self.test_looks, "the test is sealed"
-        return self._evidence(part)
-
-    def _evidence(self, part: str) -> Evidence:
         frame = read_predictions(self.output / PART_FILES[part])
         return evidence(frame, self.train_sizes, self.redrawn, self.confidence)
 
