@@ -134,7 +134,7 @@ def _label_at_right(axes: Axes, labels: dict[str, tuple[float, str]]) -> None:
     """Write each name beside the end of its line, moved apart where they would overlap."""
     to_axes = axes.transScale + axes.transLimits
     heights = [float(to_axes.transform((1.0, value))[1]) for value, _ in labels.values()]
-    for (name, (_, colour)), height in zip(labels.items(), _apart(heights, 0.075), strict=True):
+    for (name, (_, colour)), height in zip(labels.items(), apart(heights, 0.075), strict=True):
         axes.text(
             1.015,
             height,
@@ -146,7 +146,7 @@ def _label_at_right(axes: Axes, labels: dict[str, tuple[float, str]]) -> None:
         )
 
 
-def _apart(heights: Sequence[float], gap: float) -> list[float]:
+def apart(heights: Sequence[float], gap: float) -> list[float]:
     """The heights, in their order, moved as little as it takes to keep `gap` between neighbours."""
     order = np.argsort(heights, kind="stable")
     lifted = np.asarray(heights, float)[order] - gap * np.arange(len(heights))

@@ -186,6 +186,13 @@ def _ranking_notes(ranked: Sequence[Mapping[str, Any]], open_test: bool) -> list
     return notes
 
 
+def only(table: PlainTable, columns: Sequence[str]) -> PlainTable:
+    """Some columns of a table, where all do not fit."""
+    places = [table.header.index(name) for name in columns]
+    rows = [[row[place] for place in places] for row in table.rows]
+    return PlainTable(list(columns), rows, table.title, table.notes)
+
+
 def rich_table(table: PlainTable) -> Table:
     """The table for a rich console; where it is too wide, cells break, and no digit is lost."""
     shown = Table(
@@ -214,15 +221,15 @@ _NUMBER = re.compile(r"\d+([.,]\d+)*( |$)")
 
 def markdown_table(table: PlainTable) -> str:
     """The table in GitHub's Markdown; what looks like markup in a text stays text."""
-    head, *rows = ([_escape(cell) for cell in row] for row in (table.header, *table.rows))
+    head, *rows = ([escape(cell) for cell in row] for row in (table.header, *table.rows))
     lines = [head, ["---"] + ["--:"] * (len(head) - 1), *rows]
     blocks = ["\n".join(f"| {' | '.join(line)} |" for line in lines)]
     if table.title:
-        blocks.insert(0, f"**{_escape(table.title)}**")
-    return "\n\n".join([*blocks, *(_escape(note) for note in table.notes)]) + "\n"
+        blocks.insert(0, f"**{escape(table.title)}**")
+    return "\n\n".join([*blocks, *(escape(note) for note in table.notes)]) + "\n"
 
 
-def _escape(text: str) -> str:
+def escape(text: str) -> str:
     # An underscore within a word is no markup, and knobs are full of them.
     escaped = re.sub(r"([\\`*\[\]<>|~$]|(?<!\w)_|_(?!\w))", r"\\\1", text)
     return " ".join(escaped.split())

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fashion_exp.reporting import style
-from fashion_exp.reporting.figures import _apart, confusion, curves
+from fashion_exp.reporting.figures import apart, confusion, curves
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -115,7 +115,7 @@ def test_a_loss_that_is_no_number_leaves_a_gap(tmp_path: Path) -> None:
 
 @given(st.lists(st.floats(-0.2, 1.2), min_size=1, max_size=5))
 def test_labels_stand_apart_in_the_order_of_their_lines(heights: list[float]) -> None:
-    placed = _apart(heights, 0.1)
+    placed = apart(heights, 0.1)
     order = np.argsort(heights, kind="stable")
     assert np.all(np.diff(np.asarray(placed)[order]) >= 0.1 - 1e-9)
     assert np.mean(placed) == pytest.approx(np.mean(heights))

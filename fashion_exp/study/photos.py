@@ -1,0 +1,107 @@
+"""The photos that all runs, most runs, or all but the winner get wrong."""
+
+from __future__ import annotations
+
+import io
+import logging
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from fashion_exp.errors import InputError
+from fashion_exp.predictions import labels_and_probabilities
+from fashion_exp.reporting.report import Photo, PhotoGroup
+from fashion_exp.study.members import Member
+
+log = logging.getLogger(__name__)
+
+SHOWN = 24
+EDGE = 160  # px of the longer side
+MOST = 2 / 3
+
+
+def photo_groups(
+    members: Sequence[Member], winner: int, part: str, cache: Path
+) -> list[PhotoGroup]:
+    """Of the images that every run predicted, one per group of copies."""
+    rights = pd.DataFrame(
+        {place: member.scores(part, "accuracy").mean() for place, member in enumerate(members)}
+    ).dropna()
+    facts = members[winner].frame(part).drop_duplicates("image_id").set_index("image_id")
+    rights = rights[~facts.loc[rights.index, "group_id"].duplicated()]
+    wrong = (rights < 0.5).sum(axis=1)
+    others = rights.drop(columns=winner)
+    chosen = {"Wrong in every run": rights[wrong == len(members)]}
+    if len(members) > 2:
+        most = (wrong >= MOST * len(members)) & (wrong < len(members))
+        chosen["Wrong in most runs"] = rights[most]
+    if len(members) > 1:
+        alone = (rights[winner] > 0.5) & (others < 0.5).all(axis=1)
+        chosen["Right in the winner alone"] = rights[alone]
+    read = _Pictures(members[winner], cache)
+    said = _Said(members, part)
+    return [
+        PhotoGroup(
+            title,
+            len(found),
+            [
+                Photo(
+                    read(image), str(facts["path"][image]), str(facts["label"][image]), said(image)
+                )
+                for image in found.mean(axis=1).sort_values().index[:SHOWN]
+            ],
+        )
+        for title, found in chosen.items()
+        if len(found)
+    ]
+
+
+class _Said:
+    """ "14 of 15 say shirt", over all models of all runs."""
+
+    def __init__(self, members: Sequence[Member], part: str) -> None:
+        frames = []
+        for member in members:
+            frame = member.frame(part)
+            _, probabilities = labels_and_probabilities(frame)
+            names = np.array(member.classes, dtype=object)[probabilities.argmax(axis=1)]
+            frames.append(pd.DataFrame({"image_id": frame["image_id"], "said": names}))
+        said = pd.concat(frames)
+        self._said = said.groupby("image_id")["said"].agg(Counter).to_dict()
+
+    def __call__(self, image: str) -> str:
+        counts = self._said[image]
+        ((name, most),) = counts.most_common(1)
+        return f"{most} of {counts.total()} say {name}"
+
+
+class _Pictures:
+    """Small JPEGs of the photos, where they are still at hand."""
+
+    def __init__(self, member: Member, cache: Path) -> None:
+        from fashion_exp.data.sources import load_images
+
+        self._rows: dict[str, int] = {}
+        try:
+            self._table = load_images(member.config.dataset, cache)
+            self._rows = {image: row for row, image in enumerate(self._table.rows["image_id"])}
+        except InputError as error:  # moved or removed since: the page has the files' names
+            log.warning("no photos in the report: %s", error)
+
+    def __call__(self, image: str) -> bytes | None:
+        from fashion_exp.data.table import UnreadableImage
+
+        if image not in self._rows:
+            return None
+        try:
+            picture = Image.fromarray(self._table.read(self._rows[image]))
+        except (UnreadableImage, OSError):
+            return None
+        picture.thumbnail((EDGE, EDGE))
+        buffer = io.BytesIO()
+        picture.convert("RGB").save(buffer, "jpeg", quality=80)
+        return buffer.getvalue()
