@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import importlib
 import io
 import logging
+import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -15,13 +17,21 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from fashion_exp.compose import CommandLine, quoted, read_command_line, to_config
+from fashion_exp.commands.help import help_text
+from fashion_exp.compose import CommandLine, load_config, quoted, read_command_line, to_config
 from fashion_exp.config import CANNOT_CHANGE_A_RESULT, knobs, plain
 from fashion_exp.errors import InputError, nearest
 from fashion_exp.job import DONE, MISTAKE, run_job
 from fashion_exp.places import conf_folder, fresh_name, outputs_folder
 
-VERBS = {"ui": "fashion_exp.commands.ui"}
+VERBS = {
+    "compare": "which of several runs is better, and whether that may be said",
+    "report": "the same as a page with figures",
+    "ui": "look at the results in MLflow's pages",
+}
+"""Each is a module of `commands`, with what it does."""
+
+HELP = ("--help", "-h")
 
 
 class Terminated(KeyboardInterrupt):
@@ -38,7 +48,11 @@ def main() -> int:
             stream.reconfigure(errors="replace")
     try:
         if arguments and arguments[0] in VERBS:
-            return int(importlib.import_module(VERBS[arguments[0]]).run(arguments[1:]))
+            verb = importlib.import_module(f"fashion_exp.commands.{arguments[0]}")
+            return int(verb.run(arguments[1:]))
+        if any(argument in HELP for argument in arguments):
+            print(help_text(conf_folder(), VERBS), end="")
+            return DONE
         _refuse_mistyped_verb(arguments)
         return _run(arguments)
     except InputError as error:
@@ -95,11 +109,10 @@ def _resumed(line: CommandLine, folder: Path) -> tuple[CommandLine, Path]:
         raise InputError(f"resume={folder}: no run's folder; give one of outputs/runs/")
     if (folder / "result.json").exists() and not (folder / "unfinished").exists():
         raise InputError(f"resume={folder}: that run is finished; start another without resume")
-    before = OmegaConf.load(folder / "config" / "config.yaml")
-    assert isinstance(before, DictConfig)
+    before = load_config(folder / "config" / "config.yaml")
     first = [str(override) for override in OmegaConf.load(saved)]
     line = read_command_line([*first, *line.arguments])
-    then, now = (dict(knobs(plain(cfg))) for cfg in (to_config(before), line.jobs[0]))
+    then, now = (dict(knobs(plain(cfg))) for cfg in (before, line.jobs[0]))
     differing = [
         f"{name} was {then[name]}, is {now[name]}"
         for name in then
@@ -130,7 +143,11 @@ def _through_hydra(task: Callable[[DictConfig], None], arguments: Sequence[str])
 
 def console() -> None:
     """The installed command."""
-    sys.exit(main())
+    code = main()
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(code)  # without taking apart what ends with the process anyway, for seconds
 
 
 if __name__ == "__main__":

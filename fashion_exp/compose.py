@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NoReturn
 
 from hydra import compose, initialize_config_dir
@@ -30,7 +31,7 @@ ConfigStore.instance().store("config_schema", node=Config)
 OPEN_KNOBS = ("dataset.rename", "optim.options", "sweep.weights")
 """Mappings, whose keys are the user's own."""
 
-ANSWERS_ONLY = ("help", "hydra_help", "version", "cfg", "info", "shell_completion")
+ANSWERS_ONLY = ("hydra_help", "version", "cfg", "info", "shell_completion")
 """Hydra's switches that print something and run nothing."""
 
 
@@ -56,6 +57,13 @@ def to_config(tree: DictConfig) -> Config:
         return validated({str(name): value for name, value in plain.items()})
     except OmegaConfBaseException as error:
         raise InputError(_of_omegaconf(error)) from None
+
+
+def load_config(path: Path) -> Config:
+    """The typed config that a run has kept; raises `InputError` as `to_config`."""
+    tree = OmegaConf.load(path)
+    assert isinstance(tree, DictConfig)
+    return to_config(tree)
 
 
 def read_command_line(arguments: Sequence[str]) -> CommandLine:

@@ -10,13 +10,10 @@ import pandas as pd
 
 from fashion_exp.predictions import class_names, labels_and_probabilities
 from fashion_exp.stats import metrics
-from fashion_exp.stats.intervals import (
-    MIN_SCORES_SHOWN,
-    Interval,
-    corrected_t_interval,
-    crossed_t_interval,
-    wilson,
-)
+from fashion_exp.stats.crossed import crossed_t_interval
+from fashion_exp.stats.interval import Interval
+from fashion_exp.stats.proportions import wilson, wilson_grouped
+from fashion_exp.stats.scores import MIN_SCORES_SHOWN, corrected_t_interval
 
 
 @dataclass(frozen=True)
@@ -25,8 +22,11 @@ class Evidence:
 
     part: str
     classes: tuple[str, ...]
+    images: int
+    """Distinct images."""
     accuracy: Interval
-    """Wilson at the mean accuracy, n = distinct images."""
+    """Wilson at the mean accuracy, n = distinct images, or these divided by their design effect
+    where some share a source."""
     accuracy_t: Interval
     """Beside it a t-interval, by the design of the run."""
     loss: float
@@ -61,7 +61,7 @@ class Evidence:
             "acc": self.accuracy.estimate,
             "lo": self.accuracy.low,
             "hi": self.accuracy.high,
-            "n": self.accuracy.n,
+            "n": self.images,
             "f1": self.macro_f1,
             "loss": self.loss,
         }
@@ -85,8 +85,13 @@ def evidence(
     accuracies = np.array([metrics.accuracy(*both) for both in scored.values()])
     images = frame["image_id"].nunique()
     part = str(frame["part"].iloc[0])
+    table = _by_image(frame)
+    groups = _groups(frame, table)
     if part == "test" or (not redrawn and frame["repeat"].nunique() > 1):
-        accuracy_t = crossed_t_interval(_by_image(frame, per_model=part == "test"), level)
+        # A model is a fold where all folds share the images, else a repeat, whose folds together
+        # predict every image once.
+        models_by_image = table if part == "test" else table.groupby(level="repeat").mean()
+        accuracy_t = crossed_t_interval(models_by_image.to_numpy(), level, groups=groups)
     else:
         sizes = [len(own) for own in models.values()]
         trained = [train_sizes[name] for name in models]
@@ -97,9 +102,12 @@ def evidence(
     return Evidence(
         part,
         class_names(frame),
+        images,
         wilson(
             float(accuracies.mean()) * images, images, level, fractional=True, models=len(models)
-        ),
+        )
+        if groups is None
+        else wilson_grouped(table.mean().to_numpy(), groups, level, models=len(models)),
         accuracy_t,
         float(np.mean([metrics.cross_entropy(*both) for both in scored.values()])),
         float(np.mean(f1s)),
@@ -116,10 +124,15 @@ def _confusion(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     return metrics.confusion_matrix(labels, predicted, probabilities.shape[1])
 
 
-def _by_image(frame: pd.DataFrame, per_model: bool) -> np.ndarray:
-    """(models, images) right or wrong. A model is a fold where all folds share the images, else
-    a repeat, whose folds together predict every image once."""
-    keys = ["repeat", "fold"] if per_model else ["repeat"]
+def _groups(frame: pd.DataFrame, table: pd.DataFrame) -> np.ndarray | None:
+    """The group of each column of `table`; None where no images share one."""
+    rows = frame.drop_duplicates("image_id").set_index("image_id")["group_id"]
+    groups = rows[table.columns].to_numpy()
+    return groups if len(set(groups)) < len(groups) else None
+
+
+def _by_image(frame: pd.DataFrame) -> pd.DataFrame:
+    """Right (1) or wrong (0), a row a model (repeat, fold), a column an image; nan: not asked."""
     correct = metrics.per_image_correct(*labels_and_probabilities(frame))
     table = frame.assign(correct=correct.astype(float))
-    return table.pivot(index=keys, columns="image_id", values="correct").to_numpy()
+    return table.pivot(index=["repeat", "fold"], columns="image_id", values="correct")

@@ -17,7 +17,6 @@ import pandas as pd
 from fashion_exp.config import CANNOT_CHANGE_A_RESULT, Config, knobs, plain
 from fashion_exp.data.augment import Augmentation, Views, fixed_augmentation
 from fashion_exp.data.pixels import Geometry, load_pixels
-from fashion_exp.data.sources import load_images
 from fashion_exp.data.split import Split, make_split, manifest_hash
 from fashion_exp.data.table import ImageTable
 from fashion_exp.errors import InputError
@@ -56,13 +55,15 @@ class Job:
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
-def run_experiment(cfg: Config, job: Job, tracker: Tracker, progress: Progress) -> Result:
-    """Runs an experiment, or goes on with the one begun in `job.output`.
+def run_experiment(
+    cfg: Config, images: ImageTable, job: Job, tracker: Tracker, progress: Progress
+) -> Result:
+    """Runs an experiment on `images`, or goes on with the one begun in `job.output`.
 
     Raises `InputError`, before anything is recorded, where the data or the combination do not
     allow it, and `Diverged` where a training fails. However it ends, the tracked run says so.
     """
-    trial, split = prepare(cfg, progress, job.output)
+    trial, split = prepare(cfg, images, progress, job.output)
     facts = _facts(trial, split)
     _write_inputs(trial, split)
     with _tracked(trial, job, facts, tracker) as run:
@@ -86,7 +87,9 @@ def run_experiment(cfg: Config, job: Job, tracker: Tracker, progress: Progress) 
     return result
 
 
-def prepare(cfg: Config, progress: Progress, output: Path) -> tuple[Trial, Split]:
+def prepare(
+    cfg: Config, images: ImageTable, progress: Progress, output: Path
+) -> tuple[Trial, Split]:
     """Everything before the first training.
 
     What a user can get wrong is looked at before the photos are decoded.
@@ -94,14 +97,13 @@ def prepare(cfg: Config, progress: Progress, output: Path) -> tuple[Trial, Split
     compute = _compute(cfg)
     weights = find_weights(cfg.model.name, _wanted_weights(cfg))
     log.info("weights: %s", weights.source)
-    table = load_images(cfg.dataset, outputs_folder(cfg.outputs) / "cache")
-    plan = plan_model(cfg.model, cfg.dataset, cfg.optim, weights, table.native_size)
+    plan = plan_model(cfg.model, cfg.dataset, cfg.optim, weights, images.native_size)
     fixed, random = _augmentations(cfg, plan)
-    parameters = _rehearse(cfg, plan, len(table.classes), compute)
-    tick = progress.stage("reading images", len(table))
+    parameters = _rehearse(cfg, plan, len(images.classes), compute)
+    tick = progress.stage("reading images", len(images))
     geometry = Geometry(plan.size, cfg.dataset.fit.value, plan.interpolation, plan.channels)
     table, pixels = load_pixels(
-        table, geometry, cfg.dataset.max_left_out, compute.threads, lambda done, _: tick(done)
+        images, geometry, cfg.dataset.max_left_out, compute.threads, lambda done, _: tick(done)
     )
     for note in table.notes:
         log.info("data: %s", note)
@@ -288,7 +290,7 @@ def _keep(folder: Path, name: str, result: FoldResult) -> None:
     write_predictions(result.validation, folder / f"{name}-{PART_FILES['validation']}")
     write_predictions(result.test, folder / f"{name}-{PART_FILES['test']}")
     write_text(folder / f"{name}-history.csv", result.history.to_csv(index=False))
-    write_text(folder / f"{name}-finished.json", json.dumps({"seconds": result.seconds}))
+    write_text(folder / f"{name}-finished.json", json.dumps(result.record))
     (folder / f"{name}.pt").unlink(missing_ok=True)
 
 
@@ -304,5 +306,6 @@ def _collect(output: Path, folds: list[str]) -> float:
         write_predictions(pd.concat(frames, ignore_index=True), output / file)
     histories = [pd.read_csv(folder / f"{fold}-history.csv") for fold in folds]
     write_text(output / "history.csv", pd.concat(histories).to_csv(index=False))
-    finished = [json.loads((folder / f"{fold}-finished.json").read_text()) for fold in folds]
-    return sum(float(one["seconds"]) for one in finished)
+    records = [json.loads((folder / f"{fold}-finished.json").read_text()) for fold in folds]
+    write_text(output / "trainings.csv", pd.DataFrame(records).to_csv(index=False))
+    return sum(float(record["seconds"]) for record in records)

@@ -36,8 +36,6 @@ from fashion_exp.training.schedules import build_schedule
 
 log = logging.getLogger(__name__)
 
-Inputs = Callable[[], Iterator[torch.Tensor]]
-
 
 @dataclass
 class Trial:
@@ -62,12 +60,11 @@ class Trial:
 
 @dataclass(frozen=True)
 class Learner:
-    """The module that is trained, its batches, and what it is evaluated on, in order."""
+    """The module that is trained, its batches, and its plain inputs for rows, in their order."""
 
     module: nn.Module
     batches: TrainingImages | TrainingFeatures
-    validation: Inputs
-    test: Inputs
+    plain: Callable[[np.ndarray], Iterator[torch.Tensor]]
 
 
 class Place(NamedTuple):
@@ -80,12 +77,17 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True)
 class FoldResult:
-    """A finished training: predictions, and a history of a row per epoch and part."""
+    """A finished training: predictions, a history of a row per epoch and part, and its record.
+
+    The record has fold and repeat; images trained on, optimizer updates, seconds; and the
+    accuracy on as many training images as there are validation images, in evaluation mode and
+    not augmented, as validation is measured (`plain_images`, `plain_accuracy`).
+    """
 
     validation: pd.DataFrame
     test: pd.DataFrame
     history: pd.DataFrame
-    seconds: float
+    record: dict[str, float]
 
 
 def random_operations(cfg: Config, plan: ModelPlan) -> list[dict[str, object]]:
@@ -132,7 +134,7 @@ def run_fold(
     )
     while not _is_over(state, cfg):
         trained = next(epochs)
-        watched = predict(learner.module, learner.validation(), compute).numpy()
+        watched = predict(learner.module, learner.plain(fold.validation), compute).numpy()
         validation = _loss_and_accuracy(trial.table.labels[fold.validation], watched)
         _note_epoch(state, trained, validation, model, optimizer)
         state.seconds = time.perf_counter() - began
@@ -174,18 +176,31 @@ def _finished(
         trained_on,
     )  # fmt: skip
 
-    def predictions(part: str, rows: np.ndarray, inputs: Inputs) -> pd.DataFrame:
-        probabilities = predict(learner.module, inputs(), trial.compute).numpy()
+    def probabilities(rows: np.ndarray) -> np.ndarray:
+        return predict(learner.module, learner.plain(rows), trial.compute).numpy()
+
+    def predictions(part: str, rows: np.ndarray) -> pd.DataFrame:
         return predictions_frame(
-            table.rows.iloc[rows], table.classes, probabilities, part=part, fold=fold.fold,
+            table.rows.iloc[rows], table.classes, probabilities(rows), part=part, fold=fold.fold,
             repeat=fold.repeat, seed=seed_of(trial.cfg, "initialisation", fold),
         )  # fmt: skip
 
+    evenly = np.linspace(0, len(fold.train) - 1, min(len(fold.train), len(fold.validation)))
+    again = fold.train[evenly.astype(int)]
+    _, accuracy = _loss_and_accuracy(table.labels[again], probabilities(again))
     return FoldResult(
-        predictions("validation", fold.validation, learner.validation),
-        predictions("test", trial.test, learner.test),
+        predictions("validation", fold.validation),
+        predictions("test", trial.test),
         _history(state, fold, keep),
-        seconds,
+        {
+            "fold": fold.fold,
+            "repeat": fold.repeat,
+            "images": len(fold.train),
+            "updates": sum(row["updates"] for row in state.history),
+            "seconds": seconds,
+            "plain_images": len(again),
+            "plain_accuracy": accuracy,
+        },
     )
 
 
@@ -196,17 +211,17 @@ def _learner(trial: Trial, model: Classifier, fold: Fold, progress: Progress) ->
     if trial.trains_on_features:
         features = _features(trial, model, progress)
 
-        def part(rows: np.ndarray) -> Inputs:
-            return lambda: iter(features[rows].split(max(training.batch_size, 1024)))
+        def stored(rows: np.ndarray) -> Iterator[torch.Tensor]:
+            return iter(features[rows].split(max(training.batch_size, 1024)))
 
         batches = TrainingFeatures(
             features[fold.train], labels[fold.train], training.batch_size, order
         )
-        return Learner(model.head, batches, part(fold.validation), part(trial.test))
+        return Learner(model.head, batches, stored)
 
-    def images(rows: np.ndarray) -> Inputs:
+    def images(rows: np.ndarray) -> Iterator[torch.Tensor]:
         size = max(training.batch_size, 64)
-        return lambda: iter(in_order(rows, trial.views.plain, size, training.workers))
+        return iter(in_order(rows, trial.views.plain, size, training.workers))
 
     views = TrainingImages(
         fold.train,
@@ -217,7 +232,7 @@ def _learner(trial: Trial, model: Classifier, fold: Fold, progress: Progress) ->
         order,
         training.workers,
     )
-    return Learner(model, views, images(fold.validation), images(trial.test))
+    return Learner(model, views, images)
 
 
 def _features(trial: Trial, model: Classifier, progress: Progress) -> torch.Tensor:
@@ -289,6 +304,7 @@ def _note_epoch(
             "validation_loss": loss,
             "validation_accuracy": hit_rate,
             "lr": result.lr,
+            "updates": result.updates,
         }
     )
     if loss < previous:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import shutil
@@ -73,20 +74,26 @@ def job_name(cfg: Config, overrides: Sequence[str]) -> str:
 
 
 def _run(cfg: Config, output: Path, name: str, sealed: bool) -> None:
-    # torch, timm, mlflow and matplotlib: seconds that --help and a typo need not wait for
+    # Each import as late as it can be: a typo, a wrong folder need not wait for what comes after.
+    from fashion_exp.data.sources import load_images
+
+    console = Console()
+    _show_log(console)
+    outputs = outputs_folder(cfg.outputs)
+    table = load_images(cfg.dataset, outputs / "cache")
+
+    gc.disable()  # millions of objects are made and stay: looking among them takes seconds
     from fashion_exp.experiment import Job, run_experiment
     from fashion_exp.reporting import tables
     from fashion_exp.reporting.progress import Progress
     from fashion_exp.results import summary
     from fashion_exp.tracking import open_tracker, provenance
 
-    console = Console()
-    _show_log(console)
-    outputs = outputs_folder(cfg.outputs)
+    gc.enable()
     tracker = open_tracker(cfg.tracking, outputs)
     tags = {**provenance(checkout() or Path.cwd()), **_seed_tags(cfg)}
     with Progress(console) as progress:
-        result = run_experiment(cfg, Job(name, output, sealed, tags), tracker, progress)
+        result = run_experiment(cfg, table, Job(name, output, sealed, tags), tracker, progress)
     if sealed:
         return
     console.print(tables.rich_table(summary(result)))

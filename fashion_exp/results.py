@@ -16,10 +16,16 @@ from fashion_exp.files import write_text
 from fashion_exp.places import count_look
 from fashion_exp.predictions import PART_FILES, read_predictions
 from fashion_exp.reporting import figures, sheets, style, tables
-from fashion_exp.stats.intervals import Interval
+from fashion_exp.stats.interval import Interval
 from fashion_exp.tracking.tracker import Tracker
 
 PICTURES_PER_CLASS = 8
+
+RUN_FILES = (
+    "result.json", "knobs.json", "split.csv", "left_out.csv", "history.csv", "trainings.csv",
+    PART_FILES["validation"],
+)  # fmt: skip
+"""What is tracked of a run beside its config and pictures: enough to compare it elsewhere."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +75,7 @@ def conclude(result: Result, table: ImageTable, tracker: Tracker) -> None:
     _record(result, validation, tracker)
     draw_run(result, table)
     draw_part(result, validation, table)
-    for name in ("split.csv", "left_out.csv", "history.csv", PART_FILES["validation"]):
+    for name in RUN_FILES:
         tracker.artifact(result.run, result.output / name)
     for folder in ("config", "figures"):
         if (result.output / folder).exists():
@@ -78,15 +84,23 @@ def conclude(result: Result, table: ImageTable, tracker: Tracker) -> None:
 
 def open_test(result: Result, outputs: Path, tracker: Tracker, table: ImageTable | None) -> None:
     """Reads the test predictions, and counts the look. Pictures with photos need the table."""
-    look = count_look(outputs, result.facts["test_hash"], str(result.output))
-    write_text(result.output / "test_opened.json", json.dumps({"look": look}))
+    look_at_test(result.output, outputs)
     test = result.evidence("test")
     _record(result, test, tracker)
-    tracker.tag(result.run, {"test_looks": str(look)})
+    tracker.tag(result.run, {"test_looks": str(result.test_looks)})
     draw_part(result, test, table)
-    tracker.artifact(result.run, result.output / PART_FILES["test"])
+    for name in (PART_FILES["test"], "test_opened.json"):
+        tracker.artifact(result.run, result.output / name)
     for picture in (result.output / "figures").glob("*_test.png"):
         tracker.artifact(result.run, picture, "figures")
+
+
+def look_at_test(output: Path, outputs: Path) -> None:
+    """Unseals the test of a finished run, and counts the look; an opened one stays as it is."""
+    result = load_result(output)
+    if not result.test_looks:
+        look = count_look(outputs, result.facts["test_hash"], str(output))
+        write_text(output / "test_opened.json", json.dumps({"look": look}))
 
 
 def _record(result: Result, of: Evidence, tracker: Tracker) -> None:
@@ -165,13 +179,15 @@ def _notes(result: Result) -> list[str]:
 
 METHODS = {
     "wilson": "Wilson at the mean accuracy",
+    "wilson_grouped": "Wilson at the mean accuracy, images divided by their design effect",
     "corrected_t": "t with Nadeau and Bengio's correction",
     "crossed_t": "t with models and images crossed",
 }
 
 
 def _in_words(interval: Interval) -> str:
-    counted = f"n = {interval.n:g} distinct images, " if interval.n is not None else ""
+    images = "effective" if interval.method == "wilson_grouped" else "distinct"
+    counted = f"n = {interval.n:g} {images} images, " if interval.n is not None else ""
     return f"{METHODS[interval.method]}, {counted}J = {interval.scores}, of {interval.target}"
 
 
@@ -184,7 +200,7 @@ def _part_result(of: Evidence) -> tables.PartResult:
         wilson.estimate,
         tables.Interval(_in_words(wilson), wilson.low, wilson.high),
         tables.Interval(_in_words(t), *shown, of.why_no_t),
-        int(wilson.n),
+        of.images,
         t.scores,
         of.loss,
         of.macro_f1,

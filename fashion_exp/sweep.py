@@ -18,7 +18,12 @@ from fashion_exp.job import DONE, FAILURE_FILE, KNOBS_FILE, SOME_FAILED, show_pl
 from fashion_exp.models.weights import find_weights
 from fashion_exp.places import checkout, fresh_name, outputs_folder
 from fashion_exp.reporting import tables
+from fashion_exp.reporting.page import write_report
 from fashion_exp.results import Result, load_result, open_test
+from fashion_exp.study.find import failed_beside
+from fashion_exp.study.members import load_member
+from fashion_exp.study.report import report
+from fashion_exp.study.study import Question, Study
 from fashion_exp.tracking import Tracker, open_tracker, provenance
 
 
@@ -64,7 +69,10 @@ def run_sweep(line: CommandLine, open_all: bool, launch: Callable[[list[str]], o
             ]
         )
         board, failed = conclude(sweep, open_all)
+        page = write_page(sweep)
     console.print(tables.rich_table(board))
+    if page is not None:
+        console.print(f"page:    {page}", soft_wrap=True, highlight=False)
     show_places(console, folder, tracker.address(parent))
     return SOME_FAILED if failed else DONE
 
@@ -89,8 +97,7 @@ def swept_knobs(jobs: Sequence[Config]) -> tuple[str, ...]:
 
 def conclude(sweep: Sweep, open_all: bool) -> tuple[tables.PlainTable, int]:
     """The leaderboard by validation, recorded at the parent, and how many jobs failed."""
-    numbered = [folder for folder in sweep.folder.iterdir() if folder.name.isdigit()]
-    jobs = [_job(folder, sweep) for folder in sorted(numbered, key=lambda f: int(f.name))]
+    jobs = [_job(folder, sweep) for folder in job_folders(sweep.folder)]
     finished = [job for job in jobs if job["status"] == "FINISHED"]
     failed = len(jobs) - len(finished)
     scores: dict[str, float] = {}
@@ -105,6 +112,28 @@ def conclude(sweep: Sweep, open_all: bool) -> tuple[tables.PlainTable, int]:
     sweep.tracker.note(sweep.parent, tables.markdown_table(board))
     sweep.tracker.log(sweep.parent, {**scores, "s_jobs": len(jobs), "s_failed": failed})
     return board, failed
+
+
+def write_page(sweep: Sweep) -> Path | None:
+    """The report on the jobs that finished, also kept at the parent; None if there is none."""
+    finished = [folder for folder in job_folders(sweep.folder) if (folder / "result.json").exists()]
+    if not finished:
+        return None
+    members = [load_member(folder) for folder in finished]
+    study = Study(members, Question(), failed_beside(finished))
+    command = f"scripts/run report {sweep.folder.name}"
+    page = write_report(report(study, command, sweep.outputs / "cache"), sweep.folder / "report")
+    for file in page.parent.rglob("*"):
+        if file.is_file():
+            below = file.parent.relative_to(page.parent.parent)
+            sweep.tracker.artifact(sweep.parent, file, below.as_posix())
+    return page
+
+
+def job_folders(sweep: Path) -> list[Path]:
+    """The folders of a sweep's jobs, by their numbers."""
+    numbered = [folder for folder in sweep.iterdir() if folder.name.isdigit()]
+    return sorted(numbered, key=lambda folder: int(folder.name))
 
 
 def _job(folder: Path, sweep: Sweep) -> dict[str, Any]:

@@ -11,13 +11,17 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+import fashion_exp  # noqa: F401 (before torch: it decides how torch's threads wait)
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 SHARED = REPOSITORY.parent / "shared"
 
 
 NOT_QUICK = (
     "test_cli.py", "test_resume.py", "test_knobs.py", "test_golden.py", "test_build.py",
-    "test_figures.py", "test_fashion_mnist.py", "test_clothing.py", "test_sheets.py", "tracking/",
+    "test_page.py", "test_browser.py", "test_study_figures.py", "test_simulations.py", "study/",
+    "commands/", "test_figures.py", "test_fashion_mnist.py", "test_clothing.py", "test_sheets.py",
+    "tracking/",
 )  # fmt: skip
 """Where processes are started, networks trained or pictures drawn."""
 

@@ -117,6 +117,17 @@ def test_jobs_of_a_sweep_stand_below_one_parent(sweep: tuple[Path, str]) -> None
     assert "dropout" in parent.data.tags["mlflow.note.content"]
 
 
+def test_a_sweep_ends_with_its_report_in_its_folder_and_at_the_parent(
+    sweep: tuple[Path, str],
+) -> None:
+    (page,) = sweep[0].glob("sweeps/*/report/report.html")
+    assert f"page:    {page}" in sweep[1] and "Holm over 6 comparisons" in page.read_text()
+    (parent,) = named(sweep[0], "basic_cnn:")
+    kept = Path(parent.info.artifact_uri.removeprefix("file://")) / "report"
+    assert (kept / "report.html").read_bytes() == page.read_bytes()
+    assert (kept / "figures" / "verdicts.png").exists()
+
+
 def test_a_failed_job_leaves_the_others_and_is_told(sweep: tuple[Path, str]) -> None:
     outputs, said = sweep
     statuses = [job.info.status for job in named(outputs, "basic_cnn lr")]
@@ -180,7 +191,7 @@ def test_help_names_the_groups_and_their_choices_and_verbs() -> None:
         "experiment: paper_basic_cnn",
         "sweep: dropout, lr, split_ratio",
         "--multirun",
-        "ui: look at the results",
+        "fashion_exp ui …",
     ):
         assert words in said, said
 

@@ -16,18 +16,21 @@ from fashion_exp.predictions import (
     read_predictions,
     write_predictions,
 )
-from fashion_exp.stats.intervals import corrected_t_interval, crossed_t_interval, wilson
+from fashion_exp.stats.crossed import crossed_t_interval
+from fashion_exp.stats.proportions import wilson, wilson_grouped
+from fashion_exp.stats.scores import corrected_t_interval
 
 CLASSES = ("dress", "shirt")
 
 
 def predicted(
-    correct: list[int], images: list[int], repeat: int, fold: int = 0, part: str = "validation"
-) -> pd.DataFrame:
+    correct: list[int], images: list[int], repeat: int, fold: int = 0, part: str = "validation",
+    groups: list[str] | None = None,
+) -> pd.DataFrame:  # fmt: skip
     """Predictions of one model on named images, right or wrong as given; labels alternate."""
     labels = np.array(images) % 2
     ids = [f"i{image}" for image in images]
-    rows = pd.DataFrame({"image_id": ids, "path": "p", "group_id": "g", "label": labels})
+    rows = pd.DataFrame({"image_id": ids, "path": "p", "group_id": groups or ids, "label": labels})
     shirt = 0.05 + 0.9 * np.where(np.array(correct) == 1, labels, 1 - labels)
     probabilities = np.stack([1 - shirt, shirt], axis=1)
     where = {"part": part, "fold": fold, "repeat": repeat, "seed": repeat}
@@ -46,6 +49,18 @@ def test_redrawn_cuts_take_the_corrected_t_and_wilson_counts_distinct_images() -
     assert found.accuracy == wilson(7 * 10 / 16, 7, fractional=True, models=4)
     assert found.accuracy_t == corrected_t_interval([0.75, 0.5, 1, 0.25], 12, 4)
     assert found.why_no_t == "" and found.metrics()["val_t_lo"] == found.accuracy_t.low
+
+
+def test_images_of_one_source_count_by_their_design_effect() -> None:
+    right, groups = [1, 1, 1, 1, 0, 0, 1, 1, 0, 0], [f"g{i // 2}" for i in range(10)]
+    frame = pd.concat(
+        predicted(right, list(range(10)), r, part="test", groups=groups) for r in range(4)
+    )
+    found = evidence(frame, {}, redrawn=True, level=0.95)
+    assert found.accuracy == wilson_grouped(right, groups, models=4)
+    assert found.images == found.metrics()["test_n"] == 10 and (found.accuracy.n or 10) < 10
+    crossed = crossed_t_interval(np.array([right] * 4, float), groups=groups)
+    assert found.accuracy_t == crossed
 
 
 def test_models_that_share_their_test_images_are_crossed_with_them() -> None:

@@ -106,7 +106,7 @@ TABLE: dict[str, Acts | str] = {
         "training.epochs=9 optim.lr=1", "training.early_stopping=1", "history"
     ),
     "training.keep": Acts("training.epochs=4 optim.lr=0.3", "training.keep=best", "history"),
-    "training.precision": Acts("", "training.precision=bf16", "precision"),
+    "training.precision": Acts("training.precision=fp32", "training.precision=bf16", "precision"),
     "training.device": "test_a_device_that_is_not_there_is_refused",
     "training.threads": Acts("", "training.threads=2", "threads"),
     "training.workers": "test_workers_change_nothing_but_who_does_the_work",
@@ -313,7 +313,7 @@ def test_the_runs_stand_in_the_experiment_named(
 def test_a_logged_model_gives_the_predictions_of_its_run(
     tiny: Callable[..., TinyRun], tmp_path: Path, photos: Path
 ) -> None:
-    run = tiny("tracking.log_model=true", tracking="mlflow")
+    run = tiny("tracking.log_model=true", "training.precision=fp32", tracking="mlflow")
     uri = f"sqlite:///{tmp_path / 'outputs' / 'mlflow.db'}"
     mlflow.set_tracking_uri(uri)
     (recorded,) = _runs(uri, "fashion_exp")

@@ -6,6 +6,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -87,11 +88,26 @@ class TrainingImages:
 def _ahead(loader: Iterable[torch.Tensor]) -> Iterator[torch.Tensor]:
     """The loader's batches, the next one made by a thread while this one is computed with."""
     batches = iter(loader)
-    with ThreadPoolExecutor(1, thread_name_prefix="augmentation") as thread:
+    with (
+        _switching_often(),
+        ThreadPoolExecutor(1, thread_name_prefix="augmentation") as thread,
+    ):
         coming = thread.submit(next, batches, None)
         while (batch := coming.result()) is not None:
             coming = thread.submit(next, batches, None)
             yield batch
+
+
+@contextmanager
+def _switching_often() -> Iterator[None]:
+    """Python's lock goes round every half millisecond instead of every five: the many short
+    operations of a training step would wait as long for the thread each time."""
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(0.0005)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(usual)
 
 
 class TrainingFeatures:

@@ -13,8 +13,8 @@ import pandas as pd
 
 from fashion_exp.data.assemble import assemble
 from fashion_exp.data.decode import decode, reason
+from fashion_exp.data.parallel import in_threads
 from fashion_exp.data.table import ImageTable, UnreadableImage
-from fashion_exp.data.threads import in_threads
 
 LISTED_COLUMNS = ("path", "file", "label", "part", "group_id")
 """What a source lists: where a file is, its real path to open it by, class, official part, and the

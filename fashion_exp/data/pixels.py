@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from PIL import Image
 
 from fashion_exp.data.memory import available_bytes
+from fashion_exp.data.parallel import in_processes
 from fashion_exp.data.table import ImageTable, Reader, UnreadableImage, left_out_table
-from fashion_exp.data.threads import in_threads
 from fashion_exp.errors import InputError
 
 _ROWS_PER_TASK = 16
@@ -114,7 +115,7 @@ def load_pixels(
     table: ImageTable,
     geometry: Geometry,
     max_left_out: float | None,
-    threads: int,
+    processes: int,
     progress: Callable[[int, int], None],
     memory_budget: int | None = None,
 ) -> tuple[ImageTable, Pixels]:
@@ -129,7 +130,7 @@ def load_pixels(
     budget = available_bytes() // 3 if memory_budget is None else memory_budget
     held = np.empty((len(table), *_shape(geometry)), np.uint8) if needed <= budget else None
     reasons: dict[int, str] = {}
-    for done, broken in _decode_all(table, geometry, held, threads):
+    for done, broken in _decode_all(table, geometry, held, processes):
         reasons |= broken
         progress(done, len(table))
     readable = _without(table, reasons)
@@ -141,26 +142,34 @@ def load_pixels(
 
 
 def _decode_all(
-    table: ImageTable, geometry: Geometry, held: np.ndarray | None, threads: int
+    table: ImageTable, geometry: Geometry, held: np.ndarray | None, processes: int
 ) -> Iterator[tuple[int, dict[int, str]]]:
     """Fills `held`; (pictures done, {row: why it has no picture}) after each few rows."""
 
-    def decode_some(rows: range) -> dict[int, str]:
-        broken = {}
-        for row in rows:
-            try:
-                picture = resize(table.read(row), geometry)
-            except UnreadableImage as error:
-                broken[row] = str(error)
-                continue
-            if held is not None:
-                held[row] = picture
-        return broken
-
     starts = range(0, len(table), _ROWS_PER_TASK)
     tasks = [range(start, min(start + _ROWS_PER_TASK, len(table))) for start in starts]
-    for rows, broken in zip(tasks, in_threads(decode_some, tasks, threads), strict=True):
+    work = partial(_decode_some, table, geometry, held is not None)
+    for rows, (pictures, broken) in zip(tasks, in_processes(work, tasks, processes), strict=True):
+        if held is not None:
+            held[rows.start : rows.stop] = pictures
         yield rows.stop, broken
+
+
+def _decode_some(
+    table: ImageTable, geometry: Geometry, keep: bool, rows: range
+) -> tuple[np.ndarray, dict[int, str]]:
+    """The pictures (none unless `keep`), and {row: why it has no picture}."""
+    pictures = np.zeros((len(rows) if keep else 0, *_shape(geometry)), np.uint8)
+    broken = {}
+    for place, row in enumerate(rows):
+        try:
+            picture = resize(table.read(row), geometry)
+        except UnreadableImage as error:
+            broken[row] = str(error)
+            continue
+        if keep:
+            pictures[place] = picture
+    return pictures, broken
 
 
 def _without(table: ImageTable, reasons: dict[int, str]) -> ImageTable:

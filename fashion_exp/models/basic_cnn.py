@@ -13,7 +13,8 @@ class BasicCNN(nn.Module):
     """`depth` convolutions 3×3 with ReLU; 2×2 max pooling between them; flatten.
 
     Channels start at `width` and double. With depth 1 and a dense last layer this is the paper's
-    network: no pooling, no normalisation.
+    network: no pooling, no normalisation. Flattened is pixel by pixel, as Keras does and as the
+    feature maps lie in memory.
     """
 
     def __init__(self, in_chans: int = 3, depth: int = 1, width: int = 32) -> None:
@@ -32,7 +33,7 @@ class BasicCNN(nn.Module):
 
     def forward_head(self, features: torch.Tensor, pre_logits: bool = True) -> torch.Tensor:
         assert pre_logits, "the last layer is the Classifier's"
-        return features.flatten(1)
+        return features.permute(0, 2, 3, 1).flatten(1)
 
 
 @register_model

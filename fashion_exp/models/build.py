@@ -30,7 +30,7 @@ def build_model(cfg: ModelConfig, plan: ModelPlan, classes: int, seed: int) -> C
         load_into(network, plan.weights, plan.channels)
     model.head = _head(cfg, width, classes)
     model.freeze(plan.freeze)
-    model.laid_out()
+    model.to(memory_format=torch.channels_last)
     assert model.report().trainable > 0
     assert [p for p in model.head.parameters()][-1].shape == (classes,)
     return model

@@ -38,9 +38,6 @@ class Classifier(nn.Module):
         self.network: Any = network  # timm's models share forward_features and forward_head
         self.head: nn.Module = nn.Identity()
         self._new_head, self._pool = new_head, pool
-        # Deep networks are quicker with channels last, a lone convolution without.
-        convolutions = sum(isinstance(module, nn.Conv2d) for module in network.modules())
-        self._layout = torch.channels_last if convolutions > 1 else torch.contiguous_format
         self._frozen: tuple[nn.Module, ...] = ()
         self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1) * 255, persistent=False)
         self.register_buffer("std", torch.tensor(std).view(1, -1, 1, 1) * 255, persistent=False)
@@ -50,7 +47,7 @@ class Classifier(nn.Module):
 
     def features(self, images: torch.Tensor) -> torch.Tensor:
         """What the head reads, (n, width)."""
-        inputs = ((images - self.mean) / self.std).contiguous(memory_format=self._layout)
+        inputs = ((images - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
         feature_map: torch.Tensor = self.network.forward_features(inputs)
         if not self._new_head:
             features: torch.Tensor = self.network.forward_head(feature_map, pre_logits=True)
@@ -60,10 +57,6 @@ class Classifier(nn.Module):
             others = [axis for axis in range(1, feature_map.ndim) if axis != channels]
             return feature_map.mean(others)
         return feature_map.flatten(1)
-
-    def laid_out(self) -> Classifier:
-        """With its weights in the memory layout that is quickest for it."""
-        return self.to(memory_format=self._layout)
 
     def freeze(self, upto: str) -> None:
         """Freezes the network ("backbone"), nothing ("none"), or all up to a named stage.

@@ -9,7 +9,7 @@ import os
 
 from fashion_exp.tracking.address import ui_address
 from fashion_exp.tracking.provenance import provenance
-from fashion_exp.tracking.store import open_tracker, store_uri
+from fashion_exp.tracking.store import fetch_run, matching_runs, open_tracker, store_uri
 from fashion_exp.tracking.tracker import NullTracker, Status, Tracker, TrackingError
 
 # Read by MLflow when it is imported, which is after this.
@@ -21,6 +21,8 @@ __all__ = [
     "Status",
     "Tracker",
     "TrackingError",
+    "fetch_run",
+    "matching_runs",
     "open_tracker",
     "provenance",
     "store_uri",

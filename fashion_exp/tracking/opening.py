@@ -31,12 +31,41 @@ def opened(uri: str, experiment: str) -> MlflowTracker:
     return MlflowTracker(client, found.experiment_id)
 
 
+def search(uri: str, wanted: str) -> list[str]:
+    """Ids of the finished runs of our experiments that match, newest first; no sweeps, no folds."""
+    client = _client(uri)
+    with _usable(uri), impatient():
+        ours = _ours(client)
+    try:
+        found = client.search_runs(ours, wanted, order_by=["start_time DESC"]) if ours else []
+    except MlflowException as error:
+        raise InputError(
+            f"{wanted}: no filter that MLflow can read ({reason(error)}); for example "
+            "\"metrics.val_acc > 0.8 and params.`optim.lr` = '0.001'\""
+        ) from error
+    return [run.info.run_id for run in found if "job_hash" in run.data.tags]
+
+
+def download(uri: str, run: str, folder: Path) -> None:
+    """The run's tables and config; not its pictures and models."""
+    client = _client(uri)
+    folder.mkdir(parents=True, exist_ok=True)
+    with _usable(uri), impatient():
+        for file in client.list_artifacts(run):
+            if file.path == "config" or not file.is_dir:
+                client.download_artifacts(run, file.path, str(folder))
+
+
+def _ours(client: MlflowClient) -> list[str]:
+    name, _ = view_tag()
+    return [found.experiment_id for found in client.search_experiments() if name in found.tags]
+
+
 def newest_experiment(uri: str) -> str | None:
     """Id of the one of our experiments that has the latest run; None if there is no run."""
     client = _client(uri)
-    name, _ = view_tag()
     with _usable(uri), impatient():
-        ours = [found.experiment_id for found in client.search_experiments() if name in found.tags]
+        ours = _ours(client)
         runs = client.search_runs(ours, max_results=1, order_by=["start_time DESC"]) if ours else []
     return runs[0].info.experiment_id if runs else None
 

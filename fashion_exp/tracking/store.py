@@ -60,3 +60,20 @@ def open_tracker(cfg: TrackingConfig, outputs: Path) -> Tracker:
     from fashion_exp.tracking.opening import opened
 
     return opened(uri, cfg.experiment)
+
+
+def matching_runs(uri: str | None, outputs: Path, wanted: str) -> list[str]:
+    """Ids of the experiments' runs that a filter in MLflow's language matches, newest first.
+
+    Raises `InputError` for a filter that MLflow cannot read, or a store that cannot be used.
+    """
+    from fashion_exp.tracking.opening import search
+
+    return search(store_uri(uri, outputs), wanted)
+
+
+def fetch_run(uri: str | None, outputs: Path, run: str, folder: Path) -> None:
+    """Copies the files of a tracked run into `folder`; raises `InputError` as `matching_runs`."""
+    from fashion_exp.tracking.opening import download
+
+    download(store_uri(uri, outputs), run, folder)

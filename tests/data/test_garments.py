@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fashion_exp.data.garments import CLASSES, Item, draw, plan
-from fashion_exp.data.threads import in_threads
+from fashion_exp.data.parallel import in_threads
 
 SHARES = st.floats(0, 1)
 

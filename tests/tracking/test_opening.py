@@ -12,7 +12,7 @@ from mlflow import MlflowClient
 
 from fashion_exp.config import TrackingConfig
 from fashion_exp.errors import InputError
-from fashion_exp.tracking import open_tracker
+from fashion_exp.tracking import fetch_run, matching_runs, open_tracker
 from fashion_exp.tracking.address import view_tag
 from fashion_exp.tracking.mlflow_tracker import MlflowTracker
 from fashion_exp.tracking.opening import newest_experiment
@@ -110,3 +110,32 @@ def test_a_server_that_cannot_be_used_is_told_within_seconds(
         open_tracker(TrackingConfig("mlflow", uri, "tests"), tmp_path)
     assert time.monotonic() - begun < 8
     assert "\n" not in str(caught.value) and "secret" not in str(caught.value)
+
+
+def test_a_filter_finds_runs_of_experiments_and_their_files_can_be_fetched(
+    tracker: MlflowTracker, outputs: Path, tmp_path: Path
+) -> None:
+    parent = tracker.start("sweep", parent=None, params={}, tags={})
+    found = tracker.start("job", parent=parent, params={"optim.lr": 0.5}, tags={"job_hash": "1"})
+    tracker.start("fold", parent=found, params={"optim.lr": 0.5}, tags={"fold": "r0f0"})
+    (tmp_path / "config").mkdir()
+    for name in ("result.json", "config/config.yaml"):
+        (tmp_path / name).write_text(name)
+    tracker.artifact(found, tmp_path / "result.json")
+    tracker.artifact(found, tmp_path / "config", "config")
+    tracker.log(found, {"val_acc": 0.75})
+    tracker.end(found, "FINISHED")
+    wanted = "params.`optim.lr` = '0.5' and metrics.val_acc > 0.7"
+    assert matching_runs(None, outputs, wanted) == [found]
+    assert matching_runs(None, outputs, "metrics.val_acc > 0.8") == []
+    fetch_run(None, outputs, found, tmp_path / "fetched")
+    files = {path.relative_to(tmp_path / "fetched").as_posix() for path in
+             (tmp_path / "fetched").rglob("*") if path.is_file()}  # fmt: skip
+    assert files == {"result.json", "config/config.yaml"}
+
+
+def test_a_filter_that_mlflow_cannot_read_is_the_users_mistake(
+    tracker: MlflowTracker, outputs: Path
+) -> None:
+    with pytest.raises(InputError, match=r"^val_acc >: no filter that MLflow can read"):
+        matching_runs(None, outputs, "val_acc >")
