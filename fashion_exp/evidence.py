@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +14,9 @@ from fashion_exp.stats.crossed import crossed_t_interval
 from fashion_exp.stats.interval import Interval
 from fashion_exp.stats.proportions import wilson, wilson_grouped
 from fashion_exp.stats.scores import MIN_SCORES_SHOWN, corrected_t_interval
+
+PerImage = Callable[[np.ndarray, np.ndarray], np.ndarray]
+"""From labels and probabilities to a score of each image."""
 
 
 @dataclass(frozen=True)
@@ -29,9 +32,10 @@ class Evidence:
     where some share a source."""
     accuracy_t: Interval
     """Beside it a t-interval, by the design of the run."""
-    loss: float
-    """Cross-entropy, nats."""
-    macro_f1: float
+    loss: Interval
+    """Cross-entropy, nats; the t-interval of the same design."""
+    macro_f1: Interval
+    """The t-interval of the same design."""
     f1: tuple[float, ...]
     """Per class, from the confusion matrix of all models; nan where undefined."""
     precision: tuple[float, ...]
@@ -62,8 +66,8 @@ class Evidence:
             "lo": self.accuracy.low,
             "hi": self.accuracy.high,
             "n": self.images,
-            "f1": self.macro_f1,
-            "loss": self.loss,
+            "f1": self.macro_f1.estimate,
+            "loss": self.loss.estimate,
         }
         if not self.why_no_t:
             values |= {"t_lo": self.accuracy_t.low, "t_hi": self.accuracy_t.high}
@@ -85,20 +89,27 @@ def evidence(
     accuracies = np.array([metrics.accuracy(*both) for both in scored.values()])
     images = frame["image_id"].nunique()
     part = str(frame["part"].iloc[0])
-    table = _by_image(frame)
+    right = [metrics.per_image_correct(*both) for both in scored.values()]
+    table = _by_image(frame, np.concatenate(right))
     groups = _groups(frame, table)
-    if part == "test" or (not redrawn and frame["repeat"].nunique() > 1):
+    crossed = part == "test" or (not redrawn and frame["repeat"].nunique() > 1)
+    sizes = [len(own) for own in models.values()]
+    trained = [train_sizes.get(name, 0) for name in models]
+
+    def t_interval(per_image: PerImage, bounded: bool) -> Interval:
+        """By the design of the run, of a metric that is a mean over images."""
+        scores = {name: per_image(*both) for name, both in scored.items()}
+        if not crossed:
+            means = [float(own.mean()) for own in scores.values()]
+            return corrected_t_interval(means, trained, sizes, level, bounded=bounded)
+        table = _by_image(frame, np.concatenate(list(scores.values())))
         # A model is a fold where all folds share the images, else a repeat, whose folds together
         # predict every image once.
-        models_by_image = table if part == "test" else table.groupby(level="repeat").mean()
-        accuracy_t = crossed_t_interval(models_by_image.to_numpy(), level, groups=groups)
-    else:
-        sizes = [len(own) for own in models.values()]
-        trained = [train_sizes[name] for name in models]
-        accuracy_t = corrected_t_interval(accuracies, trained, sizes, level)
+        by_model = table if part == "test" else table.groupby(level="repeat").mean()
+        return crossed_t_interval(by_model.to_numpy(), level, bounded=bounded, groups=groups)
+
     confusion = np.sum([_confusion(*both) for both in scored.values()], axis=0)
     scores = metrics.precision_recall_f1(confusion)
-    f1s = [metrics.macro_f1(_confusion(*both)).value for both in scored.values()]
     return Evidence(
         part,
         class_names(frame),
@@ -108,15 +119,20 @@ def evidence(
         )
         if groups is None
         else wilson_grouped(table.mean().to_numpy(), groups, level, models=len(models)),
-        accuracy_t,
-        float(np.mean([metrics.cross_entropy(*both) for both in scored.values()])),
-        float(np.mean(f1s)),
+        t_interval(metrics.per_image_correct, bounded=True),
+        t_interval(metrics.per_image_loss, bounded=False),
+        t_interval(_per_image_macro_f1, bounded=False),
         tuple(scores.f1),
         tuple(scores.precision),
         tuple(scores.recall),
         confusion,
         tuple(n for n, (_, p) in scored.items() if len(np.unique(p.argmax(1))) == 1),
     )
+
+
+def _per_image_macro_f1(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    predicted = metrics.predicted_labels(probabilities)
+    return metrics.per_image_macro_f1(labels, predicted, probabilities.shape[1])
 
 
 def _confusion(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
@@ -131,8 +147,11 @@ def _groups(frame: pd.DataFrame, table: pd.DataFrame) -> np.ndarray | None:
     return groups if len(set(groups)) < len(groups) else None
 
 
-def _by_image(frame: pd.DataFrame) -> pd.DataFrame:
-    """Right (1) or wrong (0), a row a model (repeat, fold), a column an image; nan: not asked."""
-    correct = metrics.per_image_correct(*labels_and_probabilities(frame))
-    table = frame.assign(correct=correct.astype(float))
-    return table.pivot(index=["repeat", "fold"], columns="image_id", values="correct")
+def _by_image(frame: pd.DataFrame, scores: np.ndarray) -> pd.DataFrame:
+    """A row a model (repeat, fold), a column an image; nan: not asked.
+
+    `scores` has the models one after the other.
+    """
+    ordered = frame.sort_values(["repeat", "fold"], kind="stable")
+    table = ordered[["repeat", "fold", "image_id"]].assign(score=scores.astype(np.float64))
+    return table.pivot(index=["repeat", "fold"], columns="image_id", values="score")

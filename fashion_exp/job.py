@@ -87,6 +87,8 @@ def _run(cfg: Config, output: Path, name: str, sealed: bool) -> None:
     from fashion_exp.reporting import tables
     from fashion_exp.reporting.progress import Progress
     from fashion_exp.results import summary
+    from fashion_exp.study.audit import problems
+    from fashion_exp.study.members import load_member
     from fashion_exp.tracking import open_tracker, provenance
 
     gc.enable()
@@ -96,7 +98,7 @@ def _run(cfg: Config, output: Path, name: str, sealed: bool) -> None:
         result = run_experiment(cfg, table, Job(name, output, sealed, tags), tracker, progress)
     if sealed:
         return
-    console.print(tables.rich_table(summary(result)))
+    console.print(tables.rich_table(summary(result, problems(load_member(output)))))
     show_places(console, output, tracker.address(result.run))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from fashion_exp.places import count_look
 from fashion_exp.predictions import PART_FILES, read_predictions
 from fashion_exp.reporting import figures, sheets, style, tables
 from fashion_exp.stats.interval import Interval
+from fashion_exp.stats.scores import MIN_SCORES_SHOWN
 from fashion_exp.tracking.tracker import Tracker
 
 PICTURES_PER_CLASS = 8
@@ -149,8 +150,8 @@ def _first_of_each_class(table: ImageTable) -> Any:
     return sheets.contact_sheet(pictures, captions, PICTURES_PER_CLASS, title)
 
 
-def summary(result: Result) -> tables.PlainTable:
-    """The table that a run ends with."""
+def summary(result: Result, problems: Sequence[str]) -> tables.PlainTable:
+    """The table that a run ends with; `problems` is what the audit found."""
     parts = ["validation", *(["test"] if result.test_looks else [])]
     return tables.results(
         tables.Summary(
@@ -159,19 +160,15 @@ def summary(result: Result) -> tables.PlainTable:
             result.seconds,
             result.test_looks,
             result.name,
-            _notes(result),
+            [*problems, *_notes(result)],
         )
     )
 
 
 def _notes(result: Result) -> list[str]:
     notes = []
-    if result.facts["val_selected"] != "no":
-        notes.append("The validation images chose the epoch: their accuracy is too good.")
     if not result.test_looks:
         notes.append("The test predictions are sealed.")
-    for name in result.evidence("validation").one_class_only:
-        notes.append(f"Training {name} predicts one class only.")
     if result.facts["weights"].startswith("none"):
         notes.append(f"Weights: {result.facts['weights']}.")
     return notes
@@ -191,6 +188,13 @@ def _in_words(interval: Interval) -> str:
     return f"{METHODS[interval.method]}, {counted}J = {interval.scores}, of {interval.target}"
 
 
+def _scored(interval: Interval) -> tables.Scored:
+    assert interval.estimate is not None
+    if interval.status != "ok" or interval.scores < MIN_SCORES_SHOWN:
+        return tables.Scored(interval.estimate)
+    return tables.Scored(interval.estimate, interval.low, interval.high)
+
+
 def _part_result(of: Evidence) -> tables.PartResult:
     wilson, t = of.accuracy, of.accuracy_t
     assert wilson.estimate is not None and wilson.n is not None
@@ -202,7 +206,7 @@ def _part_result(of: Evidence) -> tables.PartResult:
         tables.Interval(_in_words(t), *shown, of.why_no_t),
         of.images,
         t.scores,
-        of.loss,
-        of.macro_f1,
+        _scored(of.loss),
+        _scored(of.macro_f1),
         dict(zip(of.classes, of.f1, strict=True)),
     )

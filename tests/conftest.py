@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,6 +95,8 @@ def tiny(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Calla
             [*data, *tiny, f"tracking={tracking}", f"outputs={tmp_path / 'outputs'}", *overrides]
         )
         output = tmp_path / "runs" / str(len(list((tmp_path / "runs").glob("*"))))
+        (output / "config").mkdir(parents=True)  # Hydra's part
+        (output / "config" / "overrides.yaml").write_text(json.dumps(overrides))
         assert run_job(line.jobs[0], output, overrides, sealed) == 0
         return TinyRun(output)
 

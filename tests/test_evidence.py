@@ -72,6 +72,20 @@ def test_models_that_share_their_test_images_are_crossed_with_them() -> None:
     assert found.accuracy.n == 4 and set(found.metrics()) >= {"test_acc", "test_t_lo"}
 
 
+def test_loss_and_macro_f1_have_the_t_interval_of_the_same_design() -> None:
+    frame = pd.concat(
+        predicted(right, [0, 1, 2, 3], r, part="test") for r, right in enumerate(RIGHT)
+    )
+    found = evidence(frame, {}, redrawn=True, level=0.9)
+    losses = np.where(np.array(RIGHT) == 1, -np.log(0.95), -np.log(0.05))
+    expected = crossed_t_interval(losses, 0.9, bounded=False)
+    assert found.loss.low == pytest.approx(expected.low, rel=1e-5)
+    assert found.macro_f1.method == "crossed_t" and found.macro_f1.level == 0.9
+    # Dress is 0 and 2, shirt 1 and 3; the F1 of dress and of shirt in each of the four models.
+    by_hand = [(0.8, 2 / 3), (0.5, 0.5), (1, 1), (0.4, 0)]
+    assert found.macro_f1.estimate == pytest.approx(np.mean(by_hand))
+
+
 def test_repeats_of_one_cut_are_crossed_too() -> None:
     frame = pd.concat(predicted(right, [0, 1, 2, 3], r) for r, right in enumerate(RIGHT))
     found = evidence(frame, {f"r{r}f0": 9 for r in range(4)}, redrawn=False, level=0.95)

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 from fashion_exp.errors import InputError, nearest
 from fashion_exp.places import outputs_folder
+from fashion_exp.study.metric import METRICS
 
 if TYPE_CHECKING:  # numpy and scipy: seconds that --help and a typo need not wait for
     from fashion_exp.study.study import Study
 
-METRICS = ("accuracy", "loss")
 MOST_PAIRS = 15
 """Of more, the terminal shows those of the winner; the report has all."""
 

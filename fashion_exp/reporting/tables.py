@@ -39,6 +39,15 @@ class Interval:
 
 
 @dataclass(frozen=True)
+class Scored:
+    """A metric with the limits of its t-interval, where there are some."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
 class PartResult:
     """What the predictions of one part ("validation", "test") came to; accuracies are shares."""
 
@@ -50,8 +59,8 @@ class PartResult:
     """n, distinct images."""
     scores: int
     """J, trainings whose accuracies the t-interval is of."""
-    loss: float
-    macro_f1: float
+    loss: Scored
+    macro_f1: Scored
     f1: Mapping[str, float]
     """By class name; the same classes in the same order in every part."""
 
@@ -80,8 +89,8 @@ def results(summary: Summary) -> PlainTable:
         (f"accuracy, {level} t-interval", *(_limits(part.t) for part in parts)),
         ("distinct images, n", *(f"{part.images:,}" for part in parts)),
         ("trainings, J", *(f"{part.scores}" for part in parts)),
-        ("cross-entropy loss", *(number(part.loss) for part in parts)),
-        ("macro-F1", *(percent(part.macro_f1) for part in parts)),
+        ("macro-F1, t-interval", *(_share(part.macro_f1) for part in parts)),
+        ("cross-entropy, t-interval", *(_nats(part.loss) for part in parts)),
         *((f"F1 {name}", *(percent(part.f1[name]) for part in parts)) for name in parts[0].f1),
         ("training time", duration(summary.seconds), *("" for _ in parts[1:])),
         ("looks at the test set", *(_looks(part, summary.test_looks) for part in parts)),
@@ -90,6 +99,18 @@ def results(summary: Summary) -> PlainTable:
     notes = [note for part in parts for note in _method_notes(part)]
     header = ["", *(part.part for part in parts)]
     return PlainTable(header, shown, summary.title, [*notes, *summary.notes])
+
+
+def _share(score: Scored) -> str:
+    if score.low is None or score.high is None:
+        return percent(score.value)
+    return f"{percent(score.value)} ({span(score.low, score.high)})"
+
+
+def _nats(score: Scored) -> str:
+    if score.low is None or score.high is None:
+        return number(score.value)
+    return f"{number(score.value)} ({number(score.low)}{DASH}{number(score.high)})"
 
 
 def _looks(part: PartResult, looks: int) -> str:

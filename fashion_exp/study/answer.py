@@ -8,25 +8,28 @@ from collections.abc import Iterator
 from fashion_exp.reporting.formats import percent, span
 from fashion_exp.stats.interval import Interval
 from fashion_exp.study.choice import to_separate
+from fashion_exp.study.metric import METRICS
 from fashion_exp.study.pairs import OPPOSITE, Pair
 from fashion_exp.study.study import Study
 
 
-def points(share: float | None, metric: str) -> str:
-    """A difference: of accuracies in points, of losses in nats."""
-    if share is None:
+def points(difference: float | None, metric: str) -> str:
+    """A difference, in the unit of the metric."""
+    if difference is None:
         return "–"
-    return f"{100 * share:+.1f} points" if metric == "accuracy" else f"{share:+.3f} nats"
+    told = METRICS[metric]
+    return f"{told.scale * difference:+.{1 if told.share else 3}f} {told.unit}"
 
 
 def limits(interval: Interval, metric: str) -> str:
     """ "−1.2 to 3.4", or a dash where there are none."""
     if interval.low is None or interval.high is None:
         return "–"
-    low, high = interval.low, interval.high
-    if metric == "accuracy":
-        return f"{100 * low:+.1f} to {100 * high:+.1f}"
-    return f"{low:+.3f} to {high:+.3f}"
+    told = METRICS[metric]
+    low, high = (
+        f"{told.scale * x:+.{1 if told.share else 3}f}" for x in (interval.low, interval.high)
+    )
+    return f"{low} to {high}"
 
 
 def sentences(study: Study) -> list[str]:
@@ -57,11 +60,12 @@ def _two(study: Study) -> str:
     (pair,) = study.pairs
     a, b = study.names[pair.a], study.names[pair.b]
     metric = study.question.metric
+    asked = METRICS[metric]
     if pair.test is None:
         return f"{a} and {b} cannot be compared: {pair.note}."
     difference, interval = pair.test.difference, pair.test.interval
     numbers = (
-        f"{points(difference, metric)} in {metric} ({100 * study.level:g} % interval "
+        f"{points(difference, metric)} in {asked.words} ({100 * study.level:g} % interval "
         f"{limits(interval, metric)}, {_p(pair)}, n = {interval.n or 0:g} {study.part} images)"
     )
     if pair.test.p == 1 and difference == 0:
@@ -69,7 +73,7 @@ def _two(study: Study) -> str:
     if pair.verdict in ("better", "worse"):
         first, second = (a, b) if pair.verdict == "better" else (b, a)
         return f"{first} is better than {second}: {a} minus {b} is {numbers}; {_about(pair)}."
-    rope = f"±{100 * study.question.rope:g} points" if metric == "accuracy" else "the rope"
+    rope = f"±{asked.scale * study.question.rope:g} {asked.unit}"
     if pair.verdict == "equivalent":
         return f"{a} and {b} are equivalent within {rope}: {numbers}; {_about(pair)}."
     return f"{a} and {b} cannot be told apart: {numbers}; {_about(pair)}."
@@ -99,11 +103,12 @@ def _several(study: Study) -> str:
     )
     others = len(study.members) - 1
     name, family = study.names[best], study.family
+    metric = METRICS[study.question.metric].words
     where = f"on the {study.part} images, Holm over {family} comparisons"
     beaten, open_ = verdicts["better"], verdicts["undecided"]
     if study.question.baseline not in (None, best):
         return (
-            f"{name} has the best validation {study.question.metric} of {others + 1} runs; all "
+            f"{name} has the best validation {metric} of {others + 1} runs; all "
             f"are compared with {study.names[study.question.baseline or 0]}."
         )
     if beaten == others:
@@ -120,8 +125,8 @@ def _several(study: Study) -> str:
     if open_ == others:
         counted = f"none of the {others} others can be told from it"
     return (
-        f"No single best run can be named: {name} has the best validation "
-        f"{study.question.metric}, but {where}, {counted}."
+        f"No single best run can be named: {name} has the best validation {metric}, but "
+        f" {where}, {counted}."
     )
 
 

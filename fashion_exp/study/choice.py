@@ -19,13 +19,14 @@ from fashion_exp.stats.planning import (
 )
 from fashion_exp.stats.selection import Selection, bbc_cv
 from fashion_exp.study.members import Member
+from fashion_exp.study.metric import METRICS
 from fashion_exp.study.pairs import differences, why_not
 
 
 def winner(members: Sequence[Member], metric: str = "accuracy") -> int:
     """The run that validation chooses; the first of equals."""
     scores = [validation_score(member, metric) for member in members]
-    return int(np.argmin(scores) if metric == "loss" else np.argmax(scores))
+    return int(np.argmin(scores) if METRICS[metric].lower_is_better else np.argmax(scores))
 
 
 def validation_score(member: Member, metric: str) -> float:

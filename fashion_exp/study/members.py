@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ NOT_TYPED = ("sweep.", "hydra", "outputs=", "tracking")
 """Beginnings of overrides that the driver added, or that say where and not what."""
 
 PER_IMAGE = {"accuracy": metrics.per_image_correct, "loss": metrics.per_image_loss}
-"""Metrics that are a mean over images."""
+"""Metrics that are a mean over images; the macro-F1 is one only of influences, see `Answers`."""
 
 
 @dataclass(frozen=True)
@@ -88,25 +88,51 @@ class Member:
 
     def scores(self, part: str, metric: str) -> pd.DataFrame:
         """One row a trained model (repeat, fold), one column an image id; nan: not asked."""
+        if (part, metric) not in self._scores:
+            if metric == "macro_f1":
+                found = self.answers(part, metric)
+                index = pd.MultiIndex.from_tuples(found.keys, names=["repeat", "fold"])
+                self._scores[part, metric] = pd.DataFrame(found.values, index, found.images)
+            else:
+                scores = PER_IMAGE[metric](*labels_and_probabilities(self.frame(part)))
+                self._scores[part, metric] = self._by_image(part, scores.astype(np.float64))
         return self._scores[part, metric]
 
     @cached_property
-    def _scores(self) -> _Scores:
-        return _Scores(self)
+    def _scores(self) -> dict[tuple[str, str], pd.DataFrame]:
+        return {}
 
     def answers(self, part: str, metric: str) -> Answers:
         """`scores` as arrays."""
         if (part, metric) not in self._answers:
-            table = self.scores(part, metric)
-            rows = self.frame(part).drop_duplicates("image_id").set_index("image_id")["group_id"]
+            rows = self.frame(part).drop_duplicates("image_id").set_index("image_id")
+            if metric == "macro_f1":
+                labels, probabilities = labels_and_probabilities(self.frame(part))
+                guesses = self._by_image(part, metrics.predicted_labels(probabilities))
+                truth = self._by_image(part, labels).max()
+                table, confused = guesses, Confused(
+                    truth.to_numpy().astype(int),
+                    guesses.fillna(NOT_ASKED).to_numpy().astype(int),
+                    len(self.classes),
+                )  # fmt: skip
+                values = confused.values()
+            else:
+                table, confused = self.scores(part, metric), None
+                values = table.to_numpy()
+            groups = rows["group_id"][table.columns].to_numpy()
             self._answers[part, metric] = Answers(
-                table.to_numpy(), table.columns, rows[table.columns].to_numpy(), tuple(table.index)
+                values, table.columns, groups, tuple(table.index), confused
             )
         return self._answers[part, metric]
 
     @cached_property
     def _answers(self) -> dict[tuple[str, str], Answers]:
         return {}
+
+    def _by_image(self, part: str, values: np.ndarray) -> pd.DataFrame:
+        """A value of each prediction as one row a model and one column an image."""
+        table = self.frame(part)[["repeat", "fold", "image_id"]].assign(value=values)
+        return table.pivot(index=["repeat", "fold"], columns="image_id", values="value")
 
     @cached_property
     def classes(self) -> tuple[str, ...]:
@@ -122,9 +148,38 @@ class Member:
         return command(self.overrides)
 
 
+NOT_ASKED = -1
+
+
+@dataclass(frozen=True)
+class Confused:
+    """What each model called each image, for metrics that are more than a mean over images."""
+
+    labels: np.ndarray
+    """(images,) class numbers."""
+    predicted: np.ndarray
+    """(models, images) class numbers; `NOT_ASKED` where a model was not asked."""
+    classes: int
+
+    def values(self) -> np.ndarray:
+        """(models, images) what each image gives to its model's macro-F1; nan: not asked."""
+        given = np.full(self.predicted.shape, np.nan)
+        for row, guesses in zip(given, self.predicted, strict=True):
+            asked = guesses != NOT_ASKED
+            if asked.any():
+                row[asked] = metrics.per_image_macro_f1(
+                    self.labels[asked], guesses[asked], self.classes
+                )
+        return given
+
+
 @dataclass(frozen=True)
 class Answers:
-    """The scores of a run on one part as an array, for comparing many runs quickly."""
+    """The scores of a run on one part as an array, for comparing many runs quickly.
+
+    The mean of a row is the model's metric on the images it was asked. What an image gives to a
+    macro-F1 depends on the other images, so fewer images are scored anew.
+    """
 
     values: np.ndarray
     """(models, images); nan: not asked."""
@@ -134,6 +189,8 @@ class Answers:
     """Group id of each image."""
     keys: tuple[tuple[int, int], ...]
     """Repeat and fold of each model."""
+    confused: Confused | None = None
+    """For the macro-F1 only."""
 
     @cached_property
     def folds(self) -> int:
@@ -158,30 +215,41 @@ class Answers:
         if images is self.images or self.images.equals(images):
             return self
         places = self.images.get_indexer(images)
-        return Answers(self.values[:, places], images, self.groups[places], self.keys)
+        groups = self.groups[places]
+        if self.confused is None:
+            return Answers(self.values[:, places], images, groups, self.keys)
+        kept = Confused(
+            self.confused.labels[places], self.confused.predicted[:, places], self.confused.classes
+        )
+        return Answers(kept.values(), images, groups, self.keys, kept)
 
     def by(self, keys: Sequence[tuple[int, int]]) -> Answers:
         """Of these models only."""
         if tuple(keys) == self.keys:
             return self
         places = [self.keys.index(key) for key in keys]
-        return Answers(self.values[places], self.images, self.groups, tuple(keys))
+        kept = self.confused and replace(self.confused, predicted=self.confused.predicted[places])
+        return Answers(self.values[places], self.images, self.groups, tuple(keys), kept)
 
+    def only(self, asked: np.ndarray) -> Answers:
+        """What was `asked` (models, images) only."""
+        if self.confused is None:
+            return replace(self, values=np.where(asked, self.values, np.nan))
+        guesses = np.where(asked, self.confused.predicted, NOT_ASKED)
+        kept = replace(self.confused, predicted=guesses)
+        return replace(self, values=kept.values(), confused=kept)
 
-class _Scores(dict[tuple[str, str], pd.DataFrame]):
-    """Per-image scores by (part, metric), made when first asked for."""
-
-    def __init__(self, member: Member) -> None:
-        super().__init__()
-        self._member = member
-
-    def __missing__(self, key: tuple[str, str]) -> pd.DataFrame:
-        part, metric = key
-        frame = self._member.frame(part)
-        scores = PER_IMAGE[metric](*labels_and_probabilities(frame)).astype(np.float64)
-        table = frame[["repeat", "fold", "image_id"]].assign(score=scores)
-        self[key] = table.pivot(index=["repeat", "fold"], columns="image_id", values="score")
-        return self[key]
+    def pooled(self) -> Answers:
+        """The folds of a repeat, which ask each image once, as one model."""
+        repeats = sorted({repeat for repeat, _ in self.keys})
+        rows = [[own == repeat for own, _ in self.keys] for repeat in repeats]
+        keys = tuple((repeat, 0) for repeat in repeats)
+        if self.confused is None:
+            values = np.array([np.nanmax(self.values[row], axis=0) for row in rows])
+            return Answers(values, self.images, self.groups, keys)
+        guesses = np.array([self.confused.predicted[row].max(axis=0) for row in rows])
+        kept = replace(self.confused, predicted=guesses)
+        return Answers(kept.values(), self.images, self.groups, keys, kept)
 
 
 def load_member(folder: Path) -> Member:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import Literal
 
 import numpy as np
 import pandas as pd
 
-from fashion_exp.stats.multiplicity import holm
+from fashion_exp.stats.bootstrap import paired_bootstrap
+from fashion_exp.stats.interval import Interval
+from fashion_exp.stats.multiplicity import OmnibusTest, cochrans_q, holm
 from fashion_exp.stats.paired import PairedTest, mcnemar
 from fashion_exp.stats.paired_crossed import paired_crossed, unpaired_crossed
 from fashion_exp.stats.paired_t import five_by_two, paired_corrected_t, paired_grouped
 from fashion_exp.study.members import Answers, Member
+from fashion_exp.study.metric import METRICS
 
 Design = Literal["one model", "pooled folds", "crossed", "unpaired", "redrawn", "5x2"]
 Verdict = Literal["better", "worse", "equivalent", "undecided", "not comparable"]
@@ -46,6 +50,7 @@ class Differences:
     def test(self, level: float, exact: bool = False) -> PairedTest:
         """The test of this design, with the interval of the difference at `level`."""
         bounded = self.metric == "accuracy"
+        share = METRICS[self.metric].share
         if self.design == "crossed":
             return paired_crossed(self.values, level, bounded=bounded, groups=self.groups)
         if self.design == "unpaired":
@@ -54,10 +59,8 @@ class Differences:
                 self.values, self.others, level, bounded=bounded, groups=self.groups
             )
         if self.design == "redrawn":
-            return paired_corrected_t(
-                self.values, self.n_train, self.n_test, level, bounded=bounded
-            )
-        if self.design == "5x2" and bounded:
+            return paired_corrected_t(self.values, self.n_train, self.n_test, level, bounded=share)
+        if self.design == "5x2" and share:
             return five_by_two(self.values, level)
         if self.design == "5x2":
             return paired_corrected_t(
@@ -73,6 +76,14 @@ class Differences:
         groups = np.arange(len(self.values)) if self.groups is None else self.groups
         return paired_grouped(self.values, groups, level, bounded=bounded, models=self.models)
 
+    def bootstrap(self, level: float) -> Interval | None:
+        """The paired bootstrap's interval, where each image has one right or wrong answer."""
+        single = self.design in ("one model", "pooled folds")
+        if not single or self.averaged or self.metric != "accuracy":
+            return None
+        none = np.zeros_like(self.values)
+        return paired_bootstrap(self.values, none, level, groups=self.groups).interval
+
 
 @dataclass(frozen=True)
 class Pair:
@@ -85,6 +96,8 @@ class Pair:
     """None where the runs cannot be compared."""
     p_holm: float | None
     note: str = ""
+    bootstrap: Interval | None = None
+    """Of the difference, beside McNemar's test."""
 
 
 def why_not(a: Member, b: Member, part: str, metric: str) -> str:
@@ -119,23 +132,12 @@ def differences(a: Member, b: Member, part: str, metric: str) -> Differences:
     keys = [key for key in ours.keys if key in set(theirs.keys)]
     if not (a.result.redrawn or b.result.redrawn) or len(keys) < 2:
         if ours.folds == theirs.folds > 1:
-            return _on_shared_images(_by_repeat(ours), _by_repeat(theirs), metric)
+            return _on_shared_images(ours.pooled(), theirs.pooled(), metric)
         return _on_shared_images(ours, theirs, metric)
     ours, theirs = ours.by(keys), theirs.by(keys)
     if ours.folds > 1 and ours.repeats == 1:
-        return _on_shared_images(_by_repeat(ours), _by_repeat(theirs), metric, "pooled folds")
+        return _on_shared_images(ours.pooled(), theirs.pooled(), metric, "pooled folds")
     return _redrawn(a, b, ours, theirs, metric)
-
-
-def _by_repeat(answers: Answers) -> Answers:
-    """The folds of a repeat, which ask each image once, as one row."""
-    repeats = sorted({repeat for repeat, _ in answers.keys})
-    rows = [
-        np.nanmax(answers.values[[own == repeat for own, _ in answers.keys]], axis=0)
-        for repeat in repeats
-    ]
-    keys = tuple((repeat, 0) for repeat in repeats)
-    return Answers(np.array(rows), answers.images, answers.groups, keys)
 
 
 def _on_shared_images(
@@ -155,7 +157,8 @@ def _on_shared_images(
 
 def _redrawn(a: Member, b: Member, ours: Answers, theirs: Answers, metric: str) -> Differences:
     """Per cut, on the images that both validated on in this very cut."""
-    apart = ours.values - theirs.values
+    both = ~(np.isnan(ours.values) | np.isnan(theirs.values))
+    apart = ours.only(both).values - theirs.only(both).values
     sizes = (~np.isnan(apart)).sum(axis=1)
     values: np.ndarray = np.nanmean(apart, axis=1)
     names = [f"r{repeat}f{fold}" for repeat, fold in ours.keys]
@@ -192,10 +195,12 @@ def compare(
     rope: float,
     lost: int = 0,
     exact: bool = False,
+    gate: OmnibusTest | None = None,
 ) -> list[Pair]:
     """The verdicts of all pairs that are asked for, which are one family for Holm.
 
-    `lost` comparisons with runs that failed belong to it too.
+    `lost` comparisons with runs that failed belong to it too. No pair's p is below that of the
+    `gate`: where nothing shows that any run differs, nothing shows which.
     """
     reasons = {(a, b): why_not(members[a], members[b], part, metric) for a, b in asked}
     found = {
@@ -205,7 +210,8 @@ def compare(
     }
     tests = {pair: apart.test(1 - alpha, exact) for pair, apart in found.items()}
     known = [tests[pair].trusted_p if pair in tests else None for pair in asked]
-    adjusted = holm([*known, *[None] * lost])
+    least = 0.0 if gate is None or gate.p is None else gate.p
+    adjusted = [None if p is None else max(p, least) for p in holm([*known, *[None] * lost])]
     pairs = []
     for (a, b), p in zip(asked, adjusted, strict=False):
         if (a, b) not in tests:
@@ -214,14 +220,30 @@ def compare(
         test, apart = tests[a, b], found[a, b]
         note = shared_note(members[a], members[b], part, metric)
         verdict = _verdict(test, p, alpha, rope, apart)
-        pairs.append(Pair(a, b, verdict, test, p, "; ".join(filter(None, (note, test.note)))))
+        told = "; ".join(filter(None, (note, test.note)))
+        pairs.append(Pair(a, b, verdict, test, p, told, apart.bootstrap(1 - alpha)))
     return pairs
+
+
+def omnibus(members: Sequence[Member], part: str) -> OmnibusTest | None:
+    """Cochran's Q over the images that all runs answered once; None where that is no design of it.
+
+    It takes independent images and one right or wrong answer of each run.
+    """
+    if any(why_not(members[0], other, part, "accuracy") for other in members[1:]):
+        return None
+    asked = [member.answers(part, "accuracy").pooled() for member in members]
+    images = reduce(lambda a, b: a.intersection(b), (own.images for own in asked)).sort_values()
+    rows = [own.of(images) for own in asked]
+    if images.empty or any(len(r.values) > 1 or r.grouped or not r.complete for r in rows):
+        return None
+    return cochrans_q(np.concatenate([row.values for row in rows]))
 
 
 def _verdict(
     test: PairedTest, p: float | None, alpha: float, rope: float, apart: Differences
 ) -> Verdict:
-    lower_is_better = apart.metric == "loss"
+    lower_is_better = METRICS[apart.metric].lower_is_better
     if p is not None and p < alpha and test.difference:
         return "better" if (test.difference > 0) != lower_is_better else "worse"
     if test.difference is None or abs(test.difference) >= rope:

@@ -21,7 +21,9 @@ from fashion_exp.reporting.tables import PlainTable
 from fashion_exp.results import METHODS
 from fashion_exp.stats.proportions import wilson
 from fashion_exp.study import answer, audit, factors
+from fashion_exp.study.choice import validation_score
 from fashion_exp.study.members import Member
+from fashion_exp.study.metric import METRICS
 from fashion_exp.study.pairs import OPPOSITE, Pair
 from fashion_exp.study.photos import photo_groups
 from fashion_exp.study.study import Study
@@ -63,15 +65,10 @@ def report(study: Study, command: str, cache: Path) -> Report:
 
 def ranked(study: Study) -> list[int]:
     """Places of the runs, best validation first."""
-
-    def score(place: int) -> float:
-        found = study.members[place].evidence("validation")
-        if study.question.metric == "loss":
-            return found.loss
-        assert found.accuracy.estimate is not None
-        return -found.accuracy.estimate
-
-    return sorted(range(len(study.members)), key=score)
+    metric = study.question.metric
+    sign = 1 if METRICS[metric].lower_is_better else -1
+    scores = [sign * validation_score(member, metric) for member in study.members]
+    return sorted(range(len(scores)), key=scores.__getitem__)
 
 
 def _title(study: Study) -> str:
@@ -107,7 +104,7 @@ def runs_table(study: Study) -> PlainTable:
         if any(len(f.knobs) == 1 and knob in f.knobs for f in study.factors)
     }
     header = [
-        "run", *shown, *more, "activation", "weights", "loss", "validation",
+        "run", *shown, *more, "activation", "weights", "loss", "macro-F1", "validation",
         f"{100 * study.level:g} % interval", "t-interval", "n", "J", "test", "test n", "updates",
         "split manifest",
     ]  # fmt: skip
@@ -130,7 +127,8 @@ def _row(study: Study, place: int, knobs: Sequence[str]) -> list[str]:
         *(_value(member.knobs.get(knob)) for knob in knobs),
         "ReLU" if member.knobs["model.name"] == "basic_cnn" else "the network's own",
         _weights(member),
-        number(found.loss),
+        number(found.loss.estimate),
+        percent(found.macro_f1.estimate),
         percent(wilson_.estimate),
         _span(wilson_.low, wilson_.high),
         DASH if found.why_no_t else _span(t.low, t.high),
@@ -162,16 +160,19 @@ def _span(low: float | None, high: float | None) -> str:
 def pairs_table(study: Study) -> PlainTable:
     """A row a pair: difference, interval, p, verdict, test, n, J."""
     metric = study.question.metric
+    bootstrapped = any(pair.bootstrap is not None for pair in study.pairs)
     header = [
-        "a", "b", "a minus b", f"{100 * study.level:g} % interval", "p", "p (Holm)", "verdict",
-        "test", "about", "n", "J", "note",
+        "a", "b", "a minus b", f"{100 * study.level:g} % interval",
+        *(["paired bootstrap"] if bootstrapped else []),
+        "p", "p (Holm)", "verdict", "test", "about", "n", "J", "note",
     ]  # fmt: skip
     rows = []
     for pair in study.pairs:
         names = [study.names[pair.a], study.names[pair.b]]
         test = pair.test
         if test is None:
-            rows.append([*names, *[DASH] * 4, pair.verdict, *[DASH] * 4, pair.note])
+            empty = [DASH] * (5 if bootstrapped else 4)
+            rows.append([*names, *empty, pair.verdict, *[DASH] * 4, pair.note])
             continue
         interval = test.interval
         rows.append(
@@ -179,6 +180,7 @@ def pairs_table(study: Study) -> PlainTable:
                 *names,
                 answer.points(test.difference, metric),
                 answer.limits(interval, metric),
+                *([_bootstrap(pair, metric)] if bootstrapped else []),
                 _p(test.p),
                 _p(pair.p_holm),
                 pair.verdict,
@@ -189,7 +191,25 @@ def pairs_table(study: Study) -> PlainTable:
                 pair.note,
             ]
         )
-    return PlainTable(header, rows, notes=[_family(study)])
+    return PlainTable(header, rows, notes=[_family(study), *_gate(study)])
+
+
+def _bootstrap(pair: Pair, metric: str) -> str:
+    return DASH if pair.bootstrap is None else answer.limits(pair.bootstrap, metric)
+
+
+def _gate(study: Study) -> list[str]:
+    """Cochran's Q in a sentence, where it was made."""
+    gate = study.gate
+    if gate is None or gate.p is None:
+        return []
+    differ = gate.p < study.question.alpha
+    said = "some of them differ" if differ else "that any of them differ is not shown"
+    return [
+        f"Cochran's Q over {gate.models} runs on {gate.n} images: Q = {gate.statistic:.2f} with "
+        f"{gate.df} degrees of freedom, p {_p(gate.p) if gate.p < 1e-4 else f'= {_p(gate.p)}'}: "
+        f"{said}. No pair's p is taken below it."
+    ]
 
 
 def _p(p: float | None) -> str:
@@ -200,14 +220,14 @@ def _p(p: float | None) -> str:
 
 def _family(study: Study) -> str:
     kind = "all pairs" if study.question.baseline is None else "all against the baseline"
-    unit = "points" if study.question.metric == "accuracy" else "nats"
-    rope = study.question.rope * (100 if study.question.metric == "accuracy" else 1)
+    metric = METRICS[study.question.metric]
+    rope = study.question.rope * metric.scale
     failed = f", {study.lost} of them with failed runs" if study.lost else ""
     narrower = f"{100 * (1 - 2 * study.question.alpha):g} % interval"
     return (
-        f"{study.question.metric.capitalize()} on the {study.part} images; Holm over "
+        f"{metric.words[0].upper()}{metric.words[1:]} on the {study.part} images; Holm over "
         f"{study.family} comparisons ({kind}{failed}), alpha = {study.question.alpha:g}; "
-        f"equivalent: the {narrower} lies within ±{rope:g} {unit}."
+        f"equivalent: the {narrower} lies within ±{rope:g} {metric.unit}."
     )
 
 
@@ -286,7 +306,7 @@ def _matrix(study: Study, order: Sequence[int]) -> VerdictMatrix:
         cells[at[pair.a], at[pair.b]] = _cell(pair, 1)
         cells[at[pair.b], at[pair.a]] = _cell(pair, -1)
     names = [study.names[place] for place in order]
-    return VerdictMatrix(names, cells, _family(study), study.question.metric == "accuracy")
+    return VerdictMatrix(names, cells, _family(study), METRICS[study.question.metric].share)
 
 
 def _cell(pair: Pair, sign: int) -> Cell:
@@ -310,9 +330,9 @@ def _effects(study: Study) -> list[Forest]:
     return [
         Forest(
             f"Effect of {', '.join(factor.knobs[:3])}{' …' if len(factor.knobs) > 3 else ''} on "
-            f"{study.part} {study.question.metric}",
+            f"{study.part} {METRICS[study.question.metric].words}",
             rows,
-            study.question.metric == "accuracy",
+            METRICS[study.question.metric].share,
             {"no effect": 0.0},
             {"practically equal": (-rope, rope)},
         )
@@ -341,6 +361,7 @@ def _methods(study: Study) -> list[str]:
     )
     more = [
         _family(study),
+        *_gate(study),
         "Equivalence is judged pair by pair, without a correction for their number.",
         "Photos are called wrong in a run if at most half of its models are right.",
         "Everything is computed from the stored predictions of each image, without training again.",

@@ -9,10 +9,11 @@ from itertools import combinations
 from math import comb
 
 from fashion_exp.stats.interval import Interval
+from fashion_exp.stats.multiplicity import OmnibusTest
 from fashion_exp.stats.selection import Selection
 from fashion_exp.study import choice, factors
 from fashion_exp.study.members import Member, distinct_names
-from fashion_exp.study.pairs import Pair, compare, differences, mean_differences, why_not
+from fashion_exp.study.pairs import Pair, compare, differences, mean_differences, omnibus, why_not
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class Question:
     """What is asked of the runs."""
 
     metric: str = "accuracy"
-    """accuracy or loss."""
+    """A name of `METRICS`."""
     alpha: float = 0.05
     rope: float = 0.01
     """Differences smaller than this are of no practical interest."""
@@ -91,11 +92,19 @@ class Study:
         return len(self.asked) + self.lost
 
     @cached_property
+    def gate(self) -> OmnibusTest | None:
+        """Whether any of all pairs differs, where the design has a test of that."""
+        asked = self.question
+        if len(self.members) < 3 or asked.metric != "accuracy" or asked.baseline is not None:
+            return None
+        return omnibus(self.members, self.part)
+
+    @cached_property
     def pairs(self) -> list[Pair]:
         asked = self.question
         return compare(
             self.members, self.asked, self.part, asked.metric, asked.alpha, asked.rope,
-            lost=self.lost, exact=asked.exact,
+            lost=self.lost, exact=asked.exact, gate=self.gate,
         )  # fmt: skip
 
     @cached_property

@@ -12,6 +12,7 @@ from fashion_exp.reporting.tables import (
     Interval,
     PartResult,
     PlainTable,
+    Scored,
     Summary,
     leaderboard,
     markdown_table,
@@ -25,7 +26,9 @@ DASH = "\N{EN DASH}"
 def _part(part: str, accuracy: float, t: Interval) -> PartResult:
     wilson = Interval("Wilson", 0.81, 0.869)
     f1 = {"[red]hat": 0.75, "shoe|boot": 0.5}
-    return PartResult(part, accuracy, wilson, t, 1720, 5, 0.41234, 0.625, f1)
+    return PartResult(
+        part, accuracy, wilson, t, 1720, 5, Scored(0.41234), Scored(0.625, 0.6, 0.65), f1
+    )
 
 
 SUMMARY = Summary(
@@ -59,8 +62,8 @@ def test_an_accuracy_stands_with_its_interval_in_percent() -> None:
     assert rows["accuracy, 95 % t-interval"] == [f"79.0{DASH}89.3 %", DASH]
     assert rows["distinct images, n"] == ["1,720"] * 2
     assert rows["trainings, J"] == ["5"] * 2
-    assert rows["cross-entropy loss"] == ["0.412"] * 2
-    assert rows["macro-F1"] == ["62.5 %"] * 2
+    assert rows["cross-entropy, t-interval"] == ["0.412"] * 2
+    assert rows["macro-F1, t-interval"] == [f"62.5 % (60.0{DASH}65.0)"] * 2
     assert rows["F1 [red]hat"] == ["75.0 %"] * 2
     assert rows["training time"] == ["1 min 15 s", ""]
     assert rows["looks at the test set"] == ["", "3"]

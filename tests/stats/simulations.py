@@ -16,6 +16,7 @@ from scipy import stats
 from fashion_exp.stats.bootstrap import bootstrap, cluster_bootstrap, paired_bootstrap
 from fashion_exp.stats.crossed import Components, crossed_t_interval
 from fashion_exp.stats.interval import Interval
+from fashion_exp.stats.metrics import macro_f1, per_image_macro_f1
 from fashion_exp.stats.multiplicity import cochrans_q, holm
 from fashion_exp.stats.paired import McNemar, PairedTest, mcnemar, newcombe10, paired_counts
 from fashion_exp.stats.paired_crossed import paired_crossed, unpaired_crossed
@@ -143,6 +144,22 @@ def of_pairs(rng: Rng) -> Outcomes:
     null = rng.multinomial(n, [0.75 * (1 - apart), apart / 2, apart / 2, 0.0])
     for variant in VARIANTS:
         yield f"mcnemar {variant}", rejects(mcnemar(*(int(k) for k in null), variant=variant))
+
+
+def of_macro_f1(rng: Rng) -> Outcomes:
+    """Three classes of unequal size, two models of one and the same confusion."""
+    n = int(rng.integers(150, 600))
+    rates = np.array([[0.85, 0.1, 0.05], [0.15, 0.7, 0.15], [0.05, 0.3, 0.65]])
+    share = np.array([0.6, 0.3, 0.1])
+    truth = macro_f1(1e9 * share[:, None] * rates).value
+    labels = rng.choice(3, size=n, p=share)
+    drawn = [(rng.random((n, 1)) > rates[labels].cumsum(axis=1)).sum(axis=1) for _ in range(2)]
+    a, b = (per_image_macro_f1(labels, own, 3) for own in drawn)
+    each = np.arange(n)
+    yield "macro-F1, one model", covers(paired_grouped(a, each, bounded=False).interval, truth)
+    found = paired_grouped(a - b, each, bounded=False)
+    yield "macro-F1, two models", rejects(found)
+    yield "macro-F1 interval, two models", covers(found.interval, 0)
 
 
 def of_paired_bootstrap(rng: Rng) -> Outcomes:

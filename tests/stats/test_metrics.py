@@ -20,6 +20,7 @@ from fashion_exp.stats.metrics import (
     macro_f1,
     per_image_correct,
     per_image_loss,
+    per_image_macro_f1,
     precision_recall_f1,
     predicted_labels,
 )
@@ -175,3 +176,24 @@ def test_predictions_that_cannot_be_are_refused(
 def test_counts_that_cannot_be_are_refused(call: Callable[[], object], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         call()
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(2, 5), st.integers(1, 60))
+@LAW
+def test_the_macro_f1_is_the_mean_of_what_the_images_give(seed: int, classes: int, n: int) -> None:
+    rng = np.random.default_rng(seed)
+    labels, predicted = rng.integers(classes, size=(2, n))
+    given = per_image_macro_f1(labels, predicted, classes)
+    whole = macro_f1(confusion_matrix(labels, predicted, classes)).value
+    assert given.mean() == pytest.approx(whole, abs=1e-12)
+
+
+def test_what_an_image_gives_is_the_slope_of_the_macro_f1_in_its_weight() -> None:
+    labels, predicted = np.array([0, 0, 1, 2, 2, 1, 0]), np.array([0, 1, 1, 2, 0, 1, 0])
+    whole = macro_f1(confusion_matrix(labels, predicted, 3)).value
+    given = per_image_macro_f1(labels, predicted, 3)
+    for image in range(len(labels)):
+        counts = confusion_matrix(labels, predicted, 3).astype(float)
+        counts[labels[image], predicted[image]] += 1e-6
+        slope = (macro_f1(counts).value - whole) / 1e-6
+        assert given[image] - whole == pytest.approx(len(labels) * slope, abs=1e-4)

@@ -8,9 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from fashion_exp.predictions import labels_and_probabilities
+from fashion_exp.stats.metrics import confusion_matrix, macro_f1, predicted_labels
+from fashion_exp.stats.multiplicity import cochrans_q
 from fashion_exp.stats.paired import mcnemar, paired_counts
 from fashion_exp.study.members import Member
-from fashion_exp.study.pairs import compare, differences, mean_differences
+from fashion_exp.study.pairs import compare, differences, mean_differences, omnibus
 from tests.study.made import answers, made_run
 
 
@@ -124,6 +127,54 @@ def test_a_clear_difference_is_called_better_from_either_side(tmp_path: Path) ->
 def test_a_lower_loss_is_the_better_one(tmp_path: Path) -> None:
     pair = only_pair(two(tmp_path, 5, 0.9, 0.6), metric="loss")
     assert pair.verdict == "better" and pair.test.difference < 0
+
+
+def test_macro_f1_is_compared_as_a_mean_of_what_each_image_gives(tmp_path: Path) -> None:
+    a, b = two(tmp_path, 5, 0.9, 0.7)
+    pair = only_pair([a, b], metric="macro_f1")
+    apart = [np.mean([macro_f1_of(run, r) for r in range(5)]) for run in (a, b)]
+    assert pair.test.difference == pytest.approx(apart[0] - apart[1])
+    assert (pair.verdict, pair.test.method) == ("better", "paired_crossed_t")
+
+
+def macro_f1_of(run: Member, repeat: int) -> float:
+    frame = run.frame("test").query("repeat == @repeat")
+    labels, probabilities = labels_and_probabilities(frame)
+    return macro_f1(confusion_matrix(labels, predicted_labels(probabilities), 2)).value
+
+
+def test_macro_f1_is_that_of_the_images_compared(tmp_path: Path) -> None:
+    scores = answers(1, 1, 200, 0.8)
+    whole = made_run(tmp_path / "a", "a", scores, scores)
+    half = made_run(tmp_path / "b", "b", scores[:, :80], scores[:, :80])
+    pair = only_pair([whole, half], metric="macro_f1")
+    assert pair.test.difference == 0 and "80 shared" in pair.note
+
+
+def test_cochrans_q_stands_before_the_pairs(tmp_path: Path) -> None:
+    runs = [
+        made_run(tmp_path / f"{k}", f"{k}", answers(k, 1, 300, 0.8), answers(k, 1, 300, 0.8))
+        for k in range(4)
+    ]
+    gate = omnibus(runs, "test")
+    rows = np.concatenate([run.answers("test", "accuracy").values for run in runs])
+    assert gate == cochrans_q(rows) and gate.p is not None and gate.p > 0.05
+    asked = [(0, 1), (0, 2), (1, 2), (0, 3)]
+    pairs = compare(runs, asked, "test", "accuracy", 0.05, 0.01, gate=gate)
+    assert all(pair.p_holm is not None and pair.p_holm >= gate.p for pair in pairs)
+
+
+def test_cochrans_q_is_not_for_several_models_or_grouped_images(tmp_path: Path) -> None:
+    assert omnibus(two(tmp_path / "several", 3), "test") is None
+    groups = [f"g{i // 2}" for i in range(300)]
+    assert omnibus(two(tmp_path / "grouped", 1, groups=groups), "test") is None
+
+
+def test_one_training_of_each_gets_the_paired_bootstrap_too(tmp_path: Path) -> None:
+    pair = only_pair(two(tmp_path / "one", 1, 0.85, 0.8))
+    assert pair.bootstrap.low < pair.test.difference < pair.bootstrap.high
+    assert pair.bootstrap.low == pytest.approx(pair.test.interval.low, abs=0.01)
+    assert only_pair(two(tmp_path / "five", 5)).bootstrap is None
 
 
 def test_close_runs_are_equivalent_only_on_enough_images(tmp_path: Path) -> None:

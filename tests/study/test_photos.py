@@ -22,9 +22,7 @@ def test_wrong_photos_are_shown_with_what_was_said(
     run = tiny("optim.lr=1e-7", "training.epochs=1")  # too little to learn anything
     kept = plain(read_command_line(["dataset=folder", f"dataset.root={photos}"]).jobs[0])
     kept["seeds"]["order"] = "${seed}"  # as it is kept, unresolved
-    (run.output / "config").mkdir(exist_ok=True)
     (run.output / "config" / "config.yaml").write_text(yaml.safe_dump(kept))
-    (run.output / "config" / "overrides.yaml").write_text("[]")
     member = load_member(run.output)
     (group,) = photo_groups([member], 0, "validation", tmp_path)
     assert group.title == "Wrong in every run" and group.count == len(group.photos) > 0
