@@ -10,6 +10,7 @@ import fashion_exp.models.basic_cnn  # noqa: F401 (registers the model with timm
 from fashion_exp.config import Head, ModelConfig
 from fashion_exp.errors import InputError, nearest
 from fashion_exp.models.classifier import Classifier
+from fashion_exp.models.dropout import Dropout
 from fashion_exp.models.plan import ModelPlan
 from fashion_exp.models.weights import load_into
 
@@ -52,9 +53,9 @@ def _head(cfg: ModelConfig, width: int, classes: int) -> nn.Module:
     hidden = (cfg.hidden if cfg.hidden is not None else [256]) if cfg.head is Head.new else []
     layers: list[nn.Module] = []
     for units in hidden:
-        layers += [nn.Linear(width, units), nn.ReLU(), nn.Dropout(cfg.dropout)]
+        layers += [nn.Linear(width, units), nn.ReLU(), Dropout(cfg.dropout)]
         width = units
-    layers += [] if hidden else [nn.Dropout(cfg.dropout)]
+    layers += [] if hidden else [Dropout(cfg.dropout)]
     return nn.Sequential(*layers, nn.Linear(width, classes))
 
 
