@@ -73,7 +73,7 @@ def run_sweep(line: CommandLine, open_all: bool, launch: Callable[[list[str]], o
     console.print(tables.rich_table(board))
     if page is not None:
         console.print(f"page:    {page}", soft_wrap=True, highlight=False)
-    show_places(console, folder, tracker.address(parent))
+    show_places(console, folder, tracker.view_address(parent))
     return SOME_FAILED if failed else DONE
 
 

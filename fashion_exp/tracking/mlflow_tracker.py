@@ -28,7 +28,7 @@ from mlflow.utils.mlflow_tags import (
 )
 
 from fashion_exp.errors import InputError
-from fashion_exp.tracking.address import public, run_address, view_tag
+from fashion_exp.tracking.address import public, run_address, ui_address, view_tag
 from fashion_exp.tracking.names import PARAM_LENGTH, TAG_LENGTH, clean_name, clean_texts
 from fashion_exp.tracking.tracker import Status, TrackingError
 
@@ -179,6 +179,10 @@ class MlflowTracker:
     def address(self, run: str) -> str | None:
         served = self.uri.startswith("http")
         return run_address(self.uri, self.experiment_id, run) if served else None
+
+    def view_address(self, run: str) -> str | None:
+        served = self.uri.startswith("http")
+        return ui_address(self.uri, self.experiment_id, run) if served else None
 
     def _in_batches(self, run: str, kind: str, values: Sequence[object], size: int) -> None:
         for at in range(0, len(values), size):

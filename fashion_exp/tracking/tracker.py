@@ -62,7 +62,7 @@ class Tracker(Protocol):
     def view(self, run: str, params: Sequence[str]) -> None:
         """Prepares the UI's table of the runs right below `run`, with these parameters' columns.
 
-        `ui_address` leads to it.
+        `view_address` leads to it.
         """
         ...
 
@@ -108,6 +108,10 @@ class Tracker(Protocol):
 
     def address(self, run: str) -> str | None:
         """Where the UI shows the run; None if no server is known."""
+        ...
+
+    def view_address(self, run: str) -> str | None:
+        """Where the UI shows the table that `view` has prepared; None if no server is known."""
         ...
 
 
@@ -167,4 +171,7 @@ class NullTracker:
         pass
 
     def address(self, run: str) -> str | None:
+        return None
+
+    def view_address(self, run: str) -> str | None:
         return None

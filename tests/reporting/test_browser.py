@@ -9,12 +9,10 @@ from pathlib import Path
 import pytest
 
 from fashion_exp.reporting.page import write_report
-from tests.reporting.browser import COMMAND, NAMES, Browser
+from tests.browser import COMMAND, NO_BROWSER, Browser
 from tests.reporting.study import made_up, study
 
-pytestmark = pytest.mark.skipif(
-    COMMAND is None, reason=f"no browser: none of {', '.join(NAMES)} is on the PATH"
-)
+pytestmark = pytest.mark.skipif(COMMAND is None, reason=NO_BROWSER)
 
 SIZES = {"phone": (360, 800), "desktop": (1280, 900)}
 OUTSIDE = """

@@ -231,7 +231,7 @@ def search(client: MlflowClient, experiment_id: str, view: str) -> list[str]:
 
 
 def test_without_a_server_a_run_has_no_address(tracker: MlflowTracker, run: str) -> None:
-    assert tracker.address(run) is None
+    assert tracker.address(run) is None and tracker.view_address(run) is None
 
 
 def test_many_threads_may_log_at_once(

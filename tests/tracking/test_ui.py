@@ -20,8 +20,9 @@ from fashion_exp.config import TrackingConfig
 from fashion_exp.errors import InputError
 from fashion_exp.tracking import open_tracker
 from fashion_exp.tracking.mlflow_tracker import MlflowTracker
+from tests.browser import COMMAND, NO_BROWSER, Browser
 
-COMMAND = "import sys; from fashion_exp.commands.ui import run; sys.exit(run(sys.argv[1:]))"
+SERVE = "import sys; from fashion_exp.commands.ui import run; sys.exit(run(sys.argv[1:]))"
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +30,7 @@ def said(tracker: MlflowTracker, outputs: Path) -> Iterator[str]:
     """The first line of the command, once its server answers."""
     tracker.end(tracker.start("a run", parent=None, params={}, tags={}), "FINISHED")
     server = subprocess.Popen(
-        [sys.executable, "-c", COMMAND, "--outputs", str(outputs), "--port", "0"],
+        [sys.executable, "-c", SERVE, "--outputs", str(outputs), "--port", "0"],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -94,6 +95,31 @@ def test_a_run_recorded_by_a_server_has_its_metrics_artifacts_and_address(
     where = tracker.address(run)
     assert where is not None
     assert where.startswith(f"{base}/#/experiments/{tracker.experiment_id}/runs/{run}")
+
+
+@pytest.mark.skipif(COMMAND is None, reason=NO_BROWSER)
+def test_the_table_of_runs_has_the_intervals_and_the_best_run_first(
+    base: str, tmp_path: Path
+) -> None:
+    tracker = open_tracker(TrackingConfig("mlflow", base, "a study"), tmp_path)
+    assert isinstance(tracker, MlflowTracker)
+    parent = tracker.start("a sweep", parent=None, params={}, tags={})
+    for lr, accuracy in ((0.1, 0.51), (0.2, 0.73), (0.3, 0.62)):
+        run = tracker.start(f"lr={lr}", parent=parent, params={"optim.lr": lr}, tags={})
+        limits = {"val_lo": accuracy - 0.05, "val_hi": accuracy + 0.05}
+        tracker.log(run, {"val_acc": accuracy, **limits})
+        tracker.end(run, "FINISHED")
+    tracker.view(parent, ["optim.lr"])
+    tracker.end(parent, "FINISHED")
+    where = tracker.view_address(parent)
+    assert where is not None
+    with Browser(tmp_path / "profile") as browser:
+        browser.open(where, 1600, 900)
+        browser.wait_until("document.body.innerText.includes('3 matching runs')")
+        browser.wait_until("document.body.innerText.includes('0.73')")
+        shown = browser.ask("document.body.innerText").split("\n")
+    assert [line for line in shown if line.startswith("lr=")] == ["lr=0.2", "lr=0.3", "lr=0.1"]
+    assert {"optim.lr", "val_acc", "val_lo", "val_hi", "0.73"} <= set(shown)
 
 
 def test_for_a_server_the_command_only_tells_the_address(

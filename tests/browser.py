@@ -15,6 +15,7 @@ from typing import Any
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 COMMAND = next((path for name in NAMES if (path := shutil.which(name))), None)
+NO_BROWSER = f"no browser: none of {', '.join(NAMES)} is on the PATH"
 _PATIENCE = 60.0
 """Seconds for one answer."""
 
@@ -88,15 +89,15 @@ class Browser:
         message, _, self._buffer = self._buffer.partition(b"\0")
         return dict(json.loads(message))
 
-    def open(self, page: Path, width: int, height: int, dark: bool = False) -> None:
-        """Load a file as a phone (below 600 px) or a desktop shows it."""
+    def open(self, page: Path | str, width: int, height: int, dark: bool = False) -> None:
+        """Load a file or an address as a phone (below 600 px) or a desktop shows it."""
         phone = width < 600
         size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": phone}
         self.call("Emulation.setDeviceMetricsOverride", **size)
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.call("Emulation.setEmulatedMedia", features=[scheme])
         self.events.clear()
-        self.call("Page.navigate", url=page.resolve().as_uri())
+        self.call("Page.navigate", url=page if isinstance(page, str) else page.resolve().as_uri())
         while not any(event.get("method") == "Page.loadEventFired" for event in self.events):
             self.events.append(self._read())
 
@@ -105,6 +106,14 @@ class Browser:
         answer = self.call("Runtime.evaluate", expression=expression, returnByValue=True)
         assert "exceptionDetails" not in answer, answer
         return answer["result"].get("value")
+
+    def wait_until(self, expression: str) -> Any:
+        """The value of a JavaScript expression, once it is true."""
+        end = time.monotonic() + _PATIENCE
+        while not (value := self.ask(expression)):
+            assert time.monotonic() < end, f"never true: {expression}"
+            time.sleep(0.1)
+        return value
 
     def complaints(self) -> list[str]:
         """Errors and warnings of the page so far."""
