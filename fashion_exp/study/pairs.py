@@ -232,10 +232,13 @@ def omnibus(members: Sequence[Member], part: str) -> OmnibusTest | None:
     """
     if any(why_not(members[0], other, part, "accuracy") for other in members[1:]):
         return None
-    asked = [member.answers(part, "accuracy").pooled() for member in members]
+    answers = [member.answers(part, "accuracy") for member in members]
+    if any(own.repeats > 1 for own in answers):
+        return None
+    asked = [own.pooled() for own in answers]
     images = reduce(lambda a, b: a.intersection(b), (own.images for own in asked)).sort_values()
     rows = [own.of(images) for own in asked]
-    if images.empty or any(len(r.values) > 1 or r.grouped or not r.complete for r in rows):
+    if images.empty or any(row.grouped or not row.complete for row in rows):
         return None
     return cochrans_q(np.concatenate([row.values for row in rows]))
 
