@@ -126,7 +126,7 @@ def _several(study: Study) -> str:
         counted = f"none of the {others} others can be told from it"
     return (
         f"No single best run can be named: {name} has the best validation {metric}, but "
-        f" {where}, {counted}."
+        f"{where}, {counted}."
     )
 
 
