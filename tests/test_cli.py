@@ -158,7 +158,7 @@ def test_four_runs_may_start_at_once_on_a_fresh_store(photos: Path, tmp_path: Pa
         for _ in range(4)
     ]
     errors = [process.communicate(timeout=240)[1] for process in started]
-    assert [process.returncode for process in started] == [0] * 4, errors
+    assert [process.returncode for process in started] == [0] * 4, "\n".join(errors)
     assert [run.info.status for run in runs(tmp_path)] == ["FINISHED"] * 4
     assert len(list((tmp_path / "runs").iterdir())) == 4
     looks = [json.loads(line) for line in (tmp_path / "test_looks.jsonl").read_text().splitlines()]

@@ -160,7 +160,11 @@ class MlflowTracker:
             profile=json.dumps(profile),
         )
         use = DatasetInput(data, [InputTag(MLFLOW_DATASET_CONTEXT, context)])
-        self._later(lambda: self._client.log_inputs(run, datasets=[use]))
+
+        def write() -> None:
+            self._client.log_inputs(run, datasets=[use])
+
+        self._later(lambda: _again_if_taken(write))
 
     def end(self, run: str, status: Status) -> None:
         failed = self._drained()
@@ -216,3 +220,13 @@ class MlflowTracker:
         explained = TrackingError(f"{public(self.uri)}: {doing} failed: {reason(error)}")
         explained.__cause__ = error
         return explained
+
+
+def _again_if_taken(write: Callable[[], object]) -> None:
+    """MLflow looks whether a data set is there, then makes it: of two runs at once one fails."""
+    try:
+        write()
+    except MlflowException as error:
+        if not any(words in str(error) for words in ("UNIQUE constraint", "duplicate key")):
+            raise
+        write()

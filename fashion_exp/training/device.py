@@ -10,6 +10,9 @@ from dataclasses import dataclass
 
 import torch
 
+_SMALLEST_IN_BF16 = 16
+"""px"""
+
 
 @dataclass(frozen=True)
 class Compute:
@@ -19,10 +22,21 @@ class Compute:
     dtype: str
     threads: int
 
-    def precision(self) -> AbstractContextManager[object]:
-        if self.dtype == "fp32":
+    def precision(self, inputs: torch.Tensor) -> AbstractContextManager[object]:
+        """The context that a batch of images, or of features, is computed in."""
+        if self.dtype == "fp32" or self._is_unsafe(inputs):
             return nullcontext()
         return torch.autocast(self.device.type, dtype=torch.bfloat16)
+
+    def _is_unsafe(self, inputs: torch.Tensor) -> bool:
+        """Whether bf16 may give wrong gradients.
+
+        In PyTorch 2.13 to 2.15 on CPUs with bf16, a convolution with stride 2 over a map of 1×1
+        leaves parts of its weight's gradient unwritten. Networks with five halvings meet that map
+        from images of 16 px on downwards.
+        """
+        on_cpu, images = self.device.type == "cpu", inputs.ndim == 4
+        return on_cpu and images and min(inputs.shape[-2:]) <= _SMALLEST_IN_BF16
 
     def move(self, tensor: torch.Tensor) -> torch.Tensor:
         return tensor.to(self.device, non_blocking=True)

@@ -83,7 +83,7 @@ def fit(
                 for group, rate in zip(optimizer.param_groups, full_rates, strict=True):
                     group["lr"] = rate * lr_factor(epoch + views / len(batches))
             inputs, labels = compute.move(inputs), compute.move(labels)
-            with compute.precision():
+            with compute.precision(inputs):
                 logits = model(inputs)
                 loss = criterion(logits.float(), labels)
             (loss / accumulate).backward()
@@ -125,6 +125,6 @@ def _apply(
 ) -> Iterator[torch.Tensor]:
     model.eval()
     for batch in inputs:
-        with compute.precision():
+        with compute.precision(batch):
             result = function(compute.move(batch))
         yield result.float().cpu()
