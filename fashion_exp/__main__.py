@@ -83,14 +83,16 @@ def _run(arguments: Sequence[str]) -> int:
         _through_hydra(lambda tree: None, line.arguments)
         return DONE
     if line.multirun:
-        from fashion_exp.sweep import run_sweep
+        from fashion_exp.sweeps.run import run_sweep
 
-        return run_sweep(line, open_test, lambda more: _run_jobs([*line.arguments, *more], True))
+        return run_sweep(line, open_test)
     return _run_one(line)
 
 
 def _run_one(line: CommandLine) -> int:
     cfg = line.jobs[0]
+    if cfg.sweep.parent is not None:  # a job that a sweep has given a process of its own
+        return _run_jobs(line.arguments, sealed=True)[0]
     if cfg.resume is None:
         folder = outputs_folder(cfg.outputs) / "runs" / fresh_name(cfg.model.name)
     else:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain, product
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -47,6 +48,10 @@ class CommandLine:
     """The overrides that have several values."""
     arguments: tuple[str, ...]
     """What to hand to Hydra."""
+    fixed: tuple[str, ...] = ()
+    """The overrides that have one value."""
+    lines: tuple[tuple[str, ...], ...] = ()
+    """The overrides of each job of a multirun."""
 
 
 def to_config(tree: DictConfig) -> Config:
@@ -94,13 +99,13 @@ def read_command_line(arguments: Sequence[str]) -> CommandLine:
         if answers_only:
             return CommandLine((), multirun, True, tuple(swept), _for_hydra(arguments))
         if multirun:
-            lines = _job_lines(master, plain, swept)
+            fixed = tuple(_for_hydra(plain))
+            cells = _cells(_axes(swept), list(master.sweep.zip))
+            lines = tuple((*fixed, *_for_hydra(cell)) for cell in cells)
             jobs = tuple(to_config(_composed(line)) for line in lines)
-        else:
-            jobs = (
-                to_config(OmegaConf.masked_copy(master, [str(k) for k in master if k != "hydra"])),
-            )
-    return CommandLine(jobs, multirun, False, tuple(swept), _for_hydra(arguments))
+            return CommandLine(jobs, True, False, tuple(swept), _for_hydra(arguments), fixed, lines)
+        only = to_config(OmegaConf.masked_copy(master, [str(k) for k in master if k != "hydra"]))
+    return CommandLine((only,), False, False, (), _for_hydra(arguments))
 
 
 def _for_hydra(arguments: Sequence[str]) -> tuple[str, ...]:
@@ -160,12 +165,29 @@ def _composed(lines: Sequence[str], return_hydra_config: bool = False) -> DictCo
         raise InputError(_of_hydra(error)) from None
 
 
-def _job_lines(master: DictConfig, plain: list[str], swept: list[str]) -> list[list[str]]:
-    """The overrides of each job, as Hydra's own sweeper divides them."""
-    if not master.hydra.sweeper._target_.endswith("BasicSweeper"):
-        return [plain]
-    batches = BasicSweeper.split_arguments(_parsed([*plain, *swept]), None)
-    return [list(job) for batch in batches for job in batch]
+def _axes(swept: Sequence[str]) -> dict[str, list[str]]:
+    """The overrides that each swept key stands for, in the order typed."""
+    axes: dict[str, list[str]] = {}
+    for override in _parsed(swept):
+        batches = BasicSweeper.split_arguments([override], None)
+        axes[override.get_key_element()] = [line for batch in batches for (line,) in batch]
+    return axes
+
+
+def _cells(axes: Mapping[str, list[str]], zipped: Sequence[str]) -> list[tuple[str, ...]]:
+    """The product of the axes, those of `zipped` walked through side by side."""
+    for key in zipped:
+        if key not in axes:
+            told = ", ".join(axes) or "nothing"
+            raise InputError(f"sweep.zip: {key} is not swept; swept is {told}")
+    counts = {key: len(axes[key]) for key in zipped}
+    if len(set(counts.values())) > 1:
+        told = ", ".join(f"{key} has {count}" for key, count in counts.items())
+        raise InputError(f"sweep.zip: as many values for each key, but {told}")
+    together = list(zip(*(axes[key] for key in zipped), strict=True))
+    single = [[(line,) for line in lines] for key, lines in axes.items() if key not in zipped]
+    walked = [*single, together] if zipped else single
+    return [tuple(chain.from_iterable(cell)) for cell in product(*walked)]
 
 
 def _check_names(override: Override, groups: list[str]) -> None:

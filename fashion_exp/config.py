@@ -241,6 +241,14 @@ class TrackingConfig:
 
 @dataclass
 class SweepConfig:
+    name: str | None = MISSING
+    """Of the sweep's folder; null: from what is swept and what is fixed. The same name resumes."""
+    zip: list[str] = MISSING
+    """Swept keys whose values belong together, the first with the first, and so on."""
+    fresh: bool = MISSING
+    """Whether to start over; the earlier sweep is set aside, not deleted."""
+    dry_run: bool = MISSING
+    """Whether to tell what would be run, and run nothing."""
     open_test: bool = MISSING
     """Whether every job of a multirun may look at its test predictions (`--open-test`)."""
     parent: str | None = MISSING
@@ -329,7 +337,7 @@ ACTS_ONLY: dict[str, Acts] = {
 CANNOT_CHANGE_A_RESULT = frozenset(
     {"outputs", "resume", "training.workers"}
     | {f"tracking.{name}" for name in TrackingConfig.__dataclass_fields__}
-    | {"sweep.parent", "sweep.swept", "sweep.open_test"}
+    | {f"sweep.{name}" for name in SweepConfig.__dataclass_fields__ if name != "weights"}
 )
 """Knobs that are no part of a job's identity."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import shutil
@@ -14,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from fashion_exp.config import CANNOT_CHANGE_A_RESULT, Config, knobs, plain
+from fashion_exp.config import Config, knobs, plain
 from fashion_exp.data.augment import Augmentation, Views, fixed_augmentation
 from fashion_exp.data.pixels import Geometry, load_pixels
 from fashion_exp.data.split import Split, make_split, manifest_hash
@@ -30,6 +29,7 @@ from fashion_exp.fold import (
     random_operations,
     run_fold,
 )
+from fashion_exp.identity import job_identity, short_hash
 from fashion_exp.models.classifier import ParameterReport
 from fashion_exp.models.plan import ModelPlan, plan_model
 from fashion_exp.models.weights import find_weights
@@ -64,7 +64,7 @@ def run_experiment(
     allow it, and `Diverged` where a training fails. However it ends, the tracked run says so.
     """
     trial, split = prepare(cfg, images, progress, job.output)
-    facts = _facts(trial, split)
+    facts = _facts(trial, split, images.fingerprint)
     _write_inputs(trial, split)
     with _tracked(trial, job, facts, tracker) as run:
         for number, fold in enumerate(split.folds):
@@ -173,24 +173,19 @@ def _refuse_seen_images(table: ImageTable, split: Split, plan: ModelPlan) -> Non
         )
 
 
-def _facts(trial: Trial, split: Split) -> dict[str, str]:
-    """What a result depends on beside the knobs: recorded as tags."""
+def _facts(trial: Trial, split: Split, data: str) -> dict[str, str]:
+    """What a result depends on beside the knobs: recorded as tags.
+
+    `data` is the fingerprint of the images as they were found, before any was read.
+    """
     cfg, plan, compute = trial.cfg, trial.plan, trial.compute
     manifest = split.manifest(trial.table.rows)
     test_ids = sorted(trial.table.rows["image_id"].to_numpy()[split.test])
-    identity = {
-        "knobs": {k: v for k, v in knobs(plain(cfg)) if k not in CANNOT_CHANGE_A_RESULT},
-        "data": trial.table.fingerprint,
-        "weights": plan.weights.identity,
-        "threads": compute.threads,
-        "precision": compute.dtype,
-        "device": compute.device.type,
-    }
     return {
-        "job_hash": _hash(identity),
+        "job_hash": job_identity(cfg, data, plan.weights.identity, compute),
         "data_fingerprint": trial.table.fingerprint,
         "split_hash": manifest_hash(manifest),
-        "test_hash": _hash(test_ids),
+        "test_hash": short_hash(test_ids),
         "weights": plan.weights.source,
         "weights_sha256": plan.weights.sha256 or "random",
         "freeze": plan.freeze,
@@ -204,10 +199,6 @@ def _facts(trial: Trial, split: Split) -> dict[str, str]:
         "left_out": str(len(trial.table.left_out)),
         "val_selected": "on these images" if _selects(cfg) else "no",
     }
-
-
-def _hash(value: object) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _selects(cfg: Config) -> bool:

@@ -14,8 +14,8 @@ SHARED = {"config", "errors", "seeding", "files"}
 """Small modules that every part may use; of config, the types."""
 
 OWNERS = {
-    "hydra": {"__main__", "compose"},
-    "omegaconf": {"__main__", "compose", "config"},
+    "hydra": {"__main__", "compose", "sweeps"},
+    "omegaconf": {"__main__", "compose", "config", "sweeps"},
     "mlflow": {"tracking"},
     "timm": {"models"},
     "albumentations": {"data"},
@@ -68,4 +68,4 @@ def test_training_and_stats_know_no_config_and_no_tracker() -> None:
 
 def test_the_experiment_is_known_to_none_of_its_parts() -> None:
     knowing = {_room(m) for m in MODULES if "fashion_exp.experiment" in _imports(m)}
-    assert knowing == {"job", "sweep"}
+    assert knowing == {"job", "sweeps"}

@@ -94,7 +94,7 @@ def failed_beside(runs: Sequence[Path]) -> int:
     """
     sweeps = {run.parent for run in runs if run.parent.parent.name == "sweeps"}
     whole = [sweep for sweep in sweeps if set(_below(sweep)) <= set(runs)]
-    jobs = [job for sweep in whole for job in sweep.iterdir() if job.name.isdigit()]
+    jobs = [path.parent for sweep in whole for path in sweep.glob("*/knobs.json")]
     return len(set(jobs) - set(runs))
 
 

@@ -1,0 +1,82 @@
+"""What a sweep knows of itself, beside its jobs' folders."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from fashion_exp.errors import InputError
+from fashion_exp.files import write_text
+
+FILE = "sweep.json"
+
+
+@dataclass
+class Ledger:
+    """`sweep.json`: the tracked parent, the line last typed, and the code of each job."""
+
+    line: list[str]
+    uri: str = ""
+    parent: str = ""
+    jobs: list[str] = field(default_factory=list)
+    """Hashes of the jobs of the line."""
+    code: dict[str, str] = field(default_factory=dict)
+    """The commit that a job was last run with, by its hash."""
+
+    def write(self, sweep: Path) -> None:
+        write_text(sweep / FILE, json.dumps(asdict(self), indent=1))
+
+
+def read_ledger(sweep: Path) -> Ledger | None:
+    """None where no sweep has begun."""
+    file = sweep / FILE
+    return Ledger(**json.loads(file.read_text())) if file.is_file() else None
+
+
+@contextmanager
+def held(sweep: Path) -> Iterator[None]:
+    """The sweep is this process's own; raises `InputError` where another one drives it."""
+    sweep.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(sweep / ".lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise InputError(
+            f"{sweep}: another process is running this sweep; wait for it, or give this one a "
+            "name with sweep.name=…"
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def is_held(sweep: Path) -> bool:
+    """Whether a process is running the sweep."""
+    if not (sweep / ".lock").exists():
+        return False
+    lock = FileLock(sweep / ".lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        return True
+    lock.release()
+    return False
+
+
+def set_aside(sweep: Path) -> Path:
+    """Moves an earlier sweep of the same name out of the way; loses nothing."""
+    aside = sweep.with_name(f"{sweep.name}-until-{time.strftime('%Y%m%d-%H%M%S')}")
+    sweep.rename(aside)
+    return aside
+
+
+def changed_code(ledger: Ledger, finished: Sequence[str], commit: str) -> int:
+    """How many of the finished jobs were run by another version of the code."""
+    return sum(ledger.code.get(job, commit) != commit for job in finished)

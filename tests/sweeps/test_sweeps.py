@@ -1,0 +1,140 @@
+"""A sweep as one durable thing: planned, killed, resumed, widened, spread over processes."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fashion_exp.compose import read_command_line
+from fashion_exp.errors import InputError
+from fashion_exp.sweeps.jobs import sweep_name
+from tests.sweeps.drill import Drill
+
+TINY = ["dataset.per_class=20", "dataset.image_size=16", "training.epochs=2", "repeats=2",
+        "training.threads=1"]  # fmt: skip
+GRID = [*TINY, "optim.lr=1e-3,1e-4", "model.dropout=0,0.5"]
+
+
+def typed(*words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "fashion_exp", "-m", *words]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300)
+
+
+@pytest.fixture(scope="module")
+def peace(tmp_path_factory: pytest.TempPathFactory) -> Drill:
+    """A sweep of four jobs that was left in peace."""
+    drill = Drill(GRID, tmp_path_factory.mktemp("peace"))
+    code, said = drill.run()
+    assert code == 0 and "4 jobs: 4 to run" in said, said
+    return drill
+
+
+def test_a_sweep_killed_and_resumed_equals_one_that_was_not(peace: Drill, tmp_path: Path) -> None:
+    killed = Drill(GRID, tmp_path)
+    for seconds, number in ((7.0, signal.SIGKILL), (8.0, signal.SIGTERM)):
+        killed.kill_after(seconds, number)
+    code, said = killed.run()
+    assert code == 0, said
+    assert killed.outcome() == peace.outcome() and not killed.repeated
+    assert "RUNNING" not in {status for told in killed.statuses().values() for status in told}
+
+
+def test_jobs_in_processes_come_to_the_same(peace: Drill, tmp_path: Path) -> None:
+    drill = Drill([*GRID, "hydra/launcher=processes", "hydra.launcher.jobs=2"], tmp_path)
+    code, said = drill.run()
+    assert code == 0 and "4 of 4" in said, said
+    assert drill.outcome() == peace.outcome()
+
+
+def test_the_same_line_skips_what_is_finished_and_a_wider_grid_runs_its_new_cells(
+    peace: Drill,
+) -> None:
+    again = peace.run()
+    assert again[0] == 0 and "4 jobs: 4 finished before" in again[1] and not peace.repeated
+    wider = Drill([*TINY, "optim.lr=1e-3,1e-4", "model.dropout=0,0.5,0.9"], peace.outputs)
+    wider.finished = dict(peace.finished)
+    code, said = wider.run()
+    assert code == 0 and "6 jobs: 4 finished before, 2 to run" in said
+    assert not wider.repeated and len(list(peace.outputs.glob("sweeps/*"))) == 1
+
+
+def test_a_failed_job_is_told_with_its_line_and_run_again(tmp_path: Path) -> None:
+    words = [*TINY, f"outputs={tmp_path}", "tracking=none", "optim.lr=1e-3,1e30"]
+    first = typed(*words)
+    assert first.returncode == 3 and "the training loss became" in first.stdout
+    assert "optim.lr=1e+30\n" in first.stdout.partition("one alone:")[2]
+    again = typed(*words)
+    assert again.returncode == 3 and "1 finished before, 1 failed, which are run" in again.stdout
+
+
+def test_a_killed_process_is_tried_again_and_the_others_go_on(tmp_path: Path) -> None:
+    words = [*GRID, f"outputs={tmp_path}", "tracking=none", "hydra/launcher=processes",
+             "hydra.launcher.jobs=1", "training.epochs=40"]  # fmt: skip
+    sweep = subprocess.Popen(
+        [sys.executable, "-m", "fashion_exp", "-m", *words], stdout=subprocess.PIPE, text=True
+    )
+    killed = False
+    while sweep.poll() is None and not killed:
+        for unfinished in tmp_path.glob("sweeps/*/*/unfinished"):
+            found = subprocess.run(
+                ["pkill", "-KILL", "-f", f"sweeps.child.*{unfinished.parent.name}"], check=False
+            )
+            killed = found.returncode == 0
+    said, _ = sweep.communicate(timeout=300)
+    assert killed and sweep.returncode == 0, said
+    assert "its process died; trying again" in said and "4 of 4" in said
+
+
+def test_a_sweep_goes_on_under_its_name(tmp_path: Path) -> None:
+    line = read_command_line(["-m", "optim.lr=1e-3,1e-4", "seed=3"])
+    wider = read_command_line(["-m", "optim.lr=1e-3,1e-4,1e-5", "seed=3", "training.workers=1"])
+    other = read_command_line(["-m", "optim.lr=1e-3,1e-4", "seed=4"])
+    named = read_command_line(["-m", "optim.lr=1e-3,1e-4", "sweep.name=mine"])
+    assert sweep_name(line) == sweep_name(wider) != sweep_name(other)
+    assert sweep_name(named) == "mine"
+    with pytest.raises(InputError, match="letters, digits"):
+        sweep_name(read_command_line(["-m", "optim.lr=1e-3,1e-4", "sweep.name=a/b"]))
+
+
+def test_zipped_values_go_side_by_side() -> None:
+    words = ["-m", "optim.lr=1e-3,1e-4", "model.dropout=0,0.5", "repeats=1,2",
+             "sweep.zip=[optim.lr,model.dropout]"]  # fmt: skip
+    cells = [(j.optim.lr, j.model.dropout, j.repeats) for j in read_command_line(words).jobs]
+    assert sorted(cells) == [(1e-4, 0.5, 1), (1e-4, 0.5, 2), (1e-3, 0, 1), (1e-3, 0, 2)]
+    with pytest.raises(InputError, match="seed is not swept"):
+        read_command_line([*words[:3], "sweep.zip=[seed]"])
+    with pytest.raises(InputError, match=r"optim\.lr has 3, model\.dropout has 2"):
+        read_command_line(["-m", "optim.lr=1,2,3", *words[2:]])
+
+
+def test_a_fresh_sweep_sets_the_earlier_one_aside(tmp_path: Path) -> None:
+    words = [*TINY, f"outputs={tmp_path}", "tracking=none", "optim.lr=1e-3,1e-4", "repeats=1"]
+    assert typed(*words).returncode == 0
+    again = typed(*words, "sweep.fresh=true")
+    assert again.returncode == 0 and "set aside:" in again.stdout and "2 to run" in again.stdout
+    assert len(list(tmp_path.glob("sweeps/*-until-*/*/result.json"))) == 2
+    assert len(list(tmp_path.glob("sweeps/*/*/result.json"))) == 4
+
+
+def test_a_dry_run_tells_the_jobs_and_makes_nothing(tmp_path: Path) -> None:
+    done = typed(*GRID, f"outputs={tmp_path}", "sweep.dry_run=true")
+    assert done.returncode == 0 and done.stdout.count("queued    scripts/run ") == 4
+    assert not list(tmp_path.glob("sweeps/*")) and not (tmp_path / "mlflow.db").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["training.workers=0,1"], "the same experiment as"),
+        (["optim.lr=1,2", "hydra/launcher=processes", "hydra.launcher.jobs=0"], "launcher.jobs=0"),
+        (["optim.lr=1,2", "resume=x"], "goes on by the same line"),
+    ],
+)
+def test_a_mistake_ends_before_the_first_job(words: list[str], told: str, tmp_path: Path) -> None:
+    done = typed(*TINY, *words, f"outputs={tmp_path}")
+    assert done.returncode == 2 and told in done.stderr and "Traceback" not in done.stderr
+    assert not list(tmp_path.glob("sweeps/*/*"))
