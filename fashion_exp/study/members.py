@@ -26,7 +26,7 @@ from fashion_exp.predictions import (
 from fashion_exp.results import Result, load_result
 from fashion_exp.stats import metrics
 
-NOT_TYPED = ("sweep.", "hydra", "outputs=", "tracking")
+NOT_TYPED = ("sweep.", "sweep=", "hydra", "outputs=", "tracking")
 """Beginnings of overrides that the driver added, or that say where and not what."""
 
 PER_IMAGE = {"accuracy": metrics.per_image_correct, "loss": metrics.per_image_loss}

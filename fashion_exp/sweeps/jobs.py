@@ -14,9 +14,9 @@ from fashion_exp.config import CANNOT_CHANGE_A_RESULT, Config, knobs, plain
 from fashion_exp.data.sources import load_images
 from fashion_exp.errors import InputError
 from fashion_exp.identity import job_identity, short_hash
-from fashion_exp.job import FAILURE_FILE, KNOBS_FILE
+from fashion_exp.job import FAILURE_FILE
 from fashion_exp.models.weights import find_weights
-from fashion_exp.study.members import command
+from fashion_exp.study.members import NOT_TYPED, command
 from fashion_exp.training.device import Compute, choose_compute
 
 State = Literal["finished", "failed", "begun", "queued"]
@@ -44,7 +44,7 @@ class SweepJob:
     @property
     def command(self) -> str:
         """The line that runs this cell alone."""
-        return command([o for o in self.overrides if not o.startswith(("hydra", "sweep."))])
+        return command([o for o in self.overrides if not o.lstrip("+").startswith(NOT_TYPED)])
 
 
 def job_state(folder: Path) -> State:
@@ -54,11 +54,6 @@ def job_state(folder: Path) -> State:
     if (folder / "unfinished").exists():
         return "begun"
     return "finished" if (folder / "result.json").exists() else "queued"
-
-
-def job_folders(sweep: Path) -> list[Path]:
-    """The folders of all jobs that ever began in a sweep."""
-    return sorted(path.parent for path in sweep.glob(f"*/{KNOBS_FILE}"))
 
 
 def failure(folder: Path) -> str:

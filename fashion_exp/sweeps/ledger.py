@@ -24,8 +24,8 @@ class Ledger:
     line: list[str]
     uri: str = ""
     parent: str = ""
-    jobs: list[str] = field(default_factory=list)
-    """Hashes of the jobs of the line."""
+    jobs: dict[str, str] = field(default_factory=dict)
+    """The swept values of each job that a line has asked for, by its hash."""
     code: dict[str, str] = field(default_factory=dict)
     """The commit that a job was last run with, by its hash."""
 

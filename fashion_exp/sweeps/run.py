@@ -55,7 +55,7 @@ def run_sweep(line: CommandLine, open_all: bool) -> int:
         ledger = _ledger(line, folder, tracker, code)
         waiting = [job for job in jobs if job.state != "finished"]
         _warn_of_other_code(ledger, jobs, code.get("git_commit", ""), console)
-        ledger.jobs = [job.hash for job in jobs]
+        ledger.jobs |= {job.hash: job.cell for job in jobs}
         ledger.code |= {job.hash: code.get("git_commit", "") for job in waiting}
         ledger.write(folder)
         sweep = Sweep(folder, ledger.parent, swept_knobs(line.jobs), outputs, tracker)
