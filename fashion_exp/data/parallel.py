@@ -12,6 +12,11 @@ from typing import Any, TypeVar
 
 import cv2
 
+# OpenCV's own threads do not come along into a forked process, which then waits for them forever:
+# loaders of training images and the processes here are forked, so that none are ever started.
+cv2.setNumThreads(0)
+
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -69,7 +74,6 @@ def in_processes(
 def _serve(work: Callable[[Any], Any], items: Sequence[Any], pipe: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    cv2.setNumThreads(0)  # its threads did not come along
     for item in items:
         try:
             result = (True, work(item))
