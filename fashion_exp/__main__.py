@@ -93,6 +93,8 @@ def _run(arguments: Sequence[str]) -> int:
 def _run_one(line: CommandLine) -> int:
     cfg = line.jobs[0]
     if cfg.sweep.parent is not None:  # a job that a sweep has given a process of its own
+        if not any(word.startswith("hydra.run.dir=") for word in line.arguments):
+            raise InputError("sweep.parent: a sweep sets it for its jobs; use --multirun")
         return _run_jobs(line.arguments, sealed=True)[0]
     if cfg.resume is None:
         folder = outputs_folder(cfg.outputs) / "runs" / fresh_name(cfg.model.name)

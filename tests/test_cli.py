@@ -173,6 +173,7 @@ def test_four_runs_may_start_at_once_on_a_fresh_store(photos: Path, tmp_path: Pa
         (["uii"], "uii: no such verb; did you mean ui?"),
         (["dataset=folder", "dataset.root=no/such/folder"], "dataset.root"),
         (["--open-test"], "acts with --multirun"),
+        (["sweep.parent=x"], "a sweep sets it"),
     ],
 )
 def test_a_mistake_is_one_line_and_leaves_nothing(
