@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -214,21 +214,16 @@ def _write_inputs(trial: Trial, split: Split) -> None:
 @contextmanager
 def _tracked(trial: Trial, job: Job, facts: Mapping[str, str], tracker: Tracker) -> Iterator[str]:
     """The tracked run of an experiment, taken up again where there is one."""
-    begun = _read_json(job.output / "tracked.json")
-    if begun.get("uri") == tracker.uri and begun.get("run"):
-        run = begun["run"]
-        tracker.resume(run)
-    else:
-        excluded = ("outputs", "resume", "sweep.", "tracking.")
-        params = {
-            name: value
-            for name, value in knobs(plain(trial.cfg))
-            if value is not None and not name.startswith(excluded)
-        }
-        run = tracker.start(
-            job.name, parent=trial.cfg.sweep.parent, params=params, tags={**job.tags, **facts}
-        )
-        write_text(job.output / "tracked.json", json.dumps({"uri": tracker.uri, "run": run}))
+    excluded = ("outputs", "resume", "sweep.", "tracking.")
+    params = {
+        name: value
+        for name, value in knobs(plain(trial.cfg))
+        if value is not None and not name.startswith(excluded)
+    }
+
+    def start() -> str:
+        tags = {**job.tags, **facts}
+        run = tracker.start(job.name, parent=trial.cfg.sweep.parent, params=params, tags=tags)
         tracker.dataset(
             run,
             name=trial.table.name,
@@ -237,8 +232,22 @@ def _tracked(trial: Trial, job: Job, facts: Mapping[str, str], tracker: Tracker)
             profile={"images": len(trial.table), **trial.table.class_counts},
             context="training",
         )
+        return run
+
+    run = _begun_or_new(job.output / "tracked.json", tracker, start)
     with ending(tracker, run):
         yield run
+
+
+def _begun_or_new(kept: Path, tracker: Tracker, start: Callable[[], str]) -> str:
+    """The tracked run whose id is `kept`, RUNNING again, or one that is started and kept now."""
+    begun = _read_json(kept)
+    if begun.get("uri") == tracker.uri and begun.get("run"):
+        tracker.resume(begun["run"])
+        return str(begun["run"])
+    run = start()
+    write_text(kept, json.dumps({"uri": tracker.uri, "run": run}))
+    return run
 
 
 @contextmanager
@@ -270,7 +279,11 @@ def _train_fold(
         result = run_fold(trial, fold, place, tracker, run, progress)
     else:
         name = f"repeat {fold.repeat + 1}" + (f" fold {fold.fold + 1}" if unit == "fold" else "")
-        child = tracker.start(name, parent=run, params={}, tags={"fold": fold.name})
+        child = _begun_or_new(
+            trial.output / "unfinished" / f"{fold.name}-tracked.json",
+            tracker,
+            lambda: tracker.start(name, parent=run, params={}, tags={"fold": fold.name}),
+        )
         with ending(tracker, child):
             result = run_fold(trial, fold, place, tracker, child, progress)
     _keep(trial.output / "unfinished", fold.name, result)
