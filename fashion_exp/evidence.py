@@ -93,14 +93,14 @@ def evidence(
     table = _by_image(frame, np.concatenate(right))
     groups = _groups(frame, table)
     crossed = part == "test" or (not redrawn and frame["repeat"].nunique() > 1)
-    sizes = [len(own) for own in models.values()]
-    trained = [train_sizes.get(name, 0) for name in models]
 
     def t_interval(per_image: PerImage, bounded: bool) -> Interval:
         """By the design of the run, of a metric that is a mean over images."""
         scores = {name: per_image(*both) for name, both in scored.items()}
         if not crossed:
             means = [float(own.mean()) for own in scores.values()]
+            sizes = [len(own) for own in models.values()]
+            trained = [train_sizes[name] for name in models]
             return corrected_t_interval(means, trained, sizes, level, bounded=bounded)
         table = _by_image(frame, np.concatenate(list(scores.values())))
         # A model is a fold where all folds share the images, else a repeat, whose folds together

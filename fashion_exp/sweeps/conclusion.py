@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fashion_exp.job import KNOBS_FILE
+from fashion_exp.config import knobs, plain
 from fashion_exp.reporting import tables
 from fashion_exp.reporting.page import write_report
 from fashion_exp.results import Result, load_result, open_test
@@ -79,9 +78,7 @@ def failures(jobs: Sequence[SweepJob]) -> tables.PlainTable:
 
 def _row(job: SweepJob, sweep: Sweep) -> dict[str, Any]:
     """A row of the leaderboard."""
-    if job.state == "queued":
-        return {"knobs": {}, "status": "FAILED"}
-    chosen = json.loads((job.folder / KNOBS_FILE).read_text())
+    chosen = dict(knobs(plain(job.cfg)))
     row: dict[str, Any] = {"knobs": {name: chosen[name] for name in sweep.swept}}
     if job.state != "finished":
         return row | {"status": "FAILED"}

@@ -17,6 +17,8 @@ from fashion_exp.results import load_result
 from fashion_exp.sweeps.jobs import SweepJob, failure, job_state
 
 MOST_RUNNING = 8
+LOG = "console.log"
+"""In a job's folder: what it said."""
 
 
 class LiveTable:
@@ -95,7 +97,7 @@ class LiveTable:
 def _last_line(job: SweepJob) -> str:
     """What a job said last."""
     try:
-        with open(job.folder / "console.log", "rb") as file:
+        with open(job.folder / LOG, "rb") as file:
             file.seek(max(0, file.seek(0, 2) - 500))
             lines = file.read().decode(errors="replace").split("\n")
     except OSError:

@@ -19,12 +19,11 @@ from fashion_exp.errors import InputError
 from fashion_exp.files import write_text
 from fashion_exp.job import FAILURE_FILE, MISTAKE
 from fashion_exp.sweeps.jobs import SweepJob
-from fashion_exp.sweeps.live import LiveTable
+from fashion_exp.sweeps.live import LOG, LiveTable
 from fashion_exp.training.device import cores
 
 GRACE = 60.0
 """Seconds that a job has to stop when it is asked to."""
-LOG = "console.log"
 
 
 @dataclass(frozen=True)
