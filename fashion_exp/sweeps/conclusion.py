@@ -17,6 +17,8 @@ from fashion_exp.study.study import Question, Study
 from fashion_exp.sweeps.jobs import SweepJob, failure
 from fashion_exp.tracking import Tracker
 
+AGAIN = "to train the winner again"
+
 
 @dataclass(frozen=True)
 class Sweep:
@@ -29,25 +31,39 @@ class Sweep:
     tracker: Tracker
 
 
-def conclude(
-    sweep: Sweep, planned: Sequence[SweepJob], open_all: bool
-) -> tuple[tables.PlainTable, int]:
-    """The leaderboard by validation, recorded at the parent, and how many jobs failed."""
+@dataclass(frozen=True)
+class Conclusion:
+    """What the jobs of a sweep came to."""
+
+    board: tables.PlainTable
+    """Best by validation first."""
+    failed: int
+    winner: SweepJob | None
+    """None where no job finished."""
+
+
+def conclude(sweep: Sweep, planned: Sequence[SweepJob], open_all: bool) -> Conclusion:
+    """The leaderboard by validation, recorded at the parent; opens the winner's test."""
     jobs = [_row(job, sweep) for job in planned]
     finished = [job for job in jobs if job["status"] == "FINISHED"]
     failed = len(jobs) - len(finished)
     scores: dict[str, float] = {}
+    winner: SweepJob | None = None
     if finished:
         best = max(finished, key=lambda job: job["val_acc"])
+        winner = next(job for job, row in zip(planned, jobs, strict=True) if row is best)
         for job in finished if open_all else [best]:
             result: Result = job["result"]
             open_test(result, sweep.outputs, sweep.tracker, None)
             job |= result.evidence("test").metrics()
         scores = {f"s_{name}": best[name] for name in ("val_acc", "val_lo", "val_hi", "test_acc")}
     board = tables.leaderboard(jobs, open_test=open_all)
-    sweep.tracker.note(sweep.parent, tables.markdown_table(board))
+    note = tables.markdown_table(board)
+    if winner is not None:
+        note += f"\n\n{AGAIN}: `{winner.command}`"
+    sweep.tracker.note(sweep.parent, note)
     sweep.tracker.log(sweep.parent, {**scores, "s_jobs": len(jobs), "s_failed": failed})
-    return board, failed
+    return Conclusion(board, failed, winner)
 
 
 def write_page(sweep: Sweep, jobs: Sequence[SweepJob]) -> Path | None:

@@ -19,7 +19,7 @@ from fashion_exp.places import checkout, outputs_folder
 from fashion_exp.reporting import tables
 from fashion_exp.reporting.formats import duration
 from fashion_exp.results import load_result
-from fashion_exp.sweeps.conclusion import Sweep, conclude, failures, write_page
+from fashion_exp.sweeps.conclusion import AGAIN, Sweep, conclude, failures, write_page
 from fashion_exp.sweeps.jobs import SweepJob, plan_jobs, sweep_name, swept_knobs
 from fashion_exp.sweeps.launching import launch, read_launcher
 from fashion_exp.sweeps.ledger import Ledger, changed_code, held, read_ledger, set_aside
@@ -69,10 +69,13 @@ def run_sweep(line: CommandLine, open_all: bool) -> int:
             except KeyboardInterrupt:
                 print("\nstopped; the same line goes on", file=sys.stderr)
                 raise
-            board, failed = conclude(sweep, jobs, open_all)
+            end = conclude(sweep, jobs, open_all)
             page = write_page(sweep, jobs)
-    console.print(tables.rich_table(board))
-    if failed:
+    console.print(tables.rich_table(end.board))
+    if end.winner is not None:
+        told = f"{AGAIN}: {end.winner.command}"
+        console.print(told, soft_wrap=True, highlight=False, markup=False)
+    if end.failed:
         console.print(tables.rich_table(failures(jobs)))
         print("the same line runs these again; or one alone:")
         for job in jobs:
@@ -81,7 +84,7 @@ def run_sweep(line: CommandLine, open_all: bool) -> int:
     if page is not None:
         console.print(f"page:    {page}", soft_wrap=True, highlight=False)
     show_places(console, folder, tracker.view_address(sweep.parent))
-    return SOME_FAILED if failed else DONE
+    return SOME_FAILED if end.failed else DONE
 
 
 def decide_weights(jobs: Sequence[Config], console: Console) -> dict[str, str]:
