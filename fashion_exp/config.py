@@ -245,6 +245,8 @@ class SweepConfig:
     """Of the sweep's folder; null: from what is swept and what is fixed. The same name resumes."""
     zip: list[str] = MISSING
     """Swept keys whose values belong together, the first with the first, and so on."""
+    cells: list[str] = MISSING
+    """Cells one by one, each as it would be typed: "model=vgg16 optim.lr=2e-4"."""
     fresh: bool = MISSING
     """Whether to start over; the earlier sweep is set aside, not deleted."""
     dry_run: bool = MISSING
