@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from fashion_exp.files import write_text
 from fashion_exp.job import FAILURE_FILE
+from fashion_exp.results import load_result
 from fashion_exp.sweeps.jobs import SweepJob
 from fashion_exp.sweeps.launchers import Ended, Pool
 from fashion_exp.sweeps.live import LiveTable
@@ -51,6 +52,7 @@ def drive(
                 again.append(end.job)
             else:
                 _record(end)
+                _check(end.job)
                 table.ended(end.job)
                 ended(end.job)
 
@@ -58,5 +60,16 @@ def drive(
 def _record(end: Ended) -> None:
     """Writes what a job failed of that could not say so itself."""
     if end.lost:
-        story = {"kind": "LostProcess", "reason": end.lost, "traceback": ""}
-        write_text(end.job.folder / FAILURE_FILE, json.dumps(story, indent=1))
+        _fail(end.job, "LostProcess", end.lost)
+
+
+def _check(job: SweepJob) -> None:
+    """A result of other photos, weights or arithmetic than were planned is none of this job."""
+    if job.state == "finished" and load_result(job.folder).facts["job_hash"] != job.hash:
+        reason = "where it ran there were other photos or weights under the same names"
+        _fail(job, "AnotherExperiment", reason)
+
+
+def _fail(job: SweepJob, kind: str, reason: str) -> None:
+    story = {"kind": kind, "reason": reason, "traceback": ""}
+    write_text(job.folder / FAILURE_FILE, json.dumps(story, indent=1))

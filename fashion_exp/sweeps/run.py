@@ -176,6 +176,7 @@ def _warn_of_other_code(
 def _common(line: CommandLine, sweep: Sweep, open_all: bool, weights: dict[str, str]) -> list[str]:
     """The overrides that tell a job of its sweep."""
     return [
+        f"outputs={quoted(str(sweep.outputs))}",
         f"sweep.parent={quoted(sweep.parent)}",
         f"sweep.swept=[{','.join(line.keys)}]",
         f"sweep.open_test={str(open_all).lower()}",
