@@ -130,6 +130,9 @@ TABLE: dict[str, Acts | str] = {
     "sweep.parent": "test_jobs_of_a_sweep_stand_below_one_parent",
     "sweep.swept": "test_jobs_of_a_sweep_stand_below_one_parent",
     "sweep.weights": "test_what_the_driver_decided_of_the_weights_holds",
+    "sweep.experiment": "test_jobs_of_a_sweep_stand_below_one_parent",
+    "sweep.trial": "test_hyperband_spends_few_epochs_on_bad_cells",
+    "sweep.storage": "test_hyperband_spends_few_epochs_on_bad_cells",
     "outputs": "test_everything_is_written_below_outputs",
     "resume": "test_a_killed_run_resumed_equals_one_that_was_not",
 }
@@ -171,7 +174,7 @@ def test_a_tiny_run_repeats_bit_for_bit(tiny: Callable[..., TinyRun]) -> None:
 
 
 def test_workers_change_nothing_but_who_does_the_work(tiny: Callable[..., TinyRun]) -> None:
-    alone, helped = tiny(), tiny("training.workers=2")
+    alone, helped = (tiny("model.dropout=0.5", f"training.workers={n}") for n in (0, 2))
     assert alone.text("history.csv") == helped.text("history.csv")
 
 

@@ -165,6 +165,8 @@ def _loader(images: Dataset, batches: _Batches, workers: int) -> DataLoader:
         persistent_workers=workers > 0,
         multiprocessing_context="fork" if workers and sys.platform == "linux" else None,
         worker_init_fn=_leave_interrupts_to_the_parent,
+        # It draws a seed for its workers, from dropout's random numbers unless it has its own.
+        generator=torch.Generator(),
     )
 
 
