@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import errno
 import importlib
 import io
 import logging
@@ -18,8 +19,9 @@ from fashion_exp.commands.help import help_text
 from fashion_exp.compose import CommandLine, load_config, read_command_line
 from fashion_exp.config import CANNOT_CHANGE_A_RESULT, knobs, plain
 from fashion_exp.errors import InputError, nearest
+from fashion_exp.files import DiskFull
 from fashion_exp.interrupts import Terminated, heed_sigterm
-from fashion_exp.job import DONE, MISTAKE
+from fashion_exp.job import DONE, FAILED, MISTAKE
 from fashion_exp.places import conf_folder, fresh_name, outputs_folder
 from fashion_exp.through_hydra import answer, run_in
 
@@ -27,6 +29,7 @@ VERBS = {
     "compare": "which of several runs is better, and whether that may be said",
     "report": "the same as a page with figures",
     "sweep": "the sweeps that there are, and how far one has come: sweep list, sweep status",
+    "doctor": "what dead processes and older versions have left, and putting it right",
     "ui": "look at the results in MLflow's pages",
 }
 """Each is a module of `commands`, with what it does."""
@@ -39,6 +42,7 @@ def main() -> int:
     arguments = sys.argv[1:]
     heed_sigterm()
     logging.captureWarnings(True)  # a library's warning belongs into the run's log
+    logging.raiseExceptions = False  # and what the log has no room for, not onto the terminal
     for stream in (sys.stdout, sys.stderr):  # a terminal without some letters is no reason to fail
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
@@ -54,6 +58,11 @@ def main() -> int:
     except InputError as error:
         print(f"fashion_exp: {error}", file=sys.stderr)
         return MISTAKE
+    except (DiskFull, OSError) as error:
+        if isinstance(error, OSError) and error.errno != errno.ENOSPC:
+            raise
+        print(f"fashion_exp: {error}", file=sys.stderr)
+        return FAILED
     except Terminated:
         return 128 + signal.SIGTERM
     except KeyboardInterrupt:

@@ -60,8 +60,9 @@ class StateFile:
         started = time.monotonic()
         if started - self._saved_at < self._cost / SAVING_SHARE:
             return
-        with replacing(self._path) as unfinished:
-            torch.save(vars(state), unfinished)
+        # A file of ours: torch's own would stay open after an error, and keep its room on the disk.
+        with replacing(self._path) as unfinished, open(unfinished, "wb") as file:
+            torch.save(vars(state), file)
         self._saved_at = time.monotonic()
         self._cost = self._saved_at - started
 

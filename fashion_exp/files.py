@@ -3,21 +3,38 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+_NO_ROOM = 2**16
+"""Bytes."""
+
+
+class DiskFull(Exception):
+    """There was no room for a file; the message says where and what to do."""
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A path to write to; it takes the place of `path` when the block ends without an error."""
+    """A path to write to; it takes the place of `path` when the block ends without an error.
+
+    Raises `DiskFull` in place of what a library makes of that.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         yield unfinished
         os.replace(unfinished, path)
+    except Exception as error:
+        if shutil.disk_usage(path.parent).free < _NO_ROOM:
+            raise DiskFull(
+                f"no room left for {path}; free some, and the same line goes on"
+            ) from error
+        raise
     finally:
         unfinished.unlink(missing_ok=True)
 

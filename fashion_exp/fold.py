@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -25,6 +25,7 @@ from fashion_exp.models.build import build_model
 from fashion_exp.models.classifier import Classifier, ParameterReport
 from fashion_exp.models.plan import ModelPlan
 from fashion_exp.predictions import predictions_frame
+from fashion_exp.pruning import Watch
 from fashion_exp.reporting.progress import Progress, Step
 from fashion_exp.seeding import derive_seed
 from fashion_exp.stats.metrics import accuracy, cross_entropy
@@ -49,6 +50,8 @@ class Trial:
     test: np.ndarray
     output: Path
     parameters: ParameterReport
+    watch: Watch | None = None
+    """What a search wants to hear after each epoch."""
     features: torch.Tensor | None = None
     """Of every image, where one frozen backbone serves all folds."""
 
@@ -119,6 +122,8 @@ def run_fold(
         model.load_state_dict(state.model, strict=False)
         optimizer.load_state_dict(state.optimizer)
         log.info("%s goes on after epoch %d", fold.name, state.epochs_done)
+        for row in state.history:  # a store that was out of reach lacks some
+            _track(tracker, run, row)
     epochs = fit(
         learner.module,
         learner.batches,
@@ -139,8 +144,11 @@ def run_fold(
         _note_epoch(state, trained, validation, model, optimizer)
         state.seconds = time.perf_counter() - began
         states.save(state)
-        tracker.log(run, _epoch_metrics(trained, validation), step=state.epochs_done)
+        _track(tracker, run, state.history[-1])
         progress.epoch_done((trained.loss, trained.accuracy), validation)
+        if trial.watch is not None:
+            done = (place.number - 1) * cfg.training.epochs + state.epochs_done
+            trial.watch(done, *validation)
     return _finished(trial, fold, model, learner, state, time.perf_counter() - began)
 
 
@@ -305,6 +313,8 @@ def _note_epoch(
             "validation_accuracy": hit_rate,
             "lr": result.lr,
             "updates": result.updates,
+            "images_a_second": result.views / result.seconds,
+            "time": time.time(),
         }
     )
     if loss < previous:
@@ -323,16 +333,20 @@ def _is_over(state: TrainingState, cfg: Config) -> bool:
     return stopped or state.epochs_done >= cfg.training.epochs
 
 
-def _epoch_metrics(result: EpochResult, validation: tuple[float, float]) -> dict[str, float]:
-    loss, hit_rate = validation
-    return {
-        "f_loss": result.loss,
-        "f_acc": result.accuracy,
-        "f_val_loss": loss,
-        "f_val_acc": hit_rate,
-        "f_lr": result.lr,
-        "f_img_s": result.views / result.seconds,
-    }
+TRACKED = {
+    "f_loss": "train_loss",
+    "f_acc": "train_accuracy",
+    "f_val_loss": "validation_loss",
+    "f_val_acc": "validation_accuracy",
+    "f_lr": "lr",
+    "f_img_s": "images_a_second",
+}
+
+
+def _track(tracker: Tracker, run: str, row: Mapping[str, Any]) -> None:
+    """Records an epoch; recorded again it is the same, for its time is the same."""
+    metrics = {name: row[column] for name, column in TRACKED.items()}
+    tracker.log(run, metrics, step=row["epoch"], when=row["time"])
 
 
 def _history(state: TrainingState, fold: Fold, keep: Keep) -> pd.DataFrame:

@@ -16,8 +16,8 @@ from filelock import FileLock, Timeout
 from rich.console import Console
 
 from fashion_exp.config import Config, knobs, plain
-from fashion_exp.errors import InputError
-from fashion_exp.files import is_held, write_text
+from fashion_exp.errors import InputError, Pruned
+from fashion_exp.files import DiskFull, is_held, write_text
 from fashion_exp.places import checkout, outputs_folder
 
 log = logging.getLogger(__name__)
@@ -76,6 +76,11 @@ def _locked(cfg: Config, output: Path, overrides: Sequence[str], sealed: bool) -
             shutil.rmtree(output)
             return MISTAKE
         return _failed(output, error, MISTAKE)
+    except Pruned as enough:
+        (epochs,) = enough.args
+        print(f"pruned after {epochs} epochs: others were better by then")
+        write_text(output / PRUNED_FILE, json.dumps({"epochs": epochs}))
+        return DONE
     except KeyboardInterrupt:
         if not sealed:
             print(f"\nstopped; to go on: scripts/run resume={output}", file=sys.stderr)
@@ -118,14 +123,20 @@ def _run(cfg: Config, output: Path, name: str, sealed: bool) -> None:
     from fashion_exp.tracking import open_tracker, provenance
 
     gc.enable()
-    tracker = open_tracker(cfg.tracking, outputs)
+    tracker = open_tracker(cfg.tracking, outputs, cfg.sweep.experiment)
     tags = {**provenance(checkout() or Path.cwd()), **_seed_tags(cfg)}
+    watch = None
+    if cfg.sweep.trial is not None:
+        from fashion_exp.pruning import open_watch
+
+        watch = open_watch(cfg.sweep)
     with Progress(console) as progress:
-        result = run_experiment(cfg, table, Job(name, output, sealed, tags), tracker, progress)
+        job = Job(name, output, sealed, tags, watch)
+        result = run_experiment(cfg, table, job, tracker, progress)
     if sealed:
         return
     console.print(tables.rich_table(summary(result, problems(load_member(output)))))
-    show_places(console, output, tracker.address(result.run))
+    show_places(console, output, tracker.address(result.run) or "scripts/run ui")
 
 
 class _ConsoleHandler(logging.Handler):
@@ -147,10 +158,10 @@ def _show_log(console: Console) -> None:
     ours.addHandler(_ConsoleHandler(console))
 
 
-def show_places(console: Console, output: Path, address: str | None) -> None:
-    """Where the files lie, and how to look at the results."""
+def show_places(console: Console, output: Path, address: str) -> None:
+    """Where the files lie, and where or how to look at the results."""
     console.print(f"files:   {output}", soft_wrap=True, highlight=False)
-    console.print(f"results: {address or 'scripts/run ui'}", soft_wrap=True, highlight=False)
+    console.print(f"results: {address}", soft_wrap=True, highlight=False)
 
 
 def _seed_tags(cfg: Config) -> dict[str, str]:
@@ -170,7 +181,7 @@ def _failed(output: Path, error: Exception, code: int) -> int:
     }
     try:
         write_text(output / FAILURE_FILE, json.dumps(story, indent=1))
-    except OSError as worse:  # a full disk has no room for the story either
-        print(f"fashion_exp: {output / FAILURE_FILE}: {worse.strerror}", file=sys.stderr)
+    except (DiskFull, OSError) as worse:  # a full disk has no room for the story either
+        print(f"fashion_exp: {worse}", file=sys.stderr)
     log.debug("failed", exc_info=True)
     return code

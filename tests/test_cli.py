@@ -190,7 +190,7 @@ def test_help_names_the_groups_and_their_choices_and_verbs() -> None:
     for words in (
         "dataset: clothing, csv, fashion_mnist, folder, garments",
         "experiment: paper_basic_cnn",
-        "sweep: dropout, lr, paper_grid, split_ratio",
+        "sweep: dropout, lr, paper_grid, search, split_ratio",
         "--multirun",
         "fashion_exp ui …",
     ):

@@ -8,8 +8,8 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from fashion_exp.errors import InputError, nearest
 from fashion_exp.places import outputs_folder
+from fashion_exp.sweeps.find import chosen, sweeps_in
 
 MOST_ROWS = 40
 """Of more jobs, the terminal shows the best ones and those that failed."""
@@ -23,8 +23,8 @@ def run(arguments: list[str]) -> int:
     own.add_argument("--json", action="store_true", help="for programs")
     own.add_argument("--outputs", help="where the sweeps are; default: as for experiments")
     options = own.parse_intermixed_args(arguments)
-    sweeps = _sweeps(outputs_folder(options.outputs))
-    found = sweeps if options.what == "list" else [_chosen(sweeps, options.sweep)]
+    sweeps = sweeps_in(outputs_folder(options.outputs))
+    found = sweeps if options.what == "list" else [chosen(sweeps, options.sweep)]
     told = [_told(sweep) for sweep in found]
     if options.json:
         print(json.dumps(told if options.what == "list" else told[0], indent=1))
@@ -35,28 +35,9 @@ def run(arguments: list[str]) -> int:
     return 0
 
 
-def _sweeps(outputs: Path) -> list[Path]:
-    """Oldest first."""
-    found = sorted((outputs / "sweeps").glob("*/sweep.json"), key=lambda f: f.stat().st_mtime)
-    if not found:
-        raise InputError(f"{outputs / 'sweeps'}: no sweep there yet; run one with --multirun")
-    return [file.parent for file in found]
-
-
-def _chosen(sweeps: list[Path], word: str | None) -> Path:
-    if word is None:
-        return sweeps[-1]
-    names = [sweep.name for sweep in sweeps]
-    close = [s for s in sweeps if s == Path(word).expanduser().resolve() or word == s.name]
-    close = close or [sweep for sweep in sweeps if sweep.name.startswith(word)]
-    if len(close) != 1:
-        reason = f"means {len(close)} sweeps; type more" if close else "no such sweep; "
-        raise InputError(f"{word}: {reason}{'' if close else nearest(word, names)}")
-    return close[0]
-
-
 def _told(sweep: Path) -> dict[str, object]:
     """What `--json` gives: counts by state, whether a process runs it, and a row a job."""
+    from fashion_exp.job import is_running
     from fashion_exp.results import load_result
     from fashion_exp.sweeps.jobs import failure, job_state
     from fashion_exp.sweeps.ledger import is_driven, read_ledger
@@ -66,7 +47,7 @@ def _told(sweep: Path) -> dict[str, object]:
     jobs = []
     for identity, cell in ledger.jobs.items():
         folder = sweep / identity
-        state = job_state(folder)
+        state: str = "running" if is_running(folder) else job_state(folder)
         job: dict[str, object] = {"job": identity, "state": state, "name": cell}
         if state == "finished":
             result = load_result(folder)

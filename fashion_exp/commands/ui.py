@@ -11,18 +11,22 @@ from pathlib import Path
 
 from fashion_exp.errors import InputError
 from fashion_exp.places import outputs_folder
+from fashion_exp.sweeps.find import chosen, sweeps_in
 from fashion_exp.tracking import store_uri, ui_address
 
 
 def run(arguments: list[str]) -> int:
-    """Prints where the newest experiment can be seen; becomes the server where none runs yet.
+    """Prints where the newest experiment, or a sweep, can be seen; becomes the server where none
+    runs yet.
 
     Raises `InputError` if there is nothing to show.
     """
     options = _parser().parse_args(arguments)
-    uri = store_uri(options.uri, outputs_folder(options.outputs))
+    outputs = outputs_folder(options.outputs)
+    sweep = chosen(sweeps_in(outputs), options.sweep) if options.sweep else None
+    uri = store_uri(options.uri, outputs)
     if uri.startswith("http"):
-        print(_newest(uri, uri), flush=True)
+        print(_address(uri, uri, sweep), flush=True)
         return 0
     database = Path(uri.removeprefix("sqlite:///"))
     if not database.exists():
@@ -31,12 +35,14 @@ def run(arguments: list[str]) -> int:
     if options.port not in (0, port):
         print(f"Port {options.port} is taken, using {port}.")
     base = f"http://{options.host}:{port}"
-    print(f"In a few seconds at {_newest(uri, base)}", "Ctrl-C ends it.", sep="\n", flush=True)
+    where = f"In a few seconds at {_address(uri, base, sweep)}"
+    print(where, "Ctrl-C ends it.", sep="\n", flush=True)
     os.execve(sys.executable, _server(database, options.host, port), _environment())
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="fashion_exp ui", description=__doc__)
+    parser.add_argument("sweep", nargs="?", help="its jobs alone, best first")
     parser.add_argument("--uri", help="of another store: sqlite:///… or a server's address")
     parser.add_argument("--outputs", help="where the runs are; default: as for experiments")
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen on")
@@ -44,9 +50,13 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _newest(uri: str, base: str) -> str:
-    from fashion_exp.tracking.opening import newest_experiment
+def _address(uri: str, base: str, sweep: Path | None) -> str:
+    from fashion_exp.sweeps.ledger import read_ledger
+    from fashion_exp.tracking.opening import experiment_of, newest_experiment
 
+    ledger = read_ledger(sweep) if sweep else None
+    if ledger is not None and ledger.parent:
+        return ui_address(base, experiment_of(uri, ledger.parent), ledger.parent)
     newest = newest_experiment(uri)
     return base if newest is None else ui_address(base, newest)
 

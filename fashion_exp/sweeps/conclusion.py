@@ -35,6 +35,8 @@ class Sweep:
     swept: tuple[str, ...]
     outputs: Path
     tracker: Tracker
+    common: tuple[str, ...]
+    """The overrides that tell a job of it."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,7 @@ def _against_the_best(study: Study) -> dict[str, str]:
 
 
 def _points(share: float | None) -> str:
-    return DASH if share is None else f"{100 * share:+.1f}"
+    return DASH if share is None else f"{round(100 * share, 1) + 0.0:+.1f}"  # never "-0.0"
 
 
 def _record(

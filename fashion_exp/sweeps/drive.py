@@ -11,35 +11,39 @@ from fashion_exp.job import FAILURE_FILE
 from fashion_exp.results import load_result
 from fashion_exp.sweeps.jobs import SweepJob
 from fashion_exp.sweeps.launchers import Ended, Pool
+from fashion_exp.sweeps.launchers.work import LOG
 from fashion_exp.sweeps.live import LiveTable
 
 
 def drive(
     jobs: Iterator[SweepJob],
-    common: Sequence[str],
+    common: Callable[[SweepJob], Sequence[str]],
     pool: Pool,
     retries: int,
     table: LiveTable,
     ended: Callable[[SweepJob], None] = lambda job: None,
+    at_once: int | None = None,
 ) -> None:
-    """Runs every job, with the `common` overrides after its own; tells each end to `ended`.
+    """Runs every job, with its `common` overrides after its own; tells each end to `ended`.
 
-    Jobs are taken one by one, when the launcher has room, so that what comes next may depend on
-    how others ended. One that fails, or whose process dies, leaves the others alone; the latter
-    is tried `retries` times more and goes on where it was. Only an interruption is raised.
+    Jobs are taken one by one, when there is room for `at_once` of them and in the launcher, so that
+    what comes next may depend on how others ended. One that fails, or whose process dies, leaves
+    the others alone; the latter is tried `retries` times more and goes on where it was. Only an
+    interruption is raised.
     """
     again: deque[SweepJob] = deque()
     lost: Counter[str] = Counter()
     handed = 0
+    room = min(pool.room, at_once or pool.room)
     more = True
     while True:
-        while handed < pool.room and (again or more):
+        while handed < room and (again or more):
             job = again.popleft() if again else next(jobs, None)
             if job is None:
                 more = False
                 break
             (job.folder / FAILURE_FILE).unlink(missing_ok=True)
-            pool.submit(job, (*job.words, *common))
+            pool.submit(job, (*job.words, *common(job)))
             table.handed_over(job)
             handed += 1
         if not handed:
@@ -61,6 +65,8 @@ def _record(end: Ended) -> None:
     """Writes what a job failed of that could not say so itself."""
     if end.lost:
         _fail(end.job, "LostProcess", end.lost)
+    elif end.job.state in ("begun", "queued"):
+        _fail(end.job, "NoWord", f"it ended without a word; see {end.job.folder / LOG}")
 
 
 def _check(job: SweepJob) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -9,9 +10,9 @@ from pathlib import Path
 
 import mlflow
 from filelock import FileLock
-from mlflow.store.db.utils import _get_latest_schema_revision
+from mlflow.store.db.utils import _get_latest_schema_revision, _upgrade_db
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
-from sqlalchemy import Engine, event
+from sqlalchemy import Engine, create_engine, event
 
 from fashion_exp.errors import InputError
 from fashion_exp.files import replacing
@@ -79,9 +80,41 @@ def _check(database: Path) -> None:
     if theirs != ours:
         raise InputError(
             f"{database}: written by another version of MLflow (schema {theirs}; "
-            f"MLflow {mlflow.__version__} has {ours}); copy the file, then "
-            f"`python -m mlflow db upgrade '{PREFIX}{database}'`, or set tracking.uri to another"
+            f"MLflow {mlflow.__version__} has {ours}); `scripts/run doctor --fix` copies the file "
+            "and brings it up to date, or set tracking.uri to another"
         )
+
+
+def needs_migration(database: Path) -> bool:
+    """Whether the database is an older one of MLflow, which this one can bring up to date."""
+    try:
+        schema = _schema(database)
+    except sqlite3.DatabaseError:
+        return False
+    return schema != _get_latest_schema_revision()
+
+
+def migrate(database: Path) -> Path:
+    """Brings an older database up to date; gives the copy that was made before.
+
+    Raises `InputError` where MLflow cannot: then the file is as it was.
+    """
+    copy = database.with_name(f"{database.name}.schema-{_schema(database)}")
+    with closing(sqlite3.connect(database)) as source, closing(sqlite3.connect(copy)) as target:
+        source.backup(target)
+    engine = create_engine(PREFIX + str(database))
+    try:
+        _upgrade_db(engine)
+    except Exception as error:  # alembic raises whatever a step stumbles over
+        engine.dispose()
+        shutil.copyfile(copy, database)
+        reason = str(error).splitlines()[0]
+        raise InputError(
+            f"{database}: MLflow {mlflow.__version__} cannot bring it up to date ({reason}); use "
+            "the version that wrote it, or set tracking.uri to another"
+        ) from None
+    engine.dispose()
+    return copy
 
 
 def _schema(database: Path) -> str:

@@ -99,8 +99,14 @@ class MlflowTracker:
                 f"({reason(error)}); restore it, or start anew without `resume`"
             ) from error
 
-    def log(self, run: str, metrics: Mapping[str, float | None], step: int | None = None) -> None:
-        now = time.time_ns() // 1_000_000
+    def log(
+        self,
+        run: str,
+        metrics: Mapping[str, float | None],
+        step: int | None = None,
+        when: float | None = None,
+    ) -> None:
+        now = int(1000 * (time.time() if when is None else when))
         values = [
             Metric(clean_name(name), float(value), now, step or 0)
             for name, value in metrics.items()

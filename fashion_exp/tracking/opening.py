@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from mlflow import MlflowClient
@@ -16,9 +17,11 @@ from fashion_exp.tracking.embedded import PREFIX, artifacts_beside, ensure_datab
 from fashion_exp.tracking.mlflow_tracker import MlflowTracker, impatient, reason
 
 
-def opened(uri: str, experiment: str) -> MlflowTracker:
+def opened(uri: str, experiment: str, experiment_id: str | None = None) -> MlflowTracker:
     """A tracker on the store, its experiment made if need be. Raises `InputError`."""
     client = _client(uri)
+    if experiment_id is not None:
+        return MlflowTracker(client, experiment_id)
     with _usable(uri), impatient():
         found = client.get_experiment_by_name(experiment) or _made(client, experiment)
     if found.lifecycle_stage == "deleted":
@@ -56,9 +59,44 @@ def download(uri: str, run: str, folder: Path) -> None:
                 client.download_artifacts(run, file.path, str(folder))
 
 
+@dataclass(frozen=True)
+class LeftRunning:
+    """A run whose end the store has not been told."""
+
+    run: str
+    name: str
+    began: float
+    """Seconds since 1970."""
+
+
+def running(uri: str) -> list[LeftRunning]:
+    """Our runs that the store has as RUNNING, folds and sweeps included."""
+    client = _client(uri)
+    with _usable(uri), impatient():
+        ours = _ours(client)
+        found = client.search_runs(ours, "attributes.status = 'RUNNING'") if ours else []
+    return [
+        LeftRunning(run.info.run_id, run.info.run_name, run.info.start_time / 1000) for run in found
+    ]
+
+
+def end_as_killed(uri: str, runs: Iterable[str]) -> None:
+    client = _client(uri)
+    with _usable(uri):
+        for run in runs:
+            client.set_terminated(run, "KILLED")
+
+
 def _ours(client: MlflowClient) -> list[str]:
     name, _ = view_tag()
     return [found.experiment_id for found in client.search_experiments() if name in found.tags]
+
+
+def experiment_of(uri: str, run: str) -> str:
+    """Id of the experiment that a run stands in."""
+    client = _client(uri)
+    with _usable(uri), impatient():
+        return str(client.get_run(run).info.experiment_id)
 
 
 def newest_experiment(uri: str) -> str | None:

@@ -48,10 +48,11 @@ def _absolute(uri: str) -> str:
     return f"sqlite:///{Path(path).absolute()}"
 
 
-def open_tracker(cfg: TrackingConfig, outputs: Path) -> Tracker:
+def open_tracker(cfg: TrackingConfig, outputs: Path, experiment_id: str | None = None) -> Tracker:
     """The tracker that the config asks for, its store reached and its experiment made.
 
-    Raises `InputError` if the store cannot be used; a server has a few seconds to answer.
+    The jobs of a sweep know the `experiment_id` that its driver found. Raises `InputError` if the
+    store cannot be used; a server has a few seconds to answer.
     """
     if cfg.name == "none":
         return NullTracker()
@@ -59,7 +60,7 @@ def open_tracker(cfg: TrackingConfig, outputs: Path) -> Tracker:
     uri = store_uri(cfg.uri, outputs)
     from fashion_exp.tracking.opening import opened
 
-    return opened(uri, cfg.experiment)
+    return opened(uri, cfg.experiment, experiment_id)
 
 
 def matching_runs(uri: str | None, outputs: Path, wanted: str) -> list[str]:

@@ -49,11 +49,18 @@ class Tracker(Protocol):
         """
         ...
 
-    def log(self, run: str, metrics: Mapping[str, float | None], step: int | None = None) -> None:
+    def log(
+        self,
+        run: str,
+        metrics: Mapping[str, float | None],
+        step: int | None = None,
+        when: float | None = None,
+    ) -> None:
         """One batch of metrics; None, nan and infinity are left out.
 
-        Without a step it is 0. The UI's table shows the value of the highest step, so one key
-        should have either steps or a single final value.
+        `when` is in seconds since 1970, now by default; the same values logged again with the same
+        time are there once. Without a step it is 0. The UI's table shows the value of the highest
+        step, so one key should have either steps or a single final value.
         """
         ...
 
@@ -134,7 +141,13 @@ class NullTracker:
     def resume(self, run: str) -> None:
         pass
 
-    def log(self, run: str, metrics: Mapping[str, float | None], step: int | None = None) -> None:
+    def log(
+        self,
+        run: str,
+        metrics: Mapping[str, float | None],
+        step: int | None = None,
+        when: float | None = None,
+    ) -> None:
         pass
 
     def tag(self, run: str, tags: Mapping[str, str]) -> None:

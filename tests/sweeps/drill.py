@@ -16,10 +16,18 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
+
+from fashion_exp.job import LOCK_FILE
+
+TINY = ["dataset.per_class=20", "dataset.image_size=16", "training.epochs=2", "repeats=2",
+        "training.threads=1"]  # fmt: skip
+GRID = [*TINY, "optim.lr=1e-3,1e-4", "model.dropout=0,0.5"]
+
 
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 
@@ -86,6 +94,16 @@ class Drill:
         for name, status in rows:
             told.setdefault(name, []).append(status)
         return told
+
+
+def at_work_in(job: Path) -> list[int]:
+    """The processes that have the job's lock open."""
+    found = []
+    for file in Path("/proc").glob("[0-9]*/fd/*"):
+        with suppress(OSError):
+            if os.readlink(file) == str(job / LOCK_FILE):
+                found.append(int(file.parts[2]))
+    return found
 
 
 def _hash(frame: pd.DataFrame) -> str:

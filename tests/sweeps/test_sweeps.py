@@ -2,50 +2,22 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from fashion_exp.compose import read_command_line
 from fashion_exp.errors import InputError
-from fashion_exp.job import LOCK_FILE
 from fashion_exp.sweeps.jobs import sweep_name
-from tests.sweeps.drill import Drill
-
-TINY = ["dataset.per_class=20", "dataset.image_size=16", "training.epochs=2", "repeats=2",
-        "training.threads=1"]  # fmt: skip
-GRID = [*TINY, "optim.lr=1e-3,1e-4", "model.dropout=0,0.5"]
+from tests.sweeps.drill import GRID, TINY, Drill
 
 
 def typed(*words: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "fashion_exp", "-m", *words]
     return subprocess.run(command, capture_output=True, text=True, timeout=300)
-
-
-def at_work_in(job: Path) -> list[int]:
-    """The processes that have the job's lock open."""
-    found = []
-    for file in Path("/proc").glob("[0-9]*/fd/*"):
-        with suppress(OSError):
-            if os.readlink(file) == str(job / LOCK_FILE):
-                found.append(int(file.parts[2]))
-    return found
-
-
-@pytest.fixture(scope="module")
-def peace(tmp_path_factory: pytest.TempPathFactory) -> Drill:
-    """A sweep of four jobs that was left in peace."""
-    drill = Drill(GRID, tmp_path_factory.mktemp("peace"))
-    code, said = drill.run()
-    assert code == 0 and "4 jobs: 4 to run" in said, said
-    again = said.partition("to train the winner again: ")[2].splitlines()[0]
-    assert again.startswith("scripts/run ") and "optim.lr=" in again and "-m" not in again.split()
-    return drill
 
 
 def test_a_sweep_killed_and_resumed_equals_one_that_was_not(peace: Drill, tmp_path: Path) -> None:
@@ -56,13 +28,6 @@ def test_a_sweep_killed_and_resumed_equals_one_that_was_not(peace: Drill, tmp_pa
     assert code == 0, said
     assert killed.outcome() == peace.outcome() and not killed.repeated
     assert "RUNNING" not in {status for told in killed.statuses().values() for status in told}
-
-
-def test_jobs_in_processes_come_to_the_same(peace: Drill, tmp_path: Path) -> None:
-    drill = Drill([*GRID, "hydra/launcher=processes", "hydra.launcher.jobs=2"], tmp_path)
-    code, said = drill.run()
-    assert code == 0 and "4 of 4" in said, said
-    assert drill.outcome() == peace.outcome()
 
 
 def test_the_same_line_skips_what_is_finished_and_a_wider_grid_runs_its_new_cells(
@@ -84,23 +49,6 @@ def test_a_failed_job_is_told_with_its_line_and_run_again(tmp_path: Path) -> Non
     assert "optim.lr=1e+30\n" in first.stdout.partition("one alone:")[2]
     again = typed(*words)
     assert again.returncode == 3 and "1 finished before, 1 failed, which are run" in again.stdout
-
-
-def test_a_killed_process_is_tried_again_and_the_others_go_on(tmp_path: Path) -> None:
-    words = [*GRID, f"outputs={tmp_path}", "tracking=none", "hydra/launcher=processes",
-             "hydra.launcher.jobs=1", "training.epochs=40"]  # fmt: skip
-    sweep = subprocess.Popen(
-        [sys.executable, "-m", "fashion_exp", "-m", *words], stdout=subprocess.PIPE, text=True
-    )
-    killed = False
-    while sweep.poll() is None and not killed:
-        for unfinished in tmp_path.glob("sweeps/*/*/unfinished"):
-            for process in at_work_in(unfinished.parent):
-                os.kill(process, signal.SIGKILL)
-                killed = True
-    said, _ = sweep.communicate(timeout=300)
-    assert killed and sweep.returncode == 0, said
-    assert "killed by SIGKILL (out of memory?); trying again" in said and "4 of 4" in said
 
 
 def test_a_sweep_goes_on_under_its_name(tmp_path: Path) -> None:

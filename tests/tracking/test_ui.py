@@ -18,6 +18,7 @@ from mlflow import MlflowClient
 from fashion_exp.commands import ui
 from fashion_exp.config import TrackingConfig
 from fashion_exp.errors import InputError
+from fashion_exp.sweeps.ledger import Ledger
 from fashion_exp.tracking import open_tracker
 from fashion_exp.tracking.mlflow_tracker import MlflowTracker
 from tests.browser import COMMAND, NO_BROWSER, Browser
@@ -127,6 +128,18 @@ def test_for_a_server_the_command_only_tells_the_address(
 ) -> None:
     assert ui.run(["--uri", base]) == 0
     assert capsys.readouterr().out.startswith(f"{base}/#/experiments/")
+
+
+def test_a_sweep_has_an_address_of_its_own(
+    base: str, outputs: Path, tracker: MlflowTracker, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parent = tracker.start("a sweep", parent=None, params={}, tags={})
+    tracker.end(parent, "FINISHED")
+    Ledger(["-m"], uri=tracker.uri, parent=parent).write(outputs / "sweeps" / "cnn-lr-12")
+    assert ui.run(["cnn", "--uri", base, "--outputs", str(outputs)]) == 0
+    assert f"viewStateShareKey={parent}&" in capsys.readouterr().out
+    with pytest.raises(InputError, match="cmn-lr: no such sweep; did you mean cnn-lr-12"):
+        ui.run(["cmn-lr", "--uri", base, "--outputs", str(outputs)])
 
 
 def test_without_a_database_there_is_nothing_to_show(tmp_path: Path) -> None:

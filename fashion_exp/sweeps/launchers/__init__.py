@@ -13,9 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from pydantic import TypeAdapter, ValidationError
-
-from fashion_exp.errors import InputError
+from fashion_exp.errors import InputError, checked
 from fashion_exp.sweeps.jobs import SweepJob
 
 LAUNCHERS = {
@@ -88,11 +86,5 @@ def make_launcher(options: Mapping[str, Any]) -> Launcher:
         )
     module, _, name = target.rpartition(".")
     kind = getattr(importlib.import_module(module), name)
-    try:
-        made: Launcher = TypeAdapter(kind).validate_python(told)
-    except ValidationError as error:
-        problem = error.errors()[0]
-        where = ".".join(str(part) for part in problem["loc"])
-        reason = problem["msg"][0].lower() + problem["msg"][1:]
-        raise InputError(f"hydra.launcher.{where}={problem['input']}: {reason}") from None
+    made: Launcher = checked(kind, told, "hydra.launcher.")
     return made

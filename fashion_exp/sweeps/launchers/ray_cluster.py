@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import socket
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +21,8 @@ from fashion_exp.sweeps.launchers import Ended, Pool
 from fashion_exp.sweeps.launchers.away import Disk, run_away, unpack
 from fashion_exp.training.device import cores
 
+PATIENCE = 10.0
+"""Seconds that a cluster has to answer."""
 GRACE = 60.0
 """Seconds that jobs have to stop when they are asked to."""
 
@@ -127,6 +130,7 @@ def _connect(ray: Any, address: str | None, code: Path) -> None:
     environment = {"working_dir": str(code)}
     address = address or os.environ.get("RAY_ADDRESS")
     try:
+        _knock(address)
         if address is None:
             ray.init(
                 address="local", num_cpus=cores(), include_dashboard=False,
@@ -134,12 +138,19 @@ def _connect(ray: Any, address: str | None, code: Path) -> None:
             )  # fmt: skip
         else:
             ray.init(address=address, runtime_env=environment, **quiet)
-    except (ConnectionError, ValueError, RuntimeError, TimeoutError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise InputError(
             f"hydra.launcher.address={address}: no Ray cluster can be joined there ({reason}); "
             "`ray start --head` makes one, address=null a local one"
         ) from None
+
+
+def _knock(address: str | None) -> None:
+    """Raises `OSError` at once where nobody listens; Ray itself would try for minutes."""
+    host, _, port = (address or "").rpartition("://")[2].rpartition(":")
+    if host and port.isdigit():
+        socket.create_connection((host.strip("[]"), int(port)), PATIENCE).close()
 
 
 def _check_room(ray: Any, cpus: float, gpus: float) -> None:

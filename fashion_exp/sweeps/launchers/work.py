@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from fashion_exp.through_hydra import run_in
@@ -26,9 +27,18 @@ def run_words(folder: Path, words: Sequence[str]) -> int:
 def _said_to(log: Path) -> Iterator[None]:
     log.parent.mkdir(parents=True, exist_ok=True)
     before = sys.stdout, sys.stderr
-    with open(log, "a", encoding="utf-8", errors="replace", buffering=1) as said:
-        sys.stdout = sys.stderr = said
+    with open(log, "ab", buffering=0) as file:
+        sys.stdout = sys.stderr = _Log(file, encoding="utf-8", errors="replace", write_through=True)
         try:
             yield
         finally:
             sys.stdout, sys.stderr = before
+
+
+class _Log(io.TextIOWrapper):
+    """A log on a disk that is full loses words; its job fails of that elsewhere, or not at all."""
+
+    def write(self, text: str) -> int:
+        with suppress(OSError):
+            super().write(text)
+        return len(text)
