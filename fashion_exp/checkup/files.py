@@ -1,0 +1,64 @@
+"""Half-written files, runs that never began, and runs that wait to go on."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import time
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+from fashion_exp.checkup import Finding
+from fashion_exp.job import is_running
+
+OLD = 600.0
+"""Seconds after which nobody is still writing a file."""
+_DRAFT = re.compile(r"\..+\.(\d+)")
+_MARK = re.compile(r"\.disk-[0-9a-f]{8}")
+
+
+def findings(outputs: Path) -> Iterator[Finding]:
+    yield from _drafts(outputs)
+    yield from _empty_runs(outputs)
+    yield from _unfinished(outputs)
+
+
+def _drafts(outputs: Path) -> Iterator[Finding]:
+    """What `replacing` and a sweep's launcher leave where a process is killed in between."""
+    for file in outputs.rglob(".*"):
+        draft = _DRAFT.fullmatch(file.name)
+        if not (draft or _MARK.fullmatch(file.name)) or not file.is_file():
+            continue
+        written_by_nobody = draft is None or not _is_alive(int(draft[1]))
+        if written_by_nobody and time.time() - file.stat().st_mtime > OLD:
+            yield Finding("a half-written file", str(file), "delete it", file.unlink)
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _empty_runs(outputs: Path) -> Iterator[Finding]:
+    """Folders of runs that were killed before their first result."""
+    for folder in outputs.glob("runs/*"):
+        began = [folder / name for name in ("tracked.json", "unfinished", "result.json")]
+        old = time.time() - folder.stat().st_mtime > OLD
+        if old and not any(path.exists() for path in began) and not is_running(folder):
+            mend = partial(shutil.rmtree, folder)
+            yield Finding("a run that never began", str(folder), "delete its folder", mend)
+
+
+def _unfinished(outputs: Path) -> Iterator[Finding]:
+    for unfinished in outputs.glob("runs/*/unfinished"):
+        folder = unfinished.parent
+        if not is_running(folder):
+            remedy = f"nothing is lost; to go on: scripts/run resume={folder}"
+            yield Finding("an interrupted run", str(folder), remedy)

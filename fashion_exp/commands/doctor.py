@@ -1,0 +1,67 @@
+"""`doctor`: what dead processes and older versions have left, and putting it right."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+
+from fashion_exp.job import DONE, FAILED
+from fashion_exp.places import outputs_folder
+
+
+def run(arguments: list[str]) -> int:
+    """Prints what is found; exits with 1 where something is left to mend. Raises `InputError`."""
+    own = argparse.ArgumentParser(
+        prog="fashion_exp doctor",
+        description=__doc__,
+        epilog="Exit code: 0, nothing to mend is left; 1, --fix would mend something.",
+    )
+    own.add_argument("--fix", action="store_true", help="do what is said")
+    own.add_argument("--json", action="store_true", help="for programs")
+    own.add_argument("--uri", help="of the tracking store; default: the database in outputs")
+    own.add_argument("--outputs", help="where the runs are; default: as for experiments")
+    options = own.parse_args(arguments)
+    from fashion_exp.checkup import checkup
+    from fashion_exp.tracking import store_uri
+
+    outputs = outputs_folder(options.outputs)
+    found = list(checkup(outputs, store_uri(options.uri, outputs)))
+    if options.fix:
+        for finding in found:
+            if finding.mend is not None:
+                finding.mend()
+    told = [
+        {
+            "what": finding.what,
+            "where": finding.where,
+            "remedy": finding.remedy,
+            "state": _state(finding.mend is not None, options.fix),
+        }
+        for finding in found
+    ]
+    if options.json:
+        json.dump(told, sys.stdout, indent=1)
+    else:
+        _print(told)
+    return FAILED if any(one["state"] == "to mend" for one in told) else DONE
+
+
+def _state(mendable: bool, fixed: bool) -> str:
+    if not mendable:
+        return "for you"
+    return "mended" if fixed else "to mend"
+
+
+def _print(told: list[dict[str, str]]) -> None:
+    from rich.console import Console
+
+    from fashion_exp.reporting.tables import PlainTable, rich_table
+
+    if not told:
+        print("nothing found")
+        return
+    rows = [[one["what"], one["where"], one["remedy"], one["state"]] for one in told]
+    Console().print(rich_table(PlainTable(["found", "where", "remedy", ""], rows)))
+    if any(one["state"] == "to mend" for one in told):
+        print("scripts/run doctor --fix does it")

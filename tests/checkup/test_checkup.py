@@ -1,0 +1,137 @@
+"""What a dead process leaves is found, and only that; `--fix` puts it right."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+import time
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+from mlflow import MlflowClient
+
+from fashion_exp.checkup import Finding, checkup
+from fashion_exp.commands.doctor import run
+from fashion_exp.config import TrackingConfig
+from fashion_exp.files import write_text
+from fashion_exp.job import LOCK_FILE
+from fashion_exp.tracking import open_tracker
+from fashion_exp.tracking.mlflow_tracker import MlflowTracker
+
+LONG_AGO = time.time() - 7200
+
+
+@pytest.fixture(scope="module")
+def outputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("outputs")
+
+
+@pytest.fixture(scope="module")
+def tracker(outputs: Path) -> MlflowTracker:
+    opened = open_tracker(TrackingConfig("mlflow", experiment="tests"), outputs)
+    assert isinstance(opened, MlflowTracker)
+    return opened
+
+
+def found(outputs: Path, what: str) -> list[Finding]:
+    uri = f"sqlite:///{outputs / 'mlflow.db'}"
+    return [finding for finding in checkup(outputs, uri) if finding.what == what]
+
+
+def status(tracker: MlflowTracker, run: str) -> str:
+    return str(MlflowClient(tracker.uri).get_run(run).info.status)
+
+
+def test_a_run_of_a_dead_process_is_ended_and_a_living_one_is_not(
+    outputs: Path, tracker: MlflowTracker
+) -> None:
+    dead, alive, fold, done = (
+        tracker.start(name, parent=None, params={}, tags={})
+        for name in ("dead", "alive", "fold", "done")
+    )
+    tracker.end(done, "FINISHED")
+    for run_, folder in ((dead, "dead"), (alive, "alive")):
+        note = outputs / "runs" / folder / "tracked.json"
+        write_text(note, json.dumps({"uri": tracker.uri, "run": run_}))
+    unfinished = outputs / "runs" / "dead" / "unfinished" / "r0f0-tracked.json"
+    write_text(unfinished, json.dumps({"uri": tracker.uri, "run": fold}))
+    with FileLock(outputs / "runs" / "alive" / LOCK_FILE):
+        assert run(["--outputs", str(outputs)]) == 1
+        assert len(found(outputs, "a run left RUNNING")) == 2
+        assert run(["--fix", "--outputs", str(outputs)]) == 0
+    told = [status(tracker, one) for one in (dead, alive, fold, done)]
+    assert told == ["KILLED", "RUNNING", "KILLED", "FINISHED"]
+    tracker.end(alive, "FINISHED")
+
+
+def test_a_sweeps_parent_is_left_while_the_sweep_is_driven(
+    outputs: Path, tracker: MlflowTracker
+) -> None:
+    parent = tracker.start("a sweep", parent=None, params={}, tags={})
+    write_text(outputs / "sweeps" / "mine" / "sweep.json", json.dumps({"parent": parent}))
+    with FileLock(outputs / "sweeps" / "mine" / LOCK_FILE):
+        assert not found(outputs, "a run left RUNNING")
+    assert len(found(outputs, "a run left RUNNING")) == 1
+    tracker.end(parent, "FINISHED")
+
+
+def test_half_written_files_go_once_nobody_writes_them(outputs: Path) -> None:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    folder = outputs / "runs" / "drafts"
+    (folder / "unfinished").mkdir(parents=True)
+    dead, own, young = (
+        folder / f".result.json.{process}" for process in (ended.pid, os.getpid(), ended.pid + 1)
+    )
+    for file in (dead, own, young):
+        file.write_text("{")
+    for file in (dead, own):
+        os.utime(file, (LONG_AGO, LONG_AGO))
+    assert [one.where for one in found(outputs, "a half-written file")] == [str(dead)]
+    assert run(["--fix", "--outputs", str(outputs)]) == 0
+    assert not dead.exists() and own.exists() and young.exists()
+
+
+def test_a_run_that_never_began_goes_and_an_interrupted_one_stays(outputs: Path) -> None:
+    empty, begun = outputs / "runs" / "empty", outputs / "runs" / "begun"
+    empty.mkdir()
+    (begun / "unfinished").mkdir(parents=True)
+    os.utime(empty, (LONG_AGO, LONG_AGO))
+    (one,) = [f for f in found(outputs, "an interrupted run") if f.where == str(begun)]
+    assert one.mend is None and f"resume={begun}" in one.remedy
+    assert run(["--fix", "--outputs", str(outputs)]) == 0
+    assert begun.exists() and not empty.exists()
+
+
+def test_an_older_database_is_copied_and_brought_up_to_date(
+    outputs: Path, tracker: MlflowTracker, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One step of MLflow's own migrations is taken back, so that a real one is to be done."""
+    from alembic import command
+    from mlflow.store.db.utils import _get_alembic_config
+
+    database = tmp_path / "mlflow.db"
+    database.write_bytes((outputs / "mlflow.db").read_bytes())
+    with closing(sqlite3.connect(database)) as connection:
+        newest = connection.execute("SELECT version_num FROM alembic_version").fetchone()[0]
+    try:
+        command.downgrade(_get_alembic_config(f"sqlite:///{database}"), "-1")
+    except NotImplementedError:
+        pytest.skip("this MLflow's last migration cannot be taken back")
+    assert run(["--json", "--outputs", str(tmp_path)]) == 1
+    (told,) = json.loads(capsys.readouterr().out)
+    assert told["what"] == "a database of another MLflow" and told["state"] == "to mend"
+    assert run(["--fix", "--outputs", str(tmp_path)]) == 0
+    with closing(sqlite3.connect(database)) as connection:
+        assert connection.execute("SELECT version_num FROM alembic_version").fetchone()[0] == newest
+    assert len(list(tmp_path.glob("mlflow.db.schema-*"))) == 1
+    assert run(["--outputs", str(tmp_path)]) == 0
+
+
+def test_without_anything_there_is_nothing_to_find(tmp_path: Path) -> None:
+    assert run(["--outputs", str(tmp_path)]) == 0
