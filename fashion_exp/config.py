@@ -10,13 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from enum import Enum
-from functools import cache
 from typing import Annotated, Any
 
 from omegaconf import MISSING
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field
 
-from fashion_exp.errors import InputError
+from fashion_exp.errors import InputError, checked
 
 Share = Annotated[float, Field(gt=0, lt=1)]
 """A share of a whole, both ends excluded."""
@@ -259,6 +258,12 @@ class SweepConfig:
     """The keys that differ between the jobs, for their names; set by the driver."""
     weights: dict[str, str] = MISSING
     """What `model.weights=auto` came to, by model; decided once by the driver."""
+    experiment: str | None = MISSING
+    """MLflow id of the experiment; set by the driver."""
+    trial: Natural | None = MISSING
+    """Which trial of a search a job is; set by the driver."""
+    storage: str | None = MISSING
+    """Where the search keeps its trials; set by the driver."""
 
 
 @dataclass
@@ -363,27 +368,13 @@ def validated(tree: Mapping[str, Any]) -> Config:
 
     Raises `InputError` for the first value that is out of range, or set where it cannot act.
     """
-    try:
-        cfg = _adapter().validate_python(tree)
-    except ValidationError as error:
-        raise InputError(_first_problem(error)) from None
+    cfg = checked(Config, tree, "")
     for name, acts in ACTS_ONLY.items():
         group, knob = name.split(".")
         if getattr(getattr(cfg, group), knob) is not None and not acts.holds(cfg):
             raise InputError(f"{name} cannot act here: it acts only with {acts.where}")
     _check_combinations(cfg)
     return cfg
-
-
-@cache
-def _adapter() -> TypeAdapter[Config]:
-    return TypeAdapter(Config)
-
-
-def _first_problem(error: ValidationError) -> str:
-    problem = error.errors()[0]
-    where = ".".join(str(part) for part in problem["loc"])
-    return f"{where}={problem['input']}: {problem['msg'][0].lower()}{problem['msg'][1:]}"
 
 
 def _check_combinations(cfg: Config) -> None:

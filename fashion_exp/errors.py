@@ -1,9 +1,13 @@
-"""The one exception that means "the user can mend this"."""
+"""The one exception that means "the user can mend this", and what makes its lines."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
 
 
 class InputError(ValueError):
@@ -11,6 +15,32 @@ class InputError(ValueError):
 
     The command line prints the message alone, without a traceback, and exits with code 2.
     """
+
+
+class Pruned(Exception):
+    """A search has seen enough of this job; its argument is the epochs done in all trainings."""
+
+
+Typed = TypeVar("Typed")
+
+
+_adapter: Callable[[Any], TypeAdapter[Any]] = cache(TypeAdapter)
+
+
+def checked(kind: type[Typed], values: Mapping[str, Any], prefix: str) -> Typed:
+    """A dataclass of pydantic types from plain values.
+
+    Raises `InputError` for the first that is missing, unknown or out of range, named with the
+    `prefix`.
+    """
+    try:
+        found: Typed = _adapter(kind).validate_python(dict(values))
+        return found
+    except ValidationError as error:
+        problem = error.errors()[0]
+        where = ".".join(str(part) for part in problem["loc"])
+        reason = problem["msg"][0].lower() + problem["msg"][1:]
+        raise InputError(f"{prefix}{where}={problem['input']}: {reason}") from None
 
 
 def nearest(word: str, choices: Iterable[str]) -> str:

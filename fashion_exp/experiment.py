@@ -18,7 +18,7 @@ from fashion_exp.data.augment import Augmentation, Views, fixed_augmentation
 from fashion_exp.data.pixels import Geometry, load_pixels
 from fashion_exp.data.split import Split, make_split, manifest_hash
 from fashion_exp.data.table import ImageTable
-from fashion_exp.errors import InputError
+from fashion_exp.errors import InputError, Pruned
 from fashion_exp.files import write_text
 from fashion_exp.fold import (
     FoldResult,
@@ -35,6 +35,7 @@ from fashion_exp.models.plan import ModelPlan, plan_model
 from fashion_exp.models.weights import find_weights
 from fashion_exp.places import outputs_folder
 from fashion_exp.predictions import PART_FILES, read_predictions, write_predictions
+from fashion_exp.pruning import Watch
 from fashion_exp.reporting.progress import Progress
 from fashion_exp.results import Result, conclude, open_test
 from fashion_exp.tracking.tracker import Status, Tracker, TrackingError
@@ -53,6 +54,8 @@ class Job:
     output: Path
     sealed: bool
     tags: Mapping[str, str] = field(default_factory=dict)
+    watch: Watch | None = None
+    """What a search wants to hear after each epoch."""
 
 
 def run_experiment(
@@ -64,6 +67,7 @@ def run_experiment(
     allow it, and `Diverged` where a training fails. However it ends, the tracked run says so.
     """
     trial, split = prepare(cfg, images, progress, job.output)
+    trial.watch = job.watch
     facts = _facts(trial, split, images.fingerprint)
     _write_inputs(trial, split)
     with _tracked(trial, job, facts, tracker) as run:
@@ -256,7 +260,8 @@ def ending(tracker: Tracker, run: str) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        status: Status = "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED"
+        stopped = isinstance(error, (KeyboardInterrupt, Pruned))
+        status: Status = "KILLED" if stopped else "FAILED"
         with suppress(TrackingError):  # what failed first is what matters
             tracker.end(run, status)
         raise

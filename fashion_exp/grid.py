@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import chain, product
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
@@ -74,18 +75,59 @@ def check_swept(keys: Sequence[str]) -> None:
             )
 
 
+@dataclass(frozen=True)
+class Range:
+    """What a search may take from an interval, both ends included."""
+
+    key: str
+    low: float
+    high: float
+    log: bool
+    whole: bool
+
+    @property
+    def ends(self) -> tuple[str, str]:
+        return f"{self.key}={self.low:g}", f"{self.key}={self.high:g}"
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What a search may take from a list: the override of each value."""
+
+    key: str
+    lines: tuple[str, ...]
+
+    @property
+    def ends(self) -> tuple[str, str]:
+        return self.lines[0], self.lines[-1]
+
+
+Axis = Range | Choices
+
+
+def space(swept: Sequence[str]) -> list[Axis]:
+    """The axes of a search. Raises `InputError` for a range that cannot be searched."""
+    return [_axis(override) for override in parsed(swept)]
+
+
+def _axis(override: Override) -> Axis:
+    value, key = override.value(), override.get_key_element()
+    if not isinstance(value, IntervalSweep):
+        return Choices(key, tuple(_lines(override)))
+    assert value.start is not None and value.end is not None
+    log, whole = "log" in value.tags, isinstance(value.start, int)
+    if not value.start < value.end or (log and value.start <= 0):
+        raise InputError(
+            f"{override.input_line}: the range has to go upwards"
+            + (", and a logarithmic one starts above 0" if log else "")
+        )
+    return Range(key, value.start, value.end, log, whole)
+
+
 def corners(swept: Sequence[str]) -> list[Cell]:
     """For ranges, which have no list of values: all at their low ends, all at their high ends."""
-    found = [_ends(override) for override in parsed(swept)]
-    return [tuple(low for low, _ in found), tuple(high for _, high in found)]
-
-
-def _ends(override: Override) -> tuple[str, str]:
-    value, key = override.value(), override.get_key_element()
-    if isinstance(value, IntervalSweep):
-        return f"{key}={value.start}", f"{key}={value.end}"
-    lines = list(_lines(override))
-    return lines[0], lines[-1]
+    ends = [axis.ends for axis in space(swept)]
+    return [tuple(low for low, _ in ends), tuple(high for _, high in ends)]
 
 
 def _axes(swept: Sequence[str]) -> dict[str, list[str]]:

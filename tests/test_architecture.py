@@ -20,6 +20,9 @@ OWNERS = {
     "timm": {"models"},
     "albumentations": {"data"},
     "cv2": {"data"},
+    "optuna": {"pruning", "sweeps"},
+    "ray": {"sweeps"},
+    "submitit": {"sweeps"},
     "matplotlib": {"reporting"},
     "sklearn": {"data"},
 }

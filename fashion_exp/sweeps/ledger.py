@@ -14,6 +14,7 @@ from filelock import FileLock, Timeout
 from fashion_exp.errors import InputError
 from fashion_exp.files import is_held, write_text
 from fashion_exp.job import LOCK_FILE, LOCK_PATIENCE
+from fashion_exp.sweeps.jobs import SweepJob
 
 FILE = "sweep.json"
 
@@ -58,6 +59,16 @@ def held(sweep: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def note_jobs(sweep: Path, jobs: Sequence[SweepJob], commit: str | None = None) -> None:
+    """Keeps which jobs there are, and the `commit` that those not finished are run with."""
+    ledger = read_ledger(sweep)
+    assert ledger is not None
+    ledger.jobs |= {job.hash: job.cell for job in jobs}
+    if commit is not None:
+        ledger.code |= {job.hash: commit for job in jobs if job.state != "finished"}
+    ledger.write(sweep)
 
 
 def is_driven(sweep: Path) -> bool:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
@@ -30,8 +31,16 @@ from fashion_exp.sweeps.conclusion import (
 from fashion_exp.sweeps.drive import drive
 from fashion_exp.sweeps.jobs import Planner, SweepJob, sweep_name, swept_knobs
 from fashion_exp.sweeps.launchers import Launcher, make_launcher
-from fashion_exp.sweeps.ledger import Ledger, changed_code, held, read_ledger, set_aside
+from fashion_exp.sweeps.ledger import (
+    Ledger,
+    changed_code,
+    held,
+    note_jobs,
+    read_ledger,
+    set_aside,
+)
 from fashion_exp.sweeps.live import LiveTable
+from fashion_exp.sweeps.search import Search, Trials, make_search
 from fashion_exp.tracking import Tracker, open_tracker, provenance
 from fashion_exp.training.device import cores
 
@@ -55,36 +64,73 @@ def run_sweep(line: CommandLine, open_all: bool) -> int:
             console.print(f"set aside: {set_aside(folder)}", soft_wrap=True, highlight=False)
     threads = _threads(None if cfg.sweep.fresh else read_ledger(folder), launcher)
     planner = Planner(line, folder, outputs / "cache", weights, threads, launcher.device)
+    if line.search is not None:
+        return _search(make_search(line.search), planner, launcher, open_all, console)
     jobs = planner.jobs()
     tell_plan(jobs, folder, console)
     if cfg.sweep.dry_run:
         for job in jobs:
             console.print(f"{job.state:9} {job.command}", soft_wrap=True, highlight=False)
         return DONE
+    waiting = [job for job in jobs if job.state != "finished"]
+    with _begun(planner, jobs, open_all, console) as sweep:
+        if waiting:
+            with launcher.pool(folder) as pool, LiveTable(len(waiting)) as table:
+                drive(iter(waiting), lambda job: sweep.common, pool, launcher.retries, table)
+        end = conclude(sweep, jobs, open_all)
+    _show(end, jobs, sweep, console)
+    return SOME_FAILED if end.failed else DONE
+
+
+def _search(
+    search: Search, planner: Planner, launcher: Launcher, open_all: bool, console: Console
+) -> int:
+    """The same for a search: its jobs are asked for as others end."""
+    trials = Trials(search, planner, planner.sweep)
+    left = max(0, search.trials - trials.done)
+    told = f"{search.trials} trials: {trials.done} done before, {left} to run; in {planner.sweep}"
+    console.print(told, soft_wrap=True, highlight=False)
+    if planner.line.jobs[0].sweep.dry_run:
+        return DONE
+    with _begun(planner, trials.before(), open_all, console) as sweep:
+        if left:
+            with launcher.pool(planner.sweep) as pool, LiveTable(left) as table:
+                drive(
+                    iter(trials), lambda job: (*sweep.common, *trials.words(job)), pool,
+                    launcher.retries, table, trials.ended, search.at_once,
+                )  # fmt: skip
+        jobs = list(trials.jobs.values())
+        note_jobs(planner.sweep, jobs)
+        end = conclude(sweep, jobs, open_all)
+    _show(end, jobs, sweep, console)
+    return SOME_FAILED if end.failed else DONE
+
+
+@contextmanager
+def _begun(
+    planner: Planner, jobs: Sequence[SweepJob], open_all: bool, console: Console
+) -> Iterator[Sweep]:
+    """The sweep as this process's own, with a tracked parent that ends as the block does."""
+    line, folder = planner.line, planner.sweep
+    cfg, outputs = line.jobs[0], outputs_folder(line.jobs[0].outputs)
     with held(folder):
         tracker = open_tracker(cfg.tracking, outputs)
         code = provenance(checkout() or Path.cwd())
+        commit = code.get("git_commit", "")
         ledger = _ledger(line, folder, tracker, code)
-        ledger.threads = threads
-        waiting = [job for job in jobs if job.state != "finished"]
-        _warn_of_other_code(ledger, jobs, code.get("git_commit", ""), console)
-        ledger.jobs |= {job.hash: job.cell for job in jobs}
-        ledger.code |= {job.hash: code.get("git_commit", "") for job in waiting}
+        ledger.threads = planner.threads
+        _warn_of_other_code(ledger, jobs, commit, console)
         ledger.write(folder)
-        sweep = Sweep(folder, ledger.parent, swept_knobs(line.jobs), outputs, tracker)
+        note_jobs(folder, jobs, commit)
+        common = _common(planner, ledger.parent, tracker, outputs, open_all)
+        sweep = Sweep(folder, ledger.parent, swept_knobs(line.jobs), outputs, tracker, common)
         tracker.view(sweep.parent, sweep.swept)
         with ending(tracker, sweep.parent):
             try:
-                if waiting:
-                    with launcher.pool(folder) as pool, LiveTable(len(waiting)) as table:
-                        common = _common(line, sweep, open_all, weights)
-                        drive(iter(waiting), common, pool, launcher.retries, table)
+                yield sweep
             except KeyboardInterrupt:
                 print("\nstopped; the same line goes on", file=sys.stderr)
                 raise
-            end = conclude(sweep, jobs, open_all)
-    _show(end, jobs, sweep, console)
-    return SOME_FAILED if end.failed else DONE
 
 
 def _threads(before: Ledger | None, launcher: Launcher) -> int:
@@ -104,7 +150,8 @@ def _show(end: Conclusion, jobs: Sequence[SweepJob], sweep: Sweep, console: Cons
             print(f"  {job.command}")
     if end.page is not None:
         console.print(f"page:    {end.page}", soft_wrap=True, highlight=False)
-    show_places(console, sweep.folder, sweep.tracker.view_address(sweep.parent))
+    address = sweep.tracker.view_address(sweep.parent)
+    show_places(console, sweep.folder, address or f"scripts/run ui {sweep.folder.name}")
 
 
 def decide_weights(jobs: Sequence[Config], console: Console) -> dict[str, str]:
@@ -173,12 +220,15 @@ def _warn_of_other_code(
         )  # fmt: skip
 
 
-def _common(line: CommandLine, sweep: Sweep, open_all: bool, weights: dict[str, str]) -> list[str]:
+def _common(
+    planner: Planner, parent: str, tracker: Tracker, outputs: Path, open_all: bool
+) -> tuple[str, ...]:
     """The overrides that tell a job of its sweep."""
-    return [
-        f"outputs={quoted(str(sweep.outputs))}",
-        f"sweep.parent={quoted(sweep.parent)}",
-        f"sweep.swept=[{','.join(line.keys)}]",
+    return (
+        f"outputs={quoted(str(outputs))}",
+        f"sweep.parent={quoted(parent)}",
+        f"sweep.experiment={quoted(tracker.experiment_id)}",
+        f"sweep.swept=[{','.join(planner.line.keys)}]",
         f"sweep.open_test={str(open_all).lower()}",
-        *(f"++sweep.weights.{model}={source}" for model, source in weights.items()),
-    ]
+        *(f"++sweep.weights.{model}={source}" for model, source in planner.weights.items()),
+    )

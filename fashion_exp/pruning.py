@@ -1,0 +1,63 @@
+"""What a job of a search says after each epoch, and hears whether it may go on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from fashion_exp.config import SweepConfig
+from fashion_exp.errors import Pruned
+
+Watch = Callable[[int, float, float], None]
+"""Told the trainings' epochs done so far, validation loss and accuracy; raises `Pruned`."""
+
+SETTINGS = "fashion_exp"
+"""Of the study, under this name: its metric, and the arguments of `make_pruner`."""
+
+
+def open_watch(cfg: SweepConfig) -> Watch:
+    """The watch of the job that is the trial `cfg.trial` of the search."""
+    import optuna
+
+    assert cfg.storage is not None and cfg.name is not None and cfg.trial is not None
+    study = optuna.load_study(study_name=cfg.name, storage=open_storage(cfg.storage))
+    settings = json.loads(study.user_attrs[SETTINGS])
+    study.pruner = make_pruner(settings["pruner"], settings["epochs"])
+    number = next(one._trial_id for one in study.get_trials(False) if one.number == cfg.trial)
+    trial = optuna.Trial(study, number)
+    seen = study.trials[cfg.trial].intermediate_values
+
+    def watch(epochs: int, loss: float, accuracy: float) -> None:
+        if epochs not in seen:  # a training that is taken up again has told it before
+            trial.report(accuracy if settings["metric"] == "accuracy" else loss, epochs)
+        if trial.should_prune():
+            raise Pruned(epochs)
+
+    return watch
+
+
+def make_pruner(name: str, epochs: int) -> Any:
+    """Optuna's pruner of that name, for jobs of so many epochs in all their trainings."""
+    import optuna
+
+    if name == "hyperband":
+        return optuna.pruners.HyperbandPruner(min_resource=1, max_resource=epochs)
+    if name == "median":
+        return optuna.pruners.MedianPruner()
+    return optuna.pruners.NopPruner()
+
+
+def open_storage(storage: str) -> Any:
+    """A journal in a file, or the database of an address."""
+    if "://" in storage:
+        return storage
+    from optuna.storages import JournalStorage
+    from optuna.storages.journal import JournalFileBackend
+
+    Path(storage).parent.mkdir(parents=True, exist_ok=True)
+    # Optuna's own lock would stay for half a minute when its process dies; this one goes with it.
+    return JournalStorage(JournalFileBackend(storage, lock_obj=FileLock(f"{storage}.lock")))
