@@ -27,6 +27,7 @@ from fashion_exp.places import conf_folder, fresh_name, outputs_folder
 VERBS = {
     "compare": "which of several runs is better, and whether that may be said",
     "report": "the same as a page with figures",
+    "data": "photos collected, checked, grouped, relabelled: data --help",
     "sweep": "the sweeps that there are, and how far one has come: sweep list, sweep status",
     "ui": "look at the results in MLflow's pages",
 }
