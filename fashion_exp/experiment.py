@@ -184,6 +184,7 @@ def _facts(trial: Trial, split: Split, data: str) -> dict[str, str]:
     return {
         "job_hash": job_identity(cfg, data, plan.weights.identity, compute),
         "data_fingerprint": trial.table.fingerprint,
+        **trial.table.facts,
         "split_hash": manifest_hash(manifest),
         "test_hash": short_hash(test_ids),
         "weights": plan.weights.source,
@@ -197,6 +198,7 @@ def _facts(trial: Trial, split: Split, data: str) -> dict[str, str]:
         "parameters": json.dumps(asdict(trial.parameters)),
         "images": json.dumps(trial.table.class_counts),
         "left_out": str(len(trial.table.left_out)),
+        "set_aside": str(len(trial.table.set_aside)),
         "val_selected": "on these images" if _selects(cfg) else "no",
     }
 

@@ -6,7 +6,10 @@ import importlib
 
 from fashion_exp.errors import InputError, nearest
 
-VERBS: dict[str, str] = {}
+VERBS: dict[str, str] = {
+    "labels": "labels that look wrong, by models that had not seen the images",
+    "apply": "decisions on labels made a version of the data set, or undone",
+}
 """Each is a module of this package, with what it does."""
 
 
