@@ -152,4 +152,4 @@ def in_words(changes: Mapping[str, int]) -> str:
     """ "3 relabelled, 1 excluded"."""
     said = {"several": "of several labels"}
     told = [f"{count} {said.get(kind, kind)}" for kind, count in changes.items() if count]
-    return ", ".join(told) or "nothing changed"
+    return ", ".join(told) or "nothing"

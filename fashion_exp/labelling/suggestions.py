@@ -11,7 +11,7 @@ import pandas as pd
 
 from fashion_exp.data.clothing import kept_folder
 from fashion_exp.data.decisions import BETWEEN
-from fashion_exp.data.label_versions import journal_of, read_history
+from fashion_exp.data.label_versions import ORIGINAL, History, journal_of, read_history
 from fashion_exp.data.table import ImageTable
 from fashion_exp.errors import InputError
 from fashion_exp.labelling.suspects import AMBIGUOUS, WRONG, judged, ranked
@@ -40,6 +40,10 @@ class Suggestions:
     """Suspects that a person has decided on already: not among the rows."""
     classes: tuple[str, ...]
     """The data's own names, for decisions."""
+    read: str
+    """The version of the labels that the run read."""
+    current: str
+    """That which the data have now."""
 
     def counts(self) -> dict[str, Any]:
         """Images, and sources, of which copies count once."""
@@ -83,6 +87,11 @@ class Suggestions:
                 f"The models name the given label of {self.accuracy:.0%} of the sources only: much "
                 "of what they call wrong is their own error. Train better, then ask again."
             )
+        if self.read != self.current:
+            told.append(
+                f"The run read the labels {self.read}, the current ones are {self.current}: "
+                "decisions on what has changed since will be refused."
+            )
         if self.decided:
             told.append(f"{self.decided} suspects have been decided on already: not listed.")
         return told
@@ -98,7 +107,10 @@ def suggestions(member: Member, table: ImageTable | None, data: Path | None) -> 
     images = judged(by_image(member.frame("validation")))
     own = _OwnNames(member.knobs, images, table)
     suspects = ranked(images)
-    state = {} if data is None else _decided(data)
+    read = member.result.facts.get("labels_version", ORIGINAL)
+    history = History(Path()) if data is None else read_history(journal_of(data))
+    current = read if data is None else history.current
+    state = history.state(history.current)
     waiting = suspects[~suspects.index.isin(list(state))]
     rows = waiting.assign(
         image_id=waiting.index,
@@ -113,7 +125,7 @@ def suggestions(member: Member, table: ImageTable | None, data: Path | None) -> 
     development = int(folds.isin(["train", "validation"]).any(axis=1).sum())
     skipped = len(suspects) - len(waiting)
     columns = rows[list(COLUMNS)].reset_index(drop=True)
-    return Suggestions(columns, images, development, skipped, own.classes)
+    return Suggestions(columns, images, development, skipped, own.classes, read, current)
 
 
 def _refuse_seen(member: Member) -> None:
@@ -124,11 +136,6 @@ def _refuse_seen(member: Member) -> None:
             f"trained on them or their copies, such as {rows['path'].iloc[0]}: such predictions "
             "say nothing of a label; run it again with split=kfold"
         )
-
-
-def _decided(data: Path) -> Mapping[str, object]:
-    history = read_history(journal_of(data))
-    return history.state(history.current)
 
 
 class _OwnNames:

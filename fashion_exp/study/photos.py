@@ -18,6 +18,7 @@ from fashion_exp.errors import InputError
 from fashion_exp.predictions import labels_and_probabilities
 from fashion_exp.reporting.report import Photo, PhotoGroup
 from fashion_exp.study.members import Member
+from fashion_exp.study.relabelled import contested
 
 if TYPE_CHECKING:
     from fashion_exp.data.table import ImageTable
@@ -36,6 +37,7 @@ def photo_groups(
     rights = pd.DataFrame(
         {place: member.scores(part, "accuracy").mean() for place, member in enumerate(members)}
     ).dropna()
+    rights = rights.drop(contested(members, part), errors="ignore")
     facts = members[winner].frame(part).drop_duplicates("image_id").set_index("image_id")
     rights = rights[~facts.loc[rights.index, "group_id"].duplicated()]
     wrong = (rights < 0.5).sum(axis=1)

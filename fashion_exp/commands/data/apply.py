@@ -116,10 +116,10 @@ def _print_made(made: Version | None, data: Path, as_json: bool) -> None:
     else:
         print(
             f"{data}: labels {made.version}, {len(made.changes)} changed against {made.parent}; "
-            f"now {in_words(made.counts)} (fingerprint {made.fingerprint or 'of the original'})"
+            f"decided now: {in_words(made.counts)}"
         )
         print("Runs read them from now on; the photos and their folders are as they were.")
-        print(f"back:    scripts/run data apply {data} --undo")
+        print(f"back:    scripts/run data apply {data} --revert {made.parent}")
 
 
 def _print_list(history: History, as_json: bool) -> None:
@@ -128,6 +128,9 @@ def _print_list(history: History, as_json: bool) -> None:
     if as_json:
         versions = [asdict(version) for version in history.versions]
         print(json.dumps({"current": history.current, "versions": versions}, indent=1))
+        return
+    if not history.versions:
+        print("No versions: the labels are the original ones.")
         return
     from rich.console import Console
 
