@@ -122,7 +122,7 @@ def _check_columns(columns: list[str], manifest: str) -> None:
 
 
 def _check_any_exists(listed: pd.DataFrame, root: Path, manifest: Path) -> None:
-    if not any(map(os.path.exists, listed["file"])):
+    if len(listed) and not any(map(os.path.exists, listed["file"])):
         raise InputError(
             f"dataset.manifest: none of the {len(listed)} files that '{manifest}' lists is in "
             f"'{root.resolve()}', such as '{listed['path'].iloc[0]}'; give their folder as "

@@ -1,8 +1,8 @@
 """Which labels look wrong, and which images two classes fit, from out-of-fold predictions.
 
 Source: Northcutt, Jiang & Chuang 2021, JAIR 70:1373-1411 (confident learning), by way of cleanlab:
-it estimates how many labels are wrong, and those are the ones whose own class is least probable.
-Northcutt's other rules for which they are found fewer planted errors at more false alarms here.
+it estimates how many labels are wrong. Which ones is said by the probability of the given class, so
+that what is flagged and the order of the list are one and the same.
 """
 
 from __future__ import annotations

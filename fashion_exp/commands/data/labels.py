@@ -38,11 +38,11 @@ def run(arguments: list[str]) -> int:
     from fashion_exp.study.photos import images_of
 
     outputs = outputs_folder(options.outputs)
-    folders = find_runs([options.run] if options.run else [], outputs, options.uri)
+    words = [options.run] if options.run else []
+    folders = find_runs(words, outputs, options.uri, newest=["runs"])
     if len(folders) > 1:
         raise InputError(
-            f"{options.run or 'the newest sweep'}: means {len(folders)} runs, such as "
-            f"{folders[0]}; name one"
+            f"{options.run}: means {len(folders)} runs, such as {folders[0]}; name one"
         )
     member = load_member(folders[0])
     cache = outputs / "cache"
