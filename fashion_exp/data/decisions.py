@@ -85,8 +85,12 @@ def decided(
 
     What stands already as decided is no conflict. Raises `InputError`, with file and line, for an
     image that is not in `place`, for a class that is not in `classes`, for two different decisions
-    on one image, and where the label is no longer the one that the person saw.
+    on one image, and where the label is no longer the one that the person saw; and for a class
+    called keep or exclude.
     """
+    for word in (KEEP, EXCLUDE):
+        if word in classes:
+            raise InputError(f"{place}: a class is called '{word}', a word of decisions; rename it")
     found: dict[str, Labels] = {}
     first: dict[str, str] = {}
     for one in decisions:

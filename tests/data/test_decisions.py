@@ -63,6 +63,11 @@ def test_the_same_decision_twice_is_one() -> None:
     assert decided(twice, NOW, CLASSES, "photos") == {"a": ("shirt",)}
 
 
+def test_a_class_may_not_be_called_as_a_decision_is() -> None:
+    with pytest.raises(InputError, match="a class is called 'keep', a word of decisions"):
+        decided([one("a", "dress", "keep")], NOW, [*CLASSES, "keep"], "photos")
+
+
 def test_rows_without_a_decision_are_passed_over(tmp_path: Path) -> None:
     file = tmp_path / "d.csv"
     file.write_bytes(
