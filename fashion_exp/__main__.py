@@ -28,6 +28,7 @@ from fashion_exp.through_hydra import answer, run_in
 VERBS = {
     "compare": "which of several runs is better, and whether that may be said",
     "report": "the same as a page with figures",
+    "data": "photos collected, checked, grouped, relabelled: data --help",
     "sweep": "the sweeps that there are, and how far one has come: sweep list, sweep status",
     "doctor": "what dead processes and older versions have left, and putting it right",
     "ui": "look at the results in MLflow's pages",

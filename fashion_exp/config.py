@@ -101,6 +101,8 @@ class DatasetConfig:
     """Folder of the data; relative to the working directory."""
     manifest: str | None = None
     """CSV with the columns path, label and optionally group; paths relative to `root` or to it."""
+    labels: str | None = None
+    """current, none (the original ones), a version (v2), or a file of decisions on them."""
     download: bool | None = None
     """Whether missing files may be fetched from the data set's public home."""
     max_left_out: Probability | None = None
@@ -314,6 +316,7 @@ ACTS_ONLY: dict[str, Acts] = {
     "dataset.root": _only("dataset.name", "folder", "csv", "clothing", "fashion_mnist"),
     "dataset.manifest": _only("dataset.name", "csv"),
     "dataset.download": _only("dataset.name", "clothing", "fashion_mnist"),
+    "dataset.labels": _FILES,
     "dataset.max_left_out": _FILES,
     "dataset.max_megapixels": _FILES,
     "dataset.per_class": _DRAWN,

@@ -188,6 +188,7 @@ def _facts(trial: Trial, split: Split, data: str) -> dict[str, str]:
     return {
         "job_hash": job_identity(cfg, data, plan.weights.identity, compute),
         "data_fingerprint": trial.table.fingerprint,
+        **trial.table.facts,
         "split_hash": manifest_hash(manifest),
         "test_hash": short_hash(test_ids),
         "weights": plan.weights.source,
@@ -201,6 +202,7 @@ def _facts(trial: Trial, split: Split, data: str) -> dict[str, str]:
         "parameters": json.dumps(asdict(trial.parameters)),
         "images": json.dumps(trial.table.class_counts),
         "left_out": str(len(trial.table.left_out)),
+        "set_aside": str(len(trial.table.set_aside)),
         "val_selected": "on these images" if _selects(cfg) else "no",
     }
 
@@ -211,7 +213,15 @@ def _selects(cfg: Config) -> bool:
 
 
 def _write_inputs(trial: Trial, split: Split) -> None:
-    write_text(trial.output / "split.csv", split.manifest(trial.table.rows).to_csv(index=False))
+    """Raises `InputError` where a run that goes on began with other images, labels or parts."""
+    kept, manifest = trial.output / "split.csv", split.manifest(trial.table.rows)
+    begun = (trial.output / "unfinished").exists()
+    if begun and kept.exists() and kept.read_text(encoding="utf-8") != manifest.to_csv(index=False):
+        raise InputError(
+            f"resume={trial.output}: its images or their labels have changed since it began; put "
+            "them back (data apply DATA --list shows the versions), or start another run"
+        )
+    write_text(kept, manifest.to_csv(index=False))
     write_text(trial.output / "left_out.csv", trial.table.left_out.to_csv(index=False))
 
 

@@ -19,6 +19,7 @@ OWNERS = {
     "mlflow": {"tracking"},
     "timm": {"models"},
     "albumentations": {"data"},
+    "cleanlab": {"labelling"},
     "cv2": {"data"},
     "optuna": {"pruning", "sweeps"},
     "ray": {"sweeps"},

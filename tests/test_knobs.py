@@ -52,6 +52,7 @@ TABLE: dict[str, Acts | str] = {
     "dataset.root": "test_the_data_lie_where_root_says",
     "dataset.manifest": "test_the_manifest_says_what_is_what",
     "dataset.download": "test_a_download_is_tried_only_where_it_is_allowed",
+    "dataset.labels": "test_labels_of_a_file_reach_the_run",
     "dataset.max_left_out": "test_files_left_out_above_the_limit_end_the_run",
     "dataset.max_megapixels": "test_files_of_too_many_pixels_are_left_out",
     "dataset.per_class": Acts(GARMENTS, "dataset.per_class=25", "images"),
@@ -256,6 +257,18 @@ def test_files_of_too_many_pixels_are_left_out(tiny: Callable[..., TinyRun], spo
     data = ("dataset=folder", f"dataset.root={spoilt}", "dataset.image_size=16")
     run = tiny(*data, "dataset.max_megapixels=0.009", "dataset.max_left_out=0.1")
     assert "dress/large.png" in run.text("left_out.csv")
+
+
+def test_labels_of_a_file_reach_the_run(
+    tiny: Callable[..., TinyRun], photos: Path, tmp_path: Path
+) -> None:
+    ids = tiny().frame("validation").query("label == 'dress'")["image_id"].unique()[:2]
+    lines = [f"{ids[0]},dress,shirt", f"{ids[1]},dress,dress|pullover"]
+    (tmp_path / "d.csv").write_text("\n".join(["image_id,given,decision", *lines]))
+    run = tiny(f"dataset.labels={tmp_path / 'd.csv'}")
+    assert json.loads(run.facts["images"]) == {"dress": 22, "pullover": 24, "shirt": 25}
+    assert "several labels: dress, pullover (labels d.csv)" in run.text("left_out.csv")
+    assert (run.facts["set_aside"], run.facts["labels_version"]) == ("1", "d.csv")
 
 
 def test_a_download_is_tried_only_where_it_is_allowed(

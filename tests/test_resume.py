@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pandas as pd
 import pytest
 from mlflow.tracking import MlflowClient
 
+from fashion_exp.data.label_versions import Version, journal_of, write_history
 from fashion_exp.predictions import PART_FILES, read_predictions
 
 BASE = (
@@ -89,6 +91,7 @@ def statuses(outputs: Path) -> list[str]:
 
 
 def test_another_experiment_is_not_resumed(photos: Path, tmp_path: Path) -> None:
+    photos = shutil.copytree(photos, tmp_path / "photos")
     process = start(*BASE, f"dataset.root={photos}", f"outputs={tmp_path}", "tracking=none")
     wait_for_a_state(tmp_path, "r0f0")
     process.send_signal(signal.SIGINT)
@@ -96,6 +99,13 @@ def test_another_experiment_is_not_resumed(photos: Path, tmp_path: Path) -> None
     other = start(f"resume={only_run(tmp_path)}", "optim.lr=0.5")
     _, err = other.communicate(timeout=60)
     assert other.returncode == 2 and "another experiment (optim.lr was 0.01, is 0.5)" in err
+
+    image = pd.read_csv(only_run(tmp_path) / "split.csv")["image_id"][0]
+    version = Version("v1", "none", "", "now", {image: ()}, {"excluded": 1})
+    write_history(journal_of(photos), [version])
+    other = start(f"resume={only_run(tmp_path)}")
+    _, err = other.communicate(timeout=60)
+    assert other.returncode == 2 and "its images or their labels have changed since" in err
 
 
 def test_a_damaged_state_is_told_by_its_file(tmp_path: Path) -> None:

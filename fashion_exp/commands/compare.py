@@ -50,7 +50,7 @@ def run(arguments: list[str]) -> int:
         console.print(tables.rich_table(tables.only(pairs, shown)))
     for line in [
         *answer.sentences(study),
-        *factors.confounds(study.members, study.names, study.factors),
+        *study.confounds,
         *answer.plans(study),
     ]:
         console.print(line, highlight=False, markup=False)

@@ -55,7 +55,7 @@ def load_clothing(
     """
     if cfg.root is not None:
         return load_folder(cfg)
-    folder = cache / f"clothing-{commit[:12]}"
+    folder = kept_folder(cache, commit)
     if folder.is_dir():
         _check(folder, commit)
     elif cfg.download:
@@ -66,6 +66,11 @@ def load_clothing(
             + _WAYS_OUT
         )
     return load_folder(replace(cfg, root=str(folder)))
+
+
+def kept_folder(cache: Path, commit: str = COMMIT) -> Path:
+    """Where the fetched photos are, if they are."""
+    return cache / f"clothing-{commit[:12]}"
 
 
 def _fetch(folder: Path, url: str, commit: str) -> None:

@@ -50,7 +50,7 @@ def table_of_files(
 
     Files that cannot be opened join `left_out` (path, reason).
     """
-    ids, reasons = _identify(set(listed["file"]))
+    ids, reasons = identify(set(listed["file"]))
     places = list(zip(listed["path"], listed["file"], strict=True))
     content = np.array([ids.get(file) for _, file in places], dtype=object)
     known = np.array([file in ids for _, file in places], dtype=bool)
@@ -68,7 +68,7 @@ def table_of_files(
     )
 
 
-def _identify(files: Collection[str]) -> tuple[dict[str, str], dict[str, str]]:
+def identify(files: Collection[str]) -> tuple[dict[str, str], dict[str, str]]:
     """{file: hash of its bytes, first 16 hex digits of SHA-256}, {file: why it has none}."""
     ids, reasons = {}, {}
     for file, content in zip(files, in_threads(_content, files, _HASHING_THREADS), strict=True):

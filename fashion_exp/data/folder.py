@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -14,6 +14,7 @@ from fashion_exp.data.assemble import PARTS
 from fashion_exp.data.classes import choose_classes, labels, normal
 from fashion_exp.data.decode import reason
 from fashion_exp.data.files import LISTED_COLUMNS, printable, table_of_files
+from fashion_exp.data.labels import labelled
 from fashion_exp.data.table import ImageTable
 from fashion_exp.errors import InputError
 
@@ -32,6 +33,26 @@ def load_folder(cfg: DatasetConfig) -> ImageTable:
     """
     assert cfg.root is not None and cfg.max_megapixels is not None
     root = walk.existing_folder("dataset.root", cfg.root)
+    listed, empty, notes = list_folder(root)
+    if empty:
+        notes.append(f"Class folders without images, left out: {', '.join(sorted(empty))}.")
+    _check_not_empty(listed, root, empty, cfg)
+    found = labelled(listed, cfg.labels, root)
+    names = choose_classes(found.classes, cfg.classes, cfg.rename)
+    taken = found.taken(names)
+    table = table_of_files(
+        cfg.name,
+        taken.listed,
+        labels(names),
+        cfg.max_megapixels,
+        taken.aside,
+        [*notes, *taken.notes],
+    )
+    return replace(table, facts=found.facts, set_aside=frozenset(path for path, _ in taken.aside))
+
+
+def list_folder(root: Path) -> tuple[pd.DataFrame, set[str], list[str]]:
+    """The images below a folder (`LISTED_COLUMNS`), its classes without any, and notes."""
     try:
         folders = _class_folders(root)
         listed, notes = _list_images(root, folders)
@@ -39,14 +60,7 @@ def load_folder(cfg: DatasetConfig) -> ImageTable:
         raise InputError(
             f"dataset.root: '{error.filename}' cannot be listed: {reason(error)}; mend its rights"
         ) from error
-    empty = {folder.name for folder in folders} - set(listed["label"])
-    if empty:
-        notes.append(f"Class folders without images, left out: {', '.join(sorted(empty))}.")
-    _check_not_empty(listed, root, empty, cfg)
-    names = choose_classes(set(listed["label"]), cfg.classes, cfg.rename)
-    taken = listed[listed["label"].isin(list(names))]
-    taken = taken.assign(label=taken["label"].map(names))
-    return table_of_files(cfg.name, taken, labels(names), cfg.max_megapixels, notes=notes)
+    return listed, {folder.name for folder in folders} - set(listed["label"]), notes
 
 
 def _class_folders(root: Path) -> list[_ClassFolder]:

@@ -15,6 +15,7 @@ from fashion_exp.data.assemble import PARTS
 from fashion_exp.data.classes import choose_classes, labels, normal
 from fashion_exp.data.decode import reason
 from fashion_exp.data.files import LISTED_COLUMNS, table_of_files
+from fashion_exp.data.labels import labelled
 from fashion_exp.data.table import ImageTable
 from fashion_exp.data.walk import existing_folder, files_directly_in
 from fashion_exp.errors import InputError, nearest
@@ -40,18 +41,35 @@ def load_csv(cfg: DatasetConfig) -> ImageTable:
     assert cfg.manifest is not None and cfg.max_megapixels is not None
     manifest = Path(cfg.manifest).expanduser()
     root = existing_folder("dataset.root", cfg.root) if cfg.root else manifest.parent
+    listed, unlabelled = list_manifest(manifest, root)
+    found = labelled(listed, cfg.labels, manifest)
+    names = choose_classes(found.classes, cfg.classes, cfg.rename)
+    taken = found.taken(names)
+    _check_any_exists(taken.listed, root, manifest)
+    table = table_of_files(
+        cfg.name,
+        taken.listed,
+        labels(names),
+        cfg.max_megapixels,
+        [*unlabelled, *taken.aside],
+        taken.notes,
+    )
+    return replace(table, facts=found.facts, set_aside=frozenset(path for path, _ in taken.aside))
+
+
+def list_manifest(manifest: Path, root: Path) -> tuple[pd.DataFrame, list[tuple[str, str]]]:
+    """The images that a list has (`LISTED_COLUMNS`), and its rows without a label, with that."""
     entries = _read(manifest)
-    unlabelled = [(entry.path, "no label") for entry in entries if not entry.label]
-    labelled = [entry for entry in entries if entry.label]
-    names = choose_classes({entry.label for entry in labelled}, cfg.classes, cfg.rename)
-    taken = [replace(entry, label=names[entry.label]) for entry in labelled if entry.label in names]
-    _check_any_exists(taken, root, manifest)
     listed = pd.DataFrame(
-        [(e.path, os.path.realpath(root / e.path), e.label, e.part, e.group) for e in taken],
+        [
+            (e.path, os.path.realpath(root / e.path), e.label, e.part, e.group)
+            for e in entries
+            if e.label
+        ],
         columns=list(LISTED_COLUMNS),
         dtype=object,
     )
-    return table_of_files(cfg.name, listed, labels(names), cfg.max_megapixels, unlabelled)
+    return listed, [(entry.path, "no label") for entry in entries if not entry.label]
 
 
 def _read(manifest: Path) -> list[_Entry]:
@@ -103,9 +121,10 @@ def _check_columns(columns: list[str], manifest: str) -> None:
             )
 
 
-def _check_any_exists(entries: list[_Entry], root: Path, manifest: Path) -> None:
-    if not any((root / entry.path).exists() for entry in entries):
+def _check_any_exists(listed: pd.DataFrame, root: Path, manifest: Path) -> None:
+    if len(listed) and not any(map(os.path.exists, listed["file"])):
         raise InputError(
-            f"dataset.manifest: none of the {len(entries)} files that '{manifest}' lists is in "
-            f"'{root.resolve()}', such as '{entries[0].path}'; give their folder as dataset.root"
+            f"dataset.manifest: none of the {len(listed)} files that '{manifest}' lists is in "
+            f"'{root.resolve()}', such as '{listed['path'].iloc[0]}'; give their folder as "
+            "dataset.root"
         )

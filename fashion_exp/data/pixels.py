@@ -193,10 +193,10 @@ def _close_gaps(held: np.ndarray, reasons: dict[int, str]) -> np.ndarray:
 
 
 def _check_left_out(table: ImageTable, max_left_out: float | None) -> None:
-    left, found = len(table.left_out), table.found
+    left, found = len(table.unusable), table.found
     if max_left_out is None or left <= max_left_out * found:
         return
-    first = table.left_out.head(3).itertuples()
+    first = table.unusable.head(3).itertuples()
     examples = ", ".join(f"{file.path!r} ({file.reason})" for file in first)
     raise InputError(
         f"dataset.max_left_out: {left} of {found} files ({left / found:.1%}) cannot be used, more "

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
@@ -60,6 +60,10 @@ class ImageTable:
     """Files that were found and not taken: path, reason."""
     notes: tuple[str, ...] = ()
     """What a reader of the results should know about the data, a sentence each."""
+    set_aside: frozenset[str] = frozenset()
+    """Paths of `left_out` that a person has decided to leave out: no sign of damage."""
+    facts: Mapping[str, str] = field(default_factory=dict)
+    """What is recorded of the data beside their fingerprint: the version of their labels."""
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -68,6 +72,11 @@ class ImageTable:
     def found(self) -> int:
         """Files found: those kept, their copies, and those left out."""
         return int(self.rows["copies"].sum()) + len(self.left_out)
+
+    @property
+    def unusable(self) -> pd.DataFrame:
+        """Of `left_out`, what no person has decided on."""
+        return self.left_out[~self.left_out["path"].isin(self.set_aside)]
 
     @property
     def labels(self) -> np.ndarray:
@@ -90,14 +99,11 @@ class ImageTable:
     def take(self, keep: Sequence[int] | np.ndarray, left_out: pd.DataFrame) -> ImageTable:
         """The table of some rows only, with more files left out (path, reason; a row per copy)."""
         keep = np.asarray(keep, dtype=np.int64)
-        return ImageTable(
-            self.name,
-            self.rows.iloc[keep].reset_index(drop=True),
-            self.classes,
-            Selection(self.read, keep),
-            self.native_size,
-            pd.concat([self.left_out, left_out], ignore_index=True),
-            self.notes,
+        return replace(
+            self,
+            rows=self.rows.iloc[keep].reset_index(drop=True),
+            read=Selection(self.read, keep),
+            left_out=pd.concat([self.left_out, left_out], ignore_index=True),
         )
 
 

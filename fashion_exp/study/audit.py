@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from fashion_exp.predictions import labels_and_probabilities
+from fashion_exp.predictions import class_names, labels_and_probabilities
 from fashion_exp.reporting.report import Finding, Severity
 from fashion_exp.study.members import Member
+from fashion_exp.study.out_of_fold import by_image
 
 SURE = 0.9
 """Probability of another class from which on a label looks wrong, where its own is below 1 - SURE
@@ -112,8 +113,10 @@ def _still_learning(member: Member) -> Problem | None:
 
 
 def _left_out(member: Member) -> Problem | None:
-    left = int(member.result.facts["left_out"])
-    found = left + len(member.split)
+    facts = member.result.facts
+    aside = int(facts.get("set_aside", 0))  # runs of earlier times had nothing set aside
+    left = int(facts["left_out"]) - aside
+    found = left + aside + len(member.split)
     if left <= MANY_LEFT_OUT * found:
         return None
     return "doubtful", f"{left} of {found} files were left out (left_out.csv has the reasons)"
@@ -121,14 +124,12 @@ def _left_out(member: Member) -> Problem | None:
 
 def mislabelled_looking(frame: pd.DataFrame) -> pd.Series:
     """Image ids whose out-of-fold predictions are sure of another class, with that class."""
-    labels, _ = labels_and_probabilities(frame)
-    columns = [name for name in frame.columns if name.startswith("p_")]
-    means = frame.assign(own=labels).groupby("image_id")[[*columns, "own"]].mean()
-    rows = means[columns].to_numpy()
-    own = rows[np.arange(len(rows)), means["own"].to_numpy().astype(int)]
+    table = by_image(frame)
+    labels, rows = labels_and_probabilities(table)
+    own = rows[np.arange(len(rows)), labels]
     sure = (rows.max(axis=1) > SURE) & (own < 1 - SURE)
-    said = np.array([name.removeprefix("p_") for name in columns])[rows.argmax(axis=1)]
-    return pd.Series(said[sure], index=means.index[sure])
+    said = np.array(class_names(table))[rows.argmax(axis=1)]
+    return pd.Series(said[sure], index=table.index[sure])
 
 
 def _mislabelled(member: Member) -> Problem | None:
@@ -140,7 +141,7 @@ def _mislabelled(member: Member) -> Problem | None:
     return (
         "doubtful",
         f"{share:.1%} of the validation images look mislabelled: models that have not seen "
-        "them are sure of another class",
+        "them are sure of another class (data labels lists the doubtful ones)",
     )
 
 

@@ -21,6 +21,7 @@ from fashion_exp.stats.selection import Selection, bbc_cv
 from fashion_exp.study.members import Member
 from fashion_exp.study.metric import METRICS
 from fashion_exp.study.pairs import differences, why_not
+from fashion_exp.study.relabelled import contested
 
 
 def winner(members: Sequence[Member], metric: str = "accuracy") -> int:
@@ -36,7 +37,8 @@ def validation_score(member: Member, metric: str) -> float:
 
 def optimism(members: Sequence[Member], level: float) -> Selection:
     """The winner's validation accuracy, corrected for its having been chosen by it."""
-    images = sorted({i for m in members for i in m.scores("validation", "accuracy").columns})
+    asked = {i for m in members for i in m.scores("validation", "accuracy").columns}
+    images = sorted(asked - set(contested(members, "validation")))
     tables = [m.scores("validation", "accuracy").reindex(columns=images) for m in members]
     hits = np.array([table.sum().to_numpy() for table in tables])
     counts = np.array([table.notna().sum().to_numpy() for table in tables])

@@ -12,22 +12,24 @@ from fashion_exp.tracking import fetch_run, matching_runs
 _OPERATORS = ("=", "<", ">", " LIKE ", " IN ", " like ", " in ")
 
 
-def find_runs(words: Sequence[str], outputs: Path, uri: str | None) -> list[Path]:
+def find_runs(
+    words: Sequence[str], outputs: Path, uri: str | None, newest: Sequence[str] = ("sweeps", "runs")
+) -> list[Path]:
     """The folders of the finished runs that the words mean, each once, in the order typed.
 
     A word is a folder of a run, of a sweep or of several; the name of one below `outputs`, or its
     end or beginning; the id of a tracked run; or a filter in MLflow's language
-    ("metrics.val_acc > 0.8"). Without words it is the newest sweep, or else the newest run. Raises
-    `InputError` for a word that means nothing.
+    ("metrics.val_acc > 0.8"). Without words it is the newest of the first kind of `newest` that
+    there is. Raises `InputError` for a word that means nothing.
     """
     found: dict[Path, None] = {}
-    for word in words or [_newest(outputs)]:
+    for word in words or [_newest(outputs, newest)]:
         found |= dict.fromkeys(_runs_of(word, outputs, uri))
     return list(found)
 
 
-def _newest(outputs: Path) -> str:
-    for kind in ("sweeps", "runs"):
+def _newest(outputs: Path, kinds: Sequence[str]) -> str:
+    for kind in kinds:
         folders = sorted((outputs / kind).glob("*"), key=lambda folder: folder.stat().st_mtime)
         for folder in reversed(folders):
             if _below(folder):

@@ -86,6 +86,25 @@ class Member:
     def split(self) -> pd.DataFrame:
         return pd.read_csv(self.result.output / "split.csv", keep_default_na=False)
 
+    def labels(self, part: str) -> pd.Series:
+        """The class that each image was judged by, by image id."""
+        if part not in self._labels:
+            rows = self.frame(part).drop_duplicates("image_id")
+            self._labels[part] = rows.set_index("image_id")["label"]
+        return self._labels[part]
+
+    @cached_property
+    def _labels(self) -> dict[str, pd.Series]:
+        return {}
+
+    @property
+    def label_version(self) -> str:
+        """Of its data: "none" for the original labels, else the version and its fingerprint."""
+        facts = self.result.facts
+        name = facts.get("labels_version", "none")  # runs of earlier times knew no versions
+        print_ = facts.get("labels_fingerprint", "")
+        return f"{name} ({print_[:8]})" if print_ else name
+
     def scores(self, part: str, metric: str) -> pd.DataFrame:
         """One row a trained model (repeat, fold), one column an image id; nan: not asked."""
         if (part, metric) not in self._scores:

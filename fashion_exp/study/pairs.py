@@ -18,6 +18,7 @@ from fashion_exp.stats.paired_crossed import paired_crossed, unpaired_crossed
 from fashion_exp.stats.paired_t import five_by_two, paired_corrected_t, paired_grouped
 from fashion_exp.study.members import Answers, Member
 from fashion_exp.study.metric import METRICS
+from fashion_exp.study.relabelled import contested
 
 Design = Literal["one model", "pooled folds", "crossed", "unpaired", "redrawn", "5x2"]
 Verdict = Literal["better", "worse", "equivalent", "undecided", "not comparable"]
@@ -115,12 +116,16 @@ def shared_note(a: Member, b: Member, part: str, metric: str) -> str:
     asked = [len(run.answers(part, metric).images) for run in (a, b)]
     if asked == [shared, shared]:
         return ""
-    return f"on the {shared} shared of {asked[0]} and {asked[1]} {part} images"
+    told = f"on the {shared} shared of {asked[0]} and {asked[1]} {part} images"
+    relabelled = len(contested([a, b], part))
+    return f"{told}, without {relabelled} that they label differently" if relabelled else told
 
 
 def _shared(a: Member, b: Member, part: str, metric: str) -> pd.Index:
+    """The images that both predicted and were judged on by the same label."""
     ours, theirs = (run.answers(part, metric).images for run in (a, b))
-    return ours if ours.equals(theirs) else ours.intersection(theirs).sort_values()
+    shared = ours if ours.equals(theirs) else ours.intersection(theirs).sort_values()
+    return shared.difference(relabelled) if len(relabelled := contested([a, b], part)) else shared
 
 
 def differences(a: Member, b: Member, part: str, metric: str) -> Differences:
@@ -237,6 +242,7 @@ def omnibus(members: Sequence[Member], part: str) -> OmnibusTest | None:
         return None
     asked = [own.pooled() for own in answers]
     images = reduce(lambda a, b: a.intersection(b), (own.images for own in asked)).sort_values()
+    images = images.difference(contested(members, part))
     rows = [own.of(images) for own in asked]
     if images.empty or any(row.grouped or not row.complete for row in rows):
         return None

@@ -6,7 +6,9 @@ import io
 import logging
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -16,6 +18,10 @@ from fashion_exp.errors import InputError
 from fashion_exp.predictions import labels_and_probabilities
 from fashion_exp.reporting.report import Photo, PhotoGroup
 from fashion_exp.study.members import Member
+from fashion_exp.study.relabelled import contested
+
+if TYPE_CHECKING:
+    from fashion_exp.data.table import ImageTable
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +37,7 @@ def photo_groups(
     rights = pd.DataFrame(
         {place: member.scores(part, "accuracy").mean() for place, member in enumerate(members)}
     ).dropna()
+    rights = rights.drop(contested(members, part), errors="ignore")
     facts = members[winner].frame(part).drop_duplicates("image_id").set_index("image_id")
     rights = rights[~facts.loc[rights.index, "group_id"].duplicated()]
     wrong = (rights < 0.5).sum(axis=1)
@@ -42,7 +49,7 @@ def photo_groups(
     if len(members) > 1:
         alone = (rights[winner] > 0.5) & (others < 0.5).all(axis=1)
         chosen["Right in the winner alone"] = rights[alone]
-    read = _Pictures(members[winner], cache)
+    read = Pictures(images_of(members[winner], cache))
     said = _Said(members, part)
     return [
         PhotoGroup(
@@ -79,29 +86,42 @@ class _Said:
         return f"{most} of {counts.total()} say {name}"
 
 
-class _Pictures:
-    """Small JPEGs of the photos, where they are still at hand."""
+class Pictures:
+    """Small JPEGs of a table's photos, of `edge` px on the longer side."""
 
-    def __init__(self, member: Member, cache: Path) -> None:
-        from fashion_exp.data.sources import load_images
-
-        self._rows: dict[str, int] = {}
-        try:
-            self._table = load_images(member.config.dataset, cache)
-            self._rows = {image: row for row, image in enumerate(self._table.rows["image_id"])}
-        except InputError as error:  # moved or removed since: the page has the files' names
-            log.warning("no photos in the report: %s", error)
+    def __init__(self, table: ImageTable | None, edge: int = EDGE) -> None:
+        self._table, self._edge = table, edge
+        images = [] if table is None else table.rows["image_id"].to_list()
+        self._rows = {image: row for row, image in enumerate(images)}
 
     def __call__(self, image: str) -> bytes | None:
+        """None where the photo is not at hand or cannot be read."""
         from fashion_exp.data.table import UnreadableImage
 
-        if image not in self._rows:
+        if self._table is None or image not in self._rows:
             return None
         try:
             picture = Image.fromarray(self._table.read(self._rows[image]))
         except (UnreadableImage, OSError):
             return None
-        picture.thumbnail((EDGE, EDGE))
+        picture.thumbnail((self._edge, self._edge))
         buffer = io.BytesIO()
         picture.convert("RGB").save(buffer, "jpeg", quality=80)
         return buffer.getvalue()
+
+
+def images_of(member: Member, cache: Path, **knobs: Any) -> ImageTable | None:
+    """The photos that a run read, under the labels that it read, with other `knobs` of the data.
+
+    None, and a warning, where they were moved or removed since.
+    """
+    from fashion_exp.data.sources import load_images
+
+    try:
+        cfg = member.config.dataset
+        if cfg.labels == "current":  # of then, which may have become another since
+            knobs = {"labels": member.result.facts["labels_version"]} | knobs
+        return load_images(replace(cfg, **knobs), cache)
+    except InputError as error:
+        log.warning("no photos: %s", error)
+        return None

@@ -53,7 +53,7 @@ def report(study: Study, command: str, cache: Path) -> Report:
         verdicts=_matrix(study, order) if len(study.members) > 1 else None,
         pairs=pairs_table(study) if len(study.members) > 1 else None,
         effects=_effects(study),
-        confounds=factors.confounds(study.members, study.names, study.factors),
+        confounds=study.confounds,
         missing_cells=factors.missing_cells(study.members, study.factors),
         plan=answer.plans(study),
         confusions=[_confusion(study, place) for place in order],

@@ -14,6 +14,7 @@ from fashion_exp.stats.selection import Selection
 from fashion_exp.study import choice, factors
 from fashion_exp.study.members import Member, distinct_names
 from fashion_exp.study.pairs import Pair, compare, differences, mean_differences, omnibus, why_not
+from fashion_exp.study.relabelled import versions_told
 
 
 @dataclass(frozen=True)
@@ -119,6 +120,14 @@ class Study:
     @cached_property
     def factors(self) -> list[factors.Factor]:
         return factors.factors(self.members)
+
+    @cached_property
+    def confounds(self) -> list[str]:
+        """What differs between the runs beside the one thing that a comparison is about."""
+        return [
+            *versions_told(self.members, self.names, self.part),
+            *factors.confounds(self.members, self.names, self.factors),
+        ]
 
     @cached_property
     def effects(self) -> list[Effect]:
