@@ -22,6 +22,8 @@ OWNERS = {
     "cv2": {"data"},
     "matplotlib": {"reporting"},
     "sklearn": {"data"},
+    "urllib3": {"collecting"},
+    "protego": {"collecting"},
 }
 
 

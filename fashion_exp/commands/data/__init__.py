@@ -6,7 +6,9 @@ import importlib
 
 from fashion_exp.errors import InputError, nearest
 
-VERBS: dict[str, str] = {}
+VERBS: dict[str, str] = {
+    "collect": "photos gathered by a plan, with licence and creator",
+}
 """Each is a module of this package, with what it does."""
 
 

@@ -1,0 +1,115 @@
+"""Pictures decoded at arm's length: by a process that may die, and is believed in nothing else."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+from fashion_exp.collecting.verdicts import Rejected
+
+MOST_MEGAPIXELS = 40.0
+SECONDS = 60.0
+"""For one picture, by the clock on the wall: beyond the process's own limit of CPU time."""
+THUMBNAIL_EDGE = 200
+"""Pixels."""
+_LARGEST_ANSWER = 1 << 20
+
+
+@dataclass(frozen=True)
+class Picture:
+    """Of a picture turned upright: its size, and a SHA-256 of its pixels."""
+
+    width: int
+    height: int
+    pixels: str
+    thumbnail: bytes = b""
+    """JPEG, if one was asked for."""
+
+
+class Decoder:
+    """A context manager that holds the process; one that has died is replaced."""
+
+    def __init__(self, command: tuple[str, ...] = ("-m", "fashion_exp.collecting.decoder")) -> None:
+        self._command = command
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._end()
+
+    def picture(self, content: bytes, thumbnail: bool = False) -> Picture:
+        """Decodes a whole file. Raises `Rejected` if it is broken, too large, or kills its
+        decoder."""
+        process = self._process or self._start()
+        watch = threading.Timer(SECONDS, process.kill)
+        watch.start()
+        try:
+            told, picture = self._ask(process, content, THUMBNAIL_EDGE if thumbnail else 0)
+        except BaseException:  # whatever it still has to say would be taken for the next answer
+            self._end()
+            raise
+        finally:
+            watch.cancel()
+        if "broken" in told:
+            kind = "too large" if "megapixels" in str(told["broken"]) else "broken picture"
+            raise Rejected(kind, str(told["broken"]))
+        return Picture(int(told["width"]), int(told["height"]), str(told["pixels"]), picture)
+
+    def _ask(
+        self, process: subprocess.Popen[bytes], content: bytes, edge: int
+    ) -> tuple[dict[str, Any], bytes]:
+        assert process.stdin is not None and process.stdout is not None
+        request = {
+            "bytes": len(content), "max_megapixels": MOST_MEGAPIXELS, "thumbnail": edge,
+        }  # fmt: skip
+        try:
+            process.stdin.write(json.dumps(request).encode() + b"\n" + content)
+            process.stdin.flush()
+            told = json.loads(process.stdout.readline(_LARGEST_ANSWER))
+            thumbnail = process.stdout.read(min(int(told["bytes"]), _LARGEST_ANSWER))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            process.kill()
+            code = process.wait()
+            raise Rejected(
+                "broken picture", f"its decoder died of it (exit code {code})"
+            ) from error
+        return told, thumbnail
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        # No secret of ours is in its environment, and Ctrl-C is for us alone to answer.
+        environment = {
+            "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+            "OMP_NUM_THREADS": "1",
+            "OPENBLAS_NUM_THREADS": "1",
+        }
+        self._process = subprocess.Popen(
+            [sys.executable, *self._command],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=environment,
+            start_new_session=True,
+        )
+        return self._process
+
+    def _end(self) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            process.wait()
+            for pipe in (process.stdin, process.stdout):
+                if pipe is not None:
+                    pipe.close()

@@ -1,0 +1,99 @@
+"""What in a plan will be regretted: asked twice, misspelt, or asked unequally of the classes."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from fashion_exp.collecting import plan as plans
+from fashion_exp.collecting.colours import is_colour, meaning
+from fashion_exp.collecting.plan import tidy
+from fashion_exp.collecting.plan_file import Place, PlanFile
+
+
+@dataclass(frozen=True)
+class Warning:
+    line: int
+    text: str
+
+
+def lint(file: PlanFile) -> list[Warning]:
+    """The warnings in order of their lines."""
+    found = [*_blanks(file), *_prefixes(file), *_shared_terms(file), *_unequal(file)]
+    return sorted(found, key=lambda warning: warning.line)
+
+
+def _texts(file: PlanFile) -> Iterator[tuple[Place, str]]:
+    plan = file.plan
+    yield from ((("prefixes", at), prefix) for at, prefix in enumerate(plan.prefixes))
+    yield ("template",), plan.template
+    for name, own in plan.classes.items():
+        place = ("classes", name)
+        yield from (((*place, "prefixes", at), word) for at, word in enumerate(own.prefixes or []))
+        yield from (((*place, "terms", at), word) for at, word in enumerate(own.terms))
+        if own.template is not None:
+            yield (*place, "template"), own.template
+
+
+def _blanks(file: PlanFile) -> Iterator[Warning]:
+    for place, text in _texts(file):
+        if text != tidy(text):
+            yield Warning(
+                file.line(*place), f"stray blank in '{text}'; it is asked as '{tidy(text)}'"
+            )
+
+
+def _prefixes(file: PlanFile) -> Iterator[Warning]:
+    lists: list[tuple[Place, list[str]]] = [(("prefixes",), file.plan.prefixes)]
+    for name, own in file.plan.classes.items():
+        lists.append((("classes", name, "prefixes"), own.prefixes or []))
+    for place, words in lists:
+        first: dict[str, str] = {}
+        for at, word in enumerate(words):
+            line, same = file.line(*place, at), first.setdefault(meaning(word), tidy(word))
+            if words[:at] and any(meaning(word) == meaning(earlier) for earlier in words[:at]):
+                again = "twice" if same == tidy(word) else f"and '{tidy(word)}' are one"
+                yield Warning(line, f"prefix '{same}' {again}: the same is asked twice; drop one")
+            elif tidy(word) and not is_colour(word):
+                yield Warning(
+                    line, f"prefix '{tidy(word)}' is no colour; it becomes the attribute "
+                    f"'{file.plan.attribute}' all the same"
+                )  # fmt: skip
+
+
+def _shared_terms(file: PlanFile) -> Iterator[Warning]:
+    asked: dict[str, list[tuple[str, int, str]]] = defaultdict(list)
+    for name in file.plan.classes:
+        for at, term in enumerate(plans.terms(file.plan, name)):
+            line = file.line("classes", name, "terms", at)
+            asked[tidy(term).casefold()].append((name, line, tidy(term)))
+    for (first, _, _), *others in asked.values():
+        for name, line, term in others:
+            where = f"in {first} and in {name}" if name != first else f"twice in {name}"
+            yield Warning(line, f"term '{term}' stands {where}; what it finds has no sure class")
+
+
+def _unequal(file: PlanFile) -> Iterator[Warning]:
+    """One warning, of all classes: what differs between their queries can give them away."""
+    plan = file.plan
+    for what, asked in (
+        ("template", {name: tidy(plans.template(plan, name)) for name in plan.classes}),
+        ("prefixes", {name: _meant(plans.prefixes(plan, name)) for name in plan.classes}),
+    ):
+        alike: dict[str, list[str]] = defaultdict(list)
+        for name, form in asked.items():
+            alike[form].append(name)
+        if len(alike) > 1:
+            usual = max(alike, key=lambda form: len(alike[form]))
+            odd = [name for form, names in alike.items() if form != usual for name in names]
+            told = "; ".join(f"{', '.join(names)}: {form}" for form, names in alike.items())
+            yield Warning(
+                min(file.line("classes", name, what) for name in odd),
+                f"classes with unequal {what}: {told}; a class can then be told by how it was "
+                "asked for",
+            )
+
+
+def _meant(words: list[str]) -> str:
+    return ", ".join(sorted({tidy(word) for word in words})) or "none"
