@@ -8,10 +8,10 @@ import ssl
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import HTTPError, IncompleteRead
+from urllib3.exceptions import HTTPError
 from urllib3.response import HTTPResponse
 from urllib3.util import Url
 
@@ -74,13 +74,15 @@ def answer(
                 "GET", url.request_uri, headers={"Host": str(host), **headers},
                 preload_content=False, decode_content=False,
             )  # fmt: skip
-            yield connection.getresponse()
+            response = connection.getresponse()
+            with closing(response):  # or its socket stays open with what was left unread
+                yield response
     except _FAILURES as error:
         if deadline.passed:
             raise Postponed(
                 "too slow", f"{url.host} took longer than {deadline.seconds:g} s"
             ) from error
-        if isinstance(error, IncompleteRead):
+        if isinstance(error.__cause__ or error, http.client.IncompleteRead):
             raise Postponed("cut short", f"{url.host} sent less than it declared") from error
         raise Postponed("unreachable", f"{url.host}: {_short(error)}") from error
     finally:

@@ -7,9 +7,10 @@ import os
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from fashion_exp.collecting.verdicts import Rejected
 
@@ -57,36 +58,19 @@ class Decoder:
         watch = threading.Timer(SECONDS, process.kill)
         watch.start()
         try:
-            told, picture = self._ask(process, content, THUMBNAIL_EDGE if thumbnail else 0)
-        except BaseException:  # whatever it still has to say would be taken for the next answer
+            return _asked(process, content, THUMBNAIL_EDGE if thumbnail else 0)
+        except Rejected:
+            raise
+        except Exception as error:  # what a broken or hijacked process says can be anything
+            code = self._end()
+            raise Rejected(
+                "broken picture", f"its decoder died of it (exit code {code})"
+            ) from error
+        except KeyboardInterrupt:  # what it still has to say would be taken for the next answer
             self._end()
             raise
         finally:
             watch.cancel()
-        if "broken" in told:
-            kind = "too large" if "megapixels" in str(told["broken"]) else "broken picture"
-            raise Rejected(kind, str(told["broken"]))
-        return Picture(int(told["width"]), int(told["height"]), str(told["pixels"]), picture)
-
-    def _ask(
-        self, process: subprocess.Popen[bytes], content: bytes, edge: int
-    ) -> tuple[dict[str, Any], bytes]:
-        assert process.stdin is not None and process.stdout is not None
-        request = {
-            "bytes": len(content), "max_megapixels": MOST_MEGAPIXELS, "thumbnail": edge,
-        }  # fmt: skip
-        try:
-            process.stdin.write(json.dumps(request).encode() + b"\n" + content)
-            process.stdin.flush()
-            told = json.loads(process.stdout.readline(_LARGEST_ANSWER))
-            thumbnail = process.stdout.read(min(int(told["bytes"]), _LARGEST_ANSWER))
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            process.kill()
-            code = process.wait()
-            raise Rejected(
-                "broken picture", f"its decoder died of it (exit code {code})"
-            ) from error
-        return told, thumbnail
 
     def _start(self) -> subprocess.Popen[bytes]:
         # No secret of ours is in its environment, and Ctrl-C is for us alone to answer.
@@ -105,11 +89,29 @@ class Decoder:
         )
         return self._process
 
-    def _end(self) -> None:
+    def _end(self) -> int | None:
+        """Gives its exit code: its own, if it had ended before."""
         process, self._process = self._process, None
-        if process is not None:
-            process.kill()
-            process.wait()
-            for pipe in (process.stdin, process.stdout):
-                if pipe is not None:
-                    pipe.close()
+        if process is None:
+            return None
+        process.kill()
+        code = process.wait()
+        assert process.stdin is not None and process.stdout is not None
+        with suppress(OSError):  # of what it has not read
+            process.stdin.close()
+        process.stdout.close()
+        return code
+
+
+def _asked(process: subprocess.Popen[bytes], content: bytes, edge: int) -> Picture:
+    """Raises `Rejected` if the picture is broken; whatever else, if the answer is no answer."""
+    assert process.stdin is not None and process.stdout is not None
+    request = {"bytes": len(content), "max_megapixels": MOST_MEGAPIXELS, "thumbnail": edge}
+    process.stdin.write(json.dumps(request).encode() + b"\n" + content)
+    process.stdin.flush()
+    told = json.loads(process.stdout.readline(_LARGEST_ANSWER))
+    thumbnail = process.stdout.read(max(0, min(int(told["bytes"]), _LARGEST_ANSWER)))
+    if "broken" in told:
+        kind = "too large" if "megapixels" in str(told["broken"]) else "broken picture"
+        raise Rejected(kind, str(told["broken"]))
+    return Picture(int(told["width"]), int(told["height"]), str(told["pixels"]), thumbnail)

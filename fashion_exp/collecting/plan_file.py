@@ -84,6 +84,8 @@ def _tree(node: yaml.Node, place: Place, lines: dict[Place, int], path: Path) ->
 
 
 def _line(lines: dict[Place, int], place: Place) -> int:
+    if place not in lines and place[2:3] == ("terms",):  # in `dress: [dress]` they have no key
+        place = place[:2] + place[3:]
     while place and place not in lines:
         place = place[:-1]
     return lines.get(place, 1)
