@@ -119,7 +119,10 @@ def _next(url: Url, response: HTTPResponse) -> Url:
     location = response.headers.get("Location")
     if not location:
         raise Rejected("redirects", f"{url.host} redirects to nowhere")
-    return parsed(urljoin(url.url, location))
+    try:
+        return parsed(urljoin(url.url, location))
+    except ValueError as error:
+        raise Rejected("redirects", f"{url.host} redirects to '{location}'") from error
 
 
 def _respect(url: Url, response: HTTPResponse) -> None:

@@ -51,10 +51,14 @@ def _prefixes(file: PlanFile) -> Iterator[Warning]:
     for place, words in lists:
         first: dict[str, str] = {}
         for at, word in enumerate(words):
-            line, same = file.line(*place, at), first.setdefault(meaning(word), tidy(word))
-            if words[:at] and any(meaning(word) == meaning(earlier) for earlier in words[:at]):
-                again = "twice" if same == tidy(word) else f"and '{tidy(word)}' are one"
-                yield Warning(line, f"prefix '{same}' {again}: the same is asked twice; drop one")
+            line, first_word = file.line(*place, at), first.setdefault(meaning(word), tidy(word))
+            if first_word == tidy(word) and tidy(word) in map(tidy, words[:at]):
+                yield Warning(line, f"prefix '{first_word}' stands twice; it is asked once")
+            elif first_word != tidy(word):
+                yield Warning(
+                    line, f"prefixes '{first_word}' and '{tidy(word)}' are one colour, asked "
+                    "twice; drop one"
+                )  # fmt: skip
             elif tidy(word) and not is_colour(word):
                 yield Warning(
                     line, f"prefix '{tidy(word)}' is no colour; it becomes the attribute "
@@ -70,8 +74,13 @@ def _shared_terms(file: PlanFile) -> Iterator[Warning]:
             asked[tidy(term).casefold()].append((name, line, tidy(term)))
     for (first, _, _), *others in asked.values():
         for name, line, term in others:
-            where = f"in {first} and in {name}" if name != first else f"twice in {name}"
-            yield Warning(line, f"term '{term}' stands {where}; what it finds has no sure class")
+            if name == first:
+                yield Warning(line, f"term '{term}' stands twice in {name}; it is asked once")
+            else:
+                yield Warning(
+                    line, f"term '{term}' stands in {first} and in {name}; what it finds has no "
+                    "sure class"
+                )  # fmt: skip
 
 
 def _unequal(file: PlanFile) -> Iterator[Warning]:

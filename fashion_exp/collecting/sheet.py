@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from pathlib import Path
 
 from fashion_exp.collecting.decoding import Decoder
-from fashion_exp.collecting.manifest import Entry, Manifest, now
+from fashion_exp.collecting.manifest import Entry, Manifest
 from fashion_exp.collecting.plan import Plan
 from fashion_exp.collecting.tally import Tally, conflicts, kept
 from fashion_exp.collecting.verdicts import Rejected
@@ -20,24 +21,41 @@ MOST_SHOWN = 60
 
 
 def summary(tallies: list[Tally]) -> PlainTable:
-    """A row a class: wanted, looked at, accepted, and what became of the rest by its reason."""
-    kinds = Counter[str]()
-    for one in tallies:
-        kinds.update(one.rejected)
-    named = [kind for kind, _ in kinds.most_common()]
-    header = ["class", "wanted", "looked at", "accepted", "copies", "conflicts", "to retry", *named]
+    """A row a class: what was wanted, and what became of what was looked at."""
+    header = [
+        "class",
+        "wanted",
+        "looked at",
+        "accepted",
+        "copies",
+        "conflicts",
+        "rejected",
+        "to retry",
+    ]
     rows = [
-        [
-            one.label,
-            *(f"{count:,}" for count in (
-                one.wanted, one.looked_at, one.accepted, one.copies, one.conflicts,
-                sum(one.failed.values()),
-            )),
-            *(f"{one.rejected.get(kind, 0):,}" for kind in named),
-        ]
+        [one.label, *(f"{count:,}" for count in (
+            one.wanted, one.looked_at, one.accepted, one.copies, one.conflicts,
+            sum(one.rejected.values()), sum(one.failed.values()),
+        ))]
         for one in tallies
     ]  # fmt: skip
     return PlainTable(header, rows)
+
+
+def not_taken(tallies: list[Tally]) -> PlainTable:
+    """A row a kind of reason, the commonest first, with the classes it struck."""
+    rows = []
+    for fate, counts in (
+        ("rejected", {one.label: one.rejected for one in tallies}),
+        ("to retry", {one.label: one.failed for one in tallies}),
+    ):
+        kinds = Counter[str]()
+        for of_class in counts.values():
+            kinds.update(of_class)
+        for kind, total in kinds.most_common():
+            where = [f"{name} {of[kind]:,}" for name, of in counts.items() if kind in of]
+            rows.append([kind, fate, f"{total:,}", ", ".join(where)])
+    return PlainTable(["reason", "", "pictures", "of"], rows)
 
 
 def write_sheet(
@@ -45,13 +63,15 @@ def write_sheet(
 ) -> Path:
     """Writes the page; gives its path."""
     there = [entry for entry in kept(manifest, into) if entry.outcome.status != "copy"]
+    doubtful = conflicts(manifest, into)
+    files = {file for picture in doubtful for file in picture}
     page = CollectionPage(
         title=into.name,
-        created=now(),
+        created=time.strftime("%Y-%m-%d %H:%M"),
         lead=_lead(tallies),
         summary=summary(tallies),
-        classes=[_class_sheet(one, there, plan, decoder, into) for one in tallies],
-        conflicts=conflicts(manifest, into),
+        classes=[_class_sheet(one, there, files, plan, decoder, into) for one in tallies],
+        conflicts=doubtful,
         reasons=_reasons(manifest),
     )
     write_text(into / FILE, html(page))
@@ -66,17 +86,18 @@ def _lead(tallies: list[Tally]) -> str:
 
 
 def _class_sheet(
-    one: Tally, there: list[Entry], plan: Plan, decoder: Decoder, into: Path
+    one: Tally, there: list[Entry], doubtful: set[str], plan: Plan, decoder: Decoder, into: Path
 ) -> ClassSheet:
     mine = [entry for entry in there if entry.candidate.label == one.label]
     step = max(1, -(-len(mine) // MOST_SHOWN))
-    shown = [_shown(entry, plan, decoder, into) for entry in mine[::step]]
+    shown = [_shown(entry, doubtful, plan, decoder, into) for entry in mine[::step]]
     colours = [f"{name or 'none'} {count:,}" for name, count in one.colours.items()]
     told = ", ".join(colours) if any(one.colours) else ""
     return ClassSheet(one.label, len(mine), f"{plan.attribute}: {told}" if told else "", shown)
 
 
-def _shown(entry: Entry, plan: Plan, decoder: Decoder, into: Path) -> Shown:
+def _shown(entry: Entry, doubtful: set[str], plan: Plan, decoder: Decoder, into: Path) -> Shown:
+    """`doubtful`: the files that are in a conflict."""
     candidate = entry.candidate
     try:
         content = (into / entry.outcome.file).read_bytes()
@@ -91,7 +112,7 @@ def _shown(entry: Entry, plan: Plan, decoder: Decoder, into: Path) -> Shown:
         licence=candidate.licence,
         licence_url=candidate.licence_url,
         page=candidate.landing_page or candidate.url,
-        conflict=entry.outcome.status == "conflict",
+        conflict=entry.outcome.file in doubtful,
     )
 
 

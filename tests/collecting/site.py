@@ -177,6 +177,7 @@ def spoil(site: Site) -> None:
         "/bad/neighbour": status(302, Location="http://127.0.0.2:1/"),
         "/bad/file": status(302, Location="file:///etc/passwd"),
         "/bad/nowhere": status(302),
+        "/bad/nonsense": status(302, Location="http://[/"),
         "/bad/to-private": status(302, Location="/private/photo.jpg"),
     }
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from fashion_exp.collecting import store
 from fashion_exp.collecting.collection import in_turn
 from fashion_exp.commands.data.collect import run
 from fashion_exp.config import DatasetConfig
@@ -128,7 +129,7 @@ def test_every_bad_habit_costs_one_file(site: Site, collect: Collect, tmp_path: 
     assert code == 3 and dress["accepted"] == 1 and dress["looked_at"] == len(bad) + 1
     assert dress["rejected"] == {
         "no picture": 2, "wrong type": 1, "encoded": 1, "too large": 4, "opted out": 2,
-        "robots.txt": 2, "refused by the server": 1, "redirects": 2, "blocked address": 2,
+        "robots.txt": 2, "refused by the server": 1, "redirects": 3, "blocked address": 2,
         "no web address": 1, "broken picture": 2,
     }  # fmt: skip
     assert dress["failed"] == {"too slow": 2, "cut short": 1, "unreachable": 1}
@@ -243,6 +244,25 @@ def test_a_provider_that_stops_leaves_what_there_is(
     assert collect()[0] == 0 and set(site.pictures_asked().values()) == {1}
 
 
+def test_a_full_disk_is_one_line_and_loses_nothing(
+    site: Site, collect: Collect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stock(site)
+    real, kept = store.keep, list[str]()
+
+    def full(into: Path, label: str, name: str, content: bytes) -> str:
+        if len(kept) == 4:
+            raise OSError(28, "No space left on device", str(into / name))
+        kept.append(name)
+        return real(into, label, name, content)
+
+    monkeypatch.setattr(store, "keep", full)
+    with pytest.raises(InputError, match="no space left on device; mend that, and the same line"):
+        collect()
+    monkeypatch.setattr(store, "keep", real)
+    assert collect()[0] == 0 and site.pictures_asked().total() == 31
+
+
 def test_turns() -> None:
     assert list(in_turn([iter("abc"), iter(""), iter("d"), iter("ef")])) == list("adebfc")
 
@@ -254,7 +274,7 @@ def test_a_dry_run_asks_nobody(
     assert run([str(tmp_path / "plan.yaml"), "--dry-run"]) == 0
     said = capsys.readouterr()
     assert "dress: 2 queries, at most 200 results: grey dress, gray dress" in said.out
-    assert "plan.yaml, line 2: prefix 'grey' and 'gray' are one" in said.err
+    assert "plan.yaml, line 2: prefixes 'grey' and 'gray' are one colour" in said.err
     assert not site.asked
 
 

@@ -66,6 +66,7 @@ def test_a_redirect_is_followed(site: Site) -> None:
         ("/bad/gone", "refused by the server"),
         ("/bad/loop", "redirects"),
         ("/bad/nowhere", "redirects"),
+        ("/bad/nonsense", "redirects"),
         ("/bad/metadata", "blocked address"),
         ("/bad/neighbour", "blocked address"),
         ("/bad/file", "no web address"),

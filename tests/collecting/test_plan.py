@@ -43,7 +43,7 @@ def test_the_papers_plan_has_its_three_warnings(written) -> None:  # type: ignor
     file = written(PAPER)
     (blank_line, blank), (grey_line, grey), (form_line, form) = warned(file)
     assert (blank_line, grey_line, form_line) == (3, 3, 8)
-    assert "stray blank in 'blue '" in blank and "'grey' and 'gray' are one" in grey
+    assert "stray blank in 'blue '" in blank and "'grey' and 'gray' are one colour" in grey
     assert "classes with unequal template" in form and "pullover: {prefix} {term} clothing" in form
     texts = [query.text for query in queries(file.plan, "pullover")]
     assert len(texts) == 10 and "blue pullover clothing" in texts
@@ -62,7 +62,7 @@ def test_a_sound_plan_has_no_warning(written) -> None:  # type: ignore[no-untype
 @pytest.mark.parametrize(
     ("text", "line", "said"),
     [
-        ("prefixes:\n- red\n- red\nclasses: {a: }", 3, "prefix 'red' twice"),
+        ("prefixes:\n- red\n- red\nclasses: {a: }", 3, "prefix 'red' stands twice"),
         ("prefixes:\n- aqua\n- cyan\nclasses: {a: }", 3, "'aqua' and 'cyan' are one"),
         ("prefixes:\n- light gray\n- lightgrey\nclasses: {a: }", 3, "are one"),
         ("prefixes:\n- woolen\nclasses: {a: }", 2, "prefix 'woolen' is no colour"),

@@ -7,6 +7,8 @@ import json
 import os
 import shlex
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -71,14 +73,27 @@ def _parser() -> argparse.ArgumentParser:
     own.add_argument("--into", metavar="DIR", help="the collection's folder")
     own.add_argument("--dry-run", action="store_true", help="tell the queries, ask nobody")
     own.add_argument("--json", action="store_true", help="for programs")
-    own.add_argument("--pace", type=float, default=1.0, help="seconds between requests to a host")
     own.add_argument(
-        "--patience", type=float, default=300.0, help="longest wait for a busy host, seconds"
+        "--pace",
+        type=float,
+        default=1.0,
+        help="seconds between requests to a host; default: %(default)g",
     )
     own.add_argument(
-        "--deadline", type=float, default=60.0, help="longest transfer of a file, seconds"
+        "--patience",
+        type=float,
+        default=300.0,
+        help="longest wait for a busy host, seconds; default: %(default)g",
     )
-    own.add_argument("--largest", type=float, default=20.0, help="largest file, megabytes")
+    own.add_argument(
+        "--deadline",
+        type=float,
+        default=60.0,
+        help="longest transfer of a file, seconds; default: %(default)g",
+    )
+    own.add_argument(
+        "--largest", type=float, default=20.0, help="largest file, megabytes; default: %(default)g"
+    )
     own.add_argument("--contact", default="", help="your mail or web address, told to the servers")
     own.add_argument(
         "--allow-address", action="append", default=[], metavar="IP",
@@ -96,8 +111,8 @@ def _check(options: argparse.Namespace) -> None:
     for name in ("pace", "patience"):
         if not getattr(options, name) >= 0:
             raise InputError(f"--{name} {getattr(options, name):g}: must not be negative")
-    if not options.contact.isprintable():
-        raise InputError("--contact: is sent in a header, and must be one line of plain text")
+    if not (options.contact.isascii() and options.contact.isprintable()):
+        raise InputError("--contact: is sent in a header, and must be one line of plain ASCII")
 
 
 def _tell(file: PlanFile, warnings: list[Warning], options: argparse.Namespace) -> int:
@@ -128,7 +143,7 @@ def _collect(file: PlanFile, warnings: list[Warning], options: argparse.Namespac
     into = Path(options.into).expanduser().resolve()
     providers = _providers(file, options)
     errors = Console(stderr=True)
-    with held(into), Manifest(into) as manifest, Decoder() as decoder:
+    with _writing(into), held(into), Manifest(into) as manifest, Decoder() as decoder:
         with Progress(errors) as progress:
             collection = Collection(file.plan, into, providers, manifest, decoder, progress)
             try:
@@ -141,6 +156,19 @@ def _collect(file: PlanFile, warnings: list[Warning], options: argparse.Namespac
     if collection.stopped:
         return STOPPED
     return SHORT if any(one.accepted < one.wanted for one in tallies) else DONE
+
+
+@contextmanager
+def _writing(into: Path) -> Iterator[None]:
+    """A full disk and the like in one line."""
+    try:
+        yield
+    except OSError as error:
+        from fashion_exp.data.decode import reason
+
+        raise InputError(
+            f"{error.filename or into}: {reason(error)}; mend that, and the same line goes on"
+        ) from error
 
 
 def _providers(file: PlanFile, options: argparse.Namespace) -> list[Provider]:
@@ -204,7 +232,7 @@ def _told(
 def _print(told: dict[str, Any], tallies: list[Tally], for_programs: bool, errors: Console) -> None:
     from rich.console import Console
 
-    from fashion_exp.collecting.sheet import summary
+    from fashion_exp.collecting.sheet import not_taken, summary
     from fashion_exp.reporting.tables import rich_table
 
     for line in told["stopped"]:
@@ -214,6 +242,8 @@ def _print(told: dict[str, Any], tallies: list[Tally], for_programs: bool, error
         return
     console = Console()
     console.print(rich_table(summary(tallies)))
+    if (reasons := not_taken(tallies)).rows:
+        console.print("", rich_table(reasons), sep="\n")
     for files in told["conflicts"]:
         line = f"one picture under several classes, used by no training: {', '.join(files)}"
         console.print(line, soft_wrap=True, highlight=False, markup=False)
