@@ -15,7 +15,7 @@ from fashion_exp.collecting.decoding import Decoder
 from fashion_exp.collecting.formats import format_of
 from fashion_exp.collecting.manifest import Manifest, Outcome, now
 from fashion_exp.collecting.plan import Plan, Query, target
-from fashion_exp.collecting.tally import sound_files
+from fashion_exp.collecting.tally import present, sound
 from fashion_exp.collecting.verdicts import Postponed, ProviderStopped, Rejected
 from fashion_exp.reporting.progress import Progress
 
@@ -41,12 +41,12 @@ class Collection:
 
     def run(self) -> None:
         """Until each class has its target, or all that was offered is looked at."""
+        there = present(self._manifest, self._into)
         for label in self._plan.classes:
-            self._collect(label)
+            self._collect(label, len(sound(there, label)))
 
-    def _collect(self, label: str) -> None:
+    def _collect(self, label: str, has: int) -> None:
         wanted = target(self._plan, label)
-        has = len(sound_files(self._manifest, self._into, label))
         asked = [(one, query) for one in self._providers for query in one.queries(label)]
         most = sum(query.cap for _, query in asked)
         tick = self._progress.stage(label, most)

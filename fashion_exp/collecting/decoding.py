@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-from fashion_exp.collecting.verdicts import Rejected
+from fashion_exp.collecting.verdicts import Postponed, Rejected
 
 MOST_MEGAPIXELS = 40.0
 SECONDS = 60.0
@@ -53,9 +53,10 @@ class Decoder:
 
     def picture(self, content: bytes, thumbnail: bool = False) -> Picture:
         """Decodes a whole file. Raises `Rejected` if it is broken, too large, or kills its
-        decoder."""
+        decoder, and `Postponed` if it takes too long."""
         process = self._process or self._start()
-        watch = threading.Timer(SECONDS, process.kill)
+        late = threading.Event()
+        watch = threading.Timer(SECONDS, _end_late, [process, late])
         watch.start()
         try:
             return _asked(process, content, THUMBNAIL_EDGE if thumbnail else 0)
@@ -63,6 +64,8 @@ class Decoder:
             raise
         except Exception as error:  # what a broken or hijacked process says can be anything
             code = self._end()
+            if late.is_set():  # of how busy the machine is, not of the picture
+                raise Postponed("too slow", f"decoding took longer than {SECONDS:g} s") from error
             raise Rejected(
                 "broken picture", f"its decoder died of it (exit code {code})"
             ) from error
@@ -101,6 +104,11 @@ class Decoder:
             process.stdin.close()
         process.stdout.close()
         return code
+
+
+def _end_late(process: subprocess.Popen[bytes], late: threading.Event) -> None:
+    late.set()
+    process.kill()
 
 
 def _asked(process: subprocess.Popen[bytes], content: bytes, edge: int) -> Picture:

@@ -7,7 +7,8 @@ import io
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from fashion_exp.collecting.manifest import Entry
+from fashion_exp.collecting.manifest import FILE, Entry
+from fashion_exp.errors import InputError
 from fashion_exp.files import write_text
 
 IMAGES, ATTRIBUTION = "images.csv", "ATTRIBUTION.csv"
@@ -16,6 +17,17 @@ _ATTRIBUTION_COLUMNS = (
     "file", "class", "title", "creator", "creator_url", "licence", "licence_url", "landing_page",
     "url", "provider", "attribution",
 )  # fmt: skip
+
+
+def refuse_foreign(into: Path) -> None:
+    """Raises `InputError` where a file that we would write is there and not ours."""
+    if (into / FILE).exists():
+        return
+    for name in (IMAGES, ATTRIBUTION):
+        if (into / name).exists():
+            raise InputError(
+                f"{into / name}: is there, and not of a collection; give another folder with --into"
+            )
 
 
 def write_images(into: Path, entries: Sequence[Entry], attribute: str) -> Path:

@@ -12,6 +12,7 @@ from urllib3.response import HTTPResponse
 from urllib3.util import Url
 
 from fashion_exp.collecting.connection import Deadline, answer, body
+from fashion_exp.collecting.formats import ACCEPT
 from fashion_exp.collecting.guard import Guard, origin, parsed
 from fashion_exp.collecting.pace import BUSY, Pace
 from fashion_exp.collecting.robots import AGENT, LARGEST, Robots, opted_out
@@ -33,7 +34,7 @@ class Fetched:
 
 def user_agent(contact: str) -> str:
     """Who we are, what we do, and whom to tell if that is unwanted."""
-    purpose = "collects openly licensed pictures to train image classifiers"
+    purpose = "collects pictures to train image classifiers"
     told = f"; contact: {contact}" if contact else ""
     return f"{AGENT}/{version(AGENT)} ({purpose}{told})"
 
@@ -67,7 +68,8 @@ class Fetcher:
     ) -> Fetched:
         """The file at an address, at most so many bytes.
 
-        `secret` headers go to the address's own site and to no other. Raises `Rejected` and
+        `secret` headers go to the address's own site and to no other. What is made for programs
+        need not `ask_robots`, which is asking X-Robots-Tag too. Raises `Rejected` and
         `Postponed`; a busy host is waited for, as long as the pace allows.
         """
         for trial in range(TRIES):
@@ -80,7 +82,7 @@ class Fetcher:
 
     def picture(self, address: str, most: int) -> tuple[bytes, str]:
         """The bytes and the content type of what should be a picture; raises as `get`."""
-        fetched = self.get(address, most, accept="image/*")
+        fetched = self.get(address, most, ACCEPT)
         return fetched.content, fetched.content_type
 
     def _get(
@@ -95,7 +97,7 @@ class Fetcher:
         url = first = parsed(address)
         for _ in range(REDIRECTS + 1):
             # Checked before anything is asked there, and connected to nothing else.
-            addresses = self._guard.addresses(url)
+            addresses = self._addresses(url, url is first)
             if ask_robots:
                 self._robots.check(url)
             self._pace.wait(str(url.host))
@@ -103,13 +105,23 @@ class Fetcher:
             sent = {**self._headers, **headers, **own}
             with answer(url, addresses, sent, deadline, self._context) as response:
                 self._pace.heed(str(url.host), response.status, response.headers)
-                _respect(url, response)
+                if ask_robots:
+                    _respect(url, response)
                 if response.status not in _MOVED:
                     _check(url, response)
                     content = body(response, most, deadline)
                     return Fetched(url.url, response.headers.get("Content-Type", ""), content)
                 url = _next(url, response)
         raise Rejected("redirects", f"more than {REDIRECTS} redirects")
+
+    def _addresses(self, url: Url, asked_for: bool) -> list[str]:
+        try:
+            return self._guard.addresses(url)
+        except Rejected as no:
+            if not asked_for:
+                raise
+            # The next line may allow it; of what a redirect leads to that cannot be said.
+            raise Postponed(no.kind, f"{no}; if it is yours, --allow-address") from no
 
     def _robots_txt(self, address: str) -> bytes:
         return self.get(address, LARGEST, ask_robots=False).content

@@ -28,6 +28,9 @@ FORMATS = (
     Format("WebP", ".webp", frozenset({"image/webp"})),
 )
 
+ACCEPT = "image/jpeg, image/png, image/webp"
+"""Asked for by name: to `image/*` some servers answer with kinds that are not taken."""
+
 
 def format_of(content: bytes, content_type: str | None) -> Format:
     """The kind of a picture by its bytes, with which the content type, if any, must agree.

@@ -130,7 +130,7 @@ class Manifest:
         self._take(told)
 
     def _write(self, told: dict[str, Any]) -> None:
-        self._file.write(json.dumps(told, ensure_ascii=False).encode() + b"\n")
+        self._file.write(json.dumps(told).encode() + b"\n")
         self._file.flush()
         os.fsync(self._file.fileno())
 

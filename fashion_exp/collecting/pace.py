@@ -17,6 +17,8 @@ WITHOUT_WORD = 30.0
 """Seconds that a busy host is left alone if it does not say how long."""
 _EPOCH_FROM = 1e9
 """A reset later than this many seconds is a date: no window lasts for decades."""
+_LONGEST = 30 * 86400.0
+"""Seconds; a host that wants more, or infinity, gets as much as no."""
 _PERIODS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -51,7 +53,7 @@ class Pace:
 
     def slow(self, host: str, seconds: float) -> None:
         """A host wants so many seconds between requests (robots.txt's Crawl-delay)."""
-        self._between[host] = max(self._seconds, seconds)
+        self._between[host] = max(self._seconds, _bounded(seconds))
 
     def heed(self, host: str, status: int, headers: Mapping[str, str]) -> None:
         """Takes to heart what an answer's status and headers say of the rate."""
@@ -63,7 +65,7 @@ class Pace:
         self._pause(host, used_up(headers, self._clock()))
 
     def _pause(self, host: str, seconds: float) -> None:
-        self._free[host] = max(self._free.get(host, 0.0), self._now() + seconds)
+        self._free[host] = max(self._free.get(host, 0.0), self._now() + _bounded(seconds))
 
 
 def retry_after(value: str | None, clock: float) -> float | None:
@@ -74,7 +76,7 @@ def retry_after(value: str | None, clock: float) -> float | None:
         return float(value)
     try:
         then = parsedate_to_datetime(value)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, IndexError, OverflowError):
         return None
     then = then if then.tzinfo else then.replace(tzinfo=UTC)  # "-0000": a date without a zone
     return max(0.0, then.timestamp() - clock)
@@ -105,3 +107,7 @@ def _number(text: str | None) -> float | None:
         return None if text is None else float(text)
     except ValueError:
         return None
+
+
+def _bounded(seconds: float) -> float:
+    return seconds if seconds < _LONGEST else _LONGEST  # which NaN becomes too

@@ -158,8 +158,9 @@ def queries(plan: Plan, label: str) -> list[Query]:
     """What is asked for a class, each text once, without stray blanks."""
     cap, form = plan.classes[label].cap or plan.cap, template(plan, label)
     asked: dict[str, Query] = {}
+    words = prefixes(plan, label) if "{prefix}" in form else [""]
     for term in terms(plan, label):
-        for prefix in prefixes(plan, label):
+        for prefix in words:
             text = tidy(form.replace("{prefix}", prefix).replace("{term}", term))[:LONGEST_QUERY]
             asked.setdefault(text.casefold(), Query(label, text, tidy(prefix), cap))
     return list(asked.values())

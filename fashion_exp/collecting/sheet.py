@@ -9,8 +9,8 @@ from pathlib import Path
 from fashion_exp.collecting.decoding import Decoder
 from fashion_exp.collecting.manifest import Entry, Manifest
 from fashion_exp.collecting.plan import Plan
-from fashion_exp.collecting.tally import Tally, conflicts, kept
-from fashion_exp.collecting.verdicts import Rejected
+from fashion_exp.collecting.tally import Tally, conflicts, kept, present
+from fashion_exp.collecting.verdicts import Postponed, Rejected
 from fashion_exp.files import write_text
 from fashion_exp.reporting.collection_page import ClassSheet, CollectionPage, Shown, html
 from fashion_exp.reporting.tables import PlainTable
@@ -63,7 +63,7 @@ def write_sheet(
 ) -> Path:
     """Writes the page; gives its path."""
     there = [entry for entry in kept(manifest, into) if entry.outcome.status != "copy"]
-    doubtful = conflicts(manifest, into)
+    doubtful = conflicts(present(manifest, into))
     files = {file for picture in doubtful for file in picture}
     page = CollectionPage(
         title=into.name,
@@ -102,7 +102,7 @@ def _shown(entry: Entry, doubtful: set[str], plan: Plan, decoder: Decoder, into:
     try:
         content = (into / entry.outcome.file).read_bytes()
         thumbnail = decoder.picture(content, thumbnail=True).thumbnail
-    except (OSError, Rejected):  # changed since it was taken
+    except (OSError, Rejected, Postponed):  # changed since it was taken
         thumbnail = b""
     return Shown(
         thumbnail=thumbnail,

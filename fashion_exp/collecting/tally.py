@@ -30,32 +30,39 @@ class Tally:
     """Of the accepted, by the plan's attribute; "" where none was asked for."""
 
 
+Present = dict[str, dict[str, str]]
+"""By SHA-256 the files that are there, each by its class."""
+
+
 def tally(plan: Plan, manifest: Manifest, into: Path) -> list[Tally]:
     """One for each class of the plan, in its order."""
-    return [_of_class(plan, manifest, into, label) for label in plan.classes]
+    there = present(manifest, into)
+    entries: dict[str, list[Entry]] = {label: [] for label in plan.classes}
+    for entry in manifest.entries:
+        if entry.candidate.label in entries:
+            entries[entry.candidate.label].append(entry)
+    return [_of_class(plan, label, mine, there) for label, mine in entries.items()]
 
 
-def sound_files(manifest: Manifest, into: Path, label: str) -> set[str]:
-    """The SHA-256 of the files that are there for a class and for no other."""
-    found = set()
+def present(manifest: Manifest, into: Path) -> Present:
+    """What the manifest says was taken, as far as nobody has deleted it."""
+    found = {}
     for sha256 in manifest.hashes:
-        outcomes = manifest.classes_with(sha256)
-        if label in outcomes:
-            there = [name for name, outcome in outcomes.items() if (into / outcome.file).is_file()]
-            if there == [label]:
-                found.add(sha256)
+        files = {label: one.file for label, one in manifest.classes_with(sha256).items()}
+        there = {label: file for label, file in files.items() if (into / file).is_file()}
+        if there:
+            found[sha256] = there
     return found
 
 
-def conflicts(manifest: Manifest, into: Path) -> list[list[str]]:
+def sound(there: Present, label: str) -> set[str]:
+    """Of the pictures of a class and of no other the SHA-256."""
+    return {sha256 for sha256, files in there.items() if list(files) == [label]}
+
+
+def conflicts(there: Present) -> list[list[str]]:
     """The files of each picture that is there under several classes."""
-    found = []
-    for sha256 in manifest.hashes:
-        files = [outcome.file for outcome in manifest.classes_with(sha256).values()]
-        there = [file for file in files if (into / file).is_file()]
-        if len(there) > 1:
-            found.append(there)
-    return found
+    return [list(files.values()) for files in there.values() if len(files) > 1]
 
 
 def kept(manifest: Manifest, into: Path) -> list[Entry]:
@@ -67,28 +74,22 @@ def kept(manifest: Manifest, into: Path) -> list[Entry]:
     ]
 
 
-def _of_class(plan: Plan, manifest: Manifest, into: Path, label: str) -> Tally:
-    mine = [entry for entry in manifest.entries if entry.candidate.label == label]
-    by_status = Counter(entry.outcome.status for entry in mine)
-    sound = sound_files(manifest, into, label)
-    brought = [e for e in mine if e.outcome.sha256 in sound and e.outcome.status != "copy"]
+def _of_class(plan: Plan, label: str, mine: list[Entry], there: Present) -> Tally:
+    statuses = Counter(entry.outcome.status for entry in mine)
+    own = sound(there, label)
+    brought = [e for e in mine if e.outcome.sha256 in own and e.outcome.status != "copy"]
     colours = Counter(entry.candidate.attributes.get(plan.attribute, "") for entry in brought)
-    in_conflict = [files for files in conflicts(manifest, into) if _has(files, label)]
     return Tally(
         label=label,
         wanted=target(plan, label),
         looked_at=len(mine),
-        accepted=len(sound),
-        copies=by_status["copy"],
-        conflicts=len(in_conflict),
+        accepted=len(own),
+        copies=statuses["copy"],
+        conflicts=sum(label in files and len(files) > 1 for files in there.values()),
         rejected=_kinds(mine, "rejected"),
         failed=_kinds(mine, "failed"),
         colours=dict(sorted(colours.items())),
     )
-
-
-def _has(files: list[str], label: str) -> bool:
-    return any(file.rpartition("/")[0] == label for file in files)
 
 
 def _kinds(entries: list[Entry], status: str) -> dict[str, int]:

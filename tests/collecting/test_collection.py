@@ -164,6 +164,8 @@ def test_the_same_bytes_are_kept_once_and_under_two_classes_are_a_conflict(
         ("shirt", "conflict"), ("shirt", "copy"),
     ]  # fmt: skip
     assert len(list(mine.glob("*/*.jpg"))) == 3
+    pages = [row["group"] for row in table(mine) if row["path"] == lines(mine)[0]["file"]]
+    assert pages == [f"{one}.html", f"{same}.html"]  # one group from now on
     (conflict,) = told["conflicts"]  # type: ignore[misc]
     assert [file.partition("/")[0] for file in conflict] == ["dress", "shirt"]
     assert classes(told)["dress"]["accepted"] == 1 and classes(told)["shirt"]["accepted"] == 0
@@ -261,6 +263,14 @@ def test_a_full_disk_is_one_line_and_loses_nothing(
         collect()
     monkeypatch.setattr(store, "keep", real)
     assert collect()[0] == 0 and site.pictures_asked().total() == 31
+
+
+def test_a_list_that_is_not_ours_is_not_written_over(collect: Collect, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/images.csv").write_text("path,label")
+    with pytest.raises(InputError, match=r"images\.csv: is there, and not of a collection"):
+        collect()
+    assert (tmp_path / "mine/images.csv").read_text() == "path,label"
 
 
 def test_turns() -> None:

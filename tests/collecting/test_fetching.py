@@ -188,6 +188,11 @@ def test_what_is_no_web_address(link: str) -> None:
     assert no.value.kind == "no web address"
 
 
+def test_a_link_to_a_private_address_is_tried_again_when_it_may_be() -> None:
+    with pytest.raises(Postponed, match=r"127\.0\.0\.2 is loopback; if it is yours, --allow-addr"):
+        fetcher().get("http://127.0.0.2:1/1.jpg", MOST)
+
+
 def test_an_allowance_that_is_no_address() -> None:
     with pytest.raises(InputError, match=r"--allow-address localhost: .*as 127\.0\.0\.1"):
         networks(["localhost"])

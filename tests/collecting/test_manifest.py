@@ -22,7 +22,7 @@ def accepted(number: int, label: str = "dress") -> Outcome:
     return Outcome("accepted", file=f"{label}/{number}.jpg", bytes=9, sha256=f"{number:064x}")
 
 
-texts = st.text(st.characters(codec="utf-8"), max_size=20)
+texts = st.text(max_size=20)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)

@@ -88,6 +88,24 @@ def test_a_limit_of_a_day_is_not_waited_for() -> None:
     assert not clock.slept
 
 
+@pytest.mark.parametrize("endless", ["9" * 400, "inf", "1e300"])
+def test_an_endless_wait_is_a_long_one(endless: str) -> None:
+    for headers in (
+        {"Retry-After": endless},
+        {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": endless},
+    ):
+        clock = Clock()
+        pace = clock.pace()
+        pace.heed("host", 200, headers)
+        if endless.isdecimal() or "X-RateLimit-Reset" in headers:
+            with pytest.raises(Postponed, match="left alone for 720 h"):
+                pace.wait("host")
+        pace.slow("other", float(endless))
+        pace.wait("other")
+        with pytest.raises(Postponed, match="left alone for 720 h"):
+            pace.wait("other")
+
+
 def test_a_site_may_ask_for_a_slower_pace_and_not_for_a_faster() -> None:
     clock = Clock()
     pace = clock.pace(2.0)

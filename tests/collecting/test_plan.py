@@ -59,6 +59,12 @@ def test_a_sound_plan_has_no_warning(written) -> None:  # type: ignore[no-untype
     assert [q.prefix for q in queries(file.plan, "shirt")] == ["", "red", "dark blue"]
 
 
+def test_a_class_without_a_place_for_prefixes_has_no_colour(written) -> None:  # type: ignore[no-untyped-def]
+    file = written("prefixes: [red, blue]\nclasses: {dress: {template: 'a {term}'}}\n")
+    ((query,),) = [queries(file.plan, "dress")]
+    assert (query.text, query.prefix) == ("a dress", "")
+
+
 @pytest.mark.parametrize(
     ("text", "line", "said"),
     [

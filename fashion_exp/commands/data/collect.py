@@ -136,12 +136,14 @@ def _collect(file: PlanFile, warnings: list[Warning], options: argparse.Namespac
 
     from fashion_exp.collecting.collection import Collection
     from fashion_exp.collecting.decoding import Decoder
+    from fashion_exp.collecting.exports import refuse_foreign
     from fashion_exp.collecting.manifest import Manifest
     from fashion_exp.collecting.store import held
     from fashion_exp.reporting.progress import Progress
 
     into = Path(options.into).expanduser().resolve()
     providers = _providers(file, options)
+    refuse_foreign(into)
     errors = Console(stderr=True)
     with _writing(into), held(into), Manifest(into) as manifest, Decoder() as decoder:
         with Progress(errors) as progress:
@@ -217,13 +219,13 @@ def _told(
     stopped: list[str],
 ) -> dict[str, Any]:
     """What `--json` gives."""
-    from fashion_exp.collecting.tally import conflicts
+    from fashion_exp.collecting.tally import conflicts, present
 
     return {
         "into": str(into),
         "page": str(page),
         "classes": {one.label: asdict(one) for one in tallies},
-        "conflicts": conflicts(manifest, into),
+        "conflicts": conflicts(present(manifest, into)),
         "warnings": [asdict(warning) for warning in warnings],
         "stopped": stopped,
     }
