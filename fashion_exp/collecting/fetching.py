@@ -147,7 +147,7 @@ def _check(url: Url, response: HTTPResponse) -> None:
     if status in BUSY:
         raise Postponed("busy", f"{url.host} is busy (status {status})", retry=True)
     if status >= 500 or status == 408:
-        raise Postponed("unreachable", f"{url.host} fails (status {status})")
+        raise Postponed("server error", f"{url.host} fails (status {status})")
     if status != 200:
         raise Rejected("refused by the server", f"{url.host} answers with status {status}")
     encoding = response.headers.get("Content-Encoding", "identity").strip().casefold()

@@ -13,12 +13,12 @@ from fashion_exp.collecting.plan_file import Place, PlanFile
 
 
 @dataclass(frozen=True)
-class Warning:
+class Doubt:
     line: int
     text: str
 
 
-def lint(file: PlanFile) -> list[Warning]:
+def lint(file: PlanFile) -> list[Doubt]:
     """The warnings in order of their lines."""
     found = [*_blanks(file), *_prefixes(file), *_shared_terms(file), *_unequal(file)]
     return sorted(found, key=lambda warning: warning.line)
@@ -36,15 +36,15 @@ def _texts(file: PlanFile) -> Iterator[tuple[Place, str]]:
             yield (*place, "template"), own.template
 
 
-def _blanks(file: PlanFile) -> Iterator[Warning]:
+def _blanks(file: PlanFile) -> Iterator[Doubt]:
     for place, text in _texts(file):
         if text != tidy(text):
-            yield Warning(
+            yield Doubt(
                 file.line(*place), f"stray blank in '{text}'; it is asked as '{tidy(text)}'"
             )
 
 
-def _prefixes(file: PlanFile) -> Iterator[Warning]:
+def _prefixes(file: PlanFile) -> Iterator[Doubt]:
     lists: list[tuple[Place, list[str]]] = [(("prefixes",), file.plan.prefixes)]
     for name, own in file.plan.classes.items():
         lists.append((("classes", name, "prefixes"), own.prefixes or []))
@@ -53,20 +53,20 @@ def _prefixes(file: PlanFile) -> Iterator[Warning]:
         for at, word in enumerate(words):
             line, first_word = file.line(*place, at), first.setdefault(meaning(word), tidy(word))
             if first_word == tidy(word) and tidy(word) in map(tidy, words[:at]):
-                yield Warning(line, f"prefix '{first_word}' stands twice; it is asked once")
+                yield Doubt(line, f"prefix '{first_word}' stands twice; it is asked once")
             elif first_word != tidy(word):
-                yield Warning(
+                yield Doubt(
                     line, f"prefixes '{first_word}' and '{tidy(word)}' are one colour, asked "
                     "twice; drop one"
                 )  # fmt: skip
             elif tidy(word) and not is_colour(word):
-                yield Warning(
+                yield Doubt(
                     line, f"prefix '{tidy(word)}' is no colour; it becomes the attribute "
                     f"'{file.plan.attribute}' all the same"
                 )  # fmt: skip
 
 
-def _shared_terms(file: PlanFile) -> Iterator[Warning]:
+def _shared_terms(file: PlanFile) -> Iterator[Doubt]:
     asked: dict[str, list[tuple[str, int, str]]] = defaultdict(list)
     for name in file.plan.classes:
         for at, term in enumerate(plans.terms(file.plan, name)):
@@ -75,16 +75,16 @@ def _shared_terms(file: PlanFile) -> Iterator[Warning]:
     for (first, _, _), *others in asked.values():
         for name, line, term in others:
             if name == first:
-                yield Warning(line, f"term '{term}' stands twice in {name}; it is asked once")
+                yield Doubt(line, f"term '{term}' stands twice in {name}; it is asked once")
             else:
-                yield Warning(
+                yield Doubt(
                     line, f"term '{term}' stands in {first} and in {name}; what it finds has no "
                     "sure class"
                 )  # fmt: skip
 
 
-def _unequal(file: PlanFile) -> Iterator[Warning]:
-    """One warning, of all classes: what differs between their queries can give them away."""
+def _unequal(file: PlanFile) -> Iterator[Doubt]:
+    """A warning of all classes together: what differs in their queries can give them away."""
     plan = file.plan
     for what, asked in (
         ("template", {name: tidy(plans.template(plan, name)) for name in plan.classes}),
@@ -97,7 +97,7 @@ def _unequal(file: PlanFile) -> Iterator[Warning]:
             usual = max(alike, key=lambda form: len(alike[form]))
             odd = [name for form, names in alike.items() if form != usual for name in names]
             told = "; ".join(f"{', '.join(names)}: {form}" for form, names in alike.items())
-            yield Warning(
+            yield Doubt(
                 min(file.line("classes", name, what) for name in odd),
                 f"classes with unequal {what}: {told}; a class can then be told by how it was "
                 "asked for",

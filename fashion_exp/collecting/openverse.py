@@ -84,7 +84,8 @@ class Openverse:
                     f"{later}; the same line goes on from here then; a token in {TOKEN} has wider "
                     "limits"
                 ) from later
-            raise self._stopped(f"{later}; {OFFLINE}") from later
+            remedy = OFFLINE if later.kind == "unreachable" else "the same line asks again"
+            raise self._stopped(f"{later}; {remedy}") from later
         except Rejected as no:
             raise self._stopped(f"{no}; is the token or the page size right?") from no
         except ValueError as error:

@@ -73,8 +73,10 @@ def _tree(node: yaml.Node, place: Place, lines: dict[Place, int], path: Path) ->
         return yaml.SafeLoader("").construct_object(node)
     found: dict[Any, Any] = {}
     for key_node, child in node.value:
-        key = yaml.SafeLoader("").construct_object(key_node)
         line = key_node.start_mark.line + 1
+        if not isinstance(key_node, yaml.ScalarNode):
+            raise InputError(f"{path}, line {line}: a key must be one word or text")
+        key = yaml.SafeLoader("").construct_object(key_node)
         if key in found:
             first = lines[(*place, key)]
             raise InputError(f"{path}, line {line}: '{key}' again, after line {first}; keep one")

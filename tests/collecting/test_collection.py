@@ -132,7 +132,7 @@ def test_every_bad_habit_costs_one_file(site: Site, collect: Collect, tmp_path: 
         "robots.txt": 2, "refused by the server": 1, "redirects": 3, "blocked address": 2,
         "no web address": 1, "broken picture": 2,
     }  # fmt: skip
-    assert dress["failed"] == {"too slow": 2, "cut short": 1, "unreachable": 1}
+    assert dress["failed"] == {"too slow": 2, "cut short": 1, "server error": 1}
     asked = site.asked.copy()
     site.picture("/bad/broken", jpeg(2))
     code, told = collect(plan)

@@ -86,7 +86,7 @@ def test_what_is_rejected_for_good(site: Site, path: str, kind: str) -> None:
         ("/bad/drip", "too slow"),
         ("/bad/dripping-body", "too slow"),
         ("/bad/more-declared", "cut short"),
-        ("/bad/broken", "unreachable"),
+        ("/bad/broken", "server error"),
     ],
 )
 def test_what_may_be_had_another_time(site: Site, path: str, kind: str) -> None:

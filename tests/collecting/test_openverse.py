@@ -70,6 +70,7 @@ def test_without_internet_it_says_what_works() -> None:
     ("reply", "said"),
     [
         (status(401), "status 401; is the token or the page size right?"),
+        (status(500), "status 500.; the same line asks again"),
         (status(429, Retry_After="7200"), "left alone for 2 h.*OPENVERSE_TOKEN"),
         (lambda handler: send(handler, b"<html>", "text/html"), "not JSON"),
         (lambda handler: send(handler, b"[1]", "application/json"), "form that is not Openverse's"),

@@ -111,6 +111,9 @@ def test_a_warning_has_its_line(written, text: str, line: int, said: str) -> Non
         ("classes: {a: ['']}", "an empty term"),
         ("classes: {a: }\nattribute: label", "is a column of its own"),
         ("classes: [", "line 1: is not YAML"),
+        ("classes:\n  ? [a, b]\n  : c", "line 2: a key must be one word"),
+        ("classes: {1: }", "line 1: classes.1"),
+        ("classes: &a [*a]", "is not YAML: nested too deeply"),
         ("classes: !!python/name:os.system x", "is not YAML"),
     ],
 )  # fmt: skip

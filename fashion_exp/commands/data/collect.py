@@ -18,7 +18,7 @@ from fashion_exp.errors import InputError
 if TYPE_CHECKING:  # what takes time to load, and --help and a typo need not wait for
     from rich.console import Console
 
-    from fashion_exp.collecting.lint import Warning
+    from fashion_exp.collecting.lint import Doubt
     from fashion_exp.collecting.manifest import Manifest
     from fashion_exp.collecting.plan_file import PlanFile
     from fashion_exp.collecting.providers import Provider
@@ -115,7 +115,7 @@ def _check(options: argparse.Namespace) -> None:
         raise InputError("--contact: is sent in a header, and must be one line of plain ASCII")
 
 
-def _tell(file: PlanFile, warnings: list[Warning], options: argparse.Namespace) -> int:
+def _tell(file: PlanFile, warnings: list[Doubt], options: argparse.Namespace) -> int:
     """The queries, without asking anybody."""
     providers = _providers(file, options)
     asked = {
@@ -131,7 +131,7 @@ def _tell(file: PlanFile, warnings: list[Warning], options: argparse.Namespace) 
     return DONE
 
 
-def _collect(file: PlanFile, warnings: list[Warning], options: argparse.Namespace) -> int:
+def _collect(file: PlanFile, warnings: list[Doubt], options: argparse.Namespace) -> int:
     from rich.console import Console
 
     from fashion_exp.collecting.collection import Collection
@@ -214,7 +214,7 @@ def _told(
     into: Path,
     page: Path,
     tallies: list[Tally],
-    warnings: list[Warning],
+    warnings: list[Doubt],
     manifest: Manifest,
     stopped: list[str],
 ) -> dict[str, Any]:
