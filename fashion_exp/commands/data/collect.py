@@ -249,6 +249,9 @@ def _print(told: dict[str, Any], tallies: list[Tally], for_programs: bool, error
     for files in told["conflicts"]:
         line = f"one picture under several classes, used by no training: {', '.join(files)}"
         console.print(line, soft_wrap=True, highlight=False, markup=False)
-    command = shlex.join(["scripts/run", "dataset=folder", f"dataset.root={told['into']}"])
-    for line in (f"page:   {told['page']}", f"train:  {command}"):
+    last = [f"page:   {told['page']}"]
+    if sum(one.accepted > 0 for one in tallies) > 1:
+        command = shlex.join(["scripts/run", "dataset=folder", f"dataset.root={told['into']}"])
+        last.append(f"train:  {command}")
+    for line in last:
         console.print(line, soft_wrap=True, highlight=False, markup=False)
