@@ -17,6 +17,8 @@ WITHOUT_WORD = 30.0
 """Seconds that a busy host is left alone if it does not say how long."""
 _EPOCH_FROM = 1e9
 """A reset later than this many seconds is a date: no window lasts for decades."""
+_LONG = 5.0
+"""Seconds from which on a wait is told."""
 _LONGEST = 30 * 86400.0
 """Seconds; a host that wants more, or infinity, gets as much as no."""
 _PERIODS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -25,7 +27,8 @@ _PERIODS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 class Pace:
     """Remembers of each host when it may be asked again.
 
-    `seconds` between two requests to one host; `patience`: the longest wait, in seconds.
+    `seconds` between two requests to one host; `patience`: the longest wait, in seconds; `tell` is
+    given a sentence before a wait that a user would wonder at.
     """
 
     def __init__(
@@ -35,10 +38,11 @@ class Pace:
         now: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.time,
+        tell: Callable[[str], None] = lambda sentence: None,
     ) -> None:
         self._seconds = seconds
         self._patience = patience
-        self._now, self._sleep, self._clock = now, sleep, clock
+        self._now, self._sleep, self._clock, self._tell = now, sleep, clock, tell
         self._free: dict[str, float] = {}
         self._between: dict[str, float] = {}
 
@@ -47,6 +51,8 @@ class Pace:
         left = self._free.get(host, 0.0) - self._now()
         if left > self._patience:
             raise Postponed("busy", f"{host} asks to be left alone for {duration(left)}")
+        if left > max(_LONG, self._between.get(host, self._seconds)):
+            self._tell(f"{host} asks for a pause of {duration(left)}")
         if left > 0:
             self._sleep(left)
         self._pause(host, self._between.get(host, self._seconds))

@@ -78,6 +78,18 @@ def test_answers_are_heeded(status: int, headers: dict[str, str], waited: float)
     assert sum(clock.slept) == pytest.approx(waited)
 
 
+def test_a_wait_that_one_would_wonder_at_is_told() -> None:
+    told: list[str] = []
+    clock = Clock()
+    pace = Pace(1.0, 300.0, clock.now, clock.sleep, lambda: NOW, told.append)
+    pace.wait("host")
+    pace.wait("host")
+    assert not told
+    pace.heed("host", 429, {"Retry-After": "60"})
+    pace.wait("host")
+    assert told == ["host asks for a pause of 1 min 00 s"]
+
+
 def test_a_limit_of_a_day_is_not_waited_for() -> None:
     clock = Clock()
     pace = clock.pace()

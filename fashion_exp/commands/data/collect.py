@@ -7,17 +7,16 @@ import json
 import os
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fashion_exp.errors import InputError
 
 if TYPE_CHECKING:  # what takes time to load, and --help and a typo need not wait for
-    from rich.console import Console
-
     from fashion_exp.collecting.lint import Doubt
     from fashion_exp.collecting.manifest import Manifest
     from fashion_exp.collecting.plan_file import PlanFile
@@ -117,7 +116,7 @@ def _check(options: argparse.Namespace) -> None:
 
 def _tell(file: PlanFile, warnings: list[Doubt], options: argparse.Namespace) -> int:
     """The queries, without asking anybody."""
-    providers = _providers(file, options)
+    providers = _providers(file, options, print)
     asked = {
         label: [query.text for one in providers for query in one.queries(label)]
         for label in file.plan.classes
@@ -142,9 +141,10 @@ def _collect(file: PlanFile, warnings: list[Doubt], options: argparse.Namespace)
     from fashion_exp.reporting.progress import Progress
 
     into = Path(options.into).expanduser().resolve()
-    providers = _providers(file, options)
     refuse_foreign(into)
     errors = Console(stderr=True)
+    say = partial(errors.print, soft_wrap=True, highlight=False, markup=False)
+    providers = _providers(file, options, say)
     with _writing(into), held(into), Manifest(into) as manifest, Decoder() as decoder:
         with Progress(errors) as progress:
             collection = Collection(file.plan, into, providers, manifest, decoder, progress)
@@ -154,7 +154,12 @@ def _collect(file: PlanFile, warnings: list[Doubt], options: argparse.Namespace)
                 _export(file, manifest, into)
         tallies, page = _conclude(file, manifest, decoder, into)
         told = _told(into, page, tallies, warnings, manifest, list(collection.stopped.values()))
-    _print(told, tallies, options.json, errors)
+    for line in told["stopped"]:
+        say(f"fashion_exp: {line}")
+    if options.json:
+        print(json.dumps(told, indent=1))
+    else:
+        _print(told, tallies)
     if collection.stopped:
         return STOPPED
     return SHORT if any(one.accepted < one.wanted for one in tallies) else DONE
@@ -173,7 +178,9 @@ def _writing(into: Path) -> Iterator[None]:
         ) from error
 
 
-def _providers(file: PlanFile, options: argparse.Namespace) -> list[Provider]:
+def _providers(
+    file: PlanFile, options: argparse.Namespace, tell: Callable[[str], None]
+) -> list[Provider]:
     from fashion_exp.collecting.fetching import Fetcher
     from fashion_exp.collecting.guard import Guard, networks
     from fashion_exp.collecting.openverse import TOKEN
@@ -182,7 +189,7 @@ def _providers(file: PlanFile, options: argparse.Namespace) -> list[Provider]:
 
     fetcher = Fetcher(
         Guard(networks(options.allow_address)),
-        Pace(options.pace, options.patience),
+        Pace(options.pace, options.patience, tell=tell),
         options.deadline,
         options.contact,
     )
@@ -231,17 +238,12 @@ def _told(
     }
 
 
-def _print(told: dict[str, Any], tallies: list[Tally], for_programs: bool, errors: Console) -> None:
+def _print(told: dict[str, Any], tallies: list[Tally]) -> None:
     from rich.console import Console
 
     from fashion_exp.collecting.sheet import not_taken, summary
     from fashion_exp.reporting.tables import rich_table
 
-    for line in told["stopped"]:
-        errors.print(f"fashion_exp: {line}", soft_wrap=True, highlight=False, markup=False)
-    if for_programs:
-        print(json.dumps(told, indent=1))
-        return
     console = Console()
     console.print(rich_table(summary(tallies)))
     if (reasons := not_taken(tallies)).rows:
