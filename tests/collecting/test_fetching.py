@@ -218,7 +218,7 @@ def test_tls_is_held_against_the_name_while_the_address_is_pinned(tmp_path: Path
             except OSError:
                 plain.close()
 
-    thread = threading.Thread(target=serve)
+    thread = threading.Thread(target=serve, daemon=True)
     thread.start()
     guard = Guard(HOME, lambda host, port: ["127.0.0.1"])
     asks = Fetcher(guard, Pace(0.0, 5.0), 5.0, context=trusting)
