@@ -22,7 +22,8 @@ NOT_QUICK = (
     "test_cli.py", "test_resume.py", "test_knobs.py", "test_golden.py", "test_build.py",
     "test_page.py", "test_browser.py", "test_study_figures.py", "test_simulations.py", "study/",
     "commands/", "test_figures.py", "test_fashion_mnist.py", "test_clothing.py", "test_sheets.py",
-    "tracking/", "sweeps/", "checkup/", "test_review.py",
+    "tracking/", "sweeps/", "checkup/", "test_review.py", "collecting/test_collection.py",
+    "collecting/test_decoding.py",
 )  # fmt: skip
 """Where processes are started, networks trained or pictures drawn."""
 

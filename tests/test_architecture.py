@@ -26,6 +26,8 @@ OWNERS = {
     "submitit": {"sweeps"},
     "matplotlib": {"reporting"},
     "sklearn": {"data"},
+    "urllib3": {"collecting"},
+    "protego": {"collecting"},
 }
 
 

@@ -7,6 +7,7 @@ import importlib
 from fashion_exp.errors import InputError, nearest
 
 VERBS: dict[str, str] = {
+    "collect": "photos gathered by a plan, with licence and creator",
     "labels": "labels that look wrong, by models that had not seen the images",
     "apply": "decisions on labels made a version of the data set, or undone",
 }

@@ -1,0 +1,1 @@
+"""Photos gathered by a plan: asked for, fetched with care, kept with where each came from."""

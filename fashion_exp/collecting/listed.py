@@ -1,0 +1,136 @@
+"""Providers that search nothing: a list of addresses, and a folder of this machine."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+from fashion_exp.collecting.candidate import Candidate, Page
+from fashion_exp.collecting.fetching import Fetcher
+from fashion_exp.collecting.plan import FolderSource, Plan, Query
+from fashion_exp.collecting.verdicts import Postponed, Rejected
+from fashion_exp.data import walk
+from fashion_exp.data.decode import reason
+from fashion_exp.errors import InputError, nearest
+
+_FACTS = (
+    "landing_page", "title", "creator", "creator_url", "licence", "licence_url", "attribution",
+    "group",
+)  # fmt: skip
+"""Columns of a list that are kept as they are; `url` and `class` are needed."""
+
+
+class Listed:
+    """The addresses of a CSV file: `url`, `class`, if wanted the plan's attribute and `_FACTS`."""
+
+    remembered = False
+
+    def __init__(self, file: Path, plan: Plan, fetcher: Fetcher, most: int) -> None:
+        """Raises `InputError` for what is no such list."""
+        self._fetcher, self._most = fetcher, most
+        self._file = file.name
+        self.name = f"urls {file.name}"
+        self._rows = [
+            Candidate(
+                url=row["url"],
+                label=row["class"],
+                query=file.name,
+                rank=rank,
+                provider="urls",
+                attributes={key: row[key] for key in [plan.attribute] if row.get(key)},
+                **{fact: row.get(fact, "") for fact in _FACTS},
+            )
+            for rank, row in enumerate(_rows(file, plan), start=1)
+        ]
+
+    def queries(self, label: str) -> Sequence[Query]:
+        mine = sum(row.label == label for row in self._rows)
+        return [Query(label, self._file, "", mine)] if mine else []
+
+    def pages(self, query: Query, first: int) -> Iterator[Page]:
+        yield Page([row for row in self._rows if row.label == query.label], last=True)
+
+    def content(self, candidate: Candidate) -> tuple[bytes, str | None]:
+        return self._fetcher.picture(candidate.url, self._most)
+
+
+class Folder:
+    """The pictures below a folder's class folders."""
+
+    remembered = False
+
+    def __init__(self, root: Path, source: FolderSource, plan: Plan, most: int) -> None:
+        """Raises `InputError` if there is no such folder, or none of a class in it."""
+        self._most = most
+        self._root = root.name
+        self.name = f"folder {root.name}"
+        walk.existing_folder("the plan's folder", str(root))
+        self._files: dict[str, list[Candidate]] = {}
+        for label in plan.classes:
+            below = walk.files_below(root / label, root) if (root / label).is_dir() else ()
+            self._files[label] = [
+                Candidate(
+                    url=path.resolve().as_uri(),
+                    label=label,
+                    query=root.name,
+                    rank=rank,
+                    provider="folder",
+                    creator=source.creator,
+                    licence=source.licence,
+                )
+                for rank, (path, _) in enumerate(
+                    (found for found in below if walk.has_image_ending(found[0].name)), start=1
+                )
+            ]
+        if not any(self._files.values()):
+            raise InputError(
+                f"{root}: has no pictures below folders named {', '.join(plan.classes)}"
+            )
+
+    def queries(self, label: str) -> Sequence[Query]:
+        mine = len(self._files[label])
+        return [Query(label, self._root, "", mine)] if mine else []
+
+    def pages(self, query: Query, first: int) -> Iterator[Page]:
+        yield Page(self._files[query.label], last=True)
+
+    def content(self, candidate: Candidate) -> tuple[bytes, str | None]:
+        path = Path(url2pathname(urlsplit(candidate.url).path))
+        try:
+            if path.stat().st_size > self._most:
+                raise Rejected("too large", f"more than {self._most:,} bytes")
+            return path.read_bytes(), None
+        except OSError as error:
+            raise Postponed("unreadable", reason(error)) from error
+
+
+def _rows(file: Path, plan: Plan) -> Iterator[dict[str, str]]:
+    try:
+        # utf-8-sig: spreadsheets put a byte-order mark in front.
+        with file.open(encoding="utf-8-sig", newline="") as opened:
+            reader = csv.DictReader(opened, strict=True)
+            reader.fieldnames = [name.strip() for name in reader.fieldnames or ()]
+            for name in ("url", "class"):
+                if name not in reader.fieldnames:
+                    hint = nearest(name, reader.fieldnames) or "columns are separated by commas"
+                    raise InputError(f"{file}: has no column '{name}'; {hint}")
+            for row in reader:
+                where = f"{file}, line {reader.line_num}"
+                if None in row:
+                    raise InputError(f"{where}: more fields than columns; quote what has a comma")
+                cells = {name: (cell or "").strip() for name, cell in row.items()}
+                if cells["class"] not in plan.classes:
+                    hint = nearest(cells["class"], plan.classes)
+                    raise InputError(f"{where}: the plan has no class '{cells['class']}'; {hint}")
+                if not cells["url"]:
+                    raise InputError(f"{where}: has no url; fill it in or delete the line")
+                yield cells
+    except UnicodeDecodeError as error:
+        raise InputError(f"{file}: is not UTF-8; save it as that") from error
+    except csv.Error as error:
+        raise InputError(f"{file}: is not a CSV file: {error}") from error
+    except OSError as error:
+        raise InputError(f"{file}: {reason(error)}; it is named in the plan") from error
