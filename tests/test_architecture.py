@@ -20,6 +20,7 @@ OWNERS = {
     "timm": {"models"},
     "albumentations": {"data"},
     "cv2": {"data"},
+    "imagehash": {"curation"},
     "matplotlib": {"reporting"},
     "sklearn": {"data"},
 }

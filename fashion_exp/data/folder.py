@@ -12,6 +12,7 @@ from fashion_exp.config import DatasetConfig
 from fashion_exp.data import walk
 from fashion_exp.data.assemble import PARTS
 from fashion_exp.data.classes import choose_classes, labels, normal
+from fashion_exp.data.curated import read_curated
 from fashion_exp.data.decode import reason
 from fashion_exp.data.files import LISTED_COLUMNS, printable, table_of_files
 from fashion_exp.data.table import ImageTable
@@ -46,7 +47,10 @@ def load_folder(cfg: DatasetConfig) -> ImageTable:
     names = choose_classes(set(listed["label"]), cfg.classes, cfg.rename)
     taken = listed[listed["label"].isin(list(names))]
     taken = taken.assign(label=taken["label"].map(names))
-    return table_of_files(cfg.name, taken, labels(names), cfg.max_megapixels, notes=notes)
+    curated = read_curated(cfg, root)
+    taken, left_out = curated.applied(taken)
+    notes += curated.notes
+    return table_of_files(cfg.name, taken, labels(names), cfg.max_megapixels, left_out, notes)
 
 
 def _class_folders(root: Path) -> list[_ClassFolder]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,8 +11,9 @@ import pandas as pd
 from fashion_exp.config import DatasetConfig
 from fashion_exp.data.assemble import PARTS
 from fashion_exp.data.classes import choose_classes, labels, normal
-from fashion_exp.data.decode import reason
+from fashion_exp.data.curated import read_curated
 from fashion_exp.data.files import LISTED_COLUMNS, table_of_files
+from fashion_exp.data.lists import Row, read_list
 from fashion_exp.data.table import ImageTable
 from fashion_exp.data.walk import existing_folder, files_directly_in
 from fashion_exp.errors import InputError, nearest
@@ -51,7 +50,12 @@ def load_csv(cfg: DatasetConfig) -> ImageTable:
         columns=list(LISTED_COLUMNS),
         dtype=object,
     )
-    return table_of_files(cfg.name, listed, labels(names), cfg.max_megapixels, unlabelled)
+    curated = read_curated(cfg, root)
+    listed, quarantined = curated.applied(listed)
+    left_out = [*unlabelled, *quarantined]
+    return table_of_files(
+        cfg.name, listed, labels(names), cfg.max_megapixels, left_out, curated.notes
+    )
 
 
 def _read(manifest: Path) -> list[_Entry]:
@@ -59,48 +63,19 @@ def _read(manifest: Path) -> list[_Entry]:
     if not manifest.is_file():
         hint = nearest(manifest.name, files_directly_in(folder)) or "name a CSV file"
         raise InputError(f"dataset.manifest: there is no file '{manifest}'; {hint}")
-    try:
-        # utf-8-sig: spreadsheets put a byte-order mark in front, which is no part of "path"
-        with manifest.open(encoding="utf-8-sig", newline="") as file:
-            return list(_entries(csv.DictReader(file, strict=True), str(manifest)))
-    except UnicodeDecodeError as error:
-        raise InputError(f"dataset.manifest: '{manifest}' is not UTF-8; save it as that") from error
-    except csv.Error as error:
-        raise InputError(f"dataset.manifest: '{manifest}' is not a CSV file: {error}") from error
-    except OSError as error:
-        raise InputError(
-            f"dataset.manifest: '{manifest}' cannot be read: {reason(error)}"
-        ) from error
+    rows = read_list("dataset.manifest", manifest, _REQUIRED, _OPTIONAL)
+    return [_entry(row) for row in rows]
 
 
-def _entries(rows: csv.DictReader[str], manifest: str) -> Iterator[_Entry]:
-    _check_columns([name.strip() for name in rows.fieldnames or ()], manifest)
-    rows.fieldnames = [name.strip() for name in rows.fieldnames or ()]
-    for row in rows:
-        where = f"dataset.manifest: '{manifest}', line {rows.line_num}"
-        if None in row:
-            raise InputError(f"{where} has more fields than columns; quote a text with a comma")
-        cells = {name: (row.get(name) or "").strip() for name in _REQUIRED + _OPTIONAL}
-        if not cells["path"]:
-            raise InputError(f"{where} has no path; fill it in or delete the line")
-        part = cells["part"].casefold()
-        if part and part not in PARTS:
-            hint = nearest(part, PARTS)
-            raise InputError(f"{where} has an unknown part '{cells['part']}'; {hint}")
-        label, group = normal(cells["label"]), cells["group"]
-        yield _Entry(cells["path"], label, group, PARTS.get(part, ""))
-
-
-def _check_columns(columns: list[str], manifest: str) -> None:
-    for name in _REQUIRED:
-        if name not in columns:
-            hint = nearest(name, columns) or "columns are separated by commas"
-            raise InputError(f"dataset.manifest: '{manifest}' has no column '{name}'; {hint}")
-    for name in _REQUIRED + _OPTIONAL:
-        if columns.count(name) > 1:
-            raise InputError(
-                f"dataset.manifest: '{manifest}' has the column '{name}' twice; keep one"
-            )
+def _entry(row: Row) -> _Entry:
+    cells = {name: row.cells.get(name, "") for name in _REQUIRED + _OPTIONAL}
+    if not cells["path"]:
+        raise InputError(f"{row.where} has no path; fill it in or delete the line")
+    part = cells["part"].casefold()
+    if part and part not in PARTS:
+        hint = nearest(part, PARTS)
+        raise InputError(f"{row.where} has an unknown part '{cells['part']}'; {hint}")
+    return _Entry(cells["path"], normal(cells["label"]), cells["group"], PARTS.get(part, ""))
 
 
 def _check_any_exists(entries: list[_Entry], root: Path, manifest: Path) -> None:

@@ -12,6 +12,8 @@ import pandas as pd
 
 COLUMNS = ("image_id", "group_id", "path", "label", "part", "copies")
 LEFT_OUT_COLUMNS = ("path", "reason")
+QUARANTINED = "quarantined: "
+"""How the reason begins of a file that was left out by decision, not by mishap."""
 
 
 class Reader(Protocol):

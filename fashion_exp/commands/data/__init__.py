@@ -6,7 +6,11 @@ import importlib
 
 from fashion_exp.errors import InputError, nearest
 
-VERBS: dict[str, str] = {}
+VERBS: dict[str, str] = {
+    "check": "every photo decoded; what must not be trained on goes into quarantine.csv",
+    "duplicates": "exact and near copies, mirrored too, grouped in groups.csv",
+    "summary": "counts, sizes, colours, a few photos of each class, drift between parts",
+}
 """Each is a module of this package, with what it does."""
 
 

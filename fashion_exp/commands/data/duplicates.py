@@ -1,0 +1,86 @@
+"""Copies of one photo, exact, re-encoded, resized or mirrored, put into groups.csv."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fashion_exp.commands.data.looked import (
+    checked,
+    console_of,
+    looks_at,
+    page_folder,
+    parser,
+    tell,
+)
+from fashion_exp.files import write_text
+
+if TYPE_CHECKING:
+    from fashion_exp.curation.copies import Group
+
+
+def run(arguments: list[str]) -> int:
+    """Prints what was found. Raises `InputError` for what cannot be done."""
+    own = parser("duplicates", __doc__)
+    own.add_argument("--list", help="another file than groups.csv in DIR, to write")
+    options = own.parse_args(arguments)
+    checked(options)
+    from fashion_exp.curation.copies import comparable, doubtful, find_groups, find_links
+    from fashion_exp.curation.copies_page import (
+        as_data,
+        conflicts,
+        copies_album,
+        kinds_table,
+        link_data,
+    )
+    from fashion_exp.curation.places import look_through
+    from fashion_exp.curation.written import read_hand, write_groups
+    from fashion_exp.data.curated import GROUPS
+    from fashion_exp.reporting.progress import Progress
+
+    folder = look_through(options.folder)
+    file = Path(options.list).expanduser() if options.list else folder.root / GROUPS
+    _, hand = read_hand(file)
+    console = console_of(options)
+    with Progress(console) as progress:
+        looks = looks_at(folder.pictures, options, progress)
+        found = comparable(folder.pictures, looks)
+        links = find_links(found, progress.stage("comparing photos", len(found)))
+    groups = find_groups(found, links, hand)
+    write_groups(file, groups)
+    perhaps = doubtful(found, links, groups)
+    count, into = len(folder.pictures), page_folder(options, folder.root)
+    album = copies_album(
+        f"Copies in {folder.root.resolve()}", count, groups, perhaps, options.max_megapixels
+    )
+    data = {
+        "folder": str(folder.root.resolve()),
+        "files": count,
+        "groups": str(file.resolve()) if file.exists() else None,
+        "conflicts": _write_conflicts(conflicts(groups), into / "label_conflicts.csv"),
+        "found": [as_data(group) for group in groups],
+        "perhaps": [link_data(*pair) for pair in perhaps],
+    }
+    tell(console, options, "duplicates", data, album, kinds_table(groups), into)
+    return 0
+
+
+def _write_conflicts(groups: Sequence[Group], file: Path) -> str | None:
+    """One line a photo of a picture under several classes; no file where there is none."""
+    if not groups:
+        file.unlink(missing_ok=True)
+        return None
+    target = io.StringIO()
+    lines = csv.writer(target, lineterminator="\n")
+    lines.writerow(["group", "path", "label", "part", "joined by"])
+    lines.writerows(
+        [group.name, member.place.path, member.place.label, member.place.part, kinds]
+        for group in groups
+        for kinds in [" and ".join(group.kinds)]
+        for member in group.members
+    )
+    write_text(file, target.getvalue())
+    return str(file)
