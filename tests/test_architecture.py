@@ -22,7 +22,7 @@ OWNERS = {
     "cv2": {"data"},
     "imagehash": {"curation"},
     "matplotlib": {"reporting"},
-    "sklearn": {"data"},
+    "sklearn": {"curation", "data"},
 }
 
 

@@ -39,7 +39,9 @@ def answer(files: int, groups: Sequence[Group]) -> list[str]:
     members = sum(len(group.members) for group in groups)
     if not groups:
         return [f"No two of the {files:,} photos are copies of each other."]
-    told = [f"{members:,} of {files:,} photos are copies; pictures that they show: {len(groups):,}."]
+    told = [
+        f"{members:,} of {files:,} photos are copies; pictures that they show: {len(groups):,}."
+    ]
     if found := conflicts(groups):
         told.append(
             f"Label conflicts, one picture under several classes: {len(found):,}. Equal files are "
