@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import mlflow
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from mlflow.entities import Run
@@ -51,6 +52,8 @@ TABLE: dict[str, Acts | str] = {
     "dataset.rename": Acts("", "dataset.rename={shirt:Shirt}", "images"),
     "dataset.root": "test_the_data_lie_where_root_says",
     "dataset.manifest": "test_the_manifest_says_what_is_what",
+    "dataset.quarantine": "test_photos_in_quarantine_are_left_out",
+    "dataset.groups": "test_photos_of_one_group_stand_on_one_side",
     "dataset.download": "test_a_download_is_tried_only_where_it_is_allowed",
     "dataset.max_left_out": "test_files_left_out_above_the_limit_end_the_run",
     "dataset.max_megapixels": "test_files_of_too_many_pixels_are_left_out",
@@ -252,6 +255,27 @@ def test_files_of_too_many_pixels_are_left_out(tiny: Callable[..., TinyRun], spo
     data = ("dataset=folder", f"dataset.root={spoilt}", "dataset.image_size=16")
     run = tiny(*data, "dataset.max_megapixels=0.009", "dataset.max_left_out=0.1")
     assert "dress/large.png" in run.text("left_out.csv")
+
+
+def test_photos_in_quarantine_are_left_out(
+    tiny: Callable[..., TinyRun], photos: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "away.csv").write_text("path,reason\ntrain/dress/00.png,ugly\n")
+    plain, curated = tiny(), tiny(f"dataset.quarantine={tmp_path / 'away.csv'}")
+    assert "train/dress/00.png,quarantined: ugly" in curated.text("left_out.csv")
+    assert plain.facts["data_fingerprint"] != curated.facts["data_fingerprint"]
+
+
+def test_photos_of_one_group_stand_on_one_side(
+    tiny: Callable[..., TinyRun], photos: Path, tmp_path: Path
+) -> None:
+    paths = sorted(path.relative_to(photos).as_posix() for path in photos.rglob("dress/*.png"))
+    lines = [f"{path},{place // 2}" for place, path in enumerate(paths)]
+    (tmp_path / "pairs.csv").write_text("\n".join(["path,group", *lines]))
+    run = tiny(f"dataset.groups={tmp_path / 'pairs.csv'}")
+    split = pd.read_csv(run.output / "split.csv")
+    assert sorted(split["group_id"].value_counts().head(12)) == [2] * 12
+    assert (split.groupby("group_id")["r0f0"].nunique() == 1).all()
 
 
 def test_a_download_is_tried_only_where_it_is_allowed(
