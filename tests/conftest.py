@@ -22,7 +22,7 @@ NOT_QUICK = (
     "test_cli.py", "test_resume.py", "test_knobs.py", "test_golden.py", "test_build.py",
     "test_page.py", "test_browser.py", "test_study_figures.py", "test_simulations.py", "study/",
     "commands/", "test_figures.py", "test_fashion_mnist.py", "test_clothing.py", "test_sheets.py",
-    "tracking/",
+    "tracking/", "test_features.py", "test_planted.py",
 )  # fmt: skip
 """Where processes are started, networks trained or pictures drawn."""
 

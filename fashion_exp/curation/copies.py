@@ -44,6 +44,8 @@ class Link:
     """In which their hashes differ; mirrored, if they are."""
     likeness: float = 1.0
     """Correlation of their fine forms; of features, their cosine."""
+    sure: bool = True
+    """Whether they are to be joined; else a person decides."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +129,8 @@ def _same(found: Sequence[Found], first: int, second: int) -> Link:
 
 def _near(firsts: Sequence[int], match: Match) -> Link:
     why = MIRRORED if match.mirrored else NEAR
-    return Link(firsts[match.first], firsts[match.second], why, match.bits, match.likeness)
+    ends = firsts[match.first], firsts[match.second]
+    return Link(*ends, why, match.bits, match.likeness, match.likeness >= LEAST_LIKENESS)
 
 
 def find_groups(found: Sequence[Found], links: Iterable[Link], hand: Hand) -> list[Group]:
@@ -139,8 +142,8 @@ def find_groups(found: Sequence[Found], links: Iterable[Link], hand: Hand) -> li
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
-    sure = [link for link in links if link.likeness >= LEAST_LIKENESS]
-    kept = [link for link in sure if _stands(found, link, hand)] + _by_hand(found, hand)
+    kept = [link for link in links if link.sure and _stands(found, link, hand)]
+    kept += _by_hand(found, hand)
     ends = np.array([(link.first, link.second) for link in kept], int).reshape(-1, 2)
     graph = coo_array((np.ones(len(ends)), (ends[:, 0], ends[:, 1])), (len(found), len(found)))
     _, component = connected_components(graph, directed=False)
@@ -162,11 +165,7 @@ def doubtful(
 ) -> list[tuple[Found, Found, Link]]:
     """Pairs that may be one thing photographed twice and are in no group together, likest first."""
     group = {member.place.path: g.name for g in groups for member in g.members}
-    pairs = [
-        (found[link.first], found[link.second], link)
-        for link in links
-        if link.likeness < LEAST_LIKENESS
-    ]
+    pairs = [(found[link.first], found[link.second], link) for link in links if not link.sure]
     apart = [
         pair
         for pair in pairs

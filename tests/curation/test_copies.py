@@ -109,8 +109,9 @@ def test_the_doubtful_are_those_in_no_group_together(draw: Draw, tmp_path: Path)
     for number in range(4):
         draw(f"dress/{number}.png", number)
     found = looked(tmp_path / "photos")
-    links = [Link(0, 1, NEAR, 2, 0.99), Link(0, 1, NEAR, 2, 0.8), Link(1, 2, NEAR, 8, 0.7),
-             Link(2, 3, NEAR, 8, 0.8)]  # fmt: skip
+    doubts = [Link(*ends, NEAR, 8, like, False) for *ends, like in
+              ((0, 1, 0.8), (1, 2, 0.7), (2, 3, 0.8))]  # fmt: skip
+    links = [Link(0, 1, NEAR, 2, 0.99), *doubts]
     groups = find_groups(found, links, NOBODY)
     assert [len(group.members) for group in groups] == [2]
     likest = [link.likeness for *_, link in doubtful(found, links, groups)]
