@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 from fashion_exp.curation.findings import KINDS, LEFT_OUT, Finding
 from fashion_exp.curation.pictures import MOST_PHOTOS, now, photo
@@ -55,6 +56,20 @@ def check_album(
         budget -= len(shown)
         if of_kind:
             photos = [photo(f.place, f.detail, max_megapixels) for f in shown]
-            group = PhotoGroup(meaning[0].upper() + meaning[1:], len(of_kind), photos)
-            chapters.append(Chapter(kind, kind.capitalize(), photos=[group]))
+            said = [f"{meaning[0].upper()}{meaning[1:]}."]
+            group = PhotoGroup("Files", len(of_kind), photos)
+            chapters.append(Chapter(kind, kind.capitalize(), said, photos=[group]))
     return Album(title, now(), answer(files, findings), chapters, "The same is in check.json.")
+
+
+def as_data(finding: Finding) -> dict[str, Any]:
+    """What `--json` gives of a finding."""
+    place = finding.place
+    return {
+        "path": place.path,
+        "label": place.label,
+        "part": place.part,
+        "kind": finding.kind,
+        "detail": finding.detail,
+        "leaves_out": finding.leaves_out,
+    }

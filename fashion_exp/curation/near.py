@@ -32,6 +32,9 @@ _FLAT = 0.5
 """Least standard deviation of what remains, of 255: below, it is the noise of the encoder."""
 _QUERIES, _TARGETS = 64, 4096
 """Hashes compared at once: so many that the results stay in a core's own cache."""
+_MOST_OF_ONE = 16
+"""Later copies that are kept of one photo, the likest: a thousand frames of one film are as many
+links and no half million, and are one group all the same."""
 _PAIRS = 8192
 """Pairs of pictures compared at once, for the memory that they take."""
 
@@ -76,18 +79,47 @@ def near_copies(hashes: Hashes, small: np.ndarray, tick: Tick) -> list[Match]:
 
 def _matches(hashes: Hashes, small: np.ndarray, start: int) -> list[Match]:
     """Those whose first is one of the queries from `start` on."""
-    best: dict[tuple[int, int], Match] = {}
-    for mirrored in (False, True):
-        for first, second, bits in _close(hashes, mirrored, start):
-            for at in range(0, len(first), _PAIRS):
-                part = slice(at, at + _PAIRS)
-                likeness = fine_likeness(small, first[part], second[part], mirrored)
-                for k in np.flatnonzero(likeness >= DOUBTFUL):
-                    pair = int(first[part][k]), int(second[part][k])
-                    match = Match(*pair, mirrored, int(bits[part][k]), float(likeness[k]))
-                    if pair not in best or best[pair].likeness < match.likeness:
-                        best[pair] = match
-    return [best[pair] for pair in sorted(best)]
+    both = np.concatenate([_alike(hashes, small, mirrored, start) for mirrored in (False, True)])
+    kept = _likest(_likest(both, ("first", "second"), 1), ("first",), _MOST_OF_ONE)
+    return [Match(*row) for row in np.sort(kept, order=["first", "second"]).tolist()]
+
+
+_ROW = np.dtype(
+    [
+        ("first", np.int64),
+        ("second", np.int64),
+        ("mirrored", bool),
+        ("bits", np.uint8),
+        ("likeness", np.float32),
+    ]
+)
+
+
+def _alike(hashes: Hashes, small: np.ndarray, mirrored: bool, start: int) -> np.ndarray:
+    """`_ROW` of each pair that is close and alike, in one orientation."""
+    found = [np.empty(0, _ROW)]
+    for first, second, bits in _close(hashes, mirrored, start):
+        for at in range(0, len(first), _PAIRS):
+            part = slice(at, at + _PAIRS)
+            likeness = fine_likeness(small, first[part], second[part], mirrored)
+            alike = likeness >= DOUBTFUL
+            rows = np.empty(int(alike.sum()), _ROW)
+            rows["first"], rows["second"] = first[part][alike], second[part][alike]
+            rows["mirrored"], rows["bits"] = mirrored, bits[part][alike]
+            rows["likeness"] = likeness[alike]
+            found.append(rows)
+    return np.concatenate(found)
+
+
+def _likest(rows: np.ndarray, by: Sequence[str], count: int) -> np.ndarray:
+    """Of the rows that agree in `by` the `count` likest."""
+    rows = rows[np.lexsort([-rows["likeness"], *(rows[name] for name in reversed(by))])]
+    ends = np.stack([rows[name] for name in by], axis=1)
+    begins = np.ones(len(rows), bool)
+    begins[1:] = (ends[1:] != ends[:-1]).any(1)
+    place = np.arange(len(rows))
+    rank = place - np.maximum.accumulate(np.where(begins, place, 0))
+    return rows[rank < count]
 
 
 def _close(

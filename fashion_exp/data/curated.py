@@ -86,11 +86,12 @@ def read_curated(cfg: DatasetConfig, root: Path) -> Curated:
     reasons, no_photo = _read("dataset.quarantine", quarantine, REASON, root)
     together, no_member = _read("dataset.groups", groups, GROUP, root)
     fine = {place for place, reason in reasons if reason.casefold() == FINE}
+    members = {place: group for place, group in together if group}
     return Curated(
         root,
         {place: reason for place, reason in reversed(reasons) if place not in fine},
-        {place: group for place, group in together if group},
-        tuple(note for note in (no_photo, no_member) if note),
+        members,
+        tuple(note for note in (no_photo, no_member, _grouped(groups, members)) if note),
     )
 
 
@@ -126,6 +127,15 @@ def _read(key: str, file: Path, column: str, root: Path) -> tuple[list[tuple[str
         if not os.path.lexists(place) and "\\x" not in place
     ]
     return lines, _gone(file, gone)
+
+
+def _grouped(file: Path, members: Mapping[str, str]) -> str:
+    if not members:
+        return ""
+    count = len(set(members.values()))
+    return (
+        f"{file.name} puts {len(members)} files into {count} groups, each on one side of a split."
+    )
 
 
 def _gone(file: Path, paths: Sequence[str]) -> str:

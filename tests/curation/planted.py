@@ -1,9 +1,9 @@
 """Copies planted among real photos: how many are found, what else is, and what they were worth.
 
-    python -m tests.curation.planted PHOTOS [WEIGHTS [MODEL]]
+    python -m tests.curation.planted PHOTOS [WEIGHTS]
 
-PHOTOS has a folder per class. With WEIGHTS, runs of the real command line tell the accuracy with
-the copies on both sides of the split, and with each kept on one side.
+PHOTOS has a folder per class. With WEIGHTS, a file of MobileNet v1's, runs of the real
+command line tell the accuracy with copies on both sides of the split, and with each on one side.
 """
 
 from __future__ import annotations
@@ -105,12 +105,11 @@ def main(arguments: Sequence[str]) -> None:
         others = [sorted(group) for group in found if group not in planted.pairs]
         print(f"planted {COPIES} among {PHOTOS}: found {right}, other groups {others}")
         if weights:
-            _tell_leak(planted, Path(place), weights)
+            _tell_leak(planted, Path(place), weights[0])
 
 
-def _tell_leak(planted: Planted, place: Path, weights: Sequence[str]) -> None:
-    name = weights[1] if len(weights) > 1 else "mobilenetv1_100"
-    words = ["model=timm", f"model.name={name}", f"model.weights={weights[0]}"]
+def _tell_leak(planted: Planted, place: Path, weights: str) -> None:
+    words = ["model=timm", "model.name=mobilenetv1_100", f"model.weights={weights}"]
     none = place / "ungrouped.csv"
     none.write_text("path,group\n")
     for what, groups in (("before grouping", none), ("grouped", planted.root / "groups.csv")):

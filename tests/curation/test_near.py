@@ -28,6 +28,7 @@ def test_every_pair_that_is_close_is_found_once_whatever_the_blocks(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(near, "_QUERIES", queries)
         patch.setattr(near, "_TARGETS", targets)
+        patch.setattr(near, "_MOST_OF_ONE", n)
         found = near_copies(Hashes(plain, mirrored), small, _no_tick)
     expected = {
         (i, j): min(
@@ -77,3 +78,16 @@ def test_likeness_is_the_same_both_ways_and_blind_to_light(
     assert there == pytest.approx(back, abs=1e-5) and abs(there) < 0.2 and light > 0.99
     (mirror,) = fine_likeness(small, np.array([0]), np.array([3]), mirrored=True)
     assert mirror == pytest.approx(1, abs=1e-5)
+
+
+def test_many_frames_of_one_film_are_one_group_by_few_links() -> None:
+    n, rng = 300, np.random.default_rng(0)
+    small = np.repeat(rng.integers(0, 256, (1, 32, 32), dtype=np.uint8), n, axis=0)
+    same = np.zeros(n, np.uint64)
+    found = near_copies(Hashes(same, same), small, _no_tick)
+    assert len(found) < 20 * n
+    reached = {0}
+    for match in found:
+        if match.first in reached:
+            reached.add(match.second)
+    assert len(reached) == n

@@ -82,6 +82,7 @@ def test_a_line_that_names_nothing_is_told(config: Config, tmp_path: Path) -> No
     assert load_folder(config(classes=["dress", "shirt"])).notes == (
         "quarantine.csv names 4 files that are not there: gone/0.png, gone/1.png, gone/2.png, ….",
         "groups.csv names 1 files that are not there: hat/5.png.",
+        "groups.csv puts 2 files into 1 groups, each on one side of a split.",
     )
 
 

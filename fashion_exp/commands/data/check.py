@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 
 from fashion_exp.commands.data.looked import (
@@ -11,6 +10,7 @@ from fashion_exp.commands.data.looked import (
     looks_at,
     page_folder,
     parser,
+    shown,
     tell,
 )
 from fashion_exp.errors import InputError
@@ -25,7 +25,7 @@ def run(arguments: list[str]) -> int:
     checked(options)
     if options.tiny < 0:
         raise InputError(f"--tiny {options.tiny}: pixels, 0 or more")
-    from fashion_exp.curation.check_page import check_album, kinds_table
+    from fashion_exp.curation.check_page import as_data, check_album, kinds_table
     from fashion_exp.curation.findings import find, find_hidden
     from fashion_exp.curation.places import look_through
     from fashion_exp.curation.written import write_quarantine
@@ -41,26 +41,16 @@ def run(arguments: list[str]) -> int:
     findings = [*find(folder.pictures, looks, options.tiny), *find_hidden(folder.others)]
     ours, theirs = write_quarantine(file, findings)
     count = len(folder.pictures)
-    title = f"Check of {folder.root.resolve()}"
+    title = f"Check of {shown(folder.root)}"
     album = check_album(title, count, findings, theirs, options.max_megapixels)
     data = {
-        "folder": str(folder.root.resolve()),
+        "folder": shown(folder.root),
         "files": count,
-        "quarantine": str(file.resolve()) if file.exists() else None,
+        "quarantine": shown(file) if file.exists() else None,
         "quarantined": ours,
         "by_hand": theirs,
-        "findings": [
-            asdict(f.place) | {"kind": f.kind, "detail": f.detail, "leaves_out": f.leaves_out}
-            for f in findings
-        ],
+        "findings": [as_data(finding) for finding in findings],
     }
-    tell(
-        console,
-        options,
-        "check",
-        data,
-        album,
-        kinds_table(findings),
-        page_folder(options, folder.root),
-    )
+    table, into = kinds_table(findings), page_folder(options, folder.root)
+    tell(console, options, "check", data, album, table, into)
     return 0

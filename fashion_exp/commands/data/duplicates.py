@@ -15,6 +15,7 @@ from fashion_exp.commands.data.looked import (
     looks_at,
     page_folder,
     parser,
+    shown,
     tell,
 )
 from fashion_exp.errors import InputError
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
     from fashion_exp.curation.copies import Group
 
 COSINE = 0.95
-"""Of features seen from their mean. Among 1,000 clothing photos no two different garments reach 0.89
-in ImageNet's MobileNet; of 50 disguised copies the least alike have 0.78."""
+"""Of features seen from their mean. Among 1,000 clothing photos no two others reach 0.89 in
+ImageNet's MobileNet; of 50 disguised copies the least alike have 0.78."""
 
 
 def run(arguments: list[str]) -> int:
@@ -69,12 +70,12 @@ def run(arguments: list[str]) -> int:
     perhaps = doubtful(found, links, groups)
     count, into = len(folder.pictures), page_folder(options, folder.root)
     album = copies_album(
-        f"Copies in {folder.root.resolve()}", count, groups, perhaps, options.max_megapixels
+        f"Copies in {shown(folder.root)}", count, groups, perhaps, options.max_megapixels
     )
     data = {
-        "folder": str(folder.root.resolve()),
+        "folder": shown(folder.root),
         "files": count,
-        "groups": str(file.resolve()) if file.exists() else None,
+        "groups": shown(file) if file.exists() else None,
         "conflicts": _write_conflicts(conflicts(groups), into / "label_conflicts.csv"),
         "found": [as_data(group) for group in groups],
         "perhaps": [link_data(*pair) for pair in perhaps],
@@ -107,4 +108,4 @@ def _write_conflicts(groups: Sequence[Group], file: Path) -> str | None:
         for member in group.members
     )
     write_text(file, target.getvalue())
-    return str(file)
+    return shown(file)

@@ -58,6 +58,13 @@ def looks_at(
     return look_at_all(places, store, options.max_megapixels, cores(), tick)
 
 
+def shown(path: Path) -> str:
+    """The whole path, as it can be printed and written."""
+    from fashion_exp.data.files import printable
+
+    return printable(str(path.resolve()))
+
+
 def page_folder(options: argparse.Namespace, root: Path) -> Path:
     """Where the page goes: the folder asked for, or one of its own for each data folder."""
     if options.into:
@@ -89,7 +96,7 @@ def tell(
 
     try:
         page = write_album(album, folder / f"{verb}.html")
-        text = json.dumps(data | {"page": str(page)}, indent=1, ensure_ascii=False)
+        text = json.dumps(data | {"page": shown(page)}, indent=1, ensure_ascii=False)
         write_text(folder / f"{verb}.json", text + "\n")
     except OSError as error:
         raise InputError(f"--into {folder}: cannot be written ({error.strerror})") from error
@@ -104,4 +111,4 @@ def tell(
         if data.get(name):
             line = f"{name + ':':<13}{data[name]}"
             console.print(line, soft_wrap=True, highlight=False, markup=False)
-    console.print(f"{'page:':<13}{page}", soft_wrap=True, highlight=False, markup=False)
+    console.print(f"{'page:':<13}{shown(page)}", soft_wrap=True, highlight=False, markup=False)

@@ -8,6 +8,7 @@ from fashion_exp.commands.data.looked import (
     looks_at,
     page_folder,
     parser,
+    shown,
     tell,
 )
 
@@ -31,8 +32,8 @@ def run(arguments: list[str]) -> int:
         looks = looks_at(folder.pictures, options, progress)
     found = comparable(folder.pictures, looks)
     summary = Summary(folder.pictures, looks, found, find_drift(found), quarantined, grouped)
-    album = summary_album(f"Summary of {folder.root.resolve()}", summary, options.max_megapixels)
-    data = {"folder": str(folder.root.resolve())} | as_data(summary)
+    album = summary_album(f"Summary of {shown(folder.root)}", summary, options.max_megapixels)
+    data = {"folder": shown(folder.root)} | as_data(summary)
     table = classes_table(summary)
     tell(console, options, "summary", data, album, table, page_folder(options, folder.root))
     return 0

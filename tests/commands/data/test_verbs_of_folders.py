@@ -143,6 +143,16 @@ def test_a_folder_that_may_not_be_written_to_is_told(root: Path, tmp_path: Path)
 
 
 @pytest.mark.parametrize("verb", VERBS)
+def test_a_name_that_is_not_utf_8_can_be_told(
+    verb: str, root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    odd = tmp_path / os.fsdecode(b"caf\xe9")
+    root.rename(odd)
+    (odd / "train/dress/2.png").rename(odd / "train/dress" / os.fsdecode(b"\xe9.png"))
+    assert "caf\\xe9" in _told(verb, odd, tmp_path, capsys)["folder"]
+
+
+@pytest.mark.parametrize("verb", VERBS)
 def test_help_names_the_exit_codes(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         data.run([verb, "--help"])
