@@ -207,7 +207,17 @@ def _selects(cfg: Config) -> bool:
 
 
 def _write_inputs(trial: Trial, split: Split) -> None:
-    write_text(trial.output / "split.csv", split.manifest(trial.table.rows).to_csv(index=False))
+    """Raises `InputError` where a run begun on one split would go on with another."""
+    file, manifest = (
+        trial.output / "split.csv",
+        split.manifest(trial.table.rows).to_csv(index=False),
+    )
+    if file.exists() and file.read_text(encoding="utf-8") != manifest:
+        raise InputError(
+            f"resume={trial.output}: the photos, quarantine.csv or groups.csv have changed since "
+            "it began, and with them the split; start another run without resume"
+        )
+    write_text(file, manifest)
     write_text(trial.output / "left_out.csv", trial.table.left_out.to_csv(index=False))
 
 

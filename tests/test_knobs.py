@@ -17,7 +17,8 @@ from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 from PIL import Image
 
-from fashion_exp.compose import knob_names
+from fashion_exp.compose import knob_names, read_command_line
+from fashion_exp.job import MISTAKE, run_job
 from fashion_exp.training.device import choose_compute
 from tests.conftest import TinyRun
 
@@ -276,6 +277,23 @@ def test_photos_of_one_group_stand_on_one_side(
     split = pd.read_csv(run.output / "split.csv")
     assert sorted(split["group_id"].value_counts().head(12)) == [2] * 12
     assert (split.groupby("group_id")["r0f0"].nunique() == 1).all()
+
+
+def test_a_run_does_not_go_on_with_other_groups(
+    tiny: Callable[..., TinyRun],
+    photos: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    words = ["dataset=folder", f"dataset.root={shutil.copytree(photos, tmp_path / 'own')}"]
+    words += ["dataset.image_size=16", "training.epochs=1", "tracking=none", "repeats=1"]
+    run = tiny(*words)
+    paths = sorted(path.relative_to(photos).as_posix() for path in photos.rglob("dress/*.png"))
+    lines = [f"{path},both" for path in paths[:2]]
+    (tmp_path / "own" / "groups.csv").write_text("\n".join(["path,group", *lines]))
+    cfg = read_command_line([*words, f"outputs={tmp_path / 'outputs'}"]).jobs[0]
+    assert run_job(cfg, run.output, words, sealed=True) == MISTAKE
+    assert "groups.csv have changed since it began" in capsys.readouterr().err
 
 
 def test_a_download_is_tried_only_where_it_is_allowed(

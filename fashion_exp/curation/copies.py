@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -60,11 +60,18 @@ class Group:
 
     @property
     def labels(self) -> list[str]:
-        return sorted({member.place.label for member in self.members})
+        """The classes that its files stand under."""
+        return sorted({member.place.label for member in self.members} - {""})
 
     @property
     def parts(self) -> list[str]:
-        return sorted({member.place.part for member in self.members})
+        """The official parts that its files stand in."""
+        return sorted({member.place.part for member in self.members} - {""})
+
+    @property
+    def by_looks(self) -> bool:
+        """Whether nothing else than what the pixels show has joined it."""
+        return not {PERSON, FEATURES} & set(self.kinds)
 
     @property
     def kinds(self) -> list[str]:
@@ -73,22 +80,17 @@ class Group:
         return [why for why in (BYTES, PIXELS, NEAR, MIRRORED, FEATURES, PERSON) if why in present]
 
 
-@dataclass(frozen=True)
-class Hand:
-    """What people have written about groups, by path."""
+def comparable(
+    places: Sequence[Place], looks: Sequence[Look], alone: Collection[str] = ()
+) -> list[Found]:
+    """The files that show something: blank pictures are all alike and no copies of each other.
 
-    together: Mapping[str, str]
-    """{path: name of its group}."""
-    alone: frozenset[str]
-    """Files that are in no group, whatever they look like."""
-
-
-def comparable(places: Sequence[Place], looks: Sequence[Look]) -> list[Found]:
-    """The files that show something: blank pictures are all alike and no copies of each other."""
+    Without those whose paths are to stay `alone`.
+    """
     return [
         Found(place, look, look.sight)
         for place, look in zip(places, looks, strict=True)
-        if look.sight is not None and look.sight.spread > BLANK
+        if look.sight is not None and look.sight.spread > BLANK and place.path not in alone
     ]
 
 
@@ -133,31 +135,38 @@ def _near(firsts: Sequence[int], match: Match) -> Link:
     return Link(*ends, why, match.bits, match.likeness, match.likeness >= LEAST_LIKENESS)
 
 
-def find_groups(found: Sequence[Found], links: Iterable[Link], hand: Hand) -> list[Group]:
+def find_groups(
+    found: Sequence[Found], links: Iterable[Link], together: Mapping[str, str]
+) -> list[Group]:
     """The groups of two files and more that the links make, joined transitively; largest first.
 
-    A person's word goes before: what is to be alone is not joined, what is to be together is, and
-    files of two groups by hand are not joined by what they look like.
+    `together`: {path: name of its group by a person's word}, which goes before: those files are
+    joined, and files of two such groups are not by what they look like.
     """
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
-    kept = [link for link in links if link.sure and _stands(found, link, hand)]
-    kept += _by_hand(found, hand)
-    ends = np.array([(link.first, link.second) for link in kept], int).reshape(-1, 2)
-    graph = coo_array((np.ones(len(ends)), (ends[:, 0], ends[:, 1])), (len(found), len(found)))
-    _, component = connected_components(graph, directed=False)
+    kept = [link for link in links if link.sure and _stands(found, link, together)]
+    kept += _by_hand(found, together)
+    component = _components(len(found), kept)
     members, inside = defaultdict(list), defaultdict(list)
-    for place, number in enumerate(component.tolist()):
+    for place, number in enumerate(component):
         members[number].append(place)
     for link in kept:
         inside[component[link.first]].append(link)
     groups = [
-        _group(found, members[number], inside[number], hand)
+        _group(found, members[number], inside[number], together)
         for number in members
         if len(members[number]) > 1
     ]
     return sorted(groups, key=lambda group: (-len(group.members), group.members[0].place.path))
+
+
+def _components(count: int, links: Sequence[Link]) -> list[int]:
+    """The number of the connected component of each file."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    ends = np.array([(link.first, link.second) for link in links], int).reshape(-1, 2)
+    graph = coo_array((np.ones(len(ends)), (ends[:, 0], ends[:, 1])), (count, count))
+    return connected_components(graph, directed=False)[1].tolist()
 
 
 def doubtful(
@@ -174,24 +183,26 @@ def doubtful(
     return sorted(apart, key=lambda pair: -pair[2].likeness)
 
 
-def _stands(found: Sequence[Found], link: Link, hand: Hand) -> bool:
-    """Whether no person has said otherwise."""
-    paths = {found[link.first].place.path, found[link.second].place.path}
-    named = {hand.together[path] for path in paths & hand.together.keys()}
-    return not paths & hand.alone and len(named) < 2
+def _stands(found: Sequence[Found], link: Link, together: Mapping[str, str]) -> bool:
+    """Whether no person has put the two into different groups."""
+    ends = (found[link.first].place.path, found[link.second].place.path)
+    return len({together[path] for path in ends if path in together}) < 2
 
 
-def _by_hand(found: Sequence[Found], hand: Hand) -> list[Link]:
-    named = ((hand.together.get(one.place.path, ""), place) for place, one in enumerate(found))
+def _by_hand(found: Sequence[Found], together: Mapping[str, str]) -> list[Link]:
+    named = ((together.get(one.place.path, ""), place) for place, one in enumerate(found))
     groups = _gathered((name, place) for name, place in named if name)
     return [Link(m[0], other, PERSON) for m in groups.values() for other in m[1:]]
 
 
 def _group(
-    found: Sequence[Found], members: Sequence[int], links: Sequence[Link], hand: Hand
+    found: Sequence[Found],
+    members: Sequence[int],
+    links: Sequence[Link],
+    together: Mapping[str, str],
 ) -> Group:
     files = sorted((found[place] for place in members), key=lambda one: one.place.path)
-    names = sorted({hand.together.get(one.place.path, "") for one in files} - {""})
+    names = sorted({together.get(one.place.path, "") for one in files} - {""})
     return Group(
         name=names[0] if names else min(one.look.image_id for one in files),
         members=tuple(files),

@@ -32,7 +32,7 @@ def across_parts(groups: Sequence[Group]) -> list[Group]:
 
 def chained(groups: Sequence[Group]) -> list[Group]:
     """Groups of which two files are farther apart than any two that were joined by likeness."""
-    return [group for group in groups if group.farthest > MOST_BITS]
+    return [group for group in groups if group.by_looks and group.farthest > MOST_BITS]
 
 
 def answer(files: int, groups: Sequence[Group]) -> list[str]:
@@ -92,15 +92,12 @@ def copies_album(
         "photo whose group you empty is joined to no other.",
     ]
     first = Chapter("groups", "Groups", notes, [kinds_table(groups)] if groups else [])
-    grave = conflicts(groups)
-    leaks = [group for group in across_parts(groups) if group not in grave]
-    rest = [group for group in groups if group not in grave and group not in leaks]
     budget = MOST_PHOTOS
     chapters = [first]
     for anchor, name, chosen in (
-        ("conflicts", "One picture, several classes", grave),
-        ("parts", "One picture, several parts", leaks),
-        ("others", "Copies", rest),
+        ("conflicts", "One picture, several classes", conflicts(groups)),
+        ("parts", "One picture, several parts", [g for g in across_parts(groups) if _one(g)]),
+        ("others", "Copies", [g for g in groups if _one(g) and len(g.parts) < 2]),
     ):
         shown = []
         for group in chosen:
@@ -116,6 +113,11 @@ def copies_album(
     if perhaps:
         chapters.append(_perhaps(perhaps, max_megapixels))
     return Album(title, now(), answer(files, groups), chapters, "The same is in duplicates.json.")
+
+
+def _one(group: Group) -> bool:
+    """Whether its files have one class."""
+    return len(group.labels) < 2
 
 
 def _perhaps(pairs: Sequence[Pair], max_megapixels: float) -> Chapter:
@@ -154,7 +156,7 @@ def as_data(group: Group) -> dict[str, Any]:
     return {
         "group": group.name,
         "classes": group.labels,
-        "parts": [part for part in group.parts if part],
+        "parts": group.parts,
         "joined_by": dict(kinds),
         "farthest_bits": group.farthest,
         "photos": [member.place.path for member in group.members],

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from fashion_exp.curation.copies import Group, Hand
+from fashion_exp.curation.copies import Group
 from fashion_exp.curation.findings import Finding
-from fashion_exp.data.curated import FINE, GROUP, REASON, read_lines
+from fashion_exp.curation.places import Folder
+from fashion_exp.data.curated import FINE, GROUP, REASON, place_of, read_lines
 from fashion_exp.data.decode import reason
 from fashion_exp.data.lists import write_list
 from fashion_exp.errors import InputError
@@ -18,7 +20,17 @@ CHECK, DUPLICATES = "check", "duplicates"
 Cells = Mapping[str, str]
 
 
-def write_quarantine(file: Path, findings: Sequence[Finding]) -> tuple[int, int]:
+@dataclass(frozen=True)
+class Hand:
+    """What people have written about groups, by the paths of the places found."""
+
+    together: Mapping[str, str]
+    """{path: name of its group}."""
+    alone: frozenset[str]
+    """Files that are in no group, whatever they look like."""
+
+
+def write_quarantine(root: Path, file: Path, findings: Sequence[Finding]) -> tuple[int, int]:
     """Puts what must not be trained on into the list; gives the counts of ours and of theirs.
 
     A file that a person's line names is left to it. Raises `InputError` for a list that is
@@ -26,38 +38,47 @@ def write_quarantine(file: Path, findings: Sequence[Finding]) -> tuple[int, int]
     """
     before = [row.cells for row in read_lines("quarantine", file, REASON)]
     theirs = [c for c in before if c.get("by") != CHECK or c[REASON].casefold() == FINE]
-    named = {cells["path"] for cells in theirs}
+    named = {place_of(root, cells["path"]) for cells in theirs}
     reasons = {f.place.path: f.detail for f in reversed(findings) if f.leaves_out}
     ours = [
         {"path": path, REASON: why, "by": CHECK}
         for path, why in sorted(reasons.items())
-        if path not in named
+        if place_of(root, path) not in named
     ]
     _write(file, REASON, before, [*theirs, *ours])
     return len(ours), len(theirs)
 
 
-def read_hand(file: Path) -> tuple[list[Cells], Hand]:
-    """The lines of groups.csv that people wrote, and what they say.
+def read_hand(folder: Folder, file: Path) -> Hand:
+    """What people have written into groups.csv; raises `InputError` for a list that is ill-formed.
 
-    Raises `InputError` for a list that is ill-formed.
+    However they spell a path.
     """
+    paths = {place_of(folder.root, place.path): place.path for place in folder.pictures}
+    said = {
+        paths[place]: cells[GROUP]
+        for cells in _of_people(file)
+        if (place := place_of(folder.root, cells["path"])) in paths
+    }
+    together = {path: group for path, group in said.items() if group}
+    return Hand(together, frozenset(said.keys() - together.keys()))
+
+
+def _of_people(file: Path) -> list[Cells]:
     rows = [row.cells for row in read_lines("groups", file, GROUP)]
-    theirs = [cells for cells in rows if cells.get("by") != DUPLICATES or not cells[GROUP]]
-    together = {cells["path"]: cells[GROUP] for cells in theirs if cells[GROUP]}
-    return theirs, Hand(together, frozenset(c["path"] for c in theirs if not c[GROUP]))
+    return [cells for cells in rows if cells.get("by") != DUPLICATES or not cells[GROUP]]
 
 
-def write_groups(file: Path, groups: Sequence[Group]) -> None:
+def write_groups(root: Path, file: Path, groups: Sequence[Group]) -> None:
     """Puts the files of each group into the list; raises `InputError` as `write_quarantine`."""
     before = [row.cells for row in read_lines("groups", file, GROUP)]
-    theirs, _ = read_hand(file)
-    named = {cells["path"] for cells in theirs}
+    theirs = _of_people(file)
+    named = {place_of(root, cells["path"]) for cells in theirs}
     ours = [
         {"path": member.place.path, GROUP: group.name, "by": DUPLICATES}
         for group in groups
         for member in group.members
-        if member.place.path not in named
+        if place_of(root, member.place.path) not in named
     ]
     _write(file, GROUP, before, [*theirs, *ours])
 

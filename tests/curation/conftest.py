@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -44,10 +44,11 @@ def draw(tmp_path: Path) -> Draw:
     return write
 
 
-def looked(root: Path) -> list[Found]:
-    """What can be compared below a folder."""
+def looked(root: Path, alone: Collection[str] = ()) -> list[Found]:
+    """What can be compared below a folder, without those to be left alone."""
     places = look_through(str(root)).pictures
-    return comparable(places, [look_at(read_content(place.file), 40) for place in places])
+    looks = [look_at(read_content(place.file), 40) for place in places]
+    return comparable(places, looks, alone)
 
 
 def look(file: Path) -> Look:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import shutil
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,6 @@ from fashion_exp.curation.copies import (
     NEAR,
     PIXELS,
     Group,
-    Hand,
     Link,
     doubtful,
     find_groups,
@@ -25,12 +25,13 @@ from fashion_exp.curation.copies_page import across_parts, as_data, chained, con
 from fashion_exp.curation.near import MOST_BITS
 from tests.curation.conftest import Draw, looked, scene
 
-NOBODY = Hand({}, frozenset())
 
-
-def _groups(root: Path, hand: Hand = NOBODY) -> list[Group]:
-    found = looked(root)
-    return find_groups(found, find_links(found, lambda done, total=None, /: None), hand)
+def _groups(root: Path, alone: Collection[str] = (), **together: str) -> list[Group]:
+    """`together`: the group of each file, by the letter before its ending."""
+    found = looked(root, alone)
+    names = {one.place.path: together.get(Path(one.place.path).stem, "") for one in found}
+    by_hand = {path: group for path, group in names.items() if group}
+    return find_groups(found, find_links(found, lambda done, total=None, /: None), by_hand)
 
 
 def _paths(groups: list[Group]) -> list[list[str]]:
@@ -89,7 +90,7 @@ def test_likeness_is_transitive_and_a_chain_shows(draw: Draw, tmp_path: Path) ->
         draw(f"dress/{number}.png", number)
     found = looked(tmp_path / "photos")
     links = [Link(0, 1, NEAR, 8, 0.9), Link(1, 2, NEAR, 8, 0.9)]
-    (group,) = find_groups(found, links, NOBODY)
+    (group,) = find_groups(found, links, {})
     assert len(group.members) == 3 and chained([group]) == [group]
 
 
@@ -99,10 +100,16 @@ def test_a_persons_word_goes_before(draw: Draw, tmp_path: Path) -> None:
     draw("dress/c.png", 3)
     root = tmp_path / "photos"
     assert _paths(_groups(root)) == [["dress/a.png", "dress/b.jpg"]]
-    assert _groups(root, Hand({}, frozenset({"dress/b.jpg"}))) == []
-    (three,) = _groups(root, Hand({"dress/a.png": "mine", "dress/c.png": "mine"}, frozenset()))
-    assert three.name == "mine" and len(three.members) == 3
-    assert _groups(root, Hand({"dress/a.png": "one", "dress/b.jpg": "two"}, frozenset())) == []
+    assert _groups(root, ["dress/b.jpg"]) == []
+    (three,) = _groups(root, a="mine", c="mine")
+    assert three.name == "mine" and len(three.members) == 3 and chained([three]) == []
+    assert _groups(root, a="one", b="two") == []
+
+
+def test_who_stays_alone_does_not_part_the_others(draw: Draw, tmp_path: Path) -> None:
+    for name in ("a.png", "b.bmp", "c.png"):
+        draw(f"dress/{name}", 1)
+    assert _paths(_groups(tmp_path / "photos", ["dress/a.png"])) == [["dress/b.bmp", "dress/c.png"]]
 
 
 def test_the_doubtful_are_those_in_no_group_together(draw: Draw, tmp_path: Path) -> None:
@@ -112,7 +119,7 @@ def test_the_doubtful_are_those_in_no_group_together(draw: Draw, tmp_path: Path)
     doubts = [Link(*ends, NEAR, 8, like, False) for *ends, like in
               ((0, 1, 0.8), (1, 2, 0.7), (2, 3, 0.8))]  # fmt: skip
     links = [Link(0, 1, NEAR, 2, 0.99), *doubts]
-    groups = find_groups(found, links, NOBODY)
+    groups = find_groups(found, links, {})
     assert [len(group.members) for group in groups] == [2]
     likest = [link.likeness for *_, link in doubtful(found, links, groups)]
     assert likest == [0.8, 0.7]

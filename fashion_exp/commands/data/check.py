@@ -39,7 +39,7 @@ def run(arguments: list[str]) -> int:
     with Progress(console) as progress:
         looks = looks_at(folder.pictures, options, progress)
     findings = [*find(folder.pictures, looks, options.tiny), *find_hidden(folder.others)]
-    ours, theirs = write_quarantine(file, findings)
+    ours, theirs = write_quarantine(folder.root, file, findings)
     count = len(folder.pictures)
     title = f"Check of {shown(folder.root)}"
     album = check_album(title, count, findings, theirs, options.max_megapixels)

@@ -53,11 +53,11 @@ def run(arguments: list[str]) -> int:
 
     folder = look_through(options.folder)
     file = Path(options.list).expanduser() if options.list else folder.root / GROUPS
-    _, hand = read_hand(file)
+    hand = read_hand(folder, file)
     console = console_of(options)
     with Progress(console) as progress:
         looks = looks_at(folder.pictures, options, progress)
-        found = comparable(folder.pictures, looks)
+        found = comparable(folder.pictures, looks, hand.alone)
         links = find_links(found, progress.stage("comparing photos", len(found)))
         if options.embeddings:
             from fashion_exp.curation.features import alike
@@ -65,8 +65,8 @@ def run(arguments: list[str]) -> int:
             limits = options.cosine or COSINE, options.max_megapixels
             tick = progress.stage("features", len(found))
             links += alike(found, options.embeddings, *limits, tick)
-    groups = find_groups(found, links, hand)
-    write_groups(file, groups)
+    groups = find_groups(found, links, hand.together)
+    write_groups(folder.root, file, groups)
     perhaps = doubtful(found, links, groups)
     count, into = len(folder.pictures), page_folder(options, folder.root)
     album = copies_album(
