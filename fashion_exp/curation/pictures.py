@@ -15,8 +15,8 @@ from fashion_exp.reporting.report import Photo
 _EDGE = 160
 """Of the longer side, px."""
 
-MOST_PHOTOS = 600
-"""On one page, so that a browser can open it."""
+MOST_PHOTOS = 400
+"""On one page, so that it is soon made and a browser can open it."""
 
 
 def photo(place: Place, caption: str, max_megapixels: float) -> Photo:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy as np
 from fashion_exp.curation.copies import Found
 from fashion_exp.curation.drift import Difference, sentences
 from fashion_exp.curation.look import Look
-from fashion_exp.curation.pictures import now, photo, swatch
+from fashion_exp.curation.pictures import MOST_PHOTOS, now, photo, swatch
 from fashion_exp.curation.places import Place
 from fashion_exp.reporting.album import Album, Chapter
 from fashion_exp.reporting.formats import percent
@@ -21,7 +22,7 @@ from fashion_exp.reporting.report import PhotoGroup
 from fashion_exp.reporting.tables import PlainTable
 
 _SHOWN = 12
-"""Photos of a class."""
+"""Photos of a class, fewer of very many classes."""
 _SIDES = (0, 64, 128, 224, 384, 512, 768, 1024, 2048)
 """Lower ends of the classes of the shorter side, px."""
 _ASPECTS = {
@@ -47,7 +48,7 @@ class Summary:
 
     @property
     def classes(self) -> list[str]:
-        return sorted({place.label for place in self.places})
+        return sorted(self._places)
 
     @property
     def parts(self) -> list[str]:
@@ -55,7 +56,25 @@ class Summary:
         return [part for part in ("train", "validation", "test") if part in present]
 
     def of(self, label: str) -> list[Found]:
-        return [one for one in self.found if one.place.label == label]
+        """What is found of a class."""
+        return self._found.get(label, [])
+
+    def places_of(self, label: str) -> list[Place]:
+        return self._places[label]
+
+    @cached_property
+    def _found(self) -> dict[str, list[Found]]:
+        gathered = defaultdict(list)
+        for one in self.found:
+            gathered[one.place.label].append(one)
+        return dict(gathered)
+
+    @cached_property
+    def _places(self) -> dict[str, list[Place]]:
+        gathered = defaultdict(list)
+        for place in self.places:
+            gathered[place.label].append(place)
+        return dict(gathered)
 
 
 def answer(summary: Summary) -> list[str]:
@@ -80,7 +99,7 @@ def classes_table(summary: Summary) -> PlainTable:
     header = ["class", "files", *parts, "distinct", "share", "median size", "brightness"]
     rows = []
     for label in summary.classes:
-        own = [place for place in summary.places if place.label == label]
+        own = summary.places_of(label)
         found = summary.of(label)
         by_part = Counter(place.part for place in own)
         rows.append(
@@ -156,7 +175,8 @@ def drift_table(drift: Sequence[Difference]) -> PlainTable:
 
 
 def summary_album(title: str, summary: Summary, max_megapixels: float) -> Album:
-    sheets = [_sheet(label, summary.of(label), max_megapixels) for label in summary.classes]
+    count = max(1, min(_SHOWN, MOST_PHOTOS // len(summary.classes)))
+    sheets = [_sheet(label, summary.of(label), count, max_megapixels) for label in summary.classes]
     chapters = [
         Chapter("classes", "Classes", tables=[classes_table(summary)]),
         Chapter("photos", "Photos", photos=sheets),
@@ -171,9 +191,9 @@ def summary_album(title: str, summary: Summary, max_megapixels: float) -> Album:
     return Album(title, now(), answer(summary), chapters, "The same is in summary.json.")
 
 
-def _sheet(label: str, found: Sequence[Found], max_megapixels: float) -> PhotoGroup:
+def _sheet(label: str, found: Sequence[Found], count: int, max_megapixels: float) -> PhotoGroup:
     # In the order of their ids, which are hashes: a draw that is the same each time.
-    chosen = sorted(found, key=lambda one: one.look.image_id)[:_SHOWN]
+    chosen = sorted(found, key=lambda one: one.look.image_id)[:count]
     shown = [
         photo(one.place, f"{one.sight.width} × {one.sight.height}", max_megapixels)
         for one in chosen
@@ -203,7 +223,7 @@ def as_data(summary: Summary) -> dict[str, Any]:
     classes = {}
     for label in summary.classes:
         found = summary.of(label)
-        own = [place for place in summary.places if place.label == label]
+        own = summary.places_of(label)
         classes[label] = {
             "files": len(own),
             "parts": dict(Counter(place.part for place in own if place.part)),
