@@ -69,30 +69,34 @@ def groups_found(root: Path, outputs: Path) -> list[frozenset[str]]:
     return [frozenset(group["photos"]) for group in json.loads(said.getvalue())["found"]]
 
 
-def _train(*words: str) -> None:
-    line = [sys.executable, "-m", "fashion_exp", *words]
-    done = subprocess.run(line, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+def accuracies(
+    planted: Planted, lists: Sequence[Path], outputs: Path, words: Sequence[str]
+) -> list[np.ndarray]:
+    """For each list of groups (SPLITS, 2): test accuracy of all photos, and of those with a copy.
 
-
-def accuracies(planted: Planted, groups: Path, outputs: Path, words: Sequence[str]) -> np.ndarray:
-    """(SPLITS, 2): test accuracy of all photos, and of those that have a copy."""
+    A multirun of the real command line; its predictions are read, whatever it says of a winner.
+    """
     from fashion_exp.predictions import labels_and_probabilities, read_predictions
 
-    rows = []
-    for seed in range(SPLITS):
-        run = outputs / f"{groups.stem}-{seed}"
-        _train(
-            "dataset=folder", f"dataset.root={planted.root}", f"dataset.groups={groups}",
-            f"split.seed={seed}", "tracking=none", f"outputs={run}", *words,
-        )  # fmt: skip
-        (file,) = run.glob("runs/*/test_predictions.parquet")
+    swept = [
+        f"split.seed={','.join(map(str, range(SPLITS)))}",
+        f"dataset.groups={','.join(map(str, lists))}",
+    ]
+    data = ["dataset=folder", f"dataset.root={planted.root}", "tracking=none"]
+    line = [sys.executable, "-m", "fashion_exp", "-m", *data, *swept, *words]
+    line += [f"outputs={outputs}", "sweep.name=leak"]
+    done = subprocess.run(line, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    copied = {path for pair in planted.pairs for path in pair}
+    found: dict[str, list[tuple[float, float]]] = {str(file): [] for file in lists}
+    for file in sorted(outputs.glob("sweeps/leak/*/test_predictions.parquet")):
+        knobs = json.loads((file.parent / "knobs.json").read_text())
         frame = read_predictions(file)
         labels, probabilities = labels_and_probabilities(frame)
         right = probabilities.argmax(1) == labels
-        has_copy = frame["path"].isin({path for pair in planted.pairs for path in pair})
-        rows.append((right.mean(), right[has_copy.to_numpy()].mean()))
-    return np.array(rows)
+        has_copy = frame["path"].isin(copied).to_numpy()
+        found[knobs["dataset.groups"]].append((right.mean(), right[has_copy].mean()))
+    return [np.array(found[str(file)]) for file in lists]
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -112,13 +116,16 @@ def _tell_leak(planted: Planted, place: Path, weights: str) -> None:
     words = ["model=timm", "model.name=mobilenetv1_100", f"model.weights={weights}"]
     none = place / "ungrouped.csv"
     none.write_text("path,group\n")
-    for what, groups in (("before grouping", none), ("grouped", planted.root / "groups.csv")):
-        every, copied = accuracies(planted, groups, place / "outputs", words).T
+    lists = [none, planted.root / "groups.csv"]
+    for what, told in zip(
+        ("before grouping", "grouped"),
+        accuracies(planted, lists, place / "outputs", words),
+        strict=True,
+    ):
+        (every, copied), (spread, wide) = told.mean(0), told.std(0, ddof=1)
         print(
-            f"split {what}: test accuracy {every.mean():.4f} (sd over {SPLITS} splits "
-            f"{every.std(ddof=1):.4f}), of photos with a copy {np.nanmean(copied):.4f} "
-            f"(sd {np.nanstd(copied, ddof=1):.4f})",
-            flush=True,
+            f"split {what}: test accuracy {every:.4f} (sd over {len(told)} splits {spread:.4f}), "
+            f"of photos with a copy {copied:.4f} (sd {wide:.4f})"
         )
 
 
