@@ -8,7 +8,7 @@ import stat
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from io import BytesIO, FileIO
+from io import BufferedReader, BytesIO
 
 import numpy as np
 import pandas as pd
@@ -89,13 +89,13 @@ def _content(file: str) -> str | UnreadableImage:
         return error
 
 
-def image_id(content: FileIO | BytesIO) -> str:
+def image_id(content: BufferedReader | BytesIO) -> str:
     """The name of a picture by the bytes of its file."""
     return hashlib.file_digest(content, "sha256").hexdigest()[:16]
 
 
 @contextmanager
-def opened(file: str) -> Iterator[FileIO]:
+def opened(file: str) -> Iterator[BufferedReader]:
     """A regular file that is not empty; raises `UnreadableImage` for any other."""
     try:
         status = os.stat(file)
@@ -103,7 +103,7 @@ def opened(file: str) -> Iterator[FileIO]:
             raise UnreadableImage("not a regular file")
         if status.st_size == 0:
             raise UnreadableImage("empty file")
-        with open(file, "rb", buffering=0) as content:
+        with open(file, "rb") as content:
             yield content
     except FileNotFoundError:
         raise UnreadableImage("broken link" if os.path.islink(file) else "no such file") from None

@@ -25,7 +25,7 @@ def test_a_look_kept_as_json_is_the_same_look(draw: Draw, tmp_path: Path) -> Non
 
 def test_the_id_is_that_of_the_image_table(draw: Draw) -> None:
     file = draw("a.png", 1)
-    with file.open("rb", buffering=0) as content:
+    with file.open("rb") as content:
         assert look(file).image_id == image_id(content)
 
 
