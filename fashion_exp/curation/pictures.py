@@ -7,6 +7,7 @@ import time
 
 from PIL import Image
 
+from fashion_exp.curation.look import read_content
 from fashion_exp.curation.places import Place
 from fashion_exp.data.decode import decode
 from fashion_exp.data.table import UnreadableImage
@@ -31,8 +32,8 @@ def swatch(colour: tuple[int, int, int], label: str, caption: str) -> Photo:
 
 def _small(file: str, max_megapixels: float) -> bytes | None:
     try:
-        picture = Image.fromarray(decode(file, max_megapixels))
-    except (UnreadableImage, OSError):
+        picture = Image.fromarray(decode(read_content(file), max_megapixels))
+    except UnreadableImage:
         return None
     picture.thumbnail((_EDGE, _EDGE))
     return _jpeg(picture)

@@ -80,11 +80,11 @@ class Summary:
 def answer(summary: Summary) -> list[str]:
     counts = Counter(place.label for place in summary.places)
     largest, smallest = max(counts.values()), min(counts.values())
-    distinct = len({look.image_id for look in summary.looks if look.image_id})
+    opened = [look.image_id for look in summary.looks if look.image_id]
     told = [
         f"{len(summary.places):,} files in {len(counts)} classes, {smallest:,} to {largest:,} each."
     ]
-    if copies := len(summary.places) - distinct:
+    if copies := len(opened) - len(set(opened)):
         told.append(f"Files that repeat another, byte by byte: {copies:,}.")
     if lost := len(summary.places) - len(summary.found):
         told.append(f"Unreadable, oversized or blank: {lost:,}; data check names them.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from PIL import Image
@@ -39,6 +40,8 @@ def test_everything_is_counted_where_it_stands(draw: Draw, tmp_path: Path) -> No
     assert (told["files"], told["usable"]) == (5, 4)
     assert told["kinds"] == {"PNG, RGB": 3, "GIF, P": 1, "JPEG, RGB": 1}
     assert told["sizes"] == {"160x120": 3, "300x100": 1}
+    broken = replace(summary.looks[0], image_id="", sight=None, reason="broken link")
+    summary = replace(summary, looks=[*summary.looks, broken, broken])
     lead, *others = answer(summary)
     assert lead == "5 files in 2 classes, 2 to 3 each."
     assert "Files that repeat another, byte by byte: 1." in others

@@ -142,6 +142,18 @@ def test_a_folder_that_may_not_be_written_to_is_told(root: Path, tmp_path: Path)
     assert _run("check", root, tmp_path, "--list", str(tmp_path / "away.csv")) == 0
 
 
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("verb", VERBS)
+def test_what_is_no_file_is_not_waited_for(
+    verb: str, root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = _told(verb, root, tmp_path, capsys)
+    os.mkfifo(root / "train/dress/pipe.jpg")
+    os.mkfifo(root / "train/dress/pipe")
+    (root / "train/dress/link.jpg").symlink_to("nowhere")
+    assert _told(verb, root, tmp_path, capsys)["files"] == before["files"] + 2
+
+
 @pytest.mark.parametrize("verb", VERBS)
 def test_a_name_that_is_not_utf_8_can_be_told(
     verb: str, root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
