@@ -22,7 +22,8 @@ from fashion_exp.errors import InputError
 from fashion_exp.files import write_text
 
 if TYPE_CHECKING:
-    from fashion_exp.curation.copies import Group
+    from fashion_exp.curation.copies import Found, Group, Link
+    from fashion_exp.reporting.progress import Progress
 
 COSINE = 0.95
 """Of features seen from their mean. Among 1,000 clothing photos no two others reach 0.89 in
@@ -31,14 +32,10 @@ ImageNet's MobileNet; of 50 disguised copies the least alike have 0.78."""
 
 def run(arguments: list[str]) -> int:
     """Prints what was found. Raises `InputError` for what cannot be done."""
-    own = parser("duplicates", __doc__)
-    own.add_argument("--list", help="another file than groups.csv in DIR, to write")
-    own.add_argument("--embeddings", metavar="RUN", help="join what this run's network finds alike")
-    own.add_argument("--cosine", type=float, help=f"from here on it is; default: {COSINE}")
-    options = own.parse_args(arguments)
+    options = _parser().parse_args(arguments)
     checked(options)
     _check_features(options)
-    from fashion_exp.curation.copies import comparable, doubtful, find_groups, find_links
+    from fashion_exp.curation.copies import comparable, doubtful, find_groups
     from fashion_exp.curation.copies_page import (
         as_data,
         conflicts,
@@ -58,13 +55,7 @@ def run(arguments: list[str]) -> int:
     with Progress(console) as progress:
         looks = looks_at(folder.pictures, options, progress)
         found = comparable(folder.pictures, looks, hand.alone)
-        links = find_links(found, progress.stage("comparing photos", len(found)))
-        if options.embeddings:
-            from fashion_exp.curation.features import alike
-
-            limits = options.cosine or COSINE, options.max_megapixels
-            tick = progress.stage("features", len(found))
-            links += alike(found, options.embeddings, *limits, tick)
+        links = _links(found, options, progress)
     groups = find_groups(found, links, hand.together)
     write_groups(folder.root, file, groups)
     perhaps = doubtful(found, links, groups)
@@ -82,6 +73,27 @@ def run(arguments: list[str]) -> int:
     }
     tell(console, options, "duplicates", data, album, kinds_table(groups), into)
     return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    own = parser("duplicates", __doc__)
+    own.add_argument("--list", help="another file than groups.csv in DIR, to write")
+    own.add_argument("--embeddings", metavar="RUN", help="join what this run's network finds alike")
+    own.add_argument("--cosine", type=float, help=f"from here on it is; default: {COSINE}")
+    return own
+
+
+def _links(found: Sequence[Found], options: argparse.Namespace, progress: Progress) -> list[Link]:
+    from fashion_exp.curation.copies import find_links
+
+    links = find_links(found, progress.stage("comparing photos", len(found)))
+    if options.embeddings:
+        from fashion_exp.curation.features import alike
+
+        limits = options.cosine or COSINE, options.max_megapixels
+        tick = progress.stage("features", len(found))
+        links += alike(found, options.embeddings, *limits, tick)
+    return links
 
 
 def _check_features(options: argparse.Namespace) -> None:
