@@ -114,6 +114,7 @@ def main(arguments: Sequence[str]) -> None:
 
 def _tell_leak(planted: Planted, place: Path, weights: str) -> None:
     words = ["model=timm", "model.name=mobilenetv1_100", f"model.weights={weights}"]
+    words += ["training.epochs=60", "repeats=1"]  # enough for the head to know its photos
     none = place / "ungrouped.csv"
     none.write_text("path,group\n")
     lists = [none, planted.root / "groups.csv"]
