@@ -103,6 +103,10 @@ class DatasetConfig:
     """CSV with the columns path, label and optionally group; paths relative to `root` or to it."""
     labels: str | None = None
     """current, none (the original ones), a version (v2), or a file of decisions on them."""
+    quarantine: str | None = None
+    """CSV of files to leave out: path, reason. null: quarantine.csv in `root`, if it is there."""
+    groups: str | None = None
+    """CSV of files of one source: path, group. null: groups.csv in `root`, if it is there."""
     download: bool | None = None
     """Whether missing files may be fetched from the data set's public home."""
     max_left_out: Probability | None = None
@@ -315,6 +319,8 @@ _TRACKED = _only("tracking.name", "mlflow")
 ACTS_ONLY: dict[str, Acts] = {
     "dataset.root": _only("dataset.name", "folder", "csv", "clothing", "fashion_mnist"),
     "dataset.manifest": _only("dataset.name", "csv"),
+    "dataset.quarantine": _FILES,
+    "dataset.groups": _FILES,
     "dataset.download": _only("dataset.name", "clothing", "fashion_mnist"),
     "dataset.labels": _FILES,
     "dataset.max_left_out": _FILES,

@@ -213,13 +213,14 @@ def _selects(cfg: Config) -> bool:
 
 
 def _write_inputs(trial: Trial, split: Split) -> None:
-    """Raises `InputError` where a run that goes on began with other images, labels or parts."""
+    """Raises `InputError` where a run that goes on began with other images, labels or groups."""
     kept, manifest = trial.output / "split.csv", split.manifest(trial.table.rows)
     begun = (trial.output / "unfinished").exists()
     if begun and kept.exists() and kept.read_text(encoding="utf-8") != manifest.to_csv(index=False):
         raise InputError(
-            f"resume={trial.output}: its images or their labels have changed since it began; put "
-            "them back (data apply DATA --list shows the versions), or start another run"
+            f"resume={trial.output}: its photos, their labels, quarantine.csv or groups.csv have "
+            "changed since it began; put them back (data apply DATA --list shows the versions of "
+            "the labels), or start another run"
         )
     write_text(kept, manifest.to_csv(index=False))
     write_text(trial.output / "left_out.csv", trial.table.left_out.to_csv(index=False))

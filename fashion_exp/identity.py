@@ -10,7 +10,7 @@ from fashion_exp.training.device import Compute
 
 RESOLVED = frozenset(
     {"model.weights", "sweep.weights", "training.device", "training.precision", "training.threads",
-     "dataset.root", "dataset.labels"}
+     "dataset.root", "dataset.labels", "dataset.quarantine", "dataset.groups"}
 )  # fmt: skip
 """Knobs that stand in the identity by what they came to."""
 

@@ -23,7 +23,7 @@ NOT_QUICK = (
     "test_page.py", "test_browser.py", "test_study_figures.py", "test_simulations.py", "study/",
     "commands/", "test_figures.py", "test_fashion_mnist.py", "test_clothing.py", "test_sheets.py",
     "tracking/", "sweeps/", "checkup/", "test_review.py", "collecting/test_collection.py",
-    "collecting/test_decoding.py",
+    "collecting/test_decoding.py", "test_features.py", "test_planted.py",
 )  # fmt: skip
 """Where processes are started, networks trained or pictures drawn."""
 

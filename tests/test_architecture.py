@@ -21,13 +21,14 @@ OWNERS = {
     "albumentations": {"data"},
     "cleanlab": {"labelling"},
     "cv2": {"data"},
-    "optuna": {"pruning", "sweeps"},
-    "ray": {"sweeps"},
-    "submitit": {"sweeps"},
+    "imagehash": {"curation"},
     "matplotlib": {"reporting"},
-    "sklearn": {"data"},
-    "urllib3": {"collecting"},
+    "optuna": {"pruning", "sweeps"},
     "protego": {"collecting"},
+    "ray": {"sweeps"},
+    "sklearn": {"curation", "data"},
+    "submitit": {"sweeps"},
+    "urllib3": {"collecting"},
 }
 
 

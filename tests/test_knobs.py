@@ -10,13 +10,15 @@ from typing import NamedTuple
 
 import mlflow
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 from PIL import Image
 
-from fashion_exp.compose import knob_names
+from fashion_exp.compose import knob_names, read_command_line
+from fashion_exp.job import MISTAKE, run_job
 from fashion_exp.training.device import choose_compute
 from tests.conftest import TinyRun
 
@@ -51,6 +53,8 @@ TABLE: dict[str, Acts | str] = {
     "dataset.rename": Acts("", "dataset.rename={shirt:Shirt}", "images"),
     "dataset.root": "test_the_data_lie_where_root_says",
     "dataset.manifest": "test_the_manifest_says_what_is_what",
+    "dataset.quarantine": "test_photos_in_quarantine_are_left_out",
+    "dataset.groups": "test_photos_of_one_group_stand_on_one_side",
     "dataset.download": "test_a_download_is_tried_only_where_it_is_allowed",
     "dataset.labels": "test_labels_of_a_file_reach_the_run",
     "dataset.max_left_out": "test_files_left_out_above_the_limit_end_the_run",
@@ -269,6 +273,45 @@ def test_labels_of_a_file_reach_the_run(
     assert json.loads(run.facts["images"]) == {"dress": 22, "pullover": 24, "shirt": 25}
     assert "several labels: dress, pullover (labels d.csv)" in run.text("left_out.csv")
     assert (run.facts["set_aside"], run.facts["labels_version"]) == ("1", "d.csv")
+
+
+def test_photos_in_quarantine_are_left_out(
+    tiny: Callable[..., TinyRun], photos: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "away.csv").write_text("path,reason\ntrain/dress/00.png,ugly\n")
+    plain, curated = tiny(), tiny(f"dataset.quarantine={tmp_path / 'away.csv'}")
+    assert "train/dress/00.png,quarantined: ugly" in curated.text("left_out.csv")
+    assert plain.facts["data_fingerprint"] != curated.facts["data_fingerprint"]
+
+
+def test_photos_of_one_group_stand_on_one_side(
+    tiny: Callable[..., TinyRun], photos: Path, tmp_path: Path
+) -> None:
+    paths = sorted(path.relative_to(photos).as_posix() for path in photos.rglob("dress/*.png"))
+    lines = [f"{path},{place // 2}" for place, path in enumerate(paths)]
+    (tmp_path / "pairs.csv").write_text("\n".join(["path,group", *lines]))
+    run = tiny(f"dataset.groups={tmp_path / 'pairs.csv'}")
+    split = pd.read_csv(run.output / "split.csv")
+    assert sorted(split["group_id"].value_counts().head(12)) == [2] * 12
+    assert (split.groupby("group_id")["r0f0"].nunique() == 1).all()
+
+
+def test_a_run_does_not_go_on_with_other_groups(
+    tiny: Callable[..., TinyRun],
+    photos: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    words = ["dataset=folder", f"dataset.root={shutil.copytree(photos, tmp_path / 'own')}"]
+    words += ["dataset.image_size=16", "training.epochs=1", "tracking=none", "repeats=1"]
+    run = tiny(*words)
+    paths = sorted(path.relative_to(photos).as_posix() for path in photos.rglob("dress/*.png"))
+    lines = [f"{path},both" for path in paths[:2]]
+    (tmp_path / "own" / "groups.csv").write_text("\n".join(["path,group", *lines]))
+    (run.output / "unfinished").mkdir()
+    cfg = read_command_line([*words, f"outputs={tmp_path / 'outputs'}"]).jobs[0]
+    assert run_job(cfg, run.output, words, sealed=True) == MISTAKE
+    assert "groups.csv have changed since it began" in capsys.readouterr().err
 
 
 def test_a_download_is_tried_only_where_it_is_allowed(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
@@ -46,7 +47,8 @@ def decode(source: Path | str | bytes, max_megapixels: float) -> np.ndarray:
     Raises `UnreadableImage` with the reason in a few words.
     """
     with _open(source) as image:
-        _check_size(image, max_megapixels)
+        if large := too_large(*image.size, max_megapixels):
+            raise UnreadableImage(large)
         kind = _SPOKEN.get(image.format or "", image.format or "picture")
         try:
             image.load()
@@ -56,6 +58,35 @@ def decode(source: Path | str | bytes, max_megapixels: float) -> np.ndarray:
         # A decoder raises whatever its parser stumbles over: OSError, SyntaxError, struct.error …
         except Exception as error:
             raise UnreadableImage(_broken(kind, error)) from error
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a picture file says of itself, before a pixel is decoded."""
+
+    kind: str
+    """JPEG, PNG, WebP, BMP, GIF or TIFF."""
+    mode: str
+    """Pillow's: RGB, L, P, CMYK, RGBA, …"""
+    width: int
+    height: int
+    """As stored, px."""
+    orientation: int
+    """Of EXIF: 1 is upright, 2 to 8 are turned or mirrored."""
+    frames: int
+    """Of an animation, or pages."""
+
+
+def header(source: Path | str | bytes) -> Header:
+    """Raises `UnreadableImage` where `decode` would for the same cause."""
+    with _open(source) as image:
+        kind = _SPOKEN.get(image.format or "", image.format or "picture")
+        try:
+            # a photo of a telephone may carry a second one, which is no animation
+            frames = 1 if image.format == "MPO" else int(getattr(image, "n_frames", 1))
+        except Exception:  # a broken later frame; the first is what counts
+            frames = 1
+        return Header(kind, image.mode, *image.size, _orientation(image), frames)
 
 
 def reason(error: OSError) -> str:
@@ -101,21 +132,25 @@ def _broken(kind: str, error: Exception) -> str:
     return f"broken {kind} ({said})" if said else f"broken {kind}"
 
 
-def _check_size(image: Image.Image, max_megapixels: float) -> None:
-    width, height = image.size
+def too_large(width: int, height: int, max_megapixels: float) -> str:
+    """Why a picture of so many pixels is not decoded; "" for one that is."""
     megapixels = width * height / 1e6
-    if megapixels > max_megapixels:
-        shown = math.ceil(megapixels * 10) / 10
-        raise UnreadableImage(f"{shown:g} megapixels, more than {max_megapixels:g}")
+    if megapixels <= max_megapixels:
+        return ""
+    return f"{math.ceil(megapixels * 10) / 10:g} megapixels, more than {max_megapixels:g}"
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    try:
-        orientation = image.getexif().get(_ORIENTATION_TAG)
-    except Exception:  # broken metadata are no reason to lose a sound picture
-        return image
-    turn = _UPRIGHT.get(orientation or 1)
+    turn = _UPRIGHT.get(_orientation(image))
     return image if turn is None else image.transpose(turn)
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        stated = image.getexif().get(_ORIENTATION_TAG)
+    except Exception:  # broken metadata are no reason to lose a sound picture
+        return 1
+    return stated if stated in _UPRIGHT else 1
 
 
 def _rgb(image: Image.Image) -> Image.Image:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BufferedReader, BytesIO
 
 import numpy as np
 import pandas as pd
@@ -81,14 +83,29 @@ def identify(files: Collection[str]) -> tuple[dict[str, str], dict[str, str]]:
 
 def _content(file: str) -> str | UnreadableImage:
     try:
+        with opened(file) as content:
+            return image_id(content)
+    except UnreadableImage as error:
+        return error
+
+
+def image_id(content: BufferedReader | BytesIO) -> str:
+    """The name of a picture by the bytes of its file."""
+    return hashlib.file_digest(content, "sha256").hexdigest()[:16]
+
+
+@contextmanager
+def opened(file: str) -> Iterator[BufferedReader]:
+    """A regular file that is not empty; raises `UnreadableImage` for any other."""
+    try:
         status = os.stat(file)
         if not stat.S_ISREG(status.st_mode):
-            return UnreadableImage("not a regular file")
+            raise UnreadableImage("not a regular file")
         if status.st_size == 0:
-            return UnreadableImage("empty file")
-        with open(file, "rb") as opened:
-            return hashlib.file_digest(opened, "sha256").hexdigest()[:16]
+            raise UnreadableImage("empty file")
+        with open(file, "rb") as content:
+            yield content
     except FileNotFoundError:
-        return UnreadableImage("broken link" if os.path.islink(file) else "no such file")
+        raise UnreadableImage("broken link" if os.path.islink(file) else "no such file") from None
     except OSError as error:
-        return UnreadableImage(reason(error))
+        raise UnreadableImage(reason(error)) from error

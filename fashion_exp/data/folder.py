@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -11,10 +11,10 @@ import pandas as pd
 from fashion_exp.config import DatasetConfig
 from fashion_exp.data import walk
 from fashion_exp.data.assemble import PARTS
-from fashion_exp.data.classes import choose_classes, labels, normal
+from fashion_exp.data.classes import normal
 from fashion_exp.data.decode import reason
-from fashion_exp.data.files import LISTED_COLUMNS, printable, table_of_files
-from fashion_exp.data.labels import labelled
+from fashion_exp.data.files import LISTED_COLUMNS, printable
+from fashion_exp.data.listed import table_of_listed
 from fashion_exp.data.table import ImageTable
 from fashion_exp.errors import InputError
 
@@ -31,24 +31,13 @@ def load_folder(cfg: DatasetConfig) -> ImageTable:
 
     Raises `InputError` where the folder, its layout or the asked classes are not as they must be.
     """
-    assert cfg.root is not None and cfg.max_megapixels is not None
+    assert cfg.root is not None
     root = walk.existing_folder("dataset.root", cfg.root)
     listed, empty, notes = list_folder(root)
     if empty:
         notes.append(f"Class folders without images, left out: {', '.join(sorted(empty))}.")
     _check_not_empty(listed, root, empty, cfg)
-    found = labelled(listed, cfg.labels, root)
-    names = choose_classes(found.classes, cfg.classes, cfg.rename)
-    taken = found.taken(names)
-    table = table_of_files(
-        cfg.name,
-        taken.listed,
-        labels(names),
-        cfg.max_megapixels,
-        taken.aside,
-        [*notes, *taken.notes],
-    )
-    return replace(table, facts=found.facts, set_aside=frozenset(path for path, _ in taken.aside))
+    return table_of_listed(cfg, listed, root, root, notes=notes)
 
 
 def list_folder(root: Path) -> tuple[pd.DataFrame, set[str], list[str]]:

@@ -11,7 +11,12 @@ from PIL import Image
 
 from fashion_exp.data.memory import available_bytes
 from fashion_exp.data.parallel import in_processes
-from fashion_exp.data.table import ImageTable, Reader, UnreadableImage, left_out_table
+from fashion_exp.data.table import (
+    ImageTable,
+    Reader,
+    UnreadableImage,
+    left_out_table,
+)
 from fashion_exp.errors import InputError
 
 _ROWS_PER_TASK = 16
@@ -193,7 +198,8 @@ def _close_gaps(held: np.ndarray, reasons: dict[int, str]) -> np.ndarray:
 
 
 def _check_left_out(table: ImageTable, max_left_out: float | None) -> None:
-    left, found = len(table.unusable), table.found
+    """The limit is for what nobody has looked at: what people have set aside is their decision."""
+    left, found = len(table.unusable), table.found - len(table.set_aside)
     if max_left_out is None or left <= max_left_out * found:
         return
     first = table.unusable.head(3).itertuples()

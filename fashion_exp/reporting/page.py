@@ -47,7 +47,7 @@ def write_report(report: Report, folder: Path) -> Path:
 
 def html(report: Report, drawings: Drawings) -> str:
     """The whole page."""
-    template = _environment().get_template("report.html.j2")
+    template = environment().get_template("report.html.j2")
     return template.render(
         report=report,
         drawings=drawings,
@@ -58,7 +58,8 @@ def html(report: Report, drawings: Drawings) -> str:
     )
 
 
-def _environment() -> Environment:
+def environment() -> Environment:
+    """Of the templates beside this file, with the filters that they use."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(

@@ -99,7 +99,7 @@ class Confusion:
 @dataclass(frozen=True)
 class Photo:
     picture: bytes | None
-    """A small JPEG; None where the photos are no longer at hand."""
+    """A small JPEG; None where the photo is no longer at hand, or cannot be read."""
     file: str
     label: str
     caption: str

@@ -130,8 +130,8 @@ def _cell(members: Sequence[Member], found: Sequence[Factor], cell: tuple[int, .
         if len(factor.knobs) > 1:
             return ""  # another group's choice stands behind it: no single knob to type
         knob = factor.knobs[0]
-        value = members[factor.levels.index(level)].knobs[knob]
-        if value is None or members[base].knobs[knob] is None:
+        value = members[factor.levels.index(level)].knobs.get(knob)
+        if value is None or members[base].knobs.get(knob) is None:
             return ""  # it cannot act there
         words = [word for word in words if word.lstrip("+").partition("=")[0] != knob]
         words.append(f"{knob}={_typed(value)}")

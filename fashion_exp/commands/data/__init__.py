@@ -8,8 +8,11 @@ from fashion_exp.errors import InputError, nearest
 
 VERBS: dict[str, str] = {
     "collect": "photos gathered by a plan, with licence and creator",
+    "check": "every photo decoded; what must not be trained on goes into quarantine.csv",
+    "duplicates": "exact and near copies, mirrored too, grouped in groups.csv",
     "labels": "labels that look wrong, by models that had not seen the images",
     "apply": "decisions on labels made a version of the data set, or undone",
+    "summary": "counts, sizes, colours, a few photos of each class, drift between parts",
 }
 """Each is a module of this package, with what it does."""
 

@@ -1,0 +1,90 @@
+"""Photos that a trained network finds alike: the cosine of what its head reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from fashion_exp.compose import load_config
+from fashion_exp.curation.copies import FEATURES, Found, Link
+from fashion_exp.data.decode import decode
+from fashion_exp.data.parallel import in_processes
+from fashion_exp.data.pixels import Geometry, resize
+from fashion_exp.errors import InputError
+from fashion_exp.models.build import build_model
+from fashion_exp.models.classifier import Classifier
+from fashion_exp.models.plan import plan_model
+from fashion_exp.models.weights import find_weights
+from fashion_exp.reporting.progress import Tick
+from fashion_exp.training.device import choose_compute
+from fashion_exp.training.fit import extract
+
+_BATCH = 64
+_ROWS = 1024
+"""Photos compared with all others at once, for the memory that it takes."""
+
+
+def alike(
+    found: Sequence[Found], run: str, cosine: float, max_megapixels: float, tick: Tick
+) -> list[Link]:
+    """Links between the files whose features in the network of a finished run have at least this
+    cosine. Raises `InputError` for what is no such run."""
+    model, geometry = network_of(run)
+    compute = choose_compute("auto", "auto", None)
+    firsts = list({one.sight.pixels: place for place, one in enumerate(found)}.values())
+    read = partial(_pictures, geometry, max_megapixels)
+    files = [found[place].place.file for place in firsts]
+    tasks = [files[start : start + _BATCH] for start in range(0, len(files), _BATCH)]
+
+    def batches() -> Iterator[torch.Tensor]:
+        done = 0
+        for pictures in in_processes(read, tasks, compute.threads):
+            yield torch.from_numpy(pictures).permute(0, 3, 1, 2)
+            done += len(pictures)
+            tick(done, len(files))
+
+    with torch.inference_mode():
+        features = extract(model.to(compute.device), batches(), compute).numpy()
+    return [
+        Link(firsts[one], firsts[other], FEATURES, 0, likeness)
+        for one, other, likeness in close_features(features, cosine)
+    ]
+
+
+def network_of(run: str) -> tuple[Classifier, Geometry]:
+    """The network that a finished run kept, and how a picture comes into it."""
+    folder = Path(run).expanduser()
+    saved = folder / "config" / "config.yaml"
+    if not saved.is_file():
+        raise InputError(f"--embeddings {run}: no run's folder; give one of outputs/runs/")
+    cfg = load_config(saved)
+    weights = find_weights(cfg.model.name, str(folder))
+    plain = replace(cfg.model, weights=str(folder), freeze="none")
+    plan = plan_model(plain, cfg.dataset, cfg.optim, weights, native_size=0)
+    model = build_model(plain, plan, classes=2, seed=0)  # the head is not used
+    fit = cfg.dataset.fit.value
+    return model, Geometry(plan.size, fit, plan.interpolation, plan.channels)
+
+
+def _pictures(geometry: Geometry, max_megapixels: float, files: Sequence[str]) -> np.ndarray:
+    return np.stack([resize(decode(file, max_megapixels), geometry) for file in files])
+
+
+def close_features(features: np.ndarray, cosine: float) -> Iterator[tuple[int, int, float]]:
+    """(one, other, cosine), one < other, of the rows of (n, width) that are that close.
+
+    Seen from their mean: after a rectifier all features are positive, and all their angles small.
+    """
+    centred = features - features.mean(0)
+    length = np.linalg.norm(centred, axis=1, keepdims=True)
+    unit = centred / np.maximum(length, 1e-12)
+    for start in range(0, len(unit), _ROWS):
+        cosines = unit[start : start + _ROWS] @ unit[start:].T
+        for row, column in np.argwhere(cosines >= cosine):
+            if row < column:
+                yield int(start + row), int(start + column), float(cosines[row, column])
