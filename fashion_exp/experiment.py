@@ -13,9 +13,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from fashion_exp.config import Config, knobs, plain
+from fashion_exp.cache.shelf import trim
+from fashion_exp.config import Config, OnFrozen, knobs, plain
 from fashion_exp.data.augment import Augmentation, Views, fixed_augmentation
-from fashion_exp.data.pixels import Geometry, load_pixels
+from fashion_exp.data.geometry import Geometry
+from fashion_exp.data.pixels import load_pixels
 from fashion_exp.data.split import Split, make_split, manifest_hash
 from fashion_exp.data.table import ImageTable
 from fashion_exp.errors import InputError
@@ -24,6 +26,7 @@ from fashion_exp.fold import (
     FoldResult,
     Place,
     Trial,
+    from_cache,
     kept_model,
     new_model,
     random_operations,
@@ -73,9 +76,12 @@ def run_experiment(
                 _train_fold(trial, split, number, tracker, run, progress)
         seconds = _collect(job.output, [fold.name for fold in split.folds])
         sizes = {fold.name: len(fold.train) for fold in split.folds}
+        reused = {what: from_cache(*counts) for what, counts in trial.reused.items()}
+        tracker.tag(run, reused)
         result = Result(
-            job.name, job.output, run, cfg.confidence, seconds, facts, sizes, split.redrawn
-        )
+            job.name, job.output, run, cfg.confidence, seconds, facts | reused, sizes,
+            split.redrawn,
+        )  # fmt: skip
         conclude(result, trial.table, tracker)
         if cfg.tracking.log_model:
             example = trial.views.plain((0, 0, 0)).transpose(2, 0, 1)
@@ -102,15 +108,20 @@ def prepare(
     parameters = _rehearse(cfg, plan, len(images.classes), compute)
     tick = progress.stage("reading images", len(images))
     geometry = Geometry(plan.size, cfg.dataset.fit.value, plan.interpolation, plan.channels)
+    cache = outputs_folder(cfg.outputs) / "cache"
     table, pixels = load_pixels(
-        images, geometry, cfg.dataset.max_left_out, compute.threads, lambda done, _: tick(done)
-    )
+        images, geometry, cfg.dataset.max_left_out, compute.threads, lambda done, _: tick(done),
+        cache,
+    )  # fmt: skip
+    for store in trim(cache, cfg.cache.gigabytes * 1e9):
+        log.info("cache: removed %s %s, unused the longest", store.kind, store.folder.name)
     for note in table.notes:
         log.info("data: %s", note)
     split = make_split(table.rows, table.classes, cfg.split, cfg.repeats)
     _refuse_seen_images(table, split, plan)
     views = Views(pixels, table.rows["image_id"].to_list(), fixed, random)
-    trial = Trial(cfg, table, plan, compute, views, split.test, output, parameters)
+    trial = Trial(cfg, table, plan, compute, views, split.test, output, parameters, cache)
+    trial.note_reuse("pixels", pixels.reused, len(images))
     return trial, split
 
 
@@ -132,6 +143,12 @@ def _wanted_weights(cfg: Config) -> str:
 def _augmentations(cfg: Config, plan: ModelPlan) -> tuple[Augmentation, Augmentation]:
     shape = (plan.size, plan.size, plan.channels)
     acting = random_operations(cfg, plan)
+    if cfg.augmentation.on_frozen is OnFrozen.views and not (acting and plan.freeze == "backbone"):
+        raise InputError(
+            "augmentation.on_frozen=views cannot act: "
+            + ("there are no operations" if plan.freeze == "backbone" else "no backbone is frozen")
+            + "; augmentation.on_frozen=apply, or model.freeze=backbone and augmentation=light"
+        )
     if not acting and cfg.augmentation.operations:
         log.info("augmentation: none, for the backbone is frozen; augmentation=light does it still")
     if not acting and cfg.augmentation.per_class is not None:
