@@ -106,13 +106,14 @@ class FoldResult:
 
     The record has fold and repeat; images trained on, optimizer updates, seconds; and the
     accuracy on as many training images as there are validation images, in evaluation mode and
-    not augmented, as validation is measured (`plain_images`, `plain_accuracy`).
+    not augmented, as validation is measured (`plain_images`, `plain_accuracy`). One that is kept
+    also has its `identity`.
     """
 
     validation: pd.DataFrame
     test: pd.DataFrame
     history: pd.DataFrame
-    record: dict[str, float]
+    record: dict[str, float | str]
 
 
 def random_operations(cfg: Config, plan: ModelPlan) -> list[dict[str, object]]:
@@ -395,3 +396,17 @@ def _history(state: TrainingState, fold: Fold, keep: Keep) -> pd.DataFrame:
         for row in state.history
         for part in ("train", "validation")
     )
+
+
+def epochs_again(history: pd.DataFrame) -> Iterator[tuple[int, dict[str, float]]]:
+    """What was tracked of each epoch, from a history; but for the speed."""
+    train, validation = (history[history["part"] == part] for part in ("train", "validation"))
+    columns = {
+        "f_loss": train["loss"],
+        "f_acc": train["accuracy"],
+        "f_val_loss": validation["loss"],
+        "f_val_acc": validation["accuracy"],
+        "f_lr": train["lr"],
+    }
+    for place, epoch in enumerate(train["epoch"]):
+        yield int(epoch), {name: float(column.iloc[place]) for name, column in columns.items()}

@@ -25,6 +25,8 @@ from fashion_exp.errors import InputError
 from fashion_exp.files import write_text
 
 ABOUT, DATA, INDEX, USERS = "about.json", "records.bin", "index.jsonl", "users"
+LEAVING = ".leaving"
+"""The end of the name of a folder that is being removed."""
 
 
 class Records:
@@ -45,7 +47,7 @@ class Records:
                 told = {**about, "shape": list(self.shape), "dtype": self.dtype.name}
                 write_text(folder / ABOUT, json.dumps(told, indent=1))
             os.utime(folder / ABOUT)  # when it was last used
-            self._holding = _hold(folder)
+            self._holding: FileLock | None = _hold(folder)
         self.refresh()
 
     @classmethod
@@ -64,6 +66,11 @@ class Records:
         self._read_to, self._end = 0, 0
         self._data: np.ndarray | None = None
         self._sound: np.ndarray | None = None
+
+    def close(self) -> None:
+        """Lets it be cleared."""
+        if self._holding is not None:
+            self._holding.release()
 
     def __getstate__(self) -> dict[str, Any]:
         """For another process: it maps the file anew, and its parent holds the folder."""
@@ -217,7 +224,7 @@ def remove(folder: Path) -> bool:
             return False
         if not folder.exists():
             return True
-        leaving = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}")
+        leaving = folder.with_name(f".{folder.name}-{secrets.token_hex(4)}{LEAVING}")
         folder.rename(leaving)
     shutil.rmtree(leaving)
     return True
