@@ -41,7 +41,7 @@ from fashion_exp.models.weights import find_weights
 from fashion_exp.places import outputs_folder
 from fashion_exp.predictions import PART_FILES, read_predictions, write_predictions
 from fashion_exp.reporting.progress import Progress
-from fashion_exp.results import Result, conclude, open_test
+from fashion_exp.results import Result, conclude, draw, open_test
 from fashion_exp.tracking.tracker import Status, Tracker, TrackingError
 from fashion_exp.training.device import Compute, choose_compute
 from fashion_exp.training.optimizers import build_optimizer
@@ -87,13 +87,14 @@ def run_experiment(
             job.name, job.output, run, cfg.confidence, seconds, facts | reused, sizes,
             split.redrawn,
         )  # fmt: skip
-        conclude(result, trial.table, tracker)
+        conclude(result, tracker)
         if cfg.tracking.log_model:
             example = trial.views.plain((0, 0, 0)).transpose(2, 0, 1)
             first = kept_model(trial, split.folds[0])
             tracker.model(run, first, np.stack([example, example]))
         if not job.sealed:
-            open_test(result, outputs_folder(cfg.outputs), tracker, trial.table)
+            open_test(result, outputs_folder(cfg.outputs), tracker)
+            draw(result, trial.table, tracker)
         done = [(one["record"]["identity"], one["fold"]) for one in kept]
         Index(trial.cache).add(job.output, done)
         shutil.rmtree(job.output / "unfinished")

@@ -59,9 +59,10 @@ def test_without_the_knob_a_training_is_done_again(tiny: Callable[..., TinyRun])
 
 @pytest.mark.parametrize(
     "change",
-    ["optim.lr=2e-3", "seed=1", "model.dropout=0.1", "training.batch_size=11", "dataset.fit=stretch",
-     "split.train_ratio=0.6", "split.seed=1", "dataset.image_size=20", "training.threads=2",
-     "dataset.mean=[.4,.4,.4] dataset.std=[.5,.5,.5]", "dataset.rename={shirt:Shirt}"],
+    ["optim.lr=2e-3", "seed=1", "model.dropout=0.1", "training.batch_size=11",
+     "dataset.fit=stretch", "split.train_ratio=0.6", "split.seed=1", "dataset.image_size=20",
+     "training.threads=2", "dataset.mean=[.4,.4,.4] dataset.std=[.5,.5,.5]",
+     "dataset.rename={shirt:Shirt}"],
 )  # fmt: skip
 def test_another_training_is_not_taken_for_it(tiny: Callable[..., TinyRun], change: str) -> None:
     tiny(*ONCE, "training.epochs=1")

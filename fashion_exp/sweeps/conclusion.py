@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from fashion_exp.config import knobs, plain
+from fashion_exp.data.sources import load_images_once
+from fashion_exp.errors import InputError
 from fashion_exp.reporting import tables
 from fashion_exp.reporting.page import write_report
-from fashion_exp.results import Result, load_result, open_test
+from fashion_exp.results import Result, draw, load_result, open_test
 from fashion_exp.study.members import load_member
 from fashion_exp.study.report import report
 from fashion_exp.study.study import Question, Study
 from fashion_exp.sweeps.jobs import SweepJob, failure
 from fashion_exp.tracking import Tracker
+
+log = logging.getLogger(__name__)
 
 AGAIN = "to train the winner again"
 
@@ -54,8 +59,9 @@ def conclude(sweep: Sweep, planned: Sequence[SweepJob], open_all: bool) -> Concl
         winner = next(job for job, row in zip(planned, jobs, strict=True) if row is best)
         for job in finished if open_all else [best]:
             result: Result = job["result"]
-            open_test(result, sweep.outputs, sweep.tracker, None)
+            open_test(result, sweep.outputs, sweep.tracker)
             job |= result.evidence("test").metrics()
+        _draw(best["result"], winner, sweep)
         scores = {f"s_{name}": best[name] for name in ("val_acc", "val_lo", "val_hi", "test_acc")}
     board = tables.leaderboard(jobs, open_test=open_all)
     note = tables.markdown_table(board)
@@ -64,6 +70,14 @@ def conclude(sweep: Sweep, planned: Sequence[SweepJob], open_all: bool) -> Concl
     sweep.tracker.note(sweep.parent, note)
     sweep.tracker.log(sweep.parent, {**scores, "s_jobs": len(jobs), "s_failed": failed})
     return Conclusion(board, failed, winner)
+
+
+def _draw(result: Result, job: SweepJob, sweep: Sweep) -> None:
+    """The winner's pictures; those of others are drawn by `report`, on demand."""
+    try:
+        draw(result, load_images_once(job.cfg.dataset, sweep.outputs / "cache"), sweep.tracker)
+    except InputError as error:  # the photos have moved since
+        log.warning("no pictures of the winner: %s", error)
 
 
 def write_page(sweep: Sweep, jobs: Sequence[SweepJob]) -> Path | None:

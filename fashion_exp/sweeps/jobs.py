@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from fashion_exp.compose import CommandLine
 from fashion_exp.config import CANNOT_CHANGE_A_RESULT, Config, knobs, plain
-from fashion_exp.data.sources import load_images
+from fashion_exp.data.sources import load_images_once
 from fashion_exp.errors import InputError
 from fashion_exp.identity import job_identity, short_hash
 from fashion_exp.job import FAILURE_FILE
@@ -119,7 +119,7 @@ def _compute(cfg: Config, threads: int | None) -> Compute:
 def _fingerprint(cache: Path) -> tuple[Callable[[Config], Any], Callable[[Config], str]]:
     return (
         lambda cfg: plain(cfg)["dataset"],
-        lambda cfg: load_images(cfg.dataset, cache).fingerprint,
+        lambda cfg: load_images_once(cfg.dataset, cache).fingerprint,
     )
 
 

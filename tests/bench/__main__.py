@@ -15,7 +15,7 @@ from fashion_exp.reporting.tables import rich_table
 from tests.bench.runner import REPOSITORY, Figure, table, write_json
 
 GROUPS: dict[str, tuple[str, ...]] = {
-    "caches": ("index",),
+    "caches": ("index", "pixels", "reuse", "heads"),
 }
 """Claims, each a module here with `measure(quick) -> list[Figure]`, by what they are about."""
 
