@@ -65,5 +65,5 @@ def test_the_same_data_are_looked_for_once_in_a_process(
     first = load_images_once(config(), tmp_path)
     photo("dress/2.png", 2)
     assert load_images_once(config(), tmp_path) is first
-    assert len(load_images_once(config(classes=["dress"]), tmp_path)) == 2
+    assert len(load_images_once(config(rename={"dress": "Dress"}), tmp_path)) == 3
     assert len(load_images_once(config(), tmp_path)) == 3
