@@ -62,6 +62,6 @@ def test_seeds_are_functions_of_their_parts() -> None:
 
 
 def test_many_seeds_are_those_of_each() -> None:
-    for parts in (("test", 0), ("validation", 3, 1), ("one",), ()):
+    for parts in (("test", 0), ("validation", 3, 1), ("one",)):
         names = ["a", "it's", 'a"b', "é", 7]
         assert derive_seeds(parts, names) == [derive_seed(*parts, name) for name in names]
