@@ -239,7 +239,7 @@ def _write_inputs(trial: Trial, split: Split) -> None:
 @contextmanager
 def _tracked(trial: Trial, job: Job, facts: Mapping[str, str], tracker: Tracker) -> Iterator[str]:
     """The tracked run of an experiment, taken up again where there is one."""
-    excluded = ("outputs", "resume", "sweep.", "tracking.")
+    excluded = ("outputs", "resume", "cache.", "sweep.", "tracking.")
     params = {
         name: value
         for name, value in knobs(plain(trial.cfg))

@@ -27,7 +27,7 @@ FAILURE_FILE = "failure.json"
 KNOBS_FILE = "knobs.json"
 
 UNNAMED = (
-    "model.name", "model.weights", "outputs", "resume", "tracking", "sweep", "hydra",
+    "model.name", "model.weights", "outputs", "resume", "tracking", "sweep", "cache", "hydra",
     "dataset.root", "training.workers",
 )  # fmt: skip
 """Beginnings of keys that tell a reader nothing new, or nothing about the experiment."""

@@ -172,6 +172,9 @@ def _notes(result: Result) -> list[str]:
     notes = []
     if not result.test_looks:
         notes.append("The test predictions are sealed.")
+    trainings = result.facts.get("trainings", "0 of")  # runs of older versions do not say
+    if not trainings.startswith("0 of"):
+        notes.append(f"Trainings: {trainings}; the time is what they took there.")
     if result.facts["weights"].startswith("none"):
         notes.append(f"Weights: {result.facts['weights']}.")
     return notes

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -62,6 +63,7 @@ class Store:
             assert records is not None
             damaged += records.read(name) is None
             tick(done)
+        os.utime(self.folder / ABOUT, (self.last_used, self.last_used))  # this was no use of it
         return damaged
 
 
@@ -107,10 +109,9 @@ def _described(about: Mapping[str, Any]) -> str:
     if geometry := about.get("geometry"):
         words = [f"{geometry['size']} px", geometry["fit"], geometry["interpolation"]]
         words += ["grey"] if geometry["channels"] == 1 else []
-        return ", ".join([*words, *filter(None, [about.get("reading", "")])])
+        return ", ".join([*words, *(["drawn"] if "drawn" in about.get("reading", "") else [])])
     if model := about.get("model"):
-        weights, precision = str(about["weights"]), about["arithmetic"][1]
-        told = [str(model[0]), weights if " " in weights else weights[:8], precision]
+        told = [str(model[0]), str(about["weights"]).split()[0][:8], about["arithmetic"][1]]
         return ", ".join([*told, "views"] if "operations" in about else told)
     return ""
 

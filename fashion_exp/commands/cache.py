@@ -19,7 +19,7 @@ _UNITS = {"h": 3600, "d": 86400, "w": 7 * 86400}
 
 def run(arguments: list[str]) -> int:
     """Lists, clears or verifies; 1 where something was damaged. Raises `InputError`."""
-    options = _parser().parse_args(arguments)
+    options = _parser().parse_intermixed_args(arguments)
     cache = outputs_folder(options.outputs) / "cache"
     chosen = _chosen(stores(cache), options)
     if options.what == "list":
@@ -125,6 +125,8 @@ def _tell(rows: list[dict[str, object]], cache: Path, as_json: bool) -> None:
 def _cell(name: str, value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if name == "name":
+        return str(value)[:8]  # enough to type; --json has all
     if name == "bytes":
         return f"{int(str(value)) / 1e6:,.1f}"
     return f"{value:,}" if isinstance(value, int) else str(value)

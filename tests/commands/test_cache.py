@@ -69,6 +69,7 @@ def test_list_tells_each_store(outputs: Path, capsys: pytest.CaptureFixture[str]
         (["--kind", "trainings"], ["aaaa", "cccc", "bbbb"]),
         (["--unused", "1d", "--kind", "pixels"], ["cccc", "bbbb", "trainings"]),
         (["bb"], ["aaaa", "cccc", "trainings"]),
+        (["--kind", "pixels", "aa", "cc"], ["cccc", "bbbb", "trainings"]),
     ],
 )
 def test_clear_takes_what_is_asked(
@@ -96,6 +97,7 @@ def test_verify_finds_what_is_damaged(outputs: Path, capsys: pytest.CaptureFixtu
     (outputs / "cache" / "trainings" / "eeee.json").write_text("{")
     rows = told(outputs, capsys, "verify", code=1)
     assert {row["name"]: row["damaged"] for row in rows} == {"aaaa": 0, "cccc": 0, "bbbb": 1, "": 1}
+    assert names(outputs)[:3] == ["aaaa", "cccc", "bbbb"], "verifying is no use of a store"
 
 
 def test_the_store_unused_the_longest_makes_room(tiny: Callable[..., TinyRun]) -> None:
