@@ -30,6 +30,7 @@ VERBS = {
     "report": "the same as a page with figures",
     "data": "photos collected, checked, grouped, relabelled: data --help",
     "sweep": "the sweeps that there are, and how far one has come: sweep list, sweep status",
+    "cache": "what is kept of earlier runs: cache list, cache clear, cache verify",
     "doctor": "what dead processes and older versions have left, and putting it right",
     "ui": "look at the results in MLflow's pages",
 }

@@ -33,7 +33,7 @@ LOCK_PATIENCE = 5.0
 """Seconds: somebody may be looking whether the lock is held, by taking it for a moment."""
 
 UNNAMED = (
-    "model.name", "model.weights", "outputs", "resume", "tracking", "sweep", "hydra",
+    "model.name", "model.weights", "outputs", "resume", "tracking", "sweep", "cache", "hydra",
     "dataset.root", "training.workers",
 )  # fmt: skip
 """Beginnings of keys that tell a reader nothing new, or nothing about the experiment."""
@@ -106,12 +106,12 @@ def job_name(cfg: Config, overrides: Sequence[str]) -> str:
 
 def _run(cfg: Config, output: Path, name: str, sealed: bool) -> None:
     # Each import as late as it can be: a typo, a wrong folder need not wait for what comes after.
-    from fashion_exp.data.sources import load_images
+    from fashion_exp.data.sources import load_images_once
 
     console = Console()
     _show_log(console)
     outputs = outputs_folder(cfg.outputs)
-    table = load_images(cfg.dataset, outputs / "cache")
+    table = load_images_once(cfg.dataset, outputs / "cache")
 
     gc.disable()  # millions of objects are made and stay: looking among them takes seconds
     from fashion_exp.experiment import Job, run_experiment

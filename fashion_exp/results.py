@@ -1,4 +1,4 @@
-"""What a finished run came to: recorded, drawn, shown; and its sealed test opened."""
+"""What a finished run came to: recorded, shown, drawn; and its sealed test opened."""
 
 from __future__ import annotations
 
@@ -68,39 +68,43 @@ def load_result(output: Path) -> Result:
     return Result(**saved | {"output": output})
 
 
-def conclude(result: Result, table: ImageTable, tracker: Tracker) -> None:
-    """Records and draws all but the test: metrics, tags, files, pictures."""
-    validation = result.evidence("validation")
+def conclude(result: Result, tracker: Tracker) -> None:
+    """Records all but the test: metrics, tags, files."""
     saved = asdict(result) | {"output": result.output.name}
     write_text(result.output / "result.json", json.dumps(saved, indent=1))
-    _record(result, validation, tracker)
-    draw_run(result, table)
-    draw_part(result, validation, table)
+    _record(result, result.evidence("validation"), tracker)
     for name in RUN_FILES:
         tracker.artifact(result.run, result.output / name)
-    for folder in ("config", "figures"):
-        if (result.output / folder).exists():
-            tracker.artifact(result.run, result.output / folder, folder)
+    if (result.output / "config").exists():
+        tracker.artifact(result.run, result.output / "config", "config")
 
 
-def open_test(result: Result, outputs: Path, tracker: Tracker, table: ImageTable | None) -> None:
-    """Reads the test predictions, and counts the look. Pictures with photos need the table."""
+def open_test(result: Result, outputs: Path, tracker: Tracker) -> None:
+    """Reads the test predictions, counts the look, and records what they say."""
     look_at_test(result.output, outputs)
-    test = result.evidence("test")
-    _record(result, test, tracker)
+    _record(result, result.evidence("test"), tracker)
     tracker.tag(result.run, {"test_looks": str(result.test_looks)})
-    draw_part(result, test, table)
     for name in (PART_FILES["test"], "test_opened.json"):
         tracker.artifact(result.run, result.output / name)
-    for picture in (result.output / "figures").glob("*_test.png"):
-        tracker.artifact(result.run, picture, "figures")
+
+
+def draw(result: Result, table: ImageTable, tracker: Tracker) -> None:
+    """The pictures of a run, of its test only where that was opened."""
+    draw_run(result, table)
+    for part in ("validation", *(["test"] if result.test_looks else [])):
+        draw_part(result, result.evidence(part), table)
+    folder = result.output / "figures"
+    if folder.exists():
+        tracker.artifact(result.run, folder, "figures")
 
 
 def look_at_test(output: Path, outputs: Path) -> None:
     """Unseals the test of a finished run, and counts the look; an opened one stays as it is."""
     result = load_result(output)
     if not result.test_looks:
-        look = count_look(outputs, result.facts["test_hash"], str(output))
+        trainings = pd.read_csv(output / "trainings.csv")
+        known = trainings["identity"].to_list() if "identity" in trainings else []
+        look = count_look(outputs, result.facts["test_hash"], str(output), known)
         write_text(output / "test_opened.json", json.dumps({"look": look}))
 
 
@@ -127,19 +131,18 @@ def draw_run(result: Result, table: ImageTable) -> None:
     style.save(_first_of_each_class(table), folder / "data.png")
 
 
-def draw_part(result: Result, of: Evidence, table: ImageTable | None) -> None:
-    """A part's confusion matrix and, where the photos are at hand, its gallery."""
+def draw_part(result: Result, of: Evidence, table: ImageTable) -> None:
+    """A part's confusion matrix and its gallery."""
     folder = result.output / "figures"
     trainings = len(result.train_sizes)
     title = f"{result.name}: {of.part}" + (f", {trainings} trainings" if trainings > 1 else "")
     style.save(
         figures.confusion(of.confusion, of.classes, title), folder / f"confusion_{of.part}.png"
     )
-    if table is not None:
-        frame = read_predictions(result.output / PART_FILES[of.part])
-        rows = {image: row for row, image in enumerate(table.rows["image_id"])}
-        sheet = sheets.gallery(frame, lambda image: table.read(rows[image]), of.part)
-        style.save(sheet, folder / f"gallery_{of.part}.png")
+    frame = read_predictions(result.output / PART_FILES[of.part])
+    rows = {image: row for row, image in enumerate(table.rows["image_id"])}
+    sheet = sheets.gallery(frame, lambda image: table.read(rows[image]), of.part)
+    style.save(sheet, folder / f"gallery_{of.part}.png")
 
 
 def _first_of_each_class(table: ImageTable) -> Any:
@@ -169,6 +172,9 @@ def _notes(result: Result) -> list[str]:
     notes = []
     if not result.test_looks:
         notes.append("The test predictions are sealed.")
+    trainings = result.facts.get("trainings", "0 of")  # runs of older versions do not say
+    if not trainings.startswith("0 of"):
+        notes.append(f"Trainings: {trainings}; the time is what they took there.")
     if result.facts["weights"].startswith("none"):
         notes.append(f"Weights: {result.facts['weights']}.")
     return notes

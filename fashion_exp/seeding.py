@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 
 
 def derive_seed(*parts: object) -> int:
@@ -12,3 +13,15 @@ def derive_seed(*parts: object) -> int:
     """
     digest = hashlib.blake2b(repr(parts).encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") >> 1
+
+
+def derive_seeds(parts: tuple[object, ...], last: Iterable[object]) -> list[int]:
+    """`derive_seed(*parts, one)` of each of many: what they share is hashed once."""
+    shared = repr((*parts, 0)).removesuffix("0)").encode()
+    begun = hashlib.blake2b(shared, digest_size=8)
+    seeds = []
+    for one in last:
+        digest = begun.copy()
+        digest.update(f"{one!r})".encode())
+        seeds.append(int.from_bytes(digest.digest(), "big") >> 1)
+    return seeds

@@ -11,7 +11,7 @@ import pytest
 
 from fashion_exp.files import replacing, write_text
 from fashion_exp.places import checkout, conf_folder, count_look, fresh_name, outputs_folder
-from fashion_exp.seeding import derive_seed
+from fashion_exp.seeding import derive_seed, derive_seeds
 
 
 def test_a_file_is_whole_or_as_it_was(tmp_path: Path) -> None:
@@ -59,3 +59,9 @@ def test_seeds_are_functions_of_their_parts() -> None:
     seeds = {derive_seed(*parts) for parts in (("a", 1), ("a", 2), ("b", 1), ("a", "1"), ("a1",))}
     assert len(seeds) == 5 and all(0 <= seed < 2**63 for seed in seeds)
     assert derive_seed("order", 0, 1) == 8556750900509299915, "in every process and version"
+
+
+def test_many_seeds_are_those_of_each() -> None:
+    for parts in (("test", 0), ("validation", 3, 1), ("one",)):
+        names = ["a", "it's", 'a"b', "é", 7]
+        assert derive_seeds(parts, names) == [derive_seed(*parts, name) for name in names]

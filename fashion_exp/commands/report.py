@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fashion_exp.commands.compare import check, parser, study_of, typed
+from fashion_exp.errors import InputError
 from fashion_exp.places import fresh_name
+
+if TYPE_CHECKING:
+    from fashion_exp.study.members import Member
 
 
 def run(arguments: list[str]) -> int:
@@ -29,6 +34,25 @@ def run(arguments: list[str]) -> int:
         place = outputs / "reports" / fresh_name("report")
     made = report(study, typed("report", arguments), outputs / "cache")
     page = write_report(made, place)
+    if len(folders) == 1:
+        _draw_what_is_missing(study.members[0], outputs / "cache")
     print(*made.answer, sep="\n")
     print(f"page:    {page}")
     return 0
+
+
+def _draw_what_is_missing(member: Member, cache: Path) -> None:
+    """A run's own pictures: in a multirun only the winner's are drawn at once."""
+    folder = member.result.output / "figures"
+    if folder.is_dir():
+        return
+    from fashion_exp.data.sources import load_images
+    from fashion_exp.results import draw
+    from fashion_exp.tracking import NullTracker
+
+    try:
+        draw(member.result, load_images(member.config.dataset, cache), NullTracker())
+    except InputError as error:
+        print(f"no pictures of the run: {error}")
+        return
+    print(f"pictures: {folder}")

@@ -49,7 +49,9 @@ def alike(
             tick(done, len(files))
 
     with torch.inference_mode():
-        features = extract(model.to(compute.device), batches(), compute).numpy()
+        model = model.to(compute.device)
+        made = [extract(model, batch, compute).float() for batch in batches()]
+        features = torch.cat(made).numpy()
     return [
         Link(firsts[one], firsts[other], FEATURES, 0, likeness)
         for one, other, likeness in close_features(features, cosine)

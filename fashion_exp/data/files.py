@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BufferedReader, BytesIO
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -16,7 +17,7 @@ import pandas as pd
 from fashion_exp.data.assemble import assemble
 from fashion_exp.data.decode import decode, reason
 from fashion_exp.data.parallel import in_threads
-from fashion_exp.data.table import ImageTable, UnreadableImage
+from fashion_exp.data.table import ImageTable, OutOfReach, UnreadableImage
 
 LISTED_COLUMNS = ("path", "file", "label", "part", "group_id")
 """What a source lists: where a file is, its real path to open it by, class, official part, and the
@@ -28,11 +29,20 @@ _HASHING_THREADS = 8
 
 @dataclass(frozen=True)
 class FileReader:
+    """Reads files that still have the content that they were named by."""
+
     files: tuple[str, ...]
+    ids: tuple[str, ...]
     max_megapixels: float
 
     def __call__(self, row: int) -> np.ndarray:
-        return decode(self.files[row], self.max_megapixels)
+        try:
+            content = Path(self.files[row]).read_bytes()
+        except OSError as error:
+            raise OutOfReach(reason(error)) from error
+        if image_id(BytesIO(content)) != self.ids[row]:
+            raise OutOfReach("changed since it was listed")
+        return decode(content, self.max_megapixels)
 
 
 def printable(path: str) -> str:
@@ -63,10 +73,11 @@ def table_of_files(
         name,
         found,
         classes,
-        FileReader(tuple(found["file"]), max_megapixels),
+        FileReader(tuple(found["file"]), tuple(found["image_id"]), max_megapixels),
         PHOTO_SIZE,
         [*left_out, *((path, reasons[file]) for path, file in places if file in reasons)],
         notes,
+        reading=f"max_megapixels={max_megapixels:g}",
     )
 
 

@@ -26,6 +26,23 @@ def load_images(cfg: DatasetConfig, cache: Path) -> ImageTable:
     return SOURCES[cfg.name](cfg, cache)
 
 
+_last: dict[str, ImageTable] = {}
+
+
+def load_images_once(cfg: DatasetConfig, cache: Path) -> ImageTable:
+    """As `load_images`; asked for the same again, this process gives what it found before.
+
+    The jobs of a sweep see the same data, and need not hash all files again. A file that changes
+    meanwhile is out of reach: its content no longer has its name.
+    """
+    asked = f"{cfg} {cache}"
+    if asked not in _last:
+        table = load_images(cfg, cache)
+        _last.clear()
+        _last[asked] = table
+    return _last[asked]
+
+
 def _garments(cfg: DatasetConfig, cache: Path) -> ImageTable:
     from fashion_exp.data.drawn import load_garments  # drawing needs more than reading files does
 

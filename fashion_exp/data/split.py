@@ -11,7 +11,7 @@ import pandas as pd
 
 from fashion_exp.config import SplitConfig
 from fashion_exp.errors import InputError, nearest
-from fashion_exp.seeding import derive_seed
+from fashion_exp.seeding import derive_seed, derive_seeds
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ def _first_share(rows: pd.DataFrame, share: float, purpose: tuple[object, ...]) 
     because both are beginnings of the same order.
     """
     groups = _groups(rows)
-    groups["order"] = [derive_seed(*purpose, group) for group in groups.index]
+    groups["order"] = derive_seeds(purpose, groups.index)
     chosen: list[str] = []
     for _, members in groups.sort_values("order").groupby("label", sort=True):
         reached = np.concatenate([[0], np.cumsum(members["size"].to_numpy())])

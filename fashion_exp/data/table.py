@@ -34,6 +34,10 @@ class UnreadableImage(Exception):
     """A picture that cannot be read; the message says why in a few words."""
 
 
+class OutOfReach(UnreadableImage):
+    """One whose bytes could not be had: another time it may be readable."""
+
+
 @dataclass(frozen=True)
 class ImageTable:
     """Labelled images, one row a distinct picture, and the way to their pixels.
@@ -64,6 +68,10 @@ class ImageTable:
     """Paths of `left_out` that a person has decided to leave out: no sign of damage."""
     facts: Mapping[str, str] = field(default_factory=dict)
     """What is recorded of the data beside their fingerprint: the version of their labels."""
+    reading: str = ""
+    """What decides a picture beside its id: "drawn_size=128, ambiguous=0.1"."""
+    drawn_by: tuple[str, ...] = ()
+    """The modules of this package that draw the pictures, where they are no files."""
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -74,6 +74,7 @@ def _features(
 
     Raises `InputError` or `FileNotFoundError` where the model or an image is no longer at hand.
     """
+    import torch
     from safetensors.torch import load_file
 
     from fashion_exp.data.augment import fixed_augmentation
@@ -113,7 +114,7 @@ def _features(
             done += len(batch)
             tick(done)
 
-    return extract(model, inputs(), compute).numpy()
+    return torch.cat([extract(model, batch, compute).float() for batch in inputs()]).numpy()
 
 
 def _rows(images: pd.DataFrame, table: ImageTable) -> np.ndarray:

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from fashion_exp.config import knobs, plain
+from fashion_exp.data.sources import load_images_once
+from fashion_exp.errors import InputError
 from fashion_exp.files import write_text
 from fashion_exp.reporting import tables
 from fashion_exp.reporting.formats import DASH
 from fashion_exp.reporting.page import write_report
-from fashion_exp.results import Result, load_result, open_test
+from fashion_exp.results import Result, draw, load_result, open_test
 from fashion_exp.study.members import load_member
 from fashion_exp.study.pairs import OPPOSITE
 from fashion_exp.study.report import report
 from fashion_exp.study.study import Question, Study
 from fashion_exp.sweeps.jobs import SweepJob, failure
 from fashion_exp.tracking import Tracker
+
+log = logging.getLogger(__name__)
 
 AGAIN = "to train the winner again"
 BOARD = "leaderboard.csv"
@@ -62,7 +67,7 @@ def conclude(sweep: Sweep, jobs: Sequence[SweepJob], open_all: bool) -> Conclusi
         key=lambda result: -_accuracy(result),
     )
     for result in finished if open_all else finished[:1]:
-        open_test(result, sweep.outputs, sweep.tracker, None)
+        open_test(result, sweep.outputs, sweep.tracker)
     others = len(jobs) - len(finished[:MOST_COMPARED])
     members = [load_member(result.output) for result in finished[:MOST_COMPARED]]
     study = Study(members, Question(), others) if members else None
@@ -70,6 +75,8 @@ def conclude(sweep: Sweep, jobs: Sequence[SweepJob], open_all: bool) -> Conclusi
     rows = [_row(job, sweep, against.get(job.hash, "")) for job in jobs]
     board = tables.leaderboard(rows, open_test=open_all)
     winner = next((job for job in jobs if finished and job.folder == finished[0].output), None)
+    if winner is not None:
+        _draw(finished[0], winner, sweep)
     page = _page(study, sweep) if study else None
     failed = len(unfinished(jobs))
     _record(sweep, board, winner, len(jobs), failed)
@@ -119,6 +126,14 @@ def _record(
     sweep.tracker.log(sweep.parent, {**scores, "s_jobs": jobs, "s_failed": failed})
     write_text(sweep.folder / BOARD, tables.csv_table(board))
     sweep.tracker.artifact(sweep.parent, sweep.folder / BOARD)
+
+
+def _draw(result: Result, job: SweepJob, sweep: Sweep) -> None:
+    """The winner's pictures; those of others are drawn by `report`, on demand."""
+    try:
+        draw(result, load_images_once(job.cfg.dataset, sweep.outputs / "cache"), sweep.tracker)
+    except InputError as error:  # the photos have moved since
+        log.warning("no pictures of the winner: %s", error)
 
 
 def _page(study: Study, sweep: Sweep) -> Path:

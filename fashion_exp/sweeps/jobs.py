@@ -14,7 +14,7 @@ import torch
 
 from fashion_exp.compose import CommandLine
 from fashion_exp.config import CANNOT_CHANGE_A_RESULT, Config, knobs, plain
-from fashion_exp.data.sources import load_images
+from fashion_exp.data.sources import load_images_once
 from fashion_exp.errors import InputError
 from fashion_exp.identity import job_identity, short_hash
 from fashion_exp.job import FAILURE_FILE, PRUNED_FILE
@@ -150,7 +150,7 @@ class Planner:
     def _data(self) -> Callable[[Config], str]:
         return _once(
             lambda cfg: plain(cfg)["dataset"],
-            lambda cfg: load_images(cfg.dataset, self.cache).fingerprint,
+            lambda cfg: load_images_once(cfg.dataset, self.cache).fingerprint,
         )
 
     @cached_property

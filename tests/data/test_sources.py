@@ -11,7 +11,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from fashion_exp.config import DatasetConfig
-from fashion_exp.data.sources import SOURCES, load_images
+from fashion_exp.data.sources import SOURCES, load_images, load_images_once
 from fashion_exp.errors import InputError
 
 CONF = Path(__file__).parents[2] / "conf/dataset"
@@ -55,3 +55,15 @@ def test_importing_the_sources_loads_no_framework() -> None:
     heavy = "{'torch', 'torchvision', 'albumentations', 'sklearn'} & set(sys.modules)"
     code = f"import sys, fashion_exp.data.sources; sys.exit(bool({heavy}))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_same_data_are_looked_for_once_in_a_process(
+    photo: Photo, config: Config, tmp_path: Path
+) -> None:
+    for seed, name in enumerate(("dress/1.png", "shirt/1.png")):
+        photo(name, seed)
+    first = load_images_once(config(), tmp_path)
+    photo("dress/2.png", 2)
+    assert load_images_once(config(), tmp_path) is first
+    assert len(load_images_once(config(rename={"dress": "Dress"}), tmp_path)) == 3
+    assert len(load_images_once(config(), tmp_path)) == 3
