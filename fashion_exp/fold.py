@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,10 +29,12 @@ from fashion_exp.reporting.progress import Progress, Step
 from fashion_exp.seeding import derive_seed
 from fashion_exp.stats.metrics import accuracy, cross_entropy
 from fashion_exp.tracking.tracker import Tracker
+from fashion_exp.training.compiling import compiled
 from fashion_exp.training.device import Compute
 from fashion_exp.training.fit import EpochResult, Tick, extract, fit, predict
 from fashion_exp.training.optimizers import build_optimizer
 from fashion_exp.training.schedules import build_schedule
+from fashion_exp.training.team import Team
 
 log = logging.getLogger(__name__)
 
@@ -49,13 +51,13 @@ class Trial:
     test: np.ndarray
     output: Path
     parameters: ParameterReport
+    team: Team = field(default_factory=Team)
     features: torch.Tensor | None = None
     """Of every image, where one frozen backbone serves all folds."""
 
     @property
     def trains_on_features(self) -> bool:
-        """Whether the images before the head are the same in every epoch."""
-        return self.plan.freeze == "backbone" and not random_operations(self.cfg, self.plan)
+        return trains_on_features(self.cfg, self.plan)
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,11 @@ def random_operations(cfg: Config, plan: ModelPlan) -> list[dict[str, object]]:
     return [] if skipped else list(cfg.augmentation.operations)
 
 
+def trains_on_features(cfg: Config, plan: ModelPlan) -> bool:
+    """Whether the images before the head are the same in every epoch."""
+    return plan.freeze == "backbone" and not random_operations(cfg, plan)
+
+
 def seed_of(cfg: Config, what: str, fold: Fold) -> int:
     return derive_seed(what, getattr(cfg.seeds, what), fold.repeat, fold.fold)
 
@@ -120,25 +127,27 @@ def run_fold(
         optimizer.load_state_dict(state.optimizer)
         log.info("%s goes on after epoch %d", fold.name, state.epochs_done)
     epochs = fit(
-        learner.module,
+        compiled(learner.module) if cfg.training.compile else learner.module,
         learner.batches,
         optimizer,
         _criterion(cfg, trial.table.labels[fold.train], classes).to(compute.device),
         build_schedule(epochs=cfg.training.epochs, **vars(cfg.schedule)),
         compute,
+        trial.team,
         epochs=range(state.epochs_done, cfg.training.epochs),
         accumulate=cfg.training.accumulate,
         clip_norm=cfg.training.clip_norm,
         seed_of_epoch=lambda epoch: derive_seed(seed_of(cfg, "dropout", fold), epoch),
-        tick=_ticker(progress, place, cfg.training.epochs, learner.batches.steps),
+        tick=_ticker(progress, place, cfg.training.epochs, learner.batches.steps, trial.team.size),
     )
     while not _is_over(state, cfg):
         trained = next(epochs)
-        watched = predict(learner.module, learner.plain(fold.validation), compute).numpy()
+        watched = _probabilities(trial, learner, fold.validation)
         validation = _loss_and_accuracy(trial.table.labels[fold.validation], watched)
         _note_epoch(state, trained, validation, model, optimizer)
         state.seconds = time.perf_counter() - began
-        states.save(state)
+        if trial.team.leads:
+            states.save(state)
         tracker.log(run, _epoch_metrics(trained, validation), step=state.epochs_done)
         progress.epoch_done((trained.loss, trained.accuracy), validation)
     return _finished(trial, fold, model, learner, state, time.perf_counter() - began)
@@ -171,23 +180,21 @@ def _finished(
     table, keep = trial.table, trial.cfg.training.keep
     model.load_state_dict(state.best if keep is Keep.best else state.model, strict=False)
     trained_on = table.rows["image_id"].to_numpy()[fold.train]
-    save_models(
-        trial.output / "checkpoints", fold.name, state, keep.value, trial.plan, table.classes,
-        trained_on,
-    )  # fmt: skip
-
-    def probabilities(rows: np.ndarray) -> np.ndarray:
-        return predict(learner.module, learner.plain(rows), trial.compute).numpy()
+    if trial.team.leads:
+        save_models(
+            trial.output / "checkpoints", fold.name, state, keep.value, trial.plan, table.classes,
+            trained_on,
+        )  # fmt: skip
 
     def predictions(part: str, rows: np.ndarray) -> pd.DataFrame:
         return predictions_frame(
-            table.rows.iloc[rows], table.classes, probabilities(rows), part=part, fold=fold.fold,
-            repeat=fold.repeat, seed=seed_of(trial.cfg, "initialisation", fold),
+            table.rows.iloc[rows], table.classes, _probabilities(trial, learner, rows), part=part,
+            fold=fold.fold, repeat=fold.repeat, seed=seed_of(trial.cfg, "initialisation", fold),
         )  # fmt: skip
 
     evenly = np.linspace(0, len(fold.train) - 1, min(len(fold.train), len(fold.validation)))
     again = fold.train[evenly.astype(int)]
-    _, accuracy = _loss_and_accuracy(table.labels[again], probabilities(again))
+    _, accuracy = _loss_and_accuracy(table.labels[again], _probabilities(trial, learner, again))
     return FoldResult(
         predictions("validation", fold.validation),
         predictions("test", trial.test),
@@ -202,6 +209,12 @@ def _finished(
             "plain_accuracy": accuracy,
         },
     )
+
+
+def _probabilities(trial: Trial, learner: Learner, rows: np.ndarray) -> np.ndarray:
+    """Of each row and class; each process of the team predicts its share of the rows."""
+    own = predict(learner.module, learner.plain(trial.team.share(rows)), trial.compute)
+    return trial.team.merged(own, len(rows)).numpy()
 
 
 def _learner(trial: Trial, model: Classifier, fold: Fold, progress: Progress) -> Learner:
@@ -231,6 +244,7 @@ def _learner(trial: Trial, model: Classifier, fold: Fold, progress: Progress) ->
         training.batch_size,
         order,
         training.workers,
+        trial.team.share,
     )
     return Learner(model, views, images)
 
@@ -256,7 +270,7 @@ def _features(trial: Trial, model: Classifier, progress: Progress) -> torch.Tens
     return features
 
 
-def _criterion(cfg: Config, labels: np.ndarray, classes: int) -> nn.Module:
+def _criterion(cfg: Config, labels: np.ndarray, classes: int) -> nn.CrossEntropyLoss:
     weight = None
     if cfg.training.class_weights is ClassWeights.balanced:
         counts = np.bincount(labels, minlength=classes)
@@ -264,8 +278,11 @@ def _criterion(cfg: Config, labels: np.ndarray, classes: int) -> nn.Module:
     return nn.CrossEntropyLoss(weight, label_smoothing=cfg.training.label_smoothing)
 
 
-def _ticker(progress: Progress, place: Place, epochs: int, steps: int) -> Tick:
-    """Shows the steps of each epoch; the sums are read only when they are drawn."""
+def _ticker(progress: Progress, place: Place, epochs: int, steps: int, processes: int) -> Tick:
+    """Shows the steps of each epoch; the sums are read only when they are drawn.
+
+    Those of one process of several stand for all.
+    """
     show: Step
 
     def tick(epoch: int, step: int, views: int, loss_sum: torch.Tensor, hits: torch.Tensor) -> None:
@@ -274,7 +291,8 @@ def _ticker(progress: Progress, place: Place, epochs: int, steps: int) -> Tick:
             show = progress.epoch(
                 epoch + 1, epochs, steps, fold=place.number, folds=place.of, unit=place.unit
             )
-        show(step, views, lambda: float(loss_sum) / views, lambda: float(hits) / views)
+        own = views / processes
+        show(step, views, lambda: float(loss_sum) / own, lambda: float(hits) / own)
 
     return tick
 

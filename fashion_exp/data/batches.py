@@ -24,6 +24,13 @@ View = tuple[int, int, int]
 ReadView = Callable[[View], np.ndarray]
 """The pixels of one view, (size, size, channels) uint8."""
 
+Share = Callable[[np.ndarray], np.ndarray]
+"""Those of a batch's views that this process reads."""
+
+
+def all_of(batch: np.ndarray) -> np.ndarray:
+    return batch
+
 
 def multiplied(labels: np.ndarray, per_class: int | None) -> np.ndarray:
     """(m, 2): row and copy number of every training view of an epoch.
@@ -59,13 +66,14 @@ class TrainingImages:
     """Shuffled batches of training images, each view made by `read`.
 
     `views` is (m, 2) from `multiplied`, over positions of `rows`; labels are those of the views.
+    A batch has the images of this process's `share` of it, and the labels of all.
     """
 
     def __init__(
         self, rows: np.ndarray, labels: np.ndarray, views: np.ndarray, read: ReadView,
-        batch_size: int, seed: int, workers: int,
+        batch_size: int, seed: int, workers: int, share: Share = all_of,
     ) -> None:  # fmt: skip
-        self._rows, self._views = rows, views
+        self._rows, self._views, self._share = rows, views, share
         self._labels = torch.from_numpy(labels[views[:, 0]])
         self._batch_size, self._seed = batch_size, seed
         self.steps = len(_cuts(len(views), batch_size)) + 1
@@ -78,8 +86,8 @@ class TrainingImages:
     def epoch(self, number: int) -> Iterator[Batch]:
         order = epoch_order(len(self._views), self._batch_size, self._seed, number)
         self._epochs.batches = [
-            [(number, int(self._rows[row]), int(copy)) for row, copy in self._views[batch]]
-            for batch in order
+            [(number, int(self._rows[row]), int(copy)) for row, copy in self._views[own]]
+            for own in map(self._share, order)
         ]
         for batch, images in zip(order, _ahead(self._loader), strict=True):
             yield images, self._labels[batch]

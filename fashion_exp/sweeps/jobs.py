@@ -17,7 +17,7 @@ from fashion_exp.identity import job_identity, short_hash
 from fashion_exp.job import FAILURE_FILE
 from fashion_exp.models.weights import find_weights
 from fashion_exp.study.members import NOT_TYPED, command
-from fashion_exp.training.device import Compute, choose_compute
+from fashion_exp.training.device import Compute, choose_compute, share_of_cores
 
 State = Literal["finished", "failed", "begun", "queued"]
 
@@ -106,11 +106,18 @@ def plan_jobs(
     return list(jobs.values())
 
 
+def job_threads(cfg: Config, cores_of_job: int | None) -> int:
+    """CPU threads for each process of a job, of the cores that its launcher leaves it."""
+    if cores_of_job is None:
+        return share_of_cores(cfg.training.processes)
+    return max(1, cores_of_job // cfg.training.processes)
+
+
 def _compute(cfg: Config, threads: int | None) -> Compute:
     training = cfg.training
     try:
         return choose_compute(
-            training.device, training.precision.value, training.threads or threads
+            training.device, training.precision.value, training.threads or job_threads(cfg, threads)
         )
     except ValueError as error:
         raise InputError(f"training.device={error}") from None

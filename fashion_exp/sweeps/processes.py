@@ -18,7 +18,7 @@ from fashion_exp.compose import quoted
 from fashion_exp.errors import InputError
 from fashion_exp.files import write_text
 from fashion_exp.job import FAILURE_FILE, MISTAKE
-from fashion_exp.sweeps.jobs import SweepJob
+from fashion_exp.sweeps.jobs import SweepJob, job_threads
 from fashion_exp.sweeps.live import LOG, LiveTable
 from fashion_exp.training.device import cores
 
@@ -62,13 +62,12 @@ def run(jobs: Sequence[SweepJob], common: Sequence[str], options: Mapping[str, A
         slots.put(slot)
     running: list[subprocess.Popen[bytes]] = []
     stopping = threading.Event()
-    own = [*common, f"training.threads={threads(options)}"]
 
     def one(job: SweepJob, slot: Slot, table: LiveTable) -> None:
         try:
             for attempt in range(1 + int(options["retries"])):
                 table.started(job, attempt)
-                process = _start(job, own, slot)
+                process = _start(job, [*common, _threads_of(job, options)], slot)
                 running.append(process)
                 code = process.wait()
                 running.remove(process)
@@ -95,6 +94,12 @@ def run(jobs: Sequence[SweepJob], common: Sequence[str], options: Mapping[str, A
             stopping.set()
             _stop(running)
             raise
+
+
+def _threads_of(job: SweepJob, options: Mapping[str, Any]) -> str:
+    """What the job's identity says of its threads."""
+    number = job.cfg.training.threads or job_threads(job.cfg, threads(options))
+    return f"training.threads={number}"
 
 
 def _wait_for(slots: queue.SimpleQueue[Slot]) -> Slot:
