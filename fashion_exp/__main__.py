@@ -29,6 +29,7 @@ VERBS = {
     "compare": "which of several runs is better, and whether that may be said",
     "report": "the same as a page with figures",
     "sweep": "the sweeps that there are, and how far one has come: sweep list, sweep status",
+    "cache": "what is kept of earlier runs: cache list, cache clear, cache verify",
     "ui": "look at the results in MLflow's pages",
 }
 """Each is a module of `commands`, with what it does."""

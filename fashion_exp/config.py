@@ -60,8 +60,11 @@ class Preprocessing(Enum):
 
 
 class OnFrozen(Enum):
-    skip = "skip"
-    apply = "apply"
+    """What augmentation does where the backbone is frozen."""
+
+    skip = "skip"  # nothing: the plain images, whose features are computed once
+    views = "views"  # a fixed number of views of each image, whose features are computed once
+    apply = "apply"  # a new view in every epoch, through the whole network
 
 
 class ClassWeights(Enum):
@@ -129,7 +132,10 @@ class AugmentationConfig:
     per_class: Count | None = MISSING
     """Training images per class after multiplying by augmented copies. null: no copies."""
     on_frozen: OnFrozen = MISSING
-    """skip: with a frozen backbone train on the plain images, whose features are computed once."""
+    """With a frozen backbone: skip, views or apply."""
+    views: Count | None = MISSING
+    """Views of each image that on_frozen=views takes, one an epoch, in turn; a function of
+    seeds.augmentation and the image, the same in every fold. null: 8."""
 
 
 @dataclass
@@ -247,6 +253,17 @@ class TrackingConfig:
 
 
 @dataclass
+class CacheConfig:
+    """Of `outputs/cache`, which never changes a result."""
+
+    trainings: bool = MISSING
+    """Whether a training that an earlier run has done is taken over from it."""
+    gigabytes: NonNegative = MISSING
+    """Above which the least recently used pixels and features are removed, 10⁹ bytes; those in
+    use stay."""
+
+
+@dataclass
 class SweepConfig:
     name: str | None = MISSING
     """Of the sweep's folder; null: from what is swept and what is fixed. The same name resumes."""
@@ -277,6 +294,7 @@ class Config:
     training: TrainingConfig = field(default_factory=TrainingConfig)
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
     seeds: SeedsConfig = field(default_factory=SeedsConfig)
+    cache: CacheConfig = field(default_factory=CacheConfig)
     sweep: SweepConfig = field(default_factory=SweepConfig)
     seed: Seed = MISSING
     """Of everything that is random in training; `seeds.*` follow it unless set."""
@@ -325,6 +343,9 @@ ACTS_ONLY: dict[str, Acts] = {
         "augmentation.operations that are not empty: plain copies would add nothing",
         lambda cfg: bool(cfg.augmentation.operations),
     ),
+    "augmentation.views": Acts(
+        "augmentation.on_frozen=views", lambda cfg: cfg.augmentation.on_frozen is OnFrozen.views
+    ),
     "model.pool": _NEW_HEAD,
     "model.hidden": _NEW_HEAD,
     "model.depth": _BASIC_CNN,
@@ -344,6 +365,7 @@ ACTS_ONLY: dict[str, Acts] = {
 CANNOT_CHANGE_A_RESULT = frozenset(
     {"outputs", "resume", "training.workers"}
     | {f"tracking.{name}" for name in TrackingConfig.__dataclass_fields__}
+    | {f"cache.{name}" for name in CacheConfig.__dataclass_fields__}
     | {f"sweep.{name}" for name in SweepConfig.__dataclass_fields__ if name != "weights"}
 )
 """Knobs that are no part of a job's identity."""

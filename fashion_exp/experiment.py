@@ -9,14 +9,17 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from fashion_exp.config import Config, knobs, plain
+from fashion_exp.cache.shelf import trim
+from fashion_exp.config import Config, OnFrozen, knobs, plain
 from fashion_exp.data.augment import Augmentation, Views, fixed_augmentation
-from fashion_exp.data.pixels import Geometry, load_pixels
-from fashion_exp.data.split import Split, make_split, manifest_hash
+from fashion_exp.data.geometry import Geometry
+from fashion_exp.data.pixels import load_pixels
+from fashion_exp.data.split import Fold, Split, make_split, manifest_hash
 from fashion_exp.data.table import ImageTable
 from fashion_exp.errors import InputError
 from fashion_exp.files import write_text
@@ -24,6 +27,8 @@ from fashion_exp.fold import (
     FoldResult,
     Place,
     Trial,
+    epochs_again,
+    from_cache,
     kept_model,
     new_model,
     random_operations,
@@ -44,6 +49,7 @@ from fashion_exp.training.device import Compute, choose_compute, is_depthwise, s
 from fashion_exp.training.optimizers import build_optimizer
 from fashion_exp.training.schedules import build_schedule
 from fashion_exp.training.team import Team
+from fashion_exp.trainings import Index, read_as_written, training_identity
 
 log = logging.getLogger(__name__)
 
@@ -71,15 +77,19 @@ def run_experiment(
     facts = _facts(trial, split, images.fingerprint)
     _write_inputs(trial, split)
     with _tracked(trial, job, facts, tracker) as run:
-        for number, fold in enumerate(split.folds):
-            if not _is_finished(job.output, fold.name):
-                log.info("training %d of %d (%s)", number + 1, len(split.folds), fold.name)
-                _train_fold(trial, split, number, tracker, run, progress)
-        seconds = _collect(job.output, [fold.name for fold in split.folds])
+        for number in _waiting(trial, split):
+            _train_fold(trial, split, number, tracker, run, progress)
+        kept = _collect(job.output, [fold.name for fold in split.folds])
         sizes = {fold.name: len(fold.train) for fold in split.folds}
+        reused = {what: from_cache(*counts) for what, counts in trial.reused.items()}
+        reused["trainings"] = _taken_over(kept)
+        log.info("trainings: %s", reused["trainings"])
+        tracker.tag(run, reused)
+        seconds = sum(float(one["record"]["seconds"]) for one in kept)
         result = Result(
-            job.name, job.output, run, cfg.confidence, seconds, facts, sizes, split.redrawn
-        )
+            job.name, job.output, run, cfg.confidence, seconds, facts | reused, sizes,
+            split.redrawn,
+        )  # fmt: skip
         conclude(result, trial.table, tracker)
         if cfg.tracking.log_model:
             example = trial.views.plain((0, 0, 0)).transpose(2, 0, 1)
@@ -87,6 +97,8 @@ def run_experiment(
             tracker.model(run, first, np.stack([example, example]))
         if not job.sealed:
             open_test(result, outputs_folder(cfg.outputs), tracker, trial.table)
+        done = [(one["record"]["identity"], one["fold"]) for one in kept]
+        Index(trial.cache).add(job.output, done)
         shutil.rmtree(job.output / "unfinished")
     return result
 
@@ -94,10 +106,20 @@ def run_experiment(
 def help_train(cfg: Config, images: ImageTable, job: Job, progress: Progress) -> None:
     """What every process of a team but the first does of `run_experiment`: it writes nothing."""
     trial, split = prepare(cfg, images, progress, job.output, job.team)
-    for number, fold in enumerate(split.folds):
-        if not _is_finished(job.output, fold.name):
+    for number in _waiting(trial, split):
+        if not trial.team.told(""):  # the first has no training to take over
             place = Place(number + 1, len(split.folds), "fold")
-            run_fold(trial, fold, place, NullTracker(), "", progress)
+            run_fold(trial, split.folds[number], place, NullTracker(), "", progress)
+
+
+def _waiting(trial: Trial, split: Split) -> list[int]:
+    """The folds that are not finished, by number, as the team's first process sees it."""
+    numbers = [
+        str(number)
+        for number, fold in enumerate(split.folds)
+        if not _is_finished(trial.output, fold.name)
+    ]
+    return [int(number) for number in trial.team.told(" ".join(numbers)).split()]
 
 
 def prepare(
@@ -124,17 +146,22 @@ def prepare(
         team.wait()  # what the first has stored need not be made again
     tick = progress.stage("reading images", len(images))
     geometry = Geometry(plan.size, cfg.dataset.fit.value, plan.interpolation, plan.channels)
+    cache = outputs_folder(cfg.outputs) / "cache"
     table, pixels = load_pixels(
-        images, geometry, cfg.dataset.max_left_out, compute.threads, lambda done, _: tick(done)
-    )
+        images, geometry, cfg.dataset.max_left_out, compute.threads, lambda done, _: tick(done),
+        cache,
+    )  # fmt: skip
     if team.leads:
         team.wait()
+    for store in trim(cache, cfg.cache.gigabytes * 1e9):
+        log.info("cache: removed %s %s, unused the longest", store.kind, store.folder.name)
     for note in table.notes:
         log.info("data: %s", note)
     split = make_split(table.rows, table.classes, cfg.split, cfg.repeats)
     _refuse_seen_images(table, split, plan)
     views = Views(pixels, table.rows["image_id"].to_list(), fixed, random)
-    trial = Trial(cfg, table, plan, compute, views, split.test, output, parameters, team)
+    trial = Trial(cfg, table, plan, compute, views, split.test, output, parameters, cache, team)
+    trial.note_reuse("pixels", pixels.reused, len(images))
     return trial, split
 
 
@@ -166,6 +193,12 @@ def _wanted_weights(cfg: Config) -> str:
 def _augmentations(cfg: Config, plan: ModelPlan) -> tuple[Augmentation, Augmentation]:
     shape = (plan.size, plan.size, plan.channels)
     acting = random_operations(cfg, plan)
+    if cfg.augmentation.on_frozen is OnFrozen.views and not (acting and plan.freeze == "backbone"):
+        raise InputError(
+            "augmentation.on_frozen=views cannot act: "
+            + ("there are no operations" if plan.freeze == "backbone" else "no backbone is frozen")
+            + "; augmentation.on_frozen=apply, or model.freeze=backbone and augmentation=light"
+        )
     if not acting and cfg.augmentation.operations:
         log.info("augmentation: none, for the backbone is frozen; augmentation=light does it still")
     if not acting and cfg.augmentation.per_class is not None:
@@ -317,31 +350,53 @@ def _read_json(path: Path) -> dict[str, str]:
 def _train_fold(
     trial: Trial, split: Split, number: int, tracker: Tracker, run: str, progress: Progress
 ) -> None:
-    """Trains one fold, in a tracked run of its own where there are several, and keeps its rows."""
+    """Has one fold trained, in a tracked run of its own where there are several."""
     fold = split.folds[number]
     repeats = 1 + max(other.repeat for other in split.folds)
     unit = "repeat" if repeats == len(split.folds) else "fold"
     place = Place(number + 1, len(split.folds), unit)
     if len(split.folds) == 1:
+        _train_or_take_over(trial, fold, place, tracker, run, progress)
+        return
+    name = f"repeat {fold.repeat + 1}" + (f" fold {fold.fold + 1}" if unit == "fold" else "")
+    child = _begun_or_new(
+        trial.output / "unfinished" / f"{fold.name}-tracked.json",
+        tracker,
+        lambda: tracker.start(name, parent=run, params={}, tags={"fold": fold.name}),
+    )
+    with ending(tracker, child):
+        _train_or_take_over(trial, fold, place, tracker, child, progress)
+
+
+def _train_or_take_over(
+    trial: Trial, fold: Fold, place: Place, tracker: Tracker, run: str, progress: Progress
+) -> None:
+    """Keeps the rows of a fold: those of a run that has done this very training, else new ones."""
+    identity = training_identity(trial, fold)
+    earlier = Index(trial.cache).find(identity) if trial.cfg.cache.trainings else None
+    trial.team.told(earlier.run.name if earlier else "")
+    told = f"training {place.number} of {place.of} ({fold.name})"
+    if earlier is None:
+        log.info(told)
         result = run_fold(trial, fold, place, tracker, run, progress)
+        result = replace(result, record=result.record | {"identity": identity})
     else:
-        name = f"repeat {fold.repeat + 1}" + (f" fold {fold.fold + 1}" if unit == "fold" else "")
-        child = _begun_or_new(
-            trial.output / "unfinished" / f"{fold.name}-tracked.json",
-            tracker,
-            lambda: tracker.start(name, parent=run, params={}, tags={"fold": fold.name}),
-        )
-        with ending(tracker, child):
-            result = run_fold(trial, fold, place, tracker, child, progress)
-    _keep(trial.output / "unfinished", fold.name, result)
+        log.info("%s: taken over from %s", told, earlier.run.name)
+        earlier.copy_models(trial.output / "checkpoints")
+        result = earlier.result()
+        for epoch, metrics in epochs_again(result.history):
+            tracker.log(run, metrics, step=epoch)
+        tracker.tag(run, {"taken_over": str(earlier.run)})
+    _keep(trial.output / "unfinished", fold.name, result, earlier.run.name if earlier else "")
 
 
-def _keep(folder: Path, name: str, result: FoldResult) -> None:
+def _keep(folder: Path, name: str, result: FoldResult, taken_from: str) -> None:
     """Writes a finished fold; the last file is the sign that it is whole."""
     write_predictions(result.validation, folder / f"{name}-{PART_FILES['validation']}")
     write_predictions(result.test, folder / f"{name}-{PART_FILES['test']}")
     write_text(folder / f"{name}-history.csv", result.history.to_csv(index=False))
-    write_text(folder / f"{name}-finished.json", json.dumps(result.record))
+    told = {"fold": name, "record": result.record, "taken_from": taken_from}
+    write_text(folder / f"{name}-finished.json", json.dumps(told))
     (folder / f"{name}.pt").unlink(missing_ok=True)
 
 
@@ -349,14 +404,22 @@ def _is_finished(output: Path, fold: str) -> bool:
     return (output / "unfinished" / f"{fold}-finished.json").exists()
 
 
-def _collect(output: Path, folds: list[str]) -> float:
-    """Joins the folds' files into the run's; gives the seconds that all took."""
+def _collect(output: Path, folds: list[str]) -> list[dict[str, Any]]:
+    """Joins the folds' files into the run's; gives what was kept of each."""
     folder = output / "unfinished"
     for file in PART_FILES.values():
         frames = [read_predictions(folder / f"{fold}-{file}") for fold in folds]
         write_predictions(pd.concat(frames, ignore_index=True), output / file)
-    histories = [pd.read_csv(folder / f"{fold}-history.csv") for fold in folds]
+    histories = [read_as_written(folder / f"{fold}-history.csv") for fold in folds]
     write_text(output / "history.csv", pd.concat(histories).to_csv(index=False))
-    records = [json.loads((folder / f"{fold}-finished.json").read_text()) for fold in folds]
-    write_text(output / "trainings.csv", pd.DataFrame(records).to_csv(index=False))
-    return sum(float(record["seconds"]) for record in records)
+    kept = [json.loads((folder / f"{fold}-finished.json").read_text()) for fold in folds]
+    records = pd.DataFrame([one["record"] for one in kept])
+    write_text(output / "trainings.csv", records.to_csv(index=False))
+    return kept
+
+
+def _taken_over(kept: list[dict[str, Any]]) -> str:
+    """How many trainings were not done again, and whose they are."""
+    runs = [one["taken_from"] for one in kept if one["taken_from"]]
+    told = f"{len(runs)} of {len(kept)} taken over"
+    return f"{told} from {', '.join(dict.fromkeys(runs))}" if runs else told

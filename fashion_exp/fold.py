@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,11 +18,20 @@ from safetensors.torch import load_file
 from torch import nn
 
 from fashion_exp.checkpoints import State, StateFile, TrainingState, save_models
-from fashion_exp.config import ClassWeights, Config, Keep
+from fashion_exp.config import ClassWeights, Config, Keep, OnFrozen
 from fashion_exp.data.augment import Views
 from fashion_exp.data.batches import TrainingFeatures, TrainingImages, in_order, multiplied
 from fashion_exp.data.split import Fold
 from fashion_exp.data.table import ImageTable
+from fashion_exp.features import (
+    DEFAULT_VIEWS,
+    Features,
+    Source,
+    features_about,
+    gathered,
+    kept_features,
+    views_about,
+)
 from fashion_exp.models.build import build_model
 from fashion_exp.models.classifier import Classifier, ParameterReport
 from fashion_exp.models.plan import ModelPlan
@@ -31,12 +42,16 @@ from fashion_exp.stats.metrics import accuracy, cross_entropy
 from fashion_exp.tracking.tracker import Tracker
 from fashion_exp.training.compiling import compiled
 from fashion_exp.training.device import Compute
-from fashion_exp.training.fit import EpochResult, Tick, extract, fit, predict
+from fashion_exp.training.fit import EpochResult, Tick, fit, predict
 from fashion_exp.training.optimizers import build_optimizer
 from fashion_exp.training.schedules import build_schedule
 from fashion_exp.training.team import Team
 
 log = logging.getLogger(__name__)
+
+
+def from_cache(reused: int, count: int) -> str:
+    return f"{reused:,} of {count:,} from cache"
 
 
 @dataclass
@@ -51,9 +66,17 @@ class Trial:
     test: np.ndarray
     output: Path
     parameters: ParameterReport
+    cache: Path
     team: Team = field(default_factory=Team)
-    features: torch.Tensor | None = None
-    """Of every image, where one frozen backbone serves all folds."""
+    features: dict[str, Features] = field(default_factory=dict)
+    """Of every image, by what they are of; one frozen backbone serves all folds."""
+    reused: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """How many pixels, features and views were kept from before, and of how many."""
+
+    def note_reuse(self, what: str, reused: int, count: int) -> None:
+        log.info("%s: %s", what, from_cache(reused, count))
+        before = self.reused.get(what, (0, 0))
+        self.reused[what] = before[0] + reused, before[1] + count
 
     @property
     def trains_on_features(self) -> bool:
@@ -83,13 +106,14 @@ class FoldResult:
 
     The record has fold and repeat; images trained on, optimizer updates, seconds; and the
     accuracy on as many training images as there are validation images, in evaluation mode and
-    not augmented, as validation is measured (`plain_images`, `plain_accuracy`).
+    not augmented, as validation is measured (`plain_images`, `plain_accuracy`). One that is kept
+    also has its `identity`.
     """
 
     validation: pd.DataFrame
     test: pd.DataFrame
     history: pd.DataFrame
-    record: dict[str, float]
+    record: dict[str, float | str]
 
 
 def random_operations(cfg: Config, plan: ModelPlan) -> list[dict[str, object]]:
@@ -99,8 +123,15 @@ def random_operations(cfg: Config, plan: ModelPlan) -> list[dict[str, object]]:
 
 
 def trains_on_features(cfg: Config, plan: ModelPlan) -> bool:
-    """Whether the images before the head are the same in every epoch."""
-    return plan.freeze == "backbone" and not random_operations(cfg, plan)
+    """Whether the images before the head are the same in every epoch, or in turn."""
+    return plan.freeze == "backbone" and (not random_operations(cfg, plan) or views_of(cfg) > 0)
+
+
+def views_of(cfg: Config) -> int:
+    """How many views of each image a frozen backbone sees; 0: a new one in every epoch, or none."""
+    if cfg.augmentation.on_frozen is not OnFrozen.views:
+        return 0
+    return cfg.augmentation.views or DEFAULT_VIEWS
 
 
 def seed_of(cfg: Config, what: str, fold: Fold) -> int:
@@ -221,14 +252,17 @@ def _learner(trial: Trial, model: Classifier, fold: Fold, progress: Progress) ->
     """The head on stored features where the backbone is frozen, else the whole model on images."""
     training, labels = trial.cfg.training, trial.table.labels
     order = seed_of(trial.cfg, "order", fold)
+    views = multiplied(labels[fold.train], trial.cfg.augmentation.per_class)
     if trial.trains_on_features:
-        features = _features(trial, model, progress)
+        plain = _features(trial, model, fold, 0, progress)
+        seen = _features(trial, model, fold, views_of(trial.cfg), progress)
 
         def stored(rows: np.ndarray) -> Iterator[torch.Tensor]:
-            return iter(features[rows].split(max(training.batch_size, 1024)))
+            size = max(training.batch_size, 1024)
+            return (plain(rows[start : start + size]) for start in range(0, len(rows), size))
 
         batches = TrainingFeatures(
-            features[fold.train], labels[fold.train], training.batch_size, order
+            fold.train, labels[fold.train], views, seen, training.batch_size, order
         )
         return Learner(model.head, batches, stored)
 
@@ -236,38 +270,46 @@ def _learner(trial: Trial, model: Classifier, fold: Fold, progress: Progress) ->
         size = max(training.batch_size, 64)
         return iter(in_order(rows, trial.views.plain, size, training.workers))
 
-    views = TrainingImages(
+    online = TrainingImages(
         fold.train,
         labels[fold.train],
-        multiplied(labels[fold.train], trial.cfg.augmentation.per_class),
+        views,
         trial.views.augmented(seed_of(trial.cfg, "augmentation", fold)),
         training.batch_size,
         order,
         training.workers,
         trial.team.share,
     )
-    return Learner(model, views, images)
+    return Learner(model, online, images)
 
 
-def _features(trial: Trial, model: Classifier, progress: Progress) -> torch.Tensor:
-    """Features of every image; once for all folds, unless each has a random backbone of its own."""
-    if trial.features is not None:
-        return trial.features
-    rows = np.arange(len(trial.table))
-    loader = in_order(rows, trial.views.plain, 64, trial.cfg.training.workers)
-    tick = progress.stage("features", len(rows))
+def _features(
+    trial: Trial, model: Classifier, fold: Fold, views: int, progress: Progress
+) -> Features:
+    """Features of every image, plain where `views` is 0, else in so many views.
 
-    def counted() -> Iterator[torch.Tensor]:
-        done = 0
-        for images in loader:
-            yield images
-            done += len(images)
-            tick(done)
-
-    features = extract(model, counted(), trial.compute)
-    if trial.plan.weights.path is not None:
-        trial.features = features
-    return features
+    Once for all folds, unless each has a random backbone of its own.
+    """
+    seed = seed_of(trial.cfg, "initialisation", fold)
+    about = features_about(trial.cfg, trial.plan, trial.compute, trial.views.key, seed)
+    ids = trial.table.rows["image_id"].to_list()
+    if views:
+        names = [f"{image}/{view}" for image in ids for view in range(views)]
+        read = trial.views.augmented(trial.cfg.seeds.augmentation)
+        source = Source(
+            names, lambda i: read((i % views, i // views, 0)), about | views_about(trial.cfg)
+        )
+    else:
+        source = Source(ids, lambda i: trial.views.plain((0, i, 0)), about)
+    what = "views" if views else "features"
+    known = json.dumps(source.about)
+    if known not in trial.features:
+        store, reused = kept_features(
+            source, trial.cache, model, trial.compute, partial(progress.stage, what)
+        )
+        trial.note_reuse(what, reused, len(source.names))
+        trial.features[known] = gathered(store, source.names, max(views, 1))
+    return trial.features[known]
 
 
 def _criterion(cfg: Config, labels: np.ndarray, classes: int) -> nn.CrossEntropyLoss:
@@ -370,3 +412,17 @@ def _history(state: TrainingState, fold: Fold, keep: Keep) -> pd.DataFrame:
         for row in state.history
         for part in ("train", "validation")
     )
+
+
+def epochs_again(history: pd.DataFrame) -> Iterator[tuple[int, dict[str, float]]]:
+    """What was tracked of each epoch, from a history; but for the speed."""
+    train, validation = (history[history["part"] == part] for part in ("train", "validation"))
+    columns = {
+        "f_loss": train["loss"],
+        "f_acc": train["accuracy"],
+        "f_val_loss": validation["loss"],
+        "f_val_acc": validation["accuracy"],
+        "f_lr": train["lr"],
+    }
+    for place, epoch in enumerate(train["epoch"]):
+        yield int(epoch), {name: float(column.iloc[place]) for name, column in columns.items()}

@@ -6,7 +6,9 @@ import json
 import os
 import secrets
 import time
+from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock
 
@@ -37,11 +39,13 @@ def fresh_name(name: str) -> str:
     return f"{time.strftime('%Y%m%d-%H%M%S')}-{name}-{secrets.token_hex(2)}"
 
 
-def count_look(outputs: Path, test_hash: str, run: str) -> int:
+def count_look(outputs: Path, test_hash: str, run: str, trainings: Collection[str] = ()) -> int:
     """Notes that a run's results on a test set are read; gives how many different runs did.
 
     A result chosen after many looks at one test set is too good by chance: the count stands
-    beside it. Reading the same run again is no new look.
+    beside it. Reading the same run again is no new look, and neither is reading a run all of whose
+    `trainings`, by their identities, were taken over from runs that have been read: it shows no
+    prediction that nobody knows.
     """
     ledger = outputs / "test_looks.jsonl"
     outputs.mkdir(parents=True, exist_ok=True)
@@ -49,9 +53,12 @@ def count_look(outputs: Path, test_hash: str, run: str) -> int:
         lines = ledger.read_text(encoding="utf-8").splitlines() if ledger.exists() else []
         looks = [look for look in map(_look, lines) if look.get("test_hash") == test_hash]
         runs = {look["run"] for look in looks}
+        known = {one for look in looks for one in look.get("trainings", ())}
+        if trainings and known.issuperset(trainings):
+            return len(runs)
         if run not in runs:
             now = time.strftime("%Y-%m-%dT%H:%M:%S%z")
-            entry = {"time": now, "test_hash": test_hash, "run": run}
+            entry = {"time": now, "test_hash": test_hash, "run": run, "trainings": [*trainings]}
             with open(ledger, "a", encoding="utf-8") as file:
                 file.write(json.dumps(entry) + "\n")
                 file.flush()
@@ -59,7 +66,7 @@ def count_look(outputs: Path, test_hash: str, run: str) -> int:
     return len(runs | {run})
 
 
-def _look(line: str) -> dict[str, str]:
+def _look(line: str) -> dict[str, Any]:
     try:
         return dict(json.loads(line))
     except ValueError:  # a line cut off by a crash

@@ -100,7 +100,9 @@ def look_at_test(output: Path, outputs: Path) -> None:
     """Unseals the test of a finished run, and counts the look; an opened one stays as it is."""
     result = load_result(output)
     if not result.test_looks:
-        look = count_look(outputs, result.facts["test_hash"], str(output))
+        trainings = pd.read_csv(output / "trainings.csv")
+        known = trainings["identity"].to_list() if "identity" in trainings else []
+        look = count_look(outputs, result.facts["test_hash"], str(output), known)
         write_text(output / "test_opened.json", json.dumps({"look": look}))
 
 

@@ -23,7 +23,7 @@ NOT_QUICK = (
     "test_build.py",
     "test_page.py", "test_browser.py", "test_study_figures.py", "test_simulations.py", "study/",
     "commands/", "test_figures.py", "test_fashion_mnist.py", "test_clothing.py", "test_sheets.py",
-    "tracking/",
+    "tracking/", "test_features.py", "test_trainings.py",
 )  # fmt: skip
 """Where processes are started, networks trained or pictures drawn."""
 
@@ -91,7 +91,8 @@ def tiny(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Calla
 
         data = () if any(o.startswith("dataset=") for o in overrides) else (
             "dataset=folder", f"dataset.root={photos}", "dataset.image_size=16")  # fmt: skip
-        tiny = ("training.epochs=2", "training.batch_size=12", "repeats=1", "training.threads=1")
+        tiny = ("training.epochs=2", "training.batch_size=12", "repeats=1", "training.threads=1",
+                "cache.trainings=false")  # fmt: skip
         line = read_command_line(
             [*data, *tiny, f"tracking={tracking}", f"outputs={tmp_path / 'outputs'}", *overrides]
         )

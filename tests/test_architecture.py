@@ -10,7 +10,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "fashion_exp"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 PARTS = ("data", "models", "training", "stats", "tracking", "reporting")
-SHARED = {"config", "errors", "seeding", "files"}
+SHARED = {"config", "errors", "seeding", "files", "cache"}
 """Small modules that every part may use; of config, the types."""
 
 OWNERS = {

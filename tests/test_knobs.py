@@ -67,6 +67,11 @@ TABLE: dict[str, Acts | str] = {
     "augmentation.on_frozen": Acts(
         "model.weights=none model.freeze=backbone", "augmentation.on_frozen=apply", "augmentation"
     ),
+    "augmentation.views": Acts(
+        "model.weights=none model.freeze=backbone augmentation.on_frozen=views",
+        "augmentation.views=1",
+        "history",
+    ),
     "model.name": Acts("", "model=timm model.name=test_resnet", "parameters"),
     "model.weights": "test_weights_of_an_earlier_run_are_where_training_begins",
     "model.head": Acts("", NEW, "parameters"),
@@ -123,6 +128,8 @@ TABLE: dict[str, Acts | str] = {
     "tracking.uri": "test_the_runs_stand_in_the_store_that_uri_names",
     "tracking.experiment": "test_the_runs_stand_in_the_experiment_named",
     "tracking.log_model": "test_a_logged_model_gives_the_predictions_of_its_run",
+    "cache.trainings": "test_without_the_knob_a_training_is_done_again",
+    "cache.gigabytes": "test_the_store_unused_the_longest_makes_room",
     "sweep.open_test": "test_open_test_opens_the_test_of_every_job",
     "sweep.name": "test_a_sweep_goes_on_under_its_name",
     "sweep.zip": "test_zipped_values_go_side_by_side",

@@ -35,6 +35,8 @@ def assemble(
     native_size: int,
     left_out: Iterable[tuple[str, str]] = (),
     notes: Sequence[str] = (),
+    reading: str = "",
+    drawn_by: tuple[str, ...] = (),
 ) -> ImageTable:
     """The image table of `found` (columns `FOUND_COLUMNS`), whose i-th row `read` can read.
 
@@ -61,6 +63,8 @@ def assemble(
         native_size=native_size,
         left_out=left_out_table([*left_out, *_conflicts(found[conflict])]),
         notes=(*notes, *_notes(sound, kept, classes)),
+        reading=reading,
+        drawn_by=drawn_by,
     )
 
 

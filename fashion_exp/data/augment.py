@@ -131,6 +131,11 @@ class Views:
         self._pixels, self._image_ids = pixels, image_ids
         self._fixed, self._random = fixed, random
 
+    @property
+    def key(self) -> str:
+        """What the pixels depend on, beside their images, as a hash."""
+        return self._pixels.store.folder.name
+
     def plain(self, view: View) -> np.ndarray:
         return self._fixed(self._pixels[view[1]], 0)
 

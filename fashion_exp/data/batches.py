@@ -118,20 +118,32 @@ def _switching_often() -> Iterator[None]:
         sys.setswitchinterval(usual)
 
 
-class TrainingFeatures:
-    """Shuffled batches of features that were computed before: (n, width), labels (n,)."""
+ReadFeatures = Callable[[np.ndarray, np.ndarray], torch.Tensor]
+"""float32 (n, width) of n rows, each in a view of this number."""
 
-    def __init__(self, features: torch.Tensor, labels: np.ndarray, batch_size: int, seed: int):
-        self._features, self._labels = features, torch.from_numpy(labels)
+
+class TrainingFeatures:
+    """Shuffled batches of features that were computed before: (n, width), labels (n,).
+
+    `rows`, `labels` and `views` as for `TrainingImages`. Copy c of an image is in epoch e its view
+    e + c.
+    """
+
+    def __init__(
+        self, rows: np.ndarray, labels: np.ndarray, views: np.ndarray, read: ReadFeatures,
+        batch_size: int, seed: int,
+    ) -> None:  # fmt: skip
+        self._rows, self._copies = rows[views[:, 0]], views[:, 1]
+        self._labels, self._read = torch.from_numpy(labels[views[:, 0]]), read
         self._batch_size, self._seed = batch_size, seed
-        self.steps = len(_cuts(len(labels), batch_size)) + 1
+        self.steps = len(_cuts(len(views), batch_size)) + 1
 
     def __len__(self) -> int:
-        return len(self._features)
+        return len(self._rows)
 
     def epoch(self, number: int) -> Iterator[Batch]:
         for batch in epoch_order(len(self), self._batch_size, self._seed, number):
-            yield self._features[batch], self._labels[batch]
+            yield self._read(self._rows[batch], number + self._copies[batch]), self._labels[batch]
 
 
 def in_order(rows: np.ndarray, read: ReadView, batch_size: int, workers: int) -> DataLoader:

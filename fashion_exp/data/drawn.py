@@ -44,7 +44,11 @@ def load_garments(cfg: DatasetConfig) -> ImageTable:
         }
     )
     reader = GarmentsReader(items, cfg.drawn_size)
-    return assemble(cfg.name, found, labels(names), reader, cfg.drawn_size, notes=[_note(items)])
+    return assemble(
+        cfg.name, found, labels(names), reader, cfg.drawn_size, notes=[_note(items)],
+        reading=f"drawn_size={cfg.drawn_size}, ambiguous={cfg.ambiguous}",
+        drawn_by=("data/garments.py", "data/drawn.py", "data/drawing"),
+    )  # fmt: skip
 
 
 def _note(items: tuple[garments.Item, ...]) -> str:

@@ -7,6 +7,7 @@ import os
 import stat
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,7 @@ import pandas as pd
 from fashion_exp.data.assemble import assemble
 from fashion_exp.data.decode import decode, reason
 from fashion_exp.data.parallel import in_threads
-from fashion_exp.data.table import ImageTable, UnreadableImage
+from fashion_exp.data.table import ImageTable, OutOfReach, UnreadableImage
 
 LISTED_COLUMNS = ("path", "file", "label", "part", "group_id")
 """What a source lists: where a file is, its real path to open it by, class, official part, and the
@@ -22,15 +23,25 @@ group if one is stated, else ""."""
 
 PHOTO_SIZE = 224
 _HASHING_THREADS = 8
+_DIGITS = 16  # hexadecimal, of SHA-256
 
 
 @dataclass(frozen=True)
 class FileReader:
+    """Reads files that still have the content that they were named by."""
+
     files: tuple[str, ...]
+    ids: tuple[str, ...]
     max_megapixels: float
 
     def __call__(self, row: int) -> np.ndarray:
-        return decode(self.files[row], self.max_megapixels)
+        try:
+            content = Path(self.files[row]).read_bytes()
+        except OSError as error:
+            raise OutOfReach(reason(error)) from error
+        if hashlib.sha256(content).hexdigest()[:_DIGITS] != self.ids[row]:
+            raise OutOfReach("changed since it was listed")
+        return decode(content, self.max_megapixels)
 
 
 def printable(path: str) -> str:
@@ -61,10 +72,11 @@ def table_of_files(
         name,
         found,
         classes,
-        FileReader(tuple(found["file"]), max_megapixels),
+        FileReader(tuple(found["file"]), tuple(found["image_id"]), max_megapixels),
         PHOTO_SIZE,
         [*left_out, *((path, reasons[file]) for path, file in places if file in reasons)],
         notes,
+        reading=f"max_megapixels={max_megapixels:g}",
     )
 
 
@@ -87,7 +99,7 @@ def _content(file: str) -> str | UnreadableImage:
         if status.st_size == 0:
             return UnreadableImage("empty file")
         with open(file, "rb") as opened:
-            return hashlib.file_digest(opened, "sha256").hexdigest()[:16]
+            return hashlib.file_digest(opened, "sha256").hexdigest()[:_DIGITS]
     except FileNotFoundError:
         return UnreadableImage("broken link" if os.path.islink(file) else "no such file")
     except OSError as error:

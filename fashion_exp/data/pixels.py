@@ -1,114 +1,64 @@
-"""All pictures of a table at the network's input size, decoded once."""
+"""All pictures of a table at the network's input size, decoded once and kept for every run."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+import os
+import random
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
 from functools import partial
+from pathlib import Path
+from typing import Any
 
 import numpy as np
-from PIL import Image
 
-from fashion_exp.data.memory import available_bytes
+from fashion_exp.cache.made_by import source_hash, versions
+from fashion_exp.cache.records import Records
+from fashion_exp.cache.shelf import key_of
+from fashion_exp.data.geometry import Geometry, resize
 from fashion_exp.data.parallel import in_processes
-from fashion_exp.data.table import ImageTable, Reader, UnreadableImage, left_out_table
+from fashion_exp.data.table import ImageTable, OutOfReach, Reader, UnreadableImage, left_out_table
 from fashion_exp.errors import InputError
 
-_ROWS_PER_TASK = 16
-_FILTERS = {
-    "nearest": Image.Resampling.NEAREST,
-    "bilinear": Image.Resampling.BILINEAR,
-    "bicubic": Image.Resampling.BICUBIC,
-    "lanczos": Image.Resampling.LANCZOS,
-}
-_MODES = {1: "L", 3: "RGB"}
-
-
-@dataclass(frozen=True)
-class Geometry:
-    """The shape of a network's input and how a picture comes into it."""
-
-    size: int
-    """Edge, px."""
-    fit: str
-    """crop: the middle square; pad: all, on its mean colour; stretch: all, distorted."""
-    interpolation: str
-    """nearest, bilinear, bicubic or lanczos."""
-    channels: int
-    """3: RGB, grey repeated; 1: grey, colours as luma (ITU-R 601-2)."""
+_BYTES_PER_TASK = 8e6
 
 
 @dataclass(frozen=True)
 class Pixels:
-    """The pictures of a table's rows, from memory if they are `held`, else read at each access."""
+    """The pictures of a table's rows, from the store, which no run's memory has to hold."""
 
     read: Reader
-    count: int
+    ids: tuple[str, ...]
     geometry: Geometry
-    held: np.ndarray | None
+    store: Records
+    reused: int
+    """Pictures that were in the store before."""
 
     def __len__(self) -> int:
-        return self.count
+        return len(self.ids)
 
-    def __getitem__(self, rows: int | np.ndarray) -> np.ndarray:
-        """uint8 (size, size, channels) of one row, or (n, size, size, channels) of n rows.
+    def __getitem__(self, row: int) -> np.ndarray:
+        """uint8 (size, size, channels), the caller's own to change.
 
-        The caller's own to change.
+        A picture that is damaged in the store is made again, there too.
         """
-        if self.held is not None:
-            return np.array(self.held[rows])
-        if isinstance(rows, (int, np.integer)):
-            return resize(self.read(int(rows)), self.geometry)
-        pictures = [resize(self.read(int(row)), self.geometry) for row in rows]
-        return np.array(pictures, np.uint8).reshape(-1, *_shape(self.geometry))
-
-    @property
-    def nbytes(self) -> int:
-        """Memory that the pictures take."""
-        return 0 if self.held is None else self.held.nbytes
+        kept = self.store.read(self.ids[row])
+        if kept is not None:
+            return kept
+        again = resize(self.read(row), self.geometry)
+        self.store.add({self.ids[row]: again})
+        return again
 
 
-def resize(picture: np.ndarray, geometry: Geometry) -> np.ndarray:
-    """A uint8 picture, (height, width) or (height, width, 3), as (size, size, channels).
-
-    Pillow's filters average over all pixels that fall onto one: they are those that timm's weights
-    were trained and evaluated with. OpenCV's INTER_AREA is 1.7 times as fast and differs by 0.4 of
-    255 on average. A picture of the size asked for keeps its values.
-    """
-    image = Image.fromarray(picture)
-    if image.mode != _MODES[geometry.channels]:
-        image = image.convert(_MODES[geometry.channels])
-    if image.size != (geometry.size, geometry.size):
-        image = _FITS[geometry.fit](image, geometry.size, _FILTERS[geometry.interpolation])
-    return np.array(image).reshape(_shape(geometry))
-
-
-def _shape(geometry: Geometry) -> tuple[int, int, int]:
-    return geometry.size, geometry.size, geometry.channels
-
-
-def _crop(image: Image.Image, size: int, resampling: Image.Resampling) -> Image.Image:
-    edge = min(image.size)
-    left, top = ((side - edge) // 2 for side in image.size)
-    return image.resize((size, size), resampling, box=(left, top, left + edge, top + edge))
-
-
-def _pad(image: Image.Image, size: int, resampling: Image.Resampling) -> Image.Image:
-    scale = size / max(image.size)
-    width, height = (max(1, round(side * scale)) for side in image.size)
-    mean = np.asarray(image).mean(axis=(0, 1)).round().astype(int)
-    canvas = Image.new(image.mode, (size, size), tuple(np.atleast_1d(mean).tolist()))
-    canvas.paste(
-        image.resize((width, height), resampling), ((size - width) // 2, (size - height) // 2)
-    )
-    return canvas
-
-
-def _stretch(image: Image.Image, size: int, resampling: Image.Resampling) -> Image.Image:
-    return image.resize((size, size), resampling)
-
-
-_FITS = {"crop": _crop, "pad": _pad, "stretch": _stretch}
+def pixels_about(table: ImageTable, geometry: Geometry) -> dict[str, Any]:
+    """Everything beside its id that a picture in the store depends on."""
+    return {
+        "geometry": asdict(geometry),
+        "reading": table.reading,
+        "source": source_hash("data/geometry.py", "data/decode.py", *table.drawn_by),
+        "versions": versions("pillow", "numpy"),
+    }
 
 
 def load_pixels(
@@ -117,62 +67,85 @@ def load_pixels(
     max_left_out: float | None,
     processes: int,
     progress: Callable[[int, int], None],
-    memory_budget: int | None = None,
+    cache: Path,
 ) -> tuple[ImageTable, Pixels]:
     """The table without the pictures that cannot be read, and the pixels of the others.
 
-    Every picture is decoded once now. They are kept if they fit into `memory_budget` bytes (a third
-    of the free memory unless given). `progress` gets (pictures done, pictures in all). Raises
-    `InputError` if the share of files left out is above `max_left_out` (null: no limit), or if a
-    class has no picture left.
+    What the store below `cache` lacks is decoded now; `progress` gets (pictures done, pictures in
+    all). Unreadable ones are remembered with their reasons. Raises `InputError` if the share of
+    files left out is above `max_left_out` (null: no limit), or if a class has no picture left.
     """
-    needed = len(table) * int(np.prod(_shape(geometry)))
-    budget = available_bytes() // 3 if memory_budget is None else memory_budget
-    held = np.empty((len(table), *_shape(geometry)), np.uint8) if needed <= budget else None
-    reasons: dict[int, str] = {}
-    for done, broken in _decode_all(table, geometry, held, processes):
-        reasons |= broken
-        progress(done, len(table))
-    readable = _without(table, reasons)
+    about = pixels_about(table, geometry)
+    store = Records(cache / "pixels" / key_of(about), geometry.shape, "uint8", about)
+    ids = table.rows["image_id"].to_list()
+    lacking = [row for row, image in enumerate(ids) if image not in store]
+    passing = _decode(table, geometry, store, lacking, processes, progress)
+    store.refresh()
+    reasons = {row: store.absent[image] for row, image in enumerate(ids) if image in store.absent}
+    readable = _without(table, dict(sorted((reasons | passing).items())))
     _check_left_out(readable, max_left_out)
     _check_classes(readable)
-    if held is not None:
-        held = _close_gaps(held, reasons)
-    return readable, Pixels(readable.read, len(readable), geometry, held)
+    named = tuple(readable.rows["image_id"])
+    return readable, Pixels(readable.read, named, geometry, store, len(ids) - len(lacking))
 
 
-def _decode_all(
-    table: ImageTable, geometry: Geometry, held: np.ndarray | None, processes: int
-) -> Iterator[tuple[int, dict[int, str]]]:
-    """Fills `held`; (pictures done, {row: why it has no picture}) after each few rows."""
+def _decode(
+    table: ImageTable, geometry: Geometry, store: Records, rows: list[int], processes: int,
+    progress: Callable[[int, int], None],
+) -> dict[int, str]:  # fmt: skip
+    """Adds the pictures of these rows to the store; gives those out of reach, with the reason.
 
-    starts = range(0, len(table), _ROWS_PER_TASK)
-    tasks = [range(start, min(start + _ROWS_PER_TASK, len(table))) for start in starts]
-    work = partial(_decode_some, table, geometry, held is not None)
-    for rows, (pictures, broken) in zip(tasks, in_processes(work, tasks, processes), strict=True):
-        if held is not None:
-            held[rows.start : rows.stop] = pictures
-        yield rows.stop, broken
+    Processes that fill one store at once go through it in orders of their own, and each leaves out
+    what another has added since.
+    """
+    size = int(np.prod(geometry.shape))
+    _check_space(store.folder, len(rows) * size)
+    step = int(min(512, max(16, _BYTES_PER_TASK // size)))
+    tasks = [rows[start : start + step] for start in range(0, len(rows), step)]
+    random.Random(os.getpid()).shuffle(tasks)
+    out_of_reach: dict[int, str] = {}
+    done = len(table) - len(rows)
+    progress(done, len(table))
+    work = partial(_decode_some, table, geometry, store)
+    for task, reasons in zip(tasks, in_processes(work, tasks, processes), strict=True):
+        out_of_reach |= reasons
+        done += len(task)
+        progress(done, len(table))
+    return out_of_reach
 
 
 def _decode_some(
-    table: ImageTable, geometry: Geometry, keep: bool, rows: range
-) -> tuple[np.ndarray, dict[int, str]]:
-    """The pictures (none unless `keep`), and {row: why it has no picture}."""
-    pictures = np.zeros((len(rows) if keep else 0, *_shape(geometry)), np.uint8)
-    broken = {}
-    for place, row in enumerate(rows):
-        try:
-            picture = resize(table.read(row), geometry)
-        except UnreadableImage as error:
-            broken[row] = str(error)
+    table: ImageTable, geometry: Geometry, store: Records, rows: list[int]
+) -> dict[int, str]:
+    store.refresh()
+    pictures: dict[str, np.ndarray] = {}
+    unreadable: dict[str, str] = {}
+    out_of_reach: dict[int, str] = {}
+    for row in rows:
+        image = str(table.rows["image_id"][row])
+        if image in store:
             continue
-        if keep:
-            pictures[place] = picture
-    return pictures, broken
+        try:
+            pictures[image] = resize(table.read(row), geometry)
+        except OutOfReach as error:
+            out_of_reach[row] = str(error)
+        except UnreadableImage as error:
+            unreadable[image] = str(error)
+    store.add(pictures, unreadable)
+    return out_of_reach
 
 
-def _without(table: ImageTable, reasons: dict[int, str]) -> ImageTable:
+def _check_space(folder: Path, needed: int) -> None:
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise InputError(
+            f"{folder}: the pictures at this size need {needed / 1e9:.1f} GB, and {free / 1e9:.1f} "
+            "are free; `cache clear` makes room, outputs=FOLDER takes another disk, and a smaller "
+            "dataset.image_size needs less"
+        )
+
+
+def _without(table: ImageTable, reasons: Mapping[int, str]) -> ImageTable:
     if not reasons:
         return table
     listed = []
@@ -181,15 +154,6 @@ def _without(table: ImageTable, reasons: dict[int, str]) -> ImageTable:
         listed += [(path, reason + (f" ({copies} copies)" if copies > 1 else ""))] * copies
     keep = [row for row in range(len(table)) if row not in reasons]
     return table.take(keep, left_out_table(listed))
-
-
-def _close_gaps(held: np.ndarray, reasons: dict[int, str]) -> np.ndarray:
-    """The rows that were read, moved together in place: a copy would need the memory twice."""
-    keep = [row for row in range(len(held)) if row not in reasons]
-    for new, old in enumerate(keep):
-        if new != old:
-            held[new] = held[old]
-    return held[: len(keep)]
 
 
 def _check_left_out(table: ImageTable, max_left_out: float | None) -> None:

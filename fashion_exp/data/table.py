@@ -34,6 +34,10 @@ class UnreadableImage(Exception):
     """A picture that cannot be read; the message says why in a few words."""
 
 
+class OutOfReach(UnreadableImage):
+    """One whose bytes could not be had: another time it may be readable."""
+
+
 @dataclass(frozen=True)
 class ImageTable:
     """Labelled images, one row a distinct picture, and the way to their pixels.
@@ -60,6 +64,10 @@ class ImageTable:
     """Files that were found and not taken: path, reason."""
     notes: tuple[str, ...] = ()
     """What a reader of the results should know about the data, a sentence each."""
+    reading: str = ""
+    """What decides a picture beside its id: "drawn_size=128, ambiguous=0.1"."""
+    drawn_by: tuple[str, ...] = ()
+    """The modules of this package that draw the pictures, where they are no files."""
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -98,6 +106,8 @@ class ImageTable:
             self.native_size,
             pd.concat([self.left_out, left_out], ignore_index=True),
             self.notes,
+            self.reading,
+            self.drawn_by,
         )
 
 

@@ -118,23 +118,22 @@ def fit(
 @torch.inference_mode()
 def predict(model: nn.Module, inputs: Iterator[torch.Tensor], compute: Compute) -> torch.Tensor:
     """Class probabilities (n, classes) float32 on the CPU, in the order of the inputs."""
-    return torch.cat([p.softmax(1) for p in _apply(model, model.forward, inputs, compute)])
+    return torch.cat([p.softmax(1) for p in _apply(model, inputs, compute)])
 
 
 @torch.inference_mode()
-def extract(model: HasFeatures, inputs: Iterator[torch.Tensor], compute: Compute) -> torch.Tensor:
-    """What the head reads, (n, width) float32 on the CPU."""
-    return torch.cat(list(_apply(model, model.features, inputs, compute)))
+def extract(model: HasFeatures, images: torch.Tensor, compute: Compute) -> torch.Tensor:
+    """What the head reads of a batch, (n, width) on the CPU, in the type that the network gave."""
+    model.eval()
+    with compute.precision(images):
+        return model.features(compute.move(images)).cpu()
 
 
 def _apply(
-    model: Evaluable,
-    function: Callable[[torch.Tensor], torch.Tensor],
-    inputs: Iterator[torch.Tensor],
-    compute: Compute,
+    model: nn.Module, inputs: Iterator[torch.Tensor], compute: Compute
 ) -> Iterator[torch.Tensor]:
     model.eval()
     for batch in inputs:
         with compute.precision(batch):
-            result = function(compute.move(batch))
+            result = model(compute.move(batch))
         yield result.float().cpu()

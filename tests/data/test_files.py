@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from fashion_exp.data.files import LISTED_COLUMNS, FileReader, printable, table_of_files
+from fashion_exp.data.table import OutOfReach
 
 
 def listed(*files: tuple[str, str]) -> pd.DataFrame:
@@ -49,8 +50,24 @@ def test_a_file_that_the_system_refuses_is_left_out_with_its_reason(
 
 def test_a_reader_can_be_sent_to_another_process(tmp_path: Path) -> None:
     Image.new("RGB", (3, 2), "red").save(tmp_path / "a.png")
-    read = pickle.loads(pickle.dumps(FileReader((str(tmp_path / "a.png"),), 40)))
+    read = pickle.loads(pickle.dumps(reader(tmp_path / "a.png")))
     assert np.array_equal(read(0), np.full((2, 3, 3), (255, 0, 0)))
+
+
+def test_a_file_that_is_no_longer_what_it_was_named_by_is_out_of_reach(tmp_path: Path) -> None:
+    file = tmp_path / "a.png"
+    Image.new("RGB", (3, 2), "red").save(file)
+    read = reader(file)
+    Image.new("RGB", (3, 2), "blue").save(file)
+    with pytest.raises(OutOfReach, match="changed since it was listed"):
+        read(0)
+    file.unlink()
+    with pytest.raises(OutOfReach, match="no such file"):
+        read(0)
+
+
+def reader(file: Path) -> FileReader:
+    return FileReader((str(file),), (hashlib.sha256(file.read_bytes()).hexdigest()[:16],), 40)
 
 
 def test_bytes_that_are_no_text_are_shown_as_numbers() -> None:

@@ -1,0 +1,1 @@
+"""What is computed once: kept below `outputs/cache`, shared by runs, jobs and processes."""
