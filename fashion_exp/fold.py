@@ -279,6 +279,7 @@ def _learner(trial: Trial, model: Classifier, fold: Fold, progress: Progress) ->
         order,
         training.workers,
         trial.team.share,
+        trial.compute.ready,
     )
     return Learner(model, online, images)
 

@@ -64,6 +64,10 @@ class Compute:
         on_cpu, images = self.device.type == "cpu", inputs.ndim == 4
         return on_cpu and images and min(inputs.shape[-2:]) <= _UNSAFE_IN_BF16
 
+    def ready(self, tensor: torch.Tensor) -> torch.Tensor:
+        """Where `move` can copy it from while the device computes: page-locked for a GPU."""
+        return tensor.pin_memory() if self.device.type == "cuda" else tensor
+
     def move(self, tensor: torch.Tensor) -> torch.Tensor:
         return tensor.to(self.device, non_blocking=True)
 
