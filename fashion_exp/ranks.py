@@ -116,8 +116,9 @@ def _stop_when_told() -> None:
             signal.signal(one, signal.SIG_IGN)
         if leads():
             raise KeyboardInterrupt
-        signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.alarm(GRACE // 2)
+        if hasattr(signal, "alarm"):
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)
+            signal.alarm(GRACE // 2)
 
     for one in (signal.SIGINT, signal.SIGTERM):
         signal.signal(one, stop)
@@ -154,7 +155,11 @@ def _own_signals() -> Iterator[None]:
             signal.signal(one, handler)
 
 
-_HANDLED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
+_HANDLED = [
+    getattr(signal, name)
+    for name in ("SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT")
+    if hasattr(signal, name)  # not all systems have all
+]
 
 
 def _told(rank: int, failure: ProcessFailure) -> Exception:

@@ -28,13 +28,13 @@ GRACE = 60.0
 
 @dataclass(frozen=True)
 class Slot:
-    """A place for one job: a share of the cores, and a GPU where there are any."""
+    """A place for one job: a share of the cores, and a GPU for each of its processes."""
 
-    gpu: int | None = None
+    gpus: tuple[int, ...] = ()
 
     @property
     def environment(self) -> dict[str, str]:
-        return {} if self.gpu is None else {"CUDA_VISIBLE_DEVICES": f"{self.gpu}"}
+        return {"CUDA_VISIBLE_DEVICES": ",".join(map(str, self.gpus))} if self.gpus else {}
 
 
 def check(options: Mapping[str, Any]) -> None:
@@ -58,7 +58,7 @@ def run(jobs: Sequence[SweepJob], common: Sequence[str], options: Mapping[str, A
     goes on where it was. An interruption stops the running jobs, waits for them, and is raised.
     """
     slots: queue.SimpleQueue[Slot] = queue.SimpleQueue()
-    for slot in _slots(options):
+    for slot in _slots(options, max(job.cfg.training.processes for job in jobs)):
         slots.put(slot)
     running: list[subprocess.Popen[bytes]] = []
     stopping = threading.Event()
@@ -110,12 +110,16 @@ def _wait_for(slots: queue.SimpleQueue[Slot]) -> Slot:
             continue
 
 
-def _slots(options: Mapping[str, Any]) -> list[Slot]:
+def _slots(options: Mapping[str, Any], gpus_each: int = 1) -> list[Slot]:
     import torch
 
-    gpus = torch.cuda.device_count()
-    count = options["jobs"] or gpus or max(1, cores() // 2)
-    return [Slot(number % gpus if gpus else None) for number in range(count)]
+    present = torch.cuda.device_count()
+    groups = [
+        tuple(range(first, first + gpus_each))
+        for first in range(0, present - gpus_each + 1, gpus_each)
+    ]
+    count = options["jobs"] or len(groups) or max(1, cores() // 2)
+    return [Slot(groups[number % len(groups)] if groups else ()) for number in range(count)]
 
 
 def _start(job: SweepJob, common: Sequence[str], slot: Slot) -> subprocess.Popen[bytes]:

@@ -54,7 +54,8 @@ def _features(quick: bool) -> Figure:
 def _extracted(learned: Learning, steps: int) -> float:
     images, _ = batch_of(learned)
     began = time.perf_counter()
-    extract(learned.model, iter([images] * steps), learned.compute)
+    for _ in range(steps):
+        extract(learned.model, images, learned.compute)
     return learned.batch * steps / (time.perf_counter() - began)
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from fashion_exp.compose import read_command_line
 from fashion_exp.errors import InputError
+from fashion_exp.sweeps import processes
 from fashion_exp.sweeps.jobs import sweep_name
 from tests.sweeps.drill import Drill
 
@@ -71,6 +72,27 @@ def test_a_failed_job_is_told_with_its_line_and_run_again(tmp_path: Path) -> Non
     assert "optim.lr=1e+30\n" in first.stdout.partition("one alone:")[2]
     again = typed(*words)
     assert again.returncode == 3 and "1 finished before, 1 failed, which are run" in again.stdout
+
+
+@pytest.mark.parametrize(
+    ("present", "each", "jobs", "expected"),
+    [
+        (0, 2, 2, [(), ()]),
+        (4, 1, None, [(0,), (1,), (2,), (3,)]),
+        (5, 2, None, [(0, 1), (2, 3)]),
+        (2, 1, 3, [(0,), (1,), (0,)]),
+    ],
+)
+def test_each_process_of_a_job_has_a_gpu_of_its_own(
+    present: int, each: int, jobs: int | None, expected: list[tuple[int, ...]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr("torch.cuda.device_count", lambda: present)
+    slots = processes._slots({"jobs": jobs}, each)
+    assert [slot.gpus for slot in slots] == expected
+    assert slots[0].environment == (
+        {"CUDA_VISIBLE_DEVICES": ",".join(map(str, expected[0]))} if present else {}
+    )
 
 
 def test_a_killed_process_is_tried_again_and_the_others_go_on(tmp_path: Path) -> None:
