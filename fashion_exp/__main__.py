@@ -9,21 +9,20 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
 
-import hydra
-from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 
 from fashion_exp.commands.help import help_text
-from fashion_exp.compose import CommandLine, load_config, quoted, read_command_line, to_config
+from fashion_exp.compose import CommandLine, load_config, read_command_line
 from fashion_exp.config import CANNOT_CHANGE_A_RESULT, knobs, plain
 from fashion_exp.errors import InputError, nearest
-from fashion_exp.job import DONE, MISTAKE, run_here, run_job
+from fashion_exp.interrupts import Terminated, heed_sigterm
+from fashion_exp.job import DONE, MISTAKE, run_here
 from fashion_exp.places import conf_folder, fresh_name, outputs_folder
 from fashion_exp.ranks import in_team, leads
+from fashion_exp.through_hydra import answer, run_in
 
 VERBS = {
     "compare": "which of several runs is better, and whether that may be said",
@@ -37,14 +36,10 @@ VERBS = {
 HELP = ("--help", "-h")
 
 
-class Terminated(KeyboardInterrupt):
-    """SIGTERM, treated as Ctrl-C is."""
-
-
 def main() -> int:
     """Runs what the command line asks for; gives the exit code."""
     arguments = sys.argv[1:]
-    signal.signal(signal.SIGTERM, _terminate)
+    heed_sigterm()
     logging.captureWarnings(True)  # a library's warning belongs into the run's log
     for stream in (sys.stdout, sys.stderr):  # a terminal without some letters is no reason to fail
         if isinstance(stream, io.TextIOWrapper):
@@ -68,10 +63,6 @@ def main() -> int:
         return 128 + signal.SIGINT
 
 
-def _terminate(number: int, frame: FrameType | None) -> None:
-    raise Terminated
-
-
 def _refuse_mistyped_verb(arguments: Sequence[str]) -> None:
     first = arguments[0] if arguments else "-"
     if first[0] not in "-~+" and "=" not in first:
@@ -87,7 +78,7 @@ def _run(arguments: Sequence[str]) -> int:
     if open_test and not line.multirun:
         raise InputError("--open-test: acts with --multirun; a single run opens its test itself")
     if line.answers_only:
-        _through_hydra(lambda tree: None, line.arguments)
+        answer(line.arguments)
         return DONE
     if line.multirun:
         if in_team():
@@ -103,10 +94,8 @@ def _run(arguments: Sequence[str]) -> int:
 
 def _run_one(line: CommandLine) -> int:
     cfg = line.jobs[0]
-    if cfg.sweep.parent is not None:  # a job that a sweep has given a process of its own
-        if not any(word.startswith("hydra.run.dir=") for word in line.arguments):
-            raise InputError("sweep.parent: a sweep sets it for its jobs; use --multirun")
-        return _run_jobs(line.arguments, sealed=True)[0]
+    if cfg.sweep.parent is not None:
+        raise InputError("sweep.parent: a sweep sets it for its jobs; use --multirun")
     if cfg.resume is None:
         folder = outputs_folder(cfg.outputs) / "runs" / fresh_name(cfg.model.name)
     else:
@@ -118,8 +107,7 @@ def _run_one(line: CommandLine) -> int:
         if not leads():
             run_here(line.jobs[0], folder, cfg.model.name, sealed=False)
             return DONE
-    place = [f"hydra.run.dir={quoted(str(folder))}"]
-    return _run_jobs([*line.arguments, *place], sealed=False)[0]
+    return run_in(folder, line.arguments, sealed=False)
 
 
 def _resumed(line: CommandLine, folder: Path) -> tuple[CommandLine, Path]:
@@ -144,24 +132,6 @@ def _resumed(line: CommandLine, folder: Path) -> tuple[CommandLine, Path]:
     if differing:
         raise InputError(f"resume={folder}: another experiment ({'; '.join(differing)})")
     return line, folder
-
-
-def _run_jobs(arguments: Sequence[str], sealed: bool) -> list[int]:
-    """The exit codes of the jobs that Hydra starts in this process."""
-    codes = []
-
-    def job(tree: DictConfig) -> None:
-        around = HydraConfig.get()
-        output = Path(around.runtime.output_dir)
-        codes.append(run_job(to_config(tree), output, list(around.overrides.task), sealed))
-
-    _through_hydra(job, arguments)
-    return codes
-
-
-def _through_hydra(task: Callable[[DictConfig], None], arguments: Sequence[str]) -> None:
-    sys.argv = [sys.argv[0], *arguments]
-    hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name="config")(task)()
 
 
 def console() -> None:

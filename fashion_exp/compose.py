@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import argparse
 import re
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from itertools import chain, product
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
 from hydra import compose, initialize_config_dir
-from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra._internal.utils import get_args_parser
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.object_type import ObjectType
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from fashion_exp import grid
 from fashion_exp.config import GROUPS, Config, knobs, validated
 from fashion_exp.errors import InputError, nearest
 from fashion_exp.places import conf_folder
@@ -31,6 +30,9 @@ ConfigStore.instance().store("config_schema", node=Config)
 
 OPEN_KNOBS = ("dataset.rename", "optim.options", "sweep.weights")
 """Mappings, whose keys are the user's own."""
+
+SEARCH = "fashion_exp.sweeps.search.Search"
+"""`_target_` of the sweeper that searches ranges."""
 
 ANSWERS_ONLY = ("hydra_help", "version", "cfg", "info", "shell_completion")
 """Hydra's switches that print something and run nothing."""
@@ -52,6 +54,12 @@ class CommandLine:
     """The overrides that have one value."""
     lines: tuple[tuple[str, ...], ...] = ()
     """The overrides of each job of a multirun."""
+    keys: tuple[str, ...] = ()
+    """What differs from job to job."""
+    launcher: Mapping[str, Any] = field(default_factory=dict)
+    """What `hydra/launcher` and its knobs came to."""
+    search: Mapping[str, Any] | None = None
+    """What `hydra/sweeper=optuna` and its knobs came to; None for a grid."""
 
 
 def to_config(tree: DictConfig) -> Config:
@@ -80,7 +88,7 @@ def read_command_line(arguments: Sequence[str]) -> CommandLine:
     parser = get_args_parser()
     parser.error = _refuse_switch(parser)
     switches = parser.parse_args(list(arguments))
-    overrides = _parsed(_for_hydra(switches.overrides))
+    overrides = grid.parsed(_for_hydra(switches.overrides))
     answers_only = any(getattr(switches, name, None) for name in ANSWERS_ONLY)
     with _composer(switches):
         groups = _groups()
@@ -94,18 +102,62 @@ def read_command_line(arguments: Sequence[str]) -> CommandLine:
         params = master.hydra.sweeper.get("params") or {}
         swept = [f"{key}={value}" for key, value in params.items()]
         swept += [o.input_line for o in overrides if o.is_sweep_override()]
-        if swept and not multirun and not answers_only:
-            raise InputError(f"{swept[0]}: several values need --multirun (-m)")
+        several = [*swept, *(f"sweep.cells={cell}" for cell in master.sweep.cells)]
+        if several and not multirun and not answers_only:
+            raise InputError(f"{several[0]}: several values need --multirun (-m)")
         if answers_only:
             return CommandLine((), multirun, True, tuple(swept), _for_hydra(arguments))
         if multirun:
-            fixed = tuple(_for_hydra(plain))
-            cells = _cells(_axes(swept), list(master.sweep.zip))
-            lines = tuple((*fixed, *_for_hydra(cell)) for cell in cells)
-            jobs = tuple(to_config(_composed(line)) for line in lines)
-            return CommandLine(jobs, True, False, tuple(swept), _for_hydra(arguments), fixed, lines)
+            return _multirun(arguments, plain, swept, master)
         only = to_config(OmegaConf.masked_copy(master, [str(k) for k in master if k != "hydra"]))
     return CommandLine((only,), False, False, (), _for_hydra(arguments))
+
+
+def _multirun(
+    arguments: Sequence[str], plain: Sequence[str], swept: Sequence[str], master: DictConfig
+) -> CommandLine:
+    """Every job composed and checked; of ranges, those at their ends."""
+    listed = list(master.sweep.cells)
+    groups = _groups()
+    for line in listed:
+        for override in grid.parsed(shlex.split(line)):
+            _check_names(override, groups)
+    keys = grid.swept_keys(swept, listed)
+    grid.check_swept(keys)
+    sweeper = OmegaConf.to_container(master.hydra.sweeper)
+    search = isinstance(sweeper, dict) and sweeper["_target_"] == SEARCH
+    if search and (listed or master.sweep.zip):
+        raise InputError("sweep.cells, sweep.zip: act in grids; hydra/sweeper=optuna has ranges")
+    cells = grid.corners(swept) if search else grid.cells(swept, master.sweep.zip, listed)
+    fixed = _for_hydra(plain)
+    lines = tuple((*fixed, *_for_hydra(cell)) for cell in cells)
+    return CommandLine(
+        tuple(to_config(_composed(line)) for line in lines),
+        True,
+        False,
+        tuple(swept),
+        _for_hydra(arguments),
+        fixed,
+        lines,
+        tuple(keys),
+        plain_options(master.hydra.launcher),
+        plain_options(master.hydra.sweeper) if search else None,
+    )
+
+
+def plain_options(node: DictConfig) -> dict[str, Any]:
+    """A node of Hydra's own as plain values."""
+    options = OmegaConf.to_container(node, resolve=True)
+    assert isinstance(options, dict)
+    return {str(name): value for name, value in options.items()}
+
+
+def compose_cell(line: CommandLine, cell: Sequence[str]) -> tuple[Config, tuple[str, ...]]:
+    """One more job of a multirun: its config, and its overrides. Raises `InputError`."""
+    overrides = (*line.fixed, *_for_hydra(cell))
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(conf_folder()), version_base="1.3"):
+        return to_config(_composed(overrides)), overrides
 
 
 def _for_hydra(arguments: Sequence[str]) -> tuple[str, ...]:
@@ -132,20 +184,6 @@ def _refuse_switch(parser: argparse.ArgumentParser) -> Any:
     return refuse
 
 
-def _parsed(lines: Sequence[str]) -> list[Override]:
-    parsed = []
-    for line in lines:
-        try:
-            parsed += OverridesParser.create().parse_overrides([line])
-        except HydraException as error:
-            reason = str(error).splitlines()[0].rstrip(".")
-            raise InputError(
-                f"{line}: cannot be read ({reason}); write KNOB=VALUE, and quote lists for the "
-                "shell: 'dataset.classes=[dress,shirt]'"
-            ) from None
-    return parsed
-
-
 @contextmanager
 def _composer(switches: argparse.Namespace) -> Iterator[None]:
     folder = switches.config_dir or switches.config_path or str(conf_folder())
@@ -163,31 +201,6 @@ def _composed(lines: Sequence[str], return_hydra_config: bool = False) -> DictCo
         raise InputError(_of_omegaconf(error)) from None
     except HydraException as error:
         raise InputError(_of_hydra(error)) from None
-
-
-def _axes(swept: Sequence[str]) -> dict[str, list[str]]:
-    """The overrides that each swept key stands for, in the order typed."""
-    axes: dict[str, list[str]] = {}
-    for override in _parsed(swept):
-        batches = BasicSweeper.split_arguments([override], None)
-        axes[override.get_key_element()] = [line for batch in batches for (line,) in batch]
-    return axes
-
-
-def _cells(axes: Mapping[str, list[str]], zipped: Sequence[str]) -> list[tuple[str, ...]]:
-    """The product of the axes, those of `zipped` walked through side by side."""
-    for key in zipped:
-        if key not in axes:
-            told = ", ".join(axes) or "nothing"
-            raise InputError(f"sweep.zip: {key} is not swept; swept is {told}")
-    counts = {key: len(axes[key]) for key in zipped}
-    if len(set(counts.values())) > 1:
-        told = ", ".join(f"{key} has {count}" for key, count in counts.items())
-        raise InputError(f"sweep.zip: as many values for each key, but {told}")
-    together = list(zip(*(axes[key] for key in zipped), strict=True))
-    single = [[(line,) for line in lines] for key, lines in axes.items() if key not in zipped]
-    walked = [*single, together] if zipped else single
-    return [tuple(chain.from_iterable(cell)) for cell in product(*walked)]
 
 
 def _check_names(override: Override, groups: list[str]) -> None:

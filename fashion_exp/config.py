@@ -74,6 +74,7 @@ class ClassWeights(Enum):
 
 class Precision(Enum):
     auto = "auto"
+    auto_bf16 = "auto_bf16"  # what auto comes to where the hardware has bf16
     fp32 = "fp32"
     bf16 = "bf16"
 
@@ -217,7 +218,7 @@ class TrainingConfig:
     keep: Keep = MISSING
     """The epoch whose model is evaluated: the last, or the best by validation loss."""
     precision: Precision = MISSING
-    """auto: bf16 where the hardware has it, else fp32."""
+    """auto: bf16 where the hardware has it and it gains, else fp32."""
     device: str = MISSING
     """auto, cpu, cuda, cuda:1, mps."""
     threads: Count | None = MISSING
@@ -269,6 +270,8 @@ class SweepConfig:
     """Of the sweep's folder; null: from what is swept and what is fixed. The same name resumes."""
     zip: list[str] = MISSING
     """Swept keys whose values belong together, the first with the first, and so on."""
+    cells: list[str] = MISSING
+    """Cells one by one, each as it would be typed: "model=vgg16 optim.lr=2e-4"."""
     fresh: bool = MISSING
     """Whether to start over; the earlier sweep is set aside, not deleted."""
     dry_run: bool = MISSING

@@ -13,11 +13,12 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from filelock import FileLock, Timeout
 from rich.console import Console
 
 from fashion_exp.config import Config, knobs, plain
 from fashion_exp.errors import InputError
-from fashion_exp.files import write_text
+from fashion_exp.files import is_held, write_text
 from fashion_exp.places import checkout, outputs_folder
 from fashion_exp.ranks import in_team, leads, run_in_processes
 
@@ -26,7 +27,12 @@ log = logging.getLogger(__name__)
 DONE, FAILED, MISTAKE, SOME_FAILED = 0, 1, 2, 3
 
 FAILURE_FILE = "failure.json"
+PRUNED_FILE = "pruned.json"
+LOCK_FILE = ".lock"
 KNOBS_FILE = "knobs.json"
+
+LOCK_PATIENCE = 5.0
+"""Seconds: somebody may be looking whether the lock is held, by taking it for a moment."""
 
 UNNAMED = (
     "model.name", "model.weights", "outputs", "resume", "tracking", "sweep", "hydra",
@@ -39,10 +45,30 @@ def run_job(cfg: Config, output: Path, overrides: Sequence[str], sealed: bool) -
     """Runs one experiment into its folder and shows what it came to; gives the exit code.
 
     Whatever fails is told in one line and kept in `failure.json`; only an interruption is raised.
+    The folder is this process's own for as long: of two, the second is refused.
     """
-    write_text(output / KNOBS_FILE, json.dumps(dict(knobs(plain(cfg)))))
-    (output / FAILURE_FILE).unlink(missing_ok=True)
+    lock = FileLock(output / LOCK_FILE, timeout=LOCK_PATIENCE)
     try:
+        lock.acquire()
+    except Timeout:
+        print(f"fashion_exp: {output}: another process is at work there", file=sys.stderr)
+        return MISTAKE
+    try:
+        return _locked(cfg, output, overrides, sealed)
+    finally:
+        lock.release()
+
+
+def is_running(output: Path) -> bool:
+    """Whether a process is at work in a run's folder."""
+    return is_held(output / LOCK_FILE)
+
+
+def _locked(cfg: Config, output: Path, overrides: Sequence[str], sealed: bool) -> int:
+    try:
+        write_text(output / KNOBS_FILE, json.dumps(dict(knobs(plain(cfg)))))
+        for told_before in (FAILURE_FILE, PRUNED_FILE):
+            (output / told_before).unlink(missing_ok=True)
         if cfg.training.processes > 1 and not in_team():
             run_in_processes(cfg, output, job_name(cfg, overrides), sealed)
         else:
@@ -156,6 +182,9 @@ def _failed(output: Path, error: Exception, code: int) -> int:
         "reason": str(error),
         "traceback": getattr(error, "story", traceback.format_exc()),
     }
-    write_text(output / FAILURE_FILE, json.dumps(story, indent=1))
+    try:
+        write_text(output / FAILURE_FILE, json.dumps(story, indent=1))
+    except OSError as worse:  # a full disk has no room for the story either
+        print(f"fashion_exp: {output / FAILURE_FILE}: {worse.strerror}", file=sys.stderr)
     log.debug("failed", exc_info=True)
     return code

@@ -14,8 +14,8 @@ SHARED = {"config", "errors", "seeding", "files", "cache"}
 """Small modules that every part may use; of config, the types."""
 
 OWNERS = {
-    "hydra": {"__main__", "compose", "sweeps"},
-    "omegaconf": {"__main__", "compose", "config", "sweeps"},
+    "hydra": {"compose", "grid", "through_hydra"},
+    "omegaconf": {"__main__", "compose", "config", "through_hydra"},
     "mlflow": {"tracking"},
     "timm": {"models"},
     "albumentations": {"data"},

@@ -133,6 +133,7 @@ TABLE: dict[str, Acts | str] = {
     "sweep.open_test": "test_open_test_opens_the_test_of_every_job",
     "sweep.name": "test_a_sweep_goes_on_under_its_name",
     "sweep.zip": "test_zipped_values_go_side_by_side",
+    "sweep.cells": "test_cells_one_by_one_are_jobs_too",
     "sweep.fresh": "test_a_fresh_sweep_sets_the_earlier_one_aside",
     "sweep.dry_run": "test_a_dry_run_tells_the_jobs_and_makes_nothing",
     "sweep.parent": "test_jobs_of_a_sweep_stand_below_one_parent",

@@ -59,7 +59,7 @@ def _told(sweep: Path) -> dict[str, object]:
     """What `--json` gives: counts by state, whether a process runs it, and a row a job."""
     from fashion_exp.results import load_result
     from fashion_exp.sweeps.jobs import failure, job_state
-    from fashion_exp.sweeps.ledger import is_held, read_ledger
+    from fashion_exp.sweeps.ledger import is_driven, read_ledger
 
     ledger = read_ledger(sweep)
     assert ledger is not None
@@ -78,7 +78,7 @@ def _told(sweep: Path) -> dict[str, object]:
     states = Counter(str(job["state"]) for job in jobs)
     return {
         "sweep": str(sweep),
-        "running": is_held(sweep),
+        "running": is_driven(sweep),
         "last change": max(f.stat().st_mtime for f in (sweep, sweep / "sweep.json")),
         "line": ledger.line,
         "states": dict(states),

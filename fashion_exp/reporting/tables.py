@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -145,11 +147,16 @@ def leaderboard(jobs: Sequence[Mapping[str, Any]], open_test: bool = False) -> P
 
     Each job has `knobs` (the swept ones by their full names), `status` ("FINISHED", …) and, as far
     as it got there, `seconds`, `val_acc`, `val_lo`, `val_hi` and the same with `test_`. The test
-    accuracy is told of the first job alone, unless `open_test`. Equals keep the order they came in.
+    accuracy is told of the first job alone, unless `open_test`. `against` says how it compares with
+    the first. Equals keep the order they came in.
     """
     ranked = sorted(jobs, key=lambda job: (not _ranks(job), -job["val_acc"] if _ranks(job) else 0))
     knobs = list(dict.fromkeys(name for job in jobs for name in job["knobs"]))
-    header = ["", *_short_names(knobs), "validation", "status", "time"] + ["test"] * open_test
+    compared = any(job.get("against") for job in ranked)
+    header = [
+        "", *_short_names(knobs), "validation", *["against the first"] * compared, "status", "time",
+        *["test"] * open_test,
+    ]  # fmt: skip
     rows = []
     for place, job in enumerate(ranked, start=1):
         seconds = job.get("seconds")
@@ -158,6 +165,7 @@ def leaderboard(jobs: Sequence[Mapping[str, Any]], open_test: bool = False) -> P
                 f"{place}" if _ranks(job) else DASH,
                 *(_knob(job["knobs"].get(name)) for name in knobs),
                 _accuracy(job, "val"),
+                *([job.get("against") or DASH] * compared),
                 _STATUS.get(job["status"], job["status"].lower()),
                 DASH if seconds is None else duration(seconds),
                 *([_accuracy(job, "test")] * open_test),
@@ -238,6 +246,13 @@ def rich_table(table: PlainTable) -> Table:
 
 _NUMBER = re.compile(r"\d+([.,]\d+)*( |$)")
 """A number, alone or before its unit; not "0.5x"."""
+
+
+def csv_table(table: PlainTable) -> str:
+    """Header and rows as CSV, for programs."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([table.header, *table.rows])
+    return text.getvalue()
 
 
 def markdown_table(table: PlainTable) -> str:

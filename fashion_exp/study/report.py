@@ -222,7 +222,7 @@ def _family(study: Study) -> str:
     kind = "all pairs" if study.question.baseline is None else "all against the baseline"
     metric = METRICS[study.question.metric]
     rope = study.question.rope * metric.scale
-    failed = f", {study.lost} of them with failed runs" if study.lost else ""
+    failed = f", {study.lost} of them with runs that failed or are not shown" if study.lost else ""
     narrower = f"{100 * (1 - 2 * study.question.alpha):g} % interval"
     return (
         f"{metric.words[0].upper()}{metric.words[1:]} on the {study.part} images; Holm over "

@@ -48,8 +48,9 @@ class Effect:
 class Study:
     members: Sequence[Member]
     question: Question
-    failed: int = 0
-    """Runs that were tried beside these and failed: their comparisons stay in the family."""
+    others: int = 0
+    """Runs that were tried beside these, failed or too many to show: their comparisons stay in the
+    family."""
 
     @cached_property
     def names(self) -> list[str]:
@@ -81,10 +82,10 @@ class Study:
 
     @cached_property
     def lost(self) -> int:
-        """Comparisons that could not be made because a run failed."""
+        """Comparisons that could not be made because they are with `others`."""
         if self.question.baseline is not None:
-            return self.failed
-        return comb(len(self.members) + self.failed, 2) - len(self.asked)
+            return self.others
+        return comb(len(self.members) + self.others, 2) - len(self.asked)
 
     @property
     def family(self) -> int:

@@ -8,16 +8,22 @@ from pathlib import Path
 from typing import Any
 
 from fashion_exp.config import knobs, plain
+from fashion_exp.files import write_text
 from fashion_exp.reporting import tables
+from fashion_exp.reporting.formats import DASH
 from fashion_exp.reporting.page import write_report
 from fashion_exp.results import Result, load_result, open_test
 from fashion_exp.study.members import load_member
+from fashion_exp.study.pairs import OPPOSITE
 from fashion_exp.study.report import report
 from fashion_exp.study.study import Question, Study
 from fashion_exp.sweeps.jobs import SweepJob, failure
 from fashion_exp.tracking import Tracker
 
 AGAIN = "to train the winner again"
+BOARD = "leaderboard.csv"
+MOST_COMPARED = 40
+"""Of more jobs the pairs are too many to read, and in time to compute."""
 
 
 @dataclass(frozen=True)
@@ -40,64 +46,112 @@ class Conclusion:
     failed: int
     winner: SweepJob | None
     """None where no job finished."""
+    page: Path | None
 
 
-def conclude(sweep: Sweep, planned: Sequence[SweepJob], open_all: bool) -> Conclusion:
-    """The leaderboard by validation, recorded at the parent; opens the winner's test."""
-    jobs = [_row(job, sweep) for job in planned]
-    finished = [job for job in jobs if job["status"] == "FINISHED"]
-    failed = len(jobs) - len(finished)
-    scores: dict[str, float] = {}
-    winner: SweepJob | None = None
-    if finished:
-        best = max(finished, key=lambda job: job["val_acc"])
-        winner = next(job for job, row in zip(planned, jobs, strict=True) if row is best)
-        for job in finished if open_all else [best]:
-            result: Result = job["result"]
-            open_test(result, sweep.outputs, sweep.tracker, None)
-            job |= result.evidence("test").metrics()
-        scores = {f"s_{name}": best[name] for name in ("val_acc", "val_lo", "val_hi", "test_acc")}
-    board = tables.leaderboard(jobs, open_test=open_all)
+def conclude(sweep: Sweep, jobs: Sequence[SweepJob], open_all: bool) -> Conclusion:
+    """The leaderboard by validation and the report, both kept at the parent too.
+
+    Opens the winner's test. The best `MOST_COMPARED` are compared, and the others count in the
+    family.
+    """
+    finished = sorted(
+        (load_result(job.folder) for job in jobs if job.state == "finished"),
+        key=lambda result: -_accuracy(result),
+    )
+    for result in finished if open_all else finished[:1]:
+        open_test(result, sweep.outputs, sweep.tracker, None)
+    others = len(jobs) - len(finished[:MOST_COMPARED])
+    members = [load_member(result.output) for result in finished[:MOST_COMPARED]]
+    study = Study(members, Question(), others) if members else None
+    against = _against_the_best(study) if study else {}
+    rows = [_row(job, sweep, against.get(job.hash, "")) for job in jobs]
+    board = tables.leaderboard(rows, open_test=open_all)
+    winner = next((job for job in jobs if finished and job.folder == finished[0].output), None)
+    page = _page(study, sweep) if study else None
+    failed = len(unfinished(jobs))
+    _record(sweep, board, winner, len(jobs), failed)
+    return Conclusion(board, failed, winner, page)
+
+
+def _accuracy(result: Result) -> float:
+    return result.evidence("validation").accuracy.estimate or 0.0
+
+
+def _against_the_best(study: Study) -> dict[str, str]:
+    """Of each job by its hash: the difference to the winner, its interval, and the verdict."""
+    told: dict[str, str] = {}
+    for pair in study.pairs:
+        if study.winner not in (pair.a, pair.b):
+            continue
+        turned = pair.a == study.winner
+        other = study.members[pair.b if turned else pair.a].result.output.name
+        verdict: str = OPPOSITE[pair.verdict] if turned else pair.verdict
+        test = pair.test
+        if test is None or test.difference is None:
+            told[other] = verdict
+            continue
+        low, high = test.interval.low, test.interval.high
+        if turned:
+            low, high = (None if end is None else -end for end in (high, low))
+        apart = -test.difference if turned else test.difference
+        told[other] = f"{_points(apart)} ({_points(low)} to {_points(high)}), {verdict}"
+    return told
+
+
+def _points(share: float | None) -> str:
+    return DASH if share is None else f"{100 * share:+.1f}"
+
+
+def _record(
+    sweep: Sweep, board: tables.PlainTable, winner: SweepJob | None, jobs: int, failed: int
+) -> None:
     note = tables.markdown_table(board)
+    scores: dict[str, float | None] = {}
     if winner is not None:
         note += f"\n\n{AGAIN}: `{winner.command}`"
+        result = load_result(winner.folder)
+        own = result.evidence("validation").metrics() | result.evidence("test").metrics()
+        scores = {f"s_{name}": own[name] for name in ("val_acc", "val_lo", "val_hi", "test_acc")}
     sweep.tracker.note(sweep.parent, note)
-    sweep.tracker.log(sweep.parent, {**scores, "s_jobs": len(jobs), "s_failed": failed})
-    return Conclusion(board, failed, winner)
+    sweep.tracker.log(sweep.parent, {**scores, "s_jobs": jobs, "s_failed": failed})
+    write_text(sweep.folder / BOARD, tables.csv_table(board))
+    sweep.tracker.artifact(sweep.parent, sweep.folder / BOARD)
 
 
-def write_page(sweep: Sweep, jobs: Sequence[SweepJob]) -> Path | None:
-    """The report on the jobs that finished, also kept at the parent; None if there is none."""
-    finished = [job.folder for job in jobs if job.state == "finished"]
-    if not finished:
-        return None
-    members = [load_member(folder) for folder in finished]
-    study = Study(members, Question(), failed=len(jobs) - len(finished))
+def _page(study: Study, sweep: Sweep) -> Path:
     command = f"scripts/run report {sweep.folder.name}"
     page = write_report(report(study, command, sweep.outputs / "cache"), sweep.folder / "report")
-    for file in page.parent.rglob("*"):
-        if file.is_file():
-            below = file.parent.relative_to(page.parent.parent)
-            sweep.tracker.artifact(sweep.parent, file, below.as_posix())
+    sweep.tracker.artifact(sweep.parent, page.parent, page.parent.name)
     return page
 
 
+def unfinished(jobs: Sequence[SweepJob]) -> list[SweepJob]:
+    """Those that came to no end of their own; a pruned one did."""
+    return [job for job in jobs if job.state not in ("finished", "pruned")]
+
+
 def failures(jobs: Sequence[SweepJob]) -> tables.PlainTable:
-    """The jobs that did not finish, and why."""
+    """The jobs that are `unfinished`, and why."""
     rows = [
         [job.cell, failure(job.folder) if job.state == "failed" else "did not finish"]
-        for job in jobs
-        if job.state != "finished"
+        for job in unfinished(jobs)
     ]
     return tables.PlainTable(["failed", "why"], rows)
 
 
-def _row(job: SweepJob, sweep: Sweep) -> dict[str, Any]:
+_STATUSES = {"finished": "FINISHED", "failed": "FAILED", "pruned": "PRUNED"}
+
+
+def _row(job: SweepJob, sweep: Sweep, against: str) -> dict[str, Any]:
     """A row of the leaderboard."""
     chosen = dict(knobs(plain(job.cfg)))
     row: dict[str, Any] = {"knobs": {name: chosen[name] for name in sweep.swept}}
+    row["status"] = _STATUSES.get(job.state, "UNFINISHED")
     if job.state != "finished":
-        return row | {"status": "FAILED"}
+        return row
     result = load_result(job.folder)
-    scores = result.evidence("validation").metrics()
-    return row | scores | {"status": "FINISHED", "seconds": result.seconds, "result": result}
+    row |= result.evidence("validation").metrics()
+    if result.test_looks:
+        row |= result.evidence("test").metrics()
+    return row | {"seconds": result.seconds, "against": against}

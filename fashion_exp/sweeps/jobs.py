@@ -6,20 +6,23 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+import torch
+
 from fashion_exp.compose import CommandLine
-from fashion_exp.config import CANNOT_CHANGE_A_RESULT, Config, knobs, plain
+from fashion_exp.config import CANNOT_CHANGE_A_RESULT, Config, TrainingConfig, knobs, plain
 from fashion_exp.data.sources import load_images
 from fashion_exp.errors import InputError
 from fashion_exp.identity import job_identity, short_hash
-from fashion_exp.job import FAILURE_FILE
+from fashion_exp.job import FAILURE_FILE, PRUNED_FILE
 from fashion_exp.models.weights import find_weights
 from fashion_exp.study.members import NOT_TYPED, command
 from fashion_exp.training.device import Compute, choose_compute, share_of_cores
 
-State = Literal["finished", "failed", "begun", "queued"]
+State = Literal["finished", "failed", "pruned", "begun", "queued"]
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,8 @@ class SweepJob:
     folder: Path
     cell: str
     """The swept values alone, for people."""
+    compute: Compute
+    """What its device, precision and threads came to, for whichever machine will run it."""
 
     @property
     def hash(self) -> str:
@@ -42,15 +47,30 @@ class SweepJob:
         return job_state(self.folder)
 
     @property
+    def words(self) -> tuple[str, ...]:
+        """The overrides that its process is given: what was typed, and what that came to."""
+        own = tuple(o for o in self.overrides if not o.lstrip("+").startswith("hydra"))
+        threads, device = self.compute.threads, self.compute.device
+        return (*own, f"training.threads={threads}", f"training.precision={self.compute.dtype}",
+                f"training.device={device}")  # fmt: skip
+
+    @property
     def command(self) -> str:
-        """The line that runs this cell alone."""
-        return command([o for o in self.overrides if not o.lstrip("+").startswith(NOT_TYPED)])
+        """The line that runs this cell alone, with the same numbers."""
+        typed = [o for o in self.overrides if not o.lstrip("+").startswith(NOT_TYPED)]
+        if self.cfg.training.threads is None and self.compute.threads != share_of_cores(
+            self.cfg.training.processes
+        ):
+            typed.append(f"training.threads={self.compute.threads}")
+        return command(typed)
 
 
 def job_state(folder: Path) -> State:
     """How far a job has come, by the files that it leaves."""
     if (folder / FAILURE_FILE).exists():
         return "failed"
+    if (folder / PRUNED_FILE).exists():
+        return "pruned"
     if (folder / "unfinished").exists():
         return "begun"
     return "finished" if (folder / "result.json").exists() else "queued"
@@ -72,7 +92,7 @@ def sweep_name(line: CommandLine) -> str:
         if not re.fullmatch(r"[\w.-]+", cfg.sweep.name):
             raise InputError(f"sweep.name={cfg.sweep.name}: letters, digits, '.', '_' and '-' only")
         return cfg.sweep.name
-    swept = sorted(key.partition("=")[0] for key in line.swept)
+    swept = sorted(line.keys)
     fixed = sorted(o for o in line.fixed if _matters(o))
     words = [cfg.model.name, *(key.rpartition(".")[2] for key in swept)]
     return f"{'-'.join(words)[:80]}-{short_hash([swept, fixed])[:6]}"
@@ -83,66 +103,75 @@ def _matters(override: str) -> bool:
     return key not in CANNOT_CHANGE_A_RESULT and not key.startswith("hydra")
 
 
-def plan_jobs(
-    line: CommandLine, sweep: Path, cache: Path, weights: Mapping[str, str], threads: int | None
-) -> list[SweepJob]:
-    """The jobs of the grid, each with its identity; loads no photo twice.
+@dataclass(frozen=True)
+class Planner:
+    """Gives cells their identity; loads no photo and no weights twice."""
 
-    `weights` has what `model.weights=auto` came to by model, `threads` what the launcher leaves a
-    job. Raises `InputError` where the data cannot be had, or two cells are the same experiment.
-    """
-    data, loaded = _once(_fingerprint(cache)), _once(_weights(weights))
-    jobs: dict[str, SweepJob] = {}
-    for cfg, overrides in zip(line.jobs, line.lines, strict=True):
-        compute = _compute(cfg, threads)
-        identity = job_identity(cfg, data(cfg), loaded(cfg), compute)
-        swept = [override.lstrip("+") for override in overrides[len(line.fixed) :]]
-        job = SweepJob(cfg, overrides, sweep / identity, " ".join(swept))
-        if identity in jobs:
-            raise InputError(
-                f"{job.cell}: the same experiment as {jobs[identity].cell}; leave one of them out"
-            )
-        jobs[identity] = job
-    return list(jobs.values())
+    line: CommandLine
+    sweep: Path
+    cache: Path
+    weights: Mapping[str, str]
+    """What `model.weights=auto` came to, by model."""
+    threads: int | None
+    """What the launcher leaves a job; None: all cores."""
+    device: str | None
+    """Where the launcher's jobs compute, if this machine is not to say."""
 
+    def job(self, cfg: Config, overrides: tuple[str, ...]) -> SweepJob:
+        """Raises `InputError` where the data or the weights cannot be had."""
+        compute = self._compute(cfg)
+        identity = job_identity(cfg, self._data(cfg), self._loaded(cfg), compute)
+        swept = [override.lstrip("+") for override in overrides[len(self.line.fixed) :]]
+        return SweepJob(cfg, overrides, self.sweep / identity, " ".join(swept), compute)
 
-def job_threads(cfg: Config, cores_of_job: int | None) -> int:
-    """CPU threads for each process of a job, of the cores that its launcher leaves it."""
-    if cores_of_job is None:
-        return share_of_cores(cfg.training.processes)
-    return max(1, cores_of_job // cfg.training.processes)
+    def jobs(self) -> list[SweepJob]:
+        """Those of the grid. Raises `InputError` where two cells are the same experiment too."""
+        jobs: dict[str, SweepJob] = {}
+        for cfg, overrides in zip(self.line.jobs, self.line.lines, strict=True):
+            job = self.job(cfg, overrides)
+            if job.hash in jobs:
+                raise InputError(
+                    f"{job.cell}: the same experiment as {jobs[job.hash].cell}; leave one of "
+                    "them out"
+                )
+            jobs[job.hash] = job
+        return list(jobs.values())
 
+    def _compute(self, cfg: Config) -> Compute:
+        training = cfg.training
+        precision, threads = training.precision.value, self._threads(training)
+        if self.device is not None and training.device == "auto":
+            found = "auto_bf16" if precision == "auto" else precision
+            return Compute(torch.device(self.device), found, threads)
+        try:
+            return choose_compute(training.device, precision, threads)
+        except ValueError as error:
+            raise InputError(f"training.device={error}") from None
 
-def _compute(cfg: Config, threads: int | None) -> Compute:
-    training = cfg.training
-    try:
-        return choose_compute(
-            training.device, training.precision.value, training.threads or job_threads(cfg, threads)
+    def _threads(self, training: TrainingConfig) -> int:
+        """CPU threads for each process of a job."""
+        if training.threads is not None:
+            return training.threads
+        return share_of_cores(training.processes, self.threads)
+
+    @cached_property
+    def _data(self) -> Callable[[Config], str]:
+        return _once(
+            lambda cfg: plain(cfg)["dataset"],
+            lambda cfg: load_images(cfg.dataset, self.cache).fingerprint,
         )
-    except ValueError as error:
-        raise InputError(f"training.device={error}") from None
+
+    @cached_property
+    def _loaded(self) -> Callable[[Config], str]:
+        def wanted(cfg: Config) -> tuple[str, str]:
+            name, chosen = cfg.model.name, cfg.model.weights
+            return name, self.weights.get(name, chosen) if chosen == "auto" else chosen
+
+        return _once(wanted, lambda cfg: find_weights(*wanted(cfg)).identity)
 
 
-def _fingerprint(cache: Path) -> tuple[Callable[[Config], Any], Callable[[Config], str]]:
-    return (
-        lambda cfg: plain(cfg)["dataset"],
-        lambda cfg: load_images(cfg.dataset, cache).fingerprint,
-    )
-
-
-def _weights(decided: Mapping[str, str]) -> tuple[Callable[[Config], Any], Callable[[Config], str]]:
-    def wanted(cfg: Config) -> tuple[str, str]:
-        chosen = cfg.model.weights
-        return cfg.model.name, decided.get(cfg.model.name, chosen) if chosen == "auto" else chosen
-
-    return wanted, lambda cfg: find_weights(*wanted(cfg)).identity
-
-
-def _once(
-    asked: tuple[Callable[[Config], Any], Callable[[Config], str]],
-) -> Callable[[Config], str]:
+def _once(key: Callable[[Config], Any], find: Callable[[Config], str]) -> Callable[[Config], str]:
     """The second function, called once for each value of the first."""
-    key, find = asked
     found: dict[str, str] = {}
 
     def remembered(cfg: Config) -> str:

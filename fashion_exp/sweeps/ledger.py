@@ -12,7 +12,8 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from fashion_exp.errors import InputError
-from fashion_exp.files import write_text
+from fashion_exp.files import is_held, write_text
+from fashion_exp.job import LOCK_FILE, LOCK_PATIENCE
 
 FILE = "sweep.json"
 
@@ -24,6 +25,8 @@ class Ledger:
     line: list[str]
     uri: str = ""
     parent: str = ""
+    threads: int | None = None
+    """CPU threads of a job, as the launcher of the first line had it: they change last digits."""
     jobs: dict[str, str] = field(default_factory=dict)
     """The swept values of each job that a line has asked for, by its hash."""
     code: dict[str, str] = field(default_factory=dict)
@@ -43,7 +46,7 @@ def read_ledger(sweep: Path) -> Ledger | None:
 def held(sweep: Path) -> Iterator[None]:
     """The sweep is this process's own; raises `InputError` where another one drives it."""
     sweep.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(sweep / ".lock", timeout=0)
+    lock = FileLock(sweep / LOCK_FILE, timeout=LOCK_PATIENCE)
     try:
         lock.acquire()
     except Timeout:
@@ -57,17 +60,9 @@ def held(sweep: Path) -> Iterator[None]:
         lock.release()
 
 
-def is_held(sweep: Path) -> bool:
+def is_driven(sweep: Path) -> bool:
     """Whether a process is running the sweep."""
-    if not (sweep / ".lock").exists():
-        return False
-    lock = FileLock(sweep / ".lock", timeout=0)
-    try:
-        lock.acquire()
-    except Timeout:
-        return True
-    lock.release()
-    return False
+    return is_held(sweep / LOCK_FILE)
 
 
 def set_aside(sweep: Path) -> Path:

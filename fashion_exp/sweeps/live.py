@@ -1,39 +1,49 @@
-"""What a sweep in several processes shows while it runs."""
+"""What a sweep shows while it runs."""
 
 from __future__ import annotations
 
+import re
+import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
 from types import TracebackType
 
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from fashion_exp.job import is_running
 from fashion_exp.reporting.formats import duration, percent
 from fashion_exp.results import load_result
 from fashion_exp.sweeps.jobs import SweepJob, failure, job_state
+from fashion_exp.sweeps.launchers import Ended
+from fashion_exp.sweeps.launchers.work import LOG
 
 MOST_RUNNING = 8
-LOG = "console.log"
-"""In a job's folder: what it said."""
+_RATE = re.compile(r"([\d.,]+) images/s")
 
 
 class LiveTable:
-    """Done, running, failed, queued, the best so far, the time left; a line a job where no
-    terminal is."""
+    """Done, running, failed, queued, the best so far, images a second, the time left.
 
-    def __init__(self, jobs: Sequence[SweepJob]) -> None:
-        self._jobs = jobs
-        self._console = Console()
+    Below, a line for each running job with what it said last. Where no terminal is, each job's
+    end is a line.
+    """
+
+    def __init__(self, total: int) -> None:
+        self._total = total
+        # A job that runs in this process has its own output elsewhere for as long.
+        self._console = Console(file=sys.stdout)
         self._lock = threading.Lock()
         self._began = time.monotonic()
-        self._running: dict[str, tuple[SweepJob, float]] = {}
+        self._handed: dict[str, tuple[SweepJob, float]] = {}
         self._ended: Counter[str] = Counter()
         self._best: tuple[float, SweepJob] | None = None
-        self._live = Live(console=self._console, get_renderable=self._table, refresh_per_second=2)
+        self._live = Live(
+            console=self._console, get_renderable=self._table, refresh_per_second=2,
+            redirect_stdout=False, redirect_stderr=False,
+        )  # fmt: skip
 
     def __enter__(self) -> LiveTable:
         if self._console.is_terminal:
@@ -49,48 +59,56 @@ class LiveTable:
         if self._console.is_terminal:
             self._live.stop()
 
-    def started(self, job: SweepJob, attempt: int) -> None:
+    def handed_over(self, job: SweepJob) -> None:
         with self._lock:
-            self._running[job.hash] = job, time.monotonic()
-        if attempt:
-            self._say(f"{job.cell}: its process died; trying again")
+            self._handed[job.hash] = job, time.monotonic()
+
+    def lost(self, end: Ended) -> None:
+        with self._lock:
+            self._handed.pop(end.job.hash)
+        self._say(f"{end.job.cell}: {end.lost}; trying again")
 
     def ended(self, job: SweepJob) -> None:
         state = job_state(job.folder)
+        told = failure(job.folder) if state == "failed" else state
         with self._lock:
-            _, began = self._running.pop(job.hash)
+            _, began = self._handed.pop(job.hash)
             self._ended[state] += 1
             if state == "finished":
                 accuracy = load_result(job.folder).evidence("validation").accuracy.estimate or 0.0
+                told = f"validation {percent(accuracy)}"
                 if self._best is None or accuracy > self._best[0]:
                     self._best = accuracy, job
-        if state == "finished":
-            told = f"validation {percent(accuracy)}"
-        else:
-            told = f"failed: {failure(job.folder)}"
-        count = f"{sum(self._ended.values())} of {len(self._jobs)}"
-        self._say(f"{count}  {job.cell}  {told}  {duration(time.monotonic() - began)}")
+        count = f"{sum(self._ended.values())} of {self._total}"
+        prefix = "failed: " if state == "failed" else ""
+        self._say(f"{count}  {job.cell}  {prefix}{told}  {duration(time.monotonic() - began)}")
 
     def _say(self, text: str) -> None:
         self._console.print(text, soft_wrap=True, highlight=False, markup=False)
 
     def _table(self) -> Table:
         with self._lock:
-            running = list(self._running.values())
+            handed = list(self._handed.values())
             ended, best = Counter(self._ended), self._best
-        table = Table.grid(padding=(0, 2))
+        running = [(job, began) for job, began in handed if is_running(job.folder)]
+        said = [_last_line(job) for job, _ in running]
+        rates = [float(rate[1].replace(",", "")) for line in said if (rate := _RATE.search(line))]
         done, now = sum(ended.values()), time.monotonic()
-        queued = len(self._jobs) - done - len(running)
-        left = (now - self._began) / done * (len(self._jobs) - done) if done else None
-        counts = [f"{ended['finished']} done", f"{len(running)} running", f"{queued} queued"]
-        counts += [f"{ended['failed']} failed"] if ended["failed"] else []
+        left = (now - self._began) / done * (self._total - done) if done else None
+        counts = [
+            f"{ended['finished']} done", f"{len(running)} running",
+            f"{self._total - done - len(running)} queued",
+            *(f"{ended[state]} {state}" for state in ("failed", "pruned") if ended[state]),
+        ]  # fmt: skip
+        table = Table.grid(padding=(0, 2))
         table.add_row(
             ", ".join(counts),
             f"best so far {percent(best[0])} ({best[1].cell})" if best else "",
+            f"{sum(rates):,.0f} images/s" if rates else "",
             f"about {duration(left)} left" if left is not None else "",
         )
-        for job, began in running[:MOST_RUNNING]:
-            table.add_row(f"  {job.cell}", _last_line(job), duration(now - began))
+        for (job, began), line in zip(running[:MOST_RUNNING], said, strict=False):
+            table.add_row(f"  {job.cell}", line, "", duration(now - began))
         return table
 
 

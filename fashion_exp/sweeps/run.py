@@ -19,11 +19,21 @@ from fashion_exp.places import checkout, outputs_folder
 from fashion_exp.reporting import tables
 from fashion_exp.reporting.formats import duration
 from fashion_exp.results import load_result
-from fashion_exp.sweeps.conclusion import AGAIN, Sweep, conclude, failures, write_page
-from fashion_exp.sweeps.jobs import SweepJob, plan_jobs, sweep_name, swept_knobs
-from fashion_exp.sweeps.launching import launch, read_launcher
+from fashion_exp.sweeps.conclusion import (
+    AGAIN,
+    Conclusion,
+    Sweep,
+    conclude,
+    failures,
+    unfinished,
+)
+from fashion_exp.sweeps.drive import drive
+from fashion_exp.sweeps.jobs import Planner, SweepJob, sweep_name, swept_knobs
+from fashion_exp.sweeps.launchers import Launcher, make_launcher
 from fashion_exp.sweeps.ledger import Ledger, changed_code, held, read_ledger, set_aside
+from fashion_exp.sweeps.live import LiveTable
 from fashion_exp.tracking import Tracker, open_tracker, provenance
+from fashion_exp.training.device import cores
 
 
 def run_sweep(line: CommandLine, open_all: bool) -> int:
@@ -36,14 +46,16 @@ def run_sweep(line: CommandLine, open_all: bool) -> int:
     cfg, console = line.jobs[0], Console()
     if cfg.resume is not None:
         raise InputError("resume: acts in single runs; a sweep goes on by the same line")
-    launcher = read_launcher(line.arguments)
+    launcher = make_launcher(line.launcher)
     outputs = outputs_folder(cfg.outputs)
     folder = outputs / "sweeps" / sweep_name(line)
     weights = decide_weights(line.jobs, console)
-    jobs = plan_jobs(line, folder, outputs / "cache", weights, launcher.threads)
     if cfg.sweep.fresh and folder.exists() and not cfg.sweep.dry_run:
         with held(folder):
             console.print(f"set aside: {set_aside(folder)}", soft_wrap=True, highlight=False)
+    threads = _threads(None if cfg.sweep.fresh else read_ledger(folder), launcher)
+    planner = Planner(line, folder, outputs / "cache", weights, threads, launcher.device)
+    jobs = planner.jobs()
     tell_plan(jobs, folder, console)
     if cfg.sweep.dry_run:
         for job in jobs:
@@ -53,6 +65,7 @@ def run_sweep(line: CommandLine, open_all: bool) -> int:
         tracker = open_tracker(cfg.tracking, outputs)
         code = provenance(checkout() or Path.cwd())
         ledger = _ledger(line, folder, tracker, code)
+        ledger.threads = threads
         waiting = [job for job in jobs if job.state != "finished"]
         _warn_of_other_code(ledger, jobs, code.get("git_commit", ""), console)
         ledger.jobs |= {job.hash: job.cell for job in jobs}
@@ -63,14 +76,23 @@ def run_sweep(line: CommandLine, open_all: bool) -> int:
         with ending(tracker, sweep.parent):
             try:
                 if waiting:
-                    launch(
-                        launcher, line.arguments, waiting, _common(line, sweep, open_all, weights)
-                    )
+                    with launcher.pool(folder) as pool, LiveTable(len(waiting)) as table:
+                        common = _common(line, sweep, open_all, weights)
+                        drive(iter(waiting), common, pool, launcher.retries, table)
             except KeyboardInterrupt:
                 print("\nstopped; the same line goes on", file=sys.stderr)
                 raise
             end = conclude(sweep, jobs, open_all)
-            page = write_page(sweep, jobs)
+    _show(end, jobs, sweep, console)
+    return SOME_FAILED if end.failed else DONE
+
+
+def _threads(before: Ledger | None, launcher: Launcher) -> int:
+    """A job's CPU threads: as the sweep began, so that any launcher goes on with its numbers."""
+    return (before and before.threads) or launcher.threads or cores()
+
+
+def _show(end: Conclusion, jobs: Sequence[SweepJob], sweep: Sweep, console: Console) -> None:
     console.print(tables.rich_table(end.board))
     if end.winner is not None:
         told = f"{AGAIN}: {end.winner.command}"
@@ -78,13 +100,11 @@ def run_sweep(line: CommandLine, open_all: bool) -> int:
     if end.failed:
         console.print(tables.rich_table(failures(jobs)))
         print("the same line runs these again; or one alone:")
-        for job in jobs:
-            if job.state != "finished":
-                print(f"  {job.command}")
-    if page is not None:
-        console.print(f"page:    {page}", soft_wrap=True, highlight=False)
-    show_places(console, folder, tracker.view_address(sweep.parent))
-    return SOME_FAILED if end.failed else DONE
+        for job in unfinished(jobs):
+            print(f"  {job.command}")
+    if end.page is not None:
+        console.print(f"page:    {end.page}", soft_wrap=True, highlight=False)
+    show_places(console, sweep.folder, sweep.tracker.view_address(sweep.parent))
 
 
 def decide_weights(jobs: Sequence[Config], console: Console) -> dict[str, str]:
@@ -134,7 +154,8 @@ def _ledger(line: CommandLine, folder: Path, tracker: Tracker, tags: dict[str, s
     if ledger.uri == tracker.uri and ledger.parent:
         tracker.resume(ledger.parent)
         return ledger
-    name = f"{line.jobs[0].model.name}: {' '.join(line.swept)}"[:200]
+    told = " ".join(line.swept or line.keys)
+    name = f"{line.jobs[0].model.name}: {told}"[:200]
     ledger.parent = tracker.start(name, parent=None, params={}, tags=tags)
     ledger.uri = tracker.uri
     return ledger
@@ -154,10 +175,10 @@ def _warn_of_other_code(
 
 def _common(line: CommandLine, sweep: Sweep, open_all: bool, weights: dict[str, str]) -> list[str]:
     """The overrides that tell a job of its sweep."""
-    swept = [key.lstrip("+").partition("=")[0] for key in line.swept]
     return [
+        f"outputs={quoted(str(sweep.outputs))}",
         f"sweep.parent={quoted(sweep.parent)}",
-        f"sweep.swept=[{','.join(swept)}]",
+        f"sweep.swept=[{','.join(line.keys)}]",
         f"sweep.open_test={str(open_all).lower()}",
         *(f"++sweep.weights.{model}={source}" for model, source in weights.items()),
     ]

@@ -25,7 +25,7 @@ _FEWEST_FEATURES_IN_BF16 = 48
 class Compute:
     """A device, a precision and the CPU threads of one operation.
 
-    `dtype` is "fp32", "bf16", or "auto bf16" for bf16 where it gains. `depthwise` says that the
+    `dtype` is "fp32", "bf16", or "auto_bf16" for bf16 where it gains. `depthwise` says that the
     network's convolutions are of the kind whose gradients take longer in bf16.
     """
 
@@ -47,7 +47,7 @@ class Compute:
         and gets nothing for it; so do small images, and networks with depthwise convolutions. On a
         GPU a small head is bound by the number of operations, and casts are operations.
         """
-        if self.dtype != "auto bf16":
+        if self.dtype != "auto_bf16":
             return False
         if inputs.ndim == 2:
             return len(inputs) < _FEWEST_FEATURES_IN_BF16
@@ -79,7 +79,7 @@ def choose_compute(device: str, precision: str, threads: int, place: int = 0) ->
     of its own. Raises `ValueError` for a device that is not there.
     """
     chosen = _device(device, place)
-    dtype = precision if precision != "auto" else "auto bf16" if _has_bf16(chosen) else "fp32"
+    dtype = precision if precision != "auto" else "auto_bf16" if _has_bf16(chosen) else "fp32"
     torch.set_num_threads(threads)
     if chosen.type == "cpu":
         _keep_freed_memory()
@@ -104,9 +104,9 @@ def _keep_freed_memory() -> None:
         libc.mallopt(trim_threshold, 2**31 - 1)
 
 
-def share_of_cores(processes: int) -> int:
-    """CPU threads for each of so many processes at work at once."""
-    return max(1, cores() // processes)
+def share_of_cores(processes: int, of: int | None = None) -> int:
+    """CPU threads for each of so many processes at once, `of` so many cores if not of all."""
+    return max(1, (of or cores()) // processes)
 
 
 def cores() -> int:

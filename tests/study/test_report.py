@@ -90,7 +90,8 @@ def test_runs_that_failed_stay_in_the_family(tmp_path: Path) -> None:
     p, larger = (study.pairs[0].p_holm for study in (alone, beside))
     assert beside.family == 6 and p is not None and larger == pytest.approx(min(1, 6 * p))
     assert (
-        "Holm over 6 comparisons (all pairs, 5 of them with failed" in pairs_table(beside).notes[0]
+        "Holm over 6 comparisons (all pairs, 5 of them with runs that"
+        in pairs_table(beside).notes[0]
     )
 
 

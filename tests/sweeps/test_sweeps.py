@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from fashion_exp.compose import read_command_line
 from fashion_exp.errors import InputError
-from fashion_exp.sweeps import processes
+from fashion_exp.job import LOCK_FILE
 from fashion_exp.sweeps.jobs import sweep_name
+from fashion_exp.sweeps.launchers.processes import gpus_of
 from tests.sweeps.drill import Drill
 
 TINY = ["dataset.per_class=20", "dataset.image_size=16", "training.epochs=2", "repeats=2",
@@ -23,6 +26,16 @@ GRID = [*TINY, "optim.lr=1e-3,1e-4", "model.dropout=0,0.5"]
 def typed(*words: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "fashion_exp", "-m", *words]
     return subprocess.run(command, capture_output=True, text=True, timeout=300)
+
+
+def at_work_in(job: Path) -> list[int]:
+    """The processes that have the job's lock open."""
+    found = []
+    for file in Path("/proc").glob("[0-9]*/fd/*"):
+        with suppress(OSError):
+            if os.readlink(file) == str(job / LOCK_FILE):
+                found.append(int(file.parts[2]))
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -74,27 +87,6 @@ def test_a_failed_job_is_told_with_its_line_and_run_again(tmp_path: Path) -> Non
     assert again.returncode == 3 and "1 finished before, 1 failed, which are run" in again.stdout
 
 
-@pytest.mark.parametrize(
-    ("present", "each", "jobs", "expected"),
-    [
-        (0, 2, 2, [(), ()]),
-        (4, 1, None, [(0,), (1,), (2,), (3,)]),
-        (5, 2, None, [(0, 1), (2, 3)]),
-        (2, 1, 3, [(0,), (1,), (0,)]),
-    ],
-)
-def test_each_process_of_a_job_has_a_gpu_of_its_own(
-    present: int, each: int, jobs: int | None, expected: list[tuple[int, ...]],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
-    monkeypatch.setattr("torch.cuda.device_count", lambda: present)
-    slots = processes._slots({"jobs": jobs}, each)
-    assert [slot.gpus for slot in slots] == expected
-    assert slots[0].environment == (
-        {"CUDA_VISIBLE_DEVICES": ",".join(map(str, expected[0]))} if present else {}
-    )
-
-
 def test_a_killed_process_is_tried_again_and_the_others_go_on(tmp_path: Path) -> None:
     words = [*GRID, f"outputs={tmp_path}", "tracking=none", "hydra/launcher=processes",
              "hydra.launcher.jobs=1", "training.epochs=40"]  # fmt: skip
@@ -104,13 +96,12 @@ def test_a_killed_process_is_tried_again_and_the_others_go_on(tmp_path: Path) ->
     killed = False
     while sweep.poll() is None and not killed:
         for unfinished in tmp_path.glob("sweeps/*/*/unfinished"):
-            found = subprocess.run(
-                ["pkill", "-KILL", "-f", f"sweeps.child.*{unfinished.parent.name}"], check=False
-            )
-            killed = found.returncode == 0
+            for process in at_work_in(unfinished.parent):
+                os.kill(process, signal.SIGKILL)
+                killed = True
     said, _ = sweep.communicate(timeout=300)
     assert killed and sweep.returncode == 0, said
-    assert "its process died; trying again" in said and "4 of 4" in said
+    assert "killed by SIGKILL (out of memory?); trying again" in said and "4 of 4" in said
 
 
 def test_a_sweep_goes_on_under_its_name(tmp_path: Path) -> None:
@@ -162,3 +153,39 @@ def test_a_mistake_ends_before_the_first_job(words: list[str], told: str, tmp_pa
     done = typed(*TINY, *words, f"outputs={tmp_path}")
     assert done.returncode == 2 and told in done.stderr and "Traceback" not in done.stderr
     assert not list(tmp_path.glob("sweeps/*/*"))
+
+
+def test_cells_one_by_one_are_jobs_too(tmp_path: Path) -> None:
+    cells = ["-m", "sweep.cells=['model.depth=2 optim.lr=1e-3','optim.lr=1e-4']"]
+    line = read_command_line(cells)
+    assert [(job.model.depth, job.optim.lr) for job in line.jobs] == [(2, 1e-3), (1, 1e-4)]
+    assert set(line.keys) == {"model.depth", "optim.lr"}
+    more = read_command_line([*cells, "model.dropout=0,0.5"])
+    assert [job.model.dropout for job in more.jobs] == [0, 0, 0.5, 0.5]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["sweep.cells=['optim.lr=1e-3']", "optim.lr=1,2"], "swept beside the cells too"),
+        (["sweep.cells=['optim.lr=1,2']"], "has several values; one each"),
+        (["sweep.cells=['optim.lrr=1']"], "did you mean optim.lr"),
+        (["seed=0,1,2"], "a seed is no setting to choose by"),
+        (["seeds.order=0,1"], "a seed is no setting to choose by"),
+        (["optim.lr=interval(1,2)"], "hydra/sweeper=optuna searches it"),
+    ],
+)
+def test_what_is_no_grid_is_refused(words: list[str], told: str) -> None:
+    with pytest.raises(InputError) as refusal:
+        read_command_line(["-m", *words])
+    assert told in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("slot", "processes", "expected"), [(3, 1, "3"), (0, 2, "0,1"), (1, 2, "2,3"), (2, 2, "0,1")]
+)
+def test_each_process_of_a_job_has_a_gpu_of_its_own(
+    slot: int, processes: int, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 4)
+    assert gpus_of(slot, processes) == expected

@@ -218,7 +218,7 @@ def test_unknown_optimizers_and_arguments_are_told() -> None:
 def test_auto_precision_is_bf16_only_where_the_hardware_has_it() -> None:
     abilities = torch.cpu.get_capabilities()
     has = abilities.get("amx_bf16") or abilities.get("avx512_bf16")
-    assert choose_compute("cpu", "auto", 1).dtype == ("auto bf16" if has else "fp32")
+    assert choose_compute("cpu", "auto", 1).dtype == ("auto_bf16" if has else "fp32")
     assert choose_compute("cpu", "bf16", 1).dtype == "bf16"
 
 
@@ -236,7 +236,7 @@ def test_auto_precision_is_bf16_only_where_the_hardware_has_it() -> None:
 def test_auto_precision_takes_bf16_where_it_gains(
     shape: tuple[int, ...], depthwise: bool, automatic: bool, asked: bool
 ) -> None:
-    for dtype, taken in (("auto bf16", automatic), ("bf16", asked), ("fp32", False)):
+    for dtype, taken in (("auto_bf16", automatic), ("bf16", asked), ("fp32", False)):
         with Compute(torch.device("cpu"), dtype, 1, depthwise).precision(torch.zeros(shape)):
             assert torch.is_autocast_enabled("cpu") is taken
 

@@ -1,0 +1,118 @@
+"""The cells of a multirun: every combination, values side by side, cells one by one, ranges."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain, product
+
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import IntervalSweep, Override
+from hydra.errors import HydraException
+
+from fashion_exp.errors import InputError
+
+Cell = tuple[str, ...]
+"""The overrides that a job has beside those that all share."""
+
+SEEDS = ("seed", "split.seed")
+
+
+def parsed(lines: Sequence[str]) -> list[Override]:
+    parsed = []
+    for line in lines:
+        try:
+            parsed += OverridesParser.create().parse_overrides([line])
+        except HydraException as error:
+            reason = str(error).splitlines()[0].rstrip(".")
+            raise InputError(
+                f"{line}: cannot be read ({reason}); write KNOB=VALUE, and quote lists for the "
+                "shell: 'dataset.classes=[dress,shirt]'"
+            ) from None
+    return parsed
+
+
+def cells(swept: Sequence[str], zipped: Sequence[str], listed: Sequence[str]) -> list[Cell]:
+    """The cells of the `swept` overrides and of those `listed`, each a line of overrides.
+
+    Every combination of the values of each key; keys of `zipped` are walked through side by side;
+    a listed cell counts as one value. Raises `InputError` for what does not go together.
+    """
+    axes = _axes(swept)
+    whole = [tuple(shlex.split(line)) for line in listed]
+    _check_listed(axes, whole)
+    for key in zipped:
+        if key not in axes:
+            told = ", ".join(axes) or "nothing"
+            raise InputError(f"sweep.zip: {key} is not swept; swept is {told}")
+    counts = {key: len(axes[key]) for key in zipped}
+    if len(set(counts.values())) > 1:
+        told = ", ".join(f"{key} has {count}" for key, count in counts.items())
+        raise InputError(f"sweep.zip: as many values for each key, but {told}")
+    together: list[Cell] = list(zip(*(axes[key] for key in zipped), strict=True))
+    walked: list[list[Cell]] = [
+        [(line,) for line in lines] for key, lines in axes.items() if key not in zipped
+    ]
+    walked += [more for more in (together, whole) if more]
+    return [tuple(chain.from_iterable(cell)) for cell in product(*walked)]
+
+
+def swept_keys(swept: Sequence[str], listed: Sequence[str]) -> list[str]:
+    """The keys that differ from cell to cell, each once, in the order typed."""
+    words = [*swept, *chain.from_iterable(map(shlex.split, listed))]
+    return list(dict.fromkeys(word.lstrip("+").partition("=")[0] for word in words))
+
+
+def check_swept(keys: Sequence[str]) -> None:
+    """Raises `InputError` for what is no setting to choose by."""
+    for key in keys:
+        if key in SEEDS or key.startswith("seeds."):
+            raise InputError(
+                f"{key}: a seed is no setting to choose by, and the best of several is luck; "
+                "repeats=5 trains five times within each job, and judges by all of them"
+            )
+
+
+def corners(swept: Sequence[str]) -> list[Cell]:
+    """For ranges, which have no list of values: all at their low ends, all at their high ends."""
+    found = [_ends(override) for override in parsed(swept)]
+    return [tuple(low for low, _ in found), tuple(high for _, high in found)]
+
+
+def _ends(override: Override) -> tuple[str, str]:
+    value, key = override.value(), override.get_key_element()
+    if isinstance(value, IntervalSweep):
+        return f"{key}={value.start}", f"{key}={value.end}"
+    lines = list(_lines(override))
+    return lines[0], lines[-1]
+
+
+def _axes(swept: Sequence[str]) -> dict[str, list[str]]:
+    """The overrides that each swept key stands for, in the order typed."""
+    axes: dict[str, list[str]] = {}
+    for override in parsed(swept):
+        if override.is_interval_sweep():
+            raise InputError(
+                f"{override.input_line}: a range has no list of values; hydra/sweeper=optuna "
+                "searches it"
+            )
+        axes[override.get_key_element()] = list(_lines(override))
+    return axes
+
+
+def _lines(override: Override) -> Iterator[str]:
+    for batch in BasicSweeper.split_arguments([override], None):
+        for (line,) in batch:
+            yield line
+
+
+def _check_listed(axes: Mapping[str, list[str]], whole: Sequence[Cell]) -> None:
+    for cell in whole:
+        for override in parsed(cell):
+            if override.is_sweep_override():
+                raise InputError(f"sweep.cells: {override.input_line} has several values; one each")
+            if override.get_key_element() in axes:
+                raise InputError(
+                    f"sweep.cells: {override.input_line}: swept beside the cells too; leave one out"
+                )
