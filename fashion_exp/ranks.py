@@ -59,8 +59,9 @@ def run_in_processes(cfg: Config, output: Path, name: str, sealed: bool) -> None
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-    for library in ("torch.distributed.elastic", "torch.multiprocessing"):
-        logging.getLogger(library).setLevel(logging.CRITICAL)  # what goes wrong, we tell
+    for name in list(logging.root.manager.loggerDict):  # each has a level of its own
+        if name.startswith(("torch.distributed.elastic", "torch.multiprocessing")):
+            logging.getLogger(name).setLevel(logging.CRITICAL)  # what goes wrong, we tell
     with _own_signals(), tempfile.TemporaryDirectory() as told:
         launch = elastic_launch(
             LaunchConfig(
