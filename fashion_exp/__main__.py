@@ -21,8 +21,9 @@ from fashion_exp.config import CANNOT_CHANGE_A_RESULT, knobs, plain
 from fashion_exp.errors import InputError, nearest
 from fashion_exp.files import DiskFull
 from fashion_exp.interrupts import Terminated, heed_sigterm
-from fashion_exp.job import DONE, FAILED, MISTAKE
+from fashion_exp.job import DONE, FAILED, MISTAKE, run_here
 from fashion_exp.places import conf_folder, fresh_name, outputs_folder
+from fashion_exp.ranks import in_team, leads
 from fashion_exp.through_hydra import answer, run_in
 
 VERBS = {
@@ -58,7 +59,8 @@ def main() -> int:
         _refuse_mistyped_verb(arguments)
         return _run(arguments)
     except InputError as error:
-        print(f"fashion_exp: {error}", file=sys.stderr)
+        if leads():  # it concerns all, and one of them tells it
+            print(f"fashion_exp: {error}", file=sys.stderr)
         return MISTAKE
     except (DiskFull, OSError) as error:
         if isinstance(error, OSError) and error.errno != errno.ENOSPC:
@@ -78,7 +80,10 @@ def _refuse_mistyped_verb(arguments: Sequence[str]) -> None:
 
 
 def _run(arguments: Sequence[str]) -> int:
-    line = read_command_line([argument for argument in arguments if argument != "--open-test"])
+    words = [argument for argument in arguments if argument != "--open-test"]
+    if in_team():
+        words.append(f"training.processes={os.environ['WORLD_SIZE']}")
+    line = read_command_line(words)
     open_test = "--open-test" in arguments or any(job.sweep.open_test for job in line.jobs)
     if open_test and not line.multirun:
         raise InputError("--open-test: acts with --multirun; a single run opens its test itself")
@@ -86,6 +91,11 @@ def _run(arguments: Sequence[str]) -> int:
         answer(line.arguments)
         return DONE
     if line.multirun:
+        if in_team():
+            raise InputError(
+                "--multirun: torchrun works for single runs; without it, training.processes=N "
+                "trains each job of a multirun in N processes"
+            )
         from fashion_exp.sweeps.run import run_sweep
 
         return run_sweep(line, open_test)
@@ -100,6 +110,13 @@ def _run_one(line: CommandLine) -> int:
         folder = outputs_folder(cfg.outputs) / "runs" / fresh_name(cfg.model.name)
     else:
         line, folder = _resumed(line, Path(cfg.resume).expanduser().resolve())
+    if in_team():
+        from fashion_exp.training.team import join_team
+
+        folder = Path(join_team().told(str(folder)))
+        if not leads():
+            run_here(line.jobs[0], folder, cfg.model.name, sealed=False)
+            return DONE
     return run_in(folder, line.arguments, sealed=False)
 
 

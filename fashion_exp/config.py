@@ -73,6 +73,7 @@ class ClassWeights(Enum):
 
 class Precision(Enum):
     auto = "auto"
+    auto_bf16 = "auto_bf16"  # what auto comes to where the hardware has bf16
     fp32 = "fp32"
     bf16 = "bf16"
 
@@ -222,11 +223,18 @@ class TrainingConfig:
     keep: Keep = MISSING
     """The epoch whose model is evaluated: the last, or the best by validation loss."""
     precision: Precision = MISSING
-    """auto: bf16 where the hardware has it, else fp32."""
+    """auto: bf16 where the hardware has it and it gains, else fp32."""
     device: str = MISSING
     """auto, cpu, cuda, cuda:1, mps."""
     threads: Count | None = MISSING
-    """CPU threads of one operation; changes last digits. null: one per core."""
+    """CPU threads of one operation; changes last digits. null: one per core, or the process's share
+    of them."""
+    processes: Count = MISSING
+    """Processes that train one model together, each on its share of every batch and on a GPU of its
+    own where there are any; changes last digits."""
+    compile: bool = MISSING
+    """Whether the model is compiled for training (`torch.compile`): minutes once, then faster steps
+    on GPUs; changes last digits."""
     workers: Natural = MISSING
     """Processes that augment images ahead; never changes a number."""
 
@@ -420,6 +428,11 @@ def _check_combinations(cfg: Config) -> None:
         )
     if (cfg.dataset.mean is None) != (cfg.dataset.std is None):
         raise InputError("dataset.mean and dataset.std: give both or neither")
+    if cfg.training.processes > cfg.training.batch_size:
+        raise InputError(
+            f"training.processes={cfg.training.processes}: more than "
+            f"training.batch_size={cfg.training.batch_size} images to share"
+        )
     for name in ("mean", "std"):
         values = getattr(cfg.dataset, name)
         if values is not None and len(values) != cfg.dataset.channels:

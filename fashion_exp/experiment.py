@@ -33,6 +33,7 @@ from fashion_exp.fold import (
     new_model,
     random_operations,
     run_fold,
+    trains_on_features,
 )
 from fashion_exp.identity import job_identity, short_hash
 from fashion_exp.models.classifier import ParameterReport
@@ -43,10 +44,12 @@ from fashion_exp.predictions import PART_FILES, read_predictions, write_predicti
 from fashion_exp.pruning import Watch
 from fashion_exp.reporting.progress import Progress
 from fashion_exp.results import Result, conclude, draw, open_test
-from fashion_exp.tracking.tracker import Status, Tracker, TrackingError
-from fashion_exp.training.device import Compute, choose_compute
+from fashion_exp.tracking.tracker import NullTracker, Status, Tracker, TrackingError
+from fashion_exp.training.compiling import missing_compiler
+from fashion_exp.training.device import Compute, choose_compute, is_depthwise, share_of_cores
 from fashion_exp.training.optimizers import build_optimizer
 from fashion_exp.training.schedules import build_schedule
+from fashion_exp.training.team import Team
 from fashion_exp.trainings import Index, read_as_written, training_identity
 
 log = logging.getLogger(__name__)
@@ -59,6 +62,7 @@ class Job:
     name: str
     output: Path
     sealed: bool
+    team: Team = field(default_factory=Team)
     tags: Mapping[str, str] = field(default_factory=dict)
     watch: Watch | None = None
     """What a search wants to hear after each epoch."""
@@ -72,14 +76,13 @@ def run_experiment(
     Raises `InputError`, before anything is recorded, where the data or the combination do not
     allow it, and `Diverged` where a training fails. However it ends, the tracked run says so.
     """
-    trial, split = prepare(cfg, images, progress, job.output)
+    trial, split = prepare(cfg, images, progress, job.output, job.team)
     trial.watch = job.watch
     facts = _facts(trial, split, images.fingerprint)
     _write_inputs(trial, split)
     with _tracked(trial, job, facts, tracker) as run:
-        for number, fold in enumerate(split.folds):
-            if not _is_finished(job.output, fold.name):
-                _train_fold(trial, split, number, tracker, run, progress)
+        for number in _waiting(trial, split):
+            _train_fold(trial, split, number, tracker, run, progress)
         kept = _collect(job.output, [fold.name for fold in split.folds])
         sizes = {fold.name: len(fold.train) for fold in split.folds}
         reused = {what: from_cache(*counts) for what, counts in trial.reused.items()}
@@ -105,19 +108,47 @@ def run_experiment(
     return result
 
 
+def help_train(cfg: Config, images: ImageTable, job: Job, progress: Progress) -> None:
+    """What every process of a team but the first does of `run_experiment`: it writes nothing."""
+    trial, split = prepare(cfg, images, progress, job.output, job.team)
+    for number in _waiting(trial, split):
+        if not trial.team.told(""):  # the first has no training to take over
+            place = Place(number + 1, len(split.folds), "fold")
+            run_fold(trial, split.folds[number], place, NullTracker(), "", progress)
+
+
+def _waiting(trial: Trial, split: Split) -> list[int]:
+    """The folds that are not finished, by number, as the team's first process sees it."""
+    numbers = [
+        str(number)
+        for number, fold in enumerate(split.folds)
+        if not _is_finished(trial.output, fold.name)
+    ]
+    return [int(number) for number in trial.team.told(" ".join(numbers)).split()]
+
+
 def prepare(
-    cfg: Config, images: ImageTable, progress: Progress, output: Path
+    cfg: Config, images: ImageTable, progress: Progress, output: Path, team: Team
 ) -> tuple[Trial, Split]:
     """Everything before the first training.
 
     What a user can get wrong is looked at before the photos are decoded.
     """
-    compute = _compute(cfg)
+    compute = _compute(cfg, team)
+    if cfg.training.compile and (lacking := missing_compiler(compute.device)):
+        raise InputError(
+            f"training.compile=true: this machine lacks {lacking}; install it, or "
+            "training.compile=false"
+        )
     weights = find_weights(cfg.model.name, _wanted_weights(cfg))
     log.info("weights: %s", weights.source)
     plan = plan_model(cfg.model, cfg.dataset, cfg.optim, weights, images.native_size)
     fixed, random = _augmentations(cfg, plan)
-    parameters = _rehearse(cfg, plan, len(images.classes), compute)
+    _refuse_idle_processes(cfg, plan)
+    parameters, depthwise = _rehearse(cfg, plan, len(images.classes), compute)
+    compute = replace(compute, depthwise=depthwise)
+    if not team.leads:
+        team.wait()  # what the first has stored need not be made again
     tick = progress.stage("reading images", len(images))
     geometry = Geometry(plan.size, cfg.dataset.fit.value, plan.interpolation, plan.channels)
     cache = outputs_folder(cfg.outputs) / "cache"
@@ -125,6 +156,8 @@ def prepare(
         images, geometry, cfg.dataset.max_left_out, compute.threads, lambda done, _: tick(done),
         cache,
     )  # fmt: skip
+    if team.leads:
+        team.wait()
     for store in trim(cache, cfg.cache.gigabytes * 1e9):
         log.info("cache: removed %s %s, unused the longest", store.kind, store.folder.name)
     for note in table.notes:
@@ -132,17 +165,27 @@ def prepare(
     split = make_split(table.rows, table.classes, cfg.split, cfg.repeats)
     _refuse_seen_images(table, split, plan)
     views = Views(pixels, table.rows["image_id"].to_list(), fixed, random)
-    trial = Trial(cfg, table, plan, compute, views, split.test, output, parameters, cache)
+    trial = Trial(cfg, table, plan, compute, views, split.test, output, parameters, cache, team)
     trial.note_reuse("pixels", pixels.reused, len(images))
     return trial, split
 
 
-def _compute(cfg: Config) -> Compute:
+def _compute(cfg: Config, team: Team) -> Compute:
     training = cfg.training
+    threads = training.threads or share_of_cores(training.processes)
     try:
-        return choose_compute(training.device, training.precision.value, training.threads)
+        return choose_compute(training.device, training.precision.value, threads, team.local_rank)
     except ValueError as error:
         raise InputError(f"training.device={error}") from None
+
+
+def _refuse_idle_processes(cfg: Config, plan: ModelPlan) -> None:
+    if cfg.training.processes > 1 and trains_on_features(cfg, plan):
+        raise InputError(
+            f"training.processes={cfg.training.processes}: a head on stored features trains faster "
+            "than processes can exchange its gradients; training.processes=1, or "
+            "model.freeze=none to train the backbone too"
+        )
 
 
 def _wanted_weights(cfg: Config) -> str:
@@ -174,8 +217,13 @@ def _augmentations(cfg: Config, plan: ModelPlan) -> tuple[Augmentation, Augmenta
     )
 
 
-def _rehearse(cfg: Config, plan: ModelPlan, classes: int, compute: Compute) -> ParameterReport:
-    """Builds what will be built for each fold once, so that mistakes end here."""
+def _rehearse(
+    cfg: Config, plan: ModelPlan, classes: int, compute: Compute
+) -> tuple[ParameterReport, bool]:
+    """Builds what will be built for each fold once, so that mistakes end here.
+
+    Gives the model's parameters, and whether its convolutions are depthwise.
+    """
     model = new_model(cfg, plan, classes, compute)
     build_optimizer(head=model.head, backbone=model.network, **vars(cfg.optim))
     build_schedule(epochs=cfg.training.epochs, **vars(cfg.schedule))
@@ -186,7 +234,7 @@ def _rehearse(cfg: Config, plan: ModelPlan, classes: int, compute: Compute) -> P
         *(f"{count:,}" for count in asdict(report).values()),
         plan.freeze,
     )
-    return report
+    return report, is_depthwise(model.network)
 
 
 def _refuse_seen_images(table: ImageTable, split: Split, plan: ModelPlan) -> None:
@@ -290,6 +338,14 @@ def _begun_or_new(kept: Path, tracker: Tracker, start: Callable[[], str]) -> str
     return run
 
 
+def tracked_runs(output: Path) -> list[str]:
+    """Ids of the runs of a job that is not finished: its own last."""
+    folds = sorted((output / "unfinished").glob("*-tracked.json"))
+    begun = [f for f in folds if not _is_finished(output, f.name.removesuffix("-tracked.json"))]
+    found = [_read_json(kept).get("run", "") for kept in [*begun, output / "tracked.json"]]
+    return [run for run in found if run]
+
+
 @contextmanager
 def ending(tracker: Tracker, run: str) -> Iterator[None]:
     """Ends a tracked run as what happens inside ends."""
@@ -335,6 +391,7 @@ def _train_or_take_over(
     """Keeps the rows of a fold: those of a run that has done this very training, else new ones."""
     identity = training_identity(trial, fold)
     earlier = Index(trial.cache).find(identity) if trial.cfg.cache.trainings else None
+    trial.team.told(earlier.run.name if earlier else "")
     told = f"training {place.number} of {place.of} ({fold.name})"
     if earlier is None:
         log.info(told)

@@ -23,6 +23,7 @@ from fashion_exp.data.augment import Views
 from fashion_exp.data.batches import TrainingFeatures, TrainingImages, in_order, multiplied
 from fashion_exp.data.split import Fold
 from fashion_exp.data.table import ImageTable
+from fashion_exp.errors import Pruned
 from fashion_exp.features import (
     DEFAULT_VIEWS,
     Features,
@@ -41,10 +42,12 @@ from fashion_exp.reporting.progress import Progress, Step
 from fashion_exp.seeding import derive_seed
 from fashion_exp.stats.metrics import accuracy, cross_entropy
 from fashion_exp.tracking.tracker import Tracker
+from fashion_exp.training.compiling import compiled
 from fashion_exp.training.device import Compute
 from fashion_exp.training.fit import EpochResult, Tick, fit, predict
 from fashion_exp.training.optimizers import build_optimizer
 from fashion_exp.training.schedules import build_schedule
+from fashion_exp.training.team import Team
 
 log = logging.getLogger(__name__)
 
@@ -66,6 +69,7 @@ class Trial:
     output: Path
     parameters: ParameterReport
     cache: Path
+    team: Team = field(default_factory=Team)
     watch: Watch | None = None
     """What a search wants to hear after each epoch."""
     features: dict[str, Features] = field(default_factory=dict)
@@ -80,10 +84,7 @@ class Trial:
 
     @property
     def trains_on_features(self) -> bool:
-        """Whether the images before the head are the same in every epoch, or in turn."""
-        return self.plan.freeze == "backbone" and (
-            not random_operations(self.cfg, self.plan) or views_of(self.cfg) > 0
-        )
+        return trains_on_features(self.cfg, self.plan)
 
 
 @dataclass(frozen=True)
@@ -125,6 +126,11 @@ def random_operations(cfg: Config, plan: ModelPlan) -> list[dict[str, object]]:
     return [] if skipped else list(cfg.augmentation.operations)
 
 
+def trains_on_features(cfg: Config, plan: ModelPlan) -> bool:
+    """Whether the images before the head are the same in every epoch, or in turn."""
+    return plan.freeze == "backbone" and (not random_operations(cfg, plan) or views_of(cfg) > 0)
+
+
 def views_of(cfg: Config) -> int:
     """How many views of each image a frozen backbone sees; 0: a new one in every epoch, or none."""
     if cfg.augmentation.on_frozen is not OnFrozen.views:
@@ -158,31 +164,47 @@ def run_fold(
         for row in state.history:  # a store that was out of reach lacks some
             _track(tracker, run, row)
     epochs = fit(
-        learner.module,
+        compiled(learner.module) if cfg.training.compile else learner.module,
         learner.batches,
         optimizer,
         _criterion(cfg, trial.table.labels[fold.train], classes).to(compute.device),
         build_schedule(epochs=cfg.training.epochs, **vars(cfg.schedule)),
         compute,
+        trial.team,
         epochs=range(state.epochs_done, cfg.training.epochs),
         accumulate=cfg.training.accumulate,
         clip_norm=cfg.training.clip_norm,
         seed_of_epoch=lambda epoch: derive_seed(seed_of(cfg, "dropout", fold), epoch),
-        tick=_ticker(progress, place, cfg.training.epochs, learner.batches.steps),
+        tick=_ticker(progress, place, cfg.training.epochs, learner.batches.steps, trial.team.size),
     )
     while not _is_over(state, cfg):
         trained = next(epochs)
-        watched = predict(learner.module, learner.plain(fold.validation), compute).numpy()
+        watched = _probabilities(trial, learner, fold.validation)
         validation = _loss_and_accuracy(trial.table.labels[fold.validation], watched)
         _note_epoch(state, trained, validation, model, optimizer)
         state.seconds = time.perf_counter() - began
-        states.save(state)
+        if trial.team.leads:
+            states.save(state)
         _track(tracker, run, state.history[-1])
         progress.epoch_done((trained.loss, trained.accuracy), validation)
-        if trial.watch is not None:
-            done = (place.number - 1) * cfg.training.epochs + state.epochs_done
-            trial.watch(done, *validation)
+        _ask_the_search(
+            trial, (place.number - 1) * cfg.training.epochs + state.epochs_done, validation
+        )
     return _finished(trial, fold, model, learner, state, time.perf_counter() - began)
+
+
+def _ask_the_search(trial: Trial, epochs: int, validation: tuple[float, float]) -> None:
+    """Raises `Pruned`, in all processes of a team, where a search has seen enough of this job."""
+    if trial.cfg.sweep.trial is None:
+        return
+    enough = ""
+    try:
+        if trial.watch is not None:
+            trial.watch(epochs, *validation)
+    except Pruned:
+        enough = "enough"
+    if trial.team.told(enough):
+        raise Pruned(epochs)
 
 
 def new_model(
@@ -212,23 +234,21 @@ def _finished(
     table, keep = trial.table, trial.cfg.training.keep
     model.load_state_dict(state.best if keep is Keep.best else state.model, strict=False)
     trained_on = table.rows["image_id"].to_numpy()[fold.train]
-    save_models(
-        trial.output / "checkpoints", fold.name, state, keep.value, trial.plan, table.classes,
-        trained_on,
-    )  # fmt: skip
-
-    def probabilities(rows: np.ndarray) -> np.ndarray:
-        return predict(learner.module, learner.plain(rows), trial.compute).numpy()
+    if trial.team.leads:
+        save_models(
+            trial.output / "checkpoints", fold.name, state, keep.value, trial.plan, table.classes,
+            trained_on,
+        )  # fmt: skip
 
     def predictions(part: str, rows: np.ndarray) -> pd.DataFrame:
         return predictions_frame(
-            table.rows.iloc[rows], table.classes, probabilities(rows), part=part, fold=fold.fold,
-            repeat=fold.repeat, seed=seed_of(trial.cfg, "initialisation", fold),
+            table.rows.iloc[rows], table.classes, _probabilities(trial, learner, rows), part=part,
+            fold=fold.fold, repeat=fold.repeat, seed=seed_of(trial.cfg, "initialisation", fold),
         )  # fmt: skip
 
     evenly = np.linspace(0, len(fold.train) - 1, min(len(fold.train), len(fold.validation)))
     again = fold.train[evenly.astype(int)]
-    _, accuracy = _loss_and_accuracy(table.labels[again], probabilities(again))
+    _, accuracy = _loss_and_accuracy(table.labels[again], _probabilities(trial, learner, again))
     return FoldResult(
         predictions("validation", fold.validation),
         predictions("test", trial.test),
@@ -243,6 +263,12 @@ def _finished(
             "plain_accuracy": accuracy,
         },
     )
+
+
+def _probabilities(trial: Trial, learner: Learner, rows: np.ndarray) -> np.ndarray:
+    """Of each row and class; each process of the team predicts its share of the rows."""
+    own = predict(learner.module, learner.plain(trial.team.share(rows)), trial.compute)
+    return trial.team.merged(own, len(rows)).numpy()
 
 
 def _learner(trial: Trial, model: Classifier, fold: Fold, progress: Progress) -> Learner:
@@ -275,6 +301,8 @@ def _learner(trial: Trial, model: Classifier, fold: Fold, progress: Progress) ->
         training.batch_size,
         order,
         training.workers,
+        trial.team.share,
+        trial.compute.ready,
     )
     return Learner(model, online, images)
 
@@ -308,7 +336,7 @@ def _features(
     return trial.features[known]
 
 
-def _criterion(cfg: Config, labels: np.ndarray, classes: int) -> nn.Module:
+def _criterion(cfg: Config, labels: np.ndarray, classes: int) -> nn.CrossEntropyLoss:
     weight = None
     if cfg.training.class_weights is ClassWeights.balanced:
         counts = np.bincount(labels, minlength=classes)
@@ -316,8 +344,11 @@ def _criterion(cfg: Config, labels: np.ndarray, classes: int) -> nn.Module:
     return nn.CrossEntropyLoss(weight, label_smoothing=cfg.training.label_smoothing)
 
 
-def _ticker(progress: Progress, place: Place, epochs: int, steps: int) -> Tick:
-    """Shows the steps of each epoch; the sums are read only when they are drawn."""
+def _ticker(progress: Progress, place: Place, epochs: int, steps: int, processes: int) -> Tick:
+    """Shows the steps of each epoch; the sums are read only when they are drawn.
+
+    Those of one process of several stand for all.
+    """
     show: Step
 
     def tick(epoch: int, step: int, views: int, loss_sum: torch.Tensor, hits: torch.Tensor) -> None:
@@ -326,7 +357,8 @@ def _ticker(progress: Progress, place: Place, epochs: int, steps: int) -> Tick:
             show = progress.epoch(
                 epoch + 1, epochs, steps, fold=place.number, folds=place.of, unit=place.unit
             )
-        show(step, views, lambda: float(loss_sum) / views, lambda: float(hits) / views)
+        own = views / processes
+        show(step, views, lambda: float(loss_sum) / own, lambda: float(hits) / own)
 
     return tick
 

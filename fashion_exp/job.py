@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import io
 import json
 import logging
 import shutil
@@ -19,6 +20,7 @@ from fashion_exp.config import Config, knobs, plain
 from fashion_exp.errors import InputError, Pruned
 from fashion_exp.files import DiskFull, is_held, write_text
 from fashion_exp.places import checkout, outputs_folder
+from fashion_exp.ranks import in_team, leads, run_in_processes
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +69,10 @@ def _locked(cfg: Config, output: Path, overrides: Sequence[str], sealed: bool) -
         write_text(output / KNOBS_FILE, json.dumps(dict(knobs(plain(cfg)))))
         for told_before in (FAILURE_FILE, PRUNED_FILE):
             (output / told_before).unlink(missing_ok=True)
-        _run(cfg, output, job_name(cfg, overrides), sealed)
+        if cfg.training.processes > 1 and not in_team():
+            run_in_processes(cfg, output, job_name(cfg, overrides), sealed)
+        else:
+            run_here(cfg, output, job_name(cfg, overrides), sealed)
         return DONE
     except InputError as error:
         print(f"fashion_exp: {error}", file=sys.stderr)
@@ -87,8 +92,8 @@ def _locked(cfg: Config, output: Path, overrides: Sequence[str], sealed: bool) -
         raise
     except Exception as error:
         reason = " ".join(str(error).split())
-        where = output / FAILURE_FILE
-        print(f"fashion_exp: failed: {type(error).__name__}: {reason} ({where})", file=sys.stderr)
+        kind, where = getattr(error, "kind", type(error).__name__), output / FAILURE_FILE
+        print(f"fashion_exp: failed: {kind}: {reason} ({where})", file=sys.stderr)
         return _failed(output, error, FAILED)
 
 
@@ -104,25 +109,32 @@ def job_name(cfg: Config, overrides: Sequence[str]) -> str:
     return " ".join([cfg.model.name, *short])[:200]
 
 
-def _run(cfg: Config, output: Path, name: str, sealed: bool) -> None:
+def run_here(cfg: Config, output: Path, name: str, sealed: bool) -> None:
+    """The experiment in this process, or this one's part in it where a team trains."""
     # Each import as late as it can be: a typo, a wrong folder need not wait for what comes after.
     from fashion_exp.data.sources import load_images_once
 
-    console = Console()
+    console = Console() if leads() else Console(file=io.StringIO())
     _show_log(console)
     outputs = outputs_folder(cfg.outputs)
     table = load_images_once(cfg.dataset, outputs / "cache")
 
     gc.disable()  # millions of objects are made and stay: looking among them takes seconds
-    from fashion_exp.experiment import Job, run_experiment
+    from fashion_exp.experiment import Job, help_train, run_experiment
     from fashion_exp.reporting import tables
     from fashion_exp.reporting.progress import Progress
     from fashion_exp.results import summary
     from fashion_exp.study.audit import problems
     from fashion_exp.study.members import load_member
     from fashion_exp.tracking import open_tracker, provenance
+    from fashion_exp.training.team import Team, join_team
 
     gc.enable()
+    team = join_team() if in_team() else Team()
+    if not team.leads:
+        with Progress(console) as progress:
+            help_train(cfg, table, Job(name, output, sealed, team), progress)
+        return
     tracker = open_tracker(cfg.tracking, outputs, cfg.sweep.experiment)
     tags = {**provenance(checkout() or Path.cwd()), **_seed_tags(cfg)}
     watch = None
@@ -131,7 +143,7 @@ def _run(cfg: Config, output: Path, name: str, sealed: bool) -> None:
 
         watch = open_watch(cfg.sweep)
     with Progress(console) as progress:
-        job = Job(name, output, sealed, tags, watch)
+        job = Job(name, output, sealed, team, tags, watch)
         result = run_experiment(cfg, table, job, tracker, progress)
     if sealed:
         return
@@ -175,9 +187,9 @@ def _has_begun(output: Path) -> bool:
 
 def _failed(output: Path, error: Exception, code: int) -> int:
     story = {
-        "kind": type(error).__name__,
+        "kind": getattr(error, "kind", type(error).__name__),
         "reason": str(error),
-        "traceback": traceback.format_exc(),
+        "traceback": getattr(error, "story", traceback.format_exc()),
     }
     try:
         write_text(output / FAILURE_FILE, json.dumps(story, indent=1))

@@ -19,7 +19,8 @@ SHARED = REPOSITORY.parent / "shared"
 
 
 NOT_QUICK = (
-    "test_cli.py", "test_resume.py", "test_knobs.py", "test_golden.py", "test_build.py",
+    "test_cli.py", "test_resume.py", "test_ranks.py", "test_knobs.py", "test_golden.py",
+    "test_build.py",
     "test_page.py", "test_browser.py", "test_study_figures.py", "test_simulations.py", "study/",
     "commands/", "test_figures.py", "test_fashion_mnist.py", "test_clothing.py", "test_sheets.py",
     "tracking/", "sweeps/", "checkup/", "test_review.py", "collecting/test_collection.py",

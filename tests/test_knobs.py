@@ -119,6 +119,8 @@ TABLE: dict[str, Acts | str] = {
     "training.precision": Acts("training.precision=fp32", "training.precision=bf16", "precision"),
     "training.device": "test_a_device_that_is_not_there_is_refused",
     "training.threads": Acts("", "training.threads=2", "threads"),
+    "training.processes": "test_processes_train_what_one_does",
+    "training.compile": "test_a_compiled_model_is_what_is_trained",
     "training.workers": "test_workers_change_nothing_but_who_does_the_work",
     "seeds.initialisation": Acts("", "seeds.initialisation=1", "history"),
     "seeds.order": Acts("", "seeds.order=1", "history"),
@@ -188,6 +190,38 @@ def test_a_tiny_run_repeats_bit_for_bit(tiny: Callable[..., TinyRun]) -> None:
 def test_workers_change_nothing_but_who_does_the_work(tiny: Callable[..., TinyRun]) -> None:
     alone, helped = (tiny("model.dropout=0.5", f"training.workers={n}") for n in (0, 2))
     assert alone.text("history.csv") == helped.text("history.csv")
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute")  # PyTorch's own look at it
+def test_a_compiled_model_is_what_is_trained(
+    tiny: Callable[..., TinyRun], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a compiler that gives each graph back as it is: PyTorch's takes a minute."""
+    graphs: list[torch.fx.GraphModule] = []
+
+    def unchanged(graph: torch.fx.GraphModule, inputs: object) -> object:
+        graphs.append(graph)
+        return graph.forward
+
+    compile = torch.compile
+    monkeypatch.setattr(torch, "compile", lambda m, **told: compile(m, backend=unchanged, **told))
+    monkeypatch.setattr("fashion_exp.experiment.missing_compiler", lambda device: "")
+    told = ("model.dropout=0.3", "training.precision=fp32")
+    plain = tiny(*told)
+    assert not graphs
+    losses = [
+        run.history["loss"].to_numpy() for run in (plain, tiny(*told, "training.compile=true"))
+    ]
+    assert graphs and losses[1] == pytest.approx(losses[0], rel=1e-4)
+
+
+def test_a_machine_without_a_compiler_says_so(
+    monkeypatch: pytest.MonkeyPatch, tiny: Callable[..., TinyRun], capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    with pytest.raises(AssertionError):
+        tiny("training.compile=true")
+    assert "this machine lacks a C++ compiler (no-such-compiler)" in capsys.readouterr().err
 
 
 def test_the_fit_of_photos_that_are_not_square_reaches_the_network(

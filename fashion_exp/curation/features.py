@@ -21,7 +21,7 @@ from fashion_exp.models.classifier import Classifier
 from fashion_exp.models.plan import plan_model
 from fashion_exp.models.weights import find_weights
 from fashion_exp.reporting.progress import Tick
-from fashion_exp.training.device import choose_compute
+from fashion_exp.training.device import choose_compute, cores
 from fashion_exp.training.fit import extract
 
 _BATCH = 64
@@ -35,7 +35,7 @@ def alike(
     """Links between the files whose features in the network of a finished run have at least this
     cosine. Raises `InputError` for what is no such run."""
     model, geometry = network_of(run)
-    compute = choose_compute("auto", "auto", None)
+    compute = choose_compute("auto", "auto", cores())
     firsts = list({one.sight.pixels: place for place, one in enumerate(found)}.values())
     read = partial(_pictures, geometry, max_megapixels)
     files = [found[place].place.file for place in firsts]

@@ -83,7 +83,7 @@ def _features(
     from fashion_exp.fold import new_model
     from fashion_exp.models.plan import plan_model
     from fashion_exp.models.weights import find_weights
-    from fashion_exp.training.device import choose_compute
+    from fashion_exp.training.device import choose_compute, cores
     from fashion_exp.training.fit import extract
 
     cfg = member.config
@@ -96,7 +96,7 @@ def _features(
     if (weights.sha256 or "random") != member.result.facts["weights_sha256"]:
         raise InputError(f"the weights that it began with are no longer at hand ({wanted})")
     plan = plan_model(cfg.model, cfg.dataset, cfg.optim, weights, table.native_size)
-    compute = choose_compute(cfg.training.device, cfg.training.precision.value, None)
+    compute = choose_compute(cfg.training.device, cfg.training.precision.value, cores())
     model = new_model(cfg, plan, len(member.classes), compute)
     model.load_state_dict(learned, strict=False)
     geometry = Geometry(plan.size, cfg.dataset.fit.value, plan.interpolation, plan.channels)

@@ -13,14 +13,14 @@ from typing import Any, Literal
 import torch
 
 from fashion_exp.compose import CommandLine
-from fashion_exp.config import CANNOT_CHANGE_A_RESULT, Config, knobs, plain
+from fashion_exp.config import CANNOT_CHANGE_A_RESULT, Config, TrainingConfig, knobs, plain
 from fashion_exp.data.sources import load_images_once
 from fashion_exp.errors import InputError
 from fashion_exp.identity import job_identity, short_hash
 from fashion_exp.job import FAILURE_FILE, PRUNED_FILE
 from fashion_exp.models.weights import find_weights
 from fashion_exp.study.members import NOT_TYPED, command
-from fashion_exp.training.device import Compute, choose_compute, cores
+from fashion_exp.training.device import Compute, choose_compute, share_of_cores
 
 State = Literal["finished", "failed", "pruned", "begun", "queued"]
 
@@ -58,7 +58,9 @@ class SweepJob:
     def command(self) -> str:
         """The line that runs this cell alone, with the same numbers."""
         typed = [o for o in self.overrides if not o.lstrip("+").startswith(NOT_TYPED)]
-        if self.cfg.training.threads is None and self.compute.threads != cores():
+        if self.cfg.training.threads is None and self.compute.threads != share_of_cores(
+            self.cfg.training.processes
+        ):
             typed.append(f"training.threads={self.compute.threads}")
         return command(typed)
 
@@ -137,14 +139,20 @@ class Planner:
 
     def _compute(self, cfg: Config) -> Compute:
         training = cfg.training
-        precision, threads = training.precision.value, training.threads or self.threads
+        precision, threads = training.precision.value, self._threads(training)
         if self.device is not None and training.device == "auto":
-            found = "bf16" if precision == "auto" else precision
-            return Compute(torch.device(self.device), found, threads or cores())
+            found = "auto_bf16" if precision == "auto" else precision
+            return Compute(torch.device(self.device), found, threads)
         try:
             return choose_compute(training.device, precision, threads)
         except ValueError as error:
             raise InputError(f"training.device={error}") from None
+
+    def _threads(self, training: TrainingConfig) -> int:
+        """CPU threads for each process of a job."""
+        if training.threads is not None:
+            return training.threads
+        return share_of_cores(training.processes, self.threads)
 
     @cached_property
     def _data(self) -> Callable[[Config], str]:

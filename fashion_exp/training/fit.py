@@ -12,9 +12,12 @@ import torch
 from torch import nn
 
 from fashion_exp.training.device import Compute
+from fashion_exp.training.team import Team
 
 
 class Batches(Protocol):
+    """Inputs of this process's share of a batch, labels of the whole batch."""
+
     def __len__(self) -> int: ...
     def epoch(self, number: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]: ...
 
@@ -46,17 +49,18 @@ class EpochResult:
 
 
 Tick = Callable[[int, int, int, torch.Tensor, torch.Tensor], None]
-"""Told after every step: the epoch, from 0; the step, from 1; the epoch's views so far, and their
-summed loss and hits, on the device."""
+"""Told after every step: the epoch, from 0; the step, from 1; the epoch's views so far, and what
+this process has of their summed loss and hits, on the device."""
 
 
 def fit(
     model: nn.Module,
     batches: Batches,
     optimizer: torch.optim.Optimizer,
-    criterion: nn.Module,
+    criterion: nn.CrossEntropyLoss,
     lr_factor: Callable[[float], float],
     compute: Compute,
+    team: Team,
     *,
     epochs: range,
     accumulate: int,
@@ -67,13 +71,15 @@ def fit(
     """Trains epoch by epoch, giving back after each, so that the caller can evaluate, save, stop.
 
     An epoch is a function of the model and optimizer as they stand and of its number alone.
-    `lr_factor` gives the share of each group's full rate at a time in epochs. Raises `Diverged`
-    after an epoch whose loss is not finite.
+    `lr_factor` gives the share of each group's full rate at a time in epochs. A team's losses and
+    updates are those of one process, but for rounding, dropout and batch-norm's statistics. Raises
+    `Diverged` after an epoch whose loss is not finite.
     """
     full_rates = [group.setdefault("full_lr", group["lr"]) for group in optimizer.param_groups]
+    class_weights = None if criterion.weight is None else criterion.weight.cpu()
     for epoch in epochs:
         started = time.perf_counter()
-        torch.manual_seed(seed_of_epoch(epoch))  # dropout
+        torch.manual_seed(seed_of_epoch(epoch) + team.rank)  # dropout
         model.train()
         loss_sum = torch.zeros((), device=compute.device)
         hits = torch.zeros((), device=compute.device, dtype=torch.int64)
@@ -82,21 +88,25 @@ def fit(
             if pending == 0:
                 for group, rate in zip(optimizer.param_groups, full_rates, strict=True):
                     group["lr"] = rate * lr_factor(epoch + views / len(batches))
-            inputs, labels = compute.move(inputs), compute.move(labels)
+            part = team.part(labels, class_weights)
+            inputs, own = compute.move(inputs), compute.move(team.share(labels))
             with compute.precision(inputs):
                 logits = model(inputs)
-                loss = criterion(logits.float(), labels)
+                loss = criterion(logits.float(), own) * part
             (loss / accumulate).backward()
             views, pending = views + len(labels), pending + 1
             if pending == accumulate or views == len(batches):
+                team.sum_gradients(model.parameters())
                 if clip_norm is not None:
                     nn.utils.clip_grad_norm_(model.parameters(), clip_norm)
                 optimizer.step()
                 optimizer.zero_grad()
                 updates, pending = updates + 1, 0
             loss_sum += loss.detach() * len(labels)
-            hits += (logits.detach().argmax(1) == labels).sum()
+            hits += (logits.detach().argmax(1) == own).sum() * (part > 0)
             tick(epoch, step, views, loss_sum, hits)
+        team.total(loss_sum, hits)
+        team.agree_on_buffers(model)
         mean_loss = float(loss_sum) / views
         if not math.isfinite(mean_loss):
             raise Diverged(f"the training loss became {mean_loss} in epoch {epoch + 1}")

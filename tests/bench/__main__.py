@@ -16,6 +16,7 @@ from tests.bench.runner import REPOSITORY, Figure, table, write_json
 
 GROUPS: dict[str, tuple[str, ...]] = {
     "caches": ("index", "pixels", "reuse", "heads"),
+    "training": ("step", "precision", "tracking", "processes", "startup"),
 }
 """Claims, each a module here with `measure(quick) -> list[Figure]`, by what they are about."""
 

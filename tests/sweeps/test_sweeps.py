@@ -12,6 +12,7 @@ import pytest
 from fashion_exp.compose import read_command_line
 from fashion_exp.errors import InputError
 from fashion_exp.sweeps.jobs import sweep_name
+from fashion_exp.sweeps.launchers.processes import gpus_of
 from tests.sweeps.drill import GRID, TINY, Drill
 
 
@@ -126,3 +127,13 @@ def test_what_is_no_grid_is_refused(words: list[str], told: str) -> None:
     with pytest.raises(InputError) as refusal:
         read_command_line(["-m", *words])
     assert told in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("slot", "processes", "expected"), [(3, 1, "3"), (0, 2, "0,1"), (1, 2, "2,3"), (2, 2, "0,1")]
+)
+def test_each_process_of_a_job_has_a_gpu_of_its_own(
+    slot: int, processes: int, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 4)
+    assert gpus_of(slot, processes) == expected

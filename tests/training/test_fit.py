@@ -10,10 +10,11 @@ import torch
 from torch import nn
 
 from fashion_exp.errors import InputError
-from fashion_exp.training.device import Compute, choose_compute
+from fashion_exp.training.device import Compute, choose_compute, is_depthwise
 from fashion_exp.training.fit import Diverged, fit, predict
 from fashion_exp.training.optimizers import build_optimizer
 from fashion_exp.training.schedules import build_schedule
+from fashion_exp.training.team import Team
 
 CPU = Compute(torch.device("cpu"), "fp32", 1)
 INPUTS = torch.randn(10, 4, generator=torch.Generator().manual_seed(0))
@@ -47,7 +48,7 @@ def trained(size: int, accumulate: int = 1, lr: float = 0.1, **options: object) 
 
 def run(net, optimizer, size=5, accumulate=1, clip_norm=None, factor=lambda time: 1.0, epochs=2):
     return fit(
-        net, Halves(size), optimizer, nn.CrossEntropyLoss(), factor, CPU,
+        net, Halves(size), optimizer, nn.CrossEntropyLoss(), factor, CPU, Team(),
         epochs=range(epochs), accumulate=accumulate, clip_norm=clip_norm,
         seed_of_epoch=lambda epoch: epoch, tick=lambda *told: None,
     )  # fmt: skip
@@ -156,6 +157,46 @@ def test_the_backbone_has_a_rate_of_its_own(name: str) -> None:
     assert [group["lr"] for group in built.param_groups] == [0.05, 0.1]
 
 
+@pytest.mark.parametrize("options", [{}, {"alpha": 0.9, "eps": 1e-4}])
+@pytest.mark.parametrize("weight_decay", [0, 0.1])
+def test_rmsprop_in_one_pass_is_pytorchs(options: dict[str, float], weight_decay: float) -> None:
+    """Also where weights lie in another order than their shape says."""
+    nets = []
+    for _ in range(2):
+        torch.manual_seed(0)
+        convolution = nn.Conv2d(3, 8, 3).to(memory_format=torch.channels_last)
+        nets.append(nn.Sequential(convolution, nn.ReLU(), nn.Flatten(), nn.Linear(8 * 36, 2)))
+    told = dict(lr=1e-2, backbone_lr_factor=1, weight_decay=weight_decay, momentum=None)
+    ours = build_optimizer("RMSprop", nets[0], nn.Identity(), options=options, **told)
+    theirs = torch.optim.RMSprop(nets[1].parameters(), 1e-2, weight_decay=weight_decay, **options)
+    assert type(ours) is not type(theirs)
+    images = torch.randn(6, 3, 8, 8, generator=torch.Generator().manual_seed(1))
+    for _ in range(20):
+        for net, optimizer in zip(nets, (ours, theirs), strict=True):
+            nn.functional.cross_entropy(net(images), torch.tensor([0, 1] * 3)).backward()
+            optimizer.step()
+            optimizer.zero_grad()
+    for one, other in zip(nets[0].parameters(), nets[1].parameters(), strict=True):
+        assert torch.allclose(one, other, atol=1e-5)
+    restored = torch.optim.RMSprop(nets[1].parameters(), 1e-2)
+    restored.load_state_dict(ours.state_dict())
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "fused"),
+    [
+        ("Adam", {}, True), ("SGD", {}, True), ("Adam", {"foreach": True}, None),
+        ("RMSprop", {"centered": True}, None), ("NAdam", {}, None),
+    ],
+)  # fmt: skip
+def test_a_step_is_fused_where_it_can_be(
+    name: str, options: dict[str, bool], fused: bool | None
+) -> None:
+    built = optimizer(name, **options)
+    assert type(built) is getattr(torch.optim, name)
+    assert built.param_groups[0].get("fused") is fused
+
+
 def test_a_frozen_backbone_has_no_group() -> None:
     backbone = nn.Linear(3, 2).requires_grad_(False)
     built = build_optimizer(
@@ -177,8 +218,33 @@ def test_unknown_optimizers_and_arguments_are_told() -> None:
 def test_auto_precision_is_bf16_only_where_the_hardware_has_it() -> None:
     abilities = torch.cpu.get_capabilities()
     has = abilities.get("amx_bf16") or abilities.get("avx512_bf16")
-    assert choose_compute("cpu", "auto", 1).dtype == ("bf16" if has else "fp32")
+    assert choose_compute("cpu", "auto", 1).dtype == ("auto_bf16" if has else "fp32")
     assert choose_compute("cpu", "bf16", 1).dtype == "bf16"
+
+
+@pytest.mark.parametrize(
+    ("shape", "depthwise", "automatic", "asked"),
+    [
+        ((20, 4), False, False, True),
+        ((64, 4), False, True, True),
+        ((2, 3, 16, 16), False, False, False),  # its gradients may be wrong
+        ((2, 3, 32, 32), False, False, True),
+        ((2, 3, 64, 64), False, True, True),
+        ((2, 3, 64, 64), True, False, True),
+    ],
+)
+def test_auto_precision_takes_bf16_where_it_gains(
+    shape: tuple[int, ...], depthwise: bool, automatic: bool, asked: bool
+) -> None:
+    for dtype, taken in (("auto_bf16", automatic), ("bf16", asked), ("fp32", False)):
+        with Compute(torch.device("cpu"), dtype, 1, depthwise).precision(torch.zeros(shape)):
+            assert torch.is_autocast_enabled("cpu") is taken
+
+
+def test_depthwise_networks_are_known() -> None:
+    separable = nn.Sequential(nn.Conv2d(4, 4, 3, groups=4), nn.Conv2d(4, 8, 1))
+    assert is_depthwise(separable) and not is_depthwise(nn.Sequential(nn.Conv2d(4, 8, 3)))
+    assert not is_depthwise(nn.Sequential(separable, *(nn.Linear(2, 2) for _ in range(3))))
 
 
 def test_a_word_that_is_no_device_is_refused() -> None:

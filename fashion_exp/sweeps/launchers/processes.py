@@ -75,7 +75,8 @@ class _Processes:
     def submit(self, job: SweepJob, words: tuple[str, ...]) -> None:
         slot = self._slots.pop(0)
         theirs, ours = self._context.Pipe(duplex=False)
-        process = self._context.Process(target=_work, args=(job.folder, words, slot, theirs))
+        gpus = None if slot is None else gpus_of(slot, job.cfg.training.processes)
+        process = self._context.Process(target=_work, args=(job.folder, words, gpus, theirs))
         process.start()
         theirs.close()
         self._running[process.sentinel] = _Running(job, process, slot, ours)
@@ -104,6 +105,18 @@ class _Processes:
         self._running.clear()
 
 
+def gpus_of(slot: int, processes: int) -> str:
+    """A GPU for each process of a job, next to those of the slot before; round all that there are.
+
+    With jobs=1 for every `processes` GPUs no two jobs share one.
+    """
+    import torch
+
+    present = torch.cuda.device_count()
+    first = slot * processes
+    return ",".join(str((first + one) % present) for one in range(min(processes, present)))
+
+
 def _context() -> Any:
     if sys.platform == "win32":
         return multiprocessing.get_context("spawn")
@@ -112,12 +125,12 @@ def _context() -> Any:
     return context
 
 
-def _work(folder: Path, words: tuple[str, ...], gpu: int | None, lifeline: Connection) -> None:
+def _work(folder: Path, words: tuple[str, ...], gpus: str | None, lifeline: Connection) -> None:
     """The whole life of a job's process."""
     from fashion_exp.sweeps.launchers.work import run_words
 
-    if gpu is not None:
-        os.environ["CUDA_VISIBLE_DEVICES"] = str(gpu)
+    if gpus is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpus
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the sweep's, which asks to stop
     heed_sigterm()
     _follow(lifeline)
