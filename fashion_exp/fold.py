@@ -277,8 +277,8 @@ def _learner(trial: Trial, model: Classifier, fold: Fold, progress: Progress) ->
     order = seed_of(trial.cfg, "order", fold)
     views = multiplied(labels[fold.train], trial.cfg.augmentation.per_class)
     if trial.trains_on_features:
-        plain = _features(trial, model, fold, 0, progress)
-        seen = _features(trial, model, fold, views_of(trial.cfg), progress)
+        plain = features_of(trial, model, fold, 0, progress)
+        seen = features_of(trial, model, fold, views_of(trial.cfg), progress)
 
         def stored(rows: np.ndarray) -> Iterator[torch.Tensor]:
             size = max(training.batch_size, 1024)
@@ -307,7 +307,7 @@ def _learner(trial: Trial, model: Classifier, fold: Fold, progress: Progress) ->
     return Learner(model, online, images)
 
 
-def _features(
+def features_of(
     trial: Trial, model: Classifier, fold: Fold, views: int, progress: Progress
 ) -> Features:
     """Features of every image, plain where `views` is 0, else in so many views.

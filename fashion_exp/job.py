@@ -56,6 +56,7 @@ def run_job(cfg: Config, output: Path, overrides: Sequence[str], sealed: bool) -
     try:
         return _locked(cfg, output, overrides, sealed)
     finally:
+        _hide_log()
         lock.release()
 
 
@@ -165,9 +166,13 @@ class _ConsoleHandler(logging.Handler):
 def _show_log(console: Console) -> None:
     ours = logging.getLogger("fashion_exp")
     ours.setLevel(logging.INFO)
+    ours.addHandler(_ConsoleHandler(console))
+
+
+def _hide_log() -> None:
+    ours = logging.getLogger("fashion_exp")
     for handler in [h for h in ours.handlers if isinstance(h, _ConsoleHandler)]:
         ours.removeHandler(handler)
-    ours.addHandler(_ConsoleHandler(console))
 
 
 def show_places(console: Console, output: Path, address: str) -> None:

@@ -30,7 +30,12 @@ NOT_QUICK = (
 """Where processes are started, networks trained or pictures drawn."""
 
 
+LONGEST = ("sweeps/", "test_ranks.py", "test_resume.py", "test_cli.py")
+"""Files that go first, so that no worker is left with one of them at the end."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: not any(place in item.path.as_posix() for place in LONGEST))
     for item in items:
         if not any(place in item.path.as_posix() for place in NOT_QUICK):
             item.add_marker("quick")

@@ -154,8 +154,10 @@ def test_four_runs_may_start_at_once_on_a_fresh_store(photos: Path, tmp_path: Pa
     command = [sys.executable, "-m", "fashion_exp", *TINY, f"dataset.root={photos}",
                f"outputs={tmp_path}", "repeats=1"]  # fmt: skip
     started = [
-        subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-        for _ in range(4)
+        subprocess.Popen(
+            [*command, f"seed={seed}"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        )
+        for seed in range(4)
     ]
     errors = [process.communicate(timeout=240)[1] for process in started]
     assert [process.returncode for process in started] == [0] * 4, "\n".join(errors)

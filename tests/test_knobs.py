@@ -18,6 +18,7 @@ from mlflow.tracking import MlflowClient
 from PIL import Image
 
 from fashion_exp.compose import knob_names, read_command_line
+from fashion_exp.data import sources
 from fashion_exp.job import MISTAKE, run_job
 from fashion_exp.training.device import choose_compute
 from tests.conftest import TinyRun
@@ -350,6 +351,7 @@ def test_a_run_does_not_go_on_with_other_groups(
     lines = [f"{path},both" for path in paths[:2]]
     (tmp_path / "own" / "groups.csv").write_text("\n".join(["path,group", *lines]))
     (run.output / "unfinished").mkdir()
+    sources._last.clear()  # another process would not know them
     cfg = read_command_line([*words, f"outputs={tmp_path / 'outputs'}"]).jobs[0]
     assert run_job(cfg, run.output, words, sealed=True) == MISTAKE
     assert "groups.csv have changed since it began" in capsys.readouterr().err

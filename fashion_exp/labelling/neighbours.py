@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -15,13 +15,12 @@ from fashion_exp.reporting.progress import Progress
 from fashion_exp.study.members import Member
 
 if TYPE_CHECKING:
-    import torch
-
     from fashion_exp.data.table import ImageTable
 
 log = logging.getLogger(__name__)
 
 SHOWN = 5
+BATCH = 64
 
 
 class Neighbour(NamedTuple):
@@ -75,46 +74,26 @@ def _features(
     Raises `InputError` or `FileNotFoundError` where the model or an image is no longer at hand.
     """
     import torch
-    from safetensors.torch import load_file
 
-    from fashion_exp.data.augment import fixed_augmentation
     from fashion_exp.data.batches import in_order
-    from fashion_exp.data.pixels import Geometry, resize
-    from fashion_exp.fold import new_model
-    from fashion_exp.models.plan import plan_model
-    from fashion_exp.models.weights import find_weights
-    from fashion_exp.training.device import choose_compute, cores
+    from fashion_exp.experiment import prepare
+    from fashion_exp.fold import features_of, kept_model
     from fashion_exp.training.fit import extract
+    from fashion_exp.training.team import Team
 
-    cfg = member.config
-    checkpoint = member.result.output / "checkpoints" / f"r0f0-{cfg.training.keep.value}"
-    learned = load_file(checkpoint.with_suffix(".safetensors"))
-    wanted = cfg.model.weights
-    if wanted == "auto":  # a sweep decides once for its jobs
-        wanted = cfg.sweep.weights.get(cfg.model.name, wanted)
-    weights = find_weights(cfg.model.name, wanted)
-    if (weights.sha256 or "random") != member.result.facts["weights_sha256"]:
-        raise InputError(f"the weights that it began with are no longer at hand ({wanted})")
-    plan = plan_model(cfg.model, cfg.dataset, cfg.optim, weights, table.native_size)
-    compute = choose_compute(cfg.training.device, cfg.training.precision.value, cores())
-    model = new_model(cfg, plan, len(member.classes), compute)
-    model.load_state_dict(learned, strict=False)
-    geometry = Geometry(plan.size, cfg.dataset.fit.value, plan.interpolation, plan.channels)
-    shape = (plan.size, plan.size, plan.channels)
-    fixed = fixed_augmentation("augmentation.evaluation", cfg.augmentation.evaluation, shape)
-    rows = _rows(images, table)
-    tick = progress.stage("features of the neighbours", len(rows))
-
-    def inputs() -> Iterator[torch.Tensor]:
-        done = 0
-        for batch in in_order(
-            rows, lambda view: fixed(resize(table.read(view[1]), geometry), 0), 64, 0
-        ):
-            yield batch
-            done += len(batch)
-            tick(done)
-
-    return torch.cat([extract(model, batch, compute).float() for batch in inputs()]).numpy()
+    trial, split = prepare(member.config, table, progress, member.result.output, Team())
+    if (trial.plan.weights.sha256 or "random") != member.result.facts["weights_sha256"]:
+        raise InputError("the weights that it began with are no longer at hand")
+    first = split.folds[0]
+    model = kept_model(trial, first).to(trial.compute.device)
+    rows = _rows(images, trial.table)
+    if trial.trains_on_features:
+        return features_of(trial, model, first, 0, progress)(rows).numpy()
+    tick, made = progress.stage("features of the neighbours", len(rows)), list[torch.Tensor]()
+    for batch in in_order(rows, trial.views.plain, BATCH, 0):
+        made.append(extract(model, batch, trial.compute).float())
+        tick(min(len(made) * BATCH, len(rows)))
+    return torch.cat(made).numpy()
 
 
 def _rows(images: pd.DataFrame, table: ImageTable) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -19,7 +20,6 @@ from fashion_exp.models.weights import find_weights
 from fashion_exp.places import checkout, outputs_folder
 from fashion_exp.reporting import tables
 from fashion_exp.reporting.formats import duration
-from fashion_exp.results import load_result
 from fashion_exp.sweeps.conclusion import (
     AGAIN,
     Conclusion,
@@ -29,6 +29,7 @@ from fashion_exp.sweeps.conclusion import (
     unfinished,
 )
 from fashion_exp.sweeps.drive import drive
+from fashion_exp.sweeps.forecast import forecast
 from fashion_exp.sweeps.jobs import Planner, SweepJob, sweep_name, swept_knobs
 from fashion_exp.sweeps.launchers import Launcher, make_launcher
 from fashion_exp.sweeps.ledger import (
@@ -173,25 +174,31 @@ def tell_plan(jobs: Sequence[SweepJob], folder: Path, console: Console) -> None:
         f"{states['finished']} finished before" if states["finished"] else "",
         f"{states['begun']} interrupted, which go on" if states["begun"] else "",
         f"{states['failed']} failed, which are run again" if states["failed"] else "",
+        f"{states['pruned']} pruned by a search, which go on" if states["pruned"] else "",
         f"{states['queued']} to run" if states["queued"] else "",
     ]
     listed = ", ".join(filter(None, told))
     console.print(f"{len(jobs)} jobs: {listed}; in {folder}", soft_wrap=True, highlight=False)
-    finished = [job.folder for job in jobs if job.state == "finished"]
-    left = len(jobs) - len(finished)
-    if finished and left:
-        seconds = sum(load_result(one).seconds for one in finished) / len(finished)
-        size = sum(_size(one) for one in finished) / len(finished)
-        console.print(
-            f"the others took {duration(seconds)} of training and {size / 1e6:.0f} MB each: about "
-            f"{duration(seconds * left)} and {size * left / 1e6:.0f} MB for the {left} left, one "
-            "after the other",
-            soft_wrap=True, highlight=False,
-        )  # fmt: skip
+    left = [job for job in jobs if job.state != "finished"]
+    if left:
+        console.print(_in_words(left, folder.parents[1]), soft_wrap=True, highlight=False)
 
 
-def _size(folder: Path) -> int:
-    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+def _in_words(jobs: Sequence[SweepJob], outputs: Path) -> str:
+    """What the jobs will take of time and disk."""
+    found = forecast(jobs, outputs)
+    told = []
+    if found.seconds:
+        told.append(
+            f"by earlier runs of this kind about {duration(found.seconds)} of training, one after "
+            f"the other, and {found.size / 1e6:,.0f} MB"
+        )
+    if found.unknown:
+        told.append(f"nothing to estimate {', '.join(found.unknown)} by: no run of this kind yet")
+    free = shutil.disk_usage(next(p for p in outputs.parents if p.exists())).free
+    if found.size > free:
+        told.append(f"the disk has {free / 1e6:,.0f} MB left")
+    return "; ".join(told)
 
 
 def _ledger(line: CommandLine, folder: Path, tracker: Tracker, tags: dict[str, str]) -> Ledger:

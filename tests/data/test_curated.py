@@ -124,11 +124,13 @@ def test_a_quarantine_does_not_count_against_the_limit(config: Config, tmp_path:
     """It is a decision; the limit is for what nobody knows of."""
     (tmp_path / "quarantine.csv").write_text("path,reason\ndress/1.png,blank\nshirt/3.png,ugly\n")
     geometry = Geometry(8, "crop", "bilinear", 3)
-    table, _ = load_pixels(load_folder(config()), geometry, 0.01, 1, lambda done, total: None)
+    table, _ = load_pixels(
+        load_folder(config()), geometry, 0.01, 1, lambda *_: None, tmp_path / "cache"
+    )
     assert len(table) == 2
     (tmp_path / "dress/2.png").write_bytes(b"no picture")
     with pytest.raises(InputError, match=r"1 of 2 files .*dress/2\.png"):
-        load_pixels(load_folder(config()), geometry, 0.01, 1, lambda done, total: None)
+        load_pixels(load_folder(config()), geometry, 0.01, 1, lambda *_: None, tmp_path / "cache")
 
 
 @pytest.mark.usefixtures("four")

@@ -115,7 +115,8 @@ def test_what_was_decided_is_no_sign_of_damage(
     told = str(decide("dress/1", "exclude", "dress/6", "exclude"))
     table = load_folder(config("photos", labels=told))
     assert len(table.left_out) == 3 and len(table.unusable) == 0
-    readable, _ = load_pixels(table, Geometry(8, "pad", "bilinear", 3), 0.0, 1, lambda *_: None)
+    geometry = Geometry(8, "pad", "bilinear", 3)
+    readable, _ = load_pixels(table, geometry, 0.0, 1, lambda *_: None, data.parent / "cache")
     assert len(readable) == 4 and readable.facts == table.facts
 
 

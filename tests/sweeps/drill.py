@@ -1,7 +1,8 @@
-"""A sweep that is killed again and again, and what is left of it.
+"""Sweeps under stress, by `scripts/bench sweeps WHAT …`:
 
-`python -m tests.sweeps.drill TIMES OVERRIDE …` kills the sweep of these overrides at TIMES random
-moments (`scripts/bench sweeps`), and tells whether its end equals that of one left in peace.
+kills TIMES OVERRIDE …   killed at TIMES random moments: does it end as one left in peace?
+launchers OVERRIDE …     in-process, in processes, on Ray, by submitit, under Slurm: the same?
+many COUNT               tiny jobs: do time and memory of a job stay as they are?
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -111,30 +112,126 @@ def _hash(frame: pd.DataFrame) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def main(times: int, words: Sequence[str]) -> int:
+def kills(times: int, words: Sequence[str], folder: Path) -> bool:
+    """Whether a sweep killed so often ends as one left in peace."""
     rng = random.Random(0)
-    with tempfile.TemporaryDirectory() as folder:
-        peace, war = Drill(words, Path(folder) / "peace"), Drill(words, Path(folder) / "war")
+    peace, war = Drill(words, folder / "peace"), Drill(words, folder / "war")
+    took = in_peace(peace)
+    hits = 0
+    for _ in range(times):
+        wait, number = rng.uniform(3, max(6, took / 3)), rng.choice(SIGNALS)
+        hits += war.kill_after(wait, number)
+        print(f"{number.name} after {wait:.1f} s: {len(war.finished)} finished", flush=True)
+    code, _ = war.run()
+    same = war.outcome() == peace.outcome()
+    running = [name for name, told in war.statuses().items() if "RUNNING" in told]
+    print(f"killed {hits} times, then exit code {code}")
+    print(f"same predictions: {same}; run twice: {len(war.repeated)}; RUNNING: {running}")
+    return same and not war.repeated and not running
+
+
+def launchers(words: Sequence[str], folder: Path) -> bool:
+    """Whether a sweep comes to the same on every launcher; one of two Ray nodes is lost midway."""
+    from tests.servers.slurm import slurm
+
+    peace = Drill([*words, "training.threads=1"], folder / "inline")
+    in_peace(peace)
+
+    def told(name: str, drill: Drill, code: int, began: float) -> bool:
+        same = code == 0 and drill.outcome() == peace.outcome()
+        seconds = time.monotonic() - began
+        print(f"{name}: {seconds:.0f} s, exit code {code}, same predictions: {same}", flush=True)
+        return same
+
+    def on(name: str, *more: str) -> bool:
         began = time.monotonic()
-        code, said = peace.run()
-        took = time.monotonic() - began
-        print(f"left in peace: {took:.0f} s, exit code {code}, {len(peace.outcome())} jobs")
-        if not peace.outcome():
-            print(said)
-            return 1
-        hits = 0
-        for _ in range(times):
-            wait, number = rng.uniform(3, max(6, took / 3)), rng.choice(SIGNALS)
-            hit = war.kill_after(wait, number)
-            hits += hit
-            print(f"{number.name} after {wait:.1f} s: {len(war.finished)} finished", flush=True)
-        code, said = war.run()
-        same = war.outcome() == peace.outcome()
-        running = [name for name, told in war.statuses().items() if "RUNNING" in told]
-        print(f"killed {hits} times, then exit code {code}")
-        print(f"same predictions: {same}; run twice: {len(war.repeated)}; RUNNING: {running}")
-        return 0 if same and not war.repeated and not running else 1
+        drill = Drill([*peace.words, *more], folder / name.replace(" ", "-"))
+        return told(name, drill, drill.run()[0], began)
+
+    found = [
+        on("two processes", "hydra/launcher=processes", "hydra.launcher.jobs=2"),
+        on("submitit local", "hydra/launcher=slurm", "hydra.launcher.cluster=local"),
+    ]
+    (folder / "slurm").mkdir()
+    with slurm(folder / "slurm"):
+        found.append(on("a Slurm of one node", "hydra/launcher=slurm"))
+    found.append(_two_ray_nodes(peace, folder / "ray", told))
+    return all(found)
+
+
+def _two_ray_nodes(peace: Drill, outputs: Path, told: Callable[..., bool]) -> bool:
+    from ray.cluster_utils import Cluster
+
+    began = time.monotonic()
+    cluster = Cluster(True, head_node_args={"num_cpus": 1})
+    try:
+        second = cluster.add_node(num_cpus=1)
+        address = f"hydra.launcher.address='{cluster.address}'"
+        drill = Drill([*peace.words, "hydra/launcher=ray", address], outputs)
+        sweep = drill.start()
+        while not drill.finished and sweep.poll() is None:
+            time.sleep(0.5)
+            drill.look()
+        cluster.remove_node(second, allow_graceful=False)
+        said, _ = sweep.communicate(timeout=1800)
+    finally:
+        cluster.shutdown()
+    print(f"jobs that got lost: {said.count('got lost')}")
+    return told("two Ray nodes, one lost", drill, sweep.returncode, began)
+
+
+def many(count: int, folder: Path) -> bool:
+    """Seconds and memory of the first and the last jobs of many tiny ones, as their logs tell."""
+    rates = ",".join(f"{1e-3 * (1 + place / 1000):.6f}" for place in range(count))
+    words = [*TINY, "repeats=1", "training.epochs=1", f"optim.lr={rates}"]
+    drill = Drill(words, folder)
+    sweep = drill.start()
+    memory = []
+    status = Path(f"/proc/{sweep.pid}/status")
+    while sweep.poll() is None:
+        with suppress(OSError, IndexError, ValueError):
+            kilobytes = status.read_text().split("VmRSS:")[1].split()[0]
+            ended = len(list(folder.glob("sweeps/*/*/result.json")))
+            memory.append((ended, int(kilobytes) / 1024))
+        time.sleep(2)
+    ends = sorted(f.stat().st_mtime for f in folder.glob("sweeps/*/*/result.json"))
+    tenth = max(2, len(ends) // 10)
+    first, last = ((part[-1] - part[0]) / (tenth - 1) for part in (ends[:tenth], ends[-tenth:]))
+    early = [size for ended, size in memory if tenth <= ended < 2 * tenth]
+    late = [size for ended, size in memory if ended >= len(ends) - tenth]
+    print(f"{len(ends)} of {count} jobs, exit code {sweep.returncode}")
+    print(f"seconds a job: first tenth {first:.2f}, last tenth {last:.2f}")
+    if early and late:
+        print(f"memory: second tenth {max(early):.0f} MB, last tenth {max(late):.0f} MB")
+    began = time.monotonic()
+    command = [sys.executable, "-m", "fashion_exp", "sweep", "status", "--outputs", str(folder)]
+    shown = subprocess.run(command, capture_output=True, text=True)
+    lines = len(shown.stdout.splitlines())
+    print(f"sweep status: {lines} lines in {time.monotonic() - began:.1f} s")
+    return len(ends) == count and last < 1.5 * first
+
+
+def in_peace(drill: Drill) -> float:
+    """Seconds that the sweep takes; ends the program with what it said if it fails."""
+    began = time.monotonic()
+    code, said = drill.run()
+    if not drill.outcome():
+        sys.exit(said)
+    took = time.monotonic() - began
+    print(f"left in peace: {took:.0f} s, exit code {code}, {len(drill.outcome())} jobs", flush=True)
+    return took
+
+
+def main(what: str, *words: str) -> bool:
+    with tempfile.TemporaryDirectory() as folder:
+        if what == "kills":
+            return kills(int(words[0]), words[1:], Path(folder))
+        if what == "launchers":
+            return launchers(words, Path(folder))
+        if what == "many":
+            return many(int(words[0]), Path(folder))
+    sys.exit(__doc__)
 
 
 if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1]), sys.argv[2:]))
+    sys.exit(not main(*sys.argv[1:]))
