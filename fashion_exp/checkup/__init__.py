@@ -21,10 +21,11 @@ class Finding:
 
 def checkup(outputs: Path, uri: str) -> Iterator[Finding]:
     """Everything found, in the order in which it is to be mended."""
-    from fashion_exp.checkup import database, files, runs
+    from fashion_exp.checkup import caches, database, files, runs
 
     blocked = list(database.findings(uri))
     yield from blocked
     if not blocked:  # an older database can be asked nothing
         yield from runs.findings(outputs, uri)
     yield from files.findings(outputs)
+    yield from caches.findings(outputs / "cache")

@@ -15,8 +15,10 @@ import pytest
 from filelock import FileLock
 from mlflow import MlflowClient
 
+from fashion_exp.cache.made_by import versions
+from fashion_exp.cache.records import Records
 from fashion_exp.checkup import Finding, checkup
-from fashion_exp.commands.doctor import run
+from fashion_exp.commands.doctor import run as run_doctor
 from fashion_exp.config import TrackingConfig
 from fashion_exp.files import write_text
 from fashion_exp.job import LOCK_FILE
@@ -61,9 +63,9 @@ def test_a_run_of_a_dead_process_is_ended_and_a_living_one_is_not(
     unfinished = outputs / "runs" / "dead" / "unfinished" / "r0f0-tracked.json"
     write_text(unfinished, json.dumps({"uri": tracker.uri, "run": fold}))
     with FileLock(outputs / "runs" / "alive" / LOCK_FILE):
-        assert run(["--outputs", str(outputs)]) == 1
+        assert run_doctor(["--outputs", str(outputs)]) == 1
         assert len(found(outputs, "a run left RUNNING")) == 2
-        assert run(["--fix", "--outputs", str(outputs)]) == 0
+        assert run_doctor(["--fix", "--outputs", str(outputs)]) == 0
     told = [status(tracker, one) for one in (dead, alive, fold, done)]
     assert told == ["KILLED", "RUNNING", "KILLED", "FINISHED"]
     tracker.end(alive, "FINISHED")
@@ -93,7 +95,7 @@ def test_half_written_files_go_once_nobody_writes_them(outputs: Path) -> None:
     for file in (dead, own):
         os.utime(file, (LONG_AGO, LONG_AGO))
     assert [one.where for one in found(outputs, "a half-written file")] == [str(dead)]
-    assert run(["--fix", "--outputs", str(outputs)]) == 0
+    assert run_doctor(["--fix", "--outputs", str(outputs)]) == 0
     assert not dead.exists() and own.exists() and young.exists()
 
 
@@ -104,7 +106,7 @@ def test_a_run_that_never_began_goes_and_an_interrupted_one_stays(outputs: Path)
     os.utime(empty, (LONG_AGO, LONG_AGO))
     (one,) = [f for f in found(outputs, "an interrupted run") if f.where == str(begun)]
     assert one.mend is None and f"resume={begun}" in one.remedy
-    assert run(["--fix", "--outputs", str(outputs)]) == 0
+    assert run_doctor(["--fix", "--outputs", str(outputs)]) == 0
     assert begun.exists() and not empty.exists()
 
 
@@ -123,15 +125,32 @@ def test_an_older_database_is_copied_and_brought_up_to_date(
         command.downgrade(_get_alembic_config(f"sqlite:///{database}"), "-1")
     except NotImplementedError:
         pytest.skip("this MLflow's last migration cannot be taken back")
-    assert run(["--json", "--outputs", str(tmp_path)]) == 1
+    assert run_doctor(["--json", "--outputs", str(tmp_path)]) == 1
     (told,) = json.loads(capsys.readouterr().out)
     assert told["what"] == "a database of another MLflow" and told["state"] == "to mend"
-    assert run(["--fix", "--outputs", str(tmp_path)]) == 0
+    assert run_doctor(["--fix", "--outputs", str(tmp_path)]) == 0
     with closing(sqlite3.connect(database)) as connection:
         assert connection.execute("SELECT version_num FROM alembic_version").fetchone()[0] == newest
     assert len(list(tmp_path.glob("mlflow.db.schema-*"))) == 1
-    assert run(["--outputs", str(tmp_path)]) == 0
+    assert run_doctor(["--outputs", str(tmp_path)]) == 0
 
 
 def test_without_anything_there_is_nothing_to_find(tmp_path: Path) -> None:
-    assert run(["--outputs", str(tmp_path)]) == 0
+    assert run_doctor(["--outputs", str(tmp_path)]) == 0
+
+
+def test_what_is_kept_and_can_no_longer_be_used_is_found(tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    for name, made_by in (("old", {"numpy": "0.1"}), ("new", versions("numpy"))):
+        Records(cache / "pixels" / name, (2,), "uint8", {"versions": made_by})
+    run = tmp_path / "runs" / "there"
+    write_text(run / "result.json", "{}")
+    write_text(cache / "trainings" / "a.json", json.dumps({"run": "../../runs/there"}))
+    write_text(cache / "trainings" / "b.json", json.dumps({"run": "../../runs/gone"}))
+    (old,) = found(tmp_path, "pixels that other versions of the libraries made")
+    (gone,) = found(tmp_path, "a training whose run is gone")
+    assert str(cache / "pixels" / "old") in old.where and gone.where.endswith("b.json")
+    assert run_doctor(["--fix", "--outputs", str(tmp_path)]) == 0
+    assert {file.name for file in cache.glob("*/*")} >= {"new", "a.json"}
+    assert not (cache / "pixels" / "old").exists()
+    assert not (cache / "trainings" / "b.json").exists()

@@ -1,0 +1,39 @@
+"""Kept pixels, features and trainings that no run can use any more."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+from fashion_exp.cache.made_by import versions
+from fashion_exp.cache.records import ABOUT
+from fashion_exp.cache.shelf import KINDS, TRAININGS, Store, stores
+from fashion_exp.checkup import Finding
+
+
+def findings(cache: Path) -> Iterator[Finding]:
+    for store in stores(cache):
+        if store.kind in KINDS and _is_of_other_versions(store):
+            what = f"{store.kind} that other versions of the libraries made"
+            where = f"{store.folder} ({store.size / 1e6:,.1f} MB)"
+            yield Finding(what, where, "delete them, if no process uses them", store.clear)
+    for entry in sorted((cache / TRAININGS).glob("*.json")):
+        if not _is_there(entry):
+            mend = partial(entry.unlink, missing_ok=True)
+            yield Finding("a training whose run is gone", str(entry), "forget it", mend)
+
+
+def _is_of_other_versions(store: Store) -> bool:
+    made_by = json.loads((store.folder / ABOUT).read_text()).get("versions", {})
+    names = [name for name in made_by if name != "python"]
+    return bool(names) and versions(*names) != made_by
+
+
+def _is_there(entry: Path) -> bool:
+    try:
+        run = entry.parent / json.loads(entry.read_text())["run"]
+    except (OSError, ValueError, KeyError):
+        return False
+    return (run / "result.json").is_file()
