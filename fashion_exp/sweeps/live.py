@@ -9,9 +9,10 @@ import time
 from collections import Counter
 from types import TracebackType
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from fashion_exp.job import is_running
 from fashion_exp.reporting.formats import duration, percent
@@ -86,7 +87,7 @@ class LiveTable:
     def _say(self, text: str) -> None:
         self._console.print(text, soft_wrap=True, highlight=False, markup=False)
 
-    def _table(self) -> Table:
+    def _table(self) -> Group:
         with self._lock:
             handed = list(self._handed.values())
             ended, best = Counter(self._ended), self._best
@@ -100,16 +101,19 @@ class LiveTable:
             f"{self._total - done - len(running)} queued",
             *(f"{ended[state]} {state}" for state in ("failed", "pruned") if ended[state]),
         ]  # fmt: skip
-        table = Table.grid(padding=(0, 2))
-        table.add_row(
+        head = [
             ", ".join(counts),
-            f"best so far {percent(best[0])} ({best[1].cell})" if best else "",
             f"{sum(rates):,.0f} images/s" if rates else "",
             f"about {duration(left)} left" if left is not None else "",
-        )
+            f"best so far {percent(best[0])} ({best[1].cell})" if best else "",
+        ]
+        table = Table.grid(padding=(0, 2), expand=True)
+        for ratio in (2, 3, None):
+            table.add_column(no_wrap=True, overflow="ellipsis", ratio=ratio)
         for (job, began), line in zip(running[:MOST_RUNNING], said, strict=False):
-            table.add_row(f"  {job.cell}", line, "", duration(now - began))
-        return table
+            table.add_row(f"  {job.cell}", line, duration(now - began))
+        summary = Text("  ".join(filter(None, head)), no_wrap=True, overflow="ellipsis")
+        return Group(summary, table)
 
 
 def _last_line(job: SweepJob) -> str:
@@ -120,4 +124,4 @@ def _last_line(job: SweepJob) -> str:
             lines = file.read().decode(errors="replace").split("\n")
     except OSError:
         return ""
-    return next((line.strip() for line in reversed(lines) if line.strip()), "")[:100]
+    return next((line.strip() for line in reversed(lines) if line.strip()), "")

@@ -119,7 +119,7 @@ def kills(times: int, words: Sequence[str], folder: Path) -> bool:
     took = in_peace(peace)
     hits = 0
     for _ in range(times):
-        wait, number = rng.uniform(3, max(6, took / 3)), rng.choice(SIGNALS)
+        wait, number = rng.uniform(3, max(6, took / 8)), rng.choice(SIGNALS)
         hits += war.kill_after(wait, number)
         print(f"{number.name} after {wait:.1f} s: {len(war.finished)} finished", flush=True)
     code, _ = war.run()
