@@ -20,7 +20,7 @@ from fashion_exp.compose import CommandLine, load_config, read_command_line
 from fashion_exp.config import CANNOT_CHANGE_A_RESULT, knobs, plain
 from fashion_exp.errors import InputError, nearest
 from fashion_exp.files import DiskFull
-from fashion_exp.interrupts import Terminated, heed_sigterm
+from fashion_exp.interrupts import Terminated, heed
 from fashion_exp.job import DONE, FAILED, MISTAKE, run_here
 from fashion_exp.places import conf_folder, fresh_name, outputs_folder
 from fashion_exp.ranks import in_team, leads
@@ -43,7 +43,7 @@ HELP = ("--help", "-h")
 def main() -> int:
     """Runs what the command line asks for; gives the exit code."""
     arguments = sys.argv[1:]
-    heed_sigterm()
+    heed(signal.SIGTERM, signal.SIGINT)
     logging.captureWarnings(True)  # a library's warning belongs into the run's log
     logging.raiseExceptions = False  # and what the log has no room for, not onto the terminal
     for stream in (sys.stdout, sys.stderr):  # a terminal without some letters is no reason to fail

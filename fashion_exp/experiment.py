@@ -97,7 +97,7 @@ def run_experiment(
         conclude(result, tracker)
         if cfg.tracking.log_model:
             example = trial.views.plain((0, 0, 0)).transpose(2, 0, 1)
-            first = kept_model(trial, split.folds[0])
+            first = kept_model(trial, split.folds[0], len(trial.table.classes))
             tracker.model(run, first, np.stack([example, example]))
         if not job.sealed:
             open_test(result, outputs_folder(cfg.outputs), tracker)

@@ -33,6 +33,7 @@ from fashion_exp.features import (
     kept_features,
     views_about,
 )
+from fashion_exp.interrupts import stop_if_asked
 from fashion_exp.models.build import build_model
 from fashion_exp.models.classifier import Classifier, ParameterReport
 from fashion_exp.models.plan import ModelPlan
@@ -178,6 +179,7 @@ def run_fold(
         tick=_ticker(progress, place, cfg.training.epochs, learner.batches.steps, trial.team.size),
     )
     while not _is_over(state, cfg):
+        stop_if_asked()
         trained = next(epochs)
         watched = _probabilities(trial, learner, fold.validation)
         validation = _loss_and_accuracy(trial.table.labels[fold.validation], watched)
@@ -215,12 +217,10 @@ def new_model(
     return build_model(cfg.model, plan, classes, seed).to(compute.device)
 
 
-def kept_model(trial: Trial, fold: Fold) -> Classifier:
+def kept_model(trial: Trial, fold: Fold, classes: int) -> Classifier:
     """The trained model of a finished fold that its predictions were made with, on the CPU."""
     keep = trial.cfg.training.keep.value
-    model = new_model(
-        trial.cfg, trial.plan, len(trial.table.classes), trial.compute, fold.repeat, fold.fold
-    )
+    model = new_model(trial.cfg, trial.plan, classes, trial.compute, fold.repeat, fold.fold)
     learned = load_file(trial.output / "checkpoints" / f"{fold.name}-{keep}.safetensors")
     model.load_state_dict(learned, strict=False)
     return model.cpu().eval()

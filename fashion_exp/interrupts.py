@@ -1,4 +1,4 @@
-"""SIGTERM, treated as Ctrl-C is."""
+"""Ctrl-C and SIGTERM: what is open is closed and kept, wherever they come."""
 
 from __future__ import annotations
 
@@ -10,10 +10,25 @@ class Terminated(KeyboardInterrupt):
     """What SIGTERM raises once it is heeded."""
 
 
-def heed_sigterm() -> None:
-    """Has SIGTERM end this process as Ctrl-C would: what is open is closed and kept."""
-    signal.signal(signal.SIGTERM, _terminate)
+_ERRORS = {signal.SIGTERM: Terminated, signal.SIGINT: KeyboardInterrupt}
+_asked: list[int] = []
 
 
-def _terminate(number: int, frame: FrameType | None) -> None:
-    raise Terminated
+def heed(*signals: signal.Signals) -> None:
+    """Has SIGTERM or SIGINT raise an error in the main thread, and be remembered."""
+    for one in signals:
+        signal.signal(one, _raise)
+
+
+def stop_if_asked() -> None:
+    """Raises once more what a library has swallowed: a bare `except:` takes any error for its own.
+
+    For moments between two pieces of work.
+    """
+    if _asked:
+        raise _ERRORS[signal.Signals(_asked[-1])]
+
+
+def _raise(number: int, frame: FrameType | None) -> None:
+    _asked.append(number)
+    raise _ERRORS[signal.Signals(number)]

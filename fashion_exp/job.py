@@ -19,6 +19,7 @@ from rich.console import Console
 from fashion_exp.config import Config, knobs, plain
 from fashion_exp.errors import InputError, Pruned
 from fashion_exp.files import DiskFull, is_held, write_text
+from fashion_exp.interrupts import stop_if_asked
 from fashion_exp.places import checkout, outputs_folder
 from fashion_exp.ranks import in_team, leads, run_in_processes
 
@@ -70,6 +71,7 @@ def _locked(cfg: Config, output: Path, overrides: Sequence[str], sealed: bool) -
         write_text(output / KNOBS_FILE, json.dumps(dict(knobs(plain(cfg)))))
         for told_before in (FAILURE_FILE, PRUNED_FILE):
             (output / told_before).unlink(missing_ok=True)
+        stop_if_asked()
         if cfg.training.processes > 1 and not in_team():
             run_in_processes(cfg, output, job_name(cfg, overrides), sealed)
         else:

@@ -7,6 +7,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 
 from fashion_exp.files import write_text
+from fashion_exp.interrupts import stop_if_asked
 from fashion_exp.job import FAILURE_FILE
 from fashion_exp.results import load_result
 from fashion_exp.sweeps.jobs import SweepJob
@@ -37,6 +38,7 @@ def drive(
     room = min(pool.room, at_once or pool.room)
     more = True
     while True:
+        stop_if_asked()
         while handed < room and (again or more):
             job = again.popleft() if again else next(jobs, None)
             if job is None:

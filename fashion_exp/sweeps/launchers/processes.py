@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from fashion_exp.config import Count, Natural
-from fashion_exp.interrupts import heed_sigterm
+from fashion_exp.interrupts import heed
 from fashion_exp.job import DONE
 from fashion_exp.sweeps.jobs import SweepJob, job_state
 from fashion_exp.sweeps.launchers import Ended, Pool
@@ -132,7 +132,7 @@ def _work(folder: Path, words: tuple[str, ...], gpus: str | None, lifeline: Conn
     if gpus is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpus
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the sweep's, which asks to stop
-    heed_sigterm()
+    heed(signal.SIGTERM)
     _follow(lifeline)
     try:
         sys.exit(run_words(folder, words))

@@ -6,6 +6,7 @@ import getpass
 import json
 import os
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
@@ -18,7 +19,7 @@ from typing import Any
 from fashion_exp.config import Count, Natural, Positive
 from fashion_exp.errors import InputError
 from fashion_exp.files import write_text
-from fashion_exp.interrupts import heed_sigterm
+from fashion_exp.interrupts import heed
 from fashion_exp.places import PACKAGE
 from fashion_exp.sweeps.jobs import SweepJob
 from fashion_exp.sweeps.launchers import Ended, Pool
@@ -105,7 +106,7 @@ class _Work:
     words: tuple[str, ...]
 
     def __call__(self) -> int:
-        heed_sigterm()
+        heed(signal.SIGTERM)
         return run_words(self.folder, self.words)
 
     def checkpoint(self, *_: Any) -> Any:
