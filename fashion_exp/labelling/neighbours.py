@@ -10,9 +10,11 @@ import numpy as np
 import pandas as pd
 
 from fashion_exp.errors import InputError
+from fashion_exp.places import outputs_folder
 from fashion_exp.predictions import labels_and_probabilities
 from fashion_exp.reporting.progress import Progress
 from fashion_exp.study.members import Member
+from fashion_exp.study.photos import images_of
 
 if TYPE_CHECKING:
     from fashion_exp.data.table import ImageTable
@@ -53,22 +55,17 @@ def neighbours(
 
 
 def descriptions(
-    member: Member, images: pd.DataFrame, table: ImageTable | None, progress: Progress
+    member: Member, images: pd.DataFrame, progress: Progress
 ) -> tuple[np.ndarray, str]:
     """A row an image, and of what: the features of the run's first model, else probabilities."""
-    if table is not None:
-        from fashion_exp.data.table import UnreadableImage
-
-        try:
-            return _features(member, images, table, progress), "the features of the run's model"
-        except (InputError, FileNotFoundError, UnreadableImage) as error:
-            log.warning("neighbours by predicted probabilities: %s", error)
+    try:
+        return _features(member, images, progress), "the features of the run's model"
+    except (InputError, FileNotFoundError) as error:
+        log.warning("neighbours by predicted probabilities: %s", error)
     return labels_and_probabilities(images)[1], "the predicted probabilities"
 
 
-def _features(
-    member: Member, images: pd.DataFrame, table: ImageTable, progress: Progress
-) -> np.ndarray:
+def _features(member: Member, images: pd.DataFrame, progress: Progress) -> np.ndarray:
     """(n, width) what the head of the run's first model reads of each image.
 
     Raises `InputError` or `FileNotFoundError` where the model or an image is no longer at hand.
@@ -81,6 +78,9 @@ def _features(
     from fashion_exp.training.fit import extract
     from fashion_exp.training.team import Team
 
+    table = images_of(member, outputs_folder(member.config.outputs) / "cache")
+    if table is None:
+        raise InputError("its images are no longer at hand")
     trial, split = prepare(member.config, table, progress, member.result.output, Team())
     if (trial.plan.weights.sha256 or "random") != member.result.facts["weights_sha256"]:
         raise InputError("the weights that it began with are no longer at hand")

@@ -26,7 +26,7 @@ def review(
     rows = found.rows.head(most)
     cases = [own for _, own in rows.groupby(["group", "given"], sort=False)]
     first = [str(own["image_id"].iloc[0]) for own in cases]
-    described, by = descriptions(member, found.images, table, progress)
+    described, by = descriptions(member, found.images, progress)
     near = neighbours(found.images, described, first)
     given = dict(zip(found.images.index, found.images["label"], strict=True))
     notes = [
