@@ -7,7 +7,8 @@ import io
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from rich import box
@@ -220,6 +221,14 @@ def only(table: PlainTable, columns: Sequence[str]) -> PlainTable:
     places = [table.header.index(name) for name in columns]
     rows = [[row[place] for place in places] for row in table.rows]
     return PlainTable(list(columns), rows, table.title, table.notes)
+
+
+def head(table: PlainTable, most: int, whole: Path) -> PlainTable:
+    """The first rows of a table, and the file that has all of them."""
+    left = len(table.rows) - most
+    if left <= 0:
+        return table
+    return replace(table, rows=table.rows[:most], notes=[f"and {left} more: {whole}", *table.notes])
 
 
 def rich_table(table: PlainTable) -> Table:

@@ -22,6 +22,7 @@ from fashion_exp.reporting import tables
 from fashion_exp.reporting.formats import duration
 from fashion_exp.sweeps.conclusion import (
     AGAIN,
+    BOARD,
     Conclusion,
     Sweep,
     conclude,
@@ -44,6 +45,9 @@ from fashion_exp.sweeps.live import LiveTable
 from fashion_exp.sweeps.search import Search, Trials, make_search
 from fashion_exp.tracking import Tracker, open_tracker, provenance
 from fashion_exp.training.device import cores
+
+MOST_ROWS = 40
+"""Of more jobs, the terminal shows the best."""
 
 
 def run_sweep(line: CommandLine, open_all: bool) -> int:
@@ -140,7 +144,7 @@ def _threads(before: Ledger | None, launcher: Launcher) -> int:
 
 
 def _show(end: Conclusion, jobs: Sequence[SweepJob], sweep: Sweep, console: Console) -> None:
-    console.print(tables.rich_table(end.board))
+    console.print(tables.rich_table(tables.head(end.board, MOST_ROWS, sweep.folder / BOARD)))
     if end.winner is not None:
         told = f"{AGAIN}: {end.winner.command}"
         console.print(told, soft_wrap=True, highlight=False, markup=False)

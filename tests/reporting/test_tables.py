@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from fashion_exp.reporting.tables import (
     PlainTable,
     Scored,
     Summary,
+    head,
     leaderboard,
     markdown_table,
     results,
@@ -176,3 +178,10 @@ def test_a_markdown_row_has_as_many_cells_whatever_they_say(cells: list[str]) ->
 
 def test_an_underscore_within_a_word_is_left_alone() -> None:
     assert "| train_ratio \\_x |" in markdown_table(PlainTable(["train_ratio _x"], []))
+
+
+def test_of_a_long_table_the_first_rows_are_shown_and_the_file_of_all(tmp_path: Path) -> None:
+    table = PlainTable(["a"], [[f"{row}"] for row in range(5)], notes=["so"])
+    shown = head(table, 3, tmp_path / "all.csv")
+    assert len(shown.rows) == 3 and shown.notes == [f"and 2 more: {tmp_path / 'all.csv'}", "so"]
+    assert head(table, 5, tmp_path) is table

@@ -15,6 +15,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -119,7 +120,7 @@ def kills(times: int, words: Sequence[str], folder: Path) -> bool:
     took = in_peace(peace)
     hits = 0
     for _ in range(times):
-        wait, number = rng.uniform(3, max(6, took / 8)), rng.choice(SIGNALS)
+        wait, number = rng.uniform(3, max(6, took / 5)), rng.choice(SIGNALS)
         hits += war.kill_after(wait, number)
         print(f"{number.name} after {wait:.1f} s: {len(war.finished)} finished", flush=True)
     code, _ = war.run()
@@ -186,9 +187,11 @@ def many(count: int, folder: Path) -> bool:
     words = [*TINY, "repeats=1", "training.epochs=1", f"optim.lr={rates}"]
     drill = Drill(words, folder)
     sweep = drill.start()
+    said = threading.Thread(target=sweep.communicate)
+    said.start()
     memory = []
     status = Path(f"/proc/{sweep.pid}/status")
-    while sweep.poll() is None:
+    while said.is_alive():
         with suppress(OSError, IndexError, ValueError):
             kilobytes = status.read_text().split("VmRSS:")[1].split()[0]
             ended = len(list(folder.glob("sweeps/*/*/result.json")))
