@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from fashion_exp.config import Count, NonNegative
 from fashion_exp.errors import InputError, checked
 from fashion_exp.sweeps.jobs import SweepJob
 
@@ -74,6 +75,21 @@ class Launcher(Protocol):
         Raises `InputError` where there is no such place.
         """
         ...
+
+
+class OnNodes:
+    """What launchers share whose jobs ask for a part of another machine."""
+
+    cpus: Count
+    gpus: NonNegative
+
+    @property
+    def threads(self) -> int:
+        return self.cpus
+
+    @property
+    def device(self) -> str | None:
+        return "cuda" if self.gpus else None
 
 
 def make_launcher(options: Mapping[str, Any]) -> Launcher:

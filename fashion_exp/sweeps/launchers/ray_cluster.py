@@ -17,7 +17,7 @@ from fashion_exp.config import Count, Natural, NonNegative, Positive
 from fashion_exp.errors import InputError
 from fashion_exp.places import PACKAGE, conf_folder
 from fashion_exp.sweeps.jobs import SweepJob
-from fashion_exp.sweeps.launchers import Ended, Pool
+from fashion_exp.sweeps.launchers import Ended, OnNodes, Pool
 from fashion_exp.sweeps.launchers.away import Disk, run_away, unpack
 from fashion_exp.training.device import cores
 
@@ -28,7 +28,7 @@ GRACE = 60.0
 
 
 @dataclass(frozen=True)
-class RayCluster:
+class RayCluster(OnNodes):
     address: str | None
     jobs: Count | None
     cpus: Count
@@ -36,14 +36,6 @@ class RayCluster:
     memory_gb: Positive | None
     resources: dict[str, float]
     retries: Natural
-
-    @property
-    def threads(self) -> int:
-        return self.cpus
-
-    @property
-    def device(self) -> str | None:
-        return "cuda" if self.gpus else None
 
     @contextmanager
     def pool(self, sweep: Path) -> Iterator[Pool]:

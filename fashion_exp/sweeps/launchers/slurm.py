@@ -22,7 +22,7 @@ from fashion_exp.files import write_text
 from fashion_exp.interrupts import heed
 from fashion_exp.places import PACKAGE
 from fashion_exp.sweeps.jobs import SweepJob
-from fashion_exp.sweeps.launchers import Ended, Pool
+from fashion_exp.sweeps.launchers import Ended, OnNodes, Pool
 from fashion_exp.sweeps.launchers.work import run_words
 
 QUEUED_FILE = "slurm.json"
@@ -42,7 +42,7 @@ class Cluster(Enum):
 
 
 @dataclass(frozen=True)
-class Slurm:
+class Slurm(OnNodes):
     cluster: Cluster
     jobs: Count | None
     cpus: Count
@@ -53,14 +53,6 @@ class Slurm:
     options: dict[str, Any]
     setup: list[str]
     retries: Natural
-
-    @property
-    def threads(self) -> int:
-        return self.cpus
-
-    @property
-    def device(self) -> str | None:
-        return "cuda" if self.gpus else None
 
     @contextmanager
     def pool(self, sweep: Path) -> Iterator[Pool]:
