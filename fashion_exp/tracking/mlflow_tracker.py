@@ -15,7 +15,7 @@ from contextlib import contextmanager, nullcontext
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from mlflow import MlflowClient
@@ -31,6 +31,8 @@ from fashion_exp.errors import InputError
 from fashion_exp.tracking.address import public, run_address, ui_address, view_tag
 from fashion_exp.tracking.names import PARAM_LENGTH, TAG_LENGTH, clean_name, clean_texts
 from fashion_exp.tracking.tracker import Status, TrackingError
+
+Result = TypeVar("Result")
 
 METRICS_PER_BATCH = 1000
 TEXTS_PER_BATCH = 100
@@ -61,7 +63,11 @@ def reason(error: Exception) -> str:
 
 
 class MlflowTracker:
-    """See `Tracker`."""
+    """See `Tracker`.
+
+    One thread of its own speaks to the store: training does not wait for it, and a signal, which
+    is raised in the main thread, cannot break a transaction off and leave the database locked.
+    """
 
     def __init__(self, client: MlflowClient, experiment_id: str) -> None:
         self._client = client
@@ -81,16 +87,16 @@ class MlflowTracker:
         texts = clean_texts(tags, TAG_LENGTH)
         if parent:
             texts[MLFLOW_PARENT_RUN_ID] = parent
+        create = partial(self._client.create_run, self.experiment_id, tags=texts, run_name=name)
         with self._explained("starting a run"):
-            run = self._client.create_run(self.experiment_id, tags=texts, run_name=name)
-        identity: str = run.info.run_id
+            identity: str = self._now(create).info.run_id
         values = [Param(*item) for item in clean_texts(params, PARAM_LENGTH).items()]
         self._in_batches(identity, "params", values, TEXTS_PER_BATCH)
         return identity
 
     def resume(self, run: str) -> None:
         try:
-            self._client.update_run(run, status="RUNNING")
+            self._now(partial(self._client.update_run, run, status="RUNNING"))
         except MlflowException as error:
             if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
                 raise self._explanation("resuming a run", error) from error
@@ -128,7 +134,7 @@ class MlflowTracker:
     def artifact(self, run: str, path: Path, folder: str = "") -> None:
         log = self._client.log_artifacts if path.is_dir() else self._client.log_artifact
         with self._explained(f"storing {path.name}"):
-            log(run, str(path), folder or None)
+            self._now(partial(log, run, str(path), folder or None))
 
     def model(self, run: str, model: Any, example: np.ndarray) -> None:
         import mlflow.pytorch
@@ -146,7 +152,7 @@ class MlflowTracker:
                 pip_requirements=[f"torch=={version('torch')}"],
                 serialization_format="pt2",
             )
-            self._client.log_artifacts(run, folder)
+            self._now(partial(self._client.log_artifacts, run, folder))
 
     def dataset(
         self,
@@ -176,7 +182,7 @@ class MlflowTracker:
         failed = self._drained()
         try:
             with impatient() if failed else nullcontext():
-                self._client.set_terminated(run, status)
+                self._now(partial(self._client.set_terminated, run, status))
         except MlflowException as error:
             failed = failed or self._explanation("ending a run", error)
         if failed:
@@ -198,6 +204,9 @@ class MlflowTracker:
         for at in range(0, len(values), size):
             batch: dict[str, Any] = {kind: values[at : at + size]}
             self._later(partial(self._client.log_batch, run, **batch))
+
+    def _now(self, call: Callable[[], Result]) -> Result:
+        return self._writer.submit(call).result()
 
     def _later(self, write: Callable[[], object]) -> None:
         self._writer.submit(self._attempt, write)

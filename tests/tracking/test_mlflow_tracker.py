@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import json
 import math
+import signal
 import threading
 import time
 from pathlib import Path
 
 import pytest
+import sqlalchemy
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
@@ -268,3 +270,22 @@ def test_an_error_of_the_store_when_starting_is_told_in_one_line(
     monkeypatch.setattr(tracker._client, "create_run", broken)
     with pytest.raises(TrackingError, match=r"starting a run failed: disk is full$"):
         tracker.start("a", parent=None, params={}, tags={})
+
+
+def test_a_signal_in_the_middle_of_a_write_leaves_the_database_free(
+    tracker: MlflowTracker, client: MlflowClient, run: str
+) -> None:
+    engine = tracker._client._tracking_client.store.engine
+
+    def interrupt(connection, cursor, statement, *rest) -> None:
+        if statement.startswith("UPDATE runs"):
+            signal.raise_signal(signal.SIGINT)
+
+    sqlalchemy.event.listen(engine, "after_cursor_execute", interrupt)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            tracker.end(run, "FAILED")
+        tracker.flush()
+    finally:
+        sqlalchemy.event.remove(engine, "after_cursor_execute", interrupt)
+    assert client.get_run(run).info.status == "FAILED"
