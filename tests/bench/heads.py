@@ -33,7 +33,7 @@ def measure(quick: bool) -> list[Figure]:
             trained = _trained(Path(outputs), "all") - _trained(Path(outputs), "few")
             beside.append((all_of_them - few - trained) / (24 - 4))
     parts = {name: tuple(values) for name, values in seconds.items()}
-    jobs = ratio("24 heads over one of them, features warm", parts, "24 jobs", "one job")
+    jobs = ratio("24 heads over one of them, features warm", parts)
     return [
         jobs if quick else replace(jobs, at_most=6.0),
         Figure(

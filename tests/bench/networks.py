@@ -17,7 +17,7 @@ from fashion_exp.models.classifier import Classifier
 from fashion_exp.models.plan import ModelPlan, plan_model
 from fashion_exp.models.weights import find_weights
 from fashion_exp.training.device import Compute, choose_compute, is_depthwise, share_of_cores
-from fashion_exp.training.fit import fit
+from fashion_exp.training.fit import Batches, fit
 from fashion_exp.training.optimizers import build_optimizer
 from fashion_exp.training.team import Team
 
@@ -88,7 +88,7 @@ def bare_steps(learned: Learning, steps: int) -> float:
     return learned.batch * steps / (time.perf_counter() - began)
 
 
-def fitted(learned: Learning, batches: object, tick: Callable[..., None]) -> float:
+def fitted(learned: Learning, batches: Batches, tick: Callable[..., None]) -> float:
     """Images a second of an epoch of our loop."""
     (epoch,) = fit(
         learned.model, batches, _optimizer(learned), nn.CrossEntropyLoss(), lambda time: 1.0,

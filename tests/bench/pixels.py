@@ -20,7 +20,7 @@ from fashion_exp.data.geometry import Geometry, resize
 from fashion_exp.data.pixels import load_pixels
 from fashion_exp.data.sources import load_images
 from fashion_exp.data.table import ImageTable
-from fashion_exp.training.device import choose_compute
+from fashion_exp.training.device import choose_compute, cores
 from tests.bench.runner import Figure, in_turn, ratio
 from tests.conftest import SHARED
 
@@ -41,7 +41,7 @@ class Decoded:
 
 def measure(quick: bool) -> list[Figure]:
     count, turns = (192, 3) if quick else (768, 5)
-    choose_compute("cpu", "fp32", None)  # keeps freed memory, as a run does
+    choose_compute("cpu", "fp32", cores())  # keeps freed memory, as a run does
     with tempfile.TemporaryDirectory() as scratch:
         root = Path(scratch)
         _enlarged(root / "photos", count)
@@ -57,7 +57,7 @@ def measure(quick: bool) -> list[Figure]:
         epochs["from the store"]()  # the first reads the file, and holds it against its checksums
         parts = in_turn(epochs, turns)
     what = f"a second epoch of {count} photos, from the store"
-    return [ratio(what, parts, "decoding again", "from the store", at_least=8)]
+    return [ratio(what, parts, at_least=8)]
 
 
 def _enlarged(folder: Path, count: int) -> None:

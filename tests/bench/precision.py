@@ -30,8 +30,9 @@ def _training(quick: bool) -> Figure:
         },
         3 if quick else 5,
     )
-    bound = {} if quick or not _has_amx() else {"at_least": 2.5}
-    return ratio(f"training ResNet50 at {size} px, auto against fp32", parts, *parts, **bound)
+    least = None if quick or not _has_amx() else 2.5
+    what = f"training ResNet50 at {size} px, auto against fp32"
+    return ratio(what, parts, at_least=least)
 
 
 def _features(quick: bool) -> Figure:
@@ -47,8 +48,8 @@ def _features(quick: bool) -> Figure:
         },
         3,
     )
-    bound = {} if quick or not _has_amx() else {"at_least": 4.0}
-    return ratio("VGG16's features, auto against plain fp32", parts, *parts, **bound)
+    least = None if quick or not _has_amx() else 4.0
+    return ratio("VGG16's features, auto against plain fp32", parts, at_least=least)
 
 
 def _extracted(learned: Learning, steps: int) -> float:
@@ -104,7 +105,7 @@ def _head(quick: bool) -> Figure:
         },
         5,
     )
-    return ratio("a step of the paper's VGG16 head", parts, *parts)
+    return ratio("a step of the paper's VGG16 head", parts)
 
 
 def _has_amx() -> bool:

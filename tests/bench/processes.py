@@ -15,4 +15,4 @@ def measure(quick: bool) -> list[Figure]:
              "repeats=1", "tracking=none")  # fmt: skip
     one, two = (partial(training_seconds, *words, f"training.processes={n}") for n in (1, 2))
     parts = in_turn({"one process, s": one, "two processes, s": two}, turns)
-    return [ratio(f"speed of two processes, ResNet18 at {size} px", parts, *parts)]
+    return [ratio(f"speed of two processes, ResNet18 at {size} px", parts)]

@@ -9,7 +9,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -53,7 +53,7 @@ class Figure:
         return self.median <= self.at_most if self.at_most is not None else None
 
 
-def in_turn(works: dict[str, Work], turns: int) -> dict[str, tuple[float, ...]]:
+def in_turn(works: Mapping[str, Work], turns: int) -> dict[str, tuple[float, ...]]:
     """What each work measured in each turn.
 
     Every other turn goes backwards, so that a machine that drifts favours none.
@@ -73,11 +73,13 @@ def timed(work: Work) -> float:
 
 
 def ratio(
-    what: str, parts: dict[str, tuple[float, ...]], over: str, under: str, **bound: float
-) -> Figure:
-    """`over` divided by `under`, turn by turn."""
+    what: str, parts: dict[str, tuple[float, ...]], between: tuple[str, str] | None = None,
+    at_least: float | None = None, at_most: float | None = None,
+) -> Figure:  # fmt: skip
+    """One part divided by another, turn by turn: the first two where nothing is said."""
+    over, under = between or tuple(parts)[:2]
     values = tuple(a / b for a, b in zip(parts[over], parts[under], strict=True))
-    return Figure(what, values, "×", parts=parts, **bound)
+    return Figure(what, values, "×", at_least, at_most, parts)
 
 
 def command(*overrides: str) -> float:

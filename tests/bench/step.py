@@ -34,9 +34,8 @@ def measure(quick: bool) -> list[Figure]:
         },
         turns,
     )
-    over, under = parts
     what = "fine-tuning ResNet50 against its bare step"
-    return [ratio(what, parts, over, under, at_least=0.95)]
+    return [ratio(what, parts, at_least=0.95)]
 
 
 def _photos(learned: Learning, count: int) -> TrainingImages:
@@ -44,7 +43,8 @@ def _photos(learned: Learning, count: int) -> TrainingImages:
     shape = (learned.plan.size, learned.plan.size, 3)
     light = Augmentation("light", learned.cfg.augmentation.operations, shape)
     views = Views(
-        pixels(count, learned.plan.size), [str(i) for i in range(count)],
+        pixels(count, learned.plan.size),  # type: ignore[arg-type]
+        [str(i) for i in range(count)],
         fixed_augmentation("none", [], shape), light,
     )  # fmt: skip
     rows, labels = np.arange(count), np.arange(count) % CLASSES

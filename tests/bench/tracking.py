@@ -17,5 +17,5 @@ def measure(quick: bool) -> list[Figure]:
              "repeats=1")  # fmt: skip
     on, off = (partial(training_seconds, *words, f"tracking={t}") for t in ("mlflow", "none"))
     parts = in_turn({"on, s": on, "off, s": off}, 3 if quick else 7)
-    bound = {} if quick else {"at_most": 1.02}
-    return [ratio("training with tracking against without", parts, *parts, **bound)]
+    on_over_off, most = "training with tracking against without", None if quick else 1.02
+    return [ratio(on_over_off, parts, at_most=most)]
