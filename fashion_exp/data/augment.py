@@ -7,6 +7,7 @@ import os
 import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
+from random import Random
 from typing import Any
 
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # it would ask the internet at import
@@ -39,8 +40,9 @@ class Augmentation:
         """The image (size, size, channels) uint8 under the random numbers of `seed`."""
         if self._compose is None:
             return image
-        # albumentations gives every process and epoch the same stream unless told each time
-        self._compose.set_random_seed(seed % 2**32)
+        # albumentations gives every process and epoch the same stream unless told each time; told a
+        # seed alone, it has each operation draw the same numbers: all are done to an image, or none
+        self._compose.set_random_state(np.random.default_rng(seed), Random(seed))
         return self._compose(image=image)["image"]
 
 

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from fashion_exp.data.augment import Augmentation, Views, fixed_augmentation
 from fashion_exp.data.batches import TrainingImages, epoch_order, in_order, multiplied
-from fashion_exp.errors import InputError
 
 FLIPS = [{"name": "HorizontalFlip", "p": 0.5}, {"name": "Affine", "rotate": [-20, 20], "p": 1.0}]
 SHAPE = (16, 16, 3)
@@ -97,26 +96,3 @@ def test_an_epoch_has_each_view_once_and_no_batch_of_one(views: int, size: int, 
     batches = epoch_order(views, size, 0, epoch)
     assert sorted(np.concatenate(batches)) == list(range(views))
     assert size == 1 or views == 1 or min(map(len, batches)) > 1
-
-
-@pytest.mark.parametrize(
-    ("operations", "told"),
-    [
-        ([{"name": "HorizontalFlp"}], "did you mean HorizontalFlip?"),
-        ([{"name": "HorizontalFlip", "q": 1}], "HorizontalFlip has no q"),
-        ([{"p": 1}], "an operation needs a name"),
-        ([{"name": "Affine", "scale": "x"}], "Affine refuses its arguments"),
-        ([{"name": "Resize", "height": 3, "width": 3}], "keep size and type"),
-        ([{"name": "Normalize"}], "keep size and type"),
-    ],
-)
-def test_a_wrong_operation_is_told_by_its_place(operations: list[dict], told: str) -> None:
-    with pytest.raises(InputError, match=r"augmentation\.operations") as refusal:
-        Augmentation("augmentation.operations", operations, SHAPE)
-    assert told in str(refusal.value) and "\n" not in str(refusal.value)
-
-
-def test_a_random_operation_in_evaluation_is_refused() -> None:
-    with pytest.raises(InputError, match="a random operation"):
-        fixed_augmentation("augmentation.evaluation", FLIPS, SHAPE)
-    fixed_augmentation("augmentation.evaluation", [{"name": "HorizontalFlip", "p": 1.0}], SHAPE)
