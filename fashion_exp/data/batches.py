@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -101,16 +102,20 @@ class TrainingImages:
             yield images, self._labels[batch]
 
 
+_BATCHES_AHEAD = 2
+"""One made and one in the making, so that the thread never waits to be asked."""
+
+
 def _ahead(loader: Iterable[torch.Tensor]) -> Iterator[torch.Tensor]:
-    """The loader's batches, the next one made by a thread while this one is computed with."""
+    """The loader's batches, the next ones made by a thread while this one is computed with."""
     batches = iter(loader)
     with (
         _switching_often(),
         ThreadPoolExecutor(1, thread_name_prefix="augmentation") as thread,
     ):
-        coming = thread.submit(next, batches, None)
-        while (batch := coming.result()) is not None:
-            coming = thread.submit(next, batches, None)
+        coming = deque(thread.submit(next, batches, None) for _ in range(_BATCHES_AHEAD))
+        while (batch := coming.popleft().result()) is not None:
+            coming.append(thread.submit(next, batches, None))
             yield batch
 
 
@@ -181,7 +186,12 @@ class _Views(Dataset):
         self._read = read
 
     def __getitems__(self, views: list[View]) -> np.ndarray:
-        return np.stack([self._read(view) for view in views])
+        first = self._read(views[0])
+        images = np.empty((len(views), *first.shape), first.dtype)
+        images[0] = first
+        for number, view in enumerate(views[1:], 1):
+            images[number] = self._read(view)  # while it is in the processor's cache
+        return images
 
 
 def _loader(images: Dataset, batches: _Batches, workers: int) -> DataLoader:
