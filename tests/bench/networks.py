@@ -84,7 +84,7 @@ def bare_steps(learned: Learning, steps: int) -> float:
         loss.backward()
         optimizer.step()
         optimizer.zero_grad()
-    float(loss)
+    loss.item()
     return learned.batch * steps / (time.perf_counter() - began)
 
 

@@ -8,31 +8,49 @@ from __future__ import annotations
 
 import time
 
+import timm
 import torch
 from torch import nn
 
 from fashion_exp.training.fit import extract
-from tests.bench.networks import Learning, bare_steps, batch_of, learning
+from tests.bench.networks import CLASSES, Learning, bare_steps, batch_of, learning
 from tests.bench.runner import Figure, in_turn, ratio
 
 
 def measure(quick: bool) -> list[Figure]:
-    return [_training(quick), _features(quick), _head(quick)]
+    return [*_training(quick), _features(quick), _head(quick)]
 
 
-def _training(quick: bool) -> Figure:
+def _training(quick: bool) -> list[Figure]:
     size, steps = (128, 1) if quick else (224, 4)
     auto, fp32 = (learning("resnet50", size, 20, precision) for precision in ("auto", "fp32"))
+    plain = timm.create_model("resnet50", num_classes=CLASSES)
     parts = in_turn(
         {
             "auto, images/s": lambda: bare_steps(auto, steps),
             "fp32, images/s": lambda: bare_steps(fp32, steps),
+            "fp32 in the default layout, images/s": lambda: _plain_steps(plain, size, steps),
         },
         3 if quick else 5,
     )
-    least = None if quick or not _has_amx() else 2.5
-    what = f"training ResNet50 at {size} px, auto against fp32"
-    return ratio(what, parts, at_least=least)
+    first, second, default = parts
+    what, least = f"training ResNet50 at {size} px", None if quick or not _has_amx() else 2.5
+    return [
+        ratio(f"{what}, auto against fp32", parts, (first, second), at_least=least),
+        ratio(f"{what}, auto against fp32 in the default layout", parts, (first, default)),
+    ]
+
+
+def _plain_steps(network: nn.Module, size: int, steps: int) -> float:
+    """Images a second of the loop that PyTorch's tutorials have, with nothing of ours."""
+    images, labels = torch.rand(20, 3, size, size), torch.arange(20) % CLASSES
+    optimizer = torch.optim.Adam(network.train().parameters())
+    began = time.perf_counter()
+    for _ in range(steps):
+        nn.functional.cross_entropy(network(images), labels).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    return 20 * steps / (time.perf_counter() - began)
 
 
 def _features(quick: bool) -> Figure:

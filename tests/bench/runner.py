@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import zip_longest
 from pathlib import Path
 
 from fashion_exp.reporting.tables import PlainTable
@@ -101,12 +102,14 @@ def command(*overrides: str) -> float:
 
 
 def table(figures: Sequence[Figure]) -> PlainTable:
-    """A row a figure, then what it was made of."""
-    rows = []
-    for figure in figures:
+    """A row a figure, then what it was made of, once where several are made of the same."""
+    rows: list[list[str]] = []
+    for figure, after in zip_longest(figures, figures[1:]):
         reached = {None: "", True: "yes", False: "no"}[figure.reached]
         rows.append([figure.what, *_spread(figure.values), figure.unit, figure.bound, reached])
-        rows += [[f"  {name}", *_spread(part), "", "", ""] for name, part in figure.parts.items()]
+        if after is None or after.parts is not figure.parts:
+            parts = figure.parts.items()
+            rows += [[f"  {name}", *_spread(part), "", "", ""] for name, part in parts]
     headers = ["claim", "min", "median", "max", "", "asked", "reached"]
     return PlainTable(headers, rows)
 
