@@ -12,7 +12,10 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from hydra import compose, initialize_config_dir
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.hydra import Hydra
 from hydra._internal.utils import get_args_parser
+from hydra.core.config_search_path import SearchPathQuery
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.object_type import ObjectType
@@ -34,6 +37,8 @@ OPEN_KNOBS = ("dataset.rename", "optim.options", "sweep.weights")
 SEARCH = "fashion_exp.sweeps.search.Search"
 """`_target_` of the sweeper that searches ranges."""
 
+SEARCHPATH = "hydra.searchpath"
+
 ANSWERS_ONLY = ("hydra_help", "version", "cfg", "info", "shell_completion")
 """Hydra's switches that print something and run nothing."""
 
@@ -49,7 +54,7 @@ class CommandLine:
     swept: tuple[str, ...]
     """The overrides that have several values."""
     arguments: tuple[str, ...]
-    """What to hand to Hydra."""
+    """What was typed, for Hydra; of a single run the overrides alone."""
     fixed: tuple[str, ...] = ()
     """The overrides that have one value."""
     lines: tuple[tuple[str, ...], ...] = ()
@@ -88,9 +93,13 @@ def read_command_line(arguments: Sequence[str]) -> CommandLine:
     parser = get_args_parser()
     parser.error = _refuse_switch(parser)
     switches = parser.parse_args(list(arguments))
-    overrides = grid.parsed(_for_hydra(switches.overrides))
+    words = _for_hydra([*_own_choices(switches), *switches.overrides])
+    overrides = grid.parsed(words)
     answers_only = any(getattr(switches, name, None) for name in ANSWERS_ONLY)
-    with _composer(switches):
+    with composer() as hydra:
+        for override in overrides:
+            if override.key_or_group == SEARCHPATH:
+                _also_from(hydra, override.value())
         groups = _groups()
         for override in overrides:
             _check_names(override, groups)
@@ -110,7 +119,7 @@ def read_command_line(arguments: Sequence[str]) -> CommandLine:
         if multirun:
             return _multirun(arguments, plain, swept, master)
         only = to_config(OmegaConf.masked_copy(master, [str(k) for k in master if k != "hydra"]))
-    return CommandLine((only,), False, False, (), _for_hydra(arguments))
+    return CommandLine((only,), False, False, (), words)
 
 
 def _multirun(
@@ -155,8 +164,7 @@ def plain_options(node: DictConfig) -> dict[str, Any]:
 def compose_cell(line: CommandLine, cell: Sequence[str]) -> tuple[Config, tuple[str, ...]]:
     """One more job of a multirun: its config, and its overrides. Raises `InputError`."""
     overrides = (*line.fixed, *_for_hydra(cell))
-    GlobalHydra.instance().clear()
-    with initialize_config_dir(str(conf_folder()), version_base="1.3"):
+    with composer():
         return to_config(_composed(overrides)), overrides
 
 
@@ -184,14 +192,44 @@ def _refuse_switch(parser: argparse.ArgumentParser) -> Any:
     return refuse
 
 
+def _own_choices(switches: argparse.Namespace) -> list[str]:
+    """`--config-dir`, a folder with more choices for the groups, as the override that says so.
+
+    Raises `InputError` where it is none, and for switches that would replace our own configs.
+    """
+    for name in ("config_path", "config_name", "experimental_rerun"):
+        if getattr(switches, name) is not None:
+            raise InputError(
+                f"--{name.replace('_', '-')}: would replace the configs that the program is made "
+                "of; --config-dir=FOLDER adds choices of your own to them"
+            )
+    if switches.config_dir is None:
+        return []
+    folder = Path(switches.config_dir).expanduser().resolve()
+    if not folder.is_dir():
+        raise InputError(f"--config-dir={switches.config_dir}: no such folder")
+    place = f"file://{folder}"
+    is_plain = re.fullmatch(r"[-.:/\w]+", place)
+    return [f"{SEARCHPATH}=[{place if is_plain else quoted(place)}]"]
+
+
 @contextmanager
-def _composer(switches: argparse.Namespace) -> Iterator[None]:
-    folder = switches.config_dir or switches.config_path or str(conf_folder())
+def composer() -> Iterator[Hydra]:
+    """Hydra on our configs, for `compose` and by itself."""
     GlobalHydra.instance().clear()
-    with initialize_config_dir(
-        str(conf_folder()) if switches.config_dir else folder, version_base="1.3"
-    ):
-        yield
+    with initialize_config_dir(str(conf_folder()), "fashion_exp", version_base="1.3"):
+        hydra = GlobalHydra.instance().hydra
+        assert hydra is not None
+        yield hydra
+
+
+def _also_from(hydra: Hydra, folders: object) -> None:
+    """Has the groups' choices looked for in these folders too, as composing will."""
+    loader = hydra.config_loader
+    assert isinstance(loader, ConfigLoaderImpl)
+    for folder in folders if isinstance(folders, list) else []:
+        loader.get_search_path().prepend("own", str(folder), SearchPathQuery(provider="schema"))
+    loader.repository.initialize_sources(loader.get_search_path())
 
 
 def _composed(lines: Sequence[str], return_hydra_config: bool = False) -> DictConfig:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
 import subprocess
 import sys
 import time
@@ -185,6 +187,29 @@ def test_a_mistake_is_one_line_and_leaves_nothing(
     assert done.returncode == 2
     assert told in done.stderr and done.stderr.count("\n") == 1
     assert not list((tmp_path / "runs").glob("*")) and not (tmp_path / "test_looks.jsonl").exists()
+
+
+def test_choices_of_ones_own_act_in_every_job_and_in_the_line_again(
+    photos: Path, tmp_path: Path
+) -> None:
+    own = tmp_path / "my choices, 1"
+    (own / "optim").mkdir(parents=True)
+    rate = "0.125"
+    (own / "optim" / "mine.yaml").write_text(f"defaults: [sgd]\nlr: {rate}\n")
+    mistyped = typed("--config-dir=my choices, 1", "optim=mien", cwd=tmp_path)
+    assert (mistyped.returncode, mistyped.stderr.count("\n")) == (2, 1)
+    assert "did you mean mine?" in mistyped.stderr
+    line = [*TINY, "repeats=1", f"dataset.root={photos}", "optim=mine", "outputs=o"]
+    done = typed("-m", "--config-dir", own.name, *line, "model.dropout=0,0.5", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    rates = [yaml.safe_load(file.read_text())["optim"]["lr"] for file in
+             tmp_path.glob("o/sweeps/*/*/config/config.yaml")]  # fmt: skip
+    assert rates == [float(rate)] * 2
+    (again,) = re.findall(r"winner again: scripts/run (.*)", done.stdout)
+    repeated = typed(*shlex.split(again), "outputs=o", cwd=tmp_path)
+    assert repeated.returncode == 0, repeated.stderr
+    (run,) = tmp_path.glob("o/runs/*")
+    assert f"lr: {rate}" in (run / "config" / "config.yaml").read_text()
 
 
 def test_help_names_the_groups_and_their_choices_and_verbs() -> None:

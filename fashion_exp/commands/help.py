@@ -20,7 +20,8 @@ Knobs that people meet most:
   tracking.uri=http://SERVER:5000  resume=outputs/runs/…
 
 Every knob with its type, unit and range: fashion_exp/config.py. `--cfg job` prints the composed
-config, `--hydra-help` Hydra's own switches.
+config, `--config-dir=FOLDER` adds choices of your own, FOLDER/optim/mine.yaml as optim=mine;
+`--hydra-help` lists Hydra's own switches.
 """
 
 

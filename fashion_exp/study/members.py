@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -13,7 +14,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from fashion_exp.compose import load_config
+from fashion_exp.compose import SEARCHPATH, load_config
 from fashion_exp.config import Config
 from fashion_exp.errors import InputError
 from fashion_exp.evidence import Evidence
@@ -279,17 +280,18 @@ def load_member(folder: Path) -> Member:
         raise InputError(f"{folder}: a run of an older version; run it again to compare it")
     knobs = json.loads((folder / "knobs.json").read_text())
     typed = yaml.safe_load((folder / "config" / "overrides.yaml").read_text()) or []
-    overrides = [line for line in typed if not line.lstrip("+").startswith(NOT_TYPED)]
-    return Member(load_result(folder), knobs, overrides)
+    return Member(load_result(folder), knobs, [line for line in typed if says_what(line)])
+
+
+def says_what(override: str) -> bool:
+    """Whether an override is part of what an experiment is, and not of where and how it runs."""
+    bare = override.lstrip("+")
+    return bare.startswith(SEARCHPATH) or not bare.startswith(NOT_TYPED)
 
 
 def command(overrides: Sequence[str]) -> str:
     """The line that runs an experiment with these overrides."""
-    return " ".join(["scripts/run", *map(_for_shell, overrides)])
-
-
-def _for_shell(word: str) -> str:
-    return f"'{word}'" if set(word) & set('[]{}()*?$ ;&|<>"\\') else word
+    return shlex.join(["scripts/run", *overrides])
 
 
 def distinct_names(members: Sequence[Member]) -> list[str]:

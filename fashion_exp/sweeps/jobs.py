@@ -12,14 +12,14 @@ from typing import Any, Literal
 
 import torch
 
-from fashion_exp.compose import CommandLine
+from fashion_exp.compose import SEARCHPATH, CommandLine
 from fashion_exp.config import CANNOT_CHANGE_A_RESULT, Config, TrainingConfig, knobs, plain
 from fashion_exp.data.sources import load_images_once
 from fashion_exp.errors import InputError
 from fashion_exp.identity import job_identity, short_hash
 from fashion_exp.job import FAILURE_FILE, PRUNED_FILE
 from fashion_exp.models.weights import find_weights
-from fashion_exp.study.members import NOT_TYPED, command
+from fashion_exp.study.members import command, says_what
 from fashion_exp.training.device import Compute, choose_compute, share_of_cores
 
 State = Literal["finished", "failed", "pruned", "begun", "queued"]
@@ -49,7 +49,7 @@ class SweepJob:
     @property
     def words(self) -> tuple[str, ...]:
         """The overrides that its process is given: what was typed, and what that came to."""
-        own = tuple(o for o in self.overrides if not o.lstrip("+").startswith("hydra"))
+        own = tuple(o for o in self.overrides if not _is_the_drivers(o))
         threads, device = self.compute.threads, self.compute.device
         return (*own, f"training.threads={threads}", f"training.precision={self.compute.dtype}",
                 f"training.device={device}")  # fmt: skip
@@ -57,7 +57,7 @@ class SweepJob:
     @property
     def command(self) -> str:
         """The line that runs this cell alone, with the same numbers."""
-        typed = [o for o in self.overrides if not o.lstrip("+").startswith(NOT_TYPED)]
+        typed = [o for o in self.overrides if says_what(o)]
         if self.cfg.training.threads is None and self.compute.threads != share_of_cores(
             self.cfg.training.processes
         ):
@@ -100,7 +100,13 @@ def sweep_name(line: CommandLine) -> str:
 
 def _matters(override: str) -> bool:
     key = override.lstrip("+").partition("=")[0]
-    return key not in CANNOT_CHANGE_A_RESULT and not key.startswith("hydra")
+    return key not in CANNOT_CHANGE_A_RESULT and not _is_the_drivers(override)
+
+
+def _is_the_drivers(override: str) -> bool:
+    """Whether it is for Hydra, and not about where the jobs' choices are found."""
+    bare = override.lstrip("+")
+    return bare.startswith("hydra") and not bare.startswith(SEARCHPATH)
 
 
 @dataclass(frozen=True)
