@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from functools import cache
 from pathlib import Path
 
 import mlflow
@@ -69,7 +70,7 @@ def _unsynced() -> Iterator[None]:
 
 
 def _check(database: Path) -> None:
-    ours = _get_latest_schema_revision()
+    ours = _our_schema()
     try:
         theirs = _schema(database)
     except sqlite3.DatabaseError as error:
@@ -91,7 +92,7 @@ def needs_migration(database: Path) -> bool:
         schema = _schema(database)
     except sqlite3.DatabaseError:
         return False
-    return schema != _get_latest_schema_revision()
+    return schema != _our_schema()
 
 
 def migrate(database: Path) -> Path:
@@ -115,6 +116,12 @@ def migrate(database: Path) -> Path:
         ) from None
     engine.dispose()
     return copy
+
+
+@cache
+def _our_schema() -> str:
+    """That of this MLflow, which it finds by reading all of its migrations."""
+    return str(_get_latest_schema_revision())
 
 
 def _schema(database: Path) -> str:
