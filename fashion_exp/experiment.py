@@ -36,7 +36,7 @@ from fashion_exp.fold import (
     trains_on_features,
 )
 from fashion_exp.identity import job_identity, short_hash
-from fashion_exp.models.classifier import ParameterReport
+from fashion_exp.models.classifier import Classifier
 from fashion_exp.models.plan import ModelPlan, plan_model
 from fashion_exp.models.weights import find_weights
 from fashion_exp.places import outputs_folder
@@ -97,7 +97,7 @@ def run_experiment(
         conclude(result, tracker)
         if cfg.tracking.log_model:
             example = trial.views.plain((0, 0, 0)).transpose(2, 0, 1)
-            first = kept_model(trial, split.folds[0], len(trial.table.classes))
+            first = kept_model(trial, split.folds[0])
             tracker.model(run, first, np.stack([example, example]))
         if not job.sealed:
             open_test(result, outputs_folder(cfg.outputs), tracker)
@@ -145,8 +145,8 @@ def prepare(
     plan = plan_model(cfg.model, cfg.dataset, cfg.optim, weights, images.native_size)
     fixed, random = _augmentations(cfg, plan)
     _refuse_idle_processes(cfg, plan)
-    parameters, depthwise = _rehearse(cfg, plan, len(images.classes), compute)
-    compute = replace(compute, depthwise=depthwise)
+    model = _rehearse(cfg, plan, len(images.classes), compute)
+    compute = replace(compute, depthwise=is_depthwise(model.network))
     if not team.leads:
         team.wait()  # what the first has stored need not be made again
     tick = progress.stage("reading images", len(images))
@@ -165,7 +165,10 @@ def prepare(
     split = make_split(table.rows, table.classes, cfg.split, cfg.repeats)
     _refuse_seen_images(table, split, plan)
     views = Views(pixels, table.rows["image_id"].to_list(), fixed, random)
-    trial = Trial(cfg, table, plan, compute, views, split.test, output, parameters, cache, team)
+    trial = Trial(
+        cfg, table, plan, compute, views, split.test, output, model.report(), cache, team,
+        first_model=model,
+    )  # fmt: skip
     trial.note_reuse("pixels", pixels.reused, len(images))
     return trial, split
 
@@ -217,24 +220,18 @@ def _augmentations(cfg: Config, plan: ModelPlan) -> tuple[Augmentation, Augmenta
     )
 
 
-def _rehearse(
-    cfg: Config, plan: ModelPlan, classes: int, compute: Compute
-) -> tuple[ParameterReport, bool]:
-    """Builds what will be built for each fold once, so that mistakes end here.
-
-    Gives the model's parameters, and whether its convolutions are depthwise.
-    """
+def _rehearse(cfg: Config, plan: ModelPlan, classes: int, compute: Compute) -> Classifier:
+    """The first fold's model, built before all else so that mistakes end here."""
     model = new_model(cfg, plan, classes, compute)
     build_optimizer(head=model.head, backbone=model.network, **vars(cfg.optim))
     build_schedule(epochs=cfg.training.epochs, **vars(cfg.schedule))
-    report = model.report()
     log.info(
         "model: %s, %s parameters, %s trainable, %s frozen, %s in the head; frozen part: %s",
         cfg.model.name,
-        *(f"{count:,}" for count in asdict(report).values()),
+        *(f"{count:,}" for count in asdict(model.report()).values()),
         plan.freeze,
     )
-    return report, is_depthwise(model.network)
+    return model
 
 
 def _refuse_seen_images(table: ImageTable, split: Split, plan: ModelPlan) -> None:

@@ -77,11 +77,21 @@ class Trial:
     """Of every image, by what they are of; one frozen backbone serves all folds."""
     reused: dict[str, tuple[int, int]] = field(default_factory=dict)
     """How many pixels, features and views were kept from before, and of how many."""
+    first_model: Classifier | None = None
+    """The first fold's, where it has been built before."""
 
     def note_reuse(self, what: str, reused: int, count: int) -> None:
         log.info("%s: %s", what, from_cache(reused, count))
         before = self.reused.get(what, (0, 0))
         self.reused[what] = before[0] + reused, before[1] + count
+
+    def model(self, fold: Fold) -> Classifier:
+        """A fold's model before training, on the device; its own to train."""
+        built, self.first_model = self.first_model, None
+        if built is not None and (fold.repeat, fold.fold) == (0, 0):
+            return built
+        classes = len(self.table.classes)
+        return new_model(self.cfg, self.plan, classes, self.compute, fold.repeat, fold.fold)
 
     @property
     def trains_on_features(self) -> bool:
@@ -155,7 +165,7 @@ def run_fold(
     state = states.load()
     began = time.perf_counter() - state.seconds
     classes = len(trial.table.classes)
-    model = new_model(cfg, trial.plan, classes, compute, fold.repeat, fold.fold)
+    model = trial.model(fold)
     learner = _learner(trial, model, fold, progress)
     optimizer = build_optimizer(head=model.head, backbone=model.network, **vars(cfg.optim))
     if state.epochs_done:
@@ -217,10 +227,10 @@ def new_model(
     return build_model(cfg.model, plan, classes, seed).to(compute.device)
 
 
-def kept_model(trial: Trial, fold: Fold, classes: int) -> Classifier:
+def kept_model(trial: Trial, fold: Fold) -> Classifier:
     """The trained model of a finished fold that its predictions were made with, on the CPU."""
     keep = trial.cfg.training.keep.value
-    model = new_model(trial.cfg, trial.plan, classes, trial.compute, fold.repeat, fold.fold)
+    model = trial.model(fold)
     learned = load_file(trial.output / "checkpoints" / f"{fold.name}-{keep}.safetensors")
     model.load_state_dict(learned, strict=False)
     return model.cpu().eval()

@@ -85,7 +85,7 @@ def _features(member: Member, images: pd.DataFrame, progress: Progress) -> np.nd
     if (trial.plan.weights.sha256 or "random") != member.result.facts["weights_sha256"]:
         raise InputError("the weights that it began with are no longer at hand")
     first = split.folds[0]
-    model = kept_model(trial, first, len(member.classes)).to(trial.compute.device)
+    model = kept_model(trial, first).to(trial.compute.device)
     rows = _rows(images, trial.table)
     if trial.trains_on_features:
         return features_of(trial, model, first, 0, progress)(rows).numpy()
