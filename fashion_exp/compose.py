@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import copy
 import re
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -141,7 +142,7 @@ def _multirun(
     fixed = _for_hydra(plain)
     lines = tuple((*fixed, *_for_hydra(cell)) for cell in cells)
     return CommandLine(
-        tuple(to_config(_composed(line)) for line in lines),
+        tuple(_configs(fixed, [_for_hydra(cell) for cell in cells], groups)),
         True,
         False,
         tuple(swept),
@@ -152,6 +153,25 @@ def _multirun(
         plain_options(master.hydra.launcher),
         plain_options(master.hydra.sweeper) if search else None,
     )
+
+
+def _configs(
+    fixed: Sequence[str], cells: Sequence[Sequence[str]], groups: Collection[str]
+) -> Iterator[Config]:
+    """The config of each cell; what its choices of groups make is composed once for all of them."""
+    made: dict[tuple[str, ...], DictConfig] = {}
+    for cell in cells:
+        overrides = grid.parsed(cell)
+        chosen = [o for o in overrides if o.key_or_group in groups or "/" in o.key_or_group]
+        choices = tuple(str(o.input_line) for o in chosen)
+        if choices not in made:
+            made[choices] = _composed((*fixed, *choices))
+        tree = copy.deepcopy(made[choices])
+        with _in_one_line():
+            ConfigLoaderImpl._apply_overrides_to_config(
+                [override for override in overrides if override not in chosen], tree
+            )
+        yield to_config(tree)
 
 
 def plain_options(node: DictConfig) -> dict[str, Any]:
@@ -233,8 +253,14 @@ def _also_from(hydra: Hydra, folders: object) -> None:
 
 
 def _composed(lines: Sequence[str], return_hydra_config: bool = False) -> DictConfig:
-    try:
+    with _in_one_line():
         return compose("config", list(lines), return_hydra_config=return_hydra_config)
+
+
+@contextmanager
+def _in_one_line() -> Iterator[None]:
+    try:
+        yield
     except OmegaConfBaseException as error:
         raise InputError(_of_omegaconf(error)) from None
     except HydraException as error:

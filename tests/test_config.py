@@ -100,6 +100,16 @@ def test_the_jobs_of_a_multirun_are_the_product() -> None:
     ]  # fmt: skip
 
 
+def test_a_job_of_a_multirun_is_what_its_line_composes_to_alone() -> None:
+    """Its groups are composed once for all jobs that share them."""
+    line = read_command_line(
+        ["-m", "seed=3", "model=basic_cnn,resnet50", "optim.lr=1e-4,0.5", "optim=sgd,adam",
+         "dataset.rename={a: b}", "++dataset.rename.c=d,e", "model.dropout=0.5"]
+    )  # fmt: skip
+    assert len(set(map(repr, line.jobs))) == len(line.jobs) == 16
+    assert list(line.jobs) == [read_command_line(words).jobs[0] for words in line.lines]
+
+
 @pytest.mark.parametrize("spelt", ["dataset.rename={a: b}", "dataset.rename.a=b"])
 def test_a_mapping_takes_keys_of_the_users_own(spelt: str) -> None:
     assert read_command_line([spelt]).jobs[0].dataset.rename == {"a": "b"}
