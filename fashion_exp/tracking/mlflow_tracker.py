@@ -35,6 +35,8 @@ from fashion_exp.tracking.tracker import Status, TrackingError
 Result = TypeVar("Result")
 
 METRICS_PER_BATCH = 1000
+SECONDS_BETWEEN_WRITES = 1.0
+"""Of metrics: one takes milliseconds however many there are, as long as steps of a small head."""
 TEXTS_PER_BATCH = 100
 
 logging.getLogger("alembic").setLevel(logging.WARNING)
@@ -74,6 +76,8 @@ class MlflowTracker:
         self.experiment_id = experiment_id
         self.uri: str = client.tracking_uri
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="tracking")
+        self._metrics: dict[str, list[Metric]] = {}
+        self._last_write = -math.inf
         self._error: TrackingError | None = None
 
     def start(
@@ -113,12 +117,13 @@ class MlflowTracker:
         when: float | None = None,
     ) -> None:
         now = int(1000 * (time.time() if when is None else when))
-        values = [
+        self._metrics.setdefault(run, []).extend(
             Metric(clean_name(name), float(value), now, step or 0)
             for name, value in metrics.items()
             if value is not None and math.isfinite(value)
-        ]
-        self._in_batches(run, "metrics", values, METRICS_PER_BATCH)
+        )
+        if time.monotonic() - self._last_write >= SECONDS_BETWEEN_WRITES:
+            self._write_metrics()
 
     def tag(self, run: str, tags: Mapping[str, str]) -> None:
         values = [RunTag(*item) for item in clean_texts(tags, TAG_LENGTH).items()]
@@ -200,6 +205,12 @@ class MlflowTracker:
         served = self.uri.startswith("http")
         return ui_address(self.uri, self.experiment_id, run) if served else None
 
+    def _write_metrics(self) -> None:
+        for run, values in self._metrics.items():
+            self._in_batches(run, "metrics", values, METRICS_PER_BATCH)
+        self._metrics = {}
+        self._last_write = time.monotonic()
+
     def _in_batches(self, run: str, kind: str, values: Sequence[object], size: int) -> None:
         for at in range(0, len(values), size):
             batch: dict[str, Any] = {kind: values[at : at + size]}
@@ -219,7 +230,8 @@ class MlflowTracker:
                 self._error = self._explanation("recording", error)
 
     def _drained(self) -> TrackingError | None:
-        """Waits for the writer; the first error since the last time."""
+        """Has everything written and waits for it; the first error since the last time."""
+        self._write_metrics()
         self._writer.submit(lambda: None).result()
         error, self._error = self._error, None
         return error

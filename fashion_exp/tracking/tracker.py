@@ -56,7 +56,7 @@ class Tracker(Protocol):
         step: int | None = None,
         when: float | None = None,
     ) -> None:
-        """One batch of metrics; None, nan and infinity are left out.
+        """One batch of metrics; None, nan and infinity are left out. A store may have it later.
 
         `when` is in seconds since 1970, now by default; the same values logged again with the same
         time are there once. Without a step it is 0. The UI's table shows the value of the highest

@@ -13,7 +13,7 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from fashion_exp.errors import InputError
-from fashion_exp.tracking import Status, TrackingError
+from fashion_exp.tracking import Status, TrackingError, mlflow_tracker
 from fashion_exp.tracking.address import view_tag
 from fashion_exp.tracking.mlflow_tracker import MlflowTracker
 
@@ -56,7 +56,7 @@ def test_sweep_config_and_fold_are_linked_as_parent_child_and_grandchild(
     assert parents == [None, *line[:2]]
 
 
-def test_the_metrics_of_one_call_are_one_write(
+def test_the_metrics_of_a_moment_are_one_write(
     tracker: MlflowTracker, client: MlflowClient, run: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     writes: list[int] = []
@@ -66,10 +66,12 @@ def test_the_metrics_of_one_call_are_one_write(
         "log_batch",
         lambda run, metrics: [writes.append(len(metrics)), write(run, metrics=metrics)],
     )
+    monkeypatch.setattr(mlflow_tracker, "SECONDS_BETWEEN_WRITES", 3600)
+    monkeypatch.setattr(tracker, "_last_write", -math.inf)
     for epoch in range(3):
         tracker.log(run, {f"m{i}": float(i) for i in range(20)}, step=epoch)
     tracker.flush()
-    assert writes == [20, 20, 20]
+    assert writes == [20, 40]
     assert [m.step for m in client.get_metric_history(run, "m7")] == [0, 1, 2]
 
 
@@ -92,6 +94,7 @@ def test_a_call_returns_before_its_write_and_writes_keep_their_order(
         written.append(metrics[0].value)
 
     monkeypatch.setattr(tracker._client, "log_batch", slow)
+    monkeypatch.setattr(mlflow_tracker, "SECONDS_BETWEEN_WRITES", 0)
     for value in range(5):
         tracker.log(run, {"m": float(value)})
     assert written == []
