@@ -122,7 +122,7 @@ def run_here(cfg: Config, output: Path, name: str, sealed: bool) -> None:
     outputs = outputs_folder(cfg.outputs)
     table = load_images_once(cfg.dataset, outputs / "cache")
 
-    gc.disable()  # millions of objects are made and stay: looking among them takes seconds
+    gc.disable()  # what imports make stays: looking for garbage among it takes most of a second
     from fashion_exp.experiment import Job, help_train, run_experiment
     from fashion_exp.reporting import tables
     from fashion_exp.reporting.progress import Progress
@@ -132,6 +132,7 @@ def run_here(cfg: Config, output: Path, name: str, sealed: bool) -> None:
     from fashion_exp.tracking import open_tracker, provenance
     from fashion_exp.training.team import Team, join_team
 
+    gc.freeze()
     gc.enable()
     team = join_team() if in_team() else Team()
     if not team.leads:
