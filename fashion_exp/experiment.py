@@ -7,50 +7,29 @@ import logging
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from fashion_exp.cache.shelf import trim
-from fashion_exp.config import Config, OnFrozen, knobs, plain
-from fashion_exp.data.augment import Augmentation, Views, fixed_augmentation
-from fashion_exp.data.geometry import Geometry
-from fashion_exp.data.pixels import load_pixels
-from fashion_exp.data.split import Fold, Split, make_split, manifest_hash
+from fashion_exp.config import Config, knobs, plain
+from fashion_exp.data.split import Fold, Split
 from fashion_exp.data.table import ImageTable
 from fashion_exp.errors import InputError, Pruned
 from fashion_exp.files import write_text
-from fashion_exp.fold import (
-    FoldResult,
-    Place,
-    Trial,
-    epochs_again,
-    from_cache,
-    kept_model,
-    new_model,
-    random_operations,
-    run_fold,
-    trains_on_features,
-)
-from fashion_exp.identity import job_identity, short_hash
-from fashion_exp.models.classifier import Classifier
-from fashion_exp.models.plan import ModelPlan, plan_model
-from fashion_exp.models.weights import find_weights
+from fashion_exp.fold import FoldResult, Place, epochs_again, run_fold
 from fashion_exp.places import outputs_folder
 from fashion_exp.predictions import PART_FILES, read_predictions, write_predictions
+from fashion_exp.preparing import facts_of, prepare
 from fashion_exp.pruning import Watch
 from fashion_exp.reporting.progress import Progress
 from fashion_exp.results import Result, conclude, draw, open_test
 from fashion_exp.tracking.tracker import NullTracker, Status, Tracker, TrackingError
-from fashion_exp.training.compiling import missing_compiler
-from fashion_exp.training.device import Compute, choose_compute, is_depthwise, share_of_cores
-from fashion_exp.training.optimizers import build_optimizer
-from fashion_exp.training.schedules import build_schedule
 from fashion_exp.training.team import Team
 from fashion_exp.trainings import Index, read_as_written, training_identity
+from fashion_exp.trial import Trial, from_cache, kept_model
 
 log = logging.getLogger(__name__)
 
@@ -78,7 +57,7 @@ def run_experiment(
     """
     trial, split = prepare(cfg, images, progress, job.output, job.team)
     trial.watch = job.watch
-    facts = _facts(trial, split, images.fingerprint)
+    facts = facts_of(trial, split, images.fingerprint)
     _write_inputs(trial, split)
     with _tracked(trial, job, facts, tracker) as run:
         for number in _waiting(trial, split):
@@ -125,161 +104,6 @@ def _waiting(trial: Trial, split: Split) -> list[int]:
         if not _is_finished(trial.output, fold.name)
     ]
     return [int(number) for number in trial.team.told(" ".join(numbers)).split()]
-
-
-def prepare(
-    cfg: Config, images: ImageTable, progress: Progress, output: Path, team: Team
-) -> tuple[Trial, Split]:
-    """Everything before the first training.
-
-    What a user can get wrong is looked at before the photos are decoded.
-    """
-    compute = _compute(cfg, team)
-    if cfg.training.compile and (lacking := missing_compiler(compute.device)):
-        raise InputError(
-            f"training.compile=true: this machine lacks {lacking}; install it, or "
-            "training.compile=false"
-        )
-    weights = find_weights(cfg.model.name, _wanted_weights(cfg))
-    log.info("weights: %s", weights.source)
-    plan = plan_model(cfg.model, cfg.dataset, cfg.optim, weights, images.native_size)
-    fixed, random = _augmentations(cfg, plan)
-    _refuse_idle_processes(cfg, plan)
-    model = _rehearse(cfg, plan, len(images.classes), compute)
-    compute = replace(compute, depthwise=is_depthwise(model.network))
-    if not team.leads:
-        team.wait()  # what the first has stored need not be made again
-    tick = progress.stage("reading images", len(images))
-    geometry = Geometry(plan.size, cfg.dataset.fit.value, plan.interpolation, plan.channels)
-    cache = outputs_folder(cfg.outputs) / "cache"
-    table, pixels = load_pixels(
-        images, geometry, cfg.dataset.max_left_out, compute.threads, lambda done, _: tick(done),
-        cache,
-    )  # fmt: skip
-    if team.leads:
-        team.wait()
-    for store in trim(cache, cfg.cache.gigabytes * 1e9):
-        log.info("cache: removed %s %s, unused the longest", store.kind, store.folder.name)
-    for note in table.notes:
-        log.info("data: %s", note)
-    split = make_split(table.rows, table.classes, cfg.split, cfg.repeats)
-    _refuse_seen_images(table, split, plan)
-    views = Views(pixels, table.rows["image_id"].to_list(), fixed, random)
-    trial = Trial(
-        cfg, table, plan, compute, views, split.test, output, model.report(), cache, team,
-        first_model=model,
-    )  # fmt: skip
-    trial.note_reuse("pixels", pixels.reused, len(images))
-    return trial, split
-
-
-def _compute(cfg: Config, team: Team) -> Compute:
-    training = cfg.training
-    threads = training.threads or share_of_cores(training.processes)
-    try:
-        return choose_compute(training.device, training.precision.value, threads, team.local_rank)
-    except ValueError as error:
-        raise InputError(f"training.device={error}") from None
-
-
-def _refuse_idle_processes(cfg: Config, plan: ModelPlan) -> None:
-    if cfg.training.processes > 1 and trains_on_features(cfg, plan):
-        raise InputError(
-            f"training.processes={cfg.training.processes}: a head on stored features trains faster "
-            "than processes can exchange its gradients; training.processes=1, or "
-            "model.freeze=none to train the backbone too"
-        )
-
-
-def _wanted_weights(cfg: Config) -> str:
-    """What the driver of a sweep decided for all its jobs, else the knob."""
-    if cfg.model.weights == "auto":
-        return cfg.sweep.weights.get(cfg.model.name, "auto")
-    return cfg.model.weights
-
-
-def _augmentations(cfg: Config, plan: ModelPlan) -> tuple[Augmentation, Augmentation]:
-    shape = (plan.size, plan.size, plan.channels)
-    acting = random_operations(cfg, plan)
-    if cfg.augmentation.on_frozen is OnFrozen.views and not (acting and plan.freeze == "backbone"):
-        raise InputError(
-            "augmentation.on_frozen=views cannot act: "
-            + ("there are no operations" if plan.freeze == "backbone" else "no backbone is frozen")
-            + "; augmentation.on_frozen=apply, or model.freeze=backbone and augmentation=light"
-        )
-    if not acting and cfg.augmentation.operations:
-        log.info("augmentation: none, for the backbone is frozen; augmentation=light does it still")
-    if not acting and cfg.augmentation.per_class is not None:
-        raise InputError(
-            "augmentation.per_class cannot act: the backbone is frozen, so augmentation is left "
-            "out; augmentation=light or augmentation.on_frozen=apply does it all the same"
-        )
-    return (
-        fixed_augmentation("augmentation.evaluation", cfg.augmentation.evaluation, shape),
-        Augmentation("augmentation.operations", acting, shape),
-    )
-
-
-def _rehearse(cfg: Config, plan: ModelPlan, classes: int, compute: Compute) -> Classifier:
-    """The first fold's model, built before all else so that mistakes end here."""
-    model = new_model(cfg, plan, classes, compute)
-    build_optimizer(head=model.head, backbone=model.network, **vars(cfg.optim))
-    build_schedule(epochs=cfg.training.epochs, **vars(cfg.schedule))
-    log.info(
-        "model: %s, %s parameters, %s trainable, %s frozen, %s in the head; frozen part: %s",
-        cfg.model.name,
-        *(f"{count:,}" for count in asdict(model.report()).values()),
-        plan.freeze,
-    )
-    return model
-
-
-def _refuse_seen_images(table: ImageTable, split: Split, plan: ModelPlan) -> None:
-    """Weights of an earlier run may not be judged by images that they were trained on."""
-    ids = table.rows["image_id"].to_numpy()
-    judged = {*ids[split.test], *(i for fold in split.folds for i in ids[fold.validation])}
-    seen = judged & plan.weights.trained_on
-    if seen:
-        raise InputError(
-            f"model.weights: {len(seen)} of the {len(judged)} images that this run would be judged "
-            "by trained those weights; take weights trained on other data, or the same split with "
-            "split.redraw=false and repeats=1"
-        )
-
-
-def _facts(trial: Trial, split: Split, data: str) -> dict[str, str]:
-    """What a result depends on beside the knobs: recorded as tags.
-
-    `data` is the fingerprint of the images as they were found, before any was read.
-    """
-    cfg, plan, compute = trial.cfg, trial.plan, trial.compute
-    manifest = split.manifest(trial.table.rows)
-    test_ids = sorted(trial.table.rows["image_id"].to_numpy()[split.test])
-    return {
-        "job_hash": job_identity(cfg, data, plan.weights.identity, compute),
-        "data_fingerprint": trial.table.fingerprint,
-        **trial.table.facts,
-        "split_hash": manifest_hash(manifest),
-        "test_hash": short_hash(test_ids),
-        "weights": plan.weights.source,
-        "weights_sha256": plan.weights.sha256 or "random",
-        "freeze": plan.freeze,
-        "input": f"{plan.size} px, {plan.channels} channels, {plan.interpolation}",
-        "augmentation": ", ".join(str(op["name"]) for op in random_operations(cfg, plan)) or "none",
-        "device": str(compute.device),
-        "precision": compute.dtype,
-        "threads": str(compute.threads),
-        "parameters": json.dumps(asdict(trial.parameters)),
-        "images": json.dumps(trial.table.class_counts),
-        "left_out": str(len(trial.table.left_out)),
-        "set_aside": str(len(trial.table.set_aside)),
-        "val_selected": "on these images" if _selects(cfg) else "no",
-    }
-
-
-def _selects(cfg: Config) -> bool:
-    """Whether the validation images chose the epoch, so that their score is too good."""
-    return cfg.training.keep.value == "best" or cfg.training.early_stopping is not None
 
 
 def _write_inputs(trial: Trial, split: Split) -> None:

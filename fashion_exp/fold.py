@@ -2,100 +2,36 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from functools import partial
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 import torch
-from safetensors.torch import load_file
 from torch import nn
 
 from fashion_exp.checkpoints import State, StateFile, TrainingState, save_models
-from fashion_exp.config import ClassWeights, Config, Keep, OnFrozen
-from fashion_exp.data.augment import Views
+from fashion_exp.config import ClassWeights, Config, Keep
 from fashion_exp.data.batches import TrainingFeatures, TrainingImages, in_order, multiplied
 from fashion_exp.data.split import Fold
-from fashion_exp.data.table import ImageTable
 from fashion_exp.errors import Pruned
-from fashion_exp.features import (
-    DEFAULT_VIEWS,
-    Features,
-    Source,
-    features_about,
-    gathered,
-    kept_features,
-    views_about,
-)
 from fashion_exp.interrupts import stop_if_asked
-from fashion_exp.models.build import build_model
-from fashion_exp.models.classifier import Classifier, ParameterReport
-from fashion_exp.models.plan import ModelPlan
+from fashion_exp.models.classifier import Classifier
 from fashion_exp.predictions import predictions_frame
-from fashion_exp.pruning import Watch
 from fashion_exp.reporting.progress import Progress, Step
 from fashion_exp.seeding import derive_seed
 from fashion_exp.stats.metrics import accuracy, cross_entropy
 from fashion_exp.tracking.tracker import Tracker
 from fashion_exp.training.compiling import compiled
-from fashion_exp.training.device import Compute
 from fashion_exp.training.fit import EpochResult, Tick, fit, predict
 from fashion_exp.training.optimizers import build_optimizer
 from fashion_exp.training.schedules import build_schedule
-from fashion_exp.training.team import Team
+from fashion_exp.trial import Trial, features_of, seed_of, views_of
 
 log = logging.getLogger(__name__)
-
-
-def from_cache(reused: int, count: int) -> str:
-    return f"{reused:,} of {count:,} from cache"
-
-
-@dataclass
-class Trial:
-    """What all folds of an experiment share."""
-
-    cfg: Config
-    table: ImageTable
-    plan: ModelPlan
-    compute: Compute
-    views: Views
-    test: np.ndarray
-    output: Path
-    parameters: ParameterReport
-    cache: Path
-    team: Team = field(default_factory=Team)
-    watch: Watch | None = None
-    """What a search wants to hear after each epoch."""
-    features: dict[str, Features] = field(default_factory=dict)
-    """Of every image, by what they are of; one frozen backbone serves all folds."""
-    reused: dict[str, tuple[int, int]] = field(default_factory=dict)
-    """How many pixels, features and views were kept from before, and of how many."""
-    first_model: Classifier | None = None
-    """The first fold's, where it has been built before."""
-
-    def note_reuse(self, what: str, reused: int, count: int) -> None:
-        log.info("%s: %s", what, from_cache(reused, count))
-        before = self.reused.get(what, (0, 0))
-        self.reused[what] = before[0] + reused, before[1] + count
-
-    def model(self, fold: Fold) -> Classifier:
-        """A fold's model before training, on the device; its own to train."""
-        built, self.first_model = self.first_model, None
-        if built is not None and (fold.repeat, fold.fold) == (0, 0):
-            return built
-        classes = len(self.table.classes)
-        return new_model(self.cfg, self.plan, classes, self.compute, fold.repeat, fold.fold)
-
-    @property
-    def trains_on_features(self) -> bool:
-        return trains_on_features(self.cfg, self.plan)
 
 
 @dataclass(frozen=True)
@@ -131,28 +67,6 @@ class FoldResult:
     record: dict[str, float | str]
 
 
-def random_operations(cfg: Config, plan: ModelPlan) -> list[dict[str, object]]:
-    """The augmentation that acts: none where it skips frozen backbones and there is one."""
-    skipped = plan.freeze == "backbone" and cfg.augmentation.on_frozen.value == "skip"
-    return [] if skipped else list(cfg.augmentation.operations)
-
-
-def trains_on_features(cfg: Config, plan: ModelPlan) -> bool:
-    """Whether the images before the head are the same in every epoch, or in turn."""
-    return plan.freeze == "backbone" and (not random_operations(cfg, plan) or views_of(cfg) > 0)
-
-
-def views_of(cfg: Config) -> int:
-    """How many views of each image a frozen backbone sees; 0: a new one in every epoch, or none."""
-    if cfg.augmentation.on_frozen is not OnFrozen.views:
-        return 0
-    return cfg.augmentation.views or DEFAULT_VIEWS
-
-
-def seed_of(cfg: Config, what: str, fold: Fold) -> int:
-    return derive_seed(what, getattr(cfg.seeds, what), fold.repeat, fold.fold)
-
-
 def run_fold(
     trial: Trial, fold: Fold, place: Place, tracker: Tracker, run: str, progress: Progress
 ) -> FoldResult:
@@ -160,12 +74,13 @@ def run_fold(
 
     An interrupted training goes on from its state file and ends as if it had not been.
     """
-    cfg, compute = trial.cfg, trial.compute
+    cfg = trial.cfg
     states = StateFile(trial.output / "unfinished" / f"{fold.name}.pt")
     state = states.load()
     began = time.perf_counter() - state.seconds
     classes = len(trial.table.classes)
     model = trial.model(fold)
+    compute = trial.compute
     learner = _learner(trial, model, fold, progress)
     optimizer = build_optimizer(head=model.head, backbone=model.network, **vars(cfg.optim))
     if state.epochs_done:
@@ -217,23 +132,6 @@ def _ask_the_search(trial: Trial, epochs: int, validation: tuple[float, float]) 
         enough = "enough"
     if trial.team.told(enough):
         raise Pruned(epochs)
-
-
-def new_model(
-    cfg: Config, plan: ModelPlan, classes: int, compute: Compute, repeat: int = 0, fold: int = 0
-) -> Classifier:
-    """A fold's model before training, on the device."""
-    seed = derive_seed("initialisation", cfg.seeds.initialisation, repeat, fold)
-    return build_model(cfg.model, plan, classes, seed).to(compute.device)
-
-
-def kept_model(trial: Trial, fold: Fold) -> Classifier:
-    """The trained model of a finished fold that its predictions were made with, on the CPU."""
-    keep = trial.cfg.training.keep.value
-    model = trial.model(fold)
-    learned = load_file(trial.output / "checkpoints" / f"{fold.name}-{keep}.safetensors")
-    model.load_state_dict(learned, strict=False)
-    return model.cpu().eval()
 
 
 def _finished(
@@ -315,35 +213,6 @@ def _learner(trial: Trial, model: Classifier, fold: Fold, progress: Progress) ->
         trial.compute.ready,
     )
     return Learner(model, online, images)
-
-
-def features_of(
-    trial: Trial, model: Classifier, fold: Fold, views: int, progress: Progress
-) -> Features:
-    """Features of every image, plain where `views` is 0, else in so many views.
-
-    Once for all folds, unless each has a random backbone of its own.
-    """
-    seed = seed_of(trial.cfg, "initialisation", fold)
-    about = features_about(trial.cfg, trial.plan, trial.compute, trial.views.key, seed)
-    ids = trial.table.rows["image_id"].to_list()
-    if views:
-        names = [f"{image}/{view}" for image in ids for view in range(views)]
-        read = trial.views.augmented(trial.cfg.seeds.augmentation)
-        source = Source(
-            names, lambda i: read((i % views, i // views, 0)), about | views_about(trial.cfg)
-        )
-    else:
-        source = Source(ids, lambda i: trial.views.plain((0, i, 0)), about)
-    what = "views" if views else "features"
-    known = json.dumps(source.about)
-    if known not in trial.features:
-        store, reused = kept_features(
-            source, trial.cache, model, trial.compute, partial(progress.stage, what)
-        )
-        trial.note_reuse(what, reused, len(source.names))
-        trial.features[known] = gathered(store, source.names, max(views, 1))
-    return trial.features[known]
 
 
 def _criterion(cfg: Config, labels: np.ndarray, classes: int) -> nn.CrossEntropyLoss:

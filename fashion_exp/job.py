@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import io
 import json
@@ -132,7 +133,9 @@ def run_here(cfg: Config, output: Path, name: str, sealed: bool) -> None:
     from fashion_exp.tracking import open_tracker, provenance
     from fashion_exp.training.team import Team, join_team
 
-    gc.freeze()
+    if gc.get_freeze_count() == 0:  # later it would keep the garbage of the job before
+        gc.freeze()
+        atexit.register(gc.unfreeze)
     gc.enable()
     team = join_team() if in_team() else Team()
     if not team.leads:

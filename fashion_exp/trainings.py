@@ -19,16 +19,17 @@ from fashion_exp.cache.made_by import hardware, source_hash, versions
 from fashion_exp.config import CANNOT_CHANGE_A_RESULT, knobs, plain
 from fashion_exp.data.split import Fold
 from fashion_exp.files import replacing, write_text
-from fashion_exp.fold import FoldResult, Trial
+from fashion_exp.fold import FoldResult
 from fashion_exp.identity import RESOLVED, short_hash
 from fashion_exp.predictions import PART_FILES, read_predictions
+from fashion_exp.trial import Trial
 
 TOLD_BY_THE_IMAGES = ("dataset.", "split.", "repeats", "confidence", "seed")
 """Knobs, or beginnings of them, that act on a training by way of its images, its place among the
 folds, its input and `seeds.*` alone, which stand in its identity themselves."""
 
 ROOMS = (
-    "models", "training", "fold.py", "features.py", "checkpoints.py", "predictions.py",
+    "models", "training", "trial.py", "fold.py", "features.py", "checkpoints.py", "predictions.py",
     "seeding.py", "stats/metrics.py", "data/augment.py", "data/batches.py", "data/geometry.py",
 )  # fmt: skip
 """Whose code a training is the work of."""
@@ -96,6 +97,12 @@ class Earlier:
             history=own(read_as_written(self.run / "history.csv")),
             record={str(name): value for name, value in record.items()},
         )
+
+    @property
+    def parameters(self) -> dict[str, int]:
+        """How many its model has, by what becomes of them."""
+        facts = json.loads((self.run / "result.json").read_text())["facts"]
+        return dict(json.loads(facts["parameters"]))
 
     def copy_models(self, folder: Path) -> None:
         """Its checkpoints into `folder`, by hard links where the disk allows."""

@@ -75,4 +75,4 @@ def test_training_and_stats_know_no_config_and_no_tracker() -> None:
 
 def test_the_experiment_is_known_to_none_of_its_parts() -> None:
     knowing = {_room(m) for m in MODULES if "fashion_exp.experiment" in _imports(m)}
-    assert knowing == {"job", "labelling", "ranks", "sweeps"}
+    assert knowing == {"job", "ranks", "sweeps"}

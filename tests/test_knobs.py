@@ -206,7 +206,7 @@ def test_a_compiled_model_is_what_is_trained(
 
     compile = torch.compile
     monkeypatch.setattr(torch, "compile", lambda m, **told: compile(m, backend=unchanged, **told))
-    monkeypatch.setattr("fashion_exp.experiment.missing_compiler", lambda device: "")
+    monkeypatch.setattr("fashion_exp.preparing.missing_compiler", lambda device: "")
     told = ("model.dropout=0.3", "training.precision=fp32")
     plain = tiny(*told)
     assert not graphs

@@ -68,17 +68,21 @@ def load_pixels(
     processes: int,
     progress: Callable[[int, int], None],
     cache: Path,
+    before_decoding: Callable[[], object] = lambda: None,
 ) -> tuple[ImageTable, Pixels]:
     """The table without the pictures that cannot be read, and the pixels of the others.
 
-    What the store below `cache` lacks is decoded now; `progress` gets (pictures done, pictures in
-    all). Unreadable ones are remembered with their reasons. Raises `InputError` if the share of
-    files left out is above `max_left_out` (null: no limit), or if a class has no picture left.
+    What the store below `cache` lacks is decoded now, after `before_decoding`; `progress` gets
+    (pictures done, pictures in all). Unreadable ones are remembered with their reasons. Raises
+    `InputError` if the share of files left out is above `max_left_out` (null: no limit), or if a
+    class has no picture left.
     """
     about = pixels_about(table, geometry)
     store = Records(cache / "pixels" / key_of(about), geometry.shape, "uint8", about)
     ids = table.rows["image_id"].to_list()
     lacking = [row for row, image in enumerate(ids) if image not in store]
+    if lacking:
+        before_decoding()
     passing = _decode(table, geometry, store, lacking, processes, progress)
     store.refresh()
     reasons = {row: store.absent[image] for row, image in enumerate(ids) if image in store.absent}

@@ -73,10 +73,10 @@ def _features(member: Member, images: pd.DataFrame, progress: Progress) -> np.nd
     import torch
 
     from fashion_exp.data.batches import in_order
-    from fashion_exp.experiment import prepare
-    from fashion_exp.fold import features_of, kept_model
+    from fashion_exp.preparing import prepare
     from fashion_exp.training.fit import extract
     from fashion_exp.training.team import Team
+    from fashion_exp.trial import features_of, kept_model
 
     table = images_of(member, outputs_folder(member.config.outputs) / "cache")
     if table is None:
