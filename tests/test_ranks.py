@@ -17,7 +17,7 @@ from mlflow.tracking import MlflowClient
 
 from fashion_exp.compose import read_command_line
 from fashion_exp.errors import InputError
-from fashion_exp.predictions import PART_FILES
+from fashion_exp.predictions import PART_FILES, read_predictions
 from tests.conftest import TinyRun
 
 SAME = ("augmentation=light", "training.precision=fp32", "repeats=2", "training.batch_size=5",
@@ -117,21 +117,50 @@ def test_a_killed_process_ends_the_run_in_one_line(photos: Path, tmp_path: Path,
     assert statuses(tmp_path) == {"FAILED"} and not list(run.glob("**/.*.pt.*"))
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGKILL, -9)])
-def test_a_stop_ends_all_processes_and_the_run_goes_on(
-    photos: Path, tmp_path: Path, number: signal.Signals, code: int
-) -> None:
-    process = start(*LONG, f"dataset.root={photos}", f"outputs={tmp_path}")
-    training(tmp_path, process)
-    ranks = ranks_of(process)
-    process.send_signal(number)
-    _, err = process.communicate(timeout=120)
-    assert process.returncode == code
-    assert "Traceback" not in err, err
+def assert_gone(ranks: list[int]) -> None:
     for _ in range(600):
         if not any(Path(f"/proc/{rank}").exists() for rank in ranks):
             break
         time.sleep(0.05)
     assert len(ranks) == 2 and not any(Path(f"/proc/{rank}").exists() for rank in ranks)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
+def test_the_death_of_who_started_them_ends_all_processes(photos: Path, tmp_path: Path) -> None:
+    process = start(*LONG, f"dataset.root={photos}", f"outputs={tmp_path}")
+    training(tmp_path, process)
+    ranks = ranks_of(process)
+    process.kill()
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == -signal.SIGKILL and "Traceback" not in err, err
+    assert_gone(ranks)
     assert statuses(tmp_path) == {"KILLED"}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
+def test_a_stopped_run_goes_on_as_if_it_had_not_been_and_is_taken_over(
+    photos: Path, tmp_path: Path
+) -> None:
+    line = (*LONG, "training.epochs=25", "repeats=1", f"dataset.root={photos}")
+    calm, stopped = tmp_path / "calm", tmp_path / "stopped"
+    undisturbed = start(*line, f"outputs={calm}")
+    process = start(*line, f"outputs={stopped}")
+    run = training(stopped, process)
+    ranks = ranks_of(process)
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 143 and "Traceback" not in err, err
+    assert_gone(ranks)
+    assert statuses(stopped) == {"KILLED"}
+    for more in (f"resume={run}", "repeats=1"):
+        _, err = start(*line, f"outputs={stopped}", more).communicate(timeout=120)
+        assert not err, err
+    (again,) = (folder for folder in (stopped / "runs").iterdir() if folder != run)
+    facts = json.loads((again / "result.json").read_text())["facts"]
+    assert facts["trainings"] == f"1 of 1 taken over from {run.name}"
+    _, err = undisturbed.communicate(timeout=120)
+    assert not err, err
+    (expected,) = (calm / "runs").iterdir()
+    for file in PART_FILES.values():
+        calm_rows, rows, same_rows = (read_predictions(f / file) for f in (expected, run, again))
+        assert calm_rows.equals(rows) and rows.equals(same_rows)

@@ -54,10 +54,10 @@ def _plain_steps(network: nn.Module, size: int, steps: int) -> float:
 
 
 def _features(quick: bool) -> Figure:
-    steps = 1 if quick else 4
+    steps, batch = (1, 16) if quick else (4, 32)
     vgg = ("model.head=new", "model.pool=flatten")
-    auto = learning("vgg16", 224, 32, "auto", *vgg)
-    plain = learning("vgg16", 224, 32, "fp32", *vgg)
+    auto = learning("vgg16", 224, batch, "auto", *vgg)
+    plain = learning("vgg16", 224, batch, "fp32", *vgg)
     plain.model.to(memory_format=torch.contiguous_format)
     parts = in_turn(
         {

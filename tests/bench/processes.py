@@ -9,7 +9,7 @@ from tests.bench.runs import training_seconds
 
 
 def measure(quick: bool) -> list[Figure]:
-    size, images, turns = (64, 60, 2) if quick else (128, 150, 3)
+    size, images, turns = (64, 60, 1) if quick else (128, 150, 3)
     words = ("model=timm", "model.name=resnet18", "model.weights=none", "augmentation=light",
              f"dataset.per_class={images}", f"dataset.image_size={size}", "training.epochs=2",
              "repeats=1", "tracking=none")  # fmt: skip

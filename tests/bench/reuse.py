@@ -15,7 +15,7 @@ PHOTOS = (
     "dataset=folder", f"dataset.root={SHARED / 'data' / 'clothing'}",
     "dataset.classes=[dress,longsleeve,shirt]",
 )  # fmt: skip
-DRAWN = ("dataset=garments", "dataset.per_class=20")
+DRAWN = ("dataset=garments", "dataset.per_class=10")
 
 
 def photos(quick: bool) -> tuple[str, ...]:

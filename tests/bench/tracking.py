@@ -16,6 +16,6 @@ def measure(quick: bool) -> list[Figure]:
     words = ("dataset.per_class=150", "dataset.image_size=64", f"training.epochs={epochs}",
              "repeats=1")  # fmt: skip
     on, off = (partial(training_seconds, *words, f"tracking={t}") for t in ("mlflow", "none"))
-    parts = in_turn({"on, s": on, "off, s": off}, 3 if quick else 7)
+    parts = in_turn({"on, s": on, "off, s": off}, 2 if quick else 7)
     on_over_off, most = "training with tracking against without", None if quick else 1.02
     return [ratio(on_over_off, parts, at_most=most)]
