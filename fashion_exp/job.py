@@ -12,6 +12,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -130,7 +131,7 @@ def run_here(cfg: Config, output: Path, name: str, sealed: bool) -> None:
     from fashion_exp.results import summary
     from fashion_exp.study.audit import problems
     from fashion_exp.study.members import load_member
-    from fashion_exp.tracking import open_tracker, provenance
+    from fashion_exp.tracking import open_tracker
     from fashion_exp.training.team import Team, join_team
 
     if gc.get_freeze_count() == 0:  # later it would keep the garbage of the job before
@@ -143,7 +144,7 @@ def run_here(cfg: Config, output: Path, name: str, sealed: bool) -> None:
             help_train(cfg, table, Job(name, output, sealed, team), progress)
         return
     tracker = open_tracker(cfg.tracking, outputs, cfg.sweep.experiment)
-    tags = {**provenance(checkout() or Path.cwd()), **_seed_tags(cfg)}
+    tags = {**_made_with(), **_seed_tags(cfg)}
     watch = None
     if cfg.sweep.trial is not None:
         from fashion_exp.pruning import open_watch
@@ -185,6 +186,14 @@ def show_places(console: Console, output: Path, address: str) -> None:
     """Where the files lie, and where or how to look at the results."""
     console.print(f"files:   {output}", soft_wrap=True, highlight=False)
     console.print(f"results: {address}", soft_wrap=True, highlight=False)
+
+
+@cache
+def _made_with() -> dict[str, str]:
+    """Of the code that this process began with, whatever is committed while a sweep runs."""
+    from fashion_exp.tracking import provenance
+
+    return provenance(checkout() or Path.cwd())
 
 
 def _seed_tags(cfg: Config) -> dict[str, str]:

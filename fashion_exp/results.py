@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -49,8 +50,9 @@ class Result:
     def evidence(self, part: str) -> Evidence:
         """Of "validation", or of "test" once it has been opened."""
         assert part == "validation" or self.test_looks, "the test is sealed"
-        frame = read_predictions(self.output / PART_FILES[part])
-        return evidence(frame, self.train_sizes, self.redrawn, self.confidence)
+        file = self.output / PART_FILES[part]
+        sizes = tuple(self.train_sizes.items())
+        return _evidence(file, file.stat().st_mtime_ns, sizes, self.redrawn, self.confidence)
 
     @property
     def test_looks(self) -> int:
@@ -60,6 +62,15 @@ class Result:
     def _opened(self) -> dict[str, Any]:
         path = self.output / "test_opened.json"
         return dict(json.loads(path.read_text())) if path.exists() else {}
+
+
+@lru_cache(maxsize=4096)
+def _evidence(
+    file: Path, written: int, sizes: tuple[tuple[str, int], ...], redrawn: bool, level: float
+) -> Evidence:
+    """Of predictions as they were `written`, in ns since 1970. A sweep asks for it again and again:
+    for its live table, its leaderboard, its report."""
+    return evidence(read_predictions(file), dict(sizes), redrawn, level)
 
 
 def load_result(output: Path) -> Result:
