@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import secrets
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -130,8 +131,8 @@ def _tracked(trial: Trial, job: Job, facts: Mapping[str, str], tracker: Tracker)
         if value is not None and not name.startswith(excluded)
     }
 
-    def start() -> str:
-        tags = {**job.tags, **facts}
+    def start(token: str) -> str:
+        tags = {**job.tags, **facts, "begun_as": token}
         run = tracker.start(job.name, parent=trial.cfg.sweep.parent, params=params, tags=tags)
         tracker.dataset(
             run,
@@ -148,14 +149,21 @@ def _tracked(trial: Trial, job: Job, facts: Mapping[str, str], tracker: Tracker)
         yield run
 
 
-def _begun_or_new(kept: Path, tracker: Tracker, start: Callable[[], str]) -> str:
-    """The tracked run whose id is `kept`, RUNNING again, or one that is started and kept now."""
+def _begun_or_new(kept: Path, tracker: Tracker, start: Callable[[str], str]) -> str:
+    """The tracked run whose id is `kept`, RUNNING again, or one that is started and kept now.
+
+    What it is begun as is kept before it is: of a process killed in between, it is found by that.
+    """
     begun = _read_json(kept)
-    if begun.get("uri") == tracker.uri and begun.get("run"):
-        tracker.resume(begun["run"])
-        return str(begun["run"])
-    run = start()
-    write_text(kept, json.dumps({"uri": tracker.uri, "run": run}))
+    if begun.get("uri") != tracker.uri:
+        begun = {}
+    token = begun.get("begun_as") or secrets.token_hex(8)
+    if run := begun.get("run") or (tracker.begun_as(token) if begun else None):
+        tracker.resume(run)
+    else:
+        write_text(kept, json.dumps({"uri": tracker.uri, "begun_as": token}))
+        run = start(token)
+    write_text(kept, json.dumps({"uri": tracker.uri, "begun_as": token, "run": run}))
     return run
 
 
@@ -200,7 +208,9 @@ def _train_fold(
     child = _begun_or_new(
         trial.output / "unfinished" / f"{fold.name}-tracked.json",
         tracker,
-        lambda: tracker.start(name, parent=run, params={}, tags={"fold": fold.name}),
+        lambda token: tracker.start(
+            name, parent=run, params={}, tags={"fold": fold.name, "begun_as": token}
+        ),
     )
     with ending(tracker, child):
         _train_or_take_over(trial, fold, place, tracker, child, progress)

@@ -54,6 +54,7 @@ def prepare(
     _refuse_idle_processes(cfg, plan)
     rehearsed = cache(partial(_rehearse, cfg, plan, len(images.classes), compute))
     if not team.leads:
+        rehearsed()  # a mistake ends all alike, none of them waiting for the others
         team.wait()  # what the first has stored need not be made again
     tick = progress.stage("reading images", len(images))
     geometry = Geometry(plan.size, cfg.dataset.fit.value, plan.interpolation, plan.channels)

@@ -112,6 +112,13 @@ def run_rank(cfg: Config, output: Path, name: str, sealed: bool, logs: list[LogF
     except LostTeam:
         time.sleep(PATIENCE)
         raise
+    finally:
+        _ignore_stops()  # it is ending: libraries' last words are not to be interrupted
+
+
+def _ignore_stops() -> None:
+    for one in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(one, signal.SIG_IGN)
 
 
 def _stop_when_told() -> None:
@@ -121,8 +128,7 @@ def _stop_when_told() -> None:
     """
 
     def stop(number: int, frame: FrameType | None) -> None:
-        for one in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(one, signal.SIG_IGN)
+        _ignore_stops()
         if leads():
             raise KeyboardInterrupt
         if hasattr(signal, "alarm"):

@@ -13,8 +13,11 @@ import pandas as pd
 import pytest
 from mlflow.tracking import MlflowClient
 
+from fashion_exp.config import TrackingConfig
 from fashion_exp.data.label_versions import Version, journal_of, write_history
+from fashion_exp.experiment import _begun_or_new
 from fashion_exp.predictions import PART_FILES, read_predictions
+from fashion_exp.tracking import open_tracker
 
 BASE = (
     "dataset=folder", "dataset.image_size=16", "training.epochs=40", "repeats=2",
@@ -125,3 +128,22 @@ def test_what_is_no_unfinished_run_is_not_resumed(tmp_path: Path) -> None:
     _, err = process.communicate(timeout=60)
     assert process.returncode == 2 and "no run's folder" in err
     assert err.count("\n") == 1
+
+
+def test_a_tracked_run_whose_id_could_not_be_kept_is_found_by_what_it_was_begun_as(
+    tmp_path: Path,
+) -> None:
+    """SIGKILL between the run's start in the store and the note of its id."""
+    tracker = open_tracker(TrackingConfig("mlflow", experiment="tests"), tmp_path)
+    kept, tokens = tmp_path / "tracked.json", []
+
+    def start(token: str) -> str:
+        tokens.append(token)
+        tracker.start("a run", parent=None, params={}, tags={"begun_as": token})
+        raise SystemExit
+
+    with pytest.raises(SystemExit):
+        _begun_or_new(kept, tracker, start)
+    run = _begun_or_new(kept, tracker, start)
+    assert run == tracker.begun_as(tokens[0]) and len(tokens) == 1
+    assert _begun_or_new(kept, tracker, start) == run

@@ -26,6 +26,8 @@ class Ledger:
     line: list[str]
     uri: str = ""
     parent: str = ""
+    begun_as: str = ""
+    """What the parent can be found by in the store, where its id could not be kept."""
     threads: int | None = None
     """CPU threads of a job, as the launcher of the first line had it: they change last digits."""
     jobs: dict[str, str] = field(default_factory=dict)

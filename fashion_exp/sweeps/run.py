@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import shutil
 import sys
 from collections import Counter
@@ -209,13 +210,19 @@ def _ledger(line: CommandLine, folder: Path, tracker: Tracker, tags: dict[str, s
     """What the sweep knows of itself, with a tracked parent that is RUNNING."""
     ledger = read_ledger(folder) or Ledger(line=[])
     ledger.line = list(line.arguments)
-    if ledger.uri == tracker.uri and ledger.parent:
+    if ledger.uri != tracker.uri:
+        ledger.parent = ledger.begun_as = ""
+    if ledger.begun_as and not ledger.parent:  # killed before it could keep the parent's id
+        ledger.parent = tracker.begun_as(ledger.begun_as) or ""
+    if ledger.parent:
         tracker.resume(ledger.parent)
         return ledger
+    ledger.uri, ledger.begun_as = tracker.uri, secrets.token_hex(8)
+    ledger.write(folder)
     told = " ".join(line.swept or line.keys)
     name = f"{line.jobs[0].model.name}: {told}"[:200]
+    tags = tags | {"begun_as": ledger.begun_as}
     ledger.parent = tracker.start(name, parent=None, params={}, tags=tags)
-    ledger.uri = tracker.uri
     return ledger
 
 

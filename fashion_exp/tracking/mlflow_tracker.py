@@ -92,11 +92,23 @@ class MlflowTracker:
         if parent:
             texts[MLFLOW_PARENT_RUN_ID] = parent
         create = partial(self._client.create_run, self.experiment_id, tags=texts, run_name=name)
-        with self._explained("starting a run"):
-            identity: str = self._now(create).info.run_id
+        coming = self._writer.submit(create)
+        try:
+            with self._explained("starting a run"):
+                identity: str = coming.result().info.run_id
+        except KeyboardInterrupt:  # it will be there all the same
+            self._later(lambda: self._client.set_terminated(coming.result().info.run_id, "KILLED"))
+            raise
         values = [Param(*item) for item in clean_texts(params, PARAM_LENGTH).items()]
         self._in_batches(identity, "params", values, TEXTS_PER_BATCH)
         return identity
+
+    def begun_as(self, token: str) -> str | None:
+        wanted = f"tags.begun_as = '{token}'"
+        with self._explained("looking for a run"):
+            search = partial(self._client.search_runs, [self.experiment_id], wanted, max_results=1)
+            found = self._now(search)
+        return found[0].info.run_id if found else None
 
     def resume(self, run: str) -> None:
         try:

@@ -39,7 +39,14 @@ class Tracker(Protocol):
         params: Mapping[str, object],
         tags: Mapping[str, str],
     ) -> str:
-        """Id of a new run, RUNNING, below `parent`."""
+        """Id of a new run, RUNNING, below `parent`.
+
+        Interrupted, it leaves none that is RUNNING.
+        """
+        ...
+
+    def begun_as(self, token: str) -> str | None:
+        """Id of the run that was started with this as its tag `begun_as`, if there is one."""
         ...
 
     def resume(self, run: str) -> None:
@@ -137,6 +144,9 @@ class NullTracker:
         tags: Mapping[str, str],
     ) -> str:
         return ""
+
+    def begun_as(self, token: str) -> str | None:
+        return None
 
     def resume(self, run: str) -> None:
         pass

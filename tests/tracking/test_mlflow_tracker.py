@@ -5,6 +5,8 @@ import math
 import signal
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -275,20 +277,39 @@ def test_an_error_of_the_store_when_starting_is_told_in_one_line(
         tracker.start("a", parent=None, params={}, tags={})
 
 
-def test_a_signal_in_the_middle_of_a_write_leaves_the_database_free(
-    tracker: MlflowTracker, client: MlflowClient, run: str
-) -> None:
+@contextmanager
+def interrupted_in(tracker: MlflowTracker, statement: str) -> Iterator[None]:
+    """A signal in the middle of each write that begins so; the block must end by it."""
     engine = tracker._client._tracking_client.store.engine
 
-    def interrupt(connection, cursor, statement, *rest) -> None:
-        if statement.startswith("UPDATE runs"):
+    def interrupt(connection, cursor, told, *rest) -> None:
+        if told.startswith(statement):
             signal.raise_signal(signal.SIGINT)
 
     sqlalchemy.event.listen(engine, "after_cursor_execute", interrupt)
     try:
         with pytest.raises(KeyboardInterrupt):
-            tracker.end(run, "FAILED")
+            yield
+        sqlalchemy.event.remove(engine, "after_cursor_execute", interrupt)
         tracker.flush()
     finally:
-        sqlalchemy.event.remove(engine, "after_cursor_execute", interrupt)
+        if sqlalchemy.event.contains(engine, "after_cursor_execute", interrupt):
+            sqlalchemy.event.remove(engine, "after_cursor_execute", interrupt)
+
+
+def test_a_signal_in_the_middle_of_a_write_leaves_the_database_free(
+    tracker: MlflowTracker, client: MlflowClient, run: str
+) -> None:
+    with interrupted_in(tracker, "UPDATE runs"):
+        tracker.end(run, "FAILED")
     assert client.get_run(run).info.status == "FAILED"
+
+
+def test_a_run_that_begins_at_a_signal_is_ended_and_found_again(
+    tracker: MlflowTracker, client: MlflowClient
+) -> None:
+    assert tracker.begun_as("0a1b") is None
+    with interrupted_in(tracker, "INSERT INTO runs"):
+        tracker.start("a run", parent=None, params={}, tags={"begun_as": "0a1b"})
+    found = tracker.begun_as("0a1b")
+    assert found is not None and client.get_run(found).info.status == "KILLED"
