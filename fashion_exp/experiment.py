@@ -61,6 +61,7 @@ def run_experiment(
     facts = facts_of(trial, split, images.fingerprint)
     _write_inputs(trial, split)
     with _tracked(trial, job, facts, tracker) as run:
+        _end_finished(job.output, tracker)
         for number in _waiting(trial, split):
             _train_fold(trial, split, number, tracker, run, progress)
         kept = _collect(job.output, [fold.name for fold in split.folds])
@@ -84,7 +85,7 @@ def run_experiment(
             draw(result, trial.table, tracker)
         done = [(one["record"]["identity"], one["fold"]) for one in kept]
         Index(trial.cache).add(job.output, done)
-        shutil.rmtree(job.output / "unfinished")
+    shutil.rmtree(job.output / "unfinished")  # the sign that all is done, the tracked run's end too
     return result
 
 
@@ -205,8 +206,9 @@ def _train_fold(
         _train_or_take_over(trial, fold, place, tracker, run, progress)
         return
     name = f"repeat {fold.repeat + 1}" + (f" fold {fold.fold + 1}" if unit == "fold" else "")
+    tracked = trial.output / "unfinished" / f"{fold.name}-tracked.json"
     child = _begun_or_new(
-        trial.output / "unfinished" / f"{fold.name}-tracked.json",
+        tracked,
         tracker,
         lambda token: tracker.start(
             name, parent=run, params={}, tags={"fold": fold.name, "begun_as": token}
@@ -214,6 +216,15 @@ def _train_fold(
     )
     with ending(tracker, child):
         _train_or_take_over(trial, fold, place, tracker, child, progress)
+    tracked.unlink()
+
+
+def _end_finished(output: Path, tracker: Tracker) -> None:
+    """Ends the tracked runs of finished folds whose process was killed before it could."""
+    for tracked in (output / "unfinished").glob("*-tracked.json"):
+        if _is_finished(output, tracked.name.removesuffix("-tracked.json")):
+            tracker.end(_read_json(tracked)["run"], "FINISHED")
+            tracked.unlink()
 
 
 def _train_or_take_over(

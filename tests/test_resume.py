@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import signal
 import subprocess
@@ -15,7 +16,7 @@ from mlflow.tracking import MlflowClient
 
 from fashion_exp.config import TrackingConfig
 from fashion_exp.data.label_versions import Version, journal_of, write_history
-from fashion_exp.experiment import _begun_or_new
+from fashion_exp.experiment import _begun_or_new, _end_finished
 from fashion_exp.predictions import PART_FILES, read_predictions
 from fashion_exp.tracking import open_tracker
 
@@ -147,3 +148,20 @@ def test_a_tracked_run_whose_id_could_not_be_kept_is_found_by_what_it_was_begun_
     run = _begun_or_new(kept, tracker, start)
     assert run == tracker.begun_as(tokens[0]) and len(tokens) == 1
     assert _begun_or_new(kept, tracker, start) == run
+
+
+def test_the_tracked_run_of_a_finished_fold_is_ended_where_its_process_could_not(
+    tmp_path: Path,
+) -> None:
+    """SIGKILL between the last file of a fold and the end of its tracked run."""
+    tracker = open_tracker(TrackingConfig("mlflow", experiment="tests"), tmp_path)
+    runs = {fold: tracker.start(fold, parent=None, params={}, tags={}) for fold in ("a", "b")}
+    (unfinished := tmp_path / "unfinished").mkdir()
+    for fold, run in runs.items():
+        (unfinished / f"{fold}-tracked.json").write_text(json.dumps({"run": run}))
+    (unfinished / "a-finished.json").touch()
+    _end_finished(tmp_path, tracker)
+    client = MlflowClient(tracker.uri)
+    statuses = {fold: client.get_run(run).info.status for fold, run in runs.items()}
+    assert statuses == {"a": "FINISHED", "b": "RUNNING"}
+    assert [file.name for file in unfinished.glob("*-tracked.json")] == ["b-tracked.json"]
