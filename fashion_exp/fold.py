@@ -80,7 +80,7 @@ def run_fold(
     began = time.perf_counter() - state.seconds
     classes = len(trial.table.classes)
     model = trial.model(fold)
-    compute = trial.compute
+    compute = trial.compute  # after the model: its kind of convolutions decides on precision
     learner = _learner(trial, model, fold, progress)
     optimizer = build_optimizer(head=model.head, backbone=model.network, **vars(cfg.optim))
     if state.epochs_done:

@@ -58,21 +58,21 @@ def prepare(
         team.wait()  # what the first has stored need not be made again
     tick = progress.stage("reading images", len(images))
     geometry = Geometry(plan.size, cfg.dataset.fit.value, plan.interpolation, plan.channels)
-    kept = outputs_folder(cfg.outputs) / "cache"
+    shelf = outputs_folder(cfg.outputs) / "cache"
     table, pixels = load_pixels(
         images, geometry, cfg.dataset.max_left_out, compute.threads, lambda done, _: tick(done),
-        kept, before_decoding=rehearsed,
+        shelf, before_decoding=rehearsed,
     )  # fmt: skip
     if team.leads:
         team.wait()
-    for store in trim(kept, cfg.cache.gigabytes * 1e9):
+    for store in trim(shelf, cfg.cache.gigabytes * 1e9):
         log.info("cache: removed %s %s, unused the longest", store.kind, store.folder.name)
     for note in table.notes:
         log.info("data: %s", note)
     split = make_split(table.rows, table.classes, cfg.split, cfg.repeats)
     _refuse_seen_images(table, split, plan)
     views = Views(pixels, table.rows["image_id"].to_list(), fixed, random)
-    trial = Trial(cfg, table, plan, compute, views, split.test, output, kept, team)
+    trial = Trial(cfg, table, plan, compute, views, split.test, output, shelf, team)
     if cfg.cache.trainings and (earlier := _first_of_all_done_before(trial, split)):
         trial.parameters = earlier.parameters
     else:
