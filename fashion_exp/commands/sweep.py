@@ -6,10 +6,15 @@ import argparse
 import json
 import time
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fashion_exp.places import outputs_folder
 from fashion_exp.sweeps.find import chosen, sweeps_in
+
+if TYPE_CHECKING:
+    from fashion_exp.sweeps.ledger import Ledger
 
 MOST_ROWS = 40
 """Of more jobs, the terminal shows the best ones and those that failed."""
@@ -24,31 +29,29 @@ def run(arguments: list[str]) -> int:
     own.add_argument("--outputs", help="where the sweeps are; default: as for experiments")
     options = own.parse_intermixed_args(arguments)
     sweeps = sweeps_in(outputs_folder(options.outputs))
-    found = sweeps if options.what == "list" else [chosen(sweeps, options.sweep)]
-    told = [_told(sweep) for sweep in found]
-    if options.json:
-        print(json.dumps(told if options.what == "list" else told[0], indent=1))
-    elif options.what == "list":
-        _print_list(told)
+    if options.what == "list":
+        overviews = [_overview(sweep) for sweep in sweeps]
+        _print_json(overviews) if options.json else _print_list(overviews)
     else:
-        _print_status(told[0])
+        status = _status(chosen(sweeps, options.sweep))
+        _print_json(status) if options.json else _print_status(status)
     return 0
 
 
-def _told(sweep: Path) -> dict[str, object]:
-    """What `--json` gives: counts by state, whether a process runs it, and a row a job."""
-    from fashion_exp.job import is_running
-    from fashion_exp.results import load_result
-    from fashion_exp.sweeps.jobs import failure, job_state
-    from fashion_exp.sweeps.ledger import is_driven, read_ledger
+def _overview(sweep: Path) -> dict[str, object]:
+    """What `list --json` gives: jobs by state, and whether a process runs the sweep."""
+    return _told(sweep, Counter(state for _, state in _states(sweep)))
 
-    ledger = read_ledger(sweep)
-    assert ledger is not None
-    jobs = []
-    for identity, cell in ledger.jobs.items():
+
+def _status(sweep: Path) -> dict[str, object]:
+    """What `status --json` gives: the same, and a row a job."""
+    from fashion_exp.results import load_result
+    from fashion_exp.sweeps.states import failure
+
+    cells, jobs = _ledger(sweep).jobs, []
+    for identity, state in _states(sweep):
         folder = sweep / identity
-        state: str = "running" if is_running(folder) else job_state(folder)
-        job: dict[str, object] = {"job": identity, "state": state, "name": cell}
+        job: dict[str, object] = {"job": identity, "state": state, "name": cells[identity]}
         if state == "finished":
             result = load_result(folder)
             job["seconds"] = round(result.seconds, 1)
@@ -56,15 +59,41 @@ def _told(sweep: Path) -> dict[str, object]:
         elif state == "failed":
             job["why"] = failure(folder)
         jobs.append(job)
-    states = Counter(str(job["state"]) for job in jobs)
+    return _told(sweep, Counter(str(job["state"]) for job in jobs)) | {"jobs": jobs}
+
+
+def _told(sweep: Path, states: Counter[str]) -> dict[str, object]:
+    from fashion_exp.sweeps.ledger import is_driven
+
     return {
         "sweep": str(sweep),
         "running": is_driven(sweep),
         "last change": max(f.stat().st_mtime for f in (sweep, sweep / "sweep.json")),
-        "line": ledger.line,
+        "line": _ledger(sweep).line,
         "states": dict(states),
-        "jobs": jobs,
     }
+
+
+def _states(sweep: Path) -> Iterator[tuple[str, str]]:
+    """Each job's identity, and how far it has come."""
+    from fashion_exp.job import is_running
+    from fashion_exp.sweeps.states import job_state
+
+    for identity in _ledger(sweep).jobs:
+        folder = sweep / identity
+        yield identity, "running" if is_running(folder) else job_state(folder)
+
+
+def _ledger(sweep: Path) -> Ledger:
+    from fashion_exp.sweeps.ledger import read_ledger
+
+    ledger = read_ledger(sweep)
+    assert ledger is not None
+    return ledger
+
+
+def _print_json(told: object) -> None:
+    print(json.dumps(told, indent=1))
 
 
 def _counts(told: dict[str, object]) -> str:

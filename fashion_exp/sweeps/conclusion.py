@@ -20,7 +20,8 @@ from fashion_exp.study.members import load_member
 from fashion_exp.study.pairs import OPPOSITE
 from fashion_exp.study.report import report
 from fashion_exp.study.study import Question, Study
-from fashion_exp.sweeps.jobs import SweepJob, failure
+from fashion_exp.sweeps.jobs import SweepJob
+from fashion_exp.sweeps.states import failure
 from fashion_exp.tracking import Tracker
 
 log = logging.getLogger(__name__)

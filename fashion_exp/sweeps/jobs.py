@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 
@@ -17,12 +17,10 @@ from fashion_exp.config import CANNOT_CHANGE_A_RESULT, Config, TrainingConfig, k
 from fashion_exp.data.sources import load_images_once
 from fashion_exp.errors import InputError
 from fashion_exp.identity import job_identity, short_hash
-from fashion_exp.job import FAILURE_FILE, PRUNED_FILE
 from fashion_exp.models.weights import find_weights
 from fashion_exp.study.members import command, says_what
+from fashion_exp.sweeps.states import State, job_state
 from fashion_exp.training.device import Compute, choose_compute, share_of_cores
-
-State = Literal["finished", "failed", "pruned", "begun", "queued"]
 
 
 @dataclass(frozen=True)
@@ -63,23 +61,6 @@ class SweepJob:
         ):
             typed.append(f"training.threads={self.compute.threads}")
         return command(typed)
-
-
-def job_state(folder: Path) -> State:
-    """How far a job has come, by the files that it leaves."""
-    if (folder / FAILURE_FILE).exists():
-        return "failed"
-    if (folder / PRUNED_FILE).exists():
-        return "pruned"
-    if (folder / "unfinished").exists():
-        return "begun"
-    return "finished" if (folder / "result.json").exists() else "queued"
-
-
-def failure(folder: Path) -> str:
-    """Why a job failed, in a line."""
-    told = json.loads((folder / FAILURE_FILE).read_text())
-    return " ".join(f"{told['kind']}: {told['reason']}".split())
 
 
 def sweep_name(line: CommandLine) -> str:

@@ -8,13 +8,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
 from fashion_exp.errors import InputError
 from fashion_exp.files import is_held, write_text
 from fashion_exp.job import LOCK_FILE, LOCK_PATIENCE
-from fashion_exp.sweeps.jobs import SweepJob
+
+if TYPE_CHECKING:  # it loads torch, for which a look at the sweeps need not wait
+    from fashion_exp.sweeps.jobs import SweepJob
 
 FILE = "sweep.json"
 

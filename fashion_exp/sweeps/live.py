@@ -17,9 +17,10 @@ from rich.text import Text
 from fashion_exp.job import is_running
 from fashion_exp.reporting.formats import duration, percent
 from fashion_exp.results import load_result
-from fashion_exp.sweeps.jobs import SweepJob, failure, job_state
+from fashion_exp.sweeps.jobs import SweepJob
 from fashion_exp.sweeps.launchers import Ended
 from fashion_exp.sweeps.launchers.work import LOG
+from fashion_exp.sweeps.states import failure, job_state
 
 MOST_RUNNING = 8
 _RATE = re.compile(r"([\d.,]+) images/s")

@@ -19,8 +19,9 @@ from typing import Any, NamedTuple
 from fashion_exp.config import Count, Natural
 from fashion_exp.interrupts import heed
 from fashion_exp.job import DONE
-from fashion_exp.sweeps.jobs import SweepJob, job_state
+from fashion_exp.sweeps.jobs import SweepJob
 from fashion_exp.sweeps.launchers import Ended, Pool
+from fashion_exp.sweeps.states import job_state
 from fashion_exp.training.device import cores
 
 GRACE = 60.0
