@@ -33,7 +33,8 @@ def alike(
     found: Sequence[Found], run: str, cosine: float, max_megapixels: float, tick: Tick
 ) -> list[Link]:
     """Links between the files whose features in the network of a finished run have at least this
-    cosine. Raises `InputError` for what is no such run."""
+    cosine, or those of one and of the other's mirror image. Raises `InputError` for what is no
+    such run."""
     model, geometry = network_of(run)
     compute = choose_compute("auto", "auto", cores())
     firsts = list({one.sight.pixels: place for place, one in enumerate(found)}.values())
@@ -50,11 +51,14 @@ def alike(
 
     with torch.inference_mode():
         model = model.to(compute.device)
-        made = [extract(model, batch, compute).float() for batch in batches()]
-        features = torch.cat(made).numpy()
+        made = [
+            [extract(model, seen, compute).float() for seen in (batch, batch.flip(-1))]
+            for batch in batches()
+        ]
+    features, mirrored = (torch.cat(parts).numpy() for parts in zip(*made, strict=True))
     return [
         Link(firsts[one], firsts[other], FEATURES, 0, likeness)
-        for one, other, likeness in close_features(features, cosine)
+        for one, other, likeness in close_features(features, mirrored, cosine)
     ]
 
 
@@ -77,16 +81,24 @@ def _pictures(geometry: Geometry, max_megapixels: float, files: Sequence[str]) -
     return np.stack([resize(decode(file, max_megapixels), geometry) for file in files])
 
 
-def close_features(features: np.ndarray, cosine: float) -> Iterator[tuple[int, int, float]]:
-    """(one, other, cosine), one < other, of the rows of (n, width) that are that close.
+def close_features(
+    features: np.ndarray, mirrored: np.ndarray, cosine: float
+) -> Iterator[tuple[int, int, float]]:
+    """(one, other, cosine), one < other, of pictures whose rows of (n, width) are that close, seen
+    plainly or one of the two in the mirror.
 
     Seen from their mean: after a rectifier all features are positive, and all their angles small.
     """
-    centred = features - features.mean(0)
-    length = np.linalg.norm(centred, axis=1, keepdims=True)
-    unit = centred / np.maximum(length, 1e-12)
-    for start in range(0, len(unit), _ROWS):
-        cosines = unit[start : start + _ROWS] @ unit[start:].T
+    centre = features.mean(0)
+    plain, mirror = _unit(features - centre), _unit(mirrored - centre)
+    for start in range(0, len(plain), _ROWS):
+        rows = plain[start : start + _ROWS]
+        cosines = np.maximum(rows @ plain[start:].T, rows @ mirror[start:].T)
         for row, column in np.argwhere(cosines >= cosine):
             if row < column:
                 yield int(start + row), int(start + column), float(cosines[row, column])
+
+
+def _unit(rows: np.ndarray) -> np.ndarray:
+    length = np.linalg.norm(rows, axis=1, keepdims=True)
+    return np.asarray(rows / np.maximum(length, 1e-12))
