@@ -34,7 +34,7 @@ def run(arguments: list[str]) -> int:
     console = Console()
     for problem in audit.audit(study.members, study.names):
         if problem.severity != "fine":
-            runs = ", ".join(problem.runs)
+            runs = "; ".join(problem.runs)
             console.print(f"{problem.title}: {problem.detail} ({runs})", highlight=False)
     interval = f"{100 * study.level:g} % interval"
     shown = ["run", "validation", interval, "t-interval", "n", "J", "test"]

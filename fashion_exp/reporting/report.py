@@ -20,9 +20,9 @@ class Finding:
     title: str
     """What was looked for: "test images seen in training"."""
     detail: str
-    """What was found, with numbers."""
+    """What was found."""
     runs: Sequence[str] = ()
-    """The runs it is about; empty: all."""
+    """The runs it is about, with the figures of each; empty: all."""
 
 
 @dataclass(frozen=True)

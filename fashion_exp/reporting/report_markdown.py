@@ -58,7 +58,7 @@ def _commands(lines: Sequence[str]) -> str:
 def _audit(findings: Sequence[Finding]) -> list[str]:
     ordered = sorted(findings, key=lambda found: _ORDER.index(found.severity))
     rows = [
-        (found.title, found.severity, found.detail, ", ".join(found.runs) or "all")
+        (found.title, found.severity, found.detail, "; ".join(found.runs) or "all")
         for found in ordered
     ]
     return [markdown_table(PlainTable(("", "severity", "found", "runs"), rows))] if rows else []

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
 from fashion_exp.predictions import class_names, labels_and_probabilities
+from fashion_exp.reporting.formats import percent
 from fashion_exp.reporting.report import Finding, Severity
 from fashion_exp.study.members import Member
 from fashion_exp.study.out_of_fold import by_image
@@ -21,7 +23,15 @@ GOOD = 0.8
 """Validation accuracy from which on a sure contradiction tells of the label, not of the model."""
 MANY_LEFT_OUT = 0.01
 
-Problem = tuple[Severity, str]
+
+class Problem(NamedTuple):
+    severity: Severity
+    told: str
+    """In words that fit every run with it."""
+    own: str = ""
+    """This run's figures."""
+
+
 Check = Callable[[Member], Problem | None]
 
 
@@ -34,16 +44,22 @@ def audit(members: Sequence[Member], names: Sequence[str]) -> list[Finding]:
 
 def problems(member: Member) -> list[str]:
     """What is wrong or doubtful in one run, a sentence each."""
-    return [f"{title}: {said[1]}." for title, check in CHECKS.items() if (said := check(member))]
+    said = ((title, check(member)) for title, check in CHECKS.items())
+    return [
+        f"{title}: {problem.told}{f' ({problem.own})' if problem.own else ''}."
+        for title, problem in said
+        if problem
+    ]
 
 
 def _found(
     title: str, check: Check, members: Sequence[Member], names: Sequence[str]
 ) -> Iterator[Finding]:
-    failing: dict[Problem, list[str]] = {}
+    failing: dict[tuple[Severity, str], list[str]] = {}
     for member, name in zip(members, names, strict=True):
         if problem := check(member):
-            failing.setdefault(problem, []).append(name)
+            run = f"{name}: {problem.own}" if problem.own else name
+            failing.setdefault((problem.severity, problem.told), []).append(run)
     for (severity, detail), runs in failing.items():
         yield Finding(severity, title, detail, runs)
     if not failing:
@@ -61,17 +77,16 @@ def _leak(member: Member) -> Problem | None:
         leaking |= set(judged.loc[judged["group_id"].isin(trained), "image_id"])
     if not leaking:
         return None
-    return "wrong", f"{len(leaking)} validation or test images were trained on"
+    told = "validation or test images were trained on"
+    return Problem("wrong", told, f"{len(leaking)} of them")
 
 
 def _one_class(member: Member) -> Problem | None:
     models = member.evidence("validation").one_class_only
     if not models:
         return None
-    return (
-        "wrong",
-        f"{len(models)} of {len(member.result.train_sizes)} models predict one class only",
-    )
+    own = f"{len(models)} of {len(member.result.train_sizes)}"
+    return Problem("wrong", "models that predict one class only", own)
 
 
 def _chance(member: Member) -> Problem | None:
@@ -80,10 +95,9 @@ def _chance(member: Member) -> Problem | None:
     majority = float(labels.value_counts(normalize=True).max())
     if found.accuracy.low is None or found.accuracy.low > majority:
         return None
-    return "doubtful", (
-        f"validation accuracy {found.accuracy.estimate:.1%} is no better than always saying the "
-        f"commonest class ({majority:.1%})"
-    )
+    own = f"{percent(found.accuracy.estimate)}, commonest class {percent(majority)}"
+    told = "validation accuracy is no better than that of always saying the commonest class"
+    return Problem("doubtful", told, own)
 
 
 def _validation_above_training(member: Member) -> Problem | None:
@@ -95,11 +109,11 @@ def _validation_above_training(member: Member) -> Problem | None:
     noise = stats.norm.ppf(0.975) * np.sqrt(2 * training * (1 - training) / n)
     if validation.estimate - training <= noise:
         return None
-    return "doubtful", (
-        f"validation {validation.estimate:.1%} is above training {training:.1%}, both in "
-        "evaluation mode, by more than noise: are copies of validation images trained on, or do "
-        "the parts differ?"
+    told = (
+        "validation accuracy is above training accuracy, both in evaluation mode, by more than "
+        "noise: are copies of validation images trained on, or do the parts differ?"
     )
+    return Problem("doubtful", told, f"{percent(validation.estimate)}, {percent(training)}")
 
 
 def _still_learning(member: Member) -> Problem | None:
@@ -109,7 +123,8 @@ def _still_learning(member: Member) -> Problem | None:
     last = sum(own.argmin() == len(own) - 1 for own in trainings)
     if last <= len(trainings) / 2:
         return None
-    return "doubtful", "the last epoch had the best validation loss in most trainings: train longer"
+    told = "the last epoch had the best validation loss in most trainings: train longer"
+    return Problem("doubtful", told)
 
 
 def _left_out(member: Member) -> Problem | None:
@@ -119,7 +134,8 @@ def _left_out(member: Member) -> Problem | None:
     found = left + aside + len(member.split)
     if left <= MANY_LEFT_OUT * found:
         return None
-    return "doubtful", f"{left} of {found} files were left out (left_out.csv has the reasons)"
+    told = "many files were left out (left_out.csv has the reasons)"
+    return Problem("doubtful", told, f"{left} of {found}")
 
 
 def mislabelled_looking(frame: pd.DataFrame) -> pd.Series:
@@ -138,11 +154,11 @@ def _mislabelled(member: Member) -> Problem | None:
     good = (member.evidence("validation").accuracy.estimate or 0) >= GOOD
     if share <= MANY_MISLABELLED or not good:
         return None
-    return (
-        "doubtful",
-        f"{share:.1%} of the validation images look mislabelled: models that have not seen "
-        "them are sure of another class (data labels lists the doubtful ones)",
+    told = (
+        "many validation images look mislabelled: models that have not seen them are sure of "
+        "another class (data labels lists the doubtful ones)"
     )
+    return Problem("doubtful", told, percent(share))
 
 
 def _random_weights(member: Member) -> Problem | None:
@@ -153,13 +169,14 @@ def _random_weights(member: Member) -> Problem | None:
         return None
     if member.knobs["model.name"] == "basic_cnn":
         return None
-    return "doubtful", "random weights instead of ImageNet's, which could not be had"
+    return Problem("doubtful", "random weights instead of ImageNet's, which could not be had")
 
 
 def _selected(member: Member) -> Problem | None:
     if member.result.facts["val_selected"] == "no":
         return None
-    return "doubtful", "the validation images chose the epoch: their accuracy is too good"
+    told = "the validation images chose the epoch: their accuracy is too good"
+    return Problem("doubtful", told)
 
 
 CHECKS: dict[str, Check] = {

@@ -90,3 +90,14 @@ def test_sure_contradictions_are_labels_that_look_wrong(tmp_path: Path) -> None:
     sure = table[["p_Dress", "p_Shirt"]].round()
     write_predictions(table.assign(p_Dress=sure["p_Dress"], p_Shirt=sure["p_Shirt"]), path)
     assert found(folder)["Labels that look wrong"] == "doubtful"
+
+
+def test_runs_with_one_problem_are_one_finding_with_the_figures_of_each(tmp_path: Path) -> None:
+    poor = [answers(0, 1, 200, 0.5), answers(1, 1, 200, 0.51)]
+    members = []
+    for place, scores in enumerate(poor):
+        made_run(tmp_path / f"{place}", "run", scores, scores)
+        members.append(load_member(tmp_path / f"{place}"))
+    (chance,) = (f for f in audit(members, ["one", "other"]) if f.title == "Chance level")
+    assert [run.partition(":")[0] for run in chance.runs] == ["one", "other"]
+    assert chance.runs[0].partition(":")[2] != chance.runs[1].partition(":")[2]
