@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from rich import box
-from rich.console import JustifyMethod
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, JustifyMethod, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 
@@ -143,13 +144,15 @@ def _method_notes(part: PartResult) -> list[str]:
     ]
 
 
-def leaderboard(jobs: Sequence[Mapping[str, Any]], open_test: bool = False) -> PlainTable:
+def leaderboard(
+    jobs: Sequence[Mapping[str, Any]], open_test: bool = False, comparisons: int = 0
+) -> PlainTable:
     """A multirun's end: the jobs by validation accuracy, those that did not finish last.
 
     Each job has `knobs` (the swept ones by their full names), `status` ("FINISHED", …) and, as far
     as it got there, `seconds`, `val_acc`, `val_lo`, `val_hi` and the same with `test_`. The test
     accuracy is told of the first job alone, unless `open_test`. `against` says how it compares with
-    the first. Equals keep the order they came in.
+    the first, with a verdict that counts so many `comparisons`. Equals keep the order they came in.
     """
     ranked = sorted(jobs, key=lambda job: (not _ranks(job), -job["val_acc"] if _ranks(job) else 0))
     knobs = list(dict.fromkeys(name for job in jobs for name in job["knobs"]))
@@ -172,7 +175,12 @@ def leaderboard(jobs: Sequence[Mapping[str, Any]], open_test: bool = False) -> P
                 *([_accuracy(job, "test")] * open_test),
             ]
         )
-    return PlainTable(header, rows, notes=_ranking_notes(ranked, open_test))
+    notes = _ranking_notes(ranked, open_test)
+    if compared:
+        notes.append(
+            f"Each interval is of one difference; the verdicts count {comparisons} (Holm)."
+        )
+    return PlainTable(header, rows, notes=notes)
 
 
 _STATUS = {"FINISHED": "done"}
@@ -197,9 +205,11 @@ def _knob(value: object) -> str:
 
 
 def _short_names(knobs: Sequence[str]) -> list[str]:
-    """`optim.lr` as "lr", unless another knob ends alike."""
-    ends = [knob.rpartition(".")[2] for knob in knobs]
-    return [end if ends.count(end) == 1 else knob for knob, end in zip(knobs, ends, strict=True)]
+    """`optim.lr` as "lr", `model.name` as "model"; whole where another would be named alike."""
+    short = [knob.removesuffix(".name").rpartition(".")[2] for knob in knobs]
+    return [
+        name if short.count(name) == 1 else knob for name, knob in zip(short, knobs, strict=True)
+    ]
 
 
 def _ranking_notes(ranked: Sequence[Mapping[str, Any]], open_test: bool) -> list[str]:
@@ -231,26 +241,67 @@ def head(table: PlainTable, most: int, whole: Path) -> PlainTable:
     return replace(table, rows=table.rows[:most], notes=[f"and {left} more: {whole}", *table.notes])
 
 
-def rich_table(table: PlainTable) -> Table:
+def rich_table(table: PlainTable) -> RenderableType:
     """The table for a rich console; where it is too wide, cells break, and no digit is lost."""
-    shown = Table(
-        title=Text(table.title) if table.title else None,
-        caption=Text("\n".join(table.notes)) if table.notes else None,
-        box=box.SIMPLE_HEAD,
-        title_justify="left",
-        caption_justify="left",
-        show_edge=False,
-        pad_edge=False,
-        collapse_padding=True,
-    )
-    for place, name in enumerate(table.header):
-        cells = [row[place] for row in table.rows]
-        justify: JustifyMethod = "right" if any(map(_NUMBER.match, cells)) else "left"
-        shown.add_column(Text(name), justify=justify, overflow="fold")
-    for row in table.rows:
-        # Text, not str: a class may be called "[red]".
-        shown.add_row(*(Text(cell) for cell in row))
-    return shown
+    return _Fitted(table)
+
+
+@dataclass(frozen=True)
+class _Fitted:
+    """In a narrow place names of columns are stacked, and of the cells the longer ones alone break:
+    a learning rate stays whole."""
+
+    table: PlainTable
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        names, rows = list(self.table.header), self.table.rows
+        columns = [[row[place] for row in rows] for place in range(len(names))]
+        cells = [max(map(cell_len, column), default=0) for column in columns]
+        if _width(names, cells) > options.max_width:
+            names = [
+                _stacked(name) if cell_len(name) > width else name
+                for name, width in zip(names, cells, strict=True)
+            ]
+        short = [
+            _width([name], [width]) <= _SHORT for name, width in zip(names, cells, strict=True)
+        ]
+        breaking = [
+            _SHORT if not whole else width for whole, width in zip(short, cells, strict=True)
+        ]
+        roomy = _width(names, breaking) <= options.max_width
+        shown = Table(
+            title=Text(self.table.title) if self.table.title else None,
+            caption=Text("\n".join(self.table.notes)) if self.table.notes else None,
+            box=box.SIMPLE_HEAD,
+            title_justify="left",
+            caption_justify="left",
+            show_edge=False,
+            pad_edge=False,
+            collapse_padding=True,
+        )
+        for name, column, whole in zip(names, columns, short, strict=True):
+            justify: JustifyMethod = "right" if any(map(_NUMBER.match, column)) else "left"
+            shown.add_column(Text(name), justify=justify, overflow="fold", no_wrap=whole and roomy)
+        for row in rows:
+            # Text, not str: a class may be called "[red]".
+            shown.add_row(*(Text(cell) for cell in row))
+        yield shown
+
+
+def _width(names: Sequence[str], cells: Sequence[int]) -> int:
+    """Of a table whose columns have such names, above cells so wide."""
+    heads = [max(map(cell_len, name.split("\n"))) for name in names]
+    return sum(map(max, heads, cells)) + _GAP * (len(names) - 1)
+
+
+_SHORT = 12
+"""Cells up to here are one figure or one word."""
+_GAP = 2
+
+
+def _stacked(name: str) -> str:
+    """The name of a knob above cells that are narrower, a word a line."""
+    return re.sub(r"_| (?=\S)", lambda found: f"{found[0].strip()}\n", name)
 
 
 _NUMBER = re.compile(r"\d+([.,]\d+)*( |$)")

@@ -74,7 +74,7 @@ def conclude(sweep: Sweep, jobs: Sequence[SweepJob], open_all: bool) -> Conclusi
     study = Study(members, Question(), others) if members else None
     against = _against_the_best(study) if study else {}
     rows = [_row(job, sweep, against.get(job.hash, "")) for job in jobs]
-    board = tables.leaderboard(rows, open_test=open_all)
+    board = tables.leaderboard(rows, open_all, study.family if study else 0)
     winner = next((job for job in jobs if finished and job.folder == finished[0].output), None)
     if winner is not None:
         _draw(finished[0], winner, sweep)
@@ -89,7 +89,7 @@ def _accuracy(result: Result) -> float:
 
 
 def _against_the_best(study: Study) -> dict[str, str]:
-    """Of each job by its hash: the difference to the winner, its interval, and the verdict."""
+    """Of each job by its hash: the verdict, its difference to the winner, and the interval."""
     told: dict[str, str] = {}
     for pair in study.pairs:
         if study.winner not in (pair.a, pair.b):
@@ -105,7 +105,7 @@ def _against_the_best(study: Study) -> dict[str, str]:
         if turned:
             low, high = (None if end is None else -end for end in (high, low))
         apart = -test.difference if turned else test.difference
-        told[other] = f"{_points(apart)} ({_points(low)} to {_points(high)}), {verdict}"
+        told[other] = f"{verdict}: {_points(apart)} ({_points(low)} to {_points(high)})"
     return told
 
 

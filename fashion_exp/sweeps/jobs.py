@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -170,7 +170,19 @@ def _once(key: Callable[[Config], Any], find: Callable[[Config], str]) -> Callab
     return remembered
 
 
-def swept_knobs(jobs: Sequence[Config]) -> tuple[str, ...]:
-    """The knobs in which the jobs differ; more than were typed if a group is swept."""
-    flat = [dict(knobs(plain(job))) for job in jobs]
-    return tuple(name for name in flat[0] if any(other[name] != flat[0][name] for other in flat))
+def swept_knobs(line: CommandLine) -> tuple[str, ...]:
+    """The knobs that tell the jobs apart: those typed; of a group its name if that tells its
+    choices apart, and else whatever they differ in."""
+    flat = [dict(knobs(plain(job))) for job in line.jobs]
+    words = [dict(word.lstrip("+").partition("=")[::2] for word in own) for own in line.lines]
+    found: list[str] = []
+    for key in line.keys:
+        name = f"{key}.name"
+        choices = {(own.get(key), job.get(name)) for own, job in zip(words, flat, strict=True)}
+        if key in flat[0]:
+            found.append(key)
+        elif len(choices) == len({choice for _, choice in choices}) > 1:
+            found.append(name)
+        else:
+            found += [knob for knob in flat[0] if any(job[knob] != flat[0][knob] for job in flat)]
+    return tuple(dict.fromkeys(found))

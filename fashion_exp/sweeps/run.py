@@ -129,7 +129,7 @@ def _begun(
         ledger.write(folder)
         note_jobs(folder, jobs, commit)
         common = _common(planner, ledger.parent, tracker, outputs, open_all)
-        sweep = Sweep(folder, ledger.parent, swept_knobs(line.jobs), outputs, tracker, common)
+        sweep = Sweep(folder, ledger.parent, swept_knobs(line), outputs, tracker, common)
         tracker.view(sweep.parent, sweep.swept)
         with ending(tracker, sweep.parent):
             try:
@@ -145,7 +145,10 @@ def _threads(before: Ledger | None, launcher: Launcher) -> int:
 
 
 def _show(end: Conclusion, jobs: Sequence[SweepJob], sweep: Sweep, console: Console) -> None:
-    console.print(tables.rich_table(tables.head(end.board, MOST_ROWS, sweep.folder / BOARD)))
+    board = tables.head(end.board, MOST_ROWS, sweep.folder / BOARD)
+    if all(job.state == "finished" for job in jobs):
+        board = tables.only(board, [name for name in board.header if name != "status"])
+    console.print(tables.rich_table(board))
     if end.winner is not None:
         told = f"{AGAIN}: {end.winner.command}"
         console.print(told, soft_wrap=True, highlight=False, markup=False)

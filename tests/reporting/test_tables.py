@@ -154,10 +154,20 @@ def test_a_sweep_in_which_all_failed_has_no_winner() -> None:
 
 
 def test_knobs_are_named_by_their_ends_unless_two_end_alike() -> None:
-    knobs = {"optim.lr": 2e-4, "dataset.name": "a", "model.name": None}
+    knobs = {"optim.lr": 2e-4, "dataset.fit": "pad", "model.fit": None, "model.name": "vgg16"}
     table = leaderboard([{"knobs": knobs, "status": "FINISHED", "val_acc": 0.5}])
-    assert list(table.header[1:4]) == ["lr", "dataset.name", "model.name"]
-    assert list(table.rows[0][1:4]) == ["0.0002", "a", DASH]
+    assert list(table.header[1:5]) == ["lr", "dataset.fit", "model.fit", "model"]
+    assert list(table.rows[0][1:5]) == ["0.0002", "pad", DASH, "vgg16"]
+
+
+def test_in_a_narrow_place_intervals_break_and_figures_do_not() -> None:
+    knobs = {"lr": 0.0002, "train_ratio": 0.5, "dropout": 0.25, "depth": 1}
+    against = "worse: -17.0 (-25.4 to -8.7)"
+    table = leaderboard([_job(0.8, **knobs), {**_job(0.7, **knobs), "against": against}])
+    printed = _printed(table, 80)
+    assert "0.0002" in printed and "1 min 15 s" in printed and "train_\n" not in printed
+    assert max(map(len, printed.splitlines())) <= 80
+    assert "train_ratio" not in printed and "train_ratio" in _printed(table, 200)
 
 
 def test_a_pipe_does_not_end_a_cell() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from fashion_exp.compose import read_command_line
 from fashion_exp.sweeps.conclusion import Sweep, conclude, failures
 from fashion_exp.sweeps.jobs import SweepJob, swept_knobs
@@ -19,9 +21,35 @@ def test_a_job_that_died_before_it_wrote_anything_is_a_row_too(tmp_path: Path) -
     ]
     jobs[0].folder.mkdir()
     (jobs[0].folder / "failure.json").write_text('{"kind": "LostProcess", "reason": "SIGKILL"}')
-    sweep = Sweep(tmp_path, "", swept_knobs(line.jobs), tmp_path, NullTracker(), ())
+    sweep = Sweep(tmp_path, "", swept_knobs(line), tmp_path, NullTracker(), ())
     end = conclude(sweep, jobs, open_all=False)
     assert end.failed == 2 and {row[1] for row in end.board.rows} == {"0.001", "0.0001"}
     assert end.winner is None
     told = [row[1] for row in failures(jobs).rows]
     assert told == ["LostProcess: SIGKILL", "did not finish"]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["model=basic_cnn,resnet50", "optim.lr=1e-3,1e-4"], ("model.name", "optim.lr")),
+        (["split.train_ratio=0.5,0.8", "optim=adam,sgd"], ("split.train_ratio", "optim.name")),
+        (
+            ["sweep.cells=['model.depth=1','model.depth=2 optim.lr=0.1']"],
+            ("model.depth", "optim.lr"),
+        ),
+    ],
+)
+def test_a_column_for_what_was_typed_and_none_for_what_comes_with_it(
+    words: list[str], told: tuple[str, ...]
+) -> None:
+    assert swept_knobs(read_command_line(["-m", *words])) == told
+
+
+def test_choices_of_one_name_are_told_by_what_they_differ_in(tmp_path: Path) -> None:
+    for name, depth in (("shallow", 1), ("deep", 2)):
+        (tmp_path / "model").mkdir(exist_ok=True)
+        own = f"defaults: [basic_cnn]\ndepth: {depth}\n"
+        (tmp_path / "model" / f"{name}.yaml").write_text(own)
+    line = read_command_line(["-m", "model=shallow,deep", f"--config-dir={tmp_path}"])
+    assert swept_knobs(line) == ("model.depth",)
