@@ -178,7 +178,8 @@ def leaderboard(
     notes = _ranking_notes(ranked, open_test)
     if compared:
         notes.append(
-            f"Each interval is of one difference; the verdicts count {comparisons} (Holm)."
+            "Each interval is of its difference alone; the verdicts are Holm's over "
+            f"{comparisons} comparisons."
         )
     return PlainTable(header, rows, notes=notes)
 
@@ -271,10 +272,8 @@ class _Fitted:
         roomy = _width(names, breaking) <= options.max_width
         shown = Table(
             title=Text(self.table.title) if self.table.title else None,
-            caption=Text("\n".join(self.table.notes)) if self.table.notes else None,
             box=box.SIMPLE_HEAD,
             title_justify="left",
-            caption_justify="left",
             show_edge=False,
             pad_edge=False,
             collapse_padding=True,
@@ -286,6 +285,8 @@ class _Fitted:
             # Text, not str: a class may be called "[red]".
             shown.add_row(*(Text(cell) for cell in row))
         yield shown
+        if self.table.notes:  # as wide as the place, however narrow the table
+            yield Text("\n".join(self.table.notes), "table.caption")
 
 
 def _width(names: Sequence[str], cells: Sequence[int]) -> int:

@@ -70,8 +70,11 @@ def sweep_name(line: CommandLine) -> str:
     """
     cfg = line.jobs[0]
     if cfg.sweep.name is not None:
-        if not re.fullmatch(r"[\w.-]+", cfg.sweep.name):
-            raise InputError(f"sweep.name={cfg.sweep.name}: letters, digits, '.', '_' and '-' only")
+        if not re.fullmatch(r"\w[\w.-]*", cfg.sweep.name):
+            raise InputError(
+                f"sweep.name={cfg.sweep.name}: letters, digits, '.', '_' and '-' only, and no '.' "
+                "or '-' first: it names a folder"
+            )
         return cfg.sweep.name
     swept = sorted(line.keys)
     fixed = sorted(o for o in line.fixed if _matters(o))
