@@ -138,6 +138,11 @@ def _multirun(
     search = isinstance(sweeper, dict) and sweeper["_target_"] == SEARCH
     if search and (listed or master.sweep.zip):
         raise InputError("sweep.cells, sweep.zip: act in grids; hydra/sweeper=optuna has ranges")
+    if search and not swept:
+        raise InputError(
+            "hydra/sweeper=optuna: nothing to search; give a range, "
+            "'optim.lr=tag(log,interval(1e-5,1e-2))', or values"
+        )
     cells = grid.corners(swept) if search else grid.cells(swept, master.sweep.zip, listed)
     fixed = _for_hydra(plain)
     lines = tuple((*fixed, *_for_hydra(cell)) for cell in cells)
@@ -277,6 +282,10 @@ def _check_names(override: Override, groups: list[str]) -> None:
     if key in groups or "/" in key:
         _check_choices(override, key, groups)
         return
+    if key.startswith("hydra.sweeper.params."):
+        raise InputError(
+            f"{override.input_line}: what is swept is typed as it is: optim.lr=1e-4,1e-3"
+        )
     if key.split(".")[0] == "hydra":
         return
     names = knob_names()
@@ -313,6 +322,8 @@ def _groups() -> list[str]:
 def _check_choices(override: Override, group: str, groups: list[str]) -> None:
     loader = GlobalHydra.instance().config_loader()
     choices = loader.get_group_options(group, ObjectType.CONFIG)
+    if group == "hydra/launcher":
+        choices.remove("basic")  # Hydra's own, which knows nothing of a sweep that goes on
     value = override.value()
     wanted = list(value.list) if override.is_choice_sweep() else [value]
     for choice in wanted:
@@ -329,6 +340,10 @@ def _of_omegaconf(error: OmegaConfBaseException) -> str:
     key = error.full_key or ""
     if "is not a ListConfig" in reason:
         return f"{key}: needs a list; '{key}=[…,…]'"
+    if " not in " in reason and isinstance(error.parent_node, DictConfig):
+        known = [str(name) for name in error.parent_node if not str(name).startswith("_")]
+        found = nearest(key.rpartition(".")[2], known) if known else "it has none"
+        return f"{key}: no such knob; {found}"
     if "Missing mandatory value" in reason:
         return f"{key}: needs a value; add {key}=…"
     return f"{key}: {reason[:1].lower()}{reason[1:]}" if key else reason

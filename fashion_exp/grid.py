@@ -68,6 +68,8 @@ def swept_keys(swept: Sequence[str], listed: Sequence[str]) -> list[str]:
 def check_swept(keys: Sequence[str]) -> None:
     """Raises `InputError` for what is no setting to choose by."""
     for key in keys:
+        if key.startswith("hydra"):
+            raise InputError(f"{key}: belongs to the sweep as a whole, and takes one value")
         if key in SEEDS or key.startswith("seeds."):
             raise InputError(
                 f"{key}: a seed is no setting to choose by, and the best of several is luck; "

@@ -84,7 +84,7 @@ def run_sweep(line: CommandLine, open_all: bool) -> int:
             with launcher.pool(folder) as pool, LiveTable(len(waiting)) as table:
                 drive(iter(waiting), lambda job: sweep.common, pool, launcher.retries, table)
         end = conclude(sweep, jobs, open_all)
-    _show(end, jobs, sweep, console)
+    _show(end, jobs, sweep, "the same line runs these again", console)
     return SOME_FAILED if end.failed else DONE
 
 
@@ -108,7 +108,7 @@ def _search(
         jobs = list(trials.jobs.values())
         note_jobs(planner.sweep, jobs)
         end = conclude(sweep, jobs, open_all)
-    _show(end, jobs, sweep, console)
+    _show(end, jobs, sweep, "the same line asks for others in place of these", console)
     return SOME_FAILED if end.failed else DONE
 
 
@@ -144,7 +144,9 @@ def _threads(before: Ledger | None, launcher: Launcher) -> int:
     return (before and before.threads) or launcher.threads or cores()
 
 
-def _show(end: Conclusion, jobs: Sequence[SweepJob], sweep: Sweep, console: Console) -> None:
+def _show(
+    end: Conclusion, jobs: Sequence[SweepJob], sweep: Sweep, to_go_on: str, console: Console
+) -> None:
     board = tables.head(end.board, MOST_ROWS, sweep.folder / BOARD)
     if all(job.state == "finished" for job in jobs):
         board = tables.only(board, [name for name in board.header if name != "status"])
@@ -154,7 +156,7 @@ def _show(end: Conclusion, jobs: Sequence[SweepJob], sweep: Sweep, console: Cons
         console.print(told, soft_wrap=True, highlight=False, markup=False)
     if end.failed:
         console.print(tables.rich_table(failures(jobs)))
-        print("the same line runs these again; or one alone:")
+        print(f"{to_go_on}; or one alone:")
         for job in unfinished(jobs):
             print(f"  {job.command}")
     if end.page is not None:

@@ -8,10 +8,14 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
+from fashion_exp.compose import read_command_line
 from fashion_exp.errors import InputError
+from fashion_exp.sweeps.jobs import SweepJob
 from fashion_exp.sweeps.launchers import LAUNCHERS, make_launcher
 from tests.servers.processes import running, until
 from tests.servers.slurm import slurm
@@ -123,6 +127,24 @@ def test_options_out_of_range_are_refused(options: dict[str, object], told: str)
     with pytest.raises(InputError) as refusal:
         make_launcher(options | {"_target_": known.get(target, target)})
     assert told in str(refusal.value)
+
+
+def test_what_slurm_refuses_is_told_in_its_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("submitit", reason="submitit is not installed")
+    refusing = tmp_path / "sbatch"
+    refusing.write_text("#!/bin/sh\necho 'sbatch: error: invalid partition: x' >&2\nexit 1\n")
+    refusing.chmod(0o755)
+    (tmp_path / "squeue").symlink_to("/bin/true")
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    launcher = make_launcher(
+        read_command_line(["-m", "hydra/launcher=slurm", "optim.lr=1e-3,1e-4"]).launcher
+    )
+    with launcher.pool(tmp_path) as pool:
+        pool.submit(cast(SweepJob, SimpleNamespace(folder=tmp_path / "job")), ())
+        with pytest.raises(InputError, match="slurm: sbatch: error: invalid partition: x; mend"):
+            pool.wait()
 
 
 def test_a_cluster_that_is_not_there_is_told(tmp_path: Path) -> None:

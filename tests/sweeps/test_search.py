@@ -65,6 +65,8 @@ def test_a_search_looks_at_one_test_alone(pruned: Drill) -> None:
         (["model.dropout=interval(0,1)"], "model.dropout=1.0: input should be less than 1"),
         (["seed=int(interval(0,9))"], "a seed is no setting to choose by"),
         (["optim.lr=1,2", "sweep.zip=[optim.lr]"], "act in grids"),
+        (["optim.lr=1e-3"], "nothing to search"),
+        (["hydra.sweeper.trils=3"], "hydra.sweeper.trils: no such knob; did you mean trials"),
     ],
 )
 def test_what_cannot_be_searched_is_refused(words: list[str], told: str) -> None:

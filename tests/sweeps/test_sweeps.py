@@ -122,6 +122,10 @@ def test_cells_one_by_one_are_jobs_too(tmp_path: Path) -> None:
         (["seed=0,1,2"], "a seed is no setting to choose by"),
         (["seeds.order=0,1"], "a seed is no setting to choose by"),
         (["optim.lr=interval(1,2)"], "hydra/sweeper=optuna searches it"),
+        (["hydra.launcher.jobs=1,2"], "belongs to the sweep as a whole"),
+        (["hydra.launcher.jobs=1"], "hydra.launcher.jobs: no such knob; it has none"),
+        (["hydra.sweeper.params.optim=1,2"], "typed as it is"),
+        (["hydra/launcher=basic"], "no such choice; choices: inline, processes, ray, slurm"),
     ],
 )
 def test_what_is_no_grid_is_refused(words: list[str], told: str) -> None:

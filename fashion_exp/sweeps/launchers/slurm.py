@@ -145,7 +145,7 @@ class _Queue:
         """All that is new, as one array."""
         if not self._new:
             return
-        with _importable(), self.executor.batch():
+        with _importable(), _refusals(), self.executor.batch():
             made = [self.executor.submit(work) for work in self._new]
         for work, one in zip(self._new, made, strict=True):
             number = str(one.job_id)
@@ -204,6 +204,21 @@ def _in_queue() -> set[str]:
             return set(asked.stdout.split())
         time.sleep(2**attempt)
     raise InputError(f"squeue: {asked.stderr.strip()}; the jobs go on, and the same line too")
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """What Slurm says to an array that it does not take: no such partition, nobody there."""
+    from submitit.core.utils import FailedJobError
+
+    try:
+        yield
+    except FailedJobError as error:
+        told = [line for line in str(error).splitlines() if line.strip()]
+        raise InputError(
+            f"hydra/launcher=slurm: {told[-1] if told else 'sbatch failed'}; mend that, and the "
+            "same line goes on"
+        ) from error
 
 
 @contextmanager
