@@ -73,6 +73,16 @@ class Interval:
             numbers = (self.estimate, *limits)
             assert all(x is not None and math.isfinite(x) for x in numbers), "a silent nan"
 
+    @property
+    def shown(self) -> Interval:
+        """What may be shown: itself, else what stands in for it, else the estimate alone."""
+        if self.status == "ok":
+            return self
+        if self.fallback is not None:
+            return self.fallback.shown
+        none = {"low": None, "high": None, "raw_low": None, "raw_high": None}
+        return replace(self, status="undefined", **none)  # type: ignore[arg-type]
+
 
 def check_level(level: float) -> None:
     """Raises ValueError unless `level` is a confidence between 0 and 1, both excluded."""

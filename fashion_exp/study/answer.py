@@ -22,13 +22,11 @@ def points(difference: float | None, metric: str) -> str:
 
 
 def limits(interval: Interval, metric: str) -> str:
-    """ "−1.2 to 3.4", or a dash where there are none."""
-    if interval.low is None or interval.high is None:
+    """ "−1.2 to 3.4" of what may be shown, or a dash where there are none."""
+    shown, told = interval.shown, METRICS[metric]
+    if shown.low is None or shown.high is None:
         return "–"
-    told = METRICS[metric]
-    low, high = (
-        f"{told.scale * x:+.{1 if told.share else 3}f}" for x in (interval.low, interval.high)
-    )
+    low, high = (f"{told.scale * x:+.{1 if told.share else 3}f}" for x in (shown.low, shown.high))
     return f"{low} to {high}"
 
 
@@ -63,13 +61,18 @@ def _two(study: Study) -> str:
     asked = METRICS[metric]
     if pair.test is None:
         return f"{a} and {b} cannot be compared: {pair.note}."
-    difference, interval = pair.test.difference, pair.test.interval
-    numbers = (
-        f"{points(difference, metric)} in {asked.words} ({100 * study.level:g} % interval "
-        f"{limits(interval, metric)}, {_p(pair)}, n = {interval.n or 0:g} {study.part} images)"
+    interval = pair.test.interval.shown
+    counted = (
+        f"J = {interval.scores} pairs of trainings"
+        if interval.n is None
+        else f"n = {interval.n:g} {study.part} images"
     )
-    if pair.test.p == 1 and difference == 0:
-        return f"{a} and {b} give the same answer on every {study.part} image: {numbers}."
+    numbers = (
+        f"{points(pair.test.difference, metric)} in {asked.words} ({100 * study.level:g} % "
+        f"interval {limits(interval, metric)}, {_p(pair)}, {counted})"
+    )
+    if pair.same:
+        return f"{a} and {b} are right on the same {study.part} images: {numbers}."
     if pair.verdict in ("better", "worse"):
         first, second = (a, b) if pair.verdict == "better" else (b, a)
         return f"{first} is better than {second}: {a} minus {b} is {numbers}; {_about(pair)}."
@@ -81,8 +84,9 @@ def _two(study: Study) -> str:
 
 def _about(pair: Pair) -> str:
     assert pair.test is not None
-    said = f"this is about {pair.test.interval.target}"
-    if pair.test.interval.scores == 1:
+    interval = pair.test.interval.shown
+    said = f"this is about {interval.target}"
+    if interval.scores == 1:
         said += ", one training of each: other seeds may turn it"
     return said
 

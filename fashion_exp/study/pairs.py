@@ -48,6 +48,12 @@ class Differences:
     averaged: bool = False
     """Whether they are means over several pairs of runs, so that no counts stand behind them."""
 
+    @property
+    def none(self) -> bool:
+        """Whether there is no difference on any image."""
+        by_image = self.design in ("one model", "pooled folds", "crossed")
+        return by_image and self.metric == "accuracy" and not self.values.any()
+
     def test(self, level: float, exact: bool = False) -> PairedTest:
         """The test of this design, with the interval of the difference at `level`."""
         bounded = self.metric == "accuracy"
@@ -99,6 +105,8 @@ class Pair:
     note: str = ""
     bootstrap: Interval | None = None
     """Of the difference, beside McNemar's test."""
+    same: bool = False
+    """Whether all their models are right on the same images."""
 
 
 def why_not(a: Member, b: Member, part: str, metric: str) -> str:
@@ -226,7 +234,7 @@ def compare(
         note = shared_note(members[a], members[b], part, metric)
         verdict = _verdict(test, p, alpha, rope, apart)
         told = "; ".join(filter(None, (note, test.note)))
-        pairs.append(Pair(a, b, verdict, test, p, told, apart.bootstrap(1 - alpha)))
+        pairs.append(Pair(a, b, verdict, test, p, told, apart.bootstrap(1 - alpha), apart.none))
     return pairs
 
 

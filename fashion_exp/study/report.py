@@ -174,7 +174,7 @@ def pairs_table(study: Study) -> PlainTable:
             empty = [DASH] * (5 if bootstrapped else 4)
             rows.append([*names, *empty, pair.verdict, *[DASH] * 4, pair.note])
             continue
-        interval = test.interval
+        interval = test.interval.shown
         rows.append(
             [
                 *names,
@@ -313,7 +313,8 @@ def _cell(pair: Pair, sign: int) -> Cell:
     verdict = pair.verdict if sign == 1 else OPPOSITE[pair.verdict]
     if pair.test is None or pair.test.difference is None:
         return Cell(verdict, None, None, None, None, pair.note)
-    low, high = pair.test.interval.low, pair.test.interval.high
+    interval = pair.test.interval.shown
+    low, high = interval.low, interval.high
     if sign == -1:
         low, high = (None if x is None else -x for x in (high, low))
     return Cell(verdict, sign * pair.test.difference, low, high, pair.p_holm, pair.note)
@@ -323,7 +324,7 @@ def _effects(study: Study) -> list[Forest]:
     rope = study.question.rope
     by_factor: dict[factors.Factor, list[ForestRow]] = {}
     for effect in study.effects:
-        interval = effect.interval
+        interval = effect.interval.shown
         note = f"mean over {effect.pairs} pairs of runs" if effect.pairs > 1 else "one pair of runs"
         row = ForestRow(effect.name, interval.estimate, interval.low, interval.high, note)
         by_factor.setdefault(effect.factor, []).append(row)

@@ -13,7 +13,6 @@ from fashion_exp.data.sources import load_images_once
 from fashion_exp.errors import InputError
 from fashion_exp.files import write_text
 from fashion_exp.reporting import tables
-from fashion_exp.reporting.formats import DASH
 from fashion_exp.reporting.page import write_report
 from fashion_exp.results import Result, draw, load_result, open_test
 from fashion_exp.study.members import load_member
@@ -101,16 +100,17 @@ def _against_the_best(study: Study) -> dict[str, str]:
         if test is None or test.difference is None:
             told[other] = verdict
             continue
-        low, high = test.interval.low, test.interval.high
-        if turned:
-            low, high = (None if end is None else -end for end in (high, low))
-        apart = -test.difference if turned else test.difference
-        told[other] = f"{verdict}: {_points(apart)} ({_points(low)} to {_points(high)})"
+        interval = test.interval.shown
+        sign = -1 if turned else 1
+        told[other] = f"{verdict}: {_points(sign * test.difference)}"
+        if interval.low is not None and interval.high is not None:
+            low, high = sorted((sign * interval.low, sign * interval.high))
+            told[other] += f" ({_points(low)} to {_points(high)})"
     return told
 
 
-def _points(share: float | None) -> str:
-    return DASH if share is None else f"{round(100 * share, 1) + 0.0:+.1f}"  # never "-0.0"
+def _points(share: float) -> str:
+    return f"{round(100 * share, 1) + 0.0:+.1f}"  # never "-0.0"
 
 
 def _record(

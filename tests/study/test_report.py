@@ -65,7 +65,21 @@ def test_a_single_run_and_a_run_against_itself(tmp_path: Path) -> None:
     alone = sentences(Study([run], Question(target=0.5)))
     assert "run 0 is right on 90.0 %" in alone[0] and "is met" in alone[1]
     twice = sentences(Study([run, run], Question()))
-    assert "the same answer on every test image" in twice[0] and "p = 1.000" in twice[0]
+    assert "are right on the same test images" in twice[0] and "p = 1.000" in twice[0]
+
+
+def test_as_many_right_answers_are_not_the_same_answers(tmp_path: Path) -> None:
+    """Both have 80 of 100 right in each of two cuts, and differ on 40 images."""
+    right = np.arange(100) < 80
+    pair = [
+        made_run(tmp_path / f"{i}", f"{i}", np.tile(own.astype(float), (2, 1)),
+                 answers(i, 2, 50, 0.5), opened=False)
+        for i, own in enumerate((right, right[::-1]))
+    ]  # fmt: skip
+    study = Study(pair, Question())
+    assert "cannot be told apart: +0.0 points" in sentences(study)[0]
+    assert "(95 % interval –, p = 1.000, J = 2 pairs of trainings)" in sentences(study)[0]
+    assert "n = 0" not in sentences(study)[0]
 
 
 def test_one_seed_is_no_claim_about_recipes(tmp_path: Path) -> None:
