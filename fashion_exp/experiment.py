@@ -19,7 +19,7 @@ from fashion_exp.config import Config, knobs, plain
 from fashion_exp.data.split import Fold, Split
 from fashion_exp.data.table import ImageTable
 from fashion_exp.errors import InputError, Pruned
-from fashion_exp.files import write_text
+from fashion_exp.files import read_json, write_text
 from fashion_exp.fold import FoldResult, Place, epochs_again, run_fold
 from fashion_exp.places import outputs_folder
 from fashion_exp.predictions import PART_FILES, read_predictions, write_predictions
@@ -155,7 +155,7 @@ def _begun_or_new(kept: Path, tracker: Tracker, start: Callable[[str], str]) -> 
 
     What it is begun as is kept before it is: of a process killed in between, it is found by that.
     """
-    begun = _read_json(kept)
+    begun = _noted(kept)
     if begun.get("uri") != tracker.uri:
         begun = {}
     token = begun.get("begun_as") or secrets.token_hex(8)
@@ -172,7 +172,7 @@ def tracked_runs(output: Path) -> list[str]:
     """Ids of the runs of a job that is not finished: its own last."""
     folds = sorted((output / "unfinished").glob("*-tracked.json"))
     begun = [f for f in folds if not _is_finished(output, f.name.removesuffix("-tracked.json"))]
-    found = [_read_json(kept).get("run", "") for kept in [*begun, output / "tracked.json"]]
+    found = [_noted(kept).get("run", "") for kept in [*begun, output / "tracked.json"]]
     return [run for run in found if run]
 
 
@@ -190,8 +190,8 @@ def ending(tracker: Tracker, run: str) -> Iterator[None]:
     tracker.end(run, "FINISHED")
 
 
-def _read_json(path: Path) -> dict[str, str]:
-    return dict(json.loads(path.read_text())) if path.exists() else {}
+def _noted(path: Path) -> dict[str, str]:
+    return read_json(path) if path.exists() else {}
 
 
 def _train_fold(
@@ -223,7 +223,7 @@ def _end_finished(output: Path, tracker: Tracker) -> None:
     """Ends the tracked runs of finished folds whose process was killed before it could."""
     for tracked in (output / "unfinished").glob("*-tracked.json"):
         if _is_finished(output, tracked.name.removesuffix("-tracked.json")):
-            tracker.end(_read_json(tracked)["run"], "FINISHED")
+            tracker.end(_noted(tracked)["run"], "FINISHED")
             tracked.unlink()
 
 
@@ -271,7 +271,7 @@ def _collect(output: Path, folds: list[str]) -> list[dict[str, Any]]:
         write_predictions(pd.concat(frames, ignore_index=True), output / file)
     histories = [read_as_written(folder / f"{fold}-history.csv") for fold in folds]
     write_text(output / "history.csv", pd.concat(histories).to_csv(index=False))
-    kept = [json.loads((folder / f"{fold}-finished.json").read_text()) for fold in folds]
+    kept = [read_json(folder / f"{fold}-finished.json") for fold in folds]
     records = pd.DataFrame([one["record"] for one in kept])
     write_text(output / "trainings.csv", records.to_csv(index=False))
     return kept

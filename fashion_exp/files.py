@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
+
+from fashion_exp.errors import InputError
 
 _NO_ROOM = 2**16
 """Bytes."""
@@ -42,6 +46,22 @@ def replacing(path: Path) -> Iterator[Path]:
 def write_text(path: Path, text: str) -> None:
     with replacing(path) as unfinished:
         unfinished.write_text(text, encoding="utf-8")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """What a run or sweep has noted; raises `InputError` where that cannot be read.
+
+    We write files whole or not at all: one that is not has met a power cut, or a person.
+    """
+    try:
+        told = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{path}: damaged ({str(error).splitlines()[0]}); scripts/run doctor says what to do"
+        ) from error
+    if not isinstance(told, dict):
+        raise InputError(f"{path}: damaged (no mapping); scripts/run doctor says what to do")
+    return told
 
 
 def is_held(lock_file: Path) -> bool:

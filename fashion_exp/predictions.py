@@ -57,12 +57,17 @@ def write_predictions(frame: pd.DataFrame, path: Path) -> None:
 def read_predictions(path: Path) -> pd.DataFrame:
     """Raises `InputError` for a file that is missing, is none of ours, or is newer than this."""
     if not path.is_file():
-        raise InputError(f"{path}: no predictions here; give the directory of a finished run")
+        raise InputError(
+            f"{path}: no predictions here; of a finished run they are lost, and scripts/run doctor "
+            "says what to do"
+        )
     try:
         table = pq.read_table(path)
     except (pa.ArrowInvalid, OSError) as error:
         reason = str(error).splitlines()[0]
-        raise InputError(f"{path}: damaged predictions ({reason}); run it again") from None
+        raise InputError(
+            f"{path}: damaged predictions ({reason}); scripts/run doctor says what to do"
+        ) from None
     own = json.loads((table.schema.metadata or {}).get(b"fashion_exp", b"{}"))
     if not 1 <= own.get("schema", 0) <= SCHEMA_VERSION:
         raise InputError(

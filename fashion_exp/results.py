@@ -13,7 +13,7 @@ import pandas as pd
 
 from fashion_exp.data.table import ImageTable
 from fashion_exp.evidence import Evidence, evidence
-from fashion_exp.files import write_text
+from fashion_exp.files import read_json, write_text
 from fashion_exp.places import count_look
 from fashion_exp.predictions import PART_FILES, read_predictions
 from fashion_exp.reporting import figures, sheets, style, tables
@@ -52,7 +52,8 @@ class Result:
         assert part == "validation" or self.test_looks, "the test is sealed"
         file = self.output / PART_FILES[part]
         sizes = tuple(self.train_sizes.items())
-        return _evidence(file, file.stat().st_mtime_ns, sizes, self.redrawn, self.confidence)
+        written = file.stat().st_mtime_ns if file.exists() else 0  # reading it tells what is wrong
+        return _evidence(file, written, sizes, self.redrawn, self.confidence)
 
     @property
     def test_looks(self) -> int:
@@ -61,7 +62,7 @@ class Result:
 
     def _opened(self) -> dict[str, Any]:
         path = self.output / "test_opened.json"
-        return dict(json.loads(path.read_text())) if path.exists() else {}
+        return read_json(path) if path.exists() else {}
 
 
 @lru_cache(maxsize=4096)
@@ -75,8 +76,7 @@ def _evidence(
 
 def load_result(output: Path) -> Result:
     """The result that a finished run left in its folder."""
-    saved = json.loads((output / "result.json").read_text())
-    return Result(**saved | {"output": output})
+    return Result(**read_json(output / "result.json") | {"output": output})
 
 
 def conclude(result: Result, tracker: Tracker) -> None:

@@ -18,7 +18,8 @@ import pandas as pd
 from fashion_exp.cache.made_by import hardware, source_hash, versions
 from fashion_exp.config import CANNOT_CHANGE_A_RESULT, knobs, plain
 from fashion_exp.data.split import Fold
-from fashion_exp.files import replacing, write_text
+from fashion_exp.errors import InputError
+from fashion_exp.files import read_json, replacing, write_text
 from fashion_exp.fold import FoldResult
 from fashion_exp.identity import RESOLVED, short_hash
 from fashion_exp.predictions import PART_FILES, read_predictions
@@ -101,7 +102,7 @@ class Earlier:
     @property
     def parameters(self) -> dict[str, int]:
         """How many its model has, by what becomes of them."""
-        facts = json.loads((self.run / "result.json").read_text())["facts"]
+        facts = read_json(self.run / "result.json")["facts"]
         return dict(json.loads(facts["parameters"]))
 
     def copy_models(self, folder: Path) -> None:
@@ -131,7 +132,9 @@ class Index:
         if entry is None:
             return None
         run = (self._folder / entry["run"]).resolve()
-        if not (run / "result.json").is_file():
+        try:
+            read_json(run / "result.json")
+        except InputError:  # it is gone, or damaged
             return None
         if any(_sha256(run / name) != sha for name, sha in entry["files"].items()):
             return None

@@ -8,10 +8,13 @@ import shutil
 import time
 from collections.abc import Iterator
 from functools import partial
+from itertools import count
 from pathlib import Path
 
 from fashion_exp.checkup import Finding
-from fashion_exp.job import is_running
+from fashion_exp.errors import InputError
+from fashion_exp.files import read_json
+from fashion_exp.job import KNOBS_FILE, is_running
 
 OLD = 600.0
 """Seconds after which nobody is still writing a file."""
@@ -23,6 +26,7 @@ def findings(outputs: Path) -> Iterator[Finding]:
     yield from _drafts(outputs)
     yield from _empty_runs(outputs)
     yield from _unfinished(outputs)
+    yield from _damaged(outputs)
 
 
 def _drafts(outputs: Path) -> Iterator[Finding]:
@@ -62,3 +66,55 @@ def _unfinished(outputs: Path) -> Iterator[Finding]:
         if not is_running(folder):
             remedy = f"nothing is lost; to go on: scripts/run resume={folder}"
             yield Finding("an interrupted run", str(folder), remedy)
+
+
+def _damaged(outputs: Path) -> Iterator[Finding]:
+    """What a power cut or a person has left of finished runs and of sweeps."""
+    for result in (*outputs.glob("runs/*/result.json"), *outputs.glob("sweeps/*/*/result.json")):
+        folder = result.parent
+        if not is_running(folder) and (reason := _lost(folder)):
+            aside = outputs / "damaged" / f"{folder.parent.name}-{folder.name}"
+            yield Finding(
+                "a damaged run",
+                f"{folder}: {reason}",
+                f"move it to {aside}; its line runs it again",
+                partial(_move, folder, aside),
+            )
+    for ledger in outputs.glob("sweeps/*/sweep.json"):
+        if not _reads(ledger) and not is_running(ledger.parent):
+            aside = outputs / "damaged" / f"{ledger.parent.name}-{ledger.name}"
+            yield Finding(
+                "a damaged sweep",
+                str(ledger),
+                f"move it to {aside}; the sweep's line makes it anew, its jobs stay as they are",
+                partial(_move, ledger, aside),
+            )
+
+
+def _lost(folder: Path) -> str:
+    """Which of the files that its numbers come from is missing or damaged; empty where none is."""
+    from fashion_exp.predictions import PART_FILES, read_predictions
+
+    notes = (folder / "result.json", folder / KNOBS_FILE)
+    if damaged := next((note.name for note in notes if not _reads(note)), ""):
+        return f"{damaged} cannot be read"
+    for name in PART_FILES.values():
+        try:
+            read_predictions(folder / name)
+        except InputError:
+            return f"{name} cannot be read"
+    return ""
+
+
+def _reads(note: Path) -> bool:
+    try:
+        read_json(note)
+    except InputError:
+        return False
+    return True
+
+
+def _move(path: Path, aside: Path) -> None:
+    aside.parent.mkdir(parents=True, exist_ok=True)
+    number = next(i for i in count(1) if not aside.with_name(f"{aside.name}-{i}").exists())
+    path.rename(aside.with_name(f"{aside.name}-{number}"))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 from fashion_exp.checkup import Finding
+from fashion_exp.errors import InputError
+from fashion_exp.files import read_json
 from fashion_exp.job import is_running
 from fashion_exp.tracking.embedded import PREFIX
 from fashion_exp.tracking.opening import LeftRunning, end_as_killed, running
@@ -58,4 +59,7 @@ def _noted(outputs: Path) -> dict[str, Path]:
 
 
 def _read(note: Path) -> dict[str, str]:
-    return dict(json.loads(note.read_text()))
+    try:
+        return read_json(note)
+    except InputError:  # what is damaged is found elsewhere
+        return {}

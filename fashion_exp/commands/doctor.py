@@ -54,14 +54,9 @@ def _state(mendable: bool, fixed: bool) -> str:
 
 
 def _print(told: list[dict[str, str]]) -> None:
-    from rich.console import Console
-
-    from fashion_exp.reporting.tables import PlainTable, rich_table
-
     if not told:
         print("nothing found")
-        return
-    rows = [[one["what"], one["where"], one["remedy"], one["state"]] for one in told]
-    Console().print(rich_table(PlainTable(["found", "where", "remedy", ""], rows)))
+    for one in told:  # no table: paths are long, and are copied from here
+        print(f"{one['what']}: {one['where']}\n    {one['state']}: {one['remedy']}")
     if any(one["state"] == "to mend" for one in told):
         print("scripts/run doctor --fix does it")

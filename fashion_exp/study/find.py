@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from fashion_exp.errors import InputError, nearest
+from fashion_exp.files import read_json
 from fashion_exp.tracking import fetch_run, matching_runs
 
 _OPERATORS = ("=", "<", ">", " LIKE ", " IN ", " like ", " in ")
@@ -46,7 +46,8 @@ def _runs_of(word: str, outputs: Path, uri: str | None) -> list[Path]:
     if any(operator in word for operator in _OPERATORS):
         return _matching(word, outputs, uri)
     named = [*(outputs / "runs").glob("*"), *(outputs / "sweeps").glob("*")]
-    close = [f for f in named if word == f.name or f.name.startswith(word) or f.name.endswith(word)]
+    close = [f for f in named if word == f.name]
+    close = close or [f for f in named if f.name.startswith(word) or f.name.endswith(word)]
     if len(close) == 1 and (runs := _below(close[0])):
         return runs
     if len(close) > 1:
@@ -69,7 +70,7 @@ def _below(folder: Path) -> list[Path]:
 
 def _by_tracked_run(outputs: Path) -> dict[str, Path]:
     runs = [run for kind in ("runs", "sweeps") for run in _below(outputs / kind)]
-    return {json.loads((run / "result.json").read_text())["run"]: run for run in runs}
+    return {read_json(run / "result.json")["run"]: run for run in runs}
 
 
 def _matching(wanted: str, outputs: Path, uri: str | None) -> list[Path]:

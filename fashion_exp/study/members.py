@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,6 +17,7 @@ from fashion_exp.compose import SEARCHPATH, load_config
 from fashion_exp.config import Config
 from fashion_exp.errors import InputError
 from fashion_exp.evidence import Evidence
+from fashion_exp.files import read_json
 from fashion_exp.predictions import (
     PART_FILES,
     class_names,
@@ -278,7 +278,7 @@ def load_member(folder: Path) -> Member:
         raise InputError(f"{folder}: no finished run; finish it with resume={folder}")
     if not (folder / "trainings.csv").is_file():
         raise InputError(f"{folder}: a run of an older version; run it again to compare it")
-    knobs = json.loads((folder / "knobs.json").read_text())
+    knobs = read_json(folder / "knobs.json")
     typed = yaml.safe_load((folder / "config" / "overrides.yaml").read_text()) or []
     return Member(load_result(folder), knobs, [line for line in typed if says_what(line)])
 

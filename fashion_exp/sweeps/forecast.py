@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from fashion_exp.config import knobs, plain
+from fashion_exp.errors import InputError
+from fashion_exp.files import read_json
 from fashion_exp.job import KNOBS_FILE
 from fashion_exp.results import load_result
 from fashion_exp.sweeps.jobs import SweepJob
@@ -41,8 +44,10 @@ def forecast(jobs: Sequence[SweepJob], outputs: Path) -> Forecast:
     """By the mean over the runs below `outputs` of each job's kind."""
     known: dict[str, list[_Cost]] = {}
     for run in (*outputs.glob("runs/*"), *outputs.glob("sweeps/*/*")):
-        if (run / "result.json").exists() and (run / KNOBS_FILE).exists():
-            told = json.loads((run / KNOBS_FILE).read_text())
+        if not ((run / "result.json").exists() and (run / KNOBS_FILE).exists()):
+            continue
+        with suppress(InputError):  # of a damaged run nothing is learned
+            told = read_json(run / KNOBS_FILE)
             known.setdefault(_kind(told), []).append(_cost(run, told))
     seconds, size, unknown = 0.0, 0.0, dict[str, None]()
     for job in jobs:

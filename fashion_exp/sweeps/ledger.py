@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from filelock import FileLock, Timeout
 
 from fashion_exp.errors import InputError
-from fashion_exp.files import is_held, write_text
+from fashion_exp.files import is_held, read_json, write_text
 from fashion_exp.job import LOCK_FILE, LOCK_PATIENCE
 
 if TYPE_CHECKING:  # it loads torch, for which a look at the sweeps need not wait
@@ -45,7 +45,7 @@ class Ledger:
 def read_ledger(sweep: Path) -> Ledger | None:
     """None where no sweep has begun."""
     file = sweep / FILE
-    return Ledger(**json.loads(file.read_text())) if file.is_file() else None
+    return Ledger(**read_json(file)) if file.is_file() else None
 
 
 @contextmanager

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Literal
 
+from fashion_exp.files import read_json
 from fashion_exp.job import FAILURE_FILE, PRUNED_FILE
 
 State = Literal["finished", "failed", "pruned", "begun", "queued"]
@@ -23,5 +23,5 @@ def job_state(folder: Path) -> State:
 
 def failure(folder: Path) -> str:
     """Why a job failed, in a line."""
-    told = json.loads((folder / FAILURE_FILE).read_text())
+    told = read_json(folder / FAILURE_FILE)
     return " ".join(f"{told['kind']}: {told['reason']}".split())

@@ -19,11 +19,16 @@ from fashion_exp.cache.made_by import versions
 from fashion_exp.cache.records import Records
 from fashion_exp.checkup import Finding, checkup
 from fashion_exp.commands.doctor import run as run_doctor
+from fashion_exp.commands.sweep import run as run_sweep
 from fashion_exp.config import TrackingConfig
+from fashion_exp.errors import InputError
 from fashion_exp.files import write_text
 from fashion_exp.job import LOCK_FILE
+from fashion_exp.predictions import PART_FILES
+from fashion_exp.sweeps.ledger import Ledger
 from fashion_exp.tracking import open_tracker
 from fashion_exp.tracking.mlflow_tracker import MlflowTracker
+from tests.study.made import answers, made_run
 
 LONG_AGO = time.time() - 7200
 
@@ -154,3 +159,32 @@ def test_what_is_kept_and_can_no_longer_be_used_is_found(tmp_path: Path) -> None
     assert {file.name for file in cache.glob("*/*")} >= {"new", "a.json"}
     assert not (cache / "pixels" / "old").exists()
     assert not (cache / "trainings" / "b.json").exists()
+
+
+@pytest.mark.parametrize("lost", ["result.json", "knobs.json", *PART_FILES.values()])
+def test_a_damaged_run_is_told_and_moved_aside(tmp_path: Path, lost: str) -> None:
+    scores = answers(0, 2, 20, 0.8)
+    for name in ("aaaa", "bbbb"):
+        made_run(tmp_path / "sweeps" / "mine" / name, name, scores, scores)
+    Ledger(["-m"], jobs={"aaaa": "x=1", "bbbb": "x=2"}).write(tmp_path / "sweeps" / "mine")
+    (tmp_path / "sweeps" / "mine" / "aaaa" / lost).write_bytes(b"")
+    (finding,) = found(tmp_path, "a damaged run")
+    assert "mine/aaaa" in finding.where and lost in finding.where and finding.mend
+    if lost not in ("knobs.json", PART_FILES["test"]):
+        with pytest.raises(InputError, match=f"{lost}.*damaged.*doctor"):
+            run_sweep(["status", "--outputs", str(tmp_path)])
+    finding.mend()
+    assert not found(tmp_path, "a damaged run")
+    assert (tmp_path / "damaged" / "mine-aaaa-1" / lost).exists()
+    assert run_sweep(["status", "--outputs", str(tmp_path)]) == 0
+
+
+def test_a_damaged_ledger_of_a_sweep_too(tmp_path: Path) -> None:
+    ledger = tmp_path / "sweeps" / "mine" / "sweep.json"
+    write_text(ledger, '{"line": [')
+    with pytest.raises(InputError, match=r"sweep\.json: damaged .*doctor"):
+        run_sweep(["list", "--outputs", str(tmp_path)])
+    (finding,) = found(tmp_path, "a damaged sweep")
+    assert finding.mend
+    finding.mend()
+    assert not ledger.exists() and (tmp_path / "damaged" / "mine-sweep.json-1").exists()

@@ -43,6 +43,12 @@ def test_a_name_its_end_its_beginning_or_a_tracked_id(
     assert names(find_runs([word], outputs, None)) == expected
 
 
+def test_a_whole_name_goes_before_the_beginning_of_another(outputs: Path) -> None:
+    scores = answers(0, 1, 10, 0.8)
+    made_run(outputs / "sweeps" / "2026-grid-3c4d-until-2027" / "old", "old", scores, scores)
+    assert len(find_runs(["2026-grid-3c4d"], outputs, None)) == 10
+
+
 def test_a_folder_of_one_or_many_runs_each_once(outputs: Path) -> None:
     grid = outputs / "sweeps" / "2026-grid-3c4d"
     assert names(find_runs([str(grid / "3"), str(grid)], outputs, None))[:3] == ["3", "0", "1"]

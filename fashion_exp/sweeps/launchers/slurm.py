@@ -18,7 +18,7 @@ from typing import Any
 
 from fashion_exp.config import Count, Natural, Positive
 from fashion_exp.errors import InputError
-from fashion_exp.files import write_text
+from fashion_exp.files import read_json, write_text
 from fashion_exp.interrupts import heed
 from fashion_exp.places import PACKAGE
 from fashion_exp.sweeps.jobs import SweepJob
@@ -193,7 +193,7 @@ class _Queue:
 
 def _number(folder: Path) -> str | None:
     file = folder / QUEUED_FILE
-    return str(json.loads(file.read_text())["number"]) if file.exists() else None
+    return str(read_json(file)["number"]) if file.exists() else None
 
 
 def _in_queue() -> set[str]:
