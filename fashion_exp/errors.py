@@ -16,6 +16,9 @@ class InputError(ValueError):
     The command line prints the message alone, without a traceback, and exits with code 2.
     """
 
+    def __init__(self, message: str) -> None:
+        super().__init__(message.rstrip("; "))  # a hint at the nearest may be empty
+
 
 class Pruned(Exception):
     """A search has seen enough of this job; its argument is the epochs done in all trainings."""

@@ -232,10 +232,11 @@ def _ticker(progress: Progress, place: Place, epochs: int, steps: int, processes
 
     def tick(epoch: int, step: int, views: int, loss_sum: torch.Tensor, hits: torch.Tensor) -> None:
         nonlocal show
-        if step == 1:
+        if step == 0:
             show = progress.epoch(
                 epoch + 1, epochs, steps, fold=place.number, folds=place.of, unit=place.unit
             )
+            return
         own = views / processes
         show(step, views, lambda: float(loss_sum) / own, lambda: float(hits) / own)
 

@@ -39,9 +39,8 @@ def answer(files: int, groups: Sequence[Group]) -> list[str]:
     members = sum(len(group.members) for group in groups)
     if not groups:
         return [f"No two of the {files:,} photos are copies of each other."]
-    told = [
-        f"{members:,} of {files:,} photos are copies; pictures that they show: {len(groups):,}."
-    ]
+    pictures = "one picture" if len(groups) == 1 else f"{len(groups):,} pictures"
+    told = [f"{members:,} of {files:,} photos are copies: they show {pictures}."]
     if found := conflicts(groups):
         told.append(
             f"Label conflicts, one picture under several classes: {len(found):,}. Equal files are "
@@ -64,7 +63,7 @@ def kinds_table(groups: Sequence[Group]) -> PlainTable:
     """What joins the files, how many groups and files, how large and how wide they are."""
     by_kinds: dict[str, list[Group]] = {}
     for group in groups:
-        by_kinds.setdefault(" and ".join(group.kinds), []).append(group)
+        by_kinds.setdefault(", ".join(group.kinds), []).append(group)
     rows = [
         [
             kinds,
@@ -140,7 +139,7 @@ def _perhaps(pairs: Sequence[Pair], max_megapixels: float) -> Chapter:
 def _side_by_side(group: Group, count: int, max_megapixels: float) -> PhotoGroup:
     shown = [photo(m.place, _caption(m, group), max_megapixels) for m in group.members[:count]]
     apart = f", {group.farthest} bits apart" if group.farthest else ""
-    name = f"{' and '.join(group.kinds).capitalize()}{apart}"
+    name = f"{', '.join(group.kinds).capitalize()}{apart}"
     return PhotoGroup(name, len(group.members), shown)
 
 

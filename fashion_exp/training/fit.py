@@ -49,8 +49,8 @@ class EpochResult:
 
 
 Tick = Callable[[int, int, int, torch.Tensor, torch.Tensor], None]
-"""Told after every step: the epoch, from 0; the step, from 1; the epoch's views so far, and what
-this process has of their summed loss and hits, on the device."""
+"""Told as an epoch begins and after every step: the epoch, from 0; the steps done; the epoch's
+views so far, and what this process has of their summed loss and hits, on the device."""
 
 
 def fit(
@@ -84,6 +84,7 @@ def fit(
         loss_sum = torch.zeros((), device=compute.device)
         hits = torch.zeros((), device=compute.device, dtype=torch.int64)
         views, updates, pending = 0, 0, 0
+        tick(epoch, 0, 0, loss_sum, hits)
         for step, (inputs, labels) in enumerate(batches.epoch(epoch), start=1):
             if pending == 0:
                 for group, rate in zip(optimizer.param_groups, full_rates, strict=True):

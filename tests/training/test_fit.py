@@ -46,11 +46,14 @@ def trained(size: int, accumulate: int = 1, lr: float = 0.1, **options: object) 
     return net
 
 
-def run(net, optimizer, size=5, accumulate=1, clip_norm=None, factor=lambda time: 1.0, epochs=2):
+def run(
+    net, optimizer, size=5, accumulate=1, clip_norm=None, factor=lambda time: 1.0, epochs=2,
+    tick=lambda *told: None,
+):  # fmt: skip
     return fit(
         net, Halves(size), optimizer, nn.CrossEntropyLoss(), factor, CPU, Team(),
         epochs=range(epochs), accumulate=accumulate, clip_norm=clip_norm,
-        seed_of_epoch=lambda epoch: epoch, tick=lambda *told: None,
+        seed_of_epoch=lambda epoch: epoch, tick=tick,
     )  # fmt: skip
 
 
@@ -95,6 +98,15 @@ def test_an_epochs_loss_and_accuracy_are_means_over_its_views() -> None:
         logits = model()(INPUTS)
     assert result.loss == pytest.approx(float(nn.functional.cross_entropy(logits, LABELS)))
     assert result.accuracy == float((logits.argmax(1) == LABELS).float().mean())
+
+
+def test_an_epoch_is_told_before_its_first_step() -> None:
+    """Or its images a second leave out the time of a batch, and of a small epoch all of it."""
+    net = model()
+    told: list[tuple[int, int, int]] = []
+    list(run(net, torch.optim.SGD(net.parameters(), 0.1), epochs=1,
+             tick=lambda *now: told.append(now[:3])))  # fmt: skip
+    assert told == [(0, 0, 0), (0, 1, 5), (0, 2, 10)]
 
 
 def test_predictions_are_probabilities_in_order() -> None:
