@@ -85,12 +85,9 @@ def close_features(
     features: np.ndarray, mirrored: np.ndarray, cosine: float
 ) -> Iterator[tuple[int, int, float]]:
     """(one, other, cosine), one < other, of pictures whose rows of (n, width) are that close, seen
-    plainly or one of the two in the mirror.
-
-    Seen from their mean: after a rectifier all features are positive, and all their angles small.
-    """
+    plainly or one of the two in the mirror."""
     centre = features.mean(0)
-    plain, mirror = _unit(features - centre), _unit(mirrored - centre)
+    plain, mirror = directions(features, centre), directions(mirrored, centre)
     for start in range(0, len(plain), _ROWS):
         rows = plain[start : start + _ROWS]
         cosines = np.maximum(rows @ plain[start:].T, rows @ mirror[start:].T)
@@ -99,6 +96,11 @@ def close_features(
                 yield int(start + row), int(start + column), float(cosines[row, column])
 
 
-def _unit(rows: np.ndarray) -> np.ndarray:
-    length = np.linalg.norm(rows, axis=1, keepdims=True)
-    return np.asarray(rows / np.maximum(length, 1e-12))
+def directions(features: np.ndarray, centre: np.ndarray) -> np.ndarray:
+    """The rows of (n, width) seen from their mean, of unit length.
+
+    After a rectifier all features are positive, and all their angles from zero small.
+    """
+    apart = features - centre
+    length = np.linalg.norm(apart, axis=1, keepdims=True)
+    return np.asarray(apart / np.maximum(length, 1e-12))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pandas as pd
 
+from fashion_exp.curation.features import directions
 from fashion_exp.errors import InputError
 from fashion_exp.places import outputs_folder
 from fashion_exp.predictions import labels_and_probabilities
@@ -28,7 +29,7 @@ BATCH = 64
 class Neighbour(NamedTuple):
     image_id: str
     alike: float
-    """Cosine of the two images' features, or of their probabilities."""
+    """Cosine of the two images' features, or of their probabilities, seen from the mean."""
 
 
 def neighbours(
@@ -36,10 +37,9 @@ def neighbours(
 ) -> dict[str, list[Neighbour]]:
     """The nearest `images` (indexed by image id) of other groups for each image `of`.
 
-    `described` is (n, width), a row an image; those of one image are compared by their angle.
+    `described` is (n, width), a row an image; rows are compared by their angle at the mean of all.
     """
-    norms = np.linalg.norm(described, axis=1, keepdims=True)
-    unit = described / np.maximum(norms, np.finfo(np.float32).tiny)
+    unit = directions(described, described.mean(0))
     ids, groups = images.index.to_numpy(), images["group_id"].to_numpy()
     found = {}
     for place in images.index.get_indexer(pd.Index(of)):

@@ -16,6 +16,7 @@ from fashion_exp.data.table import ImageTable
 from fashion_exp.errors import InputError
 from fashion_exp.labelling.suspects import AMBIGUOUS, WRONG, judged, ranked
 from fashion_exp.predictions import class_names, labels_and_probabilities
+from fashion_exp.reporting.formats import percent
 from fashion_exp.study.audit import GOOD
 from fashion_exp.study.members import Member
 from fashion_exp.study.out_of_fold import by_image, seen_in_training
@@ -78,14 +79,15 @@ class Suggestions:
         if covered < 1:
             told.append(
                 f"Only {len(self.images):,} of {self.development:,} development images "
-                f"({covered:.0%}) were predicted by a model that had not seen them; split=kfold "
-                "predicts all."
+                f"({percent(covered, 0)}) were predicted by a model that had not seen them; "
+                "split=kfold predicts all."
             )
         told.append("Test images are not looked at: their predictions stay sealed here.")
         if self.accuracy < GOOD:
             told.append(
-                f"The models name the given label of {self.accuracy:.0%} of the sources only: much "
-                "of what they call wrong is their own error. Train better, then ask again."
+                f"The models name the given label of {percent(self.accuracy, 0)} of the sources "
+                "only: much of what they call wrong is their own error. Train better, then ask "
+                "again."
             )
         if self.read != self.current:
             told.append(

@@ -83,7 +83,7 @@ def test_a_holdout_says_how_little_it_covers(folder: Path) -> None:
     write_predictions(frame[frame["fold"] == 0], path)
     found = suggestions(loaded(folder), None, None)
     assert found.counts()["covered"] == 0.5
-    assert "Only 30 of 60 development images (50%)" in found.notes()[0]
+    assert "Only 30 of 60 development images (50 %)" in found.notes()[0]
 
 
 def test_what_a_person_has_decided_is_not_asked_again(folder: Path, tmp_path: Path) -> None:
@@ -96,8 +96,9 @@ def test_what_a_person_has_decided_is_not_asked_again(folder: Path, tmp_path: Pa
 
 
 def test_neighbours_are_the_nearest_of_other_sources() -> None:
-    angles = np.radians([0, 1, 5, 90, 2])
-    table = pd.DataFrame({"group_id": ["g", "g", "h", "i", "j"]}, index=list("abcde"))
-    found = neighbours(table, np.stack([np.cos(angles), np.sin(angles)], axis=1), ["a"])
-    assert [near.image_id for near in found["a"]] == ["e", "c", "d"]
+    angles = np.radians([0, 1, 5, 90, 2, 180, 181, 185, 270, 182])
+    around = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    table = pd.DataFrame({"group_id": list("gghijklmno")}, index=list("abcdefghij"))
+    found = neighbours(table, 10 + around, ["a"])  # far from zero, as after a rectifier
+    assert [near.image_id for near in found["a"]][:3] == ["e", "c", "d"]
     assert found["a"][0].alike == pytest.approx(np.cos(np.radians(2)))

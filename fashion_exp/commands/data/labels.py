@@ -97,7 +97,7 @@ def _print(console: object, found: Suggestions, into: Path) -> None:
     told = found.counts()
     rows = [
         [
-            shorten_to_cells(row["path"], 32),
+            shorten_to_cells(row["path"], 26),
             row["given"],
             row["suggested"],
             row["kind"],
