@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
@@ -14,6 +13,7 @@ from fashion_exp.collecting.plan import FolderSource, Plan, Query
 from fashion_exp.collecting.verdicts import Postponed, Rejected
 from fashion_exp.data import walk
 from fashion_exp.data.decode import reason
+from fashion_exp.data.lists import read_list
 from fashion_exp.errors import InputError, nearest
 
 _FACTS = (
@@ -107,30 +107,11 @@ class Folder:
             raise Postponed("unreadable", reason(error)) from error
 
 
-def _rows(file: Path, plan: Plan) -> Iterator[dict[str, str]]:
-    try:
-        # utf-8-sig: spreadsheets put a byte-order mark in front.
-        with file.open(encoding="utf-8-sig", newline="") as opened:
-            reader = csv.DictReader(opened, strict=True)
-            reader.fieldnames = [name.strip() for name in reader.fieldnames or ()]
-            for name in ("url", "class"):
-                if name not in reader.fieldnames:
-                    hint = nearest(name, reader.fieldnames) or "columns are separated by commas"
-                    raise InputError(f"{file}: has no column '{name}'; {hint}")
-            for row in reader:
-                where = f"{file}, line {reader.line_num}"
-                if None in row:
-                    raise InputError(f"{where}: more fields than columns; quote what has a comma")
-                cells = {name: (cell or "").strip() for name, cell in row.items()}
-                if cells["class"] not in plan.classes:
-                    hint = nearest(cells["class"], plan.classes)
-                    raise InputError(f"{where}: the plan has no class '{cells['class']}'; {hint}")
-                if not cells["url"]:
-                    raise InputError(f"{where}: has no url; fill it in or delete the line")
-                yield cells
-    except UnicodeDecodeError as error:
-        raise InputError(f"{file}: is not UTF-8; save it as that") from error
-    except csv.Error as error:
-        raise InputError(f"{file}: is not a CSV file: {error}") from error
-    except OSError as error:
-        raise InputError(f"{file}: {reason(error)}; it is named in the plan") from error
+def _rows(file: Path, plan: Plan) -> Iterator[Mapping[str, str]]:
+    for row in read_list(file, ("url", "class"), (plan.attribute, *_FACTS)):
+        if row.cells["class"] not in plan.classes:
+            hint = nearest(row.cells["class"], plan.classes)
+            raise InputError(f"{row.where}: the plan has no class '{row.cells['class']}'; {hint}")
+        if not row.cells["url"]:
+            raise InputError(f"{row.where}: has no url; fill it in or delete the line")
+        yield row.cells

@@ -98,7 +98,7 @@ def read_lines(key: str, file: Path, column: str) -> list[Row]:
     """The rows of quarantine.csv or groups.csv; none where there is no such file."""
     if not file.exists():
         return []
-    rows = read_list(key, file, ("path", column), ("by",))
+    rows = read_list(file, ("path", column), ("by",), key)
     for row in rows:
         if not row.cells["path"]:
             raise InputError(f"{row.where} has no path; fill it in or delete the line")

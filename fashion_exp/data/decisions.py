@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from fashion_exp.data.classes import normal
-from fashion_exp.data.decode import reason
 from fashion_exp.data.label_versions import Labels, State, spoken
+from fashion_exp.data.lists import read_list
 from fashion_exp.errors import InputError, nearest
 
 KEEP, EXCLUDE, BETWEEN = "keep", "exclude", "|"
@@ -30,20 +29,16 @@ class Decision:
 
 
 def read_decisions(file: Path) -> list[Decision]:
-    """The rows of a CSV file (UTF-8, commas) whose decision is not empty.
+    """The rows of a CSV file whose decision is not empty.
 
     Raises `InputError` for a file that is none of decisions.
     """
-    try:
-        # utf-8-sig: spreadsheets put a byte-order mark in front
-        with file.open(encoding="utf-8-sig", newline="") as opened:
-            return list(_decisions(csv.DictReader(opened, strict=True), file))
-    except UnicodeDecodeError:
-        raise InputError(f"{file}: not UTF-8; save it as that") from None
-    except csv.Error as error:
-        raise InputError(f"{file}: not a CSV file: {error}") from None
-    except OSError as error:
-        raise InputError(f"{file}: cannot be read: {reason(error)}") from None
+    rows = ((row.where, *(row.cells[name] for name in COLUMNS)) for row in read_list(file, COLUMNS))
+    return [
+        Decision(where, image, normal(given), normal(decision))
+        for where, image, given, decision in rows
+        if decision
+    ]
 
 
 def data_named(file: Path) -> Path | None:
@@ -51,28 +46,10 @@ def data_named(file: Path) -> Path | None:
 
     Raises `InputError` where it names several.
     """
-    with file.open(encoding="utf-8-sig", newline="") as opened:
-        named = {(row.get("data") or "").strip() for row in csv.DictReader(opened)} - {""}
+    named = {row.cells.get("data", "") for row in read_list(file, ())} - {""}
     if len(named) > 1:
         raise InputError(f"{file}: is about {len(named)} data sets; apply a file for each")
     return Path(named.pop()) if named else None
-
-
-def _decisions(rows: csv.DictReader[str], file: Path) -> Iterator[Decision]:
-    columns = [name.strip() for name in rows.fieldnames or ()]
-    for name in COLUMNS:
-        if columns.count(name) != 1:
-            hint = nearest(name, columns) or "columns are separated by commas"
-            wrong = "twice; keep one" if name in columns else f"not; {hint}"
-            raise InputError(f"{file}: has the column '{name}' {wrong}")
-    rows.fieldnames = columns
-    for row in rows:
-        where = f"{file}, line {rows.line_num}"
-        if None in row:
-            raise InputError(f"{where}: more fields than columns; quote a text with a comma")
-        image, given, decision = ((row[name] or "").strip() for name in COLUMNS)
-        if decision:
-            yield Decision(where, image, normal(given), normal(decision))
 
 
 def decided(
@@ -125,6 +102,8 @@ def _labels(one: Decision, classes: Collection[str]) -> Labels:
     whole = [one.decision] if one.decision in classes else one.decision.split(BETWEEN)
     names = sorted({name.strip() for name in whole})
     for name in names:
+        if name in (KEEP, EXCLUDE):
+            raise InputError(f"{one.where}: '{name}' stands alone; several classes by |")
         if name not in classes:
             words = [*classes, KEEP, EXCLUDE]
             hint = nearest(name, words) or "several are separated by |"

@@ -22,51 +22,53 @@ class Row:
 
 
 def read_list(
-    key: str, file: Path, required: Sequence[str], optional: Sequence[str] = ()
+    file: Path, required: Sequence[str], optional: Sequence[str] = (), key: str = ""
 ) -> list[Row]:
-    """The rows of a CSV file, UTF-8 and separated by commas; other columns come along.
+    """The rows of a CSV file; other columns come along.
 
-    Raises `InputError` in the name of `key` for what is not such a file, lacks a required column,
-    has one of ours twice, or has a line of more fields than columns.
+    It is UTF-8, its columns are separated by commas, or by semicolons as some spreadsheets do.
+    Raises `InputError`, in the name of the `key` that gave the file, for what is not such a file,
+    lacks a required column, has one of ours twice, or has a line of more fields than columns.
     """
+    name = f"{key}: '{file}'" if key else f"{file}:"
     try:
         # utf-8-sig: spreadsheets put a byte-order mark in front, which is no part of "path"
-        with file.open(encoding="utf-8-sig", newline="") as lines:
-            return list(_rows(csv.DictReader(lines, strict=True), key, file, required, optional))
+        with file.open(encoding="utf-8-sig", newline="") as opened:
+            text = opened.read()
+        header = text.partition("\n")[0]
+        separator = ";" if ";" in header and "," not in header else ","
+        lines = csv.DictReader(io.StringIO(text, ""), delimiter=separator, strict=True)
+        return list(_rows(lines, name, required, optional))
     except UnicodeDecodeError as error:
-        raise InputError(f"{key}: '{file}' is not UTF-8; save it as that") from error
+        raise InputError(f"{name} is not UTF-8; save it as that") from error
     except csv.Error as error:
-        raise InputError(f"{key}: '{file}' is not a CSV file: {error}") from error
+        raise InputError(f"{name} is not a CSV file: {error}") from error
     except OSError as error:
-        raise InputError(f"{key}: '{file}' cannot be read: {reason(error)}") from error
+        raise InputError(f"{name} cannot be read: {reason(error)}") from error
 
 
 def _rows(
-    rows: csv.DictReader[str],
-    key: str,
-    file: Path,
-    required: Sequence[str],
-    optional: Sequence[str],
+    rows: csv.DictReader[str], name: str, required: Sequence[str], optional: Sequence[str]
 ) -> Iterator[Row]:
-    rows.fieldnames = [name.strip() for name in rows.fieldnames or ()]
-    _check_columns(list(rows.fieldnames), f"{key}: '{file}'", required, optional)
+    rows.fieldnames = [column.strip() for column in rows.fieldnames or ()]
+    _check_columns(list(rows.fieldnames), name, required, optional)
     for row in rows:
-        where = f"{key}: '{file}', line {rows.line_num}"
+        where = f"{name.removesuffix(':')}, line {rows.line_num}"
         if None in row:
             raise InputError(f"{where} has more fields than columns; quote a text with a comma")
-        yield Row(where, {name: (cell or "").strip() for name, cell in row.items()})
+        yield Row(where, {column: (cell or "").strip() for column, cell in row.items()})
 
 
 def _check_columns(
-    columns: list[str], where: str, required: Sequence[str], optional: Sequence[str]
+    columns: list[str], name: str, required: Sequence[str], optional: Sequence[str]
 ) -> None:
-    for name in required:
-        if name not in columns:
-            hint = nearest(name, columns) or "columns are separated by commas"
-            raise InputError(f"{where} has no column '{name}'; {hint}")
-    for name in (*required, *optional):
-        if columns.count(name) > 1:
-            raise InputError(f"{where} has the column '{name}' twice; keep one")
+    for column in required:
+        if column not in columns:
+            hint = nearest(column, columns) or "columns are separated by commas"
+            raise InputError(f"{name} has no column '{column}'; {hint}")
+    for column in (*required, *optional):
+        if columns.count(column) > 1:
+            raise InputError(f"{name} has the column '{column}' twice; keep one")
 
 
 def write_list(file: Path, columns: Sequence[str], rows: Sequence[Mapping[str, str]]) -> None:

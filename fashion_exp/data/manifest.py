@@ -64,7 +64,7 @@ def _read(manifest: Path) -> list[_Entry]:
     if not manifest.is_file():
         hint = nearest(manifest.name, files_directly_in(folder)) or "name a CSV file"
         raise InputError(f"dataset.manifest: there is no file '{manifest}'; {hint}")
-    rows = read_list("dataset.manifest", manifest, _REQUIRED, _OPTIONAL)
+    rows = read_list(manifest, _REQUIRED, _OPTIONAL, "dataset.manifest")
     return [_entry(row) for row in rows]
 
 

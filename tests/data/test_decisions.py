@@ -63,6 +63,12 @@ def test_the_same_decision_twice_is_one() -> None:
     assert decided(twice, NOW, CLASSES, "photos") == {"a": ("shirt",)}
 
 
+@pytest.mark.parametrize("decision", ["keep|shirt", "shirt|exclude"])
+def test_keep_and_exclude_stand_alone(decision: str) -> None:
+    with pytest.raises(InputError, match=r"'(keep|exclude)' stands alone"):
+        decided([one("a", "dress", decision)], NOW, CLASSES, "photos")
+
+
 def test_a_class_may_not_be_called_as_a_decision_is() -> None:
     with pytest.raises(InputError, match="a class is called 'keep', a word of decisions"):
         decided([one("a", "dress", "keep")], NOW, [*CLASSES, "keep"], "photos")
@@ -81,9 +87,9 @@ def test_rows_without_a_decision_are_passed_over(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        ("image,given,decision\n", "has the column 'image_id' not; did you mean image"),
+        ("image,given,decision\n", "has no column 'image_id'; did you mean image"),
         ("image_id,given,decision,given\n", "has the column 'given' twice"),
-        ("image_id,given,decision\na,b,c,d\n", "line 2: more fields than columns"),
+        ("image_id,given,decision\na,b,c,d\n", "line 2 has more fields than columns"),
         ('image_id,given,decision\n"a,b\n', "not a CSV file"),
     ],
 )

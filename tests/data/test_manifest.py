@@ -112,7 +112,6 @@ def test_classes_can_be_chosen_and_renamed(load: Load) -> None:
     ("text", "told"),
     [
         ("path,labels\na.png,dress\n", r"no column 'label'; did you mean labels\?"),
-        ("path;label\na.png;dress\n", "no column 'path'"),
         ("", "no column 'path'"),
         ("path,label,label\na.png,x,y\n", "the column 'label' twice"),
         ("path,label\na, b.png,dress\n", "line 2 has more fields than columns; quote"),
