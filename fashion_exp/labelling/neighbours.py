@@ -84,9 +84,10 @@ def _features(member: Member, images: pd.DataFrame, progress: Progress) -> np.nd
     trial, split = prepare(member.config, table, progress, member.result.output, Team())
     if (trial.plan.weights.sha256 or "random") != member.result.facts["weights_sha256"]:
         raise InputError("the weights that it began with are no longer at hand")
-    first = split.folds[0]
+    if trial.table.classes != member.classes:
+        raise InputError("its classes are no longer those of the data")
+    rows, first = _rows(images, trial.table), split.folds[0]
     model = kept_model(trial, first).to(trial.compute.device)
-    rows = _rows(images, trial.table)
     if trial.trains_on_features:
         return features_of(trial, model, first, 0, progress)(rows).numpy()
     tick, made = progress.stage("features of the neighbours", len(rows)), list[torch.Tensor]()

@@ -302,7 +302,7 @@ _GAP = 2
 
 def _stacked(name: str) -> str:
     """The name of a knob above cells that are narrower, a word a line."""
-    return re.sub(r"_| (?=\S)", lambda found: f"{found[0].strip()}\n", name)
+    return re.sub(r"_| (?=[^\s%])", lambda found: f"{found[0].strip()}\n", name)
 
 
 _NUMBER = re.compile(r"\d+([.,]\d+)*( |$)")

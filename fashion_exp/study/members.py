@@ -295,11 +295,16 @@ def command(overrides: Sequence[str]) -> str:
 
 
 def distinct_names(members: Sequence[Member]) -> list[str]:
-    """The names without what all share, if knobs remain; numbered where two are called alike."""
+    """The names without the knobs that all share, and without the model if it is shared and knobs
+    remain for each; numbered where two are called alike."""
     words = [member.name.split() for member in members]
     shared = set(words[0]).intersection(*words[1:]) if len(words) > 1 else set()
-    own = [" ".join(word for word in told if word not in shared) for told in words]
-    names = own if all("=" in name for name in own) else [member.name for member in members]
+    knobs = {word for word in shared if "=" in word}
+    own, names = (
+        [" ".join(word for word in told if word not in left) for told in words]
+        for left in (shared, knobs)
+    )
+    names = own if all("=" in name for name in own) else names
     seen: dict[str, int] = {}
     told = []
     for name in names:

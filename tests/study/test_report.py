@@ -46,7 +46,9 @@ def test_names_lose_the_words_that_all_share_if_knobs_remain(tmp_path: Path) -> 
     pair = runs(tmp_path, 0.9, 0.8)
     assert named("vgg16 lr=1 dropout=0", "vgg16 lr=2 dropout=0") == ["lr=1", "lr=2"]
     assert named("vgg16 lr=1", "vgg16") == ["vgg16 lr=1", "vgg16"]
-    assert named("vgg16 lr=1", "vgg16 lr=1") == ["vgg16 lr=1 (1)", "vgg16 lr=1 (2)"]
+    assert named("vgg16 lr=1 dropout=0", "vgg16 dropout=0") == ["vgg16 lr=1", "vgg16"]
+    assert named("vgg16 dropout=0", "resnet50 dropout=0") == ["vgg16", "resnet50"]
+    assert named("vgg16 lr=1", "vgg16 lr=1") == ["vgg16 (1)", "vgg16 (2)"]
 
 
 def test_a_tie_names_no_winner(tmp_path: Path) -> None:

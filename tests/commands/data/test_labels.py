@@ -74,6 +74,22 @@ def test_planted_flips_are_found_decided_on_and_gone(
     assert "the current ones are v2" in page
 
 
+@pytest.mark.parametrize("gone", ["*/dress/*", "train/dress/00.png"])
+def test_photos_that_are_gone_since_are_no_hindrance(
+    gone: str, tiny: Callable[..., TinyRun], photos: Path, tmp_path: Path,
+    capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    photos = shutil.copytree(photos, tmp_path / "photos")
+    knobs = ["dataset=folder", f"dataset.root={photos}", "dataset.image_size=16", "split=kfold"]
+    run = tiny(*knobs)
+    keep_config(run, *knobs)
+    for file in list(photos.glob(gone)):
+        file.unlink()
+    assert labels.run([str(run.output), "--outputs", str(tmp_path / "outputs")]) == 0
+    assert "labels look wrong" in capsys.readouterr().out
+    assert "neighbours by predicted probabilities" in caplog.text
+
+
 def test_several_runs_and_useless_words_are_refused(tmp_path: Path) -> None:
     for name in "ab":
         scores = answers(0, 1, 40, 0.9)
