@@ -78,8 +78,14 @@ def sweep_name(line: CommandLine) -> str:
         return cfg.sweep.name
     swept = sorted(line.keys)
     fixed = sorted(o for o in line.fixed if _matters(o))
-    words = [cfg.model.name, *(key.rpartition(".")[2] for key in swept)]
+    words = [*one_model(line), *(key.rpartition(".")[2] for key in swept)]
     return f"{'-'.join(words)[:80]}-{short_hash([swept, fixed])[:6]}"
+
+
+def one_model(line: CommandLine) -> set[str]:
+    """The model of all jobs, to call the sweep by; empty where it is swept."""
+    models = {job.model.name for job in line.jobs}
+    return models if len(models) == 1 else set()
 
 
 def _matters(override: str) -> bool:

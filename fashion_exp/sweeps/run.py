@@ -32,7 +32,7 @@ from fashion_exp.sweeps.conclusion import (
 )
 from fashion_exp.sweeps.drive import drive
 from fashion_exp.sweeps.forecast import forecast
-from fashion_exp.sweeps.jobs import Planner, SweepJob, sweep_name, swept_knobs
+from fashion_exp.sweeps.jobs import Planner, SweepJob, one_model, sweep_name, swept_knobs
 from fashion_exp.sweeps.launchers import Launcher, make_launcher
 from fashion_exp.sweeps.ledger import (
     Ledger,
@@ -224,8 +224,7 @@ def _ledger(line: CommandLine, folder: Path, tracker: Tracker, tags: dict[str, s
         return ledger
     ledger.uri, ledger.begun_as = tracker.uri, secrets.token_hex(8)
     ledger.write(folder)
-    told = " ".join(line.swept or line.keys)
-    name = f"{line.jobs[0].model.name}: {told}"[:200]
+    name = " ".join([*one_model(line), *(line.swept or line.keys)])[:200]
     tags = tags | {"begun_as": ledger.begun_as}
     ledger.parent = tracker.start(name, parent=None, params={}, tags=tags)
     return ledger

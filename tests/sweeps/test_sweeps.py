@@ -59,6 +59,9 @@ def test_a_sweep_goes_on_under_its_name(tmp_path: Path) -> None:
     named = read_command_line(["-m", "optim.lr=1e-3,1e-4", "sweep.name=mine"])
     assert sweep_name(line) == sweep_name(wider) != sweep_name(other)
     assert sweep_name(named) == "mine"
+    assert sweep_name(line).startswith("basic_cnn-lr-")
+    models = read_command_line(["-m", "model=basic_cnn,resnet50", "optim.lr=1e-3"])
+    assert sweep_name(models).startswith("model-")
     for bad in ("a/b", "..", ".a"):
         with pytest.raises(InputError, match="letters, digits"):
             sweep_name(read_command_line(["-m", "optim.lr=1e-3,1e-4", f"sweep.name='{bad}'"]))
