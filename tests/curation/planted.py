@@ -74,22 +74,21 @@ def accuracies(
 ) -> list[np.ndarray]:
     """For each list of groups (SPLITS, 2): test accuracy of all photos, and of those with a copy.
 
-    A multirun of the real command line; its predictions are read, whatever it says of a winner.
+    A multirun of the real command line for each cut of the photos; its predictions are read,
+    whatever it says of a winner.
     """
     from fashion_exp.predictions import labels_and_probabilities, read_predictions
 
-    swept = [
-        f"split.seed={','.join(map(str, range(SPLITS)))}",
-        f"dataset.groups={','.join(map(str, lists))}",
-    ]
-    data = ["dataset=folder", f"dataset.root={planted.root}", "tracking=none"]
-    line = [sys.executable, "-m", "fashion_exp", "-m", *data, *swept, *words]
-    line += [f"outputs={outputs}", "sweep.name=leak"]
-    done = subprocess.run(line, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    line = [sys.executable, "-m", "fashion_exp", "-m", "dataset=folder", "tracking=none"]
+    line += [f"dataset.root={planted.root}", f"dataset.groups={','.join(map(str, lists))}"]
+    line += [*words, f"outputs={outputs}"]
+    for seed in range(SPLITS):
+        own = [f"split.seed={seed}", f"sweep.name=leak-{seed}"]
+        done = subprocess.run([*line, *own], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
     copied = {path for pair in planted.pairs for path in pair}
     found: dict[str, list[tuple[float, float]]] = {str(file): [] for file in lists}
-    for file in sorted(outputs.glob("sweeps/leak/*/test_predictions.parquet")):
+    for file in sorted(outputs.glob("sweeps/leak-*/*/test_predictions.parquet")):
         knobs = json.loads((file.parent / "knobs.json").read_text())
         frame = read_predictions(file)
         labels, probabilities = labels_and_probabilities(frame)

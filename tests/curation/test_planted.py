@@ -1,23 +1,27 @@
-"""Copies planted among photos are found, all of them and nothing else."""
+"""The bench that plants copies says what it has to, on few photos."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from tests.curation.conftest import Draw, scene
-from tests.curation.planted import Planted, groups_found, plant
+import pytest
+
+from tests.curation import planted
+from tests.curation.conftest import Draw
 
 
-def test_planted_among_scenes(draw: Draw, tmp_path: Path) -> None:
-    files = [draw(f"class{n % 3}/{n}.jpg", scene(n, (96, 128))) for n in range(40)]
-    _all_and_nothing_else(plant(files, tmp_path / "planted", 30, 10, seed=0), 10, tmp_path)
-
-
-def test_planted_among_real_photos(clothing: Path, tmp_path: Path) -> None:
-    files = sorted((clothing / "validation").rglob("*.jpg"))[::2]
-    _all_and_nothing_else(plant(files, tmp_path / "planted", 150, 20, seed=0), 20, tmp_path)
-
-
-def _all_and_nothing_else(planted: Planted, copies: int, tmp_path: Path) -> None:
-    assert len(planted.pairs) == copies
-    assert set(groups_found(planted.root, tmp_path / "outputs")) == planted.pairs
+def test_planted_copies_are_found_and_their_leak_is_measured(
+    draw: Draw, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = [draw(f"{label}/{number}.png", 100 * place + number)
+             for place, label in enumerate(("dress", "shirt")) for number in range(12)]  # fmt: skip
+    own = planted.plant(files, tmp_path / "planted", 20, 4, seed=0)
+    found = planted.groups_found(own.root, tmp_path / "outputs")
+    assert set(found) == own.pairs and len(own.pairs) == 4
+    none = tmp_path / "none.csv"
+    none.write_text("path,group\n")
+    monkeypatch.setattr(planted, "SPLITS", 1)
+    words = ["dataset.image_size=16", "training.epochs=1", "repeats=1", "training.threads=1"]
+    lists = [none, own.root / "groups.csv"]
+    told = planted.accuracies(own, lists, tmp_path / "outputs", words)
+    assert [one.shape for one in told] == [(1, 2), (1, 2)]
