@@ -49,6 +49,15 @@ def test_each_folder_is_a_class_and_each_row_reads_its_photo(photo: Photo, confi
 
 
 @pytest.mark.usefixtures("two")
+def test_of_a_collection_the_list_with_its_groups_is_pointed_to(
+    config: Config, tmp_path: Path
+) -> None:
+    (tmp_path / "images.csv").write_text("path,label,group\n")
+    (note,) = load_folder(config()).notes
+    assert f"dataset=csv dataset.manifest={tmp_path / 'images.csv'} keeps" in note
+
+
+@pytest.mark.usefixtures("two")
 def test_ids_are_hashes_of_content_and_survive_another_place(
     photo: Photo, config: Config, tmp_path: Path
 ) -> None:

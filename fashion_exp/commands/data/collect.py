@@ -40,8 +40,7 @@ a plan:
     - {kind: folder, path: photos}      # with a folder for each class
 
 The same line goes on where it stopped: nothing is fetched twice, what failed is tried again, and
-what you delete stays deleted. Then: dataset=folder dataset.root=DIR, or dataset=csv
-dataset.manifest=DIR/images.csv.
+what you delete stays deleted. Then: dataset=csv dataset.manifest=DIR/images.csv.
 
 OPENVERSE_TOKEN in the environment: an access token, for wider limits.
 exit codes: 0 each class has its target; 1 a provider stopped before; 2 a mistake in the plan or
@@ -241,6 +240,7 @@ def _told(
 def _print(told: dict[str, Any], tallies: list[Tally]) -> None:
     from rich.console import Console
 
+    from fashion_exp.collecting.exports import IMAGES
     from fashion_exp.collecting.sheet import not_taken, summary
     from fashion_exp.reporting.tables import rich_table
 
@@ -253,7 +253,8 @@ def _print(told: dict[str, Any], tallies: list[Tally]) -> None:
         console.print(line, soft_wrap=True, highlight=False, markup=False)
     last = [f"page:   {told['page']}"]
     if sum(one.accepted > 0 for one in tallies) > 1:
-        command = shlex.join(["scripts/run", "dataset=folder", f"dataset.root={told['into']}"])
+        manifest = f"dataset.manifest={Path(told['into']) / IMAGES}"
+        command = shlex.join(["scripts/run", "dataset=csv", manifest])
         last.append(f"train:  {command}")
     for line in last:
         console.print(line, soft_wrap=True, highlight=False, markup=False)

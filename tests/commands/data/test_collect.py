@@ -119,8 +119,8 @@ def test_ended_by_ctrl_c_it_has_its_lists_and_is_trained_on_when_complete(
     assert ended(start())[0] == 0
     tiny = ["dataset.image_size=16", "training.epochs=1", "repeats=1", "training.threads=1"]
     trained = subprocess.run(
-        [sys.executable, "-m", "fashion_exp", "dataset=folder", "dataset.root=mine", *tiny,
-         "tracking=none", "outputs=outputs"],
+        [sys.executable, "-m", "fashion_exp", "dataset=csv",
+         "dataset.manifest=mine/images.csv", *tiny, "tracking=none", "outputs=outputs"],
         capture_output=True, text=True, timeout=240, cwd=tmp_path,
     )  # fmt: skip
     assert trained.returncode == 0 and "looks at the test set" in trained.stdout, trained.stderr
