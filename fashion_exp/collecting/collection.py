@@ -16,7 +16,7 @@ from fashion_exp.collecting.formats import format_of
 from fashion_exp.collecting.manifest import Manifest, Outcome, now
 from fashion_exp.collecting.plan import Plan, Query, target
 from fashion_exp.collecting.tally import present, sound
-from fashion_exp.collecting.verdicts import Postponed, ProviderStopped, Rejected
+from fashion_exp.collecting.verdicts import Postponed, ProviderStopped, Rejected, TooLarge
 from fashion_exp.reporting.progress import Progress
 
 Item = TypeVar("Item")
@@ -33,7 +33,10 @@ class Collection:
         manifest: Manifest,
         decoder: Decoder,
         progress: Progress,
+        largest: int,
     ) -> None:
+        """`largest`: bytes of a file that the providers take."""
+        self._largest = largest
         self._plan, self._into, self._providers = plan, into, providers
         self._manifest, self._decoder, self._progress = manifest, decoder, progress
         self.stopped: dict[str, str] = {}
@@ -90,7 +93,7 @@ class Collection:
     def _look_at(self, provider: Provider, candidate: Candidate) -> bool:
         """Whether the class has one more by it."""
         known = self._manifest.outcome(candidate)
-        if known is not None and known.status != "failed":
+        if known is not None and known.status != "failed" and not self._fits_now(known):
             return False
         outcome = replace(self._outcome(provider, candidate), time=now())
         self._manifest.add(candidate, outcome)
@@ -98,12 +101,14 @@ class Collection:
 
     def _outcome(self, provider: Provider, candidate: Candidate) -> Outcome:
         seen = self._manifest.of_address(candidate.url)
-        if seen is not None and seen.status == "rejected":
+        if seen is not None and seen.status == "rejected" and not self._fits_now(seen):
             return seen
         try:
             content, content_type = self._content(provider, candidate, seen)
             kind = format_of(content, content_type)
             picture = self._decoder.picture(content)
+        except TooLarge as no:
+            return Outcome("rejected", no.kind, str(no), bytes=no.most)
         except Rejected as no:
             return Outcome("rejected", no.kind, str(no))
         except Postponed as later:
@@ -125,6 +130,10 @@ class Collection:
             return found
         others = " and ".join(sorted(there))
         return replace(found, status="conflict", kind="conflict", reason=f"also under {others}")
+
+    def _fits_now(self, known: Outcome) -> bool:
+        """Whether a file was too large for an earlier line, which took less than this one."""
+        return known.status == "rejected" and 0 < known.bytes < self._largest
 
     def _content(
         self, provider: Provider, candidate: Candidate, seen: Outcome | None

@@ -16,7 +16,7 @@ from urllib3.response import HTTPResponse
 from urllib3.util import Url
 
 from fashion_exp.collecting.guard import PORTS, bare_host, port
-from fashion_exp.collecting.verdicts import Postponed, Rejected
+from fashion_exp.collecting.verdicts import Postponed, TooLarge
 
 _FAILURES = (OSError, HTTPError, http.client.HTTPException, ValueError)
 """What a connection that is cut, or an answer that is no HTTP, can raise. TLS's are OSErrors."""
@@ -91,16 +91,16 @@ def answer(
 
 
 def body(response: HTTPResponse, most: int, deadline: Deadline) -> bytes:
-    """All of the body. Raises `Rejected` if it is declared or turns out larger than `most` bytes,
+    """All of the body. Raises `TooLarge` if it is declared or turns out larger than `most` bytes,
     `Postponed` if it does not come whole."""
     declared = response.headers.get("Content-Length", "")
     if declared.isdecimal() and int(declared) > most:
-        raise Rejected("too large", f"declared as {int(declared):,} bytes, more than {most:,}")
+        raise TooLarge(most, f"declared as {int(declared):,} bytes, more than {most:,}")
     parts, size = [], 0
     while part := response.read1(_CHUNK, decode_content=False):
         size += len(part)
         if size > most:
-            raise Rejected("too large", f"more than {most:,} bytes")
+            raise TooLarge(most)
         parts.append(part)
     if deadline.passed:
         raise Postponed("too slow", f"took longer than {deadline.seconds:g} s")

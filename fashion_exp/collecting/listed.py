@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 from fashion_exp.collecting.candidate import Candidate, Page
 from fashion_exp.collecting.fetching import Fetcher
 from fashion_exp.collecting.plan import FolderSource, Plan, Query
-from fashion_exp.collecting.verdicts import Postponed, Rejected
+from fashion_exp.collecting.verdicts import Postponed, TooLarge
 from fashion_exp.data import walk
-from fashion_exp.data.decode import reason
+from fashion_exp.data.files import opened
 from fashion_exp.data.lists import read_list
+from fashion_exp.data.table import UnreadableImage
 from fashion_exp.errors import InputError, nearest
 
 _FACTS = (
@@ -69,11 +69,15 @@ class Folder:
         self.name = f"folder {root.name}"
         walk.existing_folder("the plan's folder", str(root))
         self._files: dict[str, list[Candidate]] = {}
+        self._paths: dict[str, Path] = {}
         for label in plan.classes:
             below = walk.files_below(root / label, root) if (root / label).is_dir() else ()
+            pictures = [path for path, _ in below if walk.has_image_ending(path.name)]
+            # An address cannot be turned back into every name that a disk knows.
+            self._paths |= {_address(path): path for path in pictures}
             self._files[label] = [
                 Candidate(
-                    url=path.resolve().as_uri(),
+                    url=_address(path),
                     label=label,
                     query=root.name,
                     rank=rank,
@@ -81,9 +85,7 @@ class Folder:
                     creator=source.creator,
                     licence=source.licence,
                 )
-                for rank, (path, _) in enumerate(
-                    (found for found in below if walk.has_image_ending(found[0].name)), start=1
-                )
+                for rank, path in enumerate(pictures, start=1)
             ]
         if not any(self._files.values()):
             raise InputError(
@@ -98,13 +100,18 @@ class Folder:
         yield Page(self._files[query.label], last=True)
 
     def content(self, candidate: Candidate) -> tuple[bytes, str | None]:
-        path = Path(url2pathname(urlsplit(candidate.url).path))
         try:
-            if path.stat().st_size > self._most:
-                raise Rejected("too large", f"more than {self._most:,} bytes")
-            return path.read_bytes(), None
-        except OSError as error:
-            raise Postponed("unreadable", reason(error)) from error
+            with opened(str(self._paths[candidate.url])) as file:
+                content = file.read(self._most + 1)
+        except (UnreadableImage, OSError) as error:
+            raise Postponed("unreadable", str(error)) from error
+        if len(content) > self._most:
+            raise TooLarge(self._most)
+        return content, None
+
+
+def _address(path: Path) -> str:
+    return Path(os.path.abspath(path)).as_uri()
 
 
 def _rows(file: Path, plan: Plan) -> Iterator[Mapping[str, str]]:

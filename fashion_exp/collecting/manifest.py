@@ -35,6 +35,7 @@ class Outcome:
     file: str = ""
     """Of the collection, relative to it."""
     bytes: int = 0
+    """Of the file; of one that was too large, those that were taken at most."""
     width: int = 0
     height: int = 0
     """Pixels, turned upright."""
@@ -143,8 +144,9 @@ class Manifest:
             return
         entry = Entry(_candidate(told), _of(Outcome, told))
         self._entries[_key(entry.candidate)] = entry
-        if entry.outcome.status != "failed":
-            self._addresses.setdefault(entry.candidate.url, entry.outcome)
+        before = self._addresses.get(entry.candidate.url)
+        if entry.outcome.status != "failed" and (before is None or before.status == "rejected"):
+            self._addresses[entry.candidate.url] = entry.outcome
         if entry.outcome.file:
             self._classes[entry.outcome.sha256].setdefault(entry.candidate.label, entry.outcome)
 

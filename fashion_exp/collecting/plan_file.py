@@ -70,19 +70,27 @@ def _tree(node: yaml.Node, place: Place, lines: dict[Place, int], path: Path) ->
     if isinstance(node, yaml.SequenceNode):
         return [_tree(child, (*place, at), lines, path) for at, child in enumerate(node.value)]
     if not isinstance(node, yaml.MappingNode):
-        return yaml.SafeLoader("").construct_object(node)
+        return _value(node, path)
     found: dict[Any, Any] = {}
     for key_node, child in node.value:
         line = key_node.start_mark.line + 1
         if not isinstance(key_node, yaml.ScalarNode):
             raise InputError(f"{path}, line {line}: a key must be one word or text")
-        key = yaml.SafeLoader("").construct_object(key_node)
+        key = _value(key_node, path)
         if key in found:
             first = lines[(*place, key)]
             raise InputError(f"{path}, line {line}: '{key}' again, after line {first}; keep one")
         lines[(*place, key)] = line
         found[key] = _tree(child, (*place, key), lines, path)
     return found
+
+
+def _value(node: yaml.ScalarNode, path: Path) -> Any:
+    try:
+        return yaml.SafeLoader("").construct_object(node)
+    except ValueError:  # it looks like a date, or is said to be a number
+        line = node.start_mark.line + 1
+        raise InputError(f"{path}, line {line}: '{node.value}' cannot be read; quote it") from None
 
 
 def _line(lines: dict[Place, int], place: Place) -> int:

@@ -11,6 +11,14 @@ class Rejected(Exception):
         self.kind = kind
 
 
+class TooLarge(Rejected):
+    """Its file has more bytes than are taken: for good, unless `most` is raised."""
+
+    def __init__(self, most: int, detail: str = "") -> None:
+        super().__init__("too large", detail or f"more than {most:,} bytes")
+        self.most = most
+
+
 class Postponed(Exception):
     """It may be had at another time: the next run asks again. `retry`: a later try may do now."""
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from fashion_exp.reporting.formats import shorten_to_cells
 from fashion_exp.reporting.tables import PlainTable
 
 
@@ -58,13 +59,18 @@ def html(page: CollectionPage) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"data_uri": _data_uri, "link": link}
+    environment.filters |= {"data_uri": _data_uri, "link": link, "short": _short}
     return environment.get_template("collection.html.j2").render(page=page)
 
 
 def link(address: str) -> str:
     """The address if a click on it can only open a web page, else nothing."""
     return address if address.startswith(("https://", "http://")) else ""
+
+
+def _short(file: str) -> str:
+    """The beginning of a hash is enough to find the file by."""
+    return shorten_to_cells(file, 24)
 
 
 def _data_uri(picture: bytes) -> str:

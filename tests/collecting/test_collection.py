@@ -5,11 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from fashion_exp.collecting import store
 from fashion_exp.collecting.collection import in_turn
@@ -205,6 +208,50 @@ providers: [{kind: folder, path: old, licence: cc0, creator: Ada}]
         collect(plan.replace("path: old", "path: nowhere"))
     with pytest.raises(InputError, match="has no pictures below folders named skirt"):
         collect(plan.replace("dress: , shirt: ", "skirt: "))
+
+
+def test_a_folder_is_not_collected_into_itself(collect: Collect, tmp_path: Path) -> None:
+    (tmp_path / "mine/dress").mkdir(parents=True)
+    (tmp_path / "mine/dress/1.jpg").write_bytes(jpeg(1))
+    with pytest.raises(InputError, match="is the plan's own source"):
+        collect("classes: {dress: }\nproviders: [{kind: folder, path: mine}]\n")
+    assert len(list((tmp_path / "mine/dress").iterdir())) == 1
+
+
+@pytest.mark.timeout(60)
+def test_of_a_folder_no_pipe_is_waited_for_and_no_name_is_too_odd(
+    collect: Collect, tmp_path: Path
+) -> None:
+    old = tmp_path / "old/dress"
+    old.mkdir(parents=True)
+    (old / os.fsdecode(b"caf\xe9 #1%.jpg")).write_bytes(jpeg(1))
+    os.mkfifo(old / "pipe.jpg")
+    (old / "endless.jpg").symlink_to("/dev/zero")
+    (old / "broken.jpg").symlink_to("nowhere")
+    code, told = collect("classes: {dress: }\nproviders: [{kind: folder, path: old}]\n")
+    assert code == 3 and classes(told)["dress"]["accepted"] == 1
+    assert classes(told)["dress"]["failed"] == {"unreadable": 3}
+
+
+def test_what_was_too_large_is_asked_for_again_where_more_is_taken(
+    site: Site, collect: Collect, tmp_path: Path
+) -> None:
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (700, 700, 3), np.uint8))
+    noise.save(large := io.BytesIO(), "JPEG", quality=95)
+    site.offer("red dress", site.picture("/photos/large.jpg", large.getvalue()))
+    plan = f"""
+classes: {{dress: {{target: 1}}}}
+prefixes: [red]
+providers: [{{kind: openverse, base: '{site.address}/v1'}}]
+"""
+    assert classes(collect(plan)[1])["dress"]["rejected"] == {"too large": 1}
+    assert classes(collect(plan)[1])["dress"]["rejected"] == {"too large": 1}
+    assert site.pictures_asked() == {"/photos/large.jpg": 1}
+    code, told = collect(plan, "--largest", "5")
+    assert code == 0 and classes(told)["dress"]["accepted"] == 1
+    assert site.pictures_asked() == {"/photos/large.jpg": 2}
+    (file,) = (tmp_path / "mine/dress").iterdir()
+    assert f'href="dress/{file.name}"' in (tmp_path / "mine/collection.html").read_text()
 
 
 def test_a_collection_is_a_data_set(site: Site, collect: Collect, tmp_path: Path) -> None:

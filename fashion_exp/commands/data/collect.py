@@ -103,9 +103,11 @@ def _parser() -> argparse.ArgumentParser:
 def _check(options: argparse.Namespace) -> None:
     if not options.into and not options.dry_run:
         raise InputError("--into: name the folder to collect into, or --dry-run")
-    for name in ("deadline", "largest"):
-        if not getattr(options, name) > 0:
-            raise InputError(f"--{name} {getattr(options, name):g}: must be greater than 0")
+    for name, most in (("deadline", 86_400), ("largest", 10_000)):
+        if not 0 < getattr(options, name) <= most:
+            raise InputError(
+                f"--{name} {getattr(options, name):g}: must be greater than 0, at most {most:,}"
+            )
     for name in ("pace", "patience"):
         if not getattr(options, name) >= 0:
             raise InputError(f"--{name} {getattr(options, name):g}: must not be negative")
@@ -141,12 +143,15 @@ def _collect(file: PlanFile, warnings: list[Doubt], options: argparse.Namespace)
 
     into = Path(options.into).expanduser().resolve()
     refuse_foreign(into)
+    _refuse_own(file, into)
     errors = Console(stderr=True)
     say = partial(errors.print, soft_wrap=True, highlight=False, markup=False)
     providers = _providers(file, options, say)
     with _writing(into), held(into), Manifest(into) as manifest, Decoder() as decoder:
         with Progress(errors) as progress:
-            collection = Collection(file.plan, into, providers, manifest, decoder, progress)
+            collection = Collection(
+                file.plan, into, providers, manifest, decoder, progress, _largest(options)
+            )
             try:
                 collection.run()
             finally:  # an interrupted collection is a data set too
@@ -162,6 +167,16 @@ def _collect(file: PlanFile, warnings: list[Doubt], options: argparse.Namespace)
     if collection.stopped:
         return STOPPED
     return SHORT if any(one.accepted < one.wanted for one in tallies) else DONE
+
+
+def _refuse_own(file: PlanFile, into: Path) -> None:
+    from fashion_exp.collecting.plan import FolderSource
+
+    for source in file.plan.providers:
+        if isinstance(source, FolderSource) and file.beside(source.path).resolve() == into:
+            raise InputError(
+                f"--into {into}: is the plan's own source; each photo would be copied beside itself"
+            )
 
 
 @contextmanager
@@ -192,8 +207,12 @@ def _providers(
         options.deadline,
         options.contact,
     )
-    most = round(options.largest * 1e6)
-    return providers(file, fetcher, most, os.environ.get(TOKEN, "").strip())
+    return providers(file, fetcher, _largest(options), os.environ.get(TOKEN, "").strip())
+
+
+def _largest(options: argparse.Namespace) -> int:
+    """Bytes."""
+    return round(options.largest * 1e6)
 
 
 def _export(file: PlanFile, manifest: Manifest, into: Path) -> None:
