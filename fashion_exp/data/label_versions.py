@@ -48,6 +48,8 @@ class Version:
     """Of that file."""
     restores: str = ""
     """The earlier version that this one takes up again."""
+    by_name: bool = False
+    """Whether a person named that version, and did not undo another."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,8 @@ class History:
         version = self.find(name)
         if version is None:
             return None
-        return self.before(version.restores) if version.restores else version.parent
+        undid = version.restores and not version.by_name
+        return self.before(version.restores) if undid else version.parent
 
     def _place(self, name: str) -> int:
         names = [version.version for version in self.versions]

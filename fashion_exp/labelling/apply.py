@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from filelock import FileLock
@@ -42,7 +43,7 @@ def apply_decisions(
     sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
     own = own_labels(_listed(data, root))
 
-    def change(history: History) -> tuple[State, dict[str, str]]:
+    def change(history: History) -> tuple[State, dict[str, Any]]:
         state = history.state(history.current)
         now = own | {image: labels for image, labels in state.items() if image in own}
         classes = {name for labels in [*own.values(), *now.values()] for name in labels}
@@ -59,11 +60,11 @@ def restore(data: Path, version: str | None, root: Path | None = None) -> Versio
     """
     own = own_labels(_listed(data, root))
 
-    def change(history: History) -> tuple[State, dict[str, str]]:
+    def change(history: History) -> tuple[State, dict[str, Any]]:
         to = history.before(history.current) if version is None else version
         if to is None:
             raise InputError(f"{data}: nothing to undo, its labels are the original ones")
-        return history.state(to), {"restores": to}
+        return history.state(to), {"restores": to, "by_name": version is not None}
 
     return _next_version(data, own, change)
 
@@ -80,7 +81,7 @@ def _listed(data: Path, root: Path | None) -> pd.DataFrame:
 
 
 def _next_version(
-    data: Path, own: dict[str, Labels], change: Callable[[History], tuple[State, dict[str, str]]]
+    data: Path, own: dict[str, Labels], change: Callable[[History], tuple[State, dict[str, Any]]]
 ) -> Version | None:
     """Appends what `change` makes of the history, one process at a time."""
     journal = journal_of(data)

@@ -58,6 +58,16 @@ def test_versions_are_undone_one_by_one_and_nothing_is_lost(data: Path) -> None:
     assert history.state("v5") == history.state("v2")
 
 
+def test_undoing_a_return_by_name_brings_back_what_it_replaced(data: Path) -> None:
+    apply_decisions(decisions(data, "dress/1", "dress", "shirt"), data)
+    apply_decisions(decisions(data, "dress/2", "dress", "exclude"), data)
+    restore(data, "none")
+    undone = restore(data, None)
+    assert undone is not None and undone.restores == "v2" and len(undone.changes) == 2
+    once_more = restore(data, None)
+    assert once_more is not None and once_more.restores == "v1"
+
+
 def test_a_new_class_needs_a_word(data: Path) -> None:
     told = decisions(data, "dress/1", "dress", "skirt")
     with pytest.raises(InputError, match="a new one needs --new-class 'skirt'"):
