@@ -16,11 +16,13 @@ from fashion_exp.reporting.tables import PlainTable
 _MOST_OF_A_KIND = 60
 
 
-def answer(files: int, findings: Sequence[Finding]) -> list[str]:
+def answer(files: int, findings: Sequence[Finding], theirs: int) -> list[str]:
     away = len({finding.place.path for finding in findings if finding.leaves_out})
     others = len({f.place.path for f in findings if not f.leaves_out})
     lead = f"{away:,} of {files:,} files must not be trained on." if away else (
         f"All {files:,} files can be trained on.")  # fmt: skip
+    if theirs:
+        lead += f" Lines by hand in {QUARANTINE}: {theirs:,}."
     also = f"{others:,} are worth a look." if others else "Nothing else stands out."
     return [f"{lead} {also}"]
 
@@ -59,7 +61,9 @@ def check_album(
             said = [f"{meaning[0].upper()}{meaning[1:]}."]
             group = PhotoGroup("Files", len(of_kind), photos)
             chapters.append(Chapter(kind, kind.capitalize(), said, photos=[group]))
-    return Album(title, now(), answer(files, findings), chapters, "The same is in check.json.")
+    return Album(
+        title, now(), answer(files, findings, theirs), chapters, "The same is in check.json."
+    )
 
 
 def as_data(finding: Finding) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -143,8 +143,7 @@ def find_groups(
     `together`: {path: name of its group by a person's word}, which goes before: those files are
     joined, and files of two such groups are not by what they look like.
     """
-    kept = [link for link in links if link.sure and _stands(found, link, together)]
-    kept += _by_hand(found, together)
+    kept = [*_by_hand(found, together), *_standing(found, links, together)]
     component = _components(len(found), kept)
     members, inside = defaultdict(list), defaultdict(list)
     for place, number in enumerate(component):
@@ -172,7 +171,10 @@ def _components(count: int, links: Sequence[Link]) -> list[int]:
 def doubtful(
     found: Sequence[Found], links: Iterable[Link], groups: Sequence[Group]
 ) -> list[tuple[Found, Found, Link]]:
-    """Pairs that may be one thing photographed twice and are in no group together, likest first."""
+    """Pairs that may be one thing photographed twice and are in no group together, likest first.
+
+    Of two groups, or a group and a photo, the likest pair alone.
+    """
     group = {member.place.path: g.name for g in groups for member in g.members}
     pairs = [(found[link.first], found[link.second], link) for link in links if not link.sure]
     apart = [
@@ -180,13 +182,36 @@ def doubtful(
         for pair in pairs
         if (own := group.get(pair[0].place.path)) is None or own != group.get(pair[1].place.path)
     ]
-    return sorted(apart, key=lambda pair: -pair[2].likeness)
+    likest: dict[frozenset[str], tuple[Found, Found, Link]] = {}
+    for pair in sorted(apart, key=lambda pair: -pair[2].likeness):
+        ends = (one.place.path for one in pair[:2])
+        likest.setdefault(frozenset(group.get(path, path) for path in ends), pair)
+    return list(likest.values())
 
 
-def _stands(found: Sequence[Found], link: Link, together: Mapping[str, str]) -> bool:
-    """Whether no person has put the two into different groups."""
-    ends = (found[link.first].place.path, found[link.second].place.path)
-    return len({together[path] for path in ends if path in together}) < 2
+def _standing(
+    found: Sequence[Found], links: Iterable[Link], together: Mapping[str, str]
+) -> Iterator[Link]:
+    """The sure links, the likest first, without those that would join two groups of a person's,
+    be it by way of others."""
+    from scipy.cluster.hierarchy import DisjointSet
+
+    sure = sorted((link for link in links if link.sure), key=lambda link: -link.likeness)
+    sets = DisjointSet(range(len(found)))
+    named = {place: group for place, one in enumerate(found)
+             if (group := together.get(one.place.path))}  # fmt: skip
+    for link in _by_hand(found, together):
+        sets.merge(link.first, link.second)
+    names = {sets[place]: group for place, group in named.items()}
+    for link in sure:
+        ends = (sets[link.first], sets[link.second])
+        groups = {names[end] for end in ends if end in names}
+        if len(groups) > 1:
+            continue
+        sets.merge(*ends)
+        if groups:
+            names[sets[ends[0]]] = groups.pop()
+        yield link
 
 
 def _by_hand(found: Sequence[Found], together: Mapping[str, str]) -> list[Link]:

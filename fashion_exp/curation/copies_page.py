@@ -125,6 +125,8 @@ def _perhaps(pairs: Sequence[Pair], max_megapixels: float) -> Chapter:
         "Most are different things laid out alike; one thing photographed twice may be among them. "
         f"Give the two one group in {GROUPS}, where that is so."
     ]
+    if len(pairs) > _MOST_DOUBTFUL:
+        said.append(f"{len(pairs) - _MOST_DOUBTFUL:,} pairs more are in duplicates.json.")
     shown = [
         PhotoGroup(
             f"{link.why.capitalize()}? Likeness {link.likeness:.2f}",

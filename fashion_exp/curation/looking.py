@@ -79,11 +79,11 @@ class LookStore:
 
     def ids(self) -> list[str]:
         """Of all looks that are kept."""
-        self.file.parent.mkdir(parents=True, exist_ok=True)
         try:
+            self.file.parent.mkdir(parents=True, exist_ok=True)
             return self._ids()
-        except sqlite3.OperationalError as error:
-            raise InputError(f"'{self.file}' cannot be used: {error}; mend or delete it") from None
+        except (sqlite3.OperationalError, OSError) as error:
+            raise self._unusable(error) from None
         except sqlite3.DatabaseError:  # damaged: what it held can be looked at again
             self.file.unlink()
             return self._ids()
@@ -104,9 +104,16 @@ class LookStore:
     def write(self, looks: Iterable[Look]) -> None:
         """Keeps those that depend on nothing but the content."""
         rows = list(_rows(looks))
-        if rows:
+        if not rows:
+            return
+        try:
             with closing(self._open()) as database, database:
                 database.executemany(f"INSERT OR REPLACE INTO {_TABLE} VALUES (?, ?)", rows)
+        except sqlite3.OperationalError as error:  # a full disk
+            raise self._unusable(error) from None
+
+    def _unusable(self, error: Exception) -> InputError:
+        return InputError(f"'{self.file}' cannot be used: {error}; make room, mend or delete it")
 
     def _open(self) -> sqlite3.Connection:
         return sqlite3.connect(self.file, timeout=_PATIENCE_S)

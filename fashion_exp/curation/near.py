@@ -80,7 +80,12 @@ def near_copies(hashes: Hashes, small: np.ndarray, tick: Tick) -> list[Match]:
 def _matches(hashes: Hashes, small: np.ndarray, start: int) -> list[Match]:
     """Those whose first is one of the queries from `start` on."""
     both = np.concatenate([_alike(hashes, small, mirrored, start) for mirrored in (False, True)])
-    kept = _likest(_likest(both, ("first", "second"), 1), ("first",), _MOST_OF_ONE)
+    pairs = _likest(both, ("first", "second"), 1)
+    # A photo that is passed over among another's many copies keeps what it is likest to.
+    kept = np.concatenate(
+        [_likest(pairs, ("first",), _MOST_OF_ONE), _likest(pairs, ("second",), 1)]
+    )
+    kept = _likest(kept, ("first", "second"), 1)
     return [Match(*row) for row in np.sort(kept, order=["first", "second"]).tolist()]
 
 

@@ -38,6 +38,21 @@ class Folder:
     """By the ending of their names."""
     others: list[Place]
 
+    @property
+    def doubt(self) -> str:
+        """Why lists that are written here may be read by no run; empty where that is sure."""
+        real = self.root.resolve()
+        if real.name.casefold() in PARTS:
+            kind = "an official part"
+        elif all(not place.label for place in self.pictures):
+            kind = "one class"
+        else:
+            return ""
+        return (
+            f"This looks like the folder of {kind}: runs read the lists at their dataset.root. "
+            f"Where that is {printable(str(real.parent))}, look through that one."
+        )
+
 
 def look_through(folder: str) -> Folder:
     """Raises `InputError` for a folder that is not there, cannot be listed, or has no pictures."""

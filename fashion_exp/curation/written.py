@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fashion_exp.curation.copies import Group
+from fashion_exp.curation.copies import FEATURES, Group
 from fashion_exp.curation.findings import Finding
 from fashion_exp.curation.places import Folder
 from fashion_exp.data.curated import FINE, GROUP, REASON, place_of, read_lines
@@ -14,7 +14,7 @@ from fashion_exp.data.decode import reason
 from fashion_exp.data.lists import write_list
 from fashion_exp.errors import InputError
 
-CHECK, DUPLICATES = "check", "duplicates"
+CHECK, DUPLICATES, EMBEDDINGS = "check", "duplicates", "embeddings"
 """What `by` says of a line of ours; any other, or none, is a person's."""
 
 Cells = Mapping[str, str]
@@ -66,21 +66,29 @@ def read_hand(folder: Folder, file: Path) -> Hand:
 
 def _of_people(file: Path) -> list[Cells]:
     rows = [row.cells for row in read_lines("groups", file, GROUP)]
-    return [cells for cells in rows if cells.get("by") != DUPLICATES or not cells[GROUP]]
+    ours = (DUPLICATES, EMBEDDINGS)
+    return [cells for cells in rows if cells.get("by") not in ours or not cells[GROUP]]
 
 
-def write_groups(root: Path, file: Path, groups: Sequence[Group]) -> None:
-    """Puts the files of each group into the list; raises `InputError` as `write_quarantine`."""
+def write_groups(root: Path, file: Path, groups: Sequence[Group]) -> int:
+    """Puts the files of each group into the list; raises `InputError` as `write_quarantine`.
+
+    Gives the count of files that were in a group by their features and are in none any more.
+    """
     before = [row.cells for row in read_lines("groups", file, GROUP)]
     theirs = _of_people(file)
     named = {place_of(root, cells["path"]) for cells in theirs}
     ours = [
-        {"path": member.place.path, GROUP: group.name, "by": DUPLICATES}
+        {"path": member.place.path, GROUP: group.name, "by": by}
         for group in groups
+        for by in [EMBEDDINGS if FEATURES in group.kinds else DUPLICATES]
         for member in group.members
         if place_of(root, member.place.path) not in named
     ]
     _write(file, GROUP, before, [*theirs, *ours])
+    grouped = {cells["path"] for cells in ours}
+    alike = {cells["path"] for cells in before if cells.get("by") == EMBEDDINGS}
+    return len(alike - grouped)
 
 
 def _write(file: Path, column: str, before: Sequence[Cells], rows: Sequence[Cells]) -> None:

@@ -12,6 +12,7 @@ from fashion_exp.config import DatasetConfig
 from fashion_exp.data import walk
 from fashion_exp.data.assemble import PARTS
 from fashion_exp.data.classes import normal
+from fashion_exp.data.curated import GROUPS, QUARANTINE
 from fashion_exp.data.decode import reason
 from fashion_exp.data.files import LISTED_COLUMNS, printable
 from fashion_exp.data.listed import table_of_listed
@@ -95,12 +96,14 @@ def _names(folders: list[Path]) -> str:
 
 def _list_images(root: Path, folders: list[_ClassFolder]) -> tuple[pd.DataFrame, list[str]]:
     """What `table_of_files` wants to know of each image, and notes on files that are none."""
-    images, other_endings = [], Counter[str]()
+    images, other_endings, unread = [], Counter[str](), list[str]()
     for folder in folders:
         for path, file in walk.files_below(folder.path, root):
             if walk.has_image_ending(path.name):
                 shown = printable(path.relative_to(root).as_posix())
                 images.append((shown, file, folder.name, folder.part, ""))
+            elif path.name in (QUARANTINE, GROUPS):
+                unread.append(printable(path.relative_to(root).as_posix()))
             else:
                 other_endings[path.suffix.casefold() or "none"] += 1
     parts = {child for child in walk.subfolders(root) if child.name.casefold() in PARTS}
@@ -109,6 +112,11 @@ def _list_images(root: Path, folders: list[_ClassFolder]) -> tuple[pd.DataFrame,
     notes = []
     if loose:
         notes.append(f"Images outside the class folders, ignored: {loose}.")
+    if unread:
+        notes.append(
+            f"Not read, as lists stand beside the class folders or parts: {', '.join(unread)}; "
+            "dataset.quarantine=FILE and dataset.groups=FILE name others."
+        )
     if other_endings:
         counts = ", ".join(f"{ending} {n}" for ending, n in sorted(other_endings.items()))
         notes.append(f"Files ignored for their endings: {other_endings.total()} ({counts}).")

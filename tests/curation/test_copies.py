@@ -106,6 +106,15 @@ def test_a_persons_word_goes_before(draw: Draw, tmp_path: Path) -> None:
     assert _groups(root, a="one", b="two") == []
 
 
+def test_a_third_photo_does_not_join_what_a_person_has_parted(draw: Draw, tmp_path: Path) -> None:
+    draw("dress/a.png", 1)
+    draw("dress/b.jpg", 1, quality=70)
+    draw("dress/c.jpg", 1, quality=60)
+    (group,) = _groups(tmp_path / "photos", a="one", c="two")
+    assert group.name in ("one", "two") and "dress/b.jpg" in _paths([group])[0]
+    assert len(group.members) == 2
+
+
 def test_who_stays_alone_does_not_part_the_others(draw: Draw, tmp_path: Path) -> None:
     for name in ("a.png", "b.bmp", "c.png"):
         draw(f"dress/{name}", 1)

@@ -80,6 +80,20 @@ def test_likeness_is_the_same_both_ways_and_blind_to_light(
     assert mirror == pytest.approx(1, abs=1e-5)
 
 
+def test_a_weaker_copy_is_not_lost_among_many_good_ones() -> None:
+    """It is like the original alone, which has more copies than are kept of one photo."""
+    rng = np.random.default_rng(0)
+    original = rng.integers(60, 190, (32, 32)).astype(float)
+    small = [original + rng.normal(0, 4, (32, 32)) for _ in range(30)]
+    weaker = original + rng.normal(0, 18, (32, 32))
+    pictures = np.array([original, *small, weaker]).clip(0, 255).astype(np.uint8)
+    # Its hash is close to the original's, and the other copies' are not.
+    plain = np.array([0, *[0b11110000] * 30, 0b00001111 << 8], np.uint64)
+    far = np.full(32, 2**64 - 1, np.uint64)
+    found = near_copies(Hashes(plain, far), pictures, _no_tick)
+    assert (0, 31) in {(match.first, match.second) for match in found}
+
+
 def test_many_frames_of_one_film_are_one_group_by_few_links() -> None:
     n, rng = 300, np.random.default_rng(0)
     small = np.repeat(rng.integers(0, 256, (1, 32, 32), dtype=np.uint8), n, axis=0)

@@ -55,6 +55,15 @@ def test_a_list_that_cannot_be_read_stays_as_it_is(tmp_path: Path) -> None:
     assert "too,many" in file.read_text() and len(list(tmp_path.iterdir())) == 1
 
 
+def test_groups_by_features_that_are_found_no_more_are_counted(tmp_path: Path) -> None:
+    file = tmp_path / "groups.csv"
+    lines = "a.png,g,embeddings\nb.png,g,embeddings\nc.png,h,duplicates\nd.png,h,duplicates\n"
+    file.write_text("path,group,by\n" + lines)
+    assert write_groups(tmp_path, file, []) == 2
+    assert file.read_text() == "path,group,by\n"
+    assert write_groups(tmp_path, file, []) == 0
+
+
 def test_what_people_said_of_groups_is_told_from_what_was_found(tmp_path: Path) -> None:
     file = tmp_path / "groups.csv"
     file.write_text(

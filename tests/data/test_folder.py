@@ -58,6 +58,13 @@ def test_of_a_collection_the_list_with_its_groups_is_pointed_to(
 
 
 @pytest.mark.usefixtures("two")
+def test_a_list_below_the_root_is_told_not_to_be_read(config: Config, tmp_path: Path) -> None:
+    (tmp_path / "dress/quarantine.csv").write_text("path,reason\n1.png,blank\n")
+    (note,) = load_folder(config()).notes
+    assert note.startswith("Not read, as lists stand beside") and "dress/quarantine.csv" in note
+
+
+@pytest.mark.usefixtures("two")
 def test_ids_are_hashes_of_content_and_survive_another_place(
     photo: Photo, config: Config, tmp_path: Path
 ) -> None:

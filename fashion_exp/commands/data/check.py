@@ -52,5 +52,6 @@ def run(arguments: list[str]) -> int:
         "findings": [as_data(finding) for finding in findings],
     }
     table, into = kinds_table(findings), page_folder(options, folder.root)
-    tell(console, options, "check", data, album, table, into)
+    doubt = "" if options.list else folder.doubt
+    tell(console, options, "check", data, album, table, into, [doubt])
     return 0

@@ -57,7 +57,7 @@ def run(arguments: list[str]) -> int:
         found = comparable(folder.pictures, looks, hand.alone)
         links = _links(found, options, progress)
     groups = find_groups(found, links, hand.together)
-    write_groups(folder.root, file, groups)
+    lost = write_groups(folder.root, file, groups)
     perhaps = doubtful(found, links, groups)
     count, into = len(folder.pictures), page_folder(options, folder.root)
     album = copies_album(
@@ -71,7 +71,8 @@ def run(arguments: list[str]) -> int:
         "found": [as_data(group) for group in groups],
         "perhaps": [link_data(*pair) for pair in perhaps],
     }
-    tell(console, options, "duplicates", data, album, kinds_table(groups), into)
+    more = ["" if options.list else folder.doubt, _without_features(lost)]
+    tell(console, options, "duplicates", data, album, kinds_table(groups), into, more)
     return 0
 
 
@@ -94,6 +95,15 @@ def _links(found: Sequence[Found], options: argparse.Namespace, progress: Progre
         tick = progress.stage("features", len(found))
         links += alike(found, options.embeddings, *limits, tick)
     return links
+
+
+def _without_features(lost: int) -> str:
+    if not lost:
+        return ""
+    return (
+        f"{lost} photos were in groups by the features of a network and are in none now: "
+        "--embeddings RUN joins them again."
+    )
 
 
 def _check_features(options: argparse.Namespace) -> None:

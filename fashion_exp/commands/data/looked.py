@@ -6,6 +6,7 @@ import argparse
 import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -89,11 +90,16 @@ def tell(
     album: Album,
     table: PlainTable | None,
     folder: Path,
+    more: Sequence[str] = (),
 ) -> None:
-    """Writes the page and the data beside it; prints either the data or what a person reads."""
+    """Writes the page and the data beside it; prints either the data or what a person reads.
+
+    `more` sentences join the page's answer.
+    """
     from fashion_exp.reporting.album import write_album
     from fashion_exp.reporting.tables import rich_table
 
+    album = replace(album, answer=[*album.answer, *filter(None, more)])
     try:
         page = write_album(album, folder / f"{verb}.html")
         text = json.dumps(data | {"page": shown(page)}, indent=1, ensure_ascii=False)

@@ -142,6 +142,18 @@ def test_a_folder_that_may_not_be_written_to_is_told(root: Path, tmp_path: Path)
     assert _run("check", root, tmp_path, "--list", str(tmp_path / "away.csv")) == 0
 
 
+@pytest.mark.parametrize("verb", ["check", "duplicates"])
+def test_lists_that_no_run_may_read_are_doubted(
+    verb: str, root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _run(verb, root, tmp_path) == 0 and "looks like" not in capsys.readouterr().out
+    assert _run(verb, root / "train", tmp_path) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "the folder of an official part: runs read the lists at their dataset.root. " in said
+    assert _run(verb, root / "train/dress", tmp_path) == 0
+    assert "the folder of one class" in capsys.readouterr().out
+
+
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("verb", VERBS)
 def test_what_is_no_file_is_not_waited_for(
