@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from omegaconf import OmegaConf
@@ -62,6 +63,8 @@ def main() -> int:
         if leads():  # it concerns all, and one of them tells it
             print(f"fashion_exp: {error}", file=sys.stderr)
         return MISTAKE
+    except BrokenPipeError:  # `… | head` has read enough
+        return 128 + signal.SIGPIPE
     except (DiskFull, OSError) as error:
         if isinstance(error, OSError) and error.errno != errno.ENOSPC:
             raise
@@ -149,7 +152,8 @@ def console() -> None:
     code = main()
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
-        stream.flush()
+        with suppress(BrokenPipeError):
+            stream.flush()
     os._exit(code)  # without taking apart what ends with the process anyway, for seconds
 
 

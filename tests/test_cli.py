@@ -260,3 +260,9 @@ def test_an_installed_wheel_finds_its_configs(tmp_path: Path) -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert list((tmp_path / "outputs" / "runs").glob("*/result.json"))
+
+
+def test_a_reader_that_has_enough_is_no_error() -> None:
+    line = f"{sys.executable} -m fashion_exp --help | true"
+    done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0 and done.stderr == ""
