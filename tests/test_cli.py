@@ -110,7 +110,7 @@ def sweep(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path,
 
 def test_jobs_of_a_sweep_stand_below_one_parent(sweep: tuple[Path, str]) -> None:
     jobs = named(sweep[0], "basic_cnn lr")
-    (parent,) = named(sweep[0], "basic_cnn:")
+    (parent,) = named(sweep[0], "basic_cnn optim.lr=")
     assert {job.data.tags["mlflow.parentRunId"] for job in jobs} == {parent.info.run_id}
     assert {job.info.run_name for job in jobs} == {
         f"basic_cnn lr={lr} dropout={dropout}" for lr in ("0.001", "1e+30") for dropout in (0, 0.5)
@@ -124,7 +124,7 @@ def test_a_sweep_ends_with_its_report_in_its_folder_and_at_the_parent(
 ) -> None:
     (page,) = sweep[0].glob("sweeps/*/report/report.html")
     assert f"page:    {page}" in sweep[1] and "Holm over 6 comparisons" in page.read_text()
-    (parent,) = named(sweep[0], "basic_cnn:")
+    (parent,) = named(sweep[0], "basic_cnn optim.lr=")
     kept = Path(parent.info.artifact_uri.removeprefix("file://")) / "report"
     assert (kept / "report.html").read_bytes() == page.read_bytes()
     assert (kept / "figures" / "verdicts.png").exists()
