@@ -126,6 +126,8 @@ def _of_pydantic(error: ValidationError, lines: dict[Place, int], path: Path) ->
         said = f"no provider '{given}'; {nearest(str(given), _KINDS)}"
     elif first["type"] == "missing":
         said = "is missing"
+    elif first["type"] == "string_type":
+        said += f", and {first['input']!r} is none in YAML; quote it"
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
     return f"{path}, line {_line(lines, place)}: {name or 'the plan'}: {said}{more}"
 

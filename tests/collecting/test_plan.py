@@ -113,6 +113,7 @@ def test_a_warning_has_its_line(written, text: str, line: int, said: str) -> Non
         ("classes: [", "line 1: is not YAML"),
         ("classes:\n  ? [a, b]\n  : c", "line 2: a key must be one word"),
         ("classes: {1: }", "line 1: classes.1"),
+        ("classes: {a: [no]}", "False is none in YAML; quote it"),
         ("classes: {a: }\nprefixes: [2024-13-45]", "line 2: '2024-13-45' cannot be read; quote it"),
         ("classes: {a: }\ncap: !!int abc", "line 2: 'abc' cannot be read"),
         ("classes: &a [*a]", "is not YAML: nested too deeply"),
