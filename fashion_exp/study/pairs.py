@@ -49,7 +49,7 @@ class Differences:
     """Whether they are means over several pairs of runs, so that no counts stand behind them."""
 
     @property
-    def none(self) -> bool:
+    def identical(self) -> bool:
         """Whether there is no difference on any image."""
         by_image = self.design in ("one model", "pooled folds", "crossed")
         return by_image and self.metric == "accuracy" and not self.values.any()
@@ -234,7 +234,9 @@ def compare(
         note = shared_note(members[a], members[b], part, metric)
         verdict = _verdict(test, p, alpha, rope, apart)
         told = "; ".join(filter(None, (note, test.note)))
-        pairs.append(Pair(a, b, verdict, test, p, told, apart.bootstrap(1 - alpha), apart.none))
+        pairs.append(
+            Pair(a, b, verdict, test, p, told, apart.bootstrap(1 - alpha), apart.identical)
+        )
     return pairs
 
 
