@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,6 +13,9 @@ from fashion_exp.curation.look import EDGE, Look, Sight
 from fashion_exp.curation.near import LEAST_LIKENESS, Hashes, Match, near_copies
 from fashion_exp.curation.places import Place
 from fashion_exp.reporting.progress import Tick
+
+if TYPE_CHECKING:
+    from scipy.cluster.hierarchy import DisjointSet
 
 BLANK = 2.0
 """Largest standard deviation of a channel, of 255, of a picture that shows nothing."""
@@ -143,29 +147,14 @@ def find_groups(
     `together`: {path: name of its group by a person's word}, which goes before: those files are
     joined, and files of two such groups are not by what they look like.
     """
-    kept = [*_by_hand(found, together), *_standing(found, links, together)]
-    component = _components(len(found), kept)
+    kept, sets = _joined(found, links, together)
     members, inside = defaultdict(list), defaultdict(list)
-    for place, number in enumerate(component):
-        members[number].append(place)
+    for place in range(len(found)):
+        members[sets[place]].append(place)
     for link in kept:
-        inside[component[link.first]].append(link)
-    groups = [
-        _group(found, members[number], inside[number], together)
-        for number in members
-        if len(members[number]) > 1
-    ]
+        inside[sets[link.first]].append(link)
+    groups = [_group(found, members[first], own, together) for first, own in inside.items()]
     return sorted(groups, key=lambda group: (-len(group.members), group.members[0].place.path))
-
-
-def _components(count: int, links: Sequence[Link]) -> list[int]:
-    """The number of the connected component of each file."""
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
-    ends = np.array([(link.first, link.second) for link in links], int).reshape(-1, 2)
-    graph = coo_array((np.ones(len(ends)), (ends[:, 0], ends[:, 1])), (count, count))
-    return connected_components(graph, directed=False)[1].tolist()
 
 
 def doubtful(
@@ -189,29 +178,32 @@ def doubtful(
     return list(likest.values())
 
 
-def _standing(
+def _joined(
     found: Sequence[Found], links: Iterable[Link], together: Mapping[str, str]
-) -> Iterator[Link]:
-    """The sure links, the likest first, without those that would join two groups of a person's,
-    be it by way of others."""
+) -> tuple[list[Link], DisjointSet]:
+    """What joins the files, and the files that it joins, by their places.
+
+    A person's word first, then the sure links, the likest first, without those that would join two
+    groups of a person's, be it by way of others.
+    """
     from scipy.cluster.hierarchy import DisjointSet
 
-    sure = sorted((link for link in links if link.sure), key=lambda link: -link.likeness)
     sets = DisjointSet(range(len(found)))
-    named = {place: group for place, one in enumerate(found)
-             if (group := together.get(one.place.path))}  # fmt: skip
-    for link in _by_hand(found, together):
+    kept = _by_hand(found, together)
+    for link in kept:
         sets.merge(link.first, link.second)
-    names = {sets[place]: group for place, group in named.items()}
-    for link in sure:
-        ends = (sets[link.first], sets[link.second])
-        groups = {names[end] for end in ends if end in names}
-        if len(groups) > 1:
+    groups = [together.get(one.place.path) for one in found]
+    names = {sets[place]: group for place, group in enumerate(groups) if group}
+    for link in sorted((link for link in links if link.sure), key=lambda link: -link.likeness):
+        ends = {sets[link.first], sets[link.second]}
+        own = {names[end] for end in ends if end in names}
+        if len(own) > 1:
             continue
-        sets.merge(*ends)
-        if groups:
-            names[sets[ends[0]]] = groups.pop()
-        yield link
+        sets.merge(link.first, link.second)
+        if own:
+            names[sets[link.first]] = own.pop()
+        kept.append(link)
+    return kept, sets
 
 
 def _by_hand(found: Sequence[Found], together: Mapping[str, str]) -> list[Link]:
