@@ -267,13 +267,10 @@ def _verdict(
         return "better" if (test.difference > 0) != lower_is_better else "worse"
     if test.difference is None or abs(test.difference) >= rope:
         return "undecided"  # the narrower interval holds the difference too
-    narrow = apart.test(1 - 2 * alpha).interval
-    if narrow.fallback is not None and narrow.status != "ok":
-        narrow = narrow.fallback
-    known = narrow.status == "ok" and narrow.low is not None and narrow.high is not None
-    if known and -rope < narrow.low and narrow.high < rope:  # type: ignore[operator]
-        return "equivalent"
-    return "undecided"
+    narrow = apart.test(1 - 2 * alpha).interval.shown
+    if narrow.low is None or narrow.high is None:
+        return "undecided"
+    return "equivalent" if -rope < narrow.low and narrow.high < rope else "undecided"
 
 
 OPPOSITE: Mapping[Verdict, Verdict] = {
