@@ -8,11 +8,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from fashion_exp.collecting.manifest import FILE, Entry
-from fashion_exp.data.manifest import COLLECTED
+from fashion_exp.data.manifest import IMAGES
 from fashion_exp.errors import InputError
 from fashion_exp.files import write_text
 
-IMAGES, ATTRIBUTION = COLLECTED, "ATTRIBUTION.csv"
+ATTRIBUTION = "ATTRIBUTION.csv"
 
 _ATTRIBUTION_COLUMNS = (
     "file", "class", "title", "creator", "creator_url", "licence", "licence_url", "landing_page",

@@ -16,7 +16,7 @@ from fashion_exp.data.curated import GROUPS, QUARANTINE
 from fashion_exp.data.decode import reason
 from fashion_exp.data.files import LISTED_COLUMNS, printable
 from fashion_exp.data.listed import table_of_listed
-from fashion_exp.data.manifest import COLLECTED
+from fashion_exp.data.manifest import IMAGES
 from fashion_exp.data.table import ImageTable
 from fashion_exp.errors import InputError
 
@@ -38,10 +38,10 @@ def load_folder(cfg: DatasetConfig) -> ImageTable:
     listed, empty, notes = list_folder(root)
     if empty:
         notes.append(f"Class folders without images, left out: {', '.join(sorted(empty))}.")
-    if (root / COLLECTED).is_file():
+    if (root / IMAGES).is_file():
         notes.append(
-            f"{COLLECTED}, which knows what photos came from one page, is not read: dataset=csv "
-            f"dataset.manifest={root / COLLECTED} keeps those on one side of a split."
+            f"{IMAGES}, which knows what photos came from one page, is not read: dataset=csv "
+            f"dataset.manifest={root / IMAGES} keeps those on one side of a split."
         )
     _check_not_empty(listed, root, empty, cfg)
     return table_of_listed(cfg, listed, root, root, notes=notes)

@@ -18,7 +18,7 @@ from fashion_exp.data.table import ImageTable
 from fashion_exp.data.walk import existing_folder, files_directly_in
 from fashion_exp.errors import InputError, nearest
 
-COLLECTED = "images.csv"
+IMAGES = "images.csv"
 """The list that `data collect` writes beside its class folders."""
 
 _REQUIRED = ("path", "label")

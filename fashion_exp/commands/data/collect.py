@@ -259,8 +259,8 @@ def _told(
 def _print(told: dict[str, Any], tallies: list[Tally]) -> None:
     from rich.console import Console
 
-    from fashion_exp.collecting.exports import IMAGES
     from fashion_exp.collecting.sheet import not_taken, summary
+    from fashion_exp.data.manifest import IMAGES
     from fashion_exp.reporting.tables import rich_table
 
     console = Console()
