@@ -14,11 +14,12 @@ from pathlib import Path
 from fashion_exp.checkup import Finding
 from fashion_exp.errors import InputError
 from fashion_exp.files import read_json
-from fashion_exp.job import KNOBS_FILE, is_running
+from fashion_exp.job import FAILURE_FILE, KNOBS_FILE, is_running
 
 OLD = 600.0
 """Seconds after which nobody is still writing a file."""
 _DRAFT = re.compile(r"\..+\.(\d+)")
+_NOTES = ("tracked.json", FAILURE_FILE, KNOBS_FILE, "result.json", "test_opened.json")
 _MARK = re.compile(r"\.disk-[0-9a-f]{8}")
 
 
@@ -69,10 +70,9 @@ def _unfinished(outputs: Path) -> Iterator[Finding]:
 
 
 def _damaged(outputs: Path) -> Iterator[Finding]:
-    """What a power cut or a person has left of finished runs and of sweeps."""
-    for result in (*outputs.glob("runs/*/result.json"), *outputs.glob("sweeps/*/*/result.json")):
-        folder = result.parent
-        if not is_running(folder) and (reason := _lost(folder)):
+    """What a power cut or a person has left of runs and of sweeps."""
+    for folder in (*outputs.glob("runs/*"), *outputs.glob("sweeps/*/*")):
+        if folder.is_dir() and not is_running(folder) and (reason := _lost(folder)):
             aside = outputs / "damaged" / f"{folder.parent.name}-{folder.name}"
             yield Finding(
                 "a damaged run",
@@ -92,12 +92,16 @@ def _damaged(outputs: Path) -> Iterator[Finding]:
 
 
 def _lost(folder: Path) -> str:
-    """Which of the files that its numbers come from is missing or damaged; empty where none is."""
+    """Which of its notes, or of the files that its numbers come from, cannot be read; empty where
+    none is."""
+    notes = [folder / name for name in _NOTES if (folder / name).exists()]
+    for note in (*notes, *folder.glob("unfinished/*.json")):
+        if not _reads(note):
+            return f"{note.relative_to(folder)} cannot be read"
+    if not (folder / "result.json").exists() or (folder / "unfinished").exists():
+        return ""
     from fashion_exp.predictions import PART_FILES, read_predictions
 
-    notes = (folder / "result.json", folder / KNOBS_FILE)
-    if damaged := next((note.name for note in notes if not _reads(note)), ""):
-        return f"{damaged} cannot be read"
     for name in PART_FILES.values():
         try:
             read_predictions(folder / name)

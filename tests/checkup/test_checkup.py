@@ -179,6 +179,13 @@ def test_a_damaged_run_is_told_and_moved_aside(tmp_path: Path, lost: str) -> Non
     assert run_sweep(["status", "--outputs", str(tmp_path)]) == 0
 
 
+@pytest.mark.parametrize("note", ["tracked.json", "failure.json", "unfinished/r0f0-tracked.json"])
+def test_a_damaged_note_of_a_run_that_is_not_finished_too(tmp_path: Path, note: str) -> None:
+    write_text(tmp_path / "runs" / "one" / note, '{"run":')
+    (finding,) = found(tmp_path, "a damaged run")
+    assert finding.where.endswith(f"{note} cannot be read") and finding.mend
+
+
 def test_a_damaged_ledger_of_a_sweep_too(tmp_path: Path) -> None:
     ledger = tmp_path / "sweeps" / "mine" / "sweep.json"
     write_text(ledger, '{"line": [')
