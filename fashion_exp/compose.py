@@ -110,7 +110,8 @@ def read_command_line(arguments: Sequence[str]) -> CommandLine:
         master = _composed(plain, return_hydra_config=True)
         multirun = switches.multirun or str(master.hydra.mode).endswith("MULTIRUN")
         params = master.hydra.sweeper.get("params") or {}
-        swept = [f"{key}={value}" for key, value in params.items()]
+        typed = {o.get_key_element().lstrip("+") for o in overrides}  # goes before a named sweep's
+        swept = [f"{key}={value}" for key, value in params.items() if key not in typed]
         swept += [o.input_line for o in overrides if o.is_sweep_override()]
         several = [*swept, *(f"sweep.cells={cell}" for cell in master.sweep.cells)]
         if several and not multirun and not answers_only:

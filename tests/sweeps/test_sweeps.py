@@ -67,6 +67,14 @@ def test_a_sweep_goes_on_under_its_name(tmp_path: Path) -> None:
             sweep_name(read_command_line(["-m", "optim.lr=1e-3,1e-4", f"sweep.name='{bad}'"]))
 
 
+def test_what_is_typed_goes_before_a_named_sweep() -> None:
+    line = read_command_line(["-m", "sweep=paper_grid", "model=basic_cnn", "optim.lr=5e-4"])
+    assert line.keys == ("model.dropout", "split.train_ratio") and len(line.jobs) == 4
+    assert {(job.model.name, job.optim.lr) for job in line.jobs} == {("basic_cnn", 5e-4)}
+    several = read_command_line(["-m", "sweep=lr", "optim.lr=1e-3,1e-2"])
+    assert [job.optim.lr for job in several.jobs] == [1e-3, 1e-2]
+
+
 def test_zipped_values_go_side_by_side() -> None:
     words = ["-m", "optim.lr=1e-3,1e-4", "model.dropout=0,0.5", "repeats=1,2",
              "sweep.zip=[optim.lr,model.dropout]"]  # fmt: skip
