@@ -36,8 +36,8 @@ def _drafts(outputs: Path) -> Iterator[Finding]:
         draft = _DRAFT.fullmatch(file.name)
         if not (draft or _MARK.fullmatch(file.name)) or not file.is_file():
             continue
-        written_by_nobody = draft is None or not _is_alive(int(draft[1]))
-        if written_by_nobody and time.time() - file.stat().st_mtime > OLD:
+        in_use = _is_alive(int(draft[1])) if draft else is_running(file.parent)
+        if not in_use and time.time() - file.stat().st_mtime > OLD:
             yield Finding("a half-written file", str(file), "delete it", file.unlink)
 
 

@@ -195,3 +195,13 @@ def test_a_damaged_ledger_of_a_sweep_too(tmp_path: Path) -> None:
     assert finding.mend
     finding.mend()
     assert not ledger.exists() and (tmp_path / "damaged" / "mine-sweep.json-1").exists()
+
+
+def test_the_mark_on_the_disk_of_a_sweep_is_left_while_it_is_driven(tmp_path: Path) -> None:
+    """Nodes tell by it that they share the disk, and a sweep may take days."""
+    mark = tmp_path / "sweeps" / "mine" / ".disk-0123abcd"
+    write_text(mark, "")
+    os.utime(mark, (LONG_AGO, LONG_AGO))
+    with FileLock(mark.parent / LOCK_FILE):
+        assert not found(tmp_path, "a half-written file")
+    assert len(found(tmp_path, "a half-written file")) == 1
