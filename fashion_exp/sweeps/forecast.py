@@ -13,14 +13,14 @@ from fashion_exp.config import knobs, plain
 from fashion_exp.errors import InputError
 from fashion_exp.files import read_json
 from fashion_exp.job import KNOBS_FILE
-from fashion_exp.results import load_result
+from fashion_exp.results import Result, load_result
 from fashion_exp.sweeps.jobs import SweepJob
 
 KIND = (
     "model.name", "model.depth", "model.width", "model.freeze", "dataset.name", "dataset.root",
-    "dataset.manifest", "dataset.per_class", "dataset.image_size", "training.device",
+    "dataset.manifest", "dataset.per_class", "dataset.image_size",
 )  # fmt: skip
-"""Knobs in which a run and a job agree that take about as long for an epoch."""
+"""Knobs in which a run and a job agree that take about as long for an epoch, on one device."""
 
 
 @dataclass(frozen=True)
@@ -48,10 +48,12 @@ def forecast(jobs: Sequence[SweepJob], outputs: Path) -> Forecast:
             continue
         with suppress(InputError):  # of a damaged run nothing is learned
             told = read_json(run / KNOBS_FILE)
-            known.setdefault(_kind(told), []).append(_cost(run, told))
+            result = load_result(run)
+            device = result.facts.get("device", "").partition(":")[0]
+            known.setdefault(_kind(told, device), []).append(_cost(result, told))
     seconds, size, unknown = 0.0, 0.0, dict[str, None]()
     for job in jobs:
-        costs = known.get(_kind(dict(knobs(plain(job.cfg)))))
+        costs = known.get(_kind(dict(knobs(plain(job.cfg))), job.compute.device.type))
         if costs is None:
             unknown[job.cfg.model.name] = None
             continue
@@ -67,12 +69,12 @@ def trainings_of(repeats: int, folds: int | None) -> int:
     return repeats * (folds or 1)
 
 
-def _kind(told: Mapping[str, Any]) -> str:
-    return json.dumps([told.get(name) for name in KIND])
+def _kind(told: Mapping[str, Any], device: str) -> str:
+    return json.dumps([device, *(told.get(name) for name in KIND)])
 
 
-def _cost(run: Path, told: Mapping[str, Any]) -> _Cost:
+def _cost(result: Result, told: Mapping[str, Any]) -> _Cost:
     trainings = trainings_of(told["repeats"], told["split.folds"])
-    size = sum(file.stat().st_size for file in run.rglob("*") if file.is_file())
-    seconds = load_result(run).seconds / (trainings * told["training.epochs"])
+    size = sum(file.stat().st_size for file in result.output.rglob("*") if file.is_file())
+    seconds = result.seconds / (trainings * told["training.epochs"])
     return _Cost(seconds, size / trainings)

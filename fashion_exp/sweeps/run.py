@@ -205,7 +205,7 @@ def _in_words(jobs: Sequence[SweepJob], outputs: Path) -> str:
         )
     if found.unknown:
         told.append(f"nothing to estimate {', '.join(found.unknown)} by: no run of this kind yet")
-    free = shutil.disk_usage(next(p for p in outputs.parents if p.exists())).free
+    free = shutil.disk_usage(next(p for p in (outputs, *outputs.parents) if p.exists())).free
     if found.size > free:
         told.append(f"the disk has {free / 1e6:,.0f} MB left")
     return "; ".join(told)

@@ -30,9 +30,11 @@ def outputs(tmp_path: Path) -> Path:
     run = tmp_path / "runs" / "earlier"
     scores = answers(0, 1, 50, 0.8)
     made_run(run, "basic_cnn", scores, scores)
-    cfg = read_command_line(["training.epochs=4", "repeats=1"]).jobs[0]
+    # as a sweep's job has it, whose device the sweep has decided on
+    cfg = read_command_line(["training.epochs=4", "repeats=1", "training.device=cpu"]).jobs[0]
     (run / "knobs.json").write_text(json.dumps(dict(knobs(plain(cfg)))))
     told = json.loads((run / "result.json").read_text())
+    told["facts"]["device"] = "cpu"
     (run / "result.json").write_text(json.dumps(told | {"seconds": 8.0}))
     return tmp_path
 
@@ -43,6 +45,13 @@ def test_time_goes_with_trainings_and_epochs(outputs: Path, tmp_path: Path) -> N
     assert found.seconds == pytest.approx(2 * 3 * 10 * 8 / 4) and not found.unknown
     single = forecast(jobs(tmp_path, "optim.lr=1e-3,1e-4", "repeats=1"), outputs)
     assert found.size == pytest.approx(3 * single.size) and found.size > 0
+
+
+def test_of_another_device_nothing_is_known(outputs: Path, tmp_path: Path) -> None:
+    told = json.loads((outputs / "runs/earlier/result.json").read_text())
+    told["facts"]["device"] = "cuda:0"
+    (outputs / "runs/earlier/result.json").write_text(json.dumps(told))
+    assert forecast(jobs(tmp_path, "optim.lr=1e-3,1e-4"), outputs).unknown == ("basic_cnn",)
 
 
 def test_of_another_kind_nothing_is_known(outputs: Path, tmp_path: Path) -> None:
