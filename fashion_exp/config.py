@@ -291,6 +291,8 @@ class SweepConfig:
     """What `model.weights=auto` came to, by model; decided once by the driver."""
     experiment: str | None = MISSING
     """MLflow id of the experiment; set by the driver."""
+    study: str | None = MISSING
+    """What the search of a job is called where its trials are kept; set by the driver."""
     trial: Natural | None = MISSING
     """Which trial of a search a job is; set by the driver."""
     storage: str | None = MISSING

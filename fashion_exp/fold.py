@@ -114,20 +114,19 @@ def run_fold(
             states.save(state)
         _track(tracker, run, state.history[-1])
         progress.epoch_done((trained.loss, trained.accuracy), validation)
-        _ask_the_search(
-            trial, (place.number - 1) * cfg.training.epochs + state.epochs_done, validation
-        )
+        done = (place.number - 1) * cfg.training.epochs + state.epochs_done
+        _ask_the_search(trial, done, validation[1])
     return _finished(trial, fold, model, learner, state, time.perf_counter() - began)
 
 
-def _ask_the_search(trial: Trial, epochs: int, validation: tuple[float, float]) -> None:
+def _ask_the_search(trial: Trial, epochs: int, accuracy: float) -> None:
     """Raises `Pruned`, in all processes of a team, where a search has seen enough of this job."""
     if trial.cfg.sweep.trial is None:
         return
     enough = ""
     try:
         if trial.watch is not None:
-            trial.watch(epochs, *validation)
+            trial.watch(epochs, accuracy)
     except Pruned:
         enough = "enough"
     if trial.team.told(enough):

@@ -117,6 +117,10 @@ def _axis(override: Override) -> Axis:
     if not isinstance(value, IntervalSweep):
         return Choices(key, tuple(_lines(override)))
     assert value.start is not None and value.end is not None
+    for tag in value.tags - {"log"}:
+        raise InputError(
+            f"{override.input_line}: {tag}: no such tag; tag(log, …) alone has a meaning here"
+        )
     log, whole = "log" in value.tags, isinstance(value.start, int)
     if not value.start < value.end or (log and value.start <= 0):
         raise InputError(

@@ -12,28 +12,28 @@ from filelock import FileLock
 from fashion_exp.config import SweepConfig
 from fashion_exp.errors import Pruned
 
-Watch = Callable[[int, float, float], None]
-"""Told the trainings' epochs done so far, validation loss and accuracy; raises `Pruned`."""
+Watch = Callable[[int, float], None]
+"""Told the trainings' epochs done so far and the validation accuracy; raises `Pruned`."""
 
 SETTINGS = "fashion_exp"
-"""Of the study, under this name: its metric, and the arguments of `make_pruner`."""
+"""Of the study, under this name: the arguments of `make_pruner`."""
 
 
 def open_watch(cfg: SweepConfig) -> Watch:
     """The watch of the job that is the trial `cfg.trial` of the search."""
     import optuna
 
-    assert cfg.storage is not None and cfg.name is not None and cfg.trial is not None
-    study = optuna.load_study(study_name=cfg.name, storage=open_storage(cfg.storage))
+    assert cfg.storage is not None and cfg.study is not None and cfg.trial is not None
+    study = optuna.load_study(study_name=cfg.study, storage=open_storage(cfg.storage))
     settings = json.loads(study.user_attrs[SETTINGS])
     study.pruner = make_pruner(settings["pruner"], settings["epochs"])
     number = next(one._trial_id for one in study.get_trials(False) if one.number == cfg.trial)
     trial = optuna.Trial(study, number)
     seen = study.trials[cfg.trial].intermediate_values
 
-    def watch(epochs: int, loss: float, accuracy: float) -> None:
+    def watch(epochs: int, accuracy: float) -> None:
         if epochs not in seen:  # a training that is taken up again has told it before
-            trial.report(accuracy if settings["metric"] == "accuracy" else loss, epochs)
+            trial.report(accuracy, epochs)
         if trial.should_prune():
             raise Pruned(epochs)
 

@@ -146,6 +146,7 @@ TABLE: dict[str, Acts | str] = {
     "sweep.swept": "test_jobs_of_a_sweep_stand_below_one_parent",
     "sweep.weights": "test_what_the_driver_decided_of_the_weights_holds",
     "sweep.experiment": "test_jobs_of_a_sweep_stand_below_one_parent",
+    "sweep.study": "test_hyperband_spends_few_epochs_on_bad_cells",
     "sweep.trial": "test_hyperband_spends_few_epochs_on_bad_cells",
     "sweep.storage": "test_hyperband_spends_few_epochs_on_bad_cells",
     "outputs": "test_everything_is_written_below_outputs",

@@ -85,11 +85,9 @@ def _states(sweep: Path) -> Iterator[tuple[str, str]]:
 
 
 def _ledger(sweep: Path) -> Ledger:
-    from fashion_exp.sweeps.ledger import read_ledger
+    from fashion_exp.sweeps.ledger import ledger_of
 
-    ledger = read_ledger(sweep)
-    assert ledger is not None
-    return ledger
+    return ledger_of(sweep)
 
 
 def _print_json(told: object) -> None:

@@ -23,6 +23,11 @@ def percent(share: float | None, decimals: int = 1) -> str:
     return DASH if share is None or math.isnan(share) else f"{100 * share:.{decimals}f} %"
 
 
+def counted(count: int, thing: str) -> str:
+    """ "1 job" or "1,204 jobs"."""
+    return f"{count:,} {thing}{'s' * (count != 1)}"
+
+
 def span(low: float, high: float) -> str:
     """The limits of an interval of shares in percent, without the sign: "81.0-86.9" (en dash)."""
     return f"{100 * low:.1f}{DASH}{100 * high:.1f}"

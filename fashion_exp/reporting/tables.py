@@ -17,7 +17,7 @@ from rich.console import Console, ConsoleOptions, JustifyMethod, RenderableType,
 from rich.table import Table
 from rich.text import Text
 
-from fashion_exp.reporting.formats import DASH, duration, number, percent, span
+from fashion_exp.reporting.formats import DASH, counted, duration, number, percent, span
 
 
 @dataclass(frozen=True)
@@ -179,7 +179,7 @@ def leaderboard(
     if compared:
         notes.append(
             "Each interval is of its difference alone; the verdicts are Holm's over "
-            f"{comparisons} comparisons."
+            f"{counted(comparisons, 'comparison')}."
         )
     return PlainTable(header, rows, notes=notes)
 

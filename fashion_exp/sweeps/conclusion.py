@@ -42,6 +42,8 @@ class Sweep:
     tracker: Tracker
     common: tuple[str, ...]
     """The overrides that tell a job of it."""
+    commit: str
+    """Of the code that runs it; empty where nobody knows."""
 
 
 @dataclass(frozen=True)

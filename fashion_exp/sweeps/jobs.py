@@ -70,10 +70,10 @@ def sweep_name(line: CommandLine) -> str:
     """
     cfg = line.jobs[0]
     if cfg.sweep.name is not None:
-        if not re.fullmatch(r"\w[\w.-]*", cfg.sweep.name):
+        if not re.fullmatch(r"\w[\w.-]{,99}", cfg.sweep.name):
             raise InputError(
-                f"sweep.name={cfg.sweep.name}: letters, digits, '.', '_' and '-' only, and no '.' "
-                "or '-' first: it names a folder"
+                f"sweep.name={cfg.sweep.name}: at most 100 letters, digits, '.', '_' and '-', and "
+                "no '.' or '-' first: it names a folder"
             )
         return cfg.sweep.name
     swept = sorted(line.keys)
@@ -112,6 +112,10 @@ class Planner:
     """What the launcher leaves a job; None: all cores."""
     device: str | None
     """Where the launcher's jobs compute, if this machine is not to say."""
+
+    @property
+    def outputs(self) -> Path:
+        return self.cache.parent
 
     def job(self, cfg: Config, overrides: tuple[str, ...]) -> SweepJob:
         """Raises `InputError` where the data or the weights cannot be had."""

@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,8 +29,12 @@ class Ledger:
     line: list[str]
     uri: str = ""
     parent: str = ""
+    experiment: str = ""
+    """MLflow id of the experiment that the parent stands in."""
     begun_as: str = ""
     """What the parent can be found by in the store, where its id could not be kept."""
+    study: str = ""
+    """What a search is called where its trials are kept: one for each time that it starts over."""
     threads: int | None = None
     """CPU threads of a job, as the launcher of the first line had it: they change last digits."""
     jobs: dict[str, str] = field(default_factory=dict)
@@ -45,7 +49,18 @@ class Ledger:
 def read_ledger(sweep: Path) -> Ledger | None:
     """None where no sweep has begun."""
     file = sweep / FILE
-    return Ledger(**read_json(file)) if file.is_file() else None
+    if not file.is_file():
+        return None
+    told = read_json(file)
+    known = {one.name for one in fields(Ledger)}  # a newer version may keep more
+    return Ledger(**{"line": []} | {name: told[name] for name in told if name in known})
+
+
+def ledger_of(sweep: Path) -> Ledger:
+    """Of one that has begun."""
+    ledger = read_ledger(sweep)
+    assert ledger is not None
+    return ledger
 
 
 @contextmanager
@@ -68,8 +83,7 @@ def held(sweep: Path) -> Iterator[None]:
 
 def note_jobs(sweep: Path, jobs: Sequence[SweepJob], commit: str | None = None) -> None:
     """Keeps which jobs there are, and the `commit` that those not finished are run with."""
-    ledger = read_ledger(sweep)
-    assert ledger is not None
+    ledger = ledger_of(sweep)
     ledger.jobs |= {job.hash: job.cell for job in jobs}
     if commit is not None:
         ledger.code |= {job.hash: commit for job in jobs if job.state != "finished"}
@@ -81,10 +95,18 @@ def is_driven(sweep: Path) -> bool:
     return is_held(sweep / LOCK_FILE)
 
 
-def set_aside(sweep: Path) -> Path:
-    """Moves an earlier sweep of the same name out of the way; loses nothing."""
+def set_aside(sweep: Path) -> Path | None:
+    """Moves what an earlier sweep of the same name left out of the way; None where nothing is.
+
+    The lock stays where it is: who waits for it waits for this very folder.
+    """
+    left = [path for path in sweep.iterdir() if path.name != LOCK_FILE]
+    if not left:
+        return None
     aside = sweep.with_name(f"{sweep.name}-until-{time.strftime('%Y%m%d-%H%M%S')}")
-    sweep.rename(aside)
+    aside.mkdir()
+    for path in left:
+        path.rename(aside / path.name)
     return aside
 
 

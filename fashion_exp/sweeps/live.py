@@ -71,19 +71,25 @@ class LiveTable:
         self._say(f"{end.job.cell}: {end.lost}; trying again")
 
     def ended(self, job: SweepJob) -> None:
-        state = job_state(job.folder)
-        told = failure(job.folder) if state == "failed" else state
         with self._lock:
             _, began = self._handed.pop(job.hash)
+        self._count(job, duration(time.monotonic() - began))
+
+    def known(self, job: SweepJob) -> None:
+        """That it need not be run, because it was before."""
+        self._count(job, "run before")
+
+    def _count(self, job: SweepJob, when: str) -> None:
+        state = job_state(job.folder)
+        told = f"failed: {failure(job.folder)}" if state == "failed" else state
+        with self._lock:
             self._ended[state] += 1
             if state == "finished":
                 accuracy = load_result(job.folder).evidence("validation").accuracy.estimate or 0.0
                 told = f"validation {percent(accuracy)}"
                 if self._best is None or accuracy > self._best[0]:
                     self._best = accuracy, job
-        count = f"{sum(self._ended.values())} of {self._total}"
-        prefix = "failed: " if state == "failed" else ""
-        self._say(f"{count}  {job.cell}  {prefix}{told}  {duration(time.monotonic() - began)}")
+        self._say(f"{sum(self._ended.values())} of {self._total}  {job.cell}  {told}  {when}")
 
     def _say(self, text: str) -> None:
         self._console.print(text, soft_wrap=True, highlight=False, markup=False)

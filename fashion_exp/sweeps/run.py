@@ -6,8 +6,9 @@ import secrets
 import shutil
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -20,7 +21,7 @@ from fashion_exp.job import DONE, SOME_FAILED, show_places
 from fashion_exp.models.weights import find_weights
 from fashion_exp.places import checkout, outputs_folder
 from fashion_exp.reporting import tables
-from fashion_exp.reporting.formats import duration
+from fashion_exp.reporting.formats import counted, duration
 from fashion_exp.sweeps.conclusion import (
     AGAIN,
     BOARD,
@@ -38,12 +39,13 @@ from fashion_exp.sweeps.ledger import (
     Ledger,
     changed_code,
     held,
+    ledger_of,
     note_jobs,
     read_ledger,
     set_aside,
 )
 from fashion_exp.sweeps.live import LiveTable
-from fashion_exp.sweeps.search import Search, Trials, make_search
+from fashion_exp.sweeps.search import Trials, make_search
 from fashion_exp.tracking import Tracker, open_tracker, provenance
 from fashion_exp.training.device import cores
 
@@ -65,23 +67,34 @@ def run_sweep(line: CommandLine, open_all: bool) -> int:
     outputs = outputs_folder(cfg.outputs)
     folder = outputs / "sweeps" / sweep_name(line)
     weights = decide_weights(line.jobs, console)
-    if cfg.sweep.fresh and folder.exists() and not cfg.sweep.dry_run:
-        with held(folder):
-            console.print(f"set aside: {set_aside(folder)}", soft_wrap=True, highlight=False)
-    threads = _threads(None if cfg.sweep.fresh else read_ledger(folder), launcher)
+    before = None if cfg.sweep.fresh else read_ledger(folder)
+    threads = _threads(before, launcher)
     planner = Planner(line, folder, outputs / "cache", weights, threads, launcher.device)
-    if line.search is not None:
-        return _search(make_search(line.search), planner, launcher, open_all, console)
-    jobs = planner.jobs()
-    tell_plan(jobs, folder, console)
-    if cfg.sweep.dry_run:
+    if line.search is None:
+        return _grid(planner, launcher, open_all, console)
+    return _search(planner, launcher, before.study if before else "", open_all, console)
+
+
+def _grid(planner: Planner, launcher: Launcher, open_all: bool, console: Console) -> int:
+    asked = planner.line.jobs[0].sweep
+    if asked.dry_run:
+        # Of an earlier sweep that would be set aside, nothing counts.
+        place = planner.sweep / "fresh" if asked.fresh else planner.sweep
+        jobs = replace(planner, sweep=place).jobs()
+        tell_plan(jobs, planner, console)
         for job in jobs:
             console.print(f"{job.state:9} {job.command}", soft_wrap=True, highlight=False)
         return DONE
-    waiting = [job for job in jobs if job.state != "finished"]
-    with _begun(planner, jobs, open_all, console) as sweep:
+    jobs = planner.jobs()
+
+    def planned(_: Ledger) -> Sequence[SweepJob]:
+        tell_plan(jobs, planner, console)
+        return jobs
+
+    with _begun(planner, planned, open_all, console) as sweep:
+        waiting = [job for job in jobs if job.state != "finished"]
         if waiting:
-            with launcher.pool(folder) as pool, LiveTable(len(waiting)) as table:
+            with launcher.pool(sweep.folder) as pool, LiveTable(len(waiting)) as table:
                 drive(iter(waiting), lambda job: sweep.common, pool, launcher.retries, table)
         end = conclude(sweep, jobs, open_all)
     _show(end, jobs, sweep, "the same line runs these again", console)
@@ -89,54 +102,98 @@ def run_sweep(line: CommandLine, open_all: bool) -> int:
 
 
 def _search(
-    search: Search, planner: Planner, launcher: Launcher, open_all: bool, console: Console
+    planner: Planner, launcher: Launcher, study: str, open_all: bool, console: Console
 ) -> int:
-    """The same for a search: its jobs are asked for as others end."""
-    trials = Trials(search, planner, planner.sweep)
-    left = max(0, search.trials - trials.done)
-    told = f"{search.trials} trials: {trials.done} done before, {left} to run; in {planner.sweep}"
-    console.print(told, soft_wrap=True, highlight=False)
-    if planner.line.jobs[0].sweep.dry_run:
+    """The same for a search, whose jobs are asked for as others end; `study`: of earlier lines."""
+    line = planner.line
+    assert line.search is not None
+    search = make_search(line.search)
+    trials = Trials(search, planner)
+
+    def tell(done: int) -> None:
+        left = max(0, search.trials - done)
+        told = f"{counted(search.trials, 'trial')}: {done} done before, {left} to run"
+        console.print(f"{told}; in {planner.sweep}", soft_wrap=True, highlight=False)
+
+    def planned(ledger: Ledger) -> Sequence[SweepJob]:
+        jobs = trials.open(ledger.study)
+        tell(trials.done(ledger.study))
+        return jobs
+
+    if line.jobs[0].sweep.dry_run:
+        tell(trials.done(study))
         return DONE
-    with _begun(planner, trials.before(), open_all, console) as sweep:
-        if left:
-            with launcher.pool(planner.sweep) as pool, LiveTable(left) as table:
+    with _begun(planner, planned, open_all, console) as sweep:
+        left = search.trials - trials.done(ledger_of(sweep.folder).study)
+        if left > 0:
+            with launcher.pool(sweep.folder) as pool, LiveTable(left) as table:
                 drive(
-                    iter(trials), lambda job: (*sweep.common, *trials.words(job)), pool,
-                    launcher.retries, table, trials.ended, search.at_once,
+                    _noted(trials.ask(left, table.known), sweep),
+                    lambda job: (*sweep.common, *trials.words(job)), pool, launcher.retries, table,
+                    trials.ended, search.at_once,
                 )  # fmt: skip
         jobs = list(trials.jobs.values())
-        note_jobs(planner.sweep, jobs)
+        note_jobs(sweep.folder, jobs)
         end = conclude(sweep, jobs, open_all)
     _show(end, jobs, sweep, "the same line asks for others in place of these", console)
     return SOME_FAILED if end.failed else DONE
 
 
+def _noted(jobs: Iterator[SweepJob], sweep: Sweep) -> Iterator[SweepJob]:
+    for job in jobs:
+        note_jobs(sweep.folder, [job], sweep.commit)
+        yield job
+
+
 @contextmanager
 def _begun(
-    planner: Planner, jobs: Sequence[SweepJob], open_all: bool, console: Console
+    planner: Planner,
+    planned: Callable[[Ledger], Sequence[SweepJob]],
+    open_all: bool,
+    console: Console,
 ) -> Iterator[Sweep]:
-    """The sweep as this process's own, with a tracked parent that ends as the block does."""
+    """The sweep as this process's own, with a tracked parent that ends as the block does.
+
+    `planned` gives the jobs that are known before the first runs; what it refuses leaves the parent
+    as it was.
+    """
     line, folder = planner.line, planner.sweep
     cfg, outputs = line.jobs[0], outputs_folder(line.jobs[0].outputs)
+    tracker = open_tracker(cfg.tracking, outputs)
     with held(folder):
-        tracker = open_tracker(cfg.tracking, outputs)
+        if cfg.sweep.fresh and (aside := set_aside(folder)):
+            console.print(f"set aside: {aside}", soft_wrap=True, highlight=False)
         code = provenance(checkout() or Path.cwd())
-        commit = code.get("git_commit", "")
-        ledger = _ledger(line, folder, tracker, code)
+        ledger = read_ledger(folder) or Ledger([])
+        ledger.study = ledger.study or f"{folder.name}-{secrets.token_hex(4)}"
+        jobs = planned(ledger)
+        _give_parent(ledger, line, folder, tracker, code)
+        ledger.line = [*line.arguments, *["--open-test"] * open_all]
         ledger.threads = planner.threads
-        _warn_of_other_code(ledger, jobs, commit, console)
         ledger.write(folder)
-        note_jobs(folder, jobs, commit)
         common = _common(planner, ledger.parent, tracker, outputs, open_all)
-        sweep = Sweep(folder, ledger.parent, swept_knobs(line), outputs, tracker, common)
+        commit = code.get("git_commit", "")
+        sweep = Sweep(folder, ledger.parent, swept_knobs(line), outputs, tracker, common, commit)
         tracker.view(sweep.parent, sweep.swept)
         with ending(tracker, sweep.parent):
+            _take_note(jobs, sweep, console)
             try:
                 yield sweep
             except KeyboardInterrupt:
                 print("\nstopped; the same line goes on", file=sys.stderr)
                 raise
+
+
+def _take_note(jobs: Sequence[SweepJob], sweep: Sweep, console: Console) -> None:
+    """Keeps which jobs there are, and of what code; warns where those finished are of other."""
+    finished = [job.hash for job in jobs if job.state == "finished"]
+    if others := changed_code(ledger_of(sweep.folder), finished, sweep.commit):
+        console.print(
+            f"{others} of the finished jobs were run by another version of the code; "
+            "sweep.fresh=true runs all of them anew",
+            soft_wrap=True, highlight=False,
+        )  # fmt: skip
+    note_jobs(sweep.folder, jobs, sweep.commit)
 
 
 def _threads(before: Ledger | None, launcher: Launcher) -> int:
@@ -177,21 +234,22 @@ def decide_weights(jobs: Sequence[Config], console: Console) -> dict[str, str]:
     return {model: "imagenet" if weights.path else "none" for model, weights in found.items()}
 
 
-def tell_plan(jobs: Sequence[SweepJob], folder: Path, console: Console) -> None:
+def tell_plan(jobs: Sequence[SweepJob], planner: Planner, console: Console) -> None:
     """How many jobs there are, what is there already, and what the rest will take."""
     states = Counter(job.state for job in jobs)
-    told = [
+    parts = [
         f"{states['finished']} finished before" if states["finished"] else "",
         f"{states['begun']} interrupted, which go on" if states["begun"] else "",
         f"{states['failed']} failed, which are run again" if states["failed"] else "",
         f"{states['pruned']} pruned by a search, which go on" if states["pruned"] else "",
         f"{states['queued']} to run" if states["queued"] else "",
     ]
-    listed = ", ".join(filter(None, told))
-    console.print(f"{len(jobs)} jobs: {listed}; in {folder}", soft_wrap=True, highlight=False)
+    listed = ", ".join(filter(None, parts))
+    told = f"{counted(len(jobs), 'job')}: {listed}; in {planner.sweep}"
+    console.print(told, soft_wrap=True, highlight=False)
     left = [job for job in jobs if job.state != "finished"]
     if left:
-        console.print(_in_words(left, folder.parents[1]), soft_wrap=True, highlight=False)
+        console.print(_in_words(left, planner.outputs), soft_wrap=True, highlight=False)
 
 
 def _in_words(jobs: Sequence[SweepJob], outputs: Path) -> str:
@@ -211,35 +269,23 @@ def _in_words(jobs: Sequence[SweepJob], outputs: Path) -> str:
     return "; ".join(told)
 
 
-def _ledger(line: CommandLine, folder: Path, tracker: Tracker, tags: dict[str, str]) -> Ledger:
-    """What the sweep knows of itself, with a tracked parent that is RUNNING."""
-    ledger = read_ledger(folder) or Ledger(line=[])
-    ledger.line = list(line.arguments)
-    if ledger.uri != tracker.uri:
+def _give_parent(
+    ledger: Ledger, line: CommandLine, folder: Path, tracker: Tracker, tags: dict[str, str]
+) -> None:
+    """The tracked parent, which is RUNNING then; where it was recorded elsewhere, another."""
+    if (ledger.uri, ledger.experiment) != (tracker.uri, tracker.experiment_id):
         ledger.parent = ledger.begun_as = ""
     if ledger.begun_as and not ledger.parent:  # killed before it could keep the parent's id
         ledger.parent = tracker.begun_as(ledger.begun_as) or ""
     if ledger.parent:
         tracker.resume(ledger.parent)
-        return ledger
-    ledger.uri, ledger.begun_as = tracker.uri, secrets.token_hex(8)
+        return
+    ledger.uri, ledger.experiment = tracker.uri, tracker.experiment_id
+    ledger.begun_as = secrets.token_hex(8)
     ledger.write(folder)
     name = " ".join([*one_model(line), *(line.swept or line.keys)])[:200]
     tags = tags | {"begun_as": ledger.begun_as}
     ledger.parent = tracker.start(name, parent=None, params={}, tags=tags)
-    return ledger
-
-
-def _warn_of_other_code(
-    ledger: Ledger, jobs: Sequence[SweepJob], commit: str, console: Console
-) -> None:
-    finished = [job.hash for job in jobs if job.state == "finished"]
-    if others := changed_code(ledger, finished, commit):
-        console.print(
-            f"{others} of the finished jobs were run by another version of the code; "
-            "sweep.fresh=true runs all of them anew",
-            soft_wrap=True, highlight=False,
-        )  # fmt: skip
 
 
 def _common(

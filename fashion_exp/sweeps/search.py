@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from fashion_exp.compose import compose_cell
+from fashion_exp.compose import compose_cell, quoted
 from fashion_exp.config import Count, Seed
 from fashion_exp.errors import InputError, checked
 from fashion_exp.grid import Axis, Choices, Range, space
@@ -18,6 +18,7 @@ from fashion_exp.pruning import SETTINGS, open_storage
 from fashion_exp.results import load_result
 from fashion_exp.seeding import derive_seed
 from fashion_exp.sweeps.jobs import Planner, SweepJob
+from fashion_exp.tracking.address import without_passwords
 
 TRIALS_FILE = "trials.log"
 
@@ -33,11 +34,6 @@ class Pruner(Enum):
     none = "none"
 
 
-class Metric(Enum):
-    accuracy = "accuracy"
-    loss = "loss"
-
-
 @dataclass(frozen=True)
 class Search:
     """What `hydra/sweeper=optuna` and its knobs came to."""
@@ -46,7 +42,6 @@ class Search:
     at_once: Count
     sampler: Sampler
     pruner: Pruner
-    metric: Metric
     seed: Seed
     storage: str | None
     params: dict[str, Any]
@@ -69,20 +64,30 @@ def make_search(options: Mapping[str, Any]) -> Search:
 
 COUNTS_EPOCHS = ("training.epochs", "repeats", "split.folds")
 
+_AXES = "axes"
+"""Of the study, under this name: what each key was searched as."""
+_JOB = "job"
+"""Of a trial, under this name: the hash of its job."""
+
 
 class Trials:
     """The trials of a search as jobs: those begun before, then new ones as they are asked for.
 
     A trial is a function of the search's seed, its number and the trials told before it, so that a
-    search of one job at a time is the same however often it is stopped.
+    search of one job at a time is the same however often it is stopped. Two trials of one cell are
+    one job, whose end is told of both.
     """
 
-    def __init__(self, search: Search, planner: Planner, sweep: Path) -> None:
-        self._search, self._planner, self._sweep = search, planner, sweep
+    def __init__(self, search: Search, planner: Planner) -> None:
+        self._search, self._planner = search, planner
         self._axes = space(planner.line.swept)
+        self._name = ""
         self.jobs: dict[str, SweepJob] = {}
         """All so far, by their hash."""
-        self._numbers: dict[str, int] = {}
+        self._under_way: dict[str, list[int]] = {}
+        """The trials of each job that has been handed over; its process is the first's."""
+        self._over: dict[str, int] = {}
+        """The first trial of each job that failed under this line, or was ever pruned."""
         if search.pruner is not Pruner.none:
             for axis in self._axes:
                 if axis.key in COUNTS_EPOCHS:
@@ -92,77 +97,124 @@ class Trials:
                     )
 
     @property
-    def storage(self) -> str:
-        return self._search.storage or str(self._sweep / TRIALS_FILE)
+    def _storage(self) -> str:
+        return self._search.storage or str(self._planner.sweep / TRIALS_FILE)
 
-    @property
-    def done(self) -> int:
-        """Trials of earlier lines that came to an end of their own."""
-        if self._search.storage is None and not Path(self.storage).exists():
-            return 0
-        from optuna.trial import TrialState
-
-        ended = (TrialState.COMPLETE, TrialState.PRUNED)
-        return len(self._study.get_trials(False, ended))
-
-    @cached_property
-    def _study(self) -> Any:
+    def done(self, study: str) -> int:
+        """Trials of earlier lines that came to an end of their own; makes nothing."""
         import optuna
 
-        direction = "maximize" if self._search.metric is Metric.accuracy else "minimize"
+        if not study or (self._search.storage is None and not Path(self._storage).exists()):
+            return 0
         try:
-            study = optuna.create_study(
-                study_name=self._sweep.name, storage=open_storage(self.storage),
-                direction=direction, load_if_exists=True,
+            with self._reached():
+                found = optuna.load_study(study_name=study, storage=open_storage(self._storage))
+        except KeyError:
+            return 0
+        return len(found.get_trials(False, _ended_alone()))
+
+    def open(self, study: str) -> list[SweepJob]:
+        """Goes on with the study of that name, or makes it; gives the jobs of earlier trials.
+
+        Raises `InputError` where the storage cannot be reached, and where the search was another.
+        """
+        import optuna
+
+        self._name = study
+        with self._reached():
+            self._study = optuna.create_study(
+                study_name=study, storage=open_storage(self._storage), direction="maximize",
+                load_if_exists=True,
             )  # fmt: skip
-        except Exception as error:  # what a database's driver raises
-            reason = str(error).splitlines()[0]
-            raise InputError(f"hydra.sweeper.storage={self.storage}: {reason}") from None
+        self._check_axes()
         cfg = self._planner.line.jobs[0]
         settings = {
-            "metric": self._search.metric.value,
             "pruner": self._search.pruner.value,
             "epochs": cfg.training.epochs * cfg.repeats * (cfg.split.folds or 1),
         }
-        study.set_user_attr(SETTINGS, json.dumps(settings))
-        return study
+        self._study.set_user_attr(SETTINGS, json.dumps(settings))
+        for trial in self._whole_trials():
+            job = self._job(trial)
+            if trial.user_attrs.get(_JOB, job.hash) != job.hash:
+                raise self._another(
+                    f"trial {trial.number} was of other photos, weights or fixed knobs"
+                )
+            if trial.state.name == "PRUNED":
+                self._over.setdefault(job.hash, trial.number)
+        return list(self.jobs.values())
 
-    def before(self) -> list[SweepJob]:
-        """The jobs of the trials of earlier lines."""
-        return [self._job(trial.number, trial.params) for trial in self._study.get_trials(False)]
+    def ask(self, left: int, known: Callable[[SweepJob], None]) -> Iterator[SweepJob]:
+        """The jobs of so many trials, each when it is to run; `known` hears of those that need not.
 
-    def __iter__(self) -> Iterator[SweepJob]:
+        What came to an end before, by this search or by a grid, is not run again.
+        """
+        self._known = known
         from optuna.trial import TrialState
 
-        left = self._search.trials - self.done
-        for trial in self._study.get_trials(states=(TrialState.RUNNING,)):
-            left -= 1
-            yield from self._unless_known(self._job(trial.number, trial.params))
-        for _ in range(left):
-            yield from self._unless_known(self._asked())
+        begun = self._whole_trials(TrialState.RUNNING)
+        for trial in begun:
+            yield from self._to_run(trial)
+        for _ in range(left - len(begun)):
+            yield from self._to_run(self._asked())
 
     def ended(self, job: SweepJob) -> None:
         """Tells the search what a job came to. A failed job is a failed trial."""
-        from optuna.trial import TrialState
-
-        number = self._numbers[job.hash]
-        if job.state == "finished":
-            self._study.tell(number, self._value(job))
-        else:
-            pruned = job.state == "pruned" and self._study.trials[number].intermediate_values
-            self._study.tell(number, state=TrialState.PRUNED if pruned else TrialState.FAIL)
+        first, *others = self._under_way.pop(job.hash)
+        if job.state != "finished":
+            self._over[job.hash] = first
+        self._tell(first, job)
+        for number in others:
+            self._tell(number, job)
+            self._known(job)
 
     def words(self, job: SweepJob) -> tuple[str, ...]:
         """The overrides that tell a job which trial it is; none where nothing is pruned."""
         if self._search.pruner is Pruner.none:
             return ()
         return (
-            f"sweep.name={self._sweep.name}",
-            f"sweep.trial={self._numbers[job.hash]}",
-            f"sweep.storage='{self.storage}'",
+            f"sweep.study={quoted(self._name)}",
+            f"sweep.trial={self._under_way[job.hash][0]}",
+            f"sweep.storage={quoted(self._storage)}",
         )
 
-    def _asked(self) -> SweepJob:
+    @contextmanager
+    def _reached(self) -> Iterator[None]:
+        try:
+            yield
+        except KeyError:
+            raise
+        except Exception as error:  # what a database's driver raises
+            told = f"hydra.sweeper.storage={self._storage}: {str(error).splitlines()[0]}"
+            raise InputError(without_passwords(told)) from None
+
+    def _check_axes(self) -> None:
+        now = {axis.key: _searched_as(axis) for axis in self._axes}
+        then = self._study.user_attrs.get(_AXES, now)
+        for key in dict.fromkeys([*then, *now]):
+            if then.get(key) != now.get(key):
+                was, is_now = then.get(key, "fixed"), now.get(key, "fixed")
+                raise self._another(f"{key} was {was}, is {is_now}")
+        self._study.set_user_attr(_AXES, now)
+
+    def _another(self, difference: str) -> InputError:
+        return InputError(
+            f"{self._planner.sweep}: another search ({difference}); sweep.name=… keeps both, "
+            "sweep.fresh=true starts over"
+        )
+
+    def _whole_trials(self, *states: Any) -> list[Any]:
+        """Those whose values are all there; one that was killed before is told to have failed."""
+        from optuna.trial import TrialState
+
+        found = []
+        for trial in self._study.get_trials(False, states or None):
+            if all(axis.key in trial.params for axis in self._axes):
+                found.append(trial)
+            elif trial.state is TrialState.RUNNING:
+                self._study.tell(trial.number, state=TrialState.FAIL)
+        return found
+
+    def _asked(self) -> Any:
         import optuna
 
         number = len(self._study.get_trials(False))
@@ -173,30 +225,70 @@ class Trials:
             else optuna.samplers.RandomSampler(seed=seed)
         )
         trial = self._study.ask({axis.key: _distribution(axis) for axis in self._axes})
-        return self._job(trial.number, trial.params)
+        trial.set_user_attr(_JOB, self._job(trial).hash)
+        return trial
 
-    def _job(self, number: int, params: Mapping[str, Any]) -> SweepJob:
-        cell = [
-            params[axis.key] if isinstance(axis, Choices) else f"{axis.key}={params[axis.key]:.5g}"
-            for axis in self._axes
-        ]
+    def _job(self, trial: Any) -> SweepJob:
+        cell = [_override(axis, trial.params[axis.key]) for axis in self._axes]
         job = self._planner.job(*compose_cell(self._planner.line, cell))
         self.jobs[job.hash] = job
-        self._numbers[job.hash] = number
         return job
 
-    def _unless_known(self, job: SweepJob) -> Iterator[SweepJob]:
-        """A cell that was run before, by this search or by a grid, is not run again."""
-        if job.state == "finished":
-            self.ended(job)
+    def _to_run(self, trial: Any) -> Iterator[SweepJob]:
+        job = self._job(trial)
+        under_way = job.hash in self._under_way
+        self._under_way.setdefault(job.hash, []).append(trial.number)
+        if under_way:
+            return
+        if job.state == "finished" or job.hash in self._over:
+            (number,) = self._under_way.pop(job.hash)
+            self._tell(number, job)
+            self._known(job)
         else:
             yield job
 
-    def _value(self, job: SweepJob) -> float:
-        found = load_result(job.folder).evidence("validation")
-        value = found.accuracy if self._search.metric is Metric.accuracy else found.loss
-        assert value.estimate is not None
-        return value.estimate
+    def _tell(self, number: int, job: SweepJob) -> None:
+        from optuna.trial import TrialState
+
+        if job.state == "finished":
+            accuracy = load_result(job.folder).evidence("validation").accuracy.estimate
+            assert accuracy is not None
+            self._study.tell(number, accuracy)
+        elif job.state == "pruned" and self._has_seen(number, job):
+            self._study.tell(number, state=TrialState.PRUNED)
+        else:
+            self._study.tell(number, state=TrialState.FAIL)
+
+    def _has_seen(self, number: int, job: SweepJob) -> bool:
+        """Whether the pruned job said something while it ran, which is said of this trial too."""
+        import optuna
+
+        trials, first = self._study.trials, self._over[job.hash]
+        told = trials[first].intermediate_values
+        if number != first:
+            own = optuna.Trial(self._study, trials[number]._trial_id)
+            for epochs, accuracy in told.items():
+                own.report(accuracy, epochs)
+        return bool(told)
+
+
+def _ended_alone() -> tuple[Any, ...]:
+    from optuna.trial import TrialState
+
+    return TrialState.COMPLETE, TrialState.PRUNED
+
+
+def _searched_as(axis: Axis) -> str:
+    """What must stay as it is; a range may grow."""
+    if isinstance(axis, Choices):
+        return f"one of {', '.join(line.partition('=')[2] for line in axis.lines)}"
+    return f"a {'logarithmic ' * axis.log}range{' of whole numbers' * axis.whole}"
+
+
+def _override(axis: Axis, value: Any) -> str:
+    if isinstance(axis, Choices):
+        return str(value)
+    return f"{axis.key}={value}" if axis.whole else f"{axis.key}={value:.5g}"
 
 
 def _distribution(axis: Axis) -> Any:

@@ -8,8 +8,8 @@ address would be ignored, so that filter and order stand in the view too.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
-from urllib.parse import urlsplit, urlunsplit
 
 ALL_RUNS = "all"
 METRICS = ("val_acc", "val_lo", "val_hi", "val_t_lo", "val_t_hi", "val_n", "test_acc")
@@ -20,10 +20,12 @@ _KIND = "workflowType=machine_learning"
 
 def public(uri: str) -> str:
     """The URI as it may be printed: without user and password, and without a slash at its end."""
-    parts = urlsplit(uri)
-    if "@" in parts.netloc:
-        uri = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
-    return uri.rstrip("/")
+    return without_passwords(uri).rstrip("/")
+
+
+def without_passwords(text: str) -> str:
+    """A text without the users and passwords of the URIs in it."""
+    return re.sub(r"://[^/\s]*@", "://", text)
 
 
 def run_address(base: str, experiment_id: str, run: str) -> str:

@@ -10,7 +10,10 @@ import pytest
 
 from fashion_exp.compose import read_command_line
 from fashion_exp.errors import InputError
-from fashion_exp.sweeps.search import make_search
+from fashion_exp.job import FAILURE_FILE, PRUNED_FILE
+from fashion_exp.pruning import open_storage
+from fashion_exp.sweeps.jobs import Planner, SweepJob
+from fashion_exp.sweeps.search import TRIALS_FILE, Trials, make_search
 from tests.sweeps.drill import TINY, Drill
 
 optuna = pytest.importorskip("optuna", reason="Optuna is not installed")
@@ -29,6 +32,90 @@ def test_a_search_killed_and_resumed_equals_one_that_was_not(tmp_path: Path) -> 
     assert killed.outcome() == peace.outcome() and not killed.repeated
     code, said = killed.run()
     assert code == 0 and "4 trials: 4 done before, 0 to run" in said and not killed.repeated
+
+
+def trials_of(outputs: Path, *words: str, trials: int = 6) -> Trials:
+    line = read_command_line(
+        ["-m", "hydra/sweeper=optuna", f"hydra.sweeper.trials={trials}", *TINY, *words]
+    )
+    assert line.search is not None
+    planner = Planner(line, outputs / "sweeps" / "s", outputs / "cache", {}, 1, None)
+    return Trials(make_search(line.search), planner)
+
+
+def study(outputs: Path) -> optuna.Study:
+    return optuna.load_study(
+        study_name="s", storage=open_storage(str(outputs / "sweeps" / "s" / TRIALS_FILE))
+    )
+
+
+def ended(job: SweepJob, file: str, **told: object) -> None:
+    job.folder.mkdir(parents=True, exist_ok=True)
+    (job.folder / file).write_text(json.dumps(told))
+
+
+def test_trials_of_one_cell_are_one_job_whose_end_is_told_of_all(tmp_path: Path) -> None:
+    trials = trials_of(tmp_path, "model.dropout=0,0.5")
+    trials.open("s")
+    known: list[SweepJob] = []
+    # All are asked for while none has ended, as by a launcher that has room for them.
+    first, second = trials.ask(6, known.append)
+    assert {first.cell, second.cell} == {"model.dropout=0", "model.dropout=0.5"} and not known
+    ended(first, FAILURE_FILE, kind="OSError", reason="no")
+    number = int(dict(word.split("=") for word in trials.words(second))["sweep.trial"])
+    for epochs, accuracy in ((1, 0.4), (2, 0.5)):
+        optuna.Trial(study(tmp_path), study(tmp_path).trials[number]._trial_id).report(
+            accuracy, epochs
+        )
+    ended(second, PRUNED_FILE, epochs=2)
+    for job in (first, second):
+        trials.ended(job)
+    assert len(known) == 4
+    told = [(one.params["model.dropout"], one.state.name, one.intermediate_values)
+            for one in study(tmp_path).trials]  # fmt: skip
+    assert set(map(str, told)) == {
+        str((first.cell, "FAIL", {})), str((second.cell, "PRUNED", {1: 0.4, 2: 0.5}))
+    }  # fmt: skip
+
+    later = trials_of(tmp_path, "model.dropout=0,0.5", trials=30)
+    later.open("s")
+    asked = list(later.ask(30 - later.done("s"), known.append))
+    assert [job.cell for job in asked] == [first.cell]  # the failed one again, the pruned one not
+
+
+def test_a_search_grows_and_is_not_taken_for_another(tmp_path: Path) -> None:
+    first = trials_of(tmp_path, "optim.lr=tag(log,interval(1e-4,1e-3))")
+    first.open("s")
+    (job, *_) = first.ask(1, lambda job: None)
+    ended(job, FAILURE_FILE, kind="OSError", reason="no")
+    first.ended(job)
+    wider = trials_of(tmp_path, "optim.lr=tag(log,interval(1e-4,1e-1))")
+    assert [found.hash for found in wider.open("s")] == [job.hash]
+    for words, told in [
+        (["optim.lr=interval(1e-4,1e-3)"], "optim.lr was a logarithmic range, is a range"),
+        (["optim.lr=1e-4,1e-3"], "is one of 0.0001, 0.001"),
+        (["optim.lr=tag(log,interval(1e-4,1e-3))", "model.dropout=0,0.5"], "dropout was fixed"),
+        (["optim.lr=tag(log,interval(1e-4,1e-3))", "seed=8"], "trial 0 was of other photos"),
+    ]:
+        with pytest.raises(InputError, match=r"sweep\.fresh=true starts over") as refusal:
+            trials_of(tmp_path, *words).open("s")
+        assert told in str(refusal.value)
+    assert trials_of(tmp_path, "optim.lr=1e-4,1e-3").done("another") == 0
+
+
+def test_a_trial_killed_before_it_had_its_values_is_let_go(tmp_path: Path) -> None:
+    trials = trials_of(tmp_path, "optim.lr=tag(log,interval(1e-4,1e-3))")
+    trials.open("s")
+    study(tmp_path).ask()
+    assert len(list(trials.ask(1, lambda job: None))) == 1
+    assert [one.state.name for one in study(tmp_path).trials] == ["FAIL", "RUNNING"]
+
+
+def test_storage_that_cannot_be_reached_is_told_without_its_password(tmp_path: Path) -> None:
+    away = "hydra.sweeper.storage='postgresql+psycopg2://me:secret@127.0.0.1:1/x'"
+    with pytest.raises(InputError, match="storage=postgresql") as refusal:
+        trials_of(tmp_path, "optim.lr=1e-4,1e-3", away).open("s")
+    assert "secret" not in str(refusal.value) and "127.0.0.1:1/x" in str(refusal.value)
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +152,7 @@ def test_a_search_looks_at_one_test_alone(pruned: Drill) -> None:
         (["model.dropout=interval(0,1)"], "model.dropout=1.0: input should be less than 1"),
         (["seed=int(interval(0,9))"], "a seed is no setting to choose by"),
         (["optim.lr=1,2", "sweep.zip=[optim.lr]"], "act in grids"),
+        (["optim.lr=tag(lgo,interval(1e-5,1))"], "lgo: no such tag"),
         (["optim.lr=1e-3"], "nothing to search"),
         (["hydra.sweeper.trils=3"], "hydra.sweeper.trils: no such knob; did you mean trials"),
     ],
