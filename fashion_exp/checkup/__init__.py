@@ -19,13 +19,21 @@ class Finding:
     """None where nothing is lost by leaving it to a person."""
 
 
-def checkup(outputs: Path, uri: str) -> Iterator[Finding]:
-    """Everything found, in the order in which it is to be mended."""
-    from fashion_exp.checkup import caches, database, files, runs
+def checkup(outputs: Path, uri: str | None = None) -> Iterator[Finding]:
+    """Everything found, in the order in which it is to be mended: each right away, or later.
 
-    blocked = list(database.findings(uri))
-    yield from blocked
-    if not blocked:  # an older database can be asked nothing
-        yield from runs.findings(outputs, uri)
+    `uri`: of the one tracking store to look at, in place of those that runs here are recorded in.
+    """
+    from fashion_exp.checkup import caches, database, files, runs
+    from fashion_exp.tracking import store_uri
+
+    own = store_uri(None, outputs)
+    places = runs.noted(outputs)
+    for store in [uri] if uri else dict.fromkeys([own, *(place.uri for place in places.values())]):
+        if store in (uri, own):
+            yield from database.findings(store)
+            if any(database.findings(store)):  # an older one can be asked nothing
+                continue
+        yield from runs.findings(store, places, store == own)
     yield from files.findings(outputs)
     yield from caches.findings(outputs / "cache")

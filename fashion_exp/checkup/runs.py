@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -11,6 +13,8 @@ from fashion_exp.checkup import Finding
 from fashion_exp.errors import InputError
 from fashion_exp.files import read_json
 from fashion_exp.job import is_running
+from fashion_exp.reporting.formats import counted
+from fashion_exp.tracking.address import public
 from fashion_exp.tracking.embedded import PREFIX
 from fashion_exp.tracking.opening import LeftRunning, end_as_killed, running
 
@@ -18,48 +22,60 @@ YOUNG = 60.0
 """Seconds in which a run may not have noted its id in its folder yet."""
 
 
-def findings(outputs: Path, uri: str) -> Iterator[Finding]:
-    """Those noted in a folder where no process is at work; of our own file, those of no folder too.
+@dataclass(frozen=True)
+class Place:
+    """Where a tracked run is at work, and the store that it is recorded in."""
 
-    On a server, runs that are noted nowhere here may be another machine's: they are left alone.
-    """
-    if uri.startswith(PREFIX) and not Path(uri.removeprefix(PREFIX)).exists():
-        return
-    places = _noted(outputs)
-    elsewhere = 0
-    for left in running(uri):
-        folder = places.get(left.run)
-        if folder is None and not uri.startswith(PREFIX):
-            elsewhere += 1
-        elif _is_dead(left, folder):
-            where = f"{left.name} ({folder or 'its folder is gone'})"
-            mend = partial(end_as_killed, uri, [left.run])
-            yield Finding("a run left RUNNING", where, "end it as KILLED", mend)
-    if elsewhere:
-        told = "another machine's, perhaps: left alone; run doctor there"
-        yield Finding(f"{elsewhere} runs RUNNING", uri, told)
+    folder: Path
+    uri: str
 
 
-def _is_dead(left: LeftRunning, folder: Path | None) -> bool:
-    if folder is None:
-        return time.time() - left.began > YOUNG
-    return not is_running(folder)
-
-
-def _noted(outputs: Path) -> dict[str, Path]:
-    """The folder of each tracked run whose id is noted in one: runs, their folds, and sweeps."""
-    found = {}
+def noted(outputs: Path) -> dict[str, Place]:
+    """The place of each tracked run whose id is noted in one: runs, their folds, and sweeps."""
+    found: dict[str, Place] = {}
     for note in (*outputs.glob("runs/*/tracked.json"), *outputs.glob("sweeps/*/*/tracked.json")):
-        found[_read(note).get("run", "")] = note.parent
-        for fold in note.parent.glob("unfinished/*-tracked.json"):
-            found[_read(fold).get("run", "")] = note.parent
+        for file in (note, *note.parent.glob("unfinished/*-tracked.json")):
+            _add(found, file, "run", note.parent)
     for note in outputs.glob("sweeps/*/sweep.json"):
-        found[_read(note).get("parent", "")] = note.parent
+        _add(found, note, "parent", note.parent)
     return found
 
 
-def _read(note: Path) -> dict[str, str]:
+def _add(found: dict[str, Place], note: Path, key: str, folder: Path) -> None:
+    with suppress(InputError):  # what is damaged is found elsewhere
+        told = read_json(note)
+        if told.get(key) and told.get("uri"):
+            found[told[key]] = Place(folder, told["uri"])
+
+
+def findings(uri: str, places: Mapping[str, Place], own: bool) -> Iterator[Finding]:
+    """Those noted in a folder where no process is at work; of our own file, those of no folder too.
+
+    In another store, runs that are noted nowhere here may be another machine's, or those of other
+    outputs: they are left alone.
+    """
+    if uri.startswith(PREFIX) and not Path(uri.removeprefix(PREFIX)).exists():
+        return
     try:
-        return read_json(note)
-    except InputError:  # what is damaged is found elsewhere
-        return {}
+        found = running(uri)
+    except InputError as error:
+        yield Finding("a tracking store that cannot be asked", str(error), "doctor again then")
+        return
+    elsewhere = 0
+    for left in found:
+        place = places.get(left.run)
+        if place is None and not own:
+            elsewhere += 1
+        elif _is_dead(left, place):
+            where = f"{left.name} ({place.folder if place else 'its folder is gone'})"
+            mend = partial(end_as_killed, uri, [left.run])
+            yield Finding("a run left RUNNING", where, "end it as KILLED", mend)
+    if elsewhere:
+        told = "another machine's or other outputs', perhaps: left alone; run doctor there"
+        yield Finding(f"{counted(elsewhere, 'run')} RUNNING", public(uri), told)
+
+
+def _is_dead(left: LeftRunning, place: Place | None) -> bool:
+    if place is None:
+        return time.time() - left.began > YOUNG
+    return not is_running(place.folder)

@@ -19,27 +19,26 @@ def run(arguments: list[str]) -> int:
     )
     own.add_argument("--fix", action="store_true", help="do what is said")
     own.add_argument("--json", action="store_true", help="for programs")
-    own.add_argument("--uri", help="of the tracking store; default: the database in outputs")
+    own.add_argument("--uri", help="of one tracking store; default: all that runs here are in")
     own.add_argument("--outputs", help="where the runs are; default: as for experiments")
     options = own.parse_args(arguments)
     from fashion_exp.checkup import checkup
     from fashion_exp.tracking import store_uri
 
     outputs = outputs_folder(options.outputs)
-    found = list(checkup(outputs, store_uri(options.uri, outputs)))
-    if options.fix:
-        for finding in found:
-            if finding.mend is not None:
-                finding.mend()
-    told = [
-        {
-            "what": finding.what,
-            "where": finding.where,
-            "remedy": finding.remedy,
-            "state": _state(finding.mend is not None, options.fix),
-        }
-        for finding in found
-    ]
+    uri = store_uri(options.uri, outputs) if options.uri else None
+    told = []
+    for finding in checkup(outputs, uri):
+        if options.fix and finding.mend is not None:
+            finding.mend()  # before more is looked for: what is true now may not be so later
+        told.append(
+            {
+                "what": finding.what,
+                "where": finding.where,
+                "remedy": finding.remedy,
+                "state": _state(finding.mend is not None, options.fix),
+            }
+        )
     if options.json:
         json.dump(told, sys.stdout, indent=1)
     else:

@@ -46,8 +46,7 @@ def tracker(outputs: Path) -> MlflowTracker:
 
 
 def found(outputs: Path, what: str) -> list[Finding]:
-    uri = f"sqlite:///{outputs / 'mlflow.db'}"
-    return [finding for finding in checkup(outputs, uri) if finding.what == what]
+    return [finding for finding in checkup(outputs) if finding.what == what]
 
 
 def status(tracker: MlflowTracker, run: str) -> str:
@@ -80,11 +79,30 @@ def test_a_sweeps_parent_is_left_while_the_sweep_is_driven(
     outputs: Path, tracker: MlflowTracker
 ) -> None:
     parent = tracker.start("a sweep", parent=None, params={}, tags={})
-    write_text(outputs / "sweeps" / "mine" / "sweep.json", json.dumps({"parent": parent}))
+    told = {"parent": parent, "uri": tracker.uri}
+    write_text(outputs / "sweeps" / "mine" / "sweep.json", json.dumps(told))
     with FileLock(outputs / "sweeps" / "mine" / LOCK_FILE):
         assert not found(outputs, "a run left RUNNING")
     assert len(found(outputs, "a run left RUNNING")) == 1
     tracker.end(parent, "FINISHED")
+
+
+def test_of_a_store_that_others_use_too_only_what_is_noted_here_is_ended(
+    tracker: MlflowTracker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fashion_exp.checkup.runs.YOUNG", 0.0)
+    here, elsewhere = (
+        tracker.start(name, parent=None, params={}, tags={}) for name in ("here", "elsewhere")
+    )
+    note = tmp_path / "runs" / "here" / "tracked.json"
+    write_text(note, json.dumps({"uri": tracker.uri, "run": here}))
+    for told in ([], ["--uri", tracker.uri]):
+        assert run_doctor(["--fix", "--outputs", str(tmp_path), *told]) == 0
+        assert [status(tracker, one) for one in (here, elsewhere)] == ["KILLED", "RUNNING"]
+    write_text(note, json.dumps({"uri": "http://127.0.0.1:1", "run": "a"}))
+    (away,) = found(tmp_path, "a tracking store that cannot be asked")
+    assert "127.0.0.1:1" in away.where and away.mend is None
+    tracker.end(elsewhere, "FINISHED")
 
 
 def test_half_written_files_go_once_nobody_writes_them(outputs: Path) -> None:
@@ -148,8 +166,8 @@ def test_what_is_kept_and_can_no_longer_be_used_is_found(tmp_path: Path) -> None
     cache = tmp_path / "cache"
     for name, made_by in (("old", {"numpy": "0.1"}), ("new", versions("numpy"))):
         Records(cache / "pixels" / name, (2,), "uint8", {"versions": made_by})
-    run = tmp_path / "runs" / "there"
-    write_text(run / "result.json", "{}")
+    scores = answers(0, 2, 20, 0.8)
+    made_run(tmp_path / "runs" / "there", "there", scores, scores)
     write_text(cache / "trainings" / "a.json", json.dumps({"run": "../../runs/there"}))
     write_text(cache / "trainings" / "b.json", json.dumps({"run": "../../runs/gone"}))
     (old,) = found(tmp_path, "pixels that other versions of the libraries made")
