@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 from types import FrameType
 
@@ -31,4 +32,25 @@ def stop_if_asked() -> None:
 
 def _raise(number: int, frame: FrameType | None) -> None:
     _asked.append(number)
-    raise _ERRORS[signal.Signals(number)]
+    if _is_logging(frame) and len(_asked) < _PATIENCE:
+        signal.signal(signal.SIGALRM, lambda _, later: _raise(number, later))
+        signal.setitimer(signal.ITIMER_REAL, _A_MOMENT)
+    else:
+        raise _ERRORS[signal.Signals(number)]
+
+
+_A_MOMENT = 0.01
+"""Seconds."""
+_PATIENCE = 100
+"""Moments."""
+
+
+def _is_logging(frame: FrameType | None) -> bool:
+    """Whether the main thread may hold a lock of `logging`'s.
+
+    An error raised between its taking and the `try` that gives it back would leave it taken, and
+    the thread that speaks to the tracking store waiting for it for ever.
+    """
+    while frame is not None and frame.f_code.co_filename != logging.__file__:
+        frame = frame.f_back
+    return frame is not None and hasattr(signal, "setitimer")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 import pytest
@@ -18,6 +21,7 @@ def handlers() -> Iterator[None]:
     before = {one: signal.getsignal(one) for one in (signal.SIGTERM, signal.SIGINT)}
     yield
     interrupts._asked.clear()
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
     for one, handler in before.items():
         signal.signal(one, handler)
 
@@ -35,3 +39,25 @@ def test_what_was_swallowed_is_raised_again(
     with pytest.raises(error) as raised:
         stop_if_asked()
     assert type(raised.value) is error
+
+
+def test_one_that_comes_while_logging_holds_a_lock_waits_until_that_is_given_back() -> None:
+    class Interrupted(logging.Handler):
+        interrupted = False
+
+        def acquire(self) -> None:
+            super().acquire()
+            if not self.interrupted:
+                self.interrupted = True
+                os.kill(os.getpid(), signal.SIGINT)
+
+        def emit(self, record: logging.LogRecord) -> None:
+            pass
+
+    handler = Interrupted()
+    heed(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        handler.handle(logging.makeLogRecord({}))
+        time.sleep(5)
+    with ThreadPoolExecutor() as others:
+        assert others.submit(handler.lock.acquire, timeout=1).result()
