@@ -24,6 +24,7 @@ from fashion_exp.files import DiskFull, is_held, write_text
 from fashion_exp.interrupts import stop_if_asked
 from fashion_exp.places import checkout, outputs_folder
 from fashion_exp.ranks import in_team, leads, run_in_processes
+from fashion_exp.tracking.address import without_passwords
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +71,8 @@ def is_running(output: Path) -> bool:
 
 def _locked(cfg: Config, output: Path, overrides: Sequence[str], sealed: bool) -> int:
     try:
-        write_text(output / KNOBS_FILE, json.dumps(dict(knobs(plain(cfg)))))
+        told = json.dumps(dict(knobs(plain(cfg))))
+        write_text(output / KNOBS_FILE, without_passwords(told))  # it is tracked too
         for told_before in (FAILURE_FILE, PRUNED_FILE):
             (output / told_before).unlink(missing_ok=True)
         stop_if_asked()

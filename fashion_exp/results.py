@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pandas as pd
@@ -19,6 +20,7 @@ from fashion_exp.predictions import PART_FILES, read_predictions
 from fashion_exp.reporting import figures, sheets, style, tables
 from fashion_exp.stats.interval import Interval
 from fashion_exp.stats.scores import MIN_SCORES_SHOWN
+from fashion_exp.tracking.address import without_passwords
 from fashion_exp.tracking.tracker import Tracker
 
 PICTURES_PER_CLASS = 8
@@ -86,8 +88,10 @@ def conclude(result: Result, tracker: Tracker) -> None:
     _record(result, result.evidence("validation"), tracker)
     for name in RUN_FILES:
         tracker.artifact(result.run, result.output / name)
-    if (result.output / "config").exists():
-        tracker.artifact(result.run, result.output / "config", "config")
+    with TemporaryDirectory() as shown:
+        for file in (result.output / "config").glob("*"):
+            write_text(Path(shown) / file.name, without_passwords(file.read_text(encoding="utf-8")))
+        tracker.artifact(result.run, Path(shown), "config")
 
 
 def open_test(result: Result, outputs: Path, tracker: Tracker) -> None:
