@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from fashion_exp.files import write_text
 from fashion_exp.interrupts import stop_if_asked
-from fashion_exp.job import FAILURE_FILE
+from fashion_exp.job import FAILURE_FILE, PRUNED_FILE
 from fashion_exp.results import load_result
 from fashion_exp.sweeps.jobs import SweepJob
 from fashion_exp.sweeps.launchers import Ended, Pool
@@ -44,7 +44,8 @@ def drive(
             if job is None:
                 more = False
                 break
-            (job.folder / FAILURE_FILE).unlink(missing_ok=True)
+            for told_before in (FAILURE_FILE, PRUNED_FILE):
+                (job.folder / told_before).unlink(missing_ok=True)
             pool.submit(job, (*job.words, *common(job)))
             table.handed_over(job)
             handed += 1

@@ -17,6 +17,7 @@ from fashion_exp.compose import read_command_line
 from fashion_exp.errors import InputError
 from fashion_exp.sweeps.jobs import SweepJob
 from fashion_exp.sweeps.launchers import LAUNCHERS, make_launcher
+from fashion_exp.sweeps.launchers.slurm import _Queue, _Queued
 from tests.servers.processes import running, until
 from tests.servers.slurm import slurm
 from tests.sweeps.drill import TINY, Drill, at_work_in
@@ -145,6 +146,44 @@ def test_what_slurm_refuses_is_told_in_its_words(
         pool.submit(cast(SweepJob, SimpleNamespace(folder=tmp_path / "job")), ())
         with pytest.raises(InputError, match="slurm: sbatch: error: invalid partition: x; mend"):
             pool.wait()
+
+
+def test_jobs_that_are_said_to_go_on_are_not_cancelled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("submitit", reason="submitit is not installed")
+    for name, body in (("squeue", "echo away >&2; exit 1"), ("scancel", f"touch {tmp_path}/gone")):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{body}\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    queue = _Queue(executor=None, cluster="slurm")
+    queue._queued.append(_Queued(cast(SweepJob, SimpleNamespace(folder=tmp_path)), "7"))
+    with pytest.raises(InputError, match="squeue: away; the jobs go on"):
+        queue.wait()
+    queue.stop()
+    assert not (tmp_path / "gone").exists()
+
+
+def test_what_the_jobs_are_forked_from_is_deaf_to_ctrl_c(tmp_path: Path) -> None:
+    """While it imports, too, when it has not yet said so itself."""
+    (tmp_path / "slow.py").write_text("import time; time.sleep(2)")
+    script = (
+        "import os, signal\n"
+        "from multiprocessing import forkserver\n"
+        "from fashion_exp.sweeps.launchers import processes\n"
+        "processes.LOADED_BEFORE = ('slow',)\n"
+        "context = processes._context()\n"
+        "os.kill(forkserver._forkserver._forkserver_pid, signal.SIGINT)\n"
+        "child = context.Process(target=print, args=('alive',))\n"
+        "child.start()\n"
+        "child.join()\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{os.getcwd()}"}
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, env=environment
+    )
+    assert (done.stdout, done.stderr) == ("alive\n", "")
 
 
 def test_a_cluster_that_is_not_there_is_told(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -123,6 +124,14 @@ def _context() -> Any:
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(list(LOADED_BEFORE))
+    # Ctrl-C goes to it too, and while it imports it would end with a traceback. What it is started
+    # with comes first: starting that gives the signal free again.
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
     return context
 
 
@@ -133,9 +142,9 @@ def _work(folder: Path, words: tuple[str, ...], gpus: str | None, lifeline: Conn
     if gpus is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpus
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the sweep's, which asks to stop
-    heed(signal.SIGTERM)
     _follow(lifeline)
     try:
+        heed(signal.SIGTERM)
         sys.exit(run_words(folder, words))
     except KeyboardInterrupt:
         sys.exit(128 + signal.SIGTERM)

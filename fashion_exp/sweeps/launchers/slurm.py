@@ -20,7 +20,7 @@ from fashion_exp.config import Count, Natural, Positive
 from fashion_exp.errors import InputError
 from fashion_exp.files import read_json, write_text
 from fashion_exp.interrupts import heed
-from fashion_exp.places import PACKAGE
+from fashion_exp.places import PACKAGE, to_install
 from fashion_exp.sweeps.jobs import SweepJob
 from fashion_exp.sweeps.launchers import Ended, OnNodes, Pool
 from fashion_exp.sweeps.launchers.work import run_words
@@ -67,8 +67,8 @@ class Slurm(OnNodes):
             import submitit
         except ImportError:
             raise InputError(
-                "hydra/launcher=slurm: submitit is not installed; pip install "
-                "'fashion_exp[slurm]', or hydra/launcher=processes"
+                f"hydra/launcher=slurm: submitit is not installed; {to_install('slurm')}, or "
+                "hydra/launcher=processes"
             ) from None
         if self.cluster is Cluster.slurm and shutil.which("sbatch") is None:
             raise InputError(
@@ -123,6 +123,7 @@ class _Queue:
     _jobs: dict[Path, SweepJob] = field(default_factory=dict)
     _queued: list[_Queued] = field(default_factory=list)
     _local: dict[str, Any] = field(default_factory=dict)
+    _out_of_reach: bool = False
 
     def submit(self, job: SweepJob, words: tuple[str, ...]) -> None:
         number = _number(job.folder)
@@ -174,10 +175,16 @@ class _Queue:
         """Numbers of the jobs that wait or run."""
         if self.cluster == "local":
             return {number for number, one in self._local.items() if not one.done()}
-        return _in_queue()
+        found = _in_queue()
+        if isinstance(found, str):
+            self._out_of_reach = True
+            raise InputError(f"squeue: {found}; the jobs go on, and the same line too")
+        return found
 
     def stop(self) -> None:
         """Takes what is queued out of the queue, asks what runs to stop, and waits for it."""
+        if self._out_of_reach:
+            return
         numbers = [one.number for one in self._queued]
         if not numbers:
             return
@@ -196,14 +203,15 @@ def _number(folder: Path) -> str | None:
     return str(read_json(file)["number"]) if file.exists() else None
 
 
-def _in_queue() -> set[str]:
+def _in_queue() -> set[str] | str:
+    """Numbers of this user's jobs, or why the queue does not tell."""
     command = ["squeue", "--noheader", "--array", "--user", getpass.getuser(), "--format", "%i"]
     for attempt in range(5):  # a controller that restarts is no reason to give up a sweep
         asked = subprocess.run(command, capture_output=True, text=True, check=False)
         if asked.returncode == 0:
             return set(asked.stdout.split())
         time.sleep(2**attempt)
-    raise InputError(f"squeue: {asked.stderr.strip()}; the jobs go on, and the same line too")
+    return asked.stderr.strip()
 
 
 @contextmanager
