@@ -23,7 +23,7 @@ from fashion_exp.errors import InputError, nearest
 from fashion_exp.files import DiskFull
 from fashion_exp.interrupts import Terminated, heed
 from fashion_exp.job import DONE, FAILED, MISTAKE, run_here
-from fashion_exp.places import conf_folder, fresh_name, outputs_folder
+from fashion_exp.places import check_writable, conf_folder, fresh_name, outputs_folder
 from fashion_exp.ranks import in_team, leads
 from fashion_exp.through_hydra import answer, run_in
 
@@ -39,6 +39,14 @@ VERBS = {
 """Each is a module of `commands`, with what it does."""
 
 HELP = ("--help", "-h")
+
+_REMEDIES = {
+    errno.ENOSPC: "free some space, and the same line goes on",
+    errno.EDQUOT: "free some space, and the same line goes on",
+    errno.EACCES: "another place for what is written is outputs=FOLDER",
+    errno.EROFS: "another place for what is written is outputs=FOLDER",
+}
+"""For what the system refuses, by its number."""
 
 
 def main() -> int:
@@ -65,10 +73,15 @@ def main() -> int:
         return MISTAKE
     except BrokenPipeError:  # `… | head` has read enough
         return 128 + signal.SIGPIPE
-    except (DiskFull, OSError) as error:
-        if isinstance(error, OSError) and error.errno != errno.ENOSPC:
-            raise
+    except DiskFull as error:
         print(f"fashion_exp: {error}", file=sys.stderr)
+        return FAILED
+    except OSError as error:
+        remedy = _REMEDIES.get(error.errno or 0)
+        if remedy is None:
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"fashion_exp: {where}{error.strerror}; {remedy}", file=sys.stderr)
         return FAILED
     except Terminated:
         return 128 + signal.SIGTERM
@@ -93,6 +106,7 @@ def _run(arguments: Sequence[str]) -> int:
     if line.answers_only:
         answer(line.arguments)
         return DONE
+    check_writable(outputs_folder(line.jobs[0].outputs))
     if line.multirun:
         if in_team():
             raise InputError(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import copy
 import re
-import shlex
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -131,7 +130,7 @@ def _multirun(
     listed = list(master.sweep.cells)
     groups = _groups()
     for line in listed:
-        for override in grid.parsed(shlex.split(line)):
+        for override in grid.parsed(grid.words_of(line)):
             _check_names(override, groups)
     keys = grid.swept_keys(swept, listed)
     grid.check_swept(keys)
@@ -195,12 +194,25 @@ def compose_cell(line: CommandLine, cell: Sequence[str]) -> tuple[Config, tuple[
 
 
 def _for_hydra(arguments: Sequence[str]) -> tuple[str, ...]:
-    """Keys below an open mapping are the user's own; Hydra wants to be told so by a `++`."""
+    """The same in Hydra's grammar.
+
+    Keys below an open mapping are the user's own, of which it wants to be told by a `++`; and a
+    value that has letters unknown to it, as a folder's name may, has to stand in quotes.
+    """
     named = tuple(f"{name}{end}" for name in OPEN_KNOBS for end in ("=", "."))
     return tuple(
         f"++{bare}" if (bare := argument.lstrip("+")).startswith(named) else argument
-        for argument in arguments
+        for argument in map(_in_quotes_if_odd, arguments)
     )
+
+
+def _in_quotes_if_odd(argument: str) -> str:
+    key, _, value = argument.partition("=")
+    odd = re.search(r"[!#&;<=>^`~]|[^\x00-\x7f]", value)
+    has_structure = re.search(r"[\[\]{}(),'\"$\\]", value)
+    if key.startswith("-") or not odd or has_structure:
+        return argument
+    return f"{key}={quoted(value)}"
 
 
 def _refuse_switch(parser: argparse.ArgumentParser) -> Any:

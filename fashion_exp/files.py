@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -10,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
+from filelock import lock_descriptor
 
 from fashion_exp.errors import InputError
 
@@ -65,13 +66,16 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def is_held(lock_file: Path) -> bool:
-    """Whether a process holds a `FileLock` of this file; one that died holds none."""
-    if not lock_file.exists():
-        return False
-    lock = FileLock(lock_file, timeout=0)
+    """Whether a process holds a `FileLock` of this file; one that died holds none.
+
+    A file that may only be read will do: somebody may look at another's sweep.
+    """
     try:
-        lock.acquire()
-    except Timeout:
-        return True
-    lock.release()
-    return False
+        with open(lock_file, "rb") as file:
+            return not lock_descriptor(file.fileno(), blocking=False)
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        if error.errno != errno.ENOSYS:
+            raise
+        return True  # on a disk without locks the file itself is one

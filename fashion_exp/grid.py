@@ -41,7 +41,7 @@ def cells(swept: Sequence[str], zipped: Sequence[str], listed: Sequence[str]) ->
     a listed cell counts as one value. Raises `InputError` for what does not go together.
     """
     axes = _axes(swept)
-    whole = [tuple(shlex.split(line)) for line in listed]
+    whole = [words_of(line) for line in listed]
     _check_listed(axes, whole)
     for key in zipped:
         if key not in axes:
@@ -59,9 +59,22 @@ def cells(swept: Sequence[str], zipped: Sequence[str], listed: Sequence[str]) ->
     return [tuple(chain.from_iterable(cell)) for cell in product(*walked)]
 
 
+def words_of(cell: object) -> Cell:
+    """The overrides of a cell of `sweep.cells`; raises `InputError` where it is no line of them."""
+    try:
+        if not isinstance(cell, str):
+            raise ValueError("no text")
+        return tuple(shlex.split(cell))
+    except ValueError as error:
+        raise InputError(
+            f"sweep.cells: {cell}: {str(error).lower()}; each is a line as it would be typed: "
+            "\"sweep.cells=['model=vgg16 optim.lr=2e-4','model=resnet50']\""
+        ) from None
+
+
 def swept_keys(swept: Sequence[str], listed: Sequence[str]) -> list[str]:
     """The keys that differ from cell to cell, each once, in the order typed."""
-    words = [*swept, *chain.from_iterable(map(shlex.split, listed))]
+    words = [*swept, *chain.from_iterable(map(words_of, listed))]
     return list(dict.fromkeys(word.lstrip("+").partition("=")[0] for word in words))
 
 

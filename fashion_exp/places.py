@@ -12,6 +12,8 @@ from typing import Any
 
 from filelock import FileLock
 
+from fashion_exp.errors import InputError
+
 PACKAGE = Path(__file__).resolve().parent
 
 
@@ -27,11 +29,24 @@ def conf_folder() -> Path:
     return shipped if shipped.is_dir() else PACKAGE.parent / "conf"
 
 
+def to_install(extra: str) -> str:
+    """The line that adds an extra of pyproject.toml to what this runs with."""
+    return f"scripts/setup {extra}" if checkout() else f"pip install 'fashion_exp[{extra}]'"
+
+
 def outputs_folder(knob: str | None) -> Path:
     """The absolute folder that `outputs` means: the same for every run of a checkout."""
     if knob is not None:
         return Path(knob).expanduser().resolve()
     return (checkout() or Path.cwd()) / "outputs"
+
+
+def check_writable(outputs: Path) -> None:
+    """Raises `InputError` where nothing can be written there; makes nothing."""
+    place = next(path for path in (outputs, *outputs.parents) if path.exists())
+    if not (place.is_dir() and os.access(place, os.W_OK | os.X_OK)):
+        reason = "may not be written to" if place.is_dir() else "is a file"
+        raise InputError(f"outputs={outputs}: {place} {reason}; outputs=FOLDER names another place")
 
 
 def fresh_name(name: str) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fashion_exp.compose import read_command_line
+from fashion_exp.compose import quoted, read_command_line
 from fashion_exp.config import ACTS_ONLY, CANNOT_CHANGE_A_RESULT, knobs, plain
 from fashion_exp.errors import InputError
 from fashion_exp.places import conf_folder
@@ -113,6 +113,13 @@ def test_a_job_of_a_multirun_is_what_its_line_composes_to_alone() -> None:
 @pytest.mark.parametrize("spelt", ["dataset.rename={a: b}", "dataset.rename.a=b"])
 def test_a_mapping_takes_keys_of_the_users_own(spelt: str) -> None:
     assert read_command_line([spelt]).jobs[0].dataset.rename == {"a": "b"}
+
+
+@pytest.mark.parametrize("name", ["Bücher/日本", "~/a b=c", "a;b!", "x'y"])
+def test_a_folder_may_be_called_anything(name: str) -> None:
+    typed = quoted(name) if "'" in name else name
+    several = read_command_line(["-m", f"outputs={typed}", "optim.lr=1e-3,1e-4"]).jobs
+    assert [job.outputs for job in several] == [name, name]
 
 
 def test_seeds_follow_the_seed_unless_set() -> None:

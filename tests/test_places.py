@@ -9,8 +9,16 @@ from pathlib import Path
 
 import pytest
 
+from fashion_exp.errors import InputError
 from fashion_exp.files import replacing, write_text
-from fashion_exp.places import checkout, conf_folder, count_look, fresh_name, outputs_folder
+from fashion_exp.places import (
+    check_writable,
+    checkout,
+    conf_folder,
+    count_look,
+    fresh_name,
+    outputs_folder,
+)
 from fashion_exp.seeding import derive_seed, derive_seeds
 
 
@@ -21,6 +29,19 @@ def test_a_file_is_whole_or_as_it_was(tmp_path: Path) -> None:
         raise RuntimeError
     assert [f.name for f in (tmp_path / "new").iterdir()] == ["f.txt"]
     assert (tmp_path / "new" / "f.txt").read_text() == "first"
+
+
+def test_where_nothing_can_be_written_is_told_and_nothing_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check_writable(tmp_path / "new" / "outputs")
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match=r"file is a file; outputs=FOLDER"):
+        check_writable(tmp_path / "file" / "outputs")
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    with pytest.raises(InputError, match="may not be written to"):
+        check_writable(tmp_path / "new" / "outputs")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 def test_a_look_counts_once_for_each_run_and_test_set(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
@@ -11,8 +12,10 @@ import pytest
 
 from fashion_exp.compose import read_command_line
 from fashion_exp.errors import InputError
+from fashion_exp.files import write_text
 from fashion_exp.sweeps.jobs import sweep_name
 from fashion_exp.sweeps.launchers.processes import gpus_of
+from fashion_exp.sweeps.ledger import Ledger, held, is_driven, read_ledger, set_aside
 from tests.sweeps.drill import GRID, TINY, Drill
 
 
@@ -62,8 +65,8 @@ def test_a_sweep_goes_on_under_its_name(tmp_path: Path) -> None:
     assert sweep_name(line).startswith("basic_cnn-lr-")
     models = read_command_line(["-m", "model=basic_cnn,resnet50", "optim.lr=1e-3"])
     assert sweep_name(models).startswith("model-")
-    for bad in ("a/b", "..", ".a"):
-        with pytest.raises(InputError, match="letters, digits"):
+    for bad in ("a/b", "..", ".a", 300 * "a"):
+        with pytest.raises(InputError, match="at most 100 letters, digits"):
             sweep_name(read_command_line(["-m", "optim.lr=1e-3,1e-4", f"sweep.name='{bad}'"]))
 
 
@@ -73,6 +76,20 @@ def test_what_is_typed_goes_before_a_named_sweep() -> None:
     assert {(job.model.name, job.optim.lr) for job in line.jobs} == {("basic_cnn", 5e-4)}
     several = read_command_line(["-m", "sweep=lr", "optim.lr=1e-3,1e-2"])
     assert [job.optim.lr for job in several.jobs] == [1e-3, 1e-2]
+
+
+def test_who_waits_for_a_sweep_waits_for_its_folder_though_it_starts_over(tmp_path: Path) -> None:
+    sweep = tmp_path / "mine"
+    with held(sweep):
+        Ledger(["-m"]).write(sweep)
+        aside = set_aside(sweep)
+        assert aside is not None and [file.name for file in aside.iterdir()] == ["sweep.json"]
+        assert is_driven(sweep) and set_aside(sweep) is None
+
+
+def test_a_newer_ledger_is_read(tmp_path: Path) -> None:
+    write_text(tmp_path / "sweep.json", json.dumps({"line": ["-m"], "of tomorrow": 1}))
+    assert read_ledger(tmp_path) == Ledger(["-m"])
 
 
 def test_zipped_values_go_side_by_side() -> None:
@@ -130,6 +147,9 @@ def test_cells_one_by_one_are_jobs_too(tmp_path: Path) -> None:
         (["sweep.cells=['optim.lr=1e-3']", "optim.lr=1,2"], "swept beside the cells too"),
         (["sweep.cells=['optim.lr=1,2']"], "has several values; one each"),
         (["sweep.cells=['optim.lrr=1']"], "did you mean optim.lr"),
+        (["sweep.cells=['model=\"vgg16']"], "no closing quotation; each is a line"),
+        (["sweep.cells=[{model:vgg16}]"], "each is a line as it would be typed"),
+        (["sweep.cells=['hydra/launcher=processes']"], "belongs to the sweep as a whole"),
         (["seed=0,1,2"], "a seed is no setting to choose by"),
         (["seeds.order=0,1"], "a seed is no setting to choose by"),
         (["optim.lr=interval(1,2)"], "hydra/sweeper=optuna searches it"),
