@@ -12,6 +12,7 @@ from pathlib import Path
 from fashion_exp.errors import InputError
 from fashion_exp.places import outputs_folder
 from fashion_exp.sweeps.find import chosen, sweeps_in
+from fashion_exp.sweeps.ledger import Ledger, read_ledger
 from fashion_exp.tracking import store_uri, ui_address
 
 
@@ -24,9 +25,10 @@ def run(arguments: list[str]) -> int:
     options = _parser().parse_args(arguments)
     outputs = outputs_folder(options.outputs)
     sweep = chosen(sweeps_in(outputs), options.sweep) if options.sweep else None
-    uri = store_uri(options.uri, outputs)
+    ledger = read_ledger(sweep) if sweep else None
+    uri = store_uri(options.uri or (ledger and ledger.uri) or None, outputs)
     if uri.startswith("http"):
-        print(_address(uri, uri, sweep), flush=True)
+        print(_address(uri, uri, ledger), flush=True)
         return 0
     database = Path(uri.removeprefix("sqlite:///"))
     if not database.exists():
@@ -35,7 +37,7 @@ def run(arguments: list[str]) -> int:
     if options.port not in (0, port):
         print(f"Port {options.port} is taken, using {port}.")
     base = f"http://{options.host}:{port}"
-    where = f"In a few seconds at {_address(uri, base, sweep)}"
+    where = f"In a few seconds at {_address(uri, base, ledger)}"
     print(where, "Ctrl-C ends it.", sep="\n", flush=True)
     os.execve(sys.executable, _server(database, options.host, port), _environment())
 
@@ -43,18 +45,19 @@ def run(arguments: list[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="fashion_exp ui", description=__doc__)
     parser.add_argument("sweep", nargs="?", help="its jobs alone, best first")
-    parser.add_argument("--uri", help="of another store: sqlite:///… or a server's address")
+    parser.add_argument(
+        "--uri",
+        help="of another store than the outputs' or the sweep's: sqlite:///… or a server's address",
+    )
     parser.add_argument("--outputs", help="where the runs are; default: as for experiments")
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen on")
     parser.add_argument("--port", type=int, default=5000, help="the first port to try; 0: any")
     return parser
 
 
-def _address(uri: str, base: str, sweep: Path | None) -> str:
-    from fashion_exp.sweeps.ledger import read_ledger
+def _address(uri: str, base: str, ledger: Ledger | None) -> str:
     from fashion_exp.tracking.opening import experiment_of, newest_experiment
 
-    ledger = read_ledger(sweep) if sweep else None
     if ledger is not None and ledger.parent:
         return ui_address(base, experiment_of(uri, ledger.parent), ledger.parent)
     newest = newest_experiment(uri)

@@ -27,6 +27,8 @@ log = logging.getLogger(__name__)
 
 AGAIN = "to train the winner again"
 BOARD = "leaderboard.csv"
+MOST_ROWS = 40
+"""Of more jobs, the best are shown to people."""
 MOST_COMPARED = 40
 """Of more jobs the pairs are too many to read, and in time to compute."""
 
@@ -118,10 +120,10 @@ def _points(share: float) -> str:
 def _record(
     sweep: Sweep, board: tables.PlainTable, winner: SweepJob | None, jobs: int, failed: int
 ) -> None:
-    note = tables.markdown_table(board)
+    note = tables.markdown_table(tables.head(board, MOST_ROWS, sweep.folder / BOARD))
     scores: dict[str, float | None] = {}
-    if winner is not None:
-        note += f"\n\n{AGAIN}: `{winner.command}`"
+    if winner is not None:  # first: of a long note the store keeps the beginning
+        note = f"{AGAIN}: `{winner.command}`\n\n{note}"
         result = load_result(winner.folder)
         own = result.evidence("validation").metrics() | result.evidence("test").metrics()
         scores = {f"s_{name}": own[name] for name in ("val_acc", "val_lo", "val_hi", "test_acc")}

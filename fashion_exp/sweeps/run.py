@@ -25,6 +25,7 @@ from fashion_exp.reporting.formats import counted, duration
 from fashion_exp.sweeps.conclusion import (
     AGAIN,
     BOARD,
+    MOST_ROWS,
     Conclusion,
     Sweep,
     conclude,
@@ -48,9 +49,6 @@ from fashion_exp.sweeps.live import LiveTable
 from fashion_exp.sweeps.search import Trials, make_search
 from fashion_exp.tracking import Tracker, open_tracker, provenance
 from fashion_exp.training.device import cores
-
-MOST_ROWS = 40
-"""Of more jobs, the terminal shows the best."""
 
 
 def run_sweep(line: CommandLine, open_all: bool) -> int:

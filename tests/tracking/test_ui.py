@@ -138,6 +138,9 @@ def test_a_sweep_has_an_address_of_its_own(
     Ledger(["-m"], uri=tracker.uri, parent=parent).write(outputs / "sweeps" / "cnn-lr-12")
     assert ui.run(["cnn", "--uri", base, "--outputs", str(outputs)]) == 0
     assert f"viewStateShareKey={parent}&" in capsys.readouterr().out
+    Ledger(["-m"], uri=base, parent=parent).write(outputs / "sweeps" / "on-a-server")
+    assert ui.run(["on-a-server", "--outputs", str(outputs)]) == 0
+    assert capsys.readouterr().out.startswith(f"{base}/#/")
     with pytest.raises(InputError, match="cmn-lr: no such sweep; did you mean cnn-lr-12"):
         ui.run(["cmn-lr", "--uri", base, "--outputs", str(outputs)])
 
