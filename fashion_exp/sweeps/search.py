@@ -14,6 +14,7 @@ from fashion_exp.compose import compose_cell, quoted
 from fashion_exp.config import Count, Seed
 from fashion_exp.errors import InputError, checked
 from fashion_exp.grid import Axis, Choices, Range, space
+from fashion_exp.places import to_install
 from fashion_exp.pruning import SETTINGS, open_storage
 from fashion_exp.results import load_result
 from fashion_exp.seeding import derive_seed
@@ -55,8 +56,8 @@ def make_search(options: Mapping[str, Any]) -> Search:
         import optuna
     except ImportError:
         raise InputError(
-            "hydra/sweeper=optuna: Optuna is not installed; pip install 'fashion_exp[search]', "
-            "or list values for a grid"
+            f"hydra/sweeper=optuna: Optuna is not installed; {to_install('search')}, or list "
+            "values for a grid"
         ) from None
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     return search

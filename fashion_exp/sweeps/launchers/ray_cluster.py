@@ -15,7 +15,7 @@ from typing import Any
 
 from fashion_exp.config import Count, Natural, NonNegative, Positive
 from fashion_exp.errors import InputError
-from fashion_exp.places import PACKAGE, conf_folder
+from fashion_exp.places import PACKAGE, conf_folder, to_install
 from fashion_exp.sweeps.jobs import SweepJob
 from fashion_exp.sweeps.launchers import Ended, OnNodes, Pool
 from fashion_exp.sweeps.launchers.away import Disk, run_away, unpack
@@ -103,7 +103,7 @@ def _imported() -> Any:
         import ray
     except ImportError:
         raise InputError(
-            "hydra/launcher=ray: Ray is not installed; pip install 'fashion_exp[ray]', or "
+            f"hydra/launcher=ray: Ray is not installed; {to_install('ray')}, or "
             "hydra/launcher=processes"
         ) from None
     return ray
