@@ -7,10 +7,16 @@ from pathlib import Path
 import pytest
 
 from fashion_exp.compose import read_command_line
-from fashion_exp.sweeps.conclusion import Sweep, conclude, failures
+from fashion_exp.config import TrackingConfig
+from fashion_exp.reporting.tables import PlainTable
+from fashion_exp.sweeps.conclusion import Sweep, _record, conclude, failures
 from fashion_exp.sweeps.jobs import SweepJob, swept_knobs
-from fashion_exp.tracking.tracker import NullTracker
+from fashion_exp.sweeps.ledger import Ledger
+from fashion_exp.sweeps.run import _give_parent
+from fashion_exp.tracking import NullTracker, open_tracker
+from fashion_exp.tracking.opening import experiment_of
 from fashion_exp.training.device import choose_compute
+from tests.study.made import answers, made_run
 
 
 def test_a_job_that_died_before_it_wrote_anything_is_a_row_too(tmp_path: Path) -> None:
@@ -53,3 +59,37 @@ def test_choices_of_one_name_are_told_by_what_they_differ_in(tmp_path: Path) -> 
         (tmp_path / "model" / f"{name}.yaml").write_text(own)
     line = read_command_line(["-m", "model=shallow,deep", f"--config-dir={tmp_path}"])
     assert swept_knobs(line) == ("model.depth",)
+
+
+class Told(NullTracker):
+    def note(self, run: str, markdown: str) -> None:
+        self.markdown = markdown
+
+
+def test_a_long_note_begins_with_the_winner_and_has_the_best_alone(tmp_path: Path) -> None:
+    scores = answers(0, 2, 20, 0.8)
+    made_run(tmp_path / "best", "best", scores, scores)
+    line = read_command_line(["-m", "optim.lr=1e-3,1e-4"])
+    compute = choose_compute("cpu", "fp32", 1)
+    winner = SweepJob(line.jobs[0], line.lines[0], tmp_path / "best", "optim.lr=1e-3", compute)
+    tracker = Told()
+    sweep = Sweep(tmp_path, "", ("optim.lr",), tmp_path, tracker, (), "")
+    rows = [[str(place), 100 * "x"] for place in range(1, 126)]
+    _record(sweep, PlainTable(["", "lr"], rows), winner, 125, 0)
+    first = tracker.markdown.splitlines()[0]
+    assert first == f"to train the winner again: `{winner.command}`"
+    assert "| 40 |" in tracker.markdown and "| 41 |" not in tracker.markdown
+    assert f"and 85 more: {tmp_path / 'leaderboard.csv'}" in tracker.markdown
+    assert "\n125," in (tmp_path / "leaderboard.csv").read_text()
+
+
+def test_a_sweep_that_is_recorded_elsewhere_from_now_on_has_a_parent_there(tmp_path: Path) -> None:
+    line = read_command_line(["-m", "optim.lr=1e-3,1e-4"])
+    ledger, parents = Ledger([]), []
+    for experiment in ("first", "second", "second"):
+        tracker = open_tracker(TrackingConfig("mlflow", experiment=experiment), tmp_path)
+        _give_parent(ledger, line, tmp_path / "sweep", tracker, {})
+        parents.append(ledger.parent)
+        assert experiment_of(tracker.uri, ledger.parent) == tracker.experiment_id
+        tracker.end(ledger.parent, "FINISHED")
+    assert parents[0] != parents[1] == parents[2]
