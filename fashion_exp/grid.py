@@ -144,9 +144,17 @@ def _axis(override: Override) -> Axis:
 
 
 def corners(swept: Sequence[str]) -> list[Cell]:
-    """For ranges, which have no list of values: all at their low ends, all at their high ends."""
-    ends = [axis.ends for axis in space(swept)]
-    return [tuple(low for low, _ in ends), tuple(high for _, high in ends)]
+    """What a search is checked by before it begins: all of its ranges and lists at their low ends,
+    all at their high ends, and each other value of a list beside the low ends of the rest."""
+    axes = space(swept)
+    lows = tuple(axis.ends[0] for axis in axes)
+    between = [
+        (*lows[:place], line, *lows[place + 1 :])
+        for place, axis in enumerate(axes)
+        if isinstance(axis, Choices)
+        for line in axis.lines[1:-1]
+    ]
+    return [lows, tuple(axis.ends[1] for axis in axes), *between]
 
 
 def _axes(swept: Sequence[str]) -> dict[str, list[str]]:

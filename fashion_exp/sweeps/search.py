@@ -154,9 +154,9 @@ class Trials:
 
         begun = self._whole_trials(TrialState.RUNNING)
         for trial in begun:
-            yield from self._to_run(trial)
+            yield from self._to_run(trial.number, self._job(trial))
         for _ in range(left - len(begun)):
-            yield from self._to_run(self._asked())
+            yield from self._to_run(*self._asked())
 
     def ended(self, job: SweepJob) -> None:
         """Tells the search what a job came to. A failed job is a failed trial."""
@@ -215,7 +215,7 @@ class Trials:
                 self._study.tell(trial.number, state=TrialState.FAIL)
         return found
 
-    def _asked(self) -> Any:
+    def _asked(self) -> tuple[int, SweepJob]:
         import optuna
 
         number = len(self._study.get_trials(False))
@@ -226,8 +226,13 @@ class Trials:
             else optuna.samplers.RandomSampler(seed=seed)
         )
         trial = self._study.ask({axis.key: _distribution(axis) for axis in self._axes})
-        trial.set_user_attr(_JOB, self._job(trial).hash)
-        return trial
+        try:
+            job = self._job(trial)
+        except InputError:  # or the same line would end here for ever
+            self._study.tell(trial, state=optuna.trial.TrialState.FAIL)
+            raise
+        trial.set_user_attr(_JOB, job.hash)
+        return trial.number, job
 
     def _job(self, trial: Any) -> SweepJob:
         cell = [_override(axis, trial.params[axis.key]) for axis in self._axes]
@@ -235,14 +240,13 @@ class Trials:
         self.jobs[job.hash] = job
         return job
 
-    def _to_run(self, trial: Any) -> Iterator[SweepJob]:
-        job = self._job(trial)
+    def _to_run(self, number: int, job: SweepJob) -> Iterator[SweepJob]:
         under_way = job.hash in self._under_way
-        self._under_way.setdefault(job.hash, []).append(trial.number)
+        self._under_way.setdefault(job.hash, []).append(number)
         if under_way:
             return
         if job.state == "finished" or job.hash in self._over:
-            (number,) = self._under_way.pop(job.hash)
+            del self._under_way[job.hash]
             self._tell(number, job)
             self._known(job)
         else:

@@ -77,9 +77,9 @@ def test_trials_of_one_cell_are_one_job_whose_end_is_told_of_all(tmp_path: Path)
         str((first.cell, "FAIL", {})), str((second.cell, "PRUNED", {1: 0.4, 2: 0.5}))
     }  # fmt: skip
 
-    later = trials_of(tmp_path, "model.dropout=0,0.5", trials=30)
+    later = trials_of(tmp_path, "model.dropout=0,0.5", trials=12)
     later.open("s")
-    asked = list(later.ask(30 - later.done("s"), known.append))
+    asked = list(later.ask(12 - later.done("s"), known.append))
     assert [job.cell for job in asked] == [first.cell]  # the failed one again, the pruned one not
 
 
@@ -150,6 +150,7 @@ def test_a_search_looks_at_one_test_alone(pruned: Drill) -> None:
         (["optim.lr=interval(2,1)"], "the range has to go upwards"),
         (["optim.lr=tag(log,interval(0,1))"], "a logarithmic one starts above 0"),
         (["model.dropout=interval(0,1)"], "model.dropout=1.0: input should be less than 1"),
+        (["model.dropout=0,1.5,0.5"], "model.dropout=1.5: input should be less than 1"),
         (["seed=int(interval(0,9))"], "a seed is no setting to choose by"),
         (["optim.lr=1,2", "sweep.zip=[optim.lr]"], "act in grids"),
         (["optim.lr=tag(lgo,interval(1e-5,1))"], "lgo: no such tag"),
