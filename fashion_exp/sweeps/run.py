@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import secrets
-import shutil
 import sys
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -14,14 +12,12 @@ from pathlib import Path
 from rich.console import Console
 
 from fashion_exp.compose import CommandLine, quoted
-from fashion_exp.config import Config
 from fashion_exp.errors import InputError
 from fashion_exp.experiment import ending
 from fashion_exp.job import DONE, SOME_FAILED, show_places
-from fashion_exp.models.weights import find_weights
 from fashion_exp.places import checkout, outputs_folder
 from fashion_exp.reporting import tables
-from fashion_exp.reporting.formats import counted, duration
+from fashion_exp.reporting.formats import counted
 from fashion_exp.sweeps.conclusion import (
     AGAIN,
     BOARD,
@@ -33,7 +29,6 @@ from fashion_exp.sweeps.conclusion import (
     unfinished,
 )
 from fashion_exp.sweeps.drive import drive
-from fashion_exp.sweeps.forecast import forecast
 from fashion_exp.sweeps.jobs import Planner, SweepJob, one_model, sweep_name, swept_knobs
 from fashion_exp.sweeps.launchers import Launcher, make_launcher
 from fashion_exp.sweeps.ledger import (
@@ -46,6 +41,7 @@ from fashion_exp.sweeps.ledger import (
     set_aside,
 )
 from fashion_exp.sweeps.live import LiveTable
+from fashion_exp.sweeps.plan import decide_weights, tell_plan
 from fashion_exp.sweeps.search import Trials, make_search
 from fashion_exp.tracking import Tracker, open_tracker, provenance
 from fashion_exp.training.device import cores
@@ -218,53 +214,6 @@ def _show(
         console.print(f"page:    {end.page}", soft_wrap=True, highlight=False)
     address = sweep.tracker.view_address(sweep.parent)
     show_places(console, sweep.folder, address or f"scripts/run ui {sweep.folder.name}")
-
-
-def decide_weights(jobs: Sequence[Config], console: Console) -> dict[str, str]:
-    """What `model.weights=auto` means for each model of the sweep: imagenet or none.
-
-    Asked once, so that a hub that comes or goes between two jobs cannot make them differ.
-    """
-    models = {job.model.name for job in jobs if job.model.weights == "auto"}
-    found = {model: find_weights(model, "auto") for model in sorted(models)}
-    for model, weights in found.items():
-        console.print(f"weights of {model}: {weights.source}", soft_wrap=True, highlight=False)
-    return {model: "imagenet" if weights.path else "none" for model, weights in found.items()}
-
-
-def tell_plan(jobs: Sequence[SweepJob], planner: Planner, console: Console) -> None:
-    """How many jobs there are, what is there already, and what the rest will take."""
-    states = Counter(job.state for job in jobs)
-    parts = [
-        f"{states['finished']} finished before" if states["finished"] else "",
-        f"{states['begun']} interrupted, which go on" if states["begun"] else "",
-        f"{states['failed']} failed, which are run again" if states["failed"] else "",
-        f"{states['pruned']} pruned by a search, which go on" if states["pruned"] else "",
-        f"{states['queued']} to run" if states["queued"] else "",
-    ]
-    listed = ", ".join(filter(None, parts))
-    told = f"{counted(len(jobs), 'job')}: {listed}; in {planner.sweep}"
-    console.print(told, soft_wrap=True, highlight=False)
-    left = [job for job in jobs if job.state != "finished"]
-    if left:
-        console.print(_in_words(left, planner.outputs), soft_wrap=True, highlight=False)
-
-
-def _in_words(jobs: Sequence[SweepJob], outputs: Path) -> str:
-    """What the jobs will take of time and disk."""
-    found = forecast(jobs, outputs)
-    told = []
-    if found.seconds:
-        told.append(
-            f"by earlier runs of this kind about {duration(found.seconds)} of training, one after "
-            f"the other, and {found.size / 1e6:,.0f} MB"
-        )
-    if found.unknown:
-        told.append(f"nothing to estimate {', '.join(found.unknown)} by: no run of this kind yet")
-    free = shutil.disk_usage(next(p for p in (outputs, *outputs.parents) if p.exists())).free
-    if found.size > free:
-        told.append(f"the disk has {free / 1e6:,.0f} MB left")
-    return "; ".join(told)
 
 
 def _give_parent(
