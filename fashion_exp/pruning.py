@@ -10,7 +10,8 @@ from typing import Any
 from filelock import FileLock
 
 from fashion_exp.config import SweepConfig
-from fashion_exp.errors import Pruned
+from fashion_exp.errors import InputError, Pruned
+from fashion_exp.tracking.address import without_passwords
 
 Watch = Callable[[int, float], None]
 """Told the trainings' epochs done so far and the validation accuracy; raises `Pruned`."""
@@ -20,11 +21,23 @@ SETTINGS = "fashion_exp"
 
 
 def open_watch(cfg: SweepConfig) -> Watch:
-    """The watch of the job that is the trial `cfg.trial` of the search."""
+    """The watch of the job that is the trial `cfg.trial` of the search.
+
+    Raises `InputError` where this machine does not see the search.
+    """
     import optuna
 
     assert cfg.storage is not None and cfg.study is not None and cfg.trial is not None
-    study = optuna.load_study(study_name=cfg.study, storage=open_storage(cfg.storage))
+    try:
+        if not _is_address(cfg.storage) and not Path(cfg.storage).exists():
+            raise KeyError(cfg.storage)
+        study = optuna.load_study(study_name=cfg.study, storage=open_storage(cfg.storage))
+    except KeyError:
+        raise InputError(
+            f"{without_passwords(cfg.storage)}: the search is not kept here; "
+            "hydra.sweeper.storage=postgresql://… has it where every node reaches it, "
+            "hydra.sweeper.pruner=none needs no such place"
+        ) from None
     settings = json.loads(study.user_attrs[SETTINGS])
     study.pruner = make_pruner(settings["pruner"], settings["epochs"])
     number = next(one._trial_id for one in study.get_trials(False) if one.number == cfg.trial)
@@ -53,7 +66,7 @@ def make_pruner(name: str, epochs: int) -> Any:
 
 def open_storage(storage: str) -> Any:
     """A journal in a file, or the database of an address."""
-    if "://" in storage:
+    if _is_address(storage):
         return storage
     from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend
@@ -61,3 +74,7 @@ def open_storage(storage: str) -> Any:
     Path(storage).parent.mkdir(parents=True, exist_ok=True)
     # Optuna's own lock would stay for half a minute when its process dies; this one goes with it.
     return JournalStorage(JournalFileBackend(storage, lock_obj=FileLock(f"{storage}.lock")))
+
+
+def _is_address(storage: str) -> bool:
+    return "://" in storage

@@ -11,7 +11,7 @@ import pytest
 from fashion_exp.compose import read_command_line
 from fashion_exp.errors import InputError
 from fashion_exp.job import FAILURE_FILE, PRUNED_FILE
-from fashion_exp.pruning import open_storage
+from fashion_exp.pruning import open_storage, open_watch
 from fashion_exp.sweeps.jobs import Planner, SweepJob
 from fashion_exp.sweeps.search import TRIALS_FILE, Trials, make_search
 from tests.sweeps.drill import TINY, Drill
@@ -116,6 +116,13 @@ def test_storage_that_cannot_be_reached_is_told_without_its_password(tmp_path: P
     with pytest.raises(InputError, match="storage=postgresql") as refusal:
         trials_of(tmp_path, "optim.lr=1e-4,1e-3", away).open("s")
     assert "secret" not in str(refusal.value) and "127.0.0.1:1/x" in str(refusal.value)
+
+
+def test_a_job_where_the_search_cannot_be_seen_says_so(tmp_path: Path) -> None:
+    words = [f"sweep.storage={tmp_path}/away/{TRIALS_FILE}", "sweep.study=s", "sweep.trial=0"]
+    with pytest.raises(InputError, match=r"trials\.log: the search is not kept here"):
+        open_watch(read_command_line(words).jobs[0].sweep)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.fixture(scope="module")
