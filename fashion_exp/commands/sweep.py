@@ -63,11 +63,12 @@ def _status(sweep: Path) -> dict[str, object]:
 
 
 def _told(sweep: Path, states: Counter[str]) -> dict[str, object]:
-    from fashion_exp.sweeps.ledger import is_driven
+    from fashion_exp.sweeps.ledger import is_concluded, is_driven
 
     return {
         "sweep": str(sweep),
         "running": is_driven(sweep),
+        "concluded": is_concluded(sweep),
         "last change": max(f.stat().st_mtime for f in (sweep, sweep / "sweep.json")),
         "line": _ledger(sweep).line,
         "states": dict(states),
@@ -149,5 +150,6 @@ def _print_status(told: dict[str, object]) -> None:
     console.print(rich_table(PlainTable(["job", "state", "validation", "time"], rows, notes=notes)))
     states = told["states"]
     assert isinstance(states, dict)
-    if not told["running"] and set(states) - {"finished"}:
+    whole = told["concluded"] and not set(states) - {"finished", "pruned"}
+    if not (told["running"] or whole):
         console.print(f"to go on: {command(line)}", soft_wrap=True, highlight=False, markup=False)

@@ -215,11 +215,13 @@ def _short_names(knobs: Sequence[str]) -> list[str]:
 
 def _ranking_notes(ranked: Sequence[Mapping[str, Any]], open_test: bool) -> list[str]:
     finished = [job for job in ranked if _ranks(job)]
+    pruned = sum(job["status"] == "PRUNED" for job in ranked)
     notes = []
-    if len(finished) > 1:
+    if finished and len(finished) + pruned > 1:
+        early = f" ({pruned} of them pruned early)" if pruned else ""
         notes.append(
-            f"The first is the best of {len(finished)} on these validation images; having been "
-            "chosen by it makes its validation accuracy optimistic."
+            f"The first is the best of {len(finished) + pruned} on these validation images{early}; "
+            "having been chosen by it makes its validation accuracy optimistic."
         )
     if finished and not open_test and finished[0].get("test_acc") is not None:
         others = "; the others' test predictions stay sealed" if len(finished) > 1 else ""

@@ -20,13 +20,13 @@ from fashion_exp.study.pairs import OPPOSITE
 from fashion_exp.study.report import report
 from fashion_exp.study.study import Question, Study
 from fashion_exp.sweeps.jobs import SweepJob
+from fashion_exp.sweeps.ledger import BOARD
 from fashion_exp.sweeps.states import failure
 from fashion_exp.tracking import Tracker
 
 log = logging.getLogger(__name__)
 
 AGAIN = "to train the winner again"
-BOARD = "leaderboard.csv"
 MOST_ROWS = 40
 """Of more jobs, the best are shown to people."""
 MOST_COMPARED = 40

@@ -20,6 +20,7 @@ if TYPE_CHECKING:  # it loads torch, for which a look at the sweeps need not wai
     from fashion_exp.sweeps.jobs import SweepJob
 
 FILE = "sweep.json"
+BOARD = "leaderboard.csv"
 
 
 @dataclass
@@ -93,6 +94,12 @@ def note_jobs(sweep: Path, jobs: Sequence[SweepJob], commit: str | None = None) 
 def is_driven(sweep: Path) -> bool:
     """Whether a process is running the sweep."""
     return is_held(sweep / LOCK_FILE)
+
+
+def is_concluded(sweep: Path) -> bool:
+    """Whether the line last typed came to its end, which the leaderboard is."""
+    board = sweep / BOARD
+    return board.exists() and board.stat().st_mtime >= (sweep / FILE).stat().st_mtime
 
 
 def set_aside(sweep: Path) -> Path | None:

@@ -20,7 +20,6 @@ from fashion_exp.reporting import tables
 from fashion_exp.reporting.formats import counted
 from fashion_exp.sweeps.conclusion import (
     AGAIN,
-    BOARD,
     MOST_ROWS,
     Conclusion,
     Sweep,
@@ -32,6 +31,7 @@ from fashion_exp.sweeps.drive import drive
 from fashion_exp.sweeps.jobs import Planner, SweepJob, one_model, sweep_name, swept_knobs
 from fashion_exp.sweeps.launchers import Launcher, make_launcher
 from fashion_exp.sweeps.ledger import (
+    BOARD,
     Ledger,
     changed_code,
     held,

@@ -9,7 +9,7 @@ import pytest
 
 from fashion_exp.commands.sweep import run
 from fashion_exp.errors import InputError
-from fashion_exp.sweeps.ledger import Ledger, held
+from fashion_exp.sweeps.ledger import BOARD, Ledger, held
 from tests.study.made import answers, made_run
 
 
@@ -33,6 +33,23 @@ def test_status_tells_each_job_and_how_to_go_on(
     said = capsys.readouterr().out
     assert "1 finished, 1 failed, 1 queued; not running" in said and "Diverged: nan" in said
     assert "to go on: scripts/run -m optim.lr=1,2,3" in said
+
+
+def test_a_search_that_came_to_its_end_has_nothing_to_go_on_with(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sweep = tmp_path / "sweeps" / "cnn-lr-1234"
+    scores = answers(0, 2, 50, 0.8)
+    made_run(sweep / "aaaa", "cnn lr=1", scores, scores)
+    (sweep / "bbbb").mkdir()
+    (sweep / "bbbb" / "pruned.json").write_text('{"epochs": 3}')
+    Ledger(["-m"], jobs={"aaaa": "optim.lr=1", "bbbb": "optim.lr=2"}).write(sweep)
+    for concluded in (False, True):
+        if concluded:
+            (sweep / BOARD).touch()
+        assert run(["status", "--outputs", str(tmp_path)]) == 0
+        said = capsys.readouterr().out
+        assert "1 finished, 1 pruned" in said and ("to go on:" in said) is not concluded
 
 
 def test_status_for_programs(outputs: Path, capsys: pytest.CaptureFixture[str]) -> None:

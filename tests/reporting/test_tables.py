@@ -141,6 +141,13 @@ def test_only_the_winners_test_accuracy_is_told() -> None:
     assert "best of 2" in text
 
 
+def test_cells_that_were_pruned_count_among_those_chosen_from() -> None:
+    jobs = [_job(0.7, lr=1), *(_job(None, "PRUNED", lr=lr) for lr in (2, 3))]
+    told = "The first is the best of 3 on these validation images (2 of them pruned early)"
+    assert told in markdown_table(leaderboard(jobs)).replace("\\", "")
+    assert "best of" not in markdown_table(leaderboard(jobs[1:]))
+
+
 def test_an_opened_test_set_is_a_column() -> None:
     table = leaderboard([_job(0.7, lr=1), _job(0.8, lr=2)], open_test=True)
     assert table.header[-1] == "test"

@@ -35,6 +35,11 @@ def test_a_clear_winner_is_named_and_its_test_told(tmp_path: Path) -> None:
     assert "did not choose it" in tested and "n = 300 images, mean of 5 trainings" in tested
 
 
+def test_the_correction_for_having_been_chosen_says_whom_it_leaves_out(tmp_path: Path) -> None:
+    _, chosen, _ = sentences(Study(runs(tmp_path, 0.9, 0.7), Question(), others=13))
+    assert "among 2" in chosen and chosen.endswith("13 more were tried, which that leaves out.")
+
+
 def test_names_lose_the_words_that_all_share_if_knobs_remain(tmp_path: Path) -> None:
     def named(*names: str) -> list[str]:
         members = [replace_name(run, name) for run, name in zip(pair, names, strict=True)]
