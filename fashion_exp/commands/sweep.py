@@ -21,7 +21,7 @@ MOST_ROWS = 40
 
 
 def run(arguments: list[str]) -> int:
-    """Prints a table. Raises `InputError` for a sweep that is not there."""
+    """Prints what is asked for. Raises `InputError` for a sweep that is not there."""
     own = argparse.ArgumentParser(prog="fashion_exp sweep", description=__doc__)
     own.add_argument("what", choices=["status", "list"], help="of one sweep, or of all")
     own.add_argument("sweep", nargs="?", help="its folder or name; default: the newest")
@@ -102,20 +102,13 @@ def _counts(told: dict[str, object]) -> str:
 
 
 def _print_list(told: list[dict[str, object]]) -> None:
-    from rich.console import Console
+    for one in told:  # no table: names are long, and are copied from here
+        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(float(str(one["last change"]))))
+        print(f"{Path(str(one['sweep'])).name}\n    {_counts(one)}; {_runs(one)}; {when}")
 
-    from fashion_exp.reporting.tables import PlainTable, rich_table
 
-    rows = [
-        [
-            Path(str(one["sweep"])).name,
-            _counts(one),
-            "yes" if one["running"] else "no",
-            time.strftime("%Y-%m-%d %H:%M", time.localtime(float(str(one["last change"])))),
-        ]
-        for one in told
-    ]
-    Console().print(rich_table(PlainTable(["sweep", "jobs", "running", "last line"], rows)))
+def _runs(told: dict[str, object]) -> str:
+    return "running" if told["running"] else "not running"
 
 
 def _print_status(told: dict[str, object]) -> None:
@@ -145,8 +138,8 @@ def _print_status(told: dict[str, object]) -> None:
     ]
     notes = [f"and {len(jobs) - len(shown)} more: --json has all"] if len(jobs) > len(shown) else []
     console = Console()
-    running = "running" if told["running"] else "not running"
-    console.print(f"{told['sweep']}: {_counts(told)}; {running}", soft_wrap=True, highlight=False)
+    head = f"{told['sweep']}: {_counts(told)}; {_runs(told)}"
+    console.print(head, soft_wrap=True, highlight=False)
     console.print(rich_table(PlainTable(["job", "state", "validation", "time"], rows, notes=notes)))
     states = told["states"]
     assert isinstance(states, dict)
