@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import secrets
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -21,7 +20,7 @@ from fashion_exp.data.table import ImageTable
 from fashion_exp.errors import InputError, Pruned
 from fashion_exp.files import read_json, write_text
 from fashion_exp.fold import FoldResult, Place, epochs_again, run_fold
-from fashion_exp.places import outputs_folder
+from fashion_exp.places import begun_here, outputs_folder
 from fashion_exp.predictions import PART_FILES, read_predictions, write_predictions
 from fashion_exp.preparing import facts_of, prepare
 from fashion_exp.pruning import Watch
@@ -145,12 +144,13 @@ def _tracked(trial: Trial, job: Job, facts: Mapping[str, str], tracker: Tracker)
         )
         return run
 
-    run = _begun_or_new(job.output / "tracked.json", tracker, start)
+    outputs = outputs_folder(trial.cfg.outputs)
+    run = _begun_or_new(job.output / "tracked.json", tracker, outputs, start)
     with ending(tracker, run):
         yield run
 
 
-def _begun_or_new(kept: Path, tracker: Tracker, start: Callable[[str], str]) -> str:
+def _begun_or_new(kept: Path, tracker: Tracker, outputs: Path, start: Callable[[str], str]) -> str:
     """The tracked run whose id is `kept`, RUNNING again, or one that is started and kept now.
 
     What it is begun as is kept before it is: of a process killed in between, it is found by that.
@@ -158,7 +158,7 @@ def _begun_or_new(kept: Path, tracker: Tracker, start: Callable[[str], str]) -> 
     begun = _noted(kept)
     if begun.get("uri") != tracker.uri:
         begun = {}
-    token = begun.get("begun_as") or secrets.token_hex(8)
+    token = begun.get("begun_as") or begun_here(outputs)
     if run := begun.get("run") or (tracker.begun_as(token) if begun else None):
         tracker.resume(run)
     else:
@@ -210,6 +210,7 @@ def _train_fold(
     child = _begun_or_new(
         tracked,
         tracker,
+        outputs_folder(trial.cfg.outputs),
         lambda token: tracker.start(
             name, parent=run, params={}, tags={"fold": fold.name, "begun_as": token}
         ),

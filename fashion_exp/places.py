@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import secrets
+import shlex
 import time
 from collections.abc import Collection
 from pathlib import Path
@@ -13,7 +15,9 @@ from typing import Any
 from filelock import FileLock
 
 from fashion_exp.errors import InputError
+from fashion_exp.files import write_text
 
+OUTPUTS_ID = ".id"
 PACKAGE = Path(__file__).resolve().parent
 
 
@@ -39,6 +43,34 @@ def outputs_folder(knob: str | None) -> Path:
     if knob is not None:
         return Path(knob).expanduser().resolve()
     return (checkout() or Path.cwd()) / "outputs"
+
+
+def begun_here(outputs: Path) -> str:
+    """A new word by which a tracked run is found again, and that it is of these outputs."""
+    file = outputs / OUTPUTS_ID
+    if not file.exists():
+        outputs.mkdir(parents=True, exist_ok=True)
+        with FileLock(file.with_name(f"{OUTPUTS_ID}.lock")):
+            if not file.exists():
+                write_text(file, secrets.token_hex(8))
+    return f"{outputs_word(outputs)}-{secrets.token_hex(8)}"
+
+
+def outputs_word(outputs: Path) -> str:
+    """What tells these outputs from all others, and from a copy of them; empty where nothing was
+    begun in them."""
+    file = outputs / OUTPUTS_ID
+    if not file.exists():
+        return ""
+    own = f"{file.read_text(encoding='utf-8')}:{outputs.resolve()}"
+    return hashlib.sha256(own.encode()).hexdigest()[:12]
+
+
+def for_outputs(command: str, outputs: Path) -> str:
+    """A line of ours, told where the outputs are if that is not where it would look."""
+    if outputs == outputs_folder(None):
+        return command
+    return f"{command} --outputs {shlex.quote(str(outputs))}"
 
 
 def check_writable(outputs: Path) -> None:

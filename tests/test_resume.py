@@ -144,10 +144,10 @@ def test_a_tracked_run_whose_id_could_not_be_kept_is_found_by_what_it_was_begun_
         raise SystemExit
 
     with pytest.raises(SystemExit):
-        _begun_or_new(kept, tracker, start)
-    run = _begun_or_new(kept, tracker, start)
+        _begun_or_new(kept, tracker, tmp_path, start)
+    run = _begun_or_new(kept, tracker, tmp_path, start)
     assert run == tracker.begun_as(tokens[0]) and len(tokens) == 1
-    assert _begun_or_new(kept, tracker, start) == run
+    assert _begun_or_new(kept, tracker, tmp_path, start) == run
 
 
 def test_the_tracked_run_of_a_finished_fold_is_ended_where_its_process_could_not(

@@ -43,7 +43,7 @@ class Records:
         self._size = int(np.prod(self.shape)) * self.dtype.itemsize
         self._forget()
         with locked(folder):
-            if not (folder / ABOUT).exists():
+            if about_of(folder) is None:
                 told = {**about, "shape": list(self.shape), "dtype": self.dtype.name}
                 write_text(folder / ABOUT, json.dumps(told, indent=1))
             os.utime(folder / ABOUT)  # when it was last used
@@ -53,10 +53,8 @@ class Records:
     @classmethod
     def reopened(cls, folder: Path) -> Records | None:
         """As it was made, where it is there."""
-        if not (folder / ABOUT).exists():
-            return None
-        about = json.loads((folder / ABOUT).read_text())
-        return cls(folder, about["shape"], about["dtype"], about)
+        about = about_of(folder)
+        return None if about is None else cls(folder, about["shape"], about["dtype"], about)
 
     def _forget(self) -> None:
         self.places: dict[str, tuple[int, int]] = {}
@@ -188,6 +186,14 @@ class Records:
                 marks[: len(self._sound)] = self._sound
             self._sound = marks
         return self._data, self._sound
+
+
+def about_of(folder: Path) -> dict[str, Any] | None:
+    """What the records of a folder depend on; None where nobody can tell any more."""
+    try:
+        return dict(json.loads((folder / ABOUT).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
 
 
 def locked(folder: Path) -> FileLock:

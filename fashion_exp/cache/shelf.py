@@ -13,7 +13,17 @@ from typing import Any
 
 from filelock import FileLock
 
-from fashion_exp.cache.records import ABOUT, DATA, INDEX, LEAVING, Records, in_use, locked, remove
+from fashion_exp.cache.records import (
+    ABOUT,
+    DATA,
+    INDEX,
+    LEAVING,
+    Records,
+    about_of,
+    in_use,
+    locked,
+    remove,
+)
 
 KINDS = ("pixels", "features")
 """Of stores of records, by their folders."""
@@ -85,7 +95,7 @@ def _store(kind: str, folder: Path) -> Store:
     return Store(
         kind,
         folder,
-        _described(json.loads((folder / ABOUT).read_text())),
+        "damaged" if (about := about_of(folder)) is None else _described(about),
         index.read_bytes().count(b"\n") if index.exists() else 0,
         sum(file.stat().st_size for file in files),
         (folder / ABOUT).stat().st_mtime,

@@ -34,6 +34,6 @@ def checkup(outputs: Path, uri: str | None = None) -> Iterator[Finding]:
             yield from database.findings(store)
             if any(database.findings(store)):  # an older one can be asked nothing
                 continue
-        yield from runs.findings(store, places, store == own)
+        yield from runs.findings(store, places, outputs)
     yield from files.findings(outputs)
     yield from caches.findings(outputs / "cache")

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from fashion_exp.cache.made_by import versions
-from fashion_exp.cache.records import ABOUT
+from fashion_exp.cache.records import about_of
 from fashion_exp.cache.shelf import KINDS, TRAININGS, Store, stores
 from fashion_exp.checkup import Finding
 
@@ -16,7 +16,7 @@ from fashion_exp.checkup import Finding
 def findings(cache: Path) -> Iterator[Finding]:
     for store in stores(cache):
         if store.kind in KINDS and _is_of_other_versions(store):
-            what = f"{store.kind} that other versions of the libraries made"
+            what = f"{store.kind} that other versions of the libraries made, or damaged"
             where = f"{store.folder} ({store.size / 1e6:,.1f} MB)"
             yield Finding(what, where, "delete them, if no process uses them", store.clear)
     for entry in sorted((cache / TRAININGS).glob("*.json")):
@@ -26,7 +26,10 @@ def findings(cache: Path) -> Iterator[Finding]:
 
 
 def _is_of_other_versions(store: Store) -> bool:
-    made_by = json.loads((store.folder / ABOUT).read_text()).get("versions", {})
+    about = about_of(store.folder)
+    if about is None:  # nobody can use what is damaged either
+        return True
+    made_by = about.get("versions", {})
     names = [name for name in made_by if name != "python"]
     return bool(names) and versions(*names) != made_by
 

@@ -18,7 +18,7 @@ from fashion_exp.job import FAILURE_FILE, KNOBS_FILE, is_running
 
 OLD = 600.0
 """Seconds after which nobody is still writing a file."""
-_DRAFT = re.compile(r"\..+\.(\d+)")
+_DRAFT = re.compile(r"\..+\.(\d{1,9})")
 _NOTES = ("tracked.json", FAILURE_FILE, KNOBS_FILE, "result.json", "test_opened.json")
 _MARK = re.compile(r"\.disk-[0-9a-f]{8}")
 

@@ -13,6 +13,7 @@ from fashion_exp.checkup import Finding
 from fashion_exp.errors import InputError
 from fashion_exp.files import read_json
 from fashion_exp.job import is_running
+from fashion_exp.places import outputs_word
 from fashion_exp.reporting.formats import counted
 from fashion_exp.tracking.address import public
 from fashion_exp.tracking.embedded import PREFIX
@@ -48,11 +49,11 @@ def _add(found: dict[str, Place], note: Path, key: str, folder: Path) -> None:
             found[told[key]] = Place(folder, told["uri"])
 
 
-def findings(uri: str, places: Mapping[str, Place], own: bool) -> Iterator[Finding]:
-    """Those noted in a folder where no process is at work; of our own file, those of no folder too.
+def findings(uri: str, places: Mapping[str, Place], outputs: Path) -> Iterator[Finding]:
+    """Those begun in these outputs whose folder has no process at work, or is gone.
 
-    In another store, runs that are noted nowhere here may be another machine's, or those of other
-    outputs: they are left alone.
+    Of others nobody can see from here whether they live: those of another machine, of other
+    outputs, and of outputs that these are a copy of. They are left alone.
     """
     if uri.startswith(PREFIX) and not Path(uri.removeprefix(PREFIX)).exists():
         return
@@ -61,17 +62,17 @@ def findings(uri: str, places: Mapping[str, Place], own: bool) -> Iterator[Findi
     except InputError as error:
         yield Finding("a tracking store that cannot be asked", str(error), "doctor again then")
         return
-    elsewhere = 0
+    elsewhere, own = 0, outputs_word(outputs)
     for left in found:
         place = places.get(left.run)
-        if place is None and not own:
+        if not (own and left.begun_as.startswith(f"{own}-")):
             elsewhere += 1
         elif _is_dead(left, place):
             where = f"{left.name} ({place.folder if place else 'its folder is gone'})"
             mend = partial(end_as_killed, uri, [left.run])
             yield Finding("a run left RUNNING", where, "end it as KILLED", mend)
     if elsewhere:
-        told = "another machine's or other outputs', perhaps: left alone; run doctor there"
+        told = "begun on another machine or in other outputs: left alone; run doctor there"
         yield Finding(f"{counted(elsewhere, 'run')} RUNNING", public(uri), told)
 
 

@@ -7,7 +7,7 @@ import json
 import sys
 
 from fashion_exp.job import DONE, FAILED
-from fashion_exp.places import outputs_folder
+from fashion_exp.places import for_outputs, outputs_folder
 
 
 def run(arguments: list[str]) -> int:
@@ -42,7 +42,7 @@ def run(arguments: list[str]) -> int:
     if options.json:
         json.dump(told, sys.stdout, indent=1)
     else:
-        _print(told)
+        _print(told, for_outputs("scripts/run doctor --fix", outputs))
     return FAILED if any(one["state"] == "to mend" for one in told) else DONE
 
 
@@ -52,10 +52,10 @@ def _state(mendable: bool, fixed: bool) -> str:
     return "mended" if fixed else "to mend"
 
 
-def _print(told: list[dict[str, str]]) -> None:
+def _print(told: list[dict[str, str]], fix: str) -> None:
     if not told:
         print("nothing found")
     for one in told:  # no table: paths are long, and are copied from here
         print(f"{one['what']}: {one['where']}\n    {one['state']}: {one['remedy']}")
     if any(one["state"] == "to mend" for one in told):
-        print("scripts/run doctor --fix does it")
+        print(f"{fix} does it")

@@ -65,6 +65,8 @@ def _address(uri: str, base: str, ledger: Ledger | None) -> str:
 
 
 def _free_port(host: str, wanted: int) -> int:
+    if not 0 <= wanted < 65536:
+        raise InputError(f"--port {wanted}: ports go from 1 to 65535; 0 takes any that is free")
     for port in (0,) if wanted == 0 else range(wanted, min(wanted + 100, 65536)):
         with socket.socket() as listener:
             # A port that a server has just left can be taken, as uvicorn does.

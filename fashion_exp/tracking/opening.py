@@ -67,6 +67,8 @@ class LeftRunning:
     name: str
     began: float
     """Seconds since 1970."""
+    begun_as: str
+    """By the tag of that name; empty where it has none."""
 
 
 def running(uri: str) -> list[LeftRunning]:
@@ -76,7 +78,13 @@ def running(uri: str) -> list[LeftRunning]:
         ours = _ours(client)
         found = client.search_runs(ours, "attributes.status = 'RUNNING'") if ours else []
     return [
-        LeftRunning(run.info.run_id, run.info.run_name, run.info.start_time / 1000) for run in found
+        LeftRunning(
+            run.info.run_id,
+            run.info.run_name,
+            run.info.start_time / 1000,
+            run.data.tags.get("begun_as", ""),
+        )
+        for run in found
     ]
 
 

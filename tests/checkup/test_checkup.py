@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from filelock import FileLock
 from mlflow import MlflowClient
 
 from fashion_exp.cache.made_by import versions
-from fashion_exp.cache.records import Records
+from fashion_exp.cache.records import ABOUT, Records
 from fashion_exp.checkup import Finding, checkup
 from fashion_exp.commands.doctor import run as run_doctor
 from fashion_exp.commands.sweep import run as run_sweep
@@ -24,6 +25,7 @@ from fashion_exp.config import TrackingConfig
 from fashion_exp.errors import InputError
 from fashion_exp.files import write_text
 from fashion_exp.job import LOCK_FILE
+from fashion_exp.places import begun_here
 from fashion_exp.predictions import PART_FILES
 from fashion_exp.sweeps.ledger import Ledger
 from fashion_exp.tracking import open_tracker
@@ -49,6 +51,12 @@ def found(outputs: Path, what: str) -> list[Finding]:
     return [finding for finding in checkup(outputs) if finding.what == what]
 
 
+def begun(tracker: MlflowTracker, outputs: Path, name: str) -> str:
+    """A tracked run of these outputs."""
+    tags = {"begun_as": begun_here(outputs)}
+    return tracker.start(name, parent=None, params={}, tags=tags)
+
+
 def status(tracker: MlflowTracker, run: str) -> str:
     return str(MlflowClient(tracker.uri).get_run(run).info.status)
 
@@ -57,8 +65,7 @@ def test_a_run_of_a_dead_process_is_ended_and_a_living_one_is_not(
     outputs: Path, tracker: MlflowTracker
 ) -> None:
     dead, alive, fold, done = (
-        tracker.start(name, parent=None, params={}, tags={})
-        for name in ("dead", "alive", "fold", "done")
+        begun(tracker, outputs, name) for name in ("dead", "alive", "fold", "done")
     )
     tracker.end(done, "FINISHED")
     for run_, folder in ((dead, "dead"), (alive, "alive")):
@@ -78,7 +85,7 @@ def test_a_run_of_a_dead_process_is_ended_and_a_living_one_is_not(
 def test_a_sweeps_parent_is_left_while_the_sweep_is_driven(
     outputs: Path, tracker: MlflowTracker
 ) -> None:
-    parent = tracker.start("a sweep", parent=None, params={}, tags={})
+    parent = begun(tracker, outputs, "a sweep")
     told = {"parent": parent, "uri": tracker.uri}
     write_text(outputs / "sweeps" / "mine" / "sweep.json", json.dumps(told))
     with FileLock(outputs / "sweeps" / "mine" / LOCK_FILE):
@@ -87,22 +94,26 @@ def test_a_sweeps_parent_is_left_while_the_sweep_is_driven(
     tracker.end(parent, "FINISHED")
 
 
-def test_of_a_store_that_others_use_too_only_what_is_noted_here_is_ended(
-    tracker: MlflowTracker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_of_a_store_that_others_use_too_only_what_began_here_is_ended(
+    outputs: Path, tracker: MlflowTracker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Not what began in other outputs, in a copy of these, or before this was noted."""
     monkeypatch.setattr("fashion_exp.checkup.runs.YOUNG", 0.0)
-    here, elsewhere = (
-        tracker.start(name, parent=None, params={}, tags={}) for name in ("here", "elsewhere")
-    )
-    note = tmp_path / "runs" / "here" / "tracked.json"
-    write_text(note, json.dumps({"uri": tracker.uri, "run": here}))
-    for told in ([], ["--uri", tracker.uri]):
-        assert run_doctor(["--fix", "--outputs", str(tmp_path), *told]) == 0
-        assert [status(tracker, one) for one in (here, elsewhere)] == ["KILLED", "RUNNING"]
-    write_text(note, json.dumps({"uri": "http://127.0.0.1:1", "run": "a"}))
-    (away,) = found(tmp_path, "a tracking store that cannot be asked")
+    here, gone, elsewhere = (begun(tracker, tmp_path / "here", name) for name in ("a", "b", "c"))
+    old = tracker.start("old", parent=None, params={}, tags={})
+    note = Path("runs", "here", "tracked.json")
+    write_text(tmp_path / "here" / note, json.dumps({"uri": tracker.uri, "run": here}))
+    shutil.copytree(tmp_path / "here", tmp_path / "copy")
+    for place in (outputs, tmp_path / "copy"):
+        for told in ([], ["--uri", tracker.uri]):
+            assert run_doctor(["--fix", "--outputs", str(place), *told]) == 0
+    assert {status(tracker, one) for one in (here, gone, elsewhere, old)} == {"RUNNING"}
+    assert run_doctor(["--fix", "--outputs", str(tmp_path / "here")]) == 0
+    assert [status(tracker, one) for one in (here, gone, old)] == ["KILLED", "KILLED", "RUNNING"]
+    tracker.end(old, "FINISHED")
+    write_text(tmp_path / "here" / note, json.dumps({"uri": "http://127.0.0.1:1", "run": "a"}))
+    (away,) = found(tmp_path / "here", "a tracking store that cannot be asked")
     assert "127.0.0.1:1" in away.where and away.mend is None
-    tracker.end(elsewhere, "FINISHED")
 
 
 def test_half_written_files_go_once_nobody_writes_them(outputs: Path) -> None:
@@ -164,15 +175,21 @@ def test_without_anything_there_is_nothing_to_find(tmp_path: Path) -> None:
 
 def test_what_is_kept_and_can_no_longer_be_used_is_found(tmp_path: Path) -> None:
     cache = tmp_path / "cache"
-    for name, made_by in (("old", {"numpy": "0.1"}), ("new", versions("numpy"))):
+    for name, made_by in (
+        ("damaged", {"numpy": "0.1"}),
+        ("old", {"numpy": "0.1"}),
+        ("new", versions("numpy")),
+    ):
         Records(cache / "pixels" / name, (2,), "uint8", {"versions": made_by})
+    (cache / "pixels" / "damaged" / ABOUT).write_text("{")
     scores = answers(0, 2, 20, 0.8)
     made_run(tmp_path / "runs" / "there", "there", scores, scores)
     write_text(cache / "trainings" / "a.json", json.dumps({"run": "../../runs/there"}))
     write_text(cache / "trainings" / "b.json", json.dumps({"run": "../../runs/gone"}))
-    (old,) = found(tmp_path, "pixels that other versions of the libraries made")
+    what = "pixels that other versions of the libraries made, or damaged"
+    damaged, old = sorted(finding.where for finding in found(tmp_path, what))
     (gone,) = found(tmp_path, "a training whose run is gone")
-    assert str(cache / "pixels" / "old") in old.where and gone.where.endswith("b.json")
+    assert "pixels/damaged" in damaged and "pixels/old" in old and gone.where.endswith("b.json")
     assert run_doctor(["--fix", "--outputs", str(tmp_path)]) == 0
     assert {file.name for file in cache.glob("*/*")} >= {"new", "a.json"}
     assert not (cache / "pixels" / "old").exists()
