@@ -423,6 +423,8 @@ def _check_combinations(cfg: Config) -> None:
         raise InputError("dataset.channels=2: 3 for RGB or 1 for grey")
     if cfg.split.name == "official" and cfg.split.redraw:
         raise InputError("split.redraw=true: the official cut is one; split.redraw=false")
+    if cfg.split.name == "kfold" and cfg.split.folds is None:
+        raise InputError("split.folds: needs a number with split=kfold; 5 is the usual one")
     if cfg.schedule.warmup_epochs > cfg.training.epochs:
         raise InputError(
             f"schedule.warmup_epochs={cfg.schedule.warmup_epochs}: more than "

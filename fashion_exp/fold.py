@@ -89,6 +89,7 @@ def run_fold(
         log.info("%s goes on after epoch %d", fold.name, state.epochs_done)
         for row in state.history:  # a store that was out of reach lacks some
             _track(tracker, run, row)
+        _ask_the_search(trial, place, state)  # which was killed, perhaps, before it was asked
     epochs = fit(
         compiled(learner.module) if cfg.training.compile else learner.module,
         learner.batches,
@@ -114,19 +115,19 @@ def run_fold(
             states.save(state)
         _track(tracker, run, state.history[-1])
         progress.epoch_done((trained.loss, trained.accuracy), validation)
-        done = (place.number - 1) * cfg.training.epochs + state.epochs_done
-        _ask_the_search(trial, done, validation[1])
+        _ask_the_search(trial, place, state)
     return _finished(trial, fold, model, learner, state, time.perf_counter() - began)
 
 
-def _ask_the_search(trial: Trial, epochs: int, accuracy: float) -> None:
+def _ask_the_search(trial: Trial, place: Place, state: TrainingState) -> None:
     """Raises `Pruned`, in all processes of a team, where a search has seen enough of this job."""
     if trial.cfg.sweep.trial is None:
         return
+    epochs = (place.number - 1) * trial.cfg.training.epochs + state.epochs_done
     enough = ""
     try:
         if trial.watch is not None:
-            trial.watch(epochs, accuracy)
+            trial.watch(epochs, state.history[-1]["validation_accuracy"])
     except Pruned:
         enough = "enough"
     if trial.team.told(enough):

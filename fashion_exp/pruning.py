@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from filelock import FileLock
@@ -39,7 +40,7 @@ def open_watch(cfg: SweepConfig) -> Watch:
             "hydra.sweeper.pruner=none needs no such place"
         ) from None
     settings = json.loads(study.user_attrs[SETTINGS])
-    study.pruner = make_pruner(settings["pruner"], settings["epochs"])
+    study.pruner = make_pruner(**settings)
     number = next(one._trial_id for one in study.get_trials(False) if one.number == cfg.trial)
     trial = optuna.Trial(study, number)
     seen = study.trials[cfg.trial].intermediate_values
@@ -53,13 +54,19 @@ def open_watch(cfg: SweepConfig) -> Watch:
     return watch
 
 
-def make_pruner(name: str, epochs: int) -> Any:
+def make_pruner(pruner: str, epochs: int, seed: int) -> Any:
     """Optuna's pruner of that name, for jobs of so many epochs in all their trainings."""
     import optuna
 
-    if name == "hyperband":
-        return optuna.pruners.HyperbandPruner(min_resource=1, max_resource=epochs)
-    if name == "median":
+    class Hyperband(optuna.pruners.HyperbandPruner):
+        """Draws brackets by the search's seed: the name of a study is another each time."""
+
+        def _get_bracket_id(self, study: Any, trial: Any) -> int:
+            return int(super()._get_bracket_id(SimpleNamespace(study_name=str(seed)), trial))
+
+    if pruner == "hyperband":
+        return Hyperband(min_resource=1, max_resource=epochs)
+    if pruner == "median":
         return optuna.pruners.MedianPruner()
     return optuna.pruners.NopPruner()
 
@@ -73,7 +80,17 @@ def open_storage(storage: str) -> Any:
 
     Path(storage).parent.mkdir(parents=True, exist_ok=True)
     # Optuna's own lock would stay for half a minute when its process dies; this one goes with it.
-    return JournalStorage(JournalFileBackend(storage, lock_obj=FileLock(f"{storage}.lock")))
+    lock = FileLock(f"{storage}.lock")
+    with lock:
+        _cut_half_a_line(Path(storage))
+    return JournalStorage(JournalFileBackend(storage, lock_obj=lock))
+
+
+def _cut_half_a_line(journal: Path) -> None:
+    """What a power cut or a full disk has left of the last line, which would spoil the next."""
+    if journal.exists() and (told := journal.read_bytes()) and not told.endswith(b"\n"):
+        with open(journal, "r+b") as file:
+            file.truncate(told.rfind(b"\n") + 1)
 
 
 def _is_address(storage: str) -> bool:

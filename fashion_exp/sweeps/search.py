@@ -10,10 +10,13 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from fashion_exp.compose import compose_cell, quoted
+from fashion_exp.compose import compose_cell
 from fashion_exp.config import Count, Seed
 from fashion_exp.errors import InputError, checked
+from fashion_exp.files import write_text
+from fashion_exp.grammar import quoted
 from fashion_exp.grid import Axis, Choices, Range, space
+from fashion_exp.job import PRUNED_FILE
 from fashion_exp.places import to_install
 from fashion_exp.pruning import SETTINGS, open_storage
 from fashion_exp.results import load_result
@@ -89,6 +92,10 @@ class Trials:
         """The trials of each job that has been handed over; its process is the first's."""
         self._over: dict[str, int] = {}
         """The first trial of each job that failed under this line, or was ever pruned."""
+        self.lost: list[SweepJob] = []
+        """Jobs of trials that ended well whose files are gone: run again, for the leaderboard."""
+        self.refused: list[str] = []
+        """Why cells that were asked for can be no jobs: what does not go together with what."""
         if search.pruner is not Pruner.none:
             for axis in self._axes:
                 if axis.key in COUNTS_EPOCHS:
@@ -130,37 +137,51 @@ class Trials:
         self._check_axes()
         cfg = self._planner.line.jobs[0]
         settings = {
+            "seed": self._search.seed,
             "pruner": self._search.pruner.value,
             "epochs": cfg.training.epochs * cfg.repeats * (cfg.split.folds or 1),
         }
         self._study.set_user_attr(SETTINGS, json.dumps(settings))
-        for trial in self._whole_trials():
-            job = self._job(trial)
-            if trial.user_attrs.get(_JOB, job.hash) != job.hash:
-                raise self._another(
-                    f"trial {trial.number} was of other photos, weights or fixed knobs"
-                )
-            if trial.state.name == "PRUNED":
-                self._over.setdefault(job.hash, trial.number)
+        for trial, job in self._with_jobs():
+            self._take_up(trial, job)
         return list(self.jobs.values())
 
-    def ask(self, left: int, known: Callable[[SweepJob], None]) -> Iterator[SweepJob]:
-        """The jobs of so many trials, each when it is to run; `known` hears of those that need not.
+    def _take_up(self, trial: Any, job: SweepJob) -> None:
+        if trial.user_attrs.get(_JOB, job.hash) != job.hash:
+            raise self._another(f"trial {trial.number} was of other photos, weights or fixed knobs")
+        if trial.state.name == "PRUNED":
+            self._over.setdefault(job.hash, trial.number)
+            if job.state == "queued":  # its folder is gone; what is known of it is here
+                note = json.dumps({"epochs": trial.last_step})
+                write_text(job.folder / PRUNED_FILE, note)
+        elif trial.state.name == "COMPLETE" and job.state != "finished" and job not in self.lost:
+            self.lost.append(job)
 
-        What came to an end before, by this search or by a grid, is not run again.
+    def ask(self, left: int, known: Callable[[SweepJob], None]) -> Iterator[SweepJob]:
+        """The `lost` jobs and those of so many trials, each when it is to run.
+
+        What came to an end before, by this search or by a grid, is not run again; `known` hears of
+        it.
         """
         self._known = known
         from optuna.trial import TrialState
 
-        begun = self._whole_trials(TrialState.RUNNING)
-        for trial in begun:
-            yield from self._to_run(trial.number, self._job(trial))
+        for job in self.lost:
+            self._under_way[job.hash] = []
+            yield job
+        begun = self._with_jobs(TrialState.RUNNING)[:left]
+        for trial, job in begun:
+            yield from self._to_run(trial.number, job)
         for _ in range(left - len(begun)):
-            yield from self._to_run(*self._asked())
+            if asked := self._asked():
+                yield from self._to_run(*asked)
 
     def ended(self, job: SweepJob) -> None:
         """Tells the search what a job came to. A failed job is a failed trial."""
-        first, *others = self._under_way.pop(job.hash)
+        numbers = self._under_way.pop(job.hash)
+        if not numbers:  # the search knows
+            return
+        first, *others = numbers
         if job.state != "finished":
             self._over[job.hash] = first
         self._tell(first, job)
@@ -170,11 +191,12 @@ class Trials:
 
     def words(self, job: SweepJob) -> tuple[str, ...]:
         """The overrides that tell a job which trial it is; none where nothing is pruned."""
-        if self._search.pruner is Pruner.none:
+        numbers = self._under_way[job.hash]
+        if self._search.pruner is Pruner.none or not numbers:
             return ()
         return (
             f"sweep.study={quoted(self._name)}",
-            f"sweep.trial={self._under_way[job.hash][0]}",
+            f"sweep.trial={numbers[0]}",
             f"sweep.storage={quoted(self._storage)}",
         )
 
@@ -182,7 +204,7 @@ class Trials:
     def _reached(self) -> Iterator[None]:
         try:
             yield
-        except KeyError:
+        except (InputError, KeyError):
             raise
         except Exception as error:  # what a database's driver raises
             told = f"hydra.sweeper.storage={self._storage}: {str(error).splitlines()[0]}"
@@ -203,35 +225,53 @@ class Trials:
             "sweep.fresh=true starts over"
         )
 
-    def _whole_trials(self, *states: Any) -> list[Any]:
-        """Those whose values are all there; one that was killed before is told to have failed."""
+    def _with_jobs(self, *states: Any) -> list[tuple[Any, SweepJob]]:
+        """The trials of these states that can be jobs, or of all.
+
+        Of the others, one that was killed before it had its values is told to have failed.
+        """
         from optuna.trial import TrialState
 
         found = []
-        for trial in self._study.get_trials(False, states or None):
-            if all(axis.key in trial.params for axis in self._axes):
-                found.append(trial)
-            elif trial.state is TrialState.RUNNING:
-                self._study.tell(trial.number, state=TrialState.FAIL)
+        with self._reached():
+            for trial in self._study.get_trials(False, states or None):
+                if job := self._job_if_any(trial):
+                    found.append((trial, job))
+                elif trial.state is TrialState.RUNNING:
+                    self._study.tell(trial.number, state=TrialState.FAIL)
         return found
 
-    def _asked(self) -> tuple[int, SweepJob]:
+    def _job_if_any(self, trial: Any) -> SweepJob | None:
+        """None of values that do not go together, or are not there."""
+        if any(axis.key not in trial.params for axis in self._axes):
+            return None
+        try:
+            return self._job(trial)
+        except InputError:
+            if trial.state in _ended_alone():
+                raise
+            return None
+
+    def _asked(self) -> tuple[int, SweepJob] | None:
+        """A new trial; None where its values do not go together."""
         import optuna
 
-        number = len(self._study.get_trials(False))
-        seed = derive_seed("search", self._search.seed, number) % 2**32
-        self._study.sampler = (
-            optuna.samplers.TPESampler(seed=seed)
-            if self._search.sampler is Sampler.tpe
-            else optuna.samplers.RandomSampler(seed=seed)
-        )
-        trial = self._study.ask({axis.key: _distribution(axis) for axis in self._axes})
-        try:
-            job = self._job(trial)
-        except InputError:  # or the same line would end here for ever
-            self._study.tell(trial, state=optuna.trial.TrialState.FAIL)
-            raise
-        trial.set_user_attr(_JOB, job.hash)
+        with self._reached():
+            number = len(self._study.get_trials(False))
+            seed = derive_seed("search", self._search.seed, number) % 2**32
+            self._study.sampler = (
+                optuna.samplers.TPESampler(seed=seed)
+                if self._search.sampler is Sampler.tpe
+                else optuna.samplers.RandomSampler(seed=seed)
+            )
+            trial = self._study.ask({axis.key: _distribution(axis) for axis in self._axes})
+            try:
+                job = self._job(trial)
+            except InputError as error:
+                self.refused.append(str(error))
+                self._study.tell(trial, state=optuna.trial.TrialState.FAIL)
+                return None
+            trial.set_user_attr(_JOB, job.hash)
         return trial.number, job
 
     def _job(self, trial: Any) -> SweepJob:
@@ -255,14 +295,15 @@ class Trials:
     def _tell(self, number: int, job: SweepJob) -> None:
         from optuna.trial import TrialState
 
-        if job.state == "finished":
-            accuracy = load_result(job.folder).evidence("validation").accuracy.estimate
-            assert accuracy is not None
-            self._study.tell(number, accuracy)
-        elif job.state == "pruned" and self._has_seen(number, job):
-            self._study.tell(number, state=TrialState.PRUNED)
-        else:
-            self._study.tell(number, state=TrialState.FAIL)
+        with self._reached():
+            if job.state == "finished":
+                accuracy = load_result(job.folder).evidence("validation").accuracy.estimate
+                assert accuracy is not None
+                self._study.tell(number, accuracy)
+            elif job.state == "pruned" and self._has_seen(number, job):
+                self._study.tell(number, state=TrialState.PRUNED)
+            else:
+                self._study.tell(number, state=TrialState.FAIL)
 
     def _has_seen(self, number: int, job: SweepJob) -> bool:
         """Whether the pruned job said something while it ran, which is said of this trial too."""

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from fashion_exp.compose import read_command_line
 from fashion_exp.errors import InputError
 from fashion_exp.job import FAILURE_FILE, PRUNED_FILE
-from fashion_exp.pruning import open_storage, open_watch
+from fashion_exp.pruning import make_pruner, open_storage, open_watch
 from fashion_exp.sweeps.jobs import Planner, SweepJob
 from fashion_exp.sweeps.search import TRIALS_FILE, Trials, make_search
+from tests.study.made import answers, made_run
 from tests.sweeps.drill import TINY, Drill
 
 optuna = pytest.importorskip("optuna", reason="Optuna is not installed")
@@ -103,6 +106,67 @@ def test_a_search_grows_and_is_not_taken_for_another(tmp_path: Path) -> None:
     assert trials_of(tmp_path, "optim.lr=1e-4,1e-3").done("another") == 0
 
 
+def finish(job: SweepJob) -> None:
+    scores = answers(0, 2, 20, 0.8)
+    shutil.rmtree(job.folder, ignore_errors=True)
+    made_run(job.folder, "one", scores, scores)
+
+
+def test_a_job_whose_files_are_gone_is_run_again_and_its_trial_is_not(tmp_path: Path) -> None:
+    first = trials_of(tmp_path, "optim.lr=tag(log,interval(1e-4,1e-3))")
+    first.open("s")
+    done, pruned = first.ask(2, lambda job: None)
+    finish(done)
+    own = first._under_way[pruned.hash][0]
+    optuna.Trial(study(tmp_path), study(tmp_path).trials[own]._trial_id).report(0.5, 3)
+    ended(pruned, PRUNED_FILE, epochs=3)
+    for job in (done, pruned):
+        first.ended(job)
+        shutil.rmtree(job.folder)
+    again = trials_of(tmp_path, "optim.lr=tag(log,interval(1e-4,1e-3))")
+    again.open("s")
+    assert again.lost == [done] and pruned.state == "pruned"
+    assert list(again.ask(0, lambda job: None)) == [done] and again.words(done) == ()
+    finish(done)
+    again.ended(done)
+    assert [one.state.name for one in study(tmp_path).trials] == ["COMPLETE", "PRUNED"]
+
+
+def test_values_that_do_not_go_together_are_told_and_another_cell_is_asked_for(
+    tmp_path: Path,
+) -> None:
+    words = ["split=holdout,kfold", "split.folds=null,3", "hydra.sweeper.pruner=none"]
+    trials = trials_of(tmp_path, *words)
+    trials.open("s")
+    asked = list(trials.ask(12, lambda job: None))
+    assert {job.cfg.split.folds for job in asked} <= {None, 3} and len(asked) <= 2
+    assert "split.folds" in trials.refused[0]
+    again = trials_of(tmp_path, *words)
+    assert {job.hash for job in again.open("s")} == {job.hash for job in asked}
+
+
+def test_half_a_line_at_the_end_of_the_trials_is_no_end_of_the_search(tmp_path: Path) -> None:
+    """What a power cut or a full disk leaves."""
+    trials = trials_of(tmp_path, "optim.lr=tag(log,interval(1e-4,1e-3))")
+    trials.open("s")
+    list(trials.ask(2, lambda job: None))
+    file = tmp_path / "sweeps" / "s" / TRIALS_FILE
+    file.write_bytes(file.read_bytes()[:-5])
+    again = trials_of(tmp_path, "optim.lr=tag(log,interval(1e-4,1e-3))")
+    assert again.open("s") and len(list(again.ask(3, lambda job: None))) == 3
+
+
+def test_the_bracket_of_a_trial_is_drawn_by_the_seed_alone() -> None:
+    def brackets(name: str, seed: int) -> list[int]:
+        own = optuna.create_study(study_name=name, direction="maximize")
+        pruner = make_pruner("hyperband", 27, seed)
+        own.ask().report(1.0, 1)
+        pruner.prune(own, own.trials[0])  # which makes the brackets
+        return [pruner._get_bracket_id(own, SimpleNamespace(number=n)) for n in range(30)]
+
+    assert brackets("a", 0) == brackets("b", 0) != brackets("a", 1)
+
+
 def test_a_trial_killed_before_it_had_its_values_is_let_go(tmp_path: Path) -> None:
     trials = trials_of(tmp_path, "optim.lr=tag(log,interval(1e-4,1e-3))")
     trials.open("s")
@@ -157,6 +221,7 @@ def test_a_search_looks_at_one_test_alone(pruned: Drill) -> None:
         (["optim.lr=interval(2,1)"], "the range has to go upwards"),
         (["optim.lr=tag(log,interval(0,1))"], "a logarithmic one starts above 0"),
         (["model.dropout=interval(0,1)"], "model.dropout=1.0: input should be less than 1"),
+        (["model.depth=interval(1,3)"], "could not be converted to Integer"),
         (["model.dropout=0,1.5,0.5"], "model.dropout=1.5: input should be less than 1"),
         (["seed=int(interval(0,9))"], "a seed is no setting to choose by"),
         (["optim.lr=1,2", "sweep.zip=[optim.lr]"], "act in grids"),
