@@ -27,6 +27,7 @@ from omegaconf.errors import OmegaConfBaseException
 from fashion_exp import grid
 from fashion_exp.config import GROUPS, Config, knobs, validated
 from fashion_exp.errors import InputError, nearest
+from fashion_exp.grammar import in_quotes_if_odd, parsed, quoted
 from fashion_exp.places import conf_folder
 
 ConfigStore.instance().store("config_schema", node=Config)
@@ -94,7 +95,7 @@ def read_command_line(arguments: Sequence[str]) -> CommandLine:
     parser.error = _refuse_switch(parser)
     switches = parser.parse_args(list(arguments))
     words = _for_hydra([*_own_choices(switches), *switches.overrides])
-    overrides = grid.parsed(words)
+    overrides = parsed(words)
     answers_only = any(getattr(switches, name, None) for name in ANSWERS_ONLY)
     with composer() as hydra:
         for override in overrides:
@@ -112,6 +113,7 @@ def read_command_line(arguments: Sequence[str]) -> CommandLine:
         typed = {o.get_key_element().lstrip("+") for o in overrides}  # goes before a named sweep's
         swept = [f"{key}={value}" for key, value in params.items() if key not in typed]
         swept += [o.input_line for o in overrides if o.is_sweep_override()]
+        _refuse_twice(overrides)
         several = [*swept, *(f"sweep.cells={cell}" for cell in master.sweep.cells)]
         if several and not multirun and not answers_only:
             raise InputError(f"{several[0]}: several values need --multirun (-m)")
@@ -130,7 +132,7 @@ def _multirun(
     listed = list(master.sweep.cells)
     groups = _groups()
     for line in listed:
-        for override in grid.parsed(grid.words_of(line)):
+        for override in parsed(grid.words_of(line)):
             _check_names(override, groups)
     keys = grid.swept_keys(swept, listed)
     grid.check_swept(keys)
@@ -166,7 +168,7 @@ def _configs(
     """The config of each cell; what its choices of groups make is composed once for all of them."""
     made: dict[tuple[str, ...], DictConfig] = {}
     for cell in cells:
-        overrides = grid.parsed(cell)
+        overrides = parsed(cell)
         chosen = [o for o in overrides if o.key_or_group in groups or "/" in o.key_or_group]
         choices = tuple(str(o.input_line) for o in chosen)
         if choices not in made:
@@ -202,17 +204,8 @@ def _for_hydra(arguments: Sequence[str]) -> tuple[str, ...]:
     named = tuple(f"{name}{end}" for name in OPEN_KNOBS for end in ("=", "."))
     return tuple(
         f"++{bare}" if (bare := argument.lstrip("+")).startswith(named) else argument
-        for argument in map(_in_quotes_if_odd, arguments)
+        for argument in map(in_quotes_if_odd, arguments)
     )
-
-
-def _in_quotes_if_odd(argument: str) -> str:
-    key, _, value = argument.partition("=")
-    odd = re.search(r"[!#&;<=>^`~]|[^\x00-\x7f]", value)
-    has_structure = re.search(r"[\[\]{}(),'\"$\\]", value)
-    if key.startswith("-") or not odd or has_structure:
-        return argument
-    return f"{key}={quoted(value)}"
 
 
 def _refuse_switch(parser: argparse.ArgumentParser) -> Any:
@@ -285,6 +278,14 @@ def _in_one_line() -> Iterator[None]:
         raise InputError(_of_hydra(error)) from None
 
 
+def _refuse_twice(overrides: Sequence[Override]) -> None:
+    """One of two values for a swept key would be forgotten in silence."""
+    keys = [override.get_key_element().lstrip("+") for override in overrides]
+    for override, key in zip(overrides, keys, strict=True):
+        if override.is_sweep_override() and keys.count(key) > 1:
+            raise InputError(f"{override.input_line}: {key} is typed twice; give its values once")
+
+
 def _check_names(override: Override, groups: list[str]) -> None:
     """Raises `InputError` for a group, choice or knob that is not there."""
     key = override.key_or_group
@@ -295,7 +296,7 @@ def _check_names(override: Override, groups: list[str]) -> None:
     if key in groups or "/" in key:
         _check_choices(override, key, groups)
         return
-    if key.startswith("hydra.sweeper.params."):
+    if key == "hydra.sweeper.params" or key.startswith("hydra.sweeper.params."):
         raise InputError(
             f"{override.input_line}: what is swept is typed as it is: optim.lr=1e-4,1e-3"
         )
@@ -369,9 +370,3 @@ def _of_hydra(error: HydraException) -> str:
         return _of_omegaconf(error.__cause__)
     cause = str(error.__cause__ or error).splitlines()[0]
     return f"{full_key}: {cause[:1].lower()}{cause[1:]}" if full_key else " ".join(lines[:2])
-
-
-def quoted(value: str) -> str:
-    """A value as Hydra's grammar wants it, whatever characters it has."""
-    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{escaped}'"

@@ -8,30 +8,15 @@ from dataclasses import dataclass
 from itertools import chain, product
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import IntervalSweep, Override
-from hydra.errors import HydraException
 
 from fashion_exp.errors import InputError
+from fashion_exp.grammar import in_quotes_if_odd, parsed
 
 Cell = tuple[str, ...]
 """The overrides that a job has beside those that all share."""
 
 SEEDS = ("seed", "split.seed")
-
-
-def parsed(lines: Sequence[str]) -> list[Override]:
-    parsed = []
-    for line in lines:
-        try:
-            parsed += OverridesParser.create().parse_overrides([line])
-        except HydraException as error:
-            reason = str(error).splitlines()[0].rstrip(".")
-            raise InputError(
-                f"{line}: cannot be read ({reason}); write KNOB=VALUE, and quote lists for the "
-                "shell: 'dataset.classes=[dress,shirt]'"
-            ) from None
-    return parsed
 
 
 def cells(swept: Sequence[str], zipped: Sequence[str], listed: Sequence[str]) -> list[Cell]:
@@ -64,7 +49,7 @@ def words_of(cell: object) -> Cell:
     try:
         if not isinstance(cell, str):
             raise ValueError("no text")
-        return tuple(shlex.split(cell))
+        return tuple(map(in_quotes_if_odd, shlex.split(cell)))
     except ValueError as error:
         raise InputError(
             f"sweep.cells: {cell}: {str(error).lower()}; each is a line as it would be typed: "
@@ -104,6 +89,11 @@ class Range:
     def ends(self) -> tuple[str, str]:
         return f"{self.key}={self.low:g}", f"{self.key}={self.high:g}"
 
+    @property
+    def between(self) -> tuple[str, ...]:
+        inside = self.low + 0.4 * (self.high - self.low)
+        return (f"{self.key}={int(inside) if self.whole else f'{inside:.5g}'}",)
+
 
 @dataclass(frozen=True)
 class Choices:
@@ -115,6 +105,10 @@ class Choices:
     @property
     def ends(self) -> tuple[str, str]:
         return self.lines[0], self.lines[-1]
+
+    @property
+    def between(self) -> tuple[str, ...]:
+        return self.lines[1:-1]
 
 
 Axis = Range | Choices
@@ -145,14 +139,14 @@ def _axis(override: Override) -> Axis:
 
 def corners(swept: Sequence[str]) -> list[Cell]:
     """What a search is checked by before it begins: all of its ranges and lists at their low ends,
-    all at their high ends, and each other value of a list beside the low ends of the rest."""
+    all at their high ends, and beside the low ends of the rest each other value of a list, and one
+    within each range."""
     axes = space(swept)
     lows = tuple(axis.ends[0] for axis in axes)
     between = [
         (*lows[:place], line, *lows[place + 1 :])
         for place, axis in enumerate(axes)
-        if isinstance(axis, Choices)
-        for line in axis.lines[1:-1]
+        for line in axis.between
     ]
     return [lows, tuple(axis.ends[1] for axis in axes), *between]
 

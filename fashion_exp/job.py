@@ -22,9 +22,10 @@ from fashion_exp.config import Config, knobs, plain
 from fashion_exp.errors import InputError, Pruned
 from fashion_exp.files import DiskFull, is_held, write_text
 from fashion_exp.interrupts import stop_if_asked
-from fashion_exp.places import checkout, outputs_folder
+from fashion_exp.places import checkout, for_outputs, outputs_folder
 from fashion_exp.ranks import in_team, leads, run_in_processes
 from fashion_exp.tracking.address import without_passwords
+from fashion_exp.tracking.tracker import Tracker
 
 log = logging.getLogger(__name__)
 
@@ -87,7 +88,7 @@ def _locked(cfg: Config, output: Path, overrides: Sequence[str], sealed: bool) -
             logging.shutdown()
             shutil.rmtree(output)
             return MISTAKE
-        return _failed(output, error, MISTAKE)
+        return note_failure(output, error, MISTAKE)
     except Pruned as enough:
         (epochs,) = enough.args
         print(f"pruned after {epochs} epochs: others were better by then")
@@ -101,7 +102,7 @@ def _locked(cfg: Config, output: Path, overrides: Sequence[str], sealed: bool) -
         reason = " ".join(str(error).split())
         kind, where = getattr(error, "kind", type(error).__name__), output / FAILURE_FILE
         print(f"fashion_exp: failed: {kind}: {reason} ({where})", file=sys.stderr)
-        return _failed(output, error, FAILED)
+        return note_failure(output, error, FAILED)
 
 
 def job_name(cfg: Config, overrides: Sequence[str]) -> str:
@@ -121,7 +122,7 @@ def run_here(cfg: Config, output: Path, name: str, sealed: bool) -> None:
     # Each import as late as it can be: a typo, a wrong folder need not wait for what comes after.
     from fashion_exp.data.sources import load_images_once
 
-    console = Console() if leads() else Console(file=io.StringIO())
+    console = Console(markup=False) if leads() else Console(file=io.StringIO())
     _show_log(console)
     outputs = outputs_folder(cfg.outputs)
     table = load_images_once(cfg.dataset, outputs / "cache")
@@ -158,7 +159,7 @@ def run_here(cfg: Config, output: Path, name: str, sealed: bool) -> None:
     if sealed:
         return
     console.print(tables.rich_table(summary(result, problems(load_member(output)))))
-    show_places(console, output, tracker.address(result.run) or "scripts/run ui")
+    show_places(console, output, tracker.address(result.run) or how_to_look(tracker, outputs))
 
 
 class _ConsoleHandler(logging.Handler):
@@ -184,6 +185,13 @@ def _hide_log() -> None:
         ours.removeHandler(handler)
 
 
+def how_to_look(tracker: Tracker, outputs: Path, sweep: str = "") -> str:
+    """The line that shows what a tracker without a server has recorded."""
+    if not tracker.uri:
+        return "not recorded (tracking=none)"
+    return for_outputs(f"scripts/run ui {sweep}".strip(), outputs)
+
+
 def show_places(console: Console, output: Path, address: str) -> None:
     """Where the files lie, and where or how to look at the results."""
     console.print(f"files:   {output}", soft_wrap=True, highlight=False)
@@ -207,7 +215,8 @@ def _has_begun(output: Path) -> bool:
     return (output / "unfinished").exists() or (output / "tracked.json").exists()
 
 
-def _failed(output: Path, error: Exception, code: int) -> int:
+def note_failure(output: Path, error: Exception, code: int) -> int:
+    """Keeps what a job failed of in its folder; gives the exit code."""
     story = {
         "kind": getattr(error, "kind", type(error).__name__),
         "reason": str(error),

@@ -10,7 +10,8 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from fashion_exp.compose import SEARCHPATH, composer, quoted, to_config
+from fashion_exp.compose import SEARCHPATH, composer, to_config
+from fashion_exp.grammar import quoted
 from fashion_exp.job import run_job
 from fashion_exp.places import conf_folder
 

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from fashion_exp.compose import quoted, read_command_line
+from fashion_exp.compose import read_command_line
 from fashion_exp.config import ACTS_ONLY, CANNOT_CHANGE_A_RESULT, knobs, plain
 from fashion_exp.errors import InputError
+from fashion_exp.grammar import quoted
 from fashion_exp.places import conf_folder
 
 GROUPS = ("dataset", "augmentation", "model", "optim", "schedule", "split", "tracking")

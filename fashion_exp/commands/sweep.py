@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from fashion_exp.places import outputs_folder
 from fashion_exp.sweeps.find import chosen, sweeps_in
+from fashion_exp.tracking.address import without_passwords
 
 if TYPE_CHECKING:
     from fashion_exp.sweeps.ledger import Ledger
@@ -63,14 +64,14 @@ def _status(sweep: Path) -> dict[str, object]:
 
 
 def _told(sweep: Path, states: Counter[str]) -> dict[str, object]:
-    from fashion_exp.sweeps.ledger import is_concluded, is_driven
+    from fashion_exp.sweeps.ledger import is_driven
 
     return {
         "sweep": str(sweep),
         "running": is_driven(sweep),
-        "concluded": is_concluded(sweep),
+        "left": _ledger(sweep).left,
         "last change": max(f.stat().st_mtime for f in (sweep, sweep / "sweep.json")),
-        "line": _ledger(sweep).line,
+        "line": [without_passwords(word) for word in _ledger(sweep).line],
         "states": dict(states),
     }
 
@@ -143,6 +144,6 @@ def _print_status(told: dict[str, object]) -> None:
     console.print(rich_table(PlainTable(["job", "state", "validation", "time"], rows, notes=notes)))
     states = told["states"]
     assert isinstance(states, dict)
-    whole = told["concluded"] and not set(states) - {"finished", "pruned"}
+    whole = told["left"] == 0 or (told["left"] is None and set(states) == {"finished"})
     if not (told["running"] or whole):
         console.print(f"to go on: {command(line)}", soft_wrap=True, highlight=False, markup=False)

@@ -12,6 +12,7 @@ from fashion_exp.config import knobs, plain
 from fashion_exp.data.sources import load_images_once
 from fashion_exp.errors import InputError
 from fashion_exp.files import write_text
+from fashion_exp.places import for_outputs
 from fashion_exp.reporting import tables
 from fashion_exp.reporting.page import write_report
 from fashion_exp.results import Result, draw, load_result, open_test
@@ -142,7 +143,7 @@ def _draw(result: Result, job: SweepJob, sweep: Sweep) -> None:
 
 
 def _page(study: Study, sweep: Sweep) -> Path:
-    command = f"scripts/run report {sweep.folder.name}"
+    command = for_outputs(f"scripts/run report {sweep.folder.name}", sweep.outputs)
     page = write_report(report(study, command, sweep.outputs / "cache"), sweep.folder / "report")
     sweep.tracker.artifact(sweep.parent, page.parent, page.parent.name)
     return page

@@ -90,7 +90,8 @@ def one_model(line: CommandLine) -> set[str]:
 
 def _matters(override: str) -> bool:
     key = override.lstrip("+").partition("=")[0]
-    return key not in CANNOT_CHANGE_A_RESULT and not _is_the_drivers(override)
+    where_kept = key in ("tracking", "cache")  # the groups of such knobs
+    return not (where_kept or key in CANNOT_CHANGE_A_RESULT or _is_the_drivers(override))
 
 
 def _is_the_drivers(override: str) -> bool:

@@ -38,6 +38,8 @@ class Ledger:
     """What a search is called where its trials are kept: one for each time that it starts over."""
     threads: int | None = None
     """CPU threads of a job, as the launcher of the first line had it: they change last digits."""
+    left: int | None = None
+    """Jobs that the same line would run; None while it has not come to its end."""
     jobs: dict[str, str] = field(default_factory=dict)
     """The swept values of each job that a line has asked for, by its hash."""
     code: dict[str, str] = field(default_factory=dict)
@@ -96,17 +98,24 @@ def is_driven(sweep: Path) -> bool:
     return is_held(sweep / LOCK_FILE)
 
 
-def is_concluded(sweep: Path) -> bool:
-    """Whether the line last typed came to its end, which the leaderboard is."""
-    board = sweep / BOARD
-    return board.exists() and board.stat().st_mtime >= (sweep / FILE).stat().st_mtime
+def note_left(sweep: Path, count: int) -> None:
+    """Keeps that the line came to its end, and how many jobs the same line would run."""
+    ledger = ledger_of(sweep)
+    ledger.left = count
+    ledger.write(sweep)
 
 
 def set_aside(sweep: Path) -> Path | None:
     """Moves what an earlier sweep of the same name left out of the way; None where nothing is.
 
-    The lock stays where it is: who waits for it waits for this very folder.
+    The lock stays where it is: who waits for it waits for this very folder. Raises `InputError`
+    where jobs of the earlier sweep are at work still.
     """
+    for lock in sweep.glob(f"*/{LOCK_FILE}"):
+        if is_held(lock):
+            raise InputError(
+                f"sweep.fresh: {lock.parent}: a process is at work there; wait for it, or stop it"
+            )
     left = [path for path in sweep.iterdir() if path.name != LOCK_FILE]
     if not left:
         return None

@@ -118,7 +118,8 @@ class LiveTable:
         for ratio in (2, 3, None):
             table.add_column(no_wrap=True, overflow="ellipsis", ratio=ratio)
         for (job, began), line in zip(running[:MOST_RUNNING], said, strict=False):
-            table.add_row(f"  {job.cell}", line, duration(now - began))
+            # Text, not str: a list of classes looks like markup.
+            table.add_row(Text(f"  {job.cell}"), Text(line), duration(now - began))
         summary = Text("  ".join(filter(None, head)), no_wrap=True, overflow="ellipsis")
         return Group(summary, table)
 

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
 
-from fashion_exp.compose import CommandLine, quoted
+from fashion_exp.compose import CommandLine
 from fashion_exp.errors import InputError
 from fashion_exp.experiment import ending
-from fashion_exp.job import DONE, SOME_FAILED, show_places
-from fashion_exp.places import checkout, outputs_folder
+from fashion_exp.grammar import quoted
+from fashion_exp.job import DONE, SOME_FAILED, how_to_look, show_places
+from fashion_exp.places import begun_here, checkout, outputs_folder
 from fashion_exp.reporting import tables
 from fashion_exp.reporting.formats import counted
 from fashion_exp.sweeps.conclusion import (
@@ -30,6 +32,7 @@ from fashion_exp.sweeps.conclusion import (
 from fashion_exp.sweeps.drive import drive
 from fashion_exp.sweeps.jobs import Planner, SweepJob, one_model, sweep_name, swept_knobs
 from fashion_exp.sweeps.launchers import Launcher, make_launcher
+from fashion_exp.sweeps.launchers.slurm import refuse_queued
 from fashion_exp.sweeps.ledger import (
     BOARD,
     Ledger,
@@ -37,6 +40,7 @@ from fashion_exp.sweeps.ledger import (
     held,
     ledger_of,
     note_jobs,
+    note_left,
     read_ledger,
     set_aside,
 )
@@ -54,7 +58,7 @@ def run_sweep(line: CommandLine, open_all: bool) -> int:
     may not judge the others, and each look at the test is counted. Killed anywhere, the same line
     goes on.
     """
-    cfg, console = line.jobs[0], Console()
+    cfg, console = line.jobs[0], Console(markup=False, highlight=False)
     if cfg.resume is not None:
         raise InputError("resume: acts in single runs; a sweep goes on by the same line")
     launcher = make_launcher(line.launcher)
@@ -77,7 +81,7 @@ def _grid(planner: Planner, launcher: Launcher, open_all: bool, console: Console
         jobs = replace(planner, sweep=place).jobs()
         tell_plan(jobs, planner, console)
         for job in jobs:
-            console.print(f"{job.state:9} {job.command}", soft_wrap=True, highlight=False)
+            console.print(f"{job.state:9} {job.command}", soft_wrap=True)
         return DONE
     jobs = planner.jobs()
 
@@ -91,8 +95,11 @@ def _grid(planner: Planner, launcher: Launcher, open_all: bool, console: Console
             with launcher.pool(sweep.folder) as pool, LiveTable(len(waiting)) as table:
                 drive(iter(waiting), lambda job: sweep.common, pool, launcher.retries, table)
         end = conclude(sweep, jobs, open_all)
-    _show(end, jobs, sweep, "the same line runs these again", console)
-    return SOME_FAILED if end.failed else DONE
+        failed = unfinished(jobs)
+        note_left(sweep.folder, len(failed))
+    _show(end, jobs, sweep, console)
+    _show_failures(failed, f"{_same_line(asked.fresh)} runs these again", console)
+    return SOME_FAILED if failed else DONE
 
 
 def _search(
@@ -107,7 +114,8 @@ def _search(
     def tell(done: int) -> None:
         left = max(0, search.trials - done)
         told = f"{counted(search.trials, 'trial')}: {done} done before, {left} to run"
-        console.print(f"{told}; in {planner.sweep}", soft_wrap=True, highlight=False)
+        lost = f", {counted(len(trials.lost), 'job')} whose files are gone" if trials.lost else ""
+        console.print(f"{told}{lost}; in {planner.sweep}", soft_wrap=True)
 
     def planned(ledger: Ledger) -> Sequence[SweepJob]:
         jobs = trials.open(ledger.study)
@@ -117,26 +125,35 @@ def _search(
     if line.jobs[0].sweep.dry_run:
         tell(trials.done(study))
         return DONE
+    handed_over: list[SweepJob] = []
+
+    def noted(jobs: Iterator[SweepJob]) -> Iterator[SweepJob]:
+        for job in jobs:
+            note_jobs(sweep.folder, [job], sweep.commit)
+            handed_over.append(job)
+            yield job
+
     with _begun(planner, planned, open_all, console) as sweep:
-        left = search.trials - trials.done(ledger_of(sweep.folder).study)
-        if left > 0:
-            with launcher.pool(sweep.folder) as pool, LiveTable(left) as table:
+        study = ledger_of(sweep.folder).study
+        left = max(0, search.trials - trials.done(study))
+        if total := left + len(trials.lost):
+            with launcher.pool(sweep.folder) as pool, LiveTable(total) as table:
                 drive(
-                    _noted(trials.ask(left, table.known), sweep),
+                    noted(trials.ask(left, table.known)),
                     lambda job: (*sweep.common, *trials.words(job)), pool, launcher.retries, table,
                     trials.ended, search.at_once,
                 )  # fmt: skip
         jobs = list(trials.jobs.values())
         note_jobs(sweep.folder, jobs)
         end = conclude(sweep, jobs, open_all)
-    _show(end, jobs, sweep, "the same line asks for others in place of these", console)
-    return SOME_FAILED if end.failed else DONE
-
-
-def _noted(jobs: Iterator[SweepJob], sweep: Sweep) -> Iterator[SweepJob]:
-    for job in jobs:
-        note_jobs(sweep.folder, [job], sweep.commit)
-        yield job
+        note_left(sweep.folder, max(0, search.trials - trials.done(study)))
+    _show(end, jobs, sweep, console)
+    failed = unfinished(handed_over)  # those of earlier lines have been told
+    same = _same_line(line.jobs[0].sweep.fresh)
+    _show_failures(failed, f"{same} asks for others in place of these", console)
+    for reason in dict.fromkeys(trials.refused):
+        console.print(f"asked for, and no job: {reason}", soft_wrap=True)
+    return SOME_FAILED if failed or trials.refused else DONE
 
 
 @contextmanager
@@ -155,14 +172,24 @@ def _begun(
     cfg, outputs = line.jobs[0], outputs_folder(line.jobs[0].outputs)
     tracker = open_tracker(cfg.tracking, outputs)
     with held(folder):
-        if cfg.sweep.fresh and (aside := set_aside(folder)):
-            console.print(f"set aside: {aside}", soft_wrap=True, highlight=False)
+        if cfg.sweep.fresh:
+            refuse_queued(folder)
+            if aside := set_aside(folder):
+                console.print(f"set aside: {aside}", soft_wrap=True)
         code = provenance(checkout() or Path.cwd())
         ledger = read_ledger(folder) or Ledger([])
         ledger.study = ledger.study or f"{folder.name}-{secrets.token_hex(4)}"
         jobs = planned(ledger)
+        before = ledger.parent
         _give_parent(ledger, line, folder, tracker, code)
-        ledger.line = [*line.arguments, *["--open-test"] * open_all]
+        if before not in ("", ledger.parent):
+            told = (
+                "from now on the sweep is recorded as another; what is finished stays where it is"
+            )
+            console.print(told, soft_wrap=True)
+        ledger.line = [word for word in line.arguments if not _starts_over(word)]
+        ledger.line += ["--open-test"] * open_all
+        ledger.left = None
         ledger.threads = planner.threads
         ledger.write(folder)
         common = _common(planner, ledger.parent, tracker, outputs, open_all)
@@ -174,7 +201,7 @@ def _begun(
             try:
                 yield sweep
             except KeyboardInterrupt:
-                print("\nstopped; the same line goes on", file=sys.stderr)
+                print(f"\nstopped; {_same_line(cfg.sweep.fresh)} goes on", file=sys.stderr)
                 raise
 
 
@@ -185,7 +212,7 @@ def _take_note(jobs: Sequence[SweepJob], sweep: Sweep, console: Console) -> None
         console.print(
             f"{others} of the finished jobs were run by another version of the code; "
             "sweep.fresh=true runs all of them anew",
-            soft_wrap=True, highlight=False,
+            soft_wrap=True,
         )  # fmt: skip
     note_jobs(sweep.folder, jobs, sweep.commit)
 
@@ -195,25 +222,38 @@ def _threads(before: Ledger | None, launcher: Launcher) -> int:
     return (before and before.threads) or launcher.threads or cores()
 
 
-def _show(
-    end: Conclusion, jobs: Sequence[SweepJob], sweep: Sweep, to_go_on: str, console: Console
-) -> None:
+def _starts_over(word: str) -> bool:
+    return word.lstrip("+").startswith("sweep.fresh=")
+
+
+def _same_line(fresh: bool) -> str:
+    return "the same line" + " without sweep.fresh=true" * fresh
+
+
+def _show(end: Conclusion, jobs: Sequence[SweepJob], sweep: Sweep, console: Console) -> None:
     board = tables.head(end.board, MOST_ROWS, sweep.folder / BOARD)
     if all(job.state == "finished" for job in jobs):
         board = tables.only(board, [name for name in board.header if name != "status"])
     console.print(tables.rich_table(board))
     if end.winner is not None:
         told = f"{AGAIN}: {end.winner.command}"
-        console.print(told, soft_wrap=True, highlight=False, markup=False)
-    if end.failed:
-        console.print(tables.rich_table(failures(jobs)))
-        print(f"{to_go_on}; or one alone:")
-        for job in unfinished(jobs):
-            print(f"  {job.command}")
+        console.print(told, soft_wrap=True)
     if end.page is not None:
-        console.print(f"page:    {end.page}", soft_wrap=True, highlight=False)
+        console.print(f"page:    {end.page}", soft_wrap=True)
     address = sweep.tracker.view_address(sweep.parent)
-    show_places(console, sweep.folder, address or f"scripts/run ui {sweep.folder.name}")
+    show_places(
+        console,
+        sweep.folder,
+        address or how_to_look(sweep.tracker, sweep.outputs, sweep.folder.name),
+    )
+
+
+def _show_failures(failed: Sequence[SweepJob], to_go_on: str, console: Console) -> None:
+    if failed:
+        console.print(tables.rich_table(failures(failed)))
+        print(f"{to_go_on}; or one alone:")
+        for job in failed:
+            print(f"  {job.command}")
 
 
 def _give_parent(
@@ -225,10 +265,11 @@ def _give_parent(
     if ledger.begun_as and not ledger.parent:  # killed before it could keep the parent's id
         ledger.parent = tracker.begun_as(ledger.begun_as) or ""
     if ledger.parent:
-        tracker.resume(ledger.parent)
-        return
+        with suppress(InputError):  # it was deleted there
+            tracker.resume(ledger.parent)
+            return
     ledger.uri, ledger.experiment = tracker.uri, tracker.experiment_id
-    ledger.begun_as = secrets.token_hex(8)
+    ledger.begun_as = begun_here(outputs_folder(line.jobs[0].outputs))
     ledger.write(folder)
     name = " ".join([*one_model(line), *(line.swept or line.keys)])[:200]
     tags = tags | {"begun_as": ledger.begun_as}
@@ -245,5 +286,13 @@ def _common(
         f"sweep.experiment={quoted(tracker.experiment_id)}",
         f"sweep.swept=[{','.join(planner.line.keys)}]",
         f"sweep.open_test={str(open_all).lower()}",
-        *(f"++sweep.weights.{model}={source}" for model, source in planner.weights.items()),
+        *_weights_word(planner.weights),
     )
+
+
+def _weights_word(weights: Mapping[str, str]) -> Iterator[str]:
+    """The override that tells them, in Hydra's grammar, which has no quotes for keys."""
+    if weights:
+        escaped = (re.sub(r"([^\w/.-])", r"\\\1", model) for model in weights)
+        pairs = zip(escaped, weights.values(), strict=True)
+        yield f"++sweep.weights={{{','.join(f'{model}:{source}' for model, source in pairs)}}}"

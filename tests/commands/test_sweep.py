@@ -9,7 +9,7 @@ import pytest
 
 from fashion_exp.commands.sweep import run
 from fashion_exp.errors import InputError
-from fashion_exp.sweeps.ledger import BOARD, Ledger, held
+from fashion_exp.sweeps.ledger import Ledger, held, note_left
 from tests.study.made import answers, made_run
 
 
@@ -43,13 +43,19 @@ def test_a_search_that_came_to_its_end_has_nothing_to_go_on_with(
     made_run(sweep / "aaaa", "cnn lr=1", scores, scores)
     (sweep / "bbbb").mkdir()
     (sweep / "bbbb" / "pruned.json").write_text('{"epochs": 3}')
-    Ledger(["-m"], jobs={"aaaa": "optim.lr=1", "bbbb": "optim.lr=2"}).write(sweep)
+    Ledger(["-m", "tracking.uri=http://me:secret@host"], jobs={"aaaa": "a", "bbbb": "b"}).write(
+        sweep
+    )
     for concluded in (False, True):
         if concluded:
-            (sweep / BOARD).touch()
+            note_left(sweep, 0)
         assert run(["status", "--outputs", str(tmp_path)]) == 0
         said = capsys.readouterr().out
-        assert "1 finished, 1 pruned" in said and ("to go on:" in said) is not concluded
+        assert (
+            "secret" not in said
+            and "1 finished, 1 pruned" in said
+            and ("to go on:" in said) is not concluded
+        )
 
 
 def test_status_for_programs(outputs: Path, capsys: pytest.CaptureFixture[str]) -> None:

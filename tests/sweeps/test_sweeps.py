@@ -15,7 +15,9 @@ from fashion_exp.errors import InputError
 from fashion_exp.files import write_text
 from fashion_exp.sweeps.jobs import sweep_name
 from fashion_exp.sweeps.launchers.processes import gpus_of
+from fashion_exp.sweeps.launchers.work import run_words
 from fashion_exp.sweeps.ledger import Ledger, held, is_driven, read_ledger, set_aside
+from fashion_exp.sweeps.run import _weights_word
 from tests.sweeps.drill import GRID, TINY, Drill
 
 
@@ -63,6 +65,9 @@ def test_a_sweep_goes_on_under_its_name(tmp_path: Path) -> None:
     assert sweep_name(line) == sweep_name(wider) != sweep_name(other)
     assert sweep_name(named) == "mine"
     assert sweep_name(line).startswith("basic_cnn-lr-")
+    for elsewhere in ("tracking=none", "cache.trainings=false", "sweep.fresh=true"):
+        kept = read_command_line(["-m", "optim.lr=1e-3,1e-4", "seed=3", elsewhere])
+        assert sweep_name(kept) == sweep_name(line)
     models = read_command_line(["-m", "model=basic_cnn,resnet50", "optim.lr=1e-3"])
     assert sweep_name(models).startswith("model-")
     for bad in ("a/b", "..", ".a", 300 * "a"):
@@ -85,6 +90,9 @@ def test_who_waits_for_a_sweep_waits_for_its_folder_though_it_starts_over(tmp_pa
         aside = set_aside(sweep)
         assert aside is not None and [file.name for file in aside.iterdir()] == ["sweep.json"]
         assert is_driven(sweep) and set_aside(sweep) is None
+        (sweep / "aaaa").mkdir()
+        with held(sweep / "aaaa"), pytest.raises(InputError, match="aaaa: a process is at work"):
+            set_aside(sweep)
 
 
 def test_a_newer_ledger_is_read(tmp_path: Path) -> None:
@@ -163,6 +171,18 @@ def test_what_is_no_grid_is_refused(words: list[str], told: str) -> None:
     with pytest.raises(InputError) as refusal:
         read_command_line(["-m", *words])
     assert told in str(refusal.value)
+
+
+def test_models_with_any_name_have_their_weights_told_to_the_jobs() -> None:
+    names = {"mobilenetv3_small_050.lamb_in1k": "none", "hf-hub:timm/a.b_c": "imagenet"}
+    (word,) = _weights_word(names)
+    assert read_command_line([word]).jobs[0].sweep.weights == names
+
+
+def test_a_job_that_cannot_even_be_composed_leaves_its_failure(tmp_path: Path) -> None:
+    assert run_words(tmp_path / "job", ["optim.lrr=1"]) == 1
+    told = json.loads((tmp_path / "job" / "failure.json").read_text())
+    assert "optim.lrr" in told["reason"] and told["traceback"]
 
 
 @pytest.mark.parametrize(

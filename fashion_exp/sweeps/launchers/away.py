@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from fashion_exp.compose import quoted
+from fashion_exp.grammar import quoted
 from fashion_exp.job import FAILURE_FILE
 from fashion_exp.sweeps.launchers.work import run_words
 

@@ -203,6 +203,22 @@ def _number(folder: Path) -> str | None:
     return str(read_json(file)["number"]) if file.exists() else None
 
 
+def refuse_queued(sweep: Path) -> None:
+    """Raises `InputError` where jobs of a sweep that is to be set aside are in the queue."""
+    numbers = {
+        number for file in sweep.glob(f"*/{QUEUED_FILE}") if (number := _number(file.parent))
+    }
+    if numbers and shutil.which("squeue"):
+        queued = _in_queue()
+        if isinstance(queued, str):
+            raise InputError(f"sweep.fresh: squeue: {queued}; its jobs may be in the queue")
+        if left := sorted(numbers & queued):
+            raise InputError(
+                f"sweep.fresh: its jobs {', '.join(left)} are in Slurm's queue; scancel them, or "
+                "wait for them"
+            )
+
+
 def _in_queue() -> set[str] | str:
     """Numbers of this user's jobs, or why the queue does not tell."""
     command = ["squeue", "--noheader", "--array", "--user", getpass.getuser(), "--format", "%i"]

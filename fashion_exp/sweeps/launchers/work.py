@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from fashion_exp.job import FAILED, note_failure
 from fashion_exp.through_hydra import run_in
 
 LOG = "console.log"
@@ -20,15 +21,20 @@ def run_words(folder: Path, words: Sequence[str]) -> int:
     What it says goes to its `console.log`. Only an interruption is raised.
     """
     with _said_to(folder / LOG):
-        return run_in(folder, words, sealed=True)
+        try:
+            return run_in(folder, words, sealed=True)
+        except Exception as error:  # before the job could begin; its own it keeps itself
+            print(f"fashion_exp: failed: {error}", file=sys.stderr)
+            return note_failure(folder, error, FAILED)
 
 
 @contextmanager
 def _said_to(log: Path) -> Iterator[None]:
     log.parent.mkdir(parents=True, exist_ok=True)
     before = sys.stdout, sys.stderr
-    with open(log, "ab", buffering=0) as file:
-        sys.stdout = sys.stderr = _Log(file, encoding="utf-8", errors="replace", write_through=True)
+    file = open(log, "ab", buffering=0)  # noqa: SIM115 (closed by what wraps it)
+    with _Log(file, encoding="utf-8", errors="replace", write_through=True) as words:
+        sys.stdout = sys.stderr = words
         try:
             yield
         finally:
