@@ -55,7 +55,6 @@ class Conclusion:
 
     board: tables.PlainTable
     """Best by validation first."""
-    failed: int
     winner: SweepJob | None
     """None where no job finished."""
     page: Path | None
@@ -83,9 +82,8 @@ def conclude(sweep: Sweep, jobs: Sequence[SweepJob], open_all: bool) -> Conclusi
     if winner is not None:
         _draw(finished[0], winner, sweep)
     page = _page(study, sweep) if study else None
-    failed = len(unfinished(jobs))
-    _record(sweep, board, winner, len(jobs), failed)
-    return Conclusion(board, failed, winner, page)
+    _record(sweep, board, winner, len(jobs), len(unfinished(jobs)))
+    return Conclusion(board, winner, page)
 
 
 def _accuracy(result: Result) -> float:
