@@ -14,7 +14,7 @@ SHARED = {"config", "errors", "seeding", "files", "cache"}
 """Small modules that every part may use; of config, the types."""
 
 OWNERS = {
-    "hydra": {"compose", "grid", "through_hydra"},
+    "hydra": {"compose", "grammar", "grid", "through_hydra"},
     "omegaconf": {"__main__", "compose", "config", "through_hydra"},
     "mlflow": {"tracking"},
     "timm": {"models"},
