@@ -152,21 +152,21 @@ def test_open_test_opens_the_test_of_every_job(photos: Path, tmp_path: Path) -> 
     assert len((tmp_path / "test_looks.jsonl").read_text().splitlines()) == 2
 
 
-def test_four_runs_may_start_at_once_on_a_fresh_store(photos: Path, tmp_path: Path) -> None:
+def test_two_runs_may_start_at_once_on_a_fresh_store(photos: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "fashion_exp", *TINY, f"dataset.root={photos}",
                f"outputs={tmp_path}", "repeats=1"]  # fmt: skip
     started = [
         subprocess.Popen(
             [*command, f"seed={seed}"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
         )
-        for seed in range(4)
+        for seed in range(2)
     ]
     errors = [process.communicate(timeout=240)[1] for process in started]
-    assert [process.returncode for process in started] == [0] * 4, "\n".join(errors)
-    assert [run.info.status for run in runs(tmp_path)] == ["FINISHED"] * 4
-    assert len(list((tmp_path / "runs").iterdir())) == 4
+    assert [process.returncode for process in started] == [0] * 2, "\n".join(errors)
+    assert [run.info.status for run in runs(tmp_path)] == ["FINISHED"] * 2
+    assert len(list((tmp_path / "runs").iterdir())) == 2
     looks = [json.loads(line) for line in (tmp_path / "test_looks.jsonl").read_text().splitlines()]
-    assert len({look["run"] for look in looks}) == 4
+    assert len({look["run"] for look in looks}) == 2
 
 
 @pytest.mark.parametrize(
