@@ -167,7 +167,7 @@ def test_jobs_that_are_said_to_go_on_are_not_cancelled(
 
 def test_what_the_jobs_are_forked_from_is_deaf_to_ctrl_c(tmp_path: Path) -> None:
     """While it imports, too, when it has not yet said so itself."""
-    (tmp_path / "slow.py").write_text("import time; time.sleep(2)")
+    (tmp_path / "slow.py").write_text("import time; time.sleep(1)")
     script = (
         "import os, signal\n"
         "from multiprocessing import forkserver\n"

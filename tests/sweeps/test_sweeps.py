@@ -17,7 +17,7 @@ from fashion_exp.sweeps.jobs import sweep_name
 from fashion_exp.sweeps.launchers.processes import gpus_of
 from fashion_exp.sweeps.launchers.work import run_words
 from fashion_exp.sweeps.ledger import Ledger, held, is_driven, read_ledger, set_aside
-from fashion_exp.sweeps.run import _weights_word
+from fashion_exp.sweeps.run import _weights_word, run_sweep
 from tests.sweeps.drill import GRID, TINY, Drill
 
 
@@ -120,9 +120,12 @@ def test_a_fresh_sweep_sets_the_earlier_one_aside(tmp_path: Path) -> None:
     assert len(list(tmp_path.glob("sweeps/*/*/result.json"))) == 4
 
 
-def test_a_dry_run_tells_the_jobs_and_makes_nothing(tmp_path: Path) -> None:
-    done = typed(*GRID, f"outputs={tmp_path}", "sweep.dry_run=true")
-    assert done.returncode == 0 and done.stdout.count("queued    scripts/run ") == 4
+def test_a_dry_run_tells_the_jobs_and_makes_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = read_command_line(["-m", *GRID, f"outputs={tmp_path}", "sweep.dry_run=true"])
+    assert run_sweep(line, open_all=False) == 0
+    assert capsys.readouterr().out.count("queued    scripts/run ") == 4
     assert not list(tmp_path.glob("sweeps/*")) and not (tmp_path / "mlflow.db").exists()
 
 
@@ -135,8 +138,9 @@ def test_a_dry_run_tells_the_jobs_and_makes_nothing(tmp_path: Path) -> None:
     ],
 )
 def test_a_mistake_ends_before_the_first_job(words: list[str], told: str, tmp_path: Path) -> None:
-    done = typed(*TINY, *words, f"outputs={tmp_path}")
-    assert done.returncode == 2 and told in done.stderr and "Traceback" not in done.stderr
+    line = read_command_line(["-m", *TINY, *words, f"outputs={tmp_path}"])
+    with pytest.raises(InputError, match=told):
+        run_sweep(line, open_all=False)
     assert not list(tmp_path.glob("sweeps/*/*"))
 
 
