@@ -32,7 +32,6 @@ from fashion_exp.sweeps.conclusion import (
 from fashion_exp.sweeps.drive import drive
 from fashion_exp.sweeps.jobs import Planner, SweepJob, one_model, sweep_name, swept_knobs
 from fashion_exp.sweeps.launchers import Launcher, make_launcher
-from fashion_exp.sweeps.launchers.slurm import refuse_queued
 from fashion_exp.sweeps.ledger import (
     BOARD,
     Ledger,
@@ -173,6 +172,8 @@ def _begun(
     tracker = open_tracker(cfg.tracking, outputs)
     with held(folder):
         if cfg.sweep.fresh:
+            from fashion_exp.sweeps.launchers.slurm import refuse_queued
+
             refuse_queued(folder)
             if aside := set_aside(folder):
                 console.print(f"set aside: {aside}", soft_wrap=True)
