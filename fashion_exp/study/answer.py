@@ -138,7 +138,8 @@ def _winner(study: Study) -> Iterator[str]:
     best = study.winner
     chosen = study.optimism
     if chosen is not None and chosen.optimism is not None:
-        more = f"; {study.others} more were tried, which that leaves out" if study.others else ""
+        tried = "was tried" if study.others == 1 else "were tried"
+        more = f"; {study.others} more {tried}, which that leaves out" if study.others else ""
         yield (
             f"{study.names[best]} was chosen among {chosen.candidates} by its validation "
             f"accuracy, {percent(chosen.own_score)}; corrected for having been chosen (BBC-CV) "
