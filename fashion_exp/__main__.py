@@ -16,16 +16,16 @@ from pathlib import Path
 
 from omegaconf import OmegaConf
 
+from fashion_exp.atomic_io import DiskFull
 from fashion_exp.commands.help import help_text
-from fashion_exp.compose import CommandLine, load_config, read_command_line
-from fashion_exp.config import CANNOT_CHANGE_A_RESULT, knobs, plain
+from fashion_exp.configuration.composition import CommandLine, load_config, read_command_line
+from fashion_exp.configuration.hydra_application import answer, run_in
+from fashion_exp.configuration.schema import CANNOT_CHANGE_A_RESULT, knobs, plain
 from fashion_exp.errors import InputError, nearest
-from fashion_exp.files import DiskFull
-from fashion_exp.interrupts import Terminated, heed
-from fashion_exp.job import DONE, FAILED, MISTAKE, run_here
-from fashion_exp.places import check_writable, conf_folder, fresh_name, outputs_folder
-from fashion_exp.ranks import in_team, leads
-from fashion_exp.through_hydra import answer, run_in
+from fashion_exp.experiment.distributed import in_team, leads
+from fashion_exp.experiment.job import DONE, FAILED, MISTAKE, run_here
+from fashion_exp.paths import check_writable, conf_folder, fresh_name, outputs_folder
+from fashion_exp.signals import Terminated, heed
 
 VERBS = {
     "compare": "which of several runs is better, and whether that may be said",
@@ -128,7 +128,7 @@ def _run_one(line: CommandLine) -> int:
     else:
         line, folder = _resumed(line, Path(cfg.resume).expanduser().resolve())
     if in_team():
-        from fashion_exp.training.team import join_team
+        from fashion_exp.training.process_group import join_team
 
         folder = Path(join_team().told(str(folder)))
         if not leads():

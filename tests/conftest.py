@@ -19,18 +19,17 @@ SHARED = REPOSITORY.parent / "shared"
 
 
 NOT_QUICK = (
-    "test_cli.py", "test_resume.py", "test_ranks.py", "test_knobs.py", "test_golden.py",
-    "test_build.py",
-    "test_page.py", "test_browser.py", "test_study_figures.py", "test_simulations.py", "study/",
-    "commands/", "test_figures.py", "test_fashion_mnist.py", "test_clothing.py", "test_sheets.py",
-    "tracking/", "sweeps/", "checkup/", "test_review.py", "collecting/test_collection.py",
-    "collecting/test_decoding.py", "test_features.py", "test_planted.py",
-    "test_trainings.py",
+    "test_main.py", "test_options.py", "experiment/", "test_build.py", "test_page.py",
+    "test_browser.py", "test_comparison_figures.py", "test_simulations.py", "comparison/",
+    "commands/", "test_figures.py", "test_fashion_mnist.py", "test_clothing.py",
+    "test_contact_sheets.py", "tracking/", "sweeps/", "doctor/", "test_review_page.py",
+    "collect/test_collection.py", "collect/test_decoder.py", "test_embeddings.py",
+    "test_planted.py",
 )  # fmt: skip
 """Where processes are started, networks trained or pictures drawn."""
 
 
-LONGEST = ("sweeps/", "test_ranks.py", "test_resume.py", "test_cli.py")
+LONGEST = ("sweeps/", "test_distributed.py", "test_resume.py", "test_main.py")
 """Files that go first, so that no worker is left with one of them at the end."""
 
 
@@ -51,7 +50,7 @@ class TinyRun:
         return (self.output / name).read_text()
 
     def frame(self, part: str) -> pd.DataFrame:
-        from fashion_exp.predictions import PART_FILES, read_predictions
+        from fashion_exp.evaluation.predictions import PART_FILES, read_predictions
 
         return read_predictions(self.output / PART_FILES[part])
 
@@ -61,7 +60,7 @@ class TinyRun:
 
     @property
     def facts(self) -> dict[str, str]:
-        from fashion_exp.results import load_result
+        from fashion_exp.evaluation.results import load_result
 
         return dict(load_result(self.output).facts)
 
@@ -89,12 +88,12 @@ def tiny(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Calla
 
     Nothing is drawn: pictures take ten times as long as the run.
     """
-    monkeypatch.setattr("fashion_exp.results.draw_run", lambda *told: None)
-    monkeypatch.setattr("fashion_exp.results.draw_part", lambda *told: None)
+    monkeypatch.setattr("fashion_exp.evaluation.results.draw_run", lambda *told: None)
+    monkeypatch.setattr("fashion_exp.evaluation.results.draw_part", lambda *told: None)
 
     def run(*overrides: str, sealed: bool = False, tracking: str = "none") -> TinyRun:
-        from fashion_exp.compose import read_command_line
-        from fashion_exp.job import run_job
+        from fashion_exp.configuration.composition import read_command_line
+        from fashion_exp.experiment.job import run_job
 
         data = () if any(o.startswith("dataset=") for o in overrides) else (
             "dataset=folder", f"dataset.root={photos}", "dataset.image_size=16")  # fmt: skip

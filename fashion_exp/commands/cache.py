@@ -10,9 +10,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from fashion_exp.cache.shelf import KINDS, TRAININGS, Store, is_used, stores, sweep_up
+from fashion_exp.cache.manager import KINDS, TRAININGS, Store, is_used, stores, sweep_up
 from fashion_exp.errors import InputError
-from fashion_exp.places import outputs_folder
+from fashion_exp.paths import outputs_folder
 
 _UNITS = {"h": 3600, "d": 86400, "w": 7 * 86400}
 

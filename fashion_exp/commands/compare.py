@@ -9,12 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fashion_exp.comparison.metrics import METRICS
 from fashion_exp.errors import InputError, nearest
-from fashion_exp.places import outputs_folder
-from fashion_exp.study.metric import METRICS
+from fashion_exp.paths import outputs_folder
 
 if TYPE_CHECKING:  # numpy and scipy: seconds that --help and a typo need not wait for
-    from fashion_exp.study.study import Study
+    from fashion_exp.comparison.comparison import Study
 
 MOST_PAIRS = 15
 """Of more, the terminal shows those of the winner; the report has all."""
@@ -26,9 +26,9 @@ def run(arguments: list[str]) -> int:
     check(options)
     from rich.console import Console
 
+    from fashion_exp.comparison import audit, conclusions, factors
+    from fashion_exp.comparison.report_data import pairs_table, runs_table
     from fashion_exp.reporting import tables
-    from fashion_exp.study import answer, audit, factors
-    from fashion_exp.study.report import pairs_table, runs_table
 
     study, _ = study_of(options)
     console = Console()
@@ -49,9 +49,9 @@ def run(arguments: list[str]) -> int:
             pairs = replace(pairs, rows=rows, notes=[more, *pairs.notes])
         console.print(tables.rich_table(tables.only(pairs, shown)))
     for line in [
-        *answer.sentences(study),
+        *conclusions.sentences(study),
         *study.confounds,
-        *answer.plans(study),
+        *conclusions.plans(study),
     ]:
         console.print(line, highlight=False, markup=False)
     for line in factors.missing_cells(study.members, study.factors):
@@ -114,9 +114,9 @@ def human(text: str | None) -> tuple[float, int | None] | None:
 
 def study_of(options: argparse.Namespace) -> tuple[Study, Path]:
     """The study that the arguments ask for, its tests opened if they say so; and `outputs`."""
-    from fashion_exp.study.find import failed_beside, find_runs
-    from fashion_exp.study.members import load_member
-    from fashion_exp.study.study import Question, Study
+    from fashion_exp.comparison.comparison import Question, Study
+    from fashion_exp.comparison.find_runs import failed_beside, find_runs
+    from fashion_exp.comparison.run_data import load_member
 
     outputs = outputs_folder(options.outputs)
     folders = find_runs(options.runs, outputs, options.uri)
@@ -137,7 +137,7 @@ def study_of(options: argparse.Namespace) -> tuple[Study, Path]:
 
 
 def _baseline(options: argparse.Namespace, folders: list[Path], outputs: Path) -> int | None:
-    from fashion_exp.study.find import find_runs
+    from fashion_exp.comparison.find_runs import find_runs
 
     if options.baseline is None:
         return None
@@ -150,7 +150,7 @@ def _baseline(options: argparse.Namespace, folders: list[Path], outputs: Path) -
 
 
 def _open(folders: Sequence[Path], outputs: Path) -> None:
-    from fashion_exp.results import look_at_test
+    from fashion_exp.evaluation.results import look_at_test
 
     for folder in folders:
         look_at_test(folder, outputs)

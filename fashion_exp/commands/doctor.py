@@ -6,8 +6,8 @@ import argparse
 import json
 import sys
 
-from fashion_exp.job import DONE, FAILED
-from fashion_exp.places import for_outputs, outputs_folder
+from fashion_exp.experiment.job import DONE, FAILED
+from fashion_exp.paths import for_outputs, outputs_folder
 
 
 def run(arguments: list[str]) -> int:
@@ -22,7 +22,7 @@ def run(arguments: list[str]) -> int:
     own.add_argument("--uri", help="of one tracking store; default: all that runs here are in")
     own.add_argument("--outputs", help="where the runs are; default: as for experiments")
     options = own.parse_args(arguments)
-    from fashion_exp.checkup import checkup
+    from fashion_exp.tools.doctor import checkup
     from fashion_exp.tracking import store_uri
 
     outputs = outputs_folder(options.outputs)

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from fashion_exp.commands.compare import check, parser, study_of, typed
 from fashion_exp.errors import InputError
-from fashion_exp.places import fresh_name
+from fashion_exp.paths import fresh_name
 
 if TYPE_CHECKING:
-    from fashion_exp.study.members import Member
+    from fashion_exp.comparison.run_data import Member
 
 
 def run(arguments: list[str]) -> int:
@@ -19,9 +19,9 @@ def run(arguments: list[str]) -> int:
     own.add_argument("--into", help="the folder to write; default: beside the sweep or the run")
     options = own.parse_args(arguments)
     check(options)
+    from fashion_exp.comparison.find_runs import common_sweep
+    from fashion_exp.comparison.report_data import report
     from fashion_exp.reporting.page import write_report
-    from fashion_exp.study.find import common_sweep
-    from fashion_exp.study.report import report
 
     study, outputs = study_of(options)
     folders = [member.result.output for member in study.members]
@@ -46,8 +46,8 @@ def _draw_what_is_missing(member: Member, cache: Path) -> None:
     folder = member.result.output / "figures"
     if folder.is_dir():
         return
-    from fashion_exp.data.sources import load_images
-    from fashion_exp.results import draw
+    from fashion_exp.data.sources.load import load_images
+    from fashion_exp.evaluation.results import draw
     from fashion_exp.tracking import NullTracker
 
     try:

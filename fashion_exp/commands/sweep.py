@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fashion_exp.places import outputs_folder
-from fashion_exp.sweeps.find import chosen, sweeps_in
-from fashion_exp.tracking.address import without_passwords
+from fashion_exp.paths import outputs_folder
+from fashion_exp.sweeps.find_sweeps import chosen, sweeps_in
+from fashion_exp.tracking.urls import without_passwords
 
 if TYPE_CHECKING:
-    from fashion_exp.sweeps.ledger import Ledger
+    from fashion_exp.sweeps.state import Ledger
 
 MOST_ROWS = 40
 """Of more jobs, the terminal shows the best ones and those that failed."""
@@ -46,8 +46,8 @@ def _overview(sweep: Path) -> dict[str, object]:
 
 def _status(sweep: Path) -> dict[str, object]:
     """What `status --json` gives: the same, and a row a job."""
-    from fashion_exp.results import load_result
-    from fashion_exp.sweeps.states import failure
+    from fashion_exp.evaluation.results import load_result
+    from fashion_exp.sweeps.job_state import failure
 
     cells, jobs = _ledger(sweep).jobs, []
     for identity, state in _states(sweep):
@@ -64,7 +64,7 @@ def _status(sweep: Path) -> dict[str, object]:
 
 
 def _told(sweep: Path, states: Counter[str]) -> dict[str, object]:
-    from fashion_exp.sweeps.ledger import is_driven
+    from fashion_exp.sweeps.state import is_driven
 
     return {
         "sweep": str(sweep),
@@ -78,8 +78,8 @@ def _told(sweep: Path, states: Counter[str]) -> dict[str, object]:
 
 def _states(sweep: Path) -> Iterator[tuple[str, str]]:
     """Each job's identity, and how far it has come."""
-    from fashion_exp.job import is_running
-    from fashion_exp.sweeps.states import job_state
+    from fashion_exp.experiment.job import is_running
+    from fashion_exp.sweeps.job_state import job_state
 
     for identity in _ledger(sweep).jobs:
         folder = sweep / identity
@@ -87,7 +87,7 @@ def _states(sweep: Path) -> Iterator[tuple[str, str]]:
 
 
 def _ledger(sweep: Path) -> Ledger:
-    from fashion_exp.sweeps.ledger import ledger_of
+    from fashion_exp.sweeps.state import ledger_of
 
     return ledger_of(sweep)
 
@@ -115,9 +115,9 @@ def _runs(told: dict[str, object]) -> str:
 def _print_status(told: dict[str, object]) -> None:
     from rich.console import Console
 
+    from fashion_exp.comparison.run_data import command
     from fashion_exp.reporting.formats import DASH, duration, percent, span
     from fashion_exp.reporting.tables import PlainTable, rich_table
-    from fashion_exp.study.members import command
 
     jobs, line = told["jobs"], told["line"]
     assert isinstance(jobs, list) and isinstance(line, list)

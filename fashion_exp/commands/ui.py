@@ -10,9 +10,9 @@ from itertools import chain
 from pathlib import Path
 
 from fashion_exp.errors import InputError
-from fashion_exp.places import outputs_folder
-from fashion_exp.sweeps.find import chosen, sweeps_in
-from fashion_exp.sweeps.ledger import Ledger, read_ledger
+from fashion_exp.paths import outputs_folder
+from fashion_exp.sweeps.find_sweeps import chosen, sweeps_in
+from fashion_exp.sweeps.state import Ledger, read_ledger
 from fashion_exp.tracking import store_uri, ui_address
 
 
@@ -56,7 +56,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _address(uri: str, base: str, ledger: Ledger | None) -> str:
-    from fashion_exp.tracking.opening import experiment_of, newest_experiment
+    from fashion_exp.tracking.connection import experiment_of, newest_experiment
 
     if ledger is not None and ledger.parent:
         return ui_address(base, experiment_of(uri, ledger.parent), ledger.parent)

@@ -13,8 +13,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from fashion_exp.atomic_io import write_text
 from fashion_exp.errors import InputError, nearest
-from fashion_exp.files import write_text
 
 ORIGINAL = "none"
 """The name of the labels as the folders or the list have them."""

@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from fashion_exp.data.decisions import counts, decided, read_decisions
-from fashion_exp.data.files import identify
+from fashion_exp.data.image_files import identify
+from fashion_exp.data.label_decisions import counts, decided, read_decisions
 from fashion_exp.data.label_versions import (
     CURRENT,
     ORIGINAL,

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from fashion_exp.cache.made_by import source_hash, versions
-from fashion_exp.cache.records import Records
-from fashion_exp.cache.shelf import key_of
+from fashion_exp.cache.array_store import Records
+from fashion_exp.cache.manager import key_of
+from fashion_exp.cache.provenance import source_hash, versions
 from fashion_exp.data.geometry import Geometry, resize
 from fashion_exp.data.parallel import in_processes
 from fashion_exp.data.table import ImageTable, OutOfReach, Reader, UnreadableImage, left_out_table

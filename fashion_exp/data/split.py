@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from fashion_exp.config import SplitConfig
+from fashion_exp.configuration.schema import SplitConfig
 from fashion_exp.errors import InputError, nearest
 from fashion_exp.seeding import derive_seed, derive_seeds
 

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 import fashion_exp.models.basic_cnn  # noqa: F401 (registers the model with timm)
-from fashion_exp.config import Head, ModelConfig
+from fashion_exp.configuration.schema import Head, ModelConfig
 from fashion_exp.errors import InputError, nearest
 from fashion_exp.models.classifier import Classifier
 from fashion_exp.models.dropout import Dropout

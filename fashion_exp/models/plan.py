@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from fashion_exp.config import DatasetConfig, ModelConfig, OptimConfig, Preprocessing
+from fashion_exp.configuration.schema import DatasetConfig, ModelConfig, OptimConfig, Preprocessing
 from fashion_exp.errors import InputError
 from fashion_exp.models.weights import Weights
 

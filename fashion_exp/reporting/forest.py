@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fashion_exp.reporting import lettering, style
+from fashion_exp.reporting import style, text_layout
 from fashion_exp.reporting.forest_plan import (
     BAR,
     TEXT,
@@ -19,8 +19,8 @@ from fashion_exp.reporting.forest_plan import (
     place_labels,
     plan_rows,
 )
-from fashion_exp.reporting.points import signed
-from fashion_exp.reporting.report import Forest, ForestRow
+from fashion_exp.reporting.percentage_points import signed
+from fashion_exp.reporting.report_content import Forest, ForestRow
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -41,7 +41,7 @@ def forest(told: Forest, width: float = WIDE, difference: bool = False) -> Figur
     feet = [
         line
         for text in footnotes(told, shown)
-        for line in lettering.wrap(text, style.SMALL, width - 0.1)
+        for line in text_layout.wrap(text, style.SMALL, width - 0.1)
     ]
     top = 0.06 + TEXT * (1 + max((label.level for label in labels), default=-1))
     scale = 0.46 if difference else 0.32

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fashion_exp.reporting.formats import number, percent, span
-from fashion_exp.reporting.points import difference_span, difference_text
-from fashion_exp.reporting.report import Forest, ForestRow
+from fashion_exp.reporting.percentage_points import difference_span, difference_text
+from fashion_exp.reporting.report_content import Forest, ForestRow
 from fashion_exp.reporting.tables import PlainTable
 
 MOST_NOTES = 6

@@ -6,9 +6,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fashion_exp.reporting import lettering, style
+from fashion_exp.reporting import style, text_layout
 from fashion_exp.reporting.forest_numbers import distinct_notes, estimate_text, line_text
-from fashion_exp.reporting.report import Forest, ForestRow
+from fashion_exp.reporting.report_content import Forest, ForestRow
 
 # Inches.
 _GAP = 0.12
@@ -113,11 +113,11 @@ def plan_rows(
     signs = [_sign(row, distinct_notes(rows)) for row in rows]
     values = [estimate_text(row, told, difference) for row in rows]
     names = [
-        lettering.inches(row.name + sign, style.LABEL, row.winner)
+        text_layout.inches(row.name + sign, style.LABEL, row.winner)
         for row, sign in zip(rows, signs, strict=True)
     ]
     numbers = [
-        lettering.inches(value, style.LABEL, row.winner)
+        text_layout.inches(value, style.LABEL, row.winner)
         for row, value in zip(rows, values, strict=True)
     ]
     narrow, under = width < 5, False
@@ -140,8 +140,8 @@ def plan_rows(
 
 
 def _lines(row: ForestRow, sign: str, room: float, most: int) -> list[str]:
-    room -= lettering.inches(sign, style.LABEL, row.winner)
-    *lines, last = lettering.wrap(row.name, style.LABEL, room, row.winner, most) or [""]
+    room -= text_layout.inches(sign, style.LABEL, row.winner)
+    *lines, last = text_layout.wrap(row.name, style.LABEL, room, row.winner, most) or [""]
     return [*lines, last + sign]
 
 
@@ -190,8 +190,8 @@ def place_labels(told: Forest, plan: Plan, difference: bool) -> list[Label]:
     taken: list[list[tuple[float, float]]] = []
     placed = []
     for name, line, over, lean in asked:
-        text = lettering.fit(name, style.SMALL, plan.width - 0.06)
-        wide = lettering.inches(text, style.SMALL)
+        text = text_layout.fit(name, style.SMALL, plan.width - 0.06)
+        wide = text_layout.inches(text, style.SMALL)
         x = plan.left + (over - plan.low) / (plan.high - plan.low) * plan.plot
         start = min(max(x - lean * wide, 0.03), plan.width - wide - 0.03)
         place = (start - _GAP / 2, start + wide + _GAP / 2)

@@ -9,14 +9,20 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fashion_exp.files import write_text
+from fashion_exp.atomic_io import write_text
+from fashion_exp.reporting.comparison_figures import MOST_CONFUSIONS, Drawings, draw_all
 from fashion_exp.reporting.formats import percent
-from fashion_exp.reporting.points import difference_text
-from fashion_exp.reporting.report import Confusion, Photo, Report, VerdictMatrix
+from fashion_exp.reporting.percentage_points import difference_text
+from fashion_exp.reporting.report_content import Confusion, Photo, Report, VerdictMatrix
 from fashion_exp.reporting.report_markdown import markdown
-from fashion_exp.reporting.study_figures import MOST_CONFUSIONS, Drawings, draw_all
 from fashion_exp.reporting.tables import PlainTable
-from fashion_exp.reporting.verdicts import MOST_NAMES, MOST_WITH_WORDS, SIGNS, cell_text, most_pairs
+from fashion_exp.reporting.verdict_matrix import (
+    MOST_NAMES,
+    MOST_WITH_WORDS,
+    SIGNS,
+    cell_text,
+    most_pairs,
+)
 
 if TYPE_CHECKING:
     from jinja2 import Environment

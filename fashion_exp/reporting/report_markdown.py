@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from fashion_exp.reporting.comparison_figures import MOST_CONFUSIONS, Drawing, Drawings
 from fashion_exp.reporting.formats import percent
-from fashion_exp.reporting.report import Confusion, Finding, Report, Severity
-from fashion_exp.reporting.study_figures import MOST_CONFUSIONS, Drawing, Drawings
+from fashion_exp.reporting.report_content import Confusion, Finding, Report, Severity
 from fashion_exp.reporting.tables import PlainTable, escape, markdown_table
-from fashion_exp.reporting.verdicts import most_pairs
+from fashion_exp.reporting.verdict_matrix import most_pairs
 
 _ORDER: Sequence[Severity] = ("wrong", "doubtful", "fine")
 

@@ -12,14 +12,20 @@ from typing import Any
 
 import torch
 
-from fashion_exp.compose import SEARCHPATH, CommandLine
-from fashion_exp.config import CANNOT_CHANGE_A_RESULT, Config, TrainingConfig, knobs, plain
-from fashion_exp.data.sources import load_images_once
+from fashion_exp.comparison.run_data import command, says_what
+from fashion_exp.configuration.composition import SEARCHPATH, CommandLine
+from fashion_exp.configuration.schema import (
+    CANNOT_CHANGE_A_RESULT,
+    Config,
+    TrainingConfig,
+    knobs,
+    plain,
+)
+from fashion_exp.data.sources.load import load_images_once
 from fashion_exp.errors import InputError
-from fashion_exp.identity import job_identity, short_hash
+from fashion_exp.experiment.fingerprints import job_identity, short_hash
 from fashion_exp.models.weights import find_weights
-from fashion_exp.study.members import command, says_what
-from fashion_exp.sweeps.states import State, job_state
+from fashion_exp.sweeps.job_state import State, job_state
 from fashion_exp.training.device import Compute, choose_compute, share_of_cores
 
 

@@ -12,27 +12,21 @@ from pathlib import Path
 
 from rich.console import Console
 
-from fashion_exp.compose import CommandLine
+from fashion_exp.configuration.composition import CommandLine
+from fashion_exp.configuration.overrides import quoted
 from fashion_exp.errors import InputError
-from fashion_exp.experiment import ending
-from fashion_exp.grammar import quoted
-from fashion_exp.job import DONE, SOME_FAILED, how_to_look, show_places
-from fashion_exp.places import begun_here, checkout, outputs_folder
+from fashion_exp.experiment.experiment import ending
+from fashion_exp.experiment.job import DONE, SOME_FAILED, how_to_look, show_places
+from fashion_exp.paths import begun_here, checkout, outputs_folder
 from fashion_exp.reporting import tables
 from fashion_exp.reporting.formats import counted
-from fashion_exp.sweeps.conclusion import (
-    AGAIN,
-    MOST_ROWS,
-    Conclusion,
-    Sweep,
-    conclude,
-    failures,
-    unfinished,
-)
-from fashion_exp.sweeps.drive import drive
 from fashion_exp.sweeps.jobs import Planner, SweepJob, one_model, sweep_name, swept_knobs
 from fashion_exp.sweeps.launchers import Launcher, make_launcher
-from fashion_exp.sweeps.ledger import (
+from fashion_exp.sweeps.planning import decide_weights, tell_plan
+from fashion_exp.sweeps.progress import LiveTable
+from fashion_exp.sweeps.scheduler import drive
+from fashion_exp.sweeps.search import Trials, make_search
+from fashion_exp.sweeps.state import (
     BOARD,
     Ledger,
     changed_code,
@@ -43,9 +37,15 @@ from fashion_exp.sweeps.ledger import (
     read_ledger,
     set_aside,
 )
-from fashion_exp.sweeps.live import LiveTable
-from fashion_exp.sweeps.plan import decide_weights, tell_plan
-from fashion_exp.sweeps.search import Trials, make_search
+from fashion_exp.sweeps.summary import (
+    AGAIN,
+    MOST_ROWS,
+    Conclusion,
+    Sweep,
+    conclude,
+    failures,
+    unfinished,
+)
 from fashion_exp.tracking import Tracker, open_tracker, provenance
 from fashion_exp.training.device import cores
 

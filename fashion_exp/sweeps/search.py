@@ -10,19 +10,19 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from fashion_exp.compose import compose_cell
-from fashion_exp.config import Count, Seed
+from fashion_exp.atomic_io import write_text
+from fashion_exp.configuration.composition import compose_cell
+from fashion_exp.configuration.grids import Axis, Choices, Range, space
+from fashion_exp.configuration.overrides import quoted
+from fashion_exp.configuration.schema import Count, Seed
 from fashion_exp.errors import InputError, checked
-from fashion_exp.files import write_text
-from fashion_exp.grammar import quoted
-from fashion_exp.grid import Axis, Choices, Range, space
-from fashion_exp.job import PRUNED_FILE
-from fashion_exp.places import to_install
-from fashion_exp.pruning import SETTINGS, open_storage
-from fashion_exp.results import load_result
+from fashion_exp.evaluation.results import load_result
+from fashion_exp.experiment.job import PRUNED_FILE
+from fashion_exp.experiment.pruning import SETTINGS, open_storage
+from fashion_exp.paths import to_install
 from fashion_exp.seeding import derive_seed
 from fashion_exp.sweeps.jobs import Planner, SweepJob
-from fashion_exp.tracking.address import without_passwords
+from fashion_exp.tracking.urls import without_passwords
 
 TRIALS_FILE = "trials.log"
 

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import os
 
-from fashion_exp.tracking.address import ui_address
 from fashion_exp.tracking.provenance import provenance
 from fashion_exp.tracking.store import fetch_run, matching_runs, open_tracker, store_uri
 from fashion_exp.tracking.tracker import NullTracker, Status, Tracker, TrackingError
+from fashion_exp.tracking.urls import ui_address
 
 # Read by MLflow when it is imported, which is after this.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")

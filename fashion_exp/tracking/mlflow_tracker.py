@@ -28,9 +28,9 @@ from mlflow.utils.mlflow_tags import (
 )
 
 from fashion_exp.errors import InputError
-from fashion_exp.tracking.address import public, run_address, ui_address, view_tag
 from fashion_exp.tracking.names import PARAM_LENGTH, TAG_LENGTH, clean_name, clean_texts
 from fashion_exp.tracking.tracker import Status, TrackingError
+from fashion_exp.tracking.urls import public, run_address, ui_address, view_tag
 
 Result = TypeVar("Result")
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from fashion_exp.config import TrackingConfig
+from fashion_exp.configuration.schema import TrackingConfig
 from fashion_exp.errors import InputError, nearest
-from fashion_exp.tracking.address import public
 from fashion_exp.tracking.tracker import NullTracker, Tracker
+from fashion_exp.tracking.urls import public
 
 SCHEMES = ("sqlite", "http", "https")
 
@@ -58,7 +58,7 @@ def open_tracker(cfg: TrackingConfig, outputs: Path, experiment_id: str | None =
         return NullTracker()
     assert cfg.experiment is not None
     uri = store_uri(cfg.uri, outputs)
-    from fashion_exp.tracking.opening import opened
+    from fashion_exp.tracking.connection import opened
 
     return opened(uri, cfg.experiment, experiment_id)
 
@@ -68,13 +68,13 @@ def matching_runs(uri: str | None, outputs: Path, wanted: str) -> list[str]:
 
     Raises `InputError` for a filter that MLflow cannot read, or a store that cannot be used.
     """
-    from fashion_exp.tracking.opening import search
+    from fashion_exp.tracking.connection import search
 
     return search(store_uri(uri, outputs), wanted)
 
 
 def fetch_run(uri: str | None, outputs: Path, run: str, folder: Path) -> None:
     """Copies the files of a tracked run into `folder`; raises `InputError` as `matching_runs`."""
-    from fashion_exp.tracking.opening import download
+    from fashion_exp.tracking.connection import download
 
     download(store_uri(uri, outputs), run, folder)

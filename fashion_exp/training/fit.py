@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from fashion_exp.training.device import Compute
-from fashion_exp.training.team import Team
+from fashion_exp.training.process_group import Team
 
 
 class Batches(Protocol):

@@ -15,8 +15,8 @@ import time
 import numpy as np
 import pandas as pd
 
-from fashion_exp.compose import read_command_line
-from fashion_exp.data.assemble import assemble
+from fashion_exp.configuration.composition import read_command_line
+from fashion_exp.data.sources.assemble import assemble
 from fashion_exp.data.split import make_split, manifest_hash
 from tests.bench.runner import REPOSITORY, Figure
 

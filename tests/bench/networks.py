@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from fashion_exp.compose import read_command_line
-from fashion_exp.config import Config
+from fashion_exp.configuration.composition import read_command_line
+from fashion_exp.configuration.schema import Config
 from fashion_exp.models.build import build_model
 from fashion_exp.models.classifier import Classifier
 from fashion_exp.models.plan import ModelPlan, plan_model
@@ -19,7 +19,7 @@ from fashion_exp.models.weights import find_weights
 from fashion_exp.training.device import Compute, choose_compute, is_depthwise, share_of_cores
 from fashion_exp.training.fit import Batches, fit
 from fashion_exp.training.optimizers import build_optimizer
-from fashion_exp.training.team import Team
+from fashion_exp.training.process_group import Team
 
 CLASSES = 3
 

@@ -13,12 +13,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from fashion_exp.compose import read_command_line
+from fashion_exp.configuration.composition import read_command_line
 from fashion_exp.data.augment import Augmentation, Views, fixed_augmentation
 from fashion_exp.data.batches import TrainingImages, multiplied
 from fashion_exp.data.geometry import Geometry, resize
 from fashion_exp.data.pixels import load_pixels
-from fashion_exp.data.sources import load_images
+from fashion_exp.data.sources.load import load_images
 from fashion_exp.data.table import ImageTable
 from fashion_exp.training.device import choose_compute, cores
 from tests.bench.runner import Figure, in_turn, ratio

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fashion_exp.cache.records import Records
-from fashion_exp.cache.shelf import stores, trim
+from fashion_exp.cache.array_store import Records
+from fashion_exp.cache.manager import stores, trim
 from fashion_exp.commands import cache as command
 from fashion_exp.errors import InputError
 from tests.conftest import TinyRun

@@ -9,7 +9,7 @@ import pytest
 
 from fashion_exp.commands import compare, report
 from fashion_exp.errors import InputError
-from tests.study.made import answers, made_run
+from tests.comparison.made_runs import answers, made_run
 
 
 @pytest.fixture

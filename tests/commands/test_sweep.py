@@ -9,8 +9,8 @@ import pytest
 
 from fashion_exp.commands.sweep import run
 from fashion_exp.errors import InputError
-from fashion_exp.sweeps.ledger import Ledger, held, note_left
-from tests.study.made import answers, made_run
+from fashion_exp.sweeps.state import Ledger, held, note_left
+from tests.comparison.made_runs import answers, made_run
 
 
 @pytest.fixture

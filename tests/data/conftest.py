@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fashion_exp.config import DatasetConfig
+from fashion_exp.configuration.schema import DatasetConfig
 
 Photo = Callable[..., Path]
 Config = Callable[..., DatasetConfig]

@@ -8,13 +8,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from fashion_exp.config import DatasetConfig
-from fashion_exp.data.folder import load_folder
-from fashion_exp.data.manifest import load_csv
+from fashion_exp.configuration.schema import DatasetConfig
 from fashion_exp.data.pixels import Geometry, load_pixels
+from fashion_exp.data.sources.csv_manifest import load_csv
+from fashion_exp.data.sources.folder import load_folder
 from fashion_exp.data.table import ImageTable
 from fashion_exp.errors import InputError
-from fashion_exp.labelling.apply import apply_decisions
+from fashion_exp.tools.relabel.apply import apply_decisions
 
 Photo = Callable[..., Path]
 Config = Callable[..., DatasetConfig]
@@ -32,7 +32,7 @@ def data(photo: Photo, tmp_path: Path) -> Path:
 @pytest.fixture
 def decide(data: Path, tmp_path: Path) -> Callable[..., Path]:
     """A file of decisions by the photos' names: decide("dress/1", "shirt", …)."""
-    from fashion_exp.data.files import identify
+    from fashion_exp.data.image_files import identify
 
     def write(*words: str) -> Path:
         names = [*words[::2]]

@@ -17,10 +17,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fashion_exp.config import DatasetConfig
-from fashion_exp.data.folder import load_folder
+from fashion_exp.configuration.schema import DatasetConfig
 from fashion_exp.data.geometry import Geometry, resize
 from fashion_exp.data.pixels import Pixels, load_pixels
+from fashion_exp.data.sources.folder import load_folder
 from fashion_exp.data.table import (
     COLUMNS,
     ImageTable,

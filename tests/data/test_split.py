@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
-from fashion_exp.config import SplitConfig
+from fashion_exp.configuration.schema import SplitConfig
 from fashion_exp.data.split import make_split, manifest_hash
 from fashion_exp.errors import InputError
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from fashion_exp.compose import read_command_line
+from fashion_exp.configuration.composition import read_command_line
 from fashion_exp.errors import InputError
 from fashion_exp.models.build import build_model
 from fashion_exp.models.classifier import Classifier

@@ -10,7 +10,7 @@ import pytest
 
 from fashion_exp.reporting.page import write_report
 from tests.browser import COMMAND, NO_BROWSER, Browser
-from tests.reporting.study import made_up, study
+from tests.reporting.example_report import made_up, study
 
 pytestmark = pytest.mark.skipif(COMMAND is None, reason=NO_BROWSER)
 

@@ -11,9 +11,9 @@ import pytest
 
 from fashion_exp.reporting import page
 from fashion_exp.reporting.page import right_aligned, tied, write_report
-from fashion_exp.reporting.report import Forest, ForestRow, Report
+from fashion_exp.reporting.report_content import Forest, ForestRow, Report
 from fashion_exp.reporting.tables import PlainTable
-from tests.reporting.study import made_up, study
+from tests.reporting.example_report import made_up, study
 
 CSS = Path(page.__file__).with_name("report.css").read_text()
 HOSTILE = ('<b>bold</b> & "co"', "$x_1$ {{ 7 * 7 }}", "帽子 – cap", "L" + 120 * "ong" + "</svg>")

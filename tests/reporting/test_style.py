@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fashion_exp.reporting import figures, sheets, style
+from fashion_exp.reporting import contact_sheets, figures, style
 
 
 def test_saving_twice_gives_the_same_bytes_and_leaves_nothing_else(tmp_path: Path) -> None:
@@ -31,12 +31,12 @@ def test_a_new_picture_replaces_the_old_file_and_does_not_write_into_it(tmp_path
     path, old = tmp_path / "picture.png", tmp_path / "old.png"
     path.write_text("old")
     old.hardlink_to(path)
-    style.save(sheets.contact_sheet([np.zeros((4, 4, 3), np.uint8)], ["a"], 1), path)
+    style.save(contact_sheets.contact_sheet([np.zeros((4, 4, 3), np.uint8)], ["a"], 1), path)
     assert old.read_text() == "old"
 
 
 def test_a_sheet_is_saved_pixel_by_pixel(tmp_path: Path) -> None:
-    sheet = sheets.contact_sheet([np.zeros((4, 4, 3), np.uint8)], ["a"], 1)
+    sheet = contact_sheets.contact_sheet([np.zeros((4, 4, 3), np.uint8)], ["a"], 1)
     with Image.open(style.save(sheet, tmp_path / "sheet.png")) as saved:
         assert np.array_equal(np.asarray(saved), np.asarray(sheet))
 

@@ -24,7 +24,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from fashion_exp.job import LOCK_FILE
+from fashion_exp.experiment.job import LOCK_FILE
 
 TINY = ["dataset.per_class=20", "dataset.image_size=16", "training.epochs=2", "repeats=2",
         "training.threads=1"]  # fmt: skip

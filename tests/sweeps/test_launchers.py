@@ -13,7 +13,7 @@ from typing import cast
 
 import pytest
 
-from fashion_exp.compose import read_command_line
+from fashion_exp.configuration.composition import read_command_line
 from fashion_exp.errors import InputError
 from fashion_exp.sweeps.jobs import SweepJob
 from fashion_exp.sweeps.launchers import LAUNCHERS, make_launcher

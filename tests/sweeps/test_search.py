@@ -10,13 +10,13 @@ from types import SimpleNamespace
 
 import pytest
 
-from fashion_exp.compose import read_command_line
+from fashion_exp.configuration.composition import read_command_line
 from fashion_exp.errors import InputError
-from fashion_exp.job import FAILURE_FILE, PRUNED_FILE
-from fashion_exp.pruning import make_pruner, open_storage, open_watch
+from fashion_exp.experiment.job import FAILURE_FILE, PRUNED_FILE
+from fashion_exp.experiment.pruning import make_pruner, open_storage, open_watch
 from fashion_exp.sweeps.jobs import Planner, SweepJob
 from fashion_exp.sweeps.search import TRIALS_FILE, Trials, make_search
-from tests.study.made import answers, made_run
+from tests.comparison.made_runs import answers, made_run
 from tests.sweeps.drill import TINY, Drill
 
 optuna = pytest.importorskip("optuna", reason="Optuna is not installed")

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from fashion_exp.compose import read_command_line
+from fashion_exp.atomic_io import write_text
+from fashion_exp.configuration.composition import read_command_line
 from fashion_exp.errors import InputError
-from fashion_exp.files import write_text
 from fashion_exp.sweeps.jobs import sweep_name
+from fashion_exp.sweeps.launchers.job_process import run_words
 from fashion_exp.sweeps.launchers.processes import gpus_of
-from fashion_exp.sweeps.launchers.work import run_words
-from fashion_exp.sweeps.ledger import Ledger, held, is_driven, read_ledger, set_aside
 from fashion_exp.sweeps.run import _weights_word, run_sweep
+from fashion_exp.sweeps.state import Ledger, held, is_driven, read_ledger, set_aside
 from tests.sweeps.drill import GRID, TINY, Drill
 
 

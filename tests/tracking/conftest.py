@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from fashion_exp.config import TrackingConfig
+from fashion_exp.configuration.schema import TrackingConfig
 from fashion_exp.tracking import open_tracker
 from fashion_exp.tracking.mlflow_tracker import MlflowTracker
 

@@ -16,8 +16,8 @@ from mlflow.exceptions import MlflowException
 
 from fashion_exp.errors import InputError
 from fashion_exp.tracking import Status, TrackingError, mlflow_tracker
-from fashion_exp.tracking.address import view_tag
 from fashion_exp.tracking.mlflow_tracker import MlflowTracker
+from fashion_exp.tracking.urls import view_tag
 
 
 def test_a_run_begins_running_with_its_name_parameters_and_tags(

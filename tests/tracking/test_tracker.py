@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fashion_exp.config import TrackingConfig
+from fashion_exp.configuration.schema import TrackingConfig
 from fashion_exp.tracking import NullTracker, Tracker, open_tracker
 from fashion_exp.tracking.mlflow_tracker import MlflowTracker
 
@@ -36,7 +36,7 @@ def test_importing_tracking_and_opening_none_does_not_import_mlflow() -> None:
     script = """if True:
         import sys
         from pathlib import Path
-        from fashion_exp.config import TrackingConfig
+        from fashion_exp.configuration.schema import TrackingConfig
         from fashion_exp.tracking import open_tracker
         open_tracker(TrackingConfig(name="none"), Path("nowhere"))
         sys.exit("mlflow" in sys.modules)"""

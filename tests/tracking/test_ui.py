@@ -16,9 +16,9 @@ import pytest
 from mlflow import MlflowClient
 
 from fashion_exp.commands import ui
-from fashion_exp.config import TrackingConfig
+from fashion_exp.configuration.schema import TrackingConfig
 from fashion_exp.errors import InputError
-from fashion_exp.sweeps.ledger import Ledger
+from fashion_exp.sweeps.state import Ledger
 from fashion_exp.tracking import open_tracker
 from fashion_exp.tracking.mlflow_tracker import MlflowTracker
 from tests.browser import COMMAND, NO_BROWSER, Browser

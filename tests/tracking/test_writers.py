@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from fashion_exp.config import TrackingConfig
+from fashion_exp.configuration.schema import TrackingConfig
 from fashion_exp.tracking import open_tracker
 from tests.servers.mlflow_server import mlflow_server
 from tests.servers.postgres import postgres
@@ -23,7 +23,7 @@ EPOCHS = 10
 
 # Fresh processes that have imported MLflow and opened nothing: they really come at once.
 FRESH = multiprocessing.get_context("forkserver")
-FRESH.set_forkserver_preload(["fashion_exp.tracking.opening"])
+FRESH.set_forkserver_preload(["fashion_exp.tracking.connection"])
 
 
 @pytest.fixture(params=["a fresh sqlite file", "a server", "a server on PostgreSQL"])

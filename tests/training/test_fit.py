@@ -13,8 +13,8 @@ from fashion_exp.errors import InputError
 from fashion_exp.training.device import Compute, choose_compute, is_depthwise
 from fashion_exp.training.fit import Diverged, fit, predict
 from fashion_exp.training.optimizers import build_optimizer
+from fashion_exp.training.process_group import Team
 from fashion_exp.training.schedules import build_schedule
-from fashion_exp.training.team import Team
 
 CPU = Compute(torch.device("cpu"), "fp32", 1)
 INPUTS = torch.randn(10, 4, generator=torch.Generator().manual_seed(0))

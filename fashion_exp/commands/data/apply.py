@@ -30,8 +30,8 @@ def run(arguments: list[str]) -> int:
 
         _print_list(read_history(journal_of(data)), options.json)
         return 0
-    from fashion_exp.data.classes import normal
-    from fashion_exp.labelling.apply import apply_decisions, restore
+    from fashion_exp.data.sources.classes import normal
+    from fashion_exp.tools.relabel.apply import apply_decisions, restore
 
     root = Path(options.root).expanduser().resolve() if options.root else None
     if options.undo or options.revert:
@@ -86,7 +86,7 @@ def _data(options: argparse.Namespace) -> Path:
         return _existing(options.what)
     if options.data:
         return _existing(options.data)
-    from fashion_exp.data.decisions import data_named, read_decisions
+    from fashion_exp.data.label_decisions import data_named, read_decisions
 
     file = Path(options.what).expanduser()
     read_decisions(file)  # its own mistakes first
@@ -97,7 +97,7 @@ def _data(options: argparse.Namespace) -> Path:
 
 
 def _existing(name: str) -> Path:
-    from fashion_exp.data.walk import existing_folder
+    from fashion_exp.data.sources.walk import existing_folder
 
     place = Path(name).expanduser()
     return (place if place.is_file() else existing_folder("data", name)).resolve()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fashion_exp.commands.data.looked import (
+from fashion_exp.commands.data.common import (
     checked,
     console_of,
     looks_at,
@@ -25,12 +25,12 @@ def run(arguments: list[str]) -> int:
     checked(options)
     if options.tiny < 0:
         raise InputError(f"--tiny {options.tiny}: pixels, 0 or more")
-    from fashion_exp.curation.check_page import as_data, check_album, kinds_table
-    from fashion_exp.curation.findings import find, find_hidden
-    from fashion_exp.curation.places import look_through
-    from fashion_exp.curation.written import write_quarantine
-    from fashion_exp.data.curated import QUARANTINE, REASON, read_lines
+    from fashion_exp.data.sources.curation_lists import QUARANTINE, REASON, read_lines
     from fashion_exp.reporting.progress import Progress
+    from fashion_exp.tools.curate.check_page import as_data, check_album, kinds_table
+    from fashion_exp.tools.curate.csv_files import write_quarantine
+    from fashion_exp.tools.curate.findings import find, find_hidden
+    from fashion_exp.tools.curate.image_tree import look_through
 
     folder = look_through(options.folder)
     file = Path(options.list).expanduser() if options.list else folder.root / QUARANTINE

@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any
 from fashion_exp.errors import InputError
 
 if TYPE_CHECKING:  # what takes time to load, and --help and a typo need not wait for
-    from fashion_exp.collecting.lint import Doubt
-    from fashion_exp.collecting.manifest import Manifest
-    from fashion_exp.collecting.plan_file import PlanFile
-    from fashion_exp.collecting.providers import Provider
-    from fashion_exp.collecting.tally import Tally
+    from fashion_exp.tools.collect.lint import Doubt
+    from fashion_exp.tools.collect.manifest import Manifest
+    from fashion_exp.tools.collect.plan_file import PlanFile
+    from fashion_exp.tools.collect.progress_counts import Tally
+    from fashion_exp.tools.collect.providers import Provider
 
 DONE, STOPPED, SHORT = 0, 1, 3
 
@@ -52,8 +52,8 @@ def run(arguments: list[str]) -> int:
     """Collects, and prints what came of it. Raises `InputError` for what cannot be done."""
     options = _parser().parse_args(arguments)
     _check(options)
-    from fashion_exp.collecting.lint import lint
-    from fashion_exp.collecting.plan_file import read_plan
+    from fashion_exp.tools.collect.lint import lint
+    from fashion_exp.tools.collect.plan_file import read_plan
 
     file = read_plan(Path(options.plan).expanduser())
     warnings = lint(file)
@@ -134,12 +134,12 @@ def _tell(file: PlanFile, warnings: list[Doubt], options: argparse.Namespace) ->
 def _collect(file: PlanFile, warnings: list[Doubt], options: argparse.Namespace) -> int:
     from rich.console import Console
 
-    from fashion_exp.collecting.collection import Collection
-    from fashion_exp.collecting.decoding import Decoder
-    from fashion_exp.collecting.exports import refuse_foreign
-    from fashion_exp.collecting.manifest import Manifest
-    from fashion_exp.collecting.store import held
     from fashion_exp.reporting.progress import Progress
+    from fashion_exp.tools.collect.collection import Collection
+    from fashion_exp.tools.collect.decoder import Decoder
+    from fashion_exp.tools.collect.exports import refuse_foreign
+    from fashion_exp.tools.collect.image_store import held
+    from fashion_exp.tools.collect.manifest import Manifest
 
     into = Path(options.into).expanduser().resolve()
     refuse_foreign(into)
@@ -170,7 +170,7 @@ def _collect(file: PlanFile, warnings: list[Doubt], options: argparse.Namespace)
 
 
 def _refuse_own(file: PlanFile, into: Path) -> None:
-    from fashion_exp.collecting.plan import FolderSource
+    from fashion_exp.tools.collect.plan import FolderSource
 
     for source in file.plan.providers:
         if isinstance(source, FolderSource) and file.beside(source.path).resolve() == into:
@@ -195,11 +195,11 @@ def _writing(into: Path) -> Iterator[None]:
 def _providers(
     file: PlanFile, options: argparse.Namespace, tell: Callable[[str], None]
 ) -> list[Provider]:
-    from fashion_exp.collecting.fetching import Fetcher
-    from fashion_exp.collecting.guard import Guard, networks
-    from fashion_exp.collecting.openverse import TOKEN
-    from fashion_exp.collecting.pace import Pace
-    from fashion_exp.collecting.providers import providers
+    from fashion_exp.tools.collect.fetching import Fetcher
+    from fashion_exp.tools.collect.openverse import TOKEN
+    from fashion_exp.tools.collect.providers import providers
+    from fashion_exp.tools.collect.rate_limit import Pace
+    from fashion_exp.tools.collect.url_guard import Guard, networks
 
     fetcher = Fetcher(
         Guard(networks(options.allow_address)),
@@ -216,8 +216,8 @@ def _largest(options: argparse.Namespace) -> int:
 
 
 def _export(file: PlanFile, manifest: Manifest, into: Path) -> None:
-    from fashion_exp.collecting.exports import write_attribution, write_images
-    from fashion_exp.collecting.tally import kept
+    from fashion_exp.tools.collect.exports import write_attribution, write_images
+    from fashion_exp.tools.collect.progress_counts import kept
 
     there = kept(manifest, into)
     write_images(into, there, file.plan.attribute)
@@ -228,8 +228,8 @@ def _conclude(
     file: PlanFile, manifest: Manifest, decoder: Any, into: Path
 ) -> tuple[list[Tally], Path]:
     """What each class has, and the page that shows it."""
-    from fashion_exp.collecting.sheet import write_sheet
-    from fashion_exp.collecting.tally import tally
+    from fashion_exp.tools.collect.progress_counts import tally
+    from fashion_exp.tools.collect.summary_page import write_sheet
 
     tallies = tally(file.plan, manifest, into)
     return tallies, write_sheet(file.plan, manifest, decoder, into, tallies)
@@ -244,7 +244,7 @@ def _told(
     stopped: list[str],
 ) -> dict[str, Any]:
     """What `--json` gives."""
-    from fashion_exp.collecting.tally import conflicts, present
+    from fashion_exp.tools.collect.progress_counts import conflicts, present
 
     return {
         "into": str(into),
@@ -259,9 +259,9 @@ def _told(
 def _print(told: dict[str, Any], tallies: list[Tally]) -> None:
     from rich.console import Console
 
-    from fashion_exp.collecting.sheet import not_taken, summary
-    from fashion_exp.data.manifest import IMAGES
+    from fashion_exp.data.sources.csv_manifest import IMAGES
     from fashion_exp.reporting.tables import rich_table
+    from fashion_exp.tools.collect.summary_page import not_taken, summary
 
     console = Console()
     console.print(rich_table(summary(tallies)))

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fashion_exp.commands.data.looked import (
+from fashion_exp.atomic_io import write_text
+from fashion_exp.commands.data.common import (
     checked,
     console_of,
     looks_at,
@@ -19,11 +20,10 @@ from fashion_exp.commands.data.looked import (
     tell,
 )
 from fashion_exp.errors import InputError
-from fashion_exp.files import write_text
 
 if TYPE_CHECKING:
-    from fashion_exp.curation.copies import Found, Group, Link
     from fashion_exp.reporting.progress import Progress
+    from fashion_exp.tools.curate.duplicates import Found, Group, Link
 
 COSINE = 0.95
 """Of features seen from their mean. Among 1,000 clothing photos no two others reach 0.89 in
@@ -35,18 +35,18 @@ def run(arguments: list[str]) -> int:
     options = _parser().parse_args(arguments)
     checked(options)
     _check_features(options)
-    from fashion_exp.curation.copies import comparable, doubtful, find_groups
-    from fashion_exp.curation.copies_page import (
+    from fashion_exp.data.sources.curation_lists import GROUPS
+    from fashion_exp.reporting.progress import Progress
+    from fashion_exp.tools.curate.csv_files import read_hand, write_groups
+    from fashion_exp.tools.curate.duplicates import comparable, doubtful, find_groups
+    from fashion_exp.tools.curate.duplicates_page import (
         as_data,
         conflicts,
         copies_album,
         kinds_table,
         link_data,
     )
-    from fashion_exp.curation.places import look_through
-    from fashion_exp.curation.written import read_hand, write_groups
-    from fashion_exp.data.curated import GROUPS
-    from fashion_exp.reporting.progress import Progress
+    from fashion_exp.tools.curate.image_tree import look_through
 
     folder = look_through(options.folder)
     file = Path(options.list).expanduser() if options.list else folder.root / GROUPS
@@ -85,11 +85,11 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _links(found: Sequence[Found], options: argparse.Namespace, progress: Progress) -> list[Link]:
-    from fashion_exp.curation.copies import find_links
+    from fashion_exp.tools.curate.duplicates import find_links
 
     links = find_links(found, progress.stage("comparing photos", len(found)))
     if options.embeddings:
-        from fashion_exp.curation.features import alike
+        from fashion_exp.tools.curate.embeddings import alike
 
         limits = options.cosine or COSINE, options.max_megapixels
         tick = progress.stage("features", len(found))

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fashion_exp.errors import InputError
-from fashion_exp.places import outputs_folder
+from fashion_exp.paths import outputs_folder
 
 if TYPE_CHECKING:
-    from fashion_exp.labelling.suggestions import Suggestions
+    from fashion_exp.tools.relabel.suggestions import Suggestions
 
 MOST_ROWS = 20
 """Of more, the terminal shows the first; the list has all."""
@@ -28,14 +28,14 @@ def run(arguments: list[str]) -> int:
         raise InputError(f"--most {options.most}: at least one image")
     from rich.console import Console
 
-    from fashion_exp.files import write_text
-    from fashion_exp.labelling.review import review
-    from fashion_exp.labelling.suggestions import data_of, suggestions
+    from fashion_exp.atomic_io import write_text
+    from fashion_exp.comparison.find_runs import find_runs
+    from fashion_exp.comparison.misclassified import images_of
+    from fashion_exp.comparison.run_data import load_member
     from fashion_exp.reporting.progress import Progress
-    from fashion_exp.reporting.review import write_review
-    from fashion_exp.study.find import find_runs
-    from fashion_exp.study.members import load_member
-    from fashion_exp.study.photos import images_of
+    from fashion_exp.reporting.review_page import write_review
+    from fashion_exp.tools.relabel.review import review
+    from fashion_exp.tools.relabel.suggestions import data_of, suggestions
 
     outputs = outputs_folder(options.outputs)
     words = [options.run] if options.run else []

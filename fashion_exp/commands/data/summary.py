@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fashion_exp.commands.data.looked import (
+from fashion_exp.commands.data.common import (
     checked,
     console_of,
     looks_at,
@@ -17,12 +17,18 @@ def run(arguments: list[str]) -> int:
     """Prints the summary. Raises `InputError` for what cannot be done."""
     options = parser("summary", __doc__).parse_args(arguments)
     checked(options)
-    from fashion_exp.curation.copies import comparable
-    from fashion_exp.curation.drift import find_drift
-    from fashion_exp.curation.places import look_through
-    from fashion_exp.curation.summary import Summary, as_data, classes_table, summary_album
-    from fashion_exp.data.curated import GROUP, GROUPS, QUARANTINE, REASON, read_lines
+    from fashion_exp.data.sources.curation_lists import (
+        GROUP,
+        GROUPS,
+        QUARANTINE,
+        REASON,
+        read_lines,
+    )
     from fashion_exp.reporting.progress import Progress
+    from fashion_exp.tools.curate.drift import find_drift
+    from fashion_exp.tools.curate.duplicates import comparable
+    from fashion_exp.tools.curate.image_tree import look_through
+    from fashion_exp.tools.curate.summary import Summary, as_data, classes_table, summary_album
 
     folder = look_through(options.folder)
     quarantined = len(read_lines("quarantine", folder.root / QUARANTINE, REASON))

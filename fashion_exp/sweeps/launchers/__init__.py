@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from fashion_exp.config import Count, NonNegative
+from fashion_exp.configuration.schema import Count, NonNegative
 from fashion_exp.errors import InputError, checked
 from fashion_exp.sweeps.jobs import SweepJob
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from fashion_exp.sweeps.jobs import SweepJob
 from fashion_exp.sweeps.launchers import Ended, Pool
-from fashion_exp.sweeps.launchers.work import run_words
+from fashion_exp.sweeps.launchers.job_process import run_words
 
 
 @dataclass(frozen=True)

@@ -17,18 +17,18 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from fashion_exp.config import Count, Natural
-from fashion_exp.interrupts import heed
-from fashion_exp.job import DONE
+from fashion_exp.configuration.schema import Count, Natural
+from fashion_exp.experiment.job import DONE
+from fashion_exp.signals import heed
+from fashion_exp.sweeps.job_state import job_state
 from fashion_exp.sweeps.jobs import SweepJob
 from fashion_exp.sweeps.launchers import Ended, Pool
-from fashion_exp.sweeps.states import job_state
 from fashion_exp.training.device import cores
 
 GRACE = 60.0
 """Seconds that a job has to stop when it is asked to."""
 
-LOADED_BEFORE = "fashion_exp.experiment", "fashion_exp.tracking.opening", __name__
+LOADED_BEFORE = "fashion_exp.experiment.experiment", "fashion_exp.tracking.connection", __name__
 """What takes seconds to import is imported once, by the process that the jobs are forked from."""
 
 
@@ -137,7 +137,7 @@ def _context() -> Any:
 
 def _work(folder: Path, words: tuple[str, ...], gpus: str | None, lifeline: Connection) -> None:
     """The whole life of a job's process."""
-    from fashion_exp.sweeps.launchers.work import run_words
+    from fashion_exp.sweeps.launchers.job_process import run_words
 
     if gpus is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpus

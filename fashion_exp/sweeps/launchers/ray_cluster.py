@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fashion_exp.config import Count, Natural, NonNegative, Positive
+from fashion_exp.configuration.schema import Count, Natural, NonNegative, Positive
 from fashion_exp.errors import InputError
-from fashion_exp.places import PACKAGE, conf_folder, to_install
+from fashion_exp.paths import PACKAGE, conf_folder, to_install
 from fashion_exp.sweeps.jobs import SweepJob
 from fashion_exp.sweeps.launchers import Ended, OnNodes, Pool
-from fashion_exp.sweeps.launchers.away import Disk, run_away, unpack
+from fashion_exp.sweeps.launchers.remote import Disk, run_away, unpack
 from fashion_exp.training.device import cores
 
 PATIENCE = 10.0

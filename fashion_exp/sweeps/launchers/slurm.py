@@ -16,14 +16,14 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from fashion_exp.config import Count, Natural, Positive
+from fashion_exp.atomic_io import read_json, write_text
+from fashion_exp.configuration.schema import Count, Natural, Positive
 from fashion_exp.errors import InputError
-from fashion_exp.files import read_json, write_text
-from fashion_exp.interrupts import heed
-from fashion_exp.places import PACKAGE, to_install
+from fashion_exp.paths import PACKAGE, to_install
+from fashion_exp.signals import heed
 from fashion_exp.sweeps.jobs import SweepJob
 from fashion_exp.sweeps.launchers import Ended, OnNodes, Pool
-from fashion_exp.sweeps.launchers.work import run_words
+from fashion_exp.sweeps.launchers.job_process import run_words
 
 QUEUED_FILE = "slurm.json"
 """In a job's folder: its number in the queue, for the line that goes on with the sweep."""

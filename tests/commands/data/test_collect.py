@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.collecting.site import Site, jpeg, serving
+from tests.tools.collect.site import Site, jpeg, serving
 
 PLAN = """\
 classes: {{dress: , shirt: }}

@@ -15,12 +15,12 @@ import yaml
 from mlflow.tracking import MlflowClient
 
 from fashion_exp.commands.data import apply, labels
-from fashion_exp.compose import read_command_line
-from fashion_exp.config import plain
+from fashion_exp.configuration.composition import read_command_line
+from fashion_exp.configuration.schema import plain
 from fashion_exp.errors import InputError
+from tests.comparison.made_runs import answers, made_run
 from tests.conftest import TinyRun
-from tests.labelling.planted import flips, found
-from tests.study.made import answers, made_run
+from tests.tools.relabel.planted import flips, found
 
 
 def keep_config(run: TinyRun, *overrides: str) -> None:
@@ -53,7 +53,7 @@ def test_planted_flips_are_found_decided_on_and_gone(
     words = [str(run.output), "--outputs", str(tmp_path / "outputs"), "--json"]
     assert labels.run(words) == 0
     told = json.loads(capsys.readouterr().out)
-    from fashion_exp.study.members import load_member
+    from fashion_exp.comparison.run_data import load_member
 
     hits, called, there = found(load_member(run.output), list(planted["image_id"]))
     assert there >= 4 and hits / there >= 0.7 and hits / called >= 0.7
