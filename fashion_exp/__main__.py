@@ -16,16 +16,16 @@ from pathlib import Path
 
 from omegaconf import OmegaConf
 
-from fashion_exp.atomic_io import DiskFull
+from fashion_exp.atomic_io import DiskFullError
 from fashion_exp.commands.help import help_text
-from fashion_exp.configuration.composition import CommandLine, load_config, read_command_line
+from fashion_exp.configuration.composition import CommandLine, load_config, parse_command_line
 from fashion_exp.configuration.hydra_application import answer, run_in
-from fashion_exp.configuration.schema import CANNOT_CHANGE_A_RESULT, knobs, plain
-from fashion_exp.errors import InputError, nearest
+from fashion_exp.configuration.schema import RESULT_NEUTRAL_OPTIONS, flatten_options, to_plain
+from fashion_exp.errors import InputError, suggest
 from fashion_exp.experiment.distributed import in_team, leads
 from fashion_exp.experiment.job import DONE, FAILED, MISTAKE, run_here
-from fashion_exp.paths import check_writable, conf_folder, fresh_name, outputs_folder
-from fashion_exp.signals import Terminated, heed
+from fashion_exp.paths import check_writable, conf_dir, outputs_dir, unique_name
+from fashion_exp.signals import Terminated, install_handlers
 
 VERBS = {
     "compare": "which of several runs is better, and whether that may be said",
@@ -52,7 +52,7 @@ _REMEDIES = {
 def main() -> int:
     """Runs what the command line asks for; gives the exit code."""
     arguments = sys.argv[1:]
-    heed(signal.SIGTERM, signal.SIGINT)
+    install_handlers(signal.SIGTERM, signal.SIGINT)
     logging.captureWarnings(True)  # a library's warning belongs into the run's log
     logging.raiseExceptions = False  # and what the log has no room for, not onto the terminal
     for stream in (sys.stdout, sys.stderr):  # a terminal without some letters is no reason to fail
@@ -63,7 +63,7 @@ def main() -> int:
             verb = importlib.import_module(f"fashion_exp.commands.{arguments[0]}")
             return int(verb.run(arguments[1:]))
         if any(argument in HELP for argument in arguments):
-            print(help_text(conf_folder(), VERBS), end="")
+            print(help_text(conf_dir(), VERBS), end="")
             return DONE
         _refuse_mistyped_verb(arguments)
         return _run(arguments)
@@ -73,7 +73,7 @@ def main() -> int:
         return MISTAKE
     except BrokenPipeError:  # `… | head` has read enough
         return 128 + signal.SIGPIPE
-    except DiskFull as error:
+    except DiskFullError as error:
         print(f"fashion_exp: {error}", file=sys.stderr)
         return FAILED
     except OSError as error:
@@ -92,21 +92,21 @@ def main() -> int:
 def _refuse_mistyped_verb(arguments: Sequence[str]) -> None:
     first = arguments[0] if arguments else "-"
     if first[0] not in "-~+" and "=" not in first:
-        raise InputError(f"{first}: no such verb; {nearest(first, VERBS)}; a knob is KNOB=VALUE")
+        raise InputError(f"{first}: no such verb; {suggest(first, VERBS)}; a knob is KNOB=VALUE")
 
 
 def _run(arguments: Sequence[str]) -> int:
     words = [argument for argument in arguments if argument != "--open-test"]
     if in_team():
         words.append(f"training.processes={os.environ['WORLD_SIZE']}")
-    line = read_command_line(words)
+    line = parse_command_line(words)
     open_test = "--open-test" in arguments or any(job.sweep.open_test for job in line.jobs)
     if open_test and not line.multirun:
         raise InputError("--open-test: acts with --multirun; a single run opens its test itself")
-    if line.answers_only:
+    if line.info_only:
         answer(line.arguments)
         return DONE
-    check_writable(outputs_folder(line.jobs[0].outputs))
+    check_writable(outputs_dir(line.jobs[0].outputs))
     if line.multirun:
         if in_team():
             raise InputError(
@@ -124,13 +124,13 @@ def _run_one(line: CommandLine) -> int:
     if cfg.sweep.parent is not None:
         raise InputError("sweep.parent: a sweep sets it for its jobs; use --multirun")
     if cfg.resume is None:
-        folder = outputs_folder(cfg.outputs) / "runs" / fresh_name(cfg.model.name)
+        folder = outputs_dir(cfg.outputs) / "runs" / unique_name(cfg.model.name)
     else:
         line, folder = _resumed(line, Path(cfg.resume).expanduser().resolve())
     if in_team():
-        from fashion_exp.training.process_group import join_team
+        from fashion_exp.training.process_group import join_process_group
 
-        folder = Path(join_team().told(str(folder)))
+        folder = Path(join_process_group().told(str(folder)))
         if not leads():
             run_here(line.jobs[0], folder, cfg.model.name, sealed=False)
             return DONE
@@ -149,12 +149,12 @@ def _resumed(line: CommandLine, folder: Path) -> tuple[CommandLine, Path]:
         raise InputError(f"resume={folder}: that run is finished; start another without resume")
     before = load_config(folder / "config" / "config.yaml")
     first = [str(override) for override in OmegaConf.load(saved)]
-    line = read_command_line([*first, *line.arguments])
-    then, now = (dict(knobs(plain(cfg))) for cfg in (before, line.jobs[0]))
+    line = parse_command_line([*first, *line.arguments])
+    then, now = (dict(flatten_options(to_plain(cfg))) for cfg in (before, line.jobs[0]))
     differing = [
         f"{name} was {then[name]}, is {now[name]}"
         for name in then
-        if then[name] != now[name] and name not in CANNOT_CHANGE_A_RESULT
+        if then[name] != now[name] and name not in RESULT_NEUTRAL_OPTIONS
     ]
     if differing:
         raise InputError(f"resume={folder}: another experiment ({'; '.join(differing)})")

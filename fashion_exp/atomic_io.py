@@ -19,12 +19,12 @@ _NO_ROOM = 2**16
 """Bytes."""
 
 
-class DiskFull(Exception):
+class DiskFullError(Exception):
     """There was no room for a file; the message says where and what to do."""
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path) -> Iterator[Path]:
     """A path to write to; it takes the place of `path` when the block ends without an error.
 
     Raises `DiskFull` in place of what a library makes of that.
@@ -36,7 +36,7 @@ def replacing(path: Path) -> Iterator[Path]:
         os.replace(unfinished, path)
     except Exception as error:
         if shutil.disk_usage(path.parent).free < _NO_ROOM:
-            raise DiskFull(
+            raise DiskFullError(
                 f"no room left for {path}; free some, and the same line goes on"
             ) from error
         raise
@@ -45,7 +45,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    with replacing(path) as unfinished:
+    with atomic_write(path) as unfinished:
         unfinished.write_text(text, encoding="utf-8")
 
 
@@ -65,7 +65,7 @@ def read_json(path: Path) -> dict[str, Any]:
     return told
 
 
-def is_held(lock_file: Path) -> bool:
+def is_locked(lock_file: Path) -> bool:
     """Whether a process holds a `FileLock` of this file; one that died holds none.
 
     A file that may only be read will do: somebody may look at another's sweep.

@@ -30,7 +30,7 @@ Typed = TypeVar("Typed")
 _adapter: Callable[[Any], TypeAdapter[Any]] = cache(TypeAdapter)
 
 
-def checked(kind: type[Typed], values: Mapping[str, Any], prefix: str) -> Typed:
+def validate_fields(kind: type[Typed], values: Mapping[str, Any], prefix: str) -> Typed:
     """A dataclass of pydantic types from plain values.
 
     Raises `InputError` for the first that is missing, unknown or out of range, named with the
@@ -46,7 +46,7 @@ def checked(kind: type[Typed], values: Mapping[str, Any], prefix: str) -> Typed:
         raise InputError(f"{prefix}{where}={problem['input']}: {reason}") from None
 
 
-def nearest(word: str, choices: Iterable[str]) -> str:
+def suggest(word: str, choices: Iterable[str]) -> str:
     """A hint at the choices closest to a mistyped word, or at all of a short list; else empty."""
     choices = list(choices)
     close = difflib.get_close_matches(word, choices, n=3, cutoff=0.6)

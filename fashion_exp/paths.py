@@ -21,31 +21,31 @@ OUTPUTS_ID = ".id"
 PACKAGE = Path(__file__).resolve().parent
 
 
-def checkout() -> Path | None:
+def checkout_root() -> Path | None:
     """The checkout this package is run from; None if it is installed."""
     root = PACKAGE.parent
     return root if (root / "conf").is_dir() and (root / "pyproject.toml").is_file() else None
 
 
-def conf_folder() -> Path:
+def conf_dir() -> Path:
     """`conf/` of the checkout, or its copy inside of the installed package."""
     shipped = PACKAGE / "conf"
     return shipped if shipped.is_dir() else PACKAGE.parent / "conf"
 
 
-def to_install(extra: str) -> str:
+def install_command(extra: str) -> str:
     """The line that adds an extra of pyproject.toml to what this runs with."""
-    return f"scripts/setup {extra}" if checkout() else f"pip install 'fashion_exp[{extra}]'"
+    return f"scripts/setup {extra}" if checkout_root() else f"pip install 'fashion_exp[{extra}]'"
 
 
-def outputs_folder(knob: str | None) -> Path:
+def outputs_dir(knob: str | None) -> Path:
     """The absolute folder that `outputs` means: the same for every run of a checkout."""
     if knob is not None:
         return Path(knob).expanduser().resolve()
-    return (checkout() or Path.cwd()) / "outputs"
+    return (checkout_root() or Path.cwd()) / "outputs"
 
 
-def begun_here(outputs: Path) -> str:
+def new_run_token(outputs: Path) -> str:
     """A new word by which a tracked run is found again, and that it is of these outputs."""
     file = outputs / OUTPUTS_ID
     if not file.exists():
@@ -53,10 +53,10 @@ def begun_here(outputs: Path) -> str:
         with FileLock(file.with_name(f"{OUTPUTS_ID}.lock")):
             if not file.exists():
                 write_text(file, secrets.token_hex(8))
-    return f"{outputs_word(outputs)}-{secrets.token_hex(8)}"
+    return f"{outputs_id(outputs)}-{secrets.token_hex(8)}"
 
 
-def outputs_word(outputs: Path) -> str:
+def outputs_id(outputs: Path) -> str:
     """What tells these outputs from all others, and from a copy of them; empty where nothing was
     begun in them."""
     file = outputs / OUTPUTS_ID
@@ -66,9 +66,9 @@ def outputs_word(outputs: Path) -> str:
     return hashlib.sha256(own.encode()).hexdigest()[:12]
 
 
-def for_outputs(command: str, outputs: Path) -> str:
+def with_outputs_option(command: str, outputs: Path) -> str:
     """A line of ours, told where the outputs are if that is not where it would look."""
-    if outputs == outputs_folder(None):
+    if outputs == outputs_dir(None):
         return command
     return f"{command} --outputs {shlex.quote(str(outputs))}"
 
@@ -81,12 +81,14 @@ def check_writable(outputs: Path) -> None:
         raise InputError(f"outputs={outputs}: {place} {reason}; outputs=FOLDER names another place")
 
 
-def fresh_name(name: str) -> str:
+def unique_name(name: str) -> str:
     """A folder's name that no other run has: time, a word, and chance."""
     return f"{time.strftime('%Y%m%d-%H%M%S')}-{name}-{secrets.token_hex(2)}"
 
 
-def count_look(outputs: Path, test_hash: str, run: str, trainings: Collection[str] = ()) -> int:
+def record_test_evaluation(
+    outputs: Path, test_hash: str, run: str, trainings: Collection[str] = ()
+) -> int:
     """Notes that a run's results on a test set are read; gives how many different runs did.
 
     A result chosen after many looks at one test set is too good by chance: the count stands

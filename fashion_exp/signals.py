@@ -15,13 +15,13 @@ _ERRORS = {signal.SIGTERM: Terminated, signal.SIGINT: KeyboardInterrupt}
 _asked: list[int] = []
 
 
-def heed(*signals: signal.Signals) -> None:
+def install_handlers(*signals: signal.Signals) -> None:
     """Has SIGTERM or SIGINT raise an error in the main thread, and be remembered."""
     for one in signals:
         signal.signal(one, _raise)
 
 
-def stop_if_asked() -> None:
+def raise_if_interrupted() -> None:
     """Raises once more what a library has swallowed: a bare `except:` takes any error for its own.
 
     For moments between two pieces of work.

@@ -92,14 +92,14 @@ def tiny(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Calla
     monkeypatch.setattr("fashion_exp.evaluation.results.draw_part", lambda *told: None)
 
     def run(*overrides: str, sealed: bool = False, tracking: str = "none") -> TinyRun:
-        from fashion_exp.configuration.composition import read_command_line
+        from fashion_exp.configuration.composition import parse_command_line
         from fashion_exp.experiment.job import run_job
 
         data = () if any(o.startswith("dataset=") for o in overrides) else (
             "dataset=folder", f"dataset.root={photos}", "dataset.image_size=16")  # fmt: skip
         tiny = ("training.epochs=2", "training.batch_size=12", "repeats=1", "training.threads=1",
                 "cache.trainings=false")  # fmt: skip
-        line = read_command_line(
+        line = parse_command_line(
             [*data, *tiny, f"tracking={tracking}", f"outputs={tmp_path / 'outputs'}", *overrides]
         )
         output = tmp_path / "runs" / str(len(list((tmp_path / "runs").glob("*"))))

@@ -17,7 +17,7 @@ from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 from PIL import Image
 
-from fashion_exp.configuration.composition import knob_names, read_command_line
+from fashion_exp.configuration.composition import option_names, parse_command_line
 from fashion_exp.data.sources import load
 from fashion_exp.experiment.job import MISTAKE, run_job
 from fashion_exp.training.device import choose_compute
@@ -155,7 +155,7 @@ TABLE: dict[str, Acts | str] = {
 
 
 def test_the_table_has_every_knob_of_the_schema_and_no_other() -> None:
-    assert sorted(TABLE) == sorted(knob_names())
+    assert sorted(TABLE) == sorted(option_names())
     assert len(TABLE) > 70
 
 
@@ -246,7 +246,7 @@ def test_the_confidence_level_is_that_of_the_intervals(tiny: Callable[..., TinyR
     run, wider = tiny(), tiny("confidence=0.99")
     from fashion_exp.evaluation.results import load_result
 
-    narrow, wide = (load_result(r.output).evidence("test").accuracy for r in (run, wider))
+    narrow, wide = (load_result(r.output).summary("test").accuracy for r in (run, wider))
     assert wide.level == 0.99 and wide.high - wide.low > narrow.high - narrow.low
 
 
@@ -353,7 +353,7 @@ def test_a_run_does_not_go_on_with_other_groups(
     (tmp_path / "own" / "groups.csv").write_text("\n".join(["path,group", *lines]))
     (run.output / "unfinished").mkdir()
     load._last.clear()  # another process would not know them
-    cfg = read_command_line([*words, f"outputs={tmp_path / 'outputs'}"]).jobs[0]
+    cfg = parse_command_line([*words, f"outputs={tmp_path / 'outputs'}"]).jobs[0]
     assert run_job(cfg, run.output, words, sealed=True) == MISTAKE
     assert "groups.csv have changed since it began" in capsys.readouterr().err
 

@@ -13,7 +13,7 @@ from contextlib import suppress
 import pytest
 
 from fashion_exp import signals
-from fashion_exp.signals import Terminated, heed, stop_if_asked
+from fashion_exp.signals import Terminated, install_handlers, raise_if_interrupted
 
 
 @pytest.fixture(autouse=True)
@@ -32,12 +32,12 @@ def handlers() -> Iterator[None]:
 def test_what_was_swallowed_is_raised_again(
     number: signal.Signals, error: type[BaseException]
 ) -> None:
-    heed(number)
-    stop_if_asked()
+    install_handlers(number)
+    raise_if_interrupted()
     with suppress(BaseException):  # as libraries do around what may fail to import
         os.kill(os.getpid(), number)
     with pytest.raises(error) as raised:
-        stop_if_asked()
+        raise_if_interrupted()
     assert type(raised.value) is error
 
 
@@ -55,7 +55,7 @@ def test_one_that_comes_while_logging_holds_a_lock_waits_until_that_is_given_bac
             pass
 
     handler = Interrupted()
-    heed(signal.SIGINT)
+    install_handlers(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
         handler.handle(logging.makeLogRecord({}))
         time.sleep(5)

@@ -29,7 +29,7 @@ LEAVING = ".leaving"
 """The end of the name of a folder that is being removed."""
 
 
-class Records:
+class ArrayStore:
     """Opening makes the folder where it is not there, and holds it against being cleared.
 
     `about` says in words what the records are of; it stands beside them.
@@ -42,8 +42,8 @@ class Records:
         self.shape, self.dtype = tuple(shape), np.dtype(dtype)
         self._size = int(np.prod(self.shape)) * self.dtype.itemsize
         self._forget()
-        with locked(folder):
-            if about_of(folder) is None:
+        with store_lock(folder):
+            if read_key_fields(folder) is None:
                 told = {**about, "shape": list(self.shape), "dtype": self.dtype.name}
                 write_text(folder / ABOUT, json.dumps(told, indent=1))
             os.utime(folder / ABOUT)  # when it was last used
@@ -51,9 +51,9 @@ class Records:
         self.refresh()
 
     @classmethod
-    def reopened(cls, folder: Path) -> Records | None:
+    def open_existing(cls, folder: Path) -> ArrayStore | None:
         """As it was made, where it is there."""
-        about = about_of(folder)
+        about = read_key_fields(folder)
         return None if about is None else cls(folder, about["shape"], about["dtype"], about)
 
     def _forget(self) -> None:
@@ -101,7 +101,7 @@ class Records:
     ) -> None:
         """Appends what is not there yet; raises `InputError` where the disk is full."""
         try:
-            with locked(self.folder):
+            with store_lock(self.folder):
                 self._append(arrays, absent or {})
         except OSError as error:
             reason = (error.strerror or str(error)).lower()
@@ -158,7 +158,7 @@ class Records:
             if name in self.places:
                 self.read(name)
 
-    def gathered(self, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    def gather(self, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         """All arrays as they lie in the file, (m, *shape), and the places of `names` among them.
 
         Nothing is copied or checked.
@@ -188,7 +188,7 @@ class Records:
         return self._data, self._sound
 
 
-def about_of(folder: Path) -> dict[str, Any] | None:
+def read_key_fields(folder: Path) -> dict[str, Any] | None:
     """What the records of a folder depend on; None where nobody can tell any more."""
     try:
         return dict(json.loads((folder / ABOUT).read_text(encoding="utf-8")))
@@ -196,7 +196,7 @@ def about_of(folder: Path) -> dict[str, Any] | None:
         return None
 
 
-def locked(folder: Path) -> FileLock:
+def store_lock(folder: Path) -> FileLock:
     """The lock of a folder of records; it lies beside it, so that the folder can go."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     return FileLock(folder.with_name(f".{folder.name}.lock"))
@@ -225,7 +225,7 @@ def in_use(folder: Path) -> bool:
 
 def remove(folder: Path) -> bool:
     """Deletes a folder of records, unless a process uses it."""
-    with locked(folder):
+    with store_lock(folder):
         if in_use(folder):
             return False
         if not folder.exists():

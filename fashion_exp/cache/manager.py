@@ -18,11 +18,11 @@ from fashion_exp.cache.array_store import (
     DATA,
     INDEX,
     LEAVING,
-    Records,
-    about_of,
+    ArrayStore,
     in_use,
-    locked,
+    read_key_fields,
     remove,
+    store_lock,
 )
 
 KINDS = ("pixels", "features")
@@ -32,7 +32,7 @@ TRAININGS = "trainings"
 """The folder of the index of trainings, a small file each."""
 
 
-def key_of(about: Mapping[str, Any]) -> str:
+def store_key(about: Mapping[str, Any]) -> str:
     """The folder of a store: a hash of all that its records depend on."""
     text = json.dumps(about, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
@@ -67,7 +67,7 @@ class Store:
                 damaged += not _is_json(file)
                 tick(done)
             return damaged
-        records = Records.reopened(self.folder)
+        records = ArrayStore.open_existing(self.folder)
         names = list(records.places) if records else []
         for done, name in enumerate(names, 1):
             assert records is not None
@@ -77,7 +77,7 @@ class Store:
         return damaged
 
 
-def stores(cache: Path) -> list[Store]:
+def list_stores(cache: Path) -> list[Store]:
     """Least recently used first; the index of trainings last."""
     found = [
         _store(kind, folder)
@@ -95,7 +95,7 @@ def _store(kind: str, folder: Path) -> Store:
     return Store(
         kind,
         folder,
-        "damaged" if (about := about_of(folder)) is None else _described(about),
+        "damaged" if (about := read_key_fields(folder)) is None else _described(about),
         index.read_bytes().count(b"\n") if index.exists() else 0,
         sum(file.stat().st_size for file in files),
         (folder / ABOUT).stat().st_mtime,
@@ -137,25 +137,25 @@ def is_used(store: Store) -> bool:
     """Whether a living process has it open."""
     if store.kind == TRAININGS:
         return False
-    with locked(store.folder):
+    with store_lock(store.folder):
         return in_use(store.folder)
 
 
-def sweep_up(cache: Path) -> None:
+def remove_leftovers(cache: Path) -> None:
     """Removes what a clearing that was killed has left."""
     for kind in KINDS:
         for folder in (cache / kind).glob(f".*{LEAVING}"):
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def trim(cache: Path, limit: float) -> list[Store]:
+def trim_cache(cache: Path, limit: float) -> list[Store]:
     """Removes the least recently used stores until all take at most `limit` bytes.
 
     None that a process uses. Gives those removed.
     """
     cache.mkdir(parents=True, exist_ok=True)
     with FileLock(cache / ".trim.lock"):
-        listed = [store for store in stores(cache) if store.kind in KINDS]
+        listed = [store for store in list_stores(cache) if store.kind in KINDS]
         total = sum(store.size for store in listed)
         gone = []
         for store in listed:

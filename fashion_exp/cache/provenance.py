@@ -24,12 +24,12 @@ def source_hash(*places: str) -> str:
 
 
 @cache
-def versions(*packages: str) -> dict[str, str]:
+def library_versions(*packages: str) -> dict[str, str]:
     """Of installed packages, and of Python."""
     return {"python": platform.python_version(), **{name: version(name) for name in packages}}
 
 
-def hardware(device: str) -> str:
+def hardware_id(device: str) -> str:
     """What of a machine decides the last digits: its vector units, or its GPU."""
     import torch
 

@@ -10,9 +10,16 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from fashion_exp.cache.manager import KINDS, TRAININGS, Store, is_used, stores, sweep_up
+from fashion_exp.cache.manager import (
+    KINDS,
+    TRAININGS,
+    Store,
+    is_used,
+    list_stores,
+    remove_leftovers,
+)
 from fashion_exp.errors import InputError
-from fashion_exp.paths import outputs_folder
+from fashion_exp.paths import outputs_dir
 
 _UNITS = {"h": 3600, "d": 86400, "w": 7 * 86400}
 
@@ -20,8 +27,8 @@ _UNITS = {"h": 3600, "d": 86400, "w": 7 * 86400}
 def run(arguments: list[str]) -> int:
     """Lists, clears or verifies; 1 where something was damaged. Raises `InputError`."""
     options = _parser().parse_intermixed_args(arguments)
-    cache = outputs_folder(options.outputs) / "cache"
-    chosen = _chosen(stores(cache), options)
+    cache = outputs_dir(options.outputs) / "cache"
+    chosen = _chosen(list_stores(cache), options)
     if options.what == "list":
         _tell([_facts(store) for store in chosen], cache, options.json)
         return 0
@@ -88,7 +95,7 @@ def _clear(chosen: Sequence[Store], cache: Path) -> list[dict[str, object]]:
     for store in chosen:
         facts = _facts(store)
         told.append(facts | {"cleared": store.clear()})
-    sweep_up(cache)
+    remove_leftovers(cache)
     return told
 
 

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fashion_exp.comparison.metrics import METRICS
-from fashion_exp.errors import InputError, nearest
-from fashion_exp.paths import outputs_folder
+from fashion_exp.errors import InputError, suggest
+from fashion_exp.paths import outputs_dir
 
 if TYPE_CHECKING:  # numpy and scipy: seconds that --help and a typo need not wait for
-    from fashion_exp.comparison.comparison import Study
+    from fashion_exp.comparison.comparison import Comparison
 
 MOST_PAIRS = 15
 """Of more, the terminal shows those of the winner; the report has all."""
@@ -32,14 +32,14 @@ def run(arguments: list[str]) -> int:
 
     study, _ = study_of(options)
     console = Console()
-    for problem in audit.audit(study.members, study.names):
+    for problem in audit.audit(study.runs, study.names):
         if problem.severity != "fine":
             runs = "; ".join(problem.runs)
             console.print(f"{problem.title}: {problem.detail} ({runs})", highlight=False)
     interval = f"{100 * study.level:g} % interval"
     shown = ["run", "validation", interval, "t-interval", "n", "J", "test"]
     console.print(tables.rich_table(tables.only(runs_table(study), shown)))
-    if len(study.members) > 1:
+    if len(study.runs) > 1:
         shown = ["a", "b", "a minus b", interval, "p (Holm)", "verdict"]
         pairs = pairs_table(study)
         if len(pairs.rows) > MOST_PAIRS:
@@ -54,7 +54,7 @@ def run(arguments: list[str]) -> int:
         *conclusions.plans(study),
     ]:
         console.print(line, highlight=False, markup=False)
-    for line in factors.missing_cells(study.members, study.factors):
+    for line in factors.missing_cells(study.runs, study.factors):
         console.print(f"not run yet: {line}", soft_wrap=True, highlight=False, markup=False)
     return 0
 
@@ -86,7 +86,7 @@ def check(options: argparse.Namespace) -> None:
     """Raises `InputError` before anything is loaded."""
     if options.metric not in METRICS:
         raise InputError(
-            f"--metric {options.metric}: no such metric; {nearest(options.metric, METRICS)}"
+            f"--metric {options.metric}: no such metric; {suggest(options.metric, METRICS)}"
         )
     for name, value in (("alpha", options.alpha), ("target", options.target)):
         if value is not None and not 0 < value < 1:
@@ -112,13 +112,13 @@ def human(text: str | None) -> tuple[float, int | None] | None:
     return found
 
 
-def study_of(options: argparse.Namespace) -> tuple[Study, Path]:
+def study_of(options: argparse.Namespace) -> tuple[Comparison, Path]:
     """The study that the arguments ask for, its tests opened if they say so; and `outputs`."""
-    from fashion_exp.comparison.comparison import Question, Study
+    from fashion_exp.comparison.comparison import Comparison, Question
     from fashion_exp.comparison.find_runs import failed_beside, find_runs
-    from fashion_exp.comparison.run_data import load_member
+    from fashion_exp.comparison.run_data import load_run
 
-    outputs = outputs_folder(options.outputs)
+    outputs = outputs_dir(options.outputs)
     folders = find_runs(options.runs, outputs, options.uri)
     baseline = _baseline(options, folders, outputs)
     if options.open_test:
@@ -132,8 +132,8 @@ def study_of(options: argparse.Namespace) -> tuple[Study, Path]:
         baseline=baseline,
         human=human(options.human),
     )
-    members = [load_member(folder) for folder in folders]
-    return Study(members, question, failed_beside(folders)), outputs
+    members = [load_run(folder) for folder in folders]
+    return Comparison(members, question, failed_beside(folders)), outputs
 
 
 def _baseline(options: argparse.Namespace, folders: list[Path], outputs: Path) -> int | None:
@@ -150,10 +150,10 @@ def _baseline(options: argparse.Namespace, folders: list[Path], outputs: Path) -
 
 
 def _open(folders: Sequence[Path], outputs: Path) -> None:
-    from fashion_exp.evaluation.results import look_at_test
+    from fashion_exp.evaluation.results import mark_test_evaluated
 
     for folder in folders:
-        look_at_test(folder, outputs)
+        mark_test_evaluated(folder, outputs)
 
 
 def typed(verb: str, arguments: Sequence[str]) -> str:

@@ -7,7 +7,7 @@ import json
 import sys
 
 from fashion_exp.experiment.job import DONE, FAILED
-from fashion_exp.paths import for_outputs, outputs_folder
+from fashion_exp.paths import outputs_dir, with_outputs_option
 
 
 def run(arguments: list[str]) -> int:
@@ -25,7 +25,7 @@ def run(arguments: list[str]) -> int:
     from fashion_exp.tools.doctor import checkup
     from fashion_exp.tracking import store_uri
 
-    outputs = outputs_folder(options.outputs)
+    outputs = outputs_dir(options.outputs)
     uri = store_uri(options.uri, outputs) if options.uri else None
     told = []
     for finding in checkup(outputs, uri):
@@ -42,7 +42,7 @@ def run(arguments: list[str]) -> int:
     if options.json:
         json.dump(told, sys.stdout, indent=1)
     else:
-        _print(told, for_outputs("scripts/run doctor --fix", outputs))
+        _print(told, with_outputs_option("scripts/run doctor --fix", outputs))
     return FAILED if any(one["state"] == "to mend" for one in told) else DONE
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fashion_exp.paths import outputs_folder
+from fashion_exp.paths import outputs_dir
 from fashion_exp.sweeps.find_sweeps import chosen, sweeps_in
 from fashion_exp.tracking.urls import without_passwords
 
@@ -29,7 +29,7 @@ def run(arguments: list[str]) -> int:
     own.add_argument("--json", action="store_true", help="for programs")
     own.add_argument("--outputs", help="where the sweeps are; default: as for experiments")
     options = own.parse_intermixed_args(arguments)
-    sweeps = sweeps_in(outputs_folder(options.outputs))
+    sweeps = sweeps_in(outputs_dir(options.outputs))
     if options.what == "list":
         overviews = [_overview(sweep) for sweep in sweeps]
         _print_json(overviews) if options.json else _print_list(overviews)
@@ -56,7 +56,7 @@ def _status(sweep: Path) -> dict[str, object]:
         if state == "finished":
             result = load_result(folder)
             job["seconds"] = round(result.seconds, 1)
-            job |= result.evidence("validation").metrics()
+            job |= result.summary("validation").metrics()
         elif state == "failed":
             job["why"] = failure(folder)
         jobs.append(job)
@@ -115,7 +115,7 @@ def _runs(told: dict[str, object]) -> str:
 def _print_status(told: dict[str, object]) -> None:
     from rich.console import Console
 
-    from fashion_exp.comparison.run_data import command
+    from fashion_exp.comparison.run_data import rerun_command
     from fashion_exp.reporting.formats import DASH, duration, percent, span
     from fashion_exp.reporting.tables import PlainTable, rich_table
 
@@ -146,4 +146,6 @@ def _print_status(told: dict[str, object]) -> None:
     assert isinstance(states, dict)
     whole = told["left"] == 0 or (told["left"] is None and set(states) == {"finished"})
     if not (told["running"] or whole):
-        console.print(f"to go on: {command(line)}", soft_wrap=True, highlight=False, markup=False)
+        console.print(
+            f"to go on: {rerun_command(line)}", soft_wrap=True, highlight=False, markup=False
+        )

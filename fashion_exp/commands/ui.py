@@ -10,7 +10,7 @@ from itertools import chain
 from pathlib import Path
 
 from fashion_exp.errors import InputError
-from fashion_exp.paths import outputs_folder
+from fashion_exp.paths import outputs_dir
 from fashion_exp.sweeps.find_sweeps import chosen, sweeps_in
 from fashion_exp.sweeps.state import Ledger, read_ledger
 from fashion_exp.tracking import store_uri, ui_address
@@ -23,7 +23,7 @@ def run(arguments: list[str]) -> int:
     Raises `InputError` if there is nothing to show.
     """
     options = _parser().parse_args(arguments)
-    outputs = outputs_folder(options.outputs)
+    outputs = outputs_dir(options.outputs)
     sweep = chosen(sweeps_in(outputs), options.sweep) if options.sweep else None
     ledger = read_ledger(sweep) if sweep else None
     uri = store_uri(options.uri or (ledger and ledger.uri) or None, outputs)

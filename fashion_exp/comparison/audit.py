@@ -10,7 +10,7 @@ import pandas as pd
 from scipy import stats
 
 from fashion_exp.comparison.out_of_fold import by_image
-from fashion_exp.comparison.run_data import Member
+from fashion_exp.comparison.run_data import RunData
 from fashion_exp.evaluation.predictions import class_names, labels_and_probabilities
 from fashion_exp.reporting.formats import percent
 from fashion_exp.reporting.report_content import Finding, Severity
@@ -32,17 +32,17 @@ class Problem(NamedTuple):
     """This run's figures."""
 
 
-Check = Callable[[Member], Problem | None]
+Check = Callable[[RunData], Problem | None]
 
 
-def audit(members: Sequence[Member], names: Sequence[str]) -> list[Finding]:
+def audit(members: Sequence[RunData], names: Sequence[str]) -> list[Finding]:
     """A finding for each check: of the runs that fail it, or that all pass."""
     return [
         found for title, check in CHECKS.items() for found in _found(title, check, members, names)
     ]
 
 
-def problems(member: Member) -> list[str]:
+def problems(member: RunData) -> list[str]:
     """What is wrong or doubtful in one run, a sentence each."""
     said = ((title, check(member)) for title, check in CHECKS.items())
     return [
@@ -53,7 +53,7 @@ def problems(member: Member) -> list[str]:
 
 
 def _found(
-    title: str, check: Check, members: Sequence[Member], names: Sequence[str]
+    title: str, check: Check, members: Sequence[RunData], names: Sequence[str]
 ) -> Iterator[Finding]:
     failing: dict[tuple[Severity, str], list[str]] = {}
     for member, name in zip(members, names, strict=True):
@@ -66,7 +66,7 @@ def _found(
         yield Finding("fine", title, "none" if len(members) == 1 else "in no run")
 
 
-def _leak(member: Member) -> Problem | None:
+def _leak(member: RunData) -> Problem | None:
     split = member.split
     folds = [name for name in split.columns if name not in ("image_id", "group_id", "label")]
     leaking: set[str] = set()
@@ -81,16 +81,16 @@ def _leak(member: Member) -> Problem | None:
     return Problem("wrong", told, f"{len(leaking)} of them")
 
 
-def _one_class(member: Member) -> Problem | None:
-    models = member.evidence("validation").one_class_only
+def _one_class(member: RunData) -> Problem | None:
+    models = member.summary("validation").single_class_models
     if not models:
         return None
     own = f"{len(models)} of {len(member.result.train_sizes)}"
     return Problem("wrong", "models that predict one class only", own)
 
 
-def _chance(member: Member) -> Problem | None:
-    found = member.evidence("validation")
+def _chance(member: RunData) -> Problem | None:
+    found = member.summary("validation")
     labels = member.frame("validation").drop_duplicates("image_id")["label"]
     majority = float(labels.value_counts(normalize=True).max())
     if found.accuracy.low is None or found.accuracy.low > majority:
@@ -100,10 +100,10 @@ def _chance(member: Member) -> Problem | None:
     return Problem("doubtful", told, own)
 
 
-def _validation_above_training(member: Member) -> Problem | None:
+def _validation_above_training(member: RunData) -> Problem | None:
     trained = member.trainings
     training = float(trained["plain_accuracy"].mean())
-    validation = member.evidence("validation").accuracy
+    validation = member.summary("validation").accuracy
     assert validation.estimate is not None and validation.n is not None
     n = min(float(trained["plain_images"].mean()), validation.n)
     noise = stats.norm.ppf(0.975) * np.sqrt(2 * training * (1 - training) / n)
@@ -116,7 +116,7 @@ def _validation_above_training(member: Member) -> Problem | None:
     return Problem("doubtful", told, f"{percent(validation.estimate)}, {percent(training)}")
 
 
-def _still_learning(member: Member) -> Problem | None:
+def _still_learning(member: RunData) -> Problem | None:
     history = member.history
     losses = history[history["part"] == "validation"]
     trainings = [own["loss"].to_numpy() for _, own in losses.groupby(["repeat", "fold"])]
@@ -127,7 +127,7 @@ def _still_learning(member: Member) -> Problem | None:
     return Problem("doubtful", told)
 
 
-def _left_out(member: Member) -> Problem | None:
+def _left_out(member: RunData) -> Problem | None:
     facts = member.result.facts
     aside = int(facts.get("set_aside", 0))  # runs of earlier times had nothing set aside
     left = int(facts["left_out"]) - aside
@@ -148,10 +148,10 @@ def mislabelled_looking(frame: pd.DataFrame) -> pd.Series:
     return pd.Series(said[sure], index=table.index[sure])
 
 
-def _mislabelled(member: Member) -> Problem | None:
+def _mislabelled(member: RunData) -> Problem | None:
     frame = member.frame("validation")
     share = len(mislabelled_looking(frame)) / frame["image_id"].nunique()
-    good = (member.evidence("validation").accuracy.estimate or 0) >= GOOD
+    good = (member.summary("validation").accuracy.estimate or 0) >= GOOD
     if share <= MANY_MISLABELLED or not good:
         return None
     told = (
@@ -161,7 +161,7 @@ def _mislabelled(member: Member) -> Problem | None:
     return Problem("doubtful", told, percent(share))
 
 
-def _random_weights(member: Member) -> Problem | None:
+def _random_weights(member: RunData) -> Problem | None:
     if (
         not member.result.facts["weights"].startswith("none")
         or member.knobs["model.weights"] == "none"
@@ -172,7 +172,7 @@ def _random_weights(member: Member) -> Problem | None:
     return Problem("doubtful", "random weights instead of ImageNet's, which could not be had")
 
 
-def _selected(member: Member) -> Problem | None:
+def _selected(member: RunData) -> Problem | None:
     if member.result.facts["val_selected"] == "no":
         return None
     told = "the validation images chose the epoch: their accuracy is too good"

@@ -11,7 +11,7 @@ import pandas as pd
 from fashion_exp.comparison.label_changes import contested
 from fashion_exp.comparison.metrics import METRICS
 from fashion_exp.comparison.pairs import differences, why_not
-from fashion_exp.comparison.run_data import Member
+from fashion_exp.comparison.run_data import RunData
 from fashion_exp.stats.crossed import crossed_components
 from fashion_exp.stats.planning import (
     Plan,
@@ -24,18 +24,18 @@ from fashion_exp.stats.planning import (
 from fashion_exp.stats.selection import Selection, bbc_cv
 
 
-def winner(members: Sequence[Member], metric: str = "accuracy") -> int:
+def index_of_best(members: Sequence[RunData], metric: str = "accuracy") -> int:
     """The run that validation chooses; the first of equals."""
     scores = [validation_score(member, metric) for member in members]
     return int(np.argmin(scores) if METRICS[metric].lower_is_better else np.argmax(scores))
 
 
-def validation_score(member: Member, metric: str) -> float:
+def validation_score(member: RunData, metric: str) -> float:
     """The mean over the trained models of their scores."""
     return float(member.scores("validation", metric).mean(axis=1).mean())
 
 
-def optimism(members: Sequence[Member], level: float) -> Selection:
+def optimism(members: Sequence[RunData], level: float) -> Selection:
     """The winner's validation accuracy, corrected for its having been chosen by it."""
     asked = {i for m in members for i in m.scores("validation", "accuracy").columns}
     images = sorted(asked - set(contested(members, "validation")))
@@ -56,7 +56,7 @@ class Target:
     part: str
 
 
-def reaches(member: Member, part: str, target: float, level: float) -> Target:
+def reaches(member: RunData, part: str, target: float, level: float) -> Target:
     """By the one-sided lower bound: Clopper-Pearson's for one model, Wilson's for a mean."""
     scores = member.scores(part, "accuracy")
     n = scores.shape[1]
@@ -68,7 +68,7 @@ def reaches(member: Member, part: str, target: float, level: float) -> Target:
     return Target(verdict, images_for_target(accuracy, target, level), part)
 
 
-def to_separate(a: Member, b: Member, part: str, alpha: float) -> Plan | None:
+def to_separate(a: RunData, b: RunData, part: str, alpha: float) -> Plan | None:
     """What would tell two runs apart at the rates observed; None where the design has no plan."""
     if why_not(a, b, part, "accuracy"):
         return None

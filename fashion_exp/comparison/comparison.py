@@ -18,7 +18,7 @@ from fashion_exp.comparison.pairs import (
     omnibus,
     why_not,
 )
-from fashion_exp.comparison.run_data import Member, distinct_names
+from fashion_exp.comparison.run_data import RunData, distinct_names
 from fashion_exp.stats.interval import Interval
 from fashion_exp.stats.multiplicity import OmnibusTest
 from fashion_exp.stats.selection import Selection
@@ -53,8 +53,8 @@ class Effect:
 
 
 @dataclass(frozen=True)
-class Study:
-    members: Sequence[Member]
+class Comparison:
+    runs: Sequence[RunData]
     question: Question
     others: int = 0
     """Runs that were tried beside these, failed or too many to show: their comparisons stay in the
@@ -62,7 +62,7 @@ class Study:
 
     @cached_property
     def names(self) -> list[str]:
-        return distinct_names(self.members)
+        return distinct_names(self.runs)
 
     @property
     def level(self) -> float:
@@ -71,17 +71,17 @@ class Study:
     @cached_property
     def part(self) -> str:
         """What the runs are compared on: the test where all of them have opened it."""
-        return "test" if all(member.opened for member in self.members) else "validation"
+        return "test" if all(member.opened for member in self.runs) else "validation"
 
     @cached_property
     def winner(self) -> int:
         """Chosen by validation, whatever the test says."""
-        return best_run.winner(self.members, self.question.metric)
+        return best_run.index_of_best(self.runs, self.question.metric)
 
     @cached_property
     def asked(self) -> list[tuple[int, int]]:
         """The pairs compared, which are the family of Holm's correction."""
-        places = range(len(self.members))
+        places = range(len(self.runs))
         if self.question.baseline is None:
             return list(combinations(places, 2))
         return [
@@ -93,7 +93,7 @@ class Study:
         """Comparisons that could not be made because they are with `others`."""
         if self.question.baseline is not None:
             return self.others
-        return comb(len(self.members) + self.others, 2) - len(self.asked)
+        return comb(len(self.runs) + self.others, 2) - len(self.asked)
 
     @property
     def family(self) -> int:
@@ -104,51 +104,51 @@ class Study:
     def gate(self) -> OmnibusTest | None:
         """Whether any of all pairs differs, where the design has a test of that."""
         asked = self.question
-        if len(self.members) < 3 or asked.metric != "accuracy" or asked.baseline is not None:
+        if len(self.runs) < 3 or asked.metric != "accuracy" or asked.baseline is not None:
             return None
-        return omnibus(self.members, self.part)
+        return omnibus(self.runs, self.part)
 
     @cached_property
     def pairs(self) -> list[Pair]:
         asked = self.question
         return compare(
-            self.members, self.asked, self.part, asked.metric, asked.alpha, asked.rope,
+            self.runs, self.asked, self.part, asked.metric, asked.alpha, asked.rope,
             lost=self.lost, exact=asked.exact, gate=self.gate,
         )  # fmt: skip
 
     @cached_property
     def optimism(self) -> Selection | None:
-        if len(self.members) < 2 or any(
-            why_not(self.members[0], other, "validation", "accuracy") for other in self.members
+        if len(self.runs) < 2 or any(
+            why_not(self.runs[0], other, "validation", "accuracy") for other in self.runs
         ):
             return None
-        return best_run.optimism(self.members, self.level)
+        return best_run.optimism(self.runs, self.level)
 
     @cached_property
     def factors(self) -> list[factors.Factor]:
-        return factors.factors(self.members)
+        return factors.factors(self.runs)
 
     @cached_property
     def confounds(self) -> list[str]:
         """What differs between the runs beside the one thing that a comparison is about."""
         return [
-            *versions_told(self.members, self.names, self.part),
-            *factors.confounds(self.members, self.names, self.factors),
+            *versions_told(self.runs, self.names, self.part),
+            *factors.confounds(self.runs, self.names, self.factors),
         ]
 
     @cached_property
     def effects(self) -> list[Effect]:
         """Main effects of the swept knobs, means over matched pairs of runs."""
         found = []
-        for matched in factors.matched_pairs(self.members, self.factors):
+        for matched in factors.matched_pairs(self.runs, self.factors):
             comparable = [
-                differences(self.members[a], self.members[b], self.part, self.question.metric)
+                differences(self.runs[a], self.runs[b], self.part, self.question.metric)
                 for a, b in matched.pairs
-                if not why_not(self.members[a], self.members[b], self.part, self.question.metric)
+                if not why_not(self.runs[a], self.runs[b], self.part, self.question.metric)
             ]
             if comparable and (mean := mean_differences(comparable)) is not None:
                 high, low = (
-                    factors.level_name(matched.factor, self.members, level)
+                    factors.level_name(matched.factor, self.runs, level)
                     for level in (matched.level, 0)
                 )
                 name = f"{matched.factor.name} {high} against {low}"
@@ -161,15 +161,15 @@ class Study:
         """Of the winner, on its test where that is open."""
         if self.question.target is None:
             return None
-        best = self.members[self.winner]
+        best = self.runs[self.winner]
         part = "test" if best.opened else "validation"
         return best_run.reaches(best, part, self.question.target, self.level)
 
     @cached_property
     def runner_up(self) -> int | None:
         """The second by validation."""
-        others = [place for place in range(len(self.members)) if place != self.winner]
+        others = [place for place in range(len(self.runs)) if place != self.winner]
         if not others:
             return None
-        rest = best_run.winner([self.members[place] for place in others], self.question.metric)
+        rest = best_run.index_of_best([self.runs[place] for place in others], self.question.metric)
         return others[rest]

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from fashion_exp.comparison.best_run import to_separate
-from fashion_exp.comparison.comparison import Study
+from fashion_exp.comparison.comparison import Comparison
 from fashion_exp.comparison.metrics import METRICS
 from fashion_exp.comparison.pairs import OPPOSITE, Pair
 from fashion_exp.reporting.formats import percent, span
@@ -30,15 +30,15 @@ def limits(interval: Interval, metric: str) -> str:
     return f"{low} to {high}"
 
 
-def sentences(study: Study) -> list[str]:
-    if len(study.members) == 1:
+def sentences(study: Comparison) -> list[str]:
+    if len(study.runs) == 1:
         return [_alone(study), *_target(study)]
-    first = _two(study) if len(study.members) == 2 else _several(study)
+    first = _two(study) if len(study.runs) == 2 else _several(study)
     return [first, *_winner(study), *_target(study)]
 
 
-def _scored(study: Study, place: int, part: str) -> str:
-    found = study.members[place].evidence(part)
+def _scored(study: Comparison, place: int, part: str) -> str:
+    found = study.runs[place].summary(part)
     interval = found.accuracy
     models = f", mean of {interval.scores} trainings" if interval.scores > 1 else ""
     if interval.low is None or interval.high is None:
@@ -49,12 +49,12 @@ def _scored(study: Study, place: int, part: str) -> str:
     )
 
 
-def _alone(study: Study) -> str:
+def _alone(study: Comparison) -> str:
     part = study.part
     return f"{study.names[0]} is right on {_scored(study, 0, part)} of the {part} images."
 
 
-def _two(study: Study) -> str:
+def _two(study: Comparison) -> str:
     (pair,) = study.pairs
     a, b = study.names[pair.a], study.names[pair.b]
     metric = study.question.metric
@@ -98,14 +98,14 @@ def _p(pair: Pair) -> str:
     return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
 
 
-def _several(study: Study) -> str:
+def _several(study: Comparison) -> str:
     best = study.winner
     verdicts = Counter(
         pair.verdict if pair.a == best else OPPOSITE[pair.verdict]
         for pair in study.pairs
         if best in (pair.a, pair.b)
     )
-    others = len(study.members) - 1
+    others = len(study.runs) - 1
     name, family = study.names[best], study.family
     metric = METRICS[study.question.metric].words
     where = f"on the {study.part} images, Holm over {family} comparisons"
@@ -134,7 +134,7 @@ def _several(study: Study) -> str:
     )
 
 
-def _winner(study: Study) -> Iterator[str]:
+def _winner(study: Comparison) -> Iterator[str]:
     best = study.winner
     chosen = study.optimism
     if chosen is not None and chosen.optimism is not None:
@@ -145,9 +145,9 @@ def _winner(study: Study) -> Iterator[str]:
             f"accuracy, {percent(chosen.own_score)}; corrected for having been chosen (BBC-CV) "
             f"it is {percent(chosen.interval.estimate)}{more}."
         )
-    member = study.members[best]
+    member = study.runs[best]
     if member.opened:
-        looks = max(other.result.test_looks for other in study.members)
+        looks = max(other.result.test_evaluations for other in study.runs)
         often = "once" if looks == 1 else f"by {looks} runs"
         yield (
             f"On the test images, which did not choose it, it is right on "
@@ -157,7 +157,7 @@ def _winner(study: Study) -> Iterator[str]:
         yield "The test predictions are sealed; --open-test opens them."
 
 
-def _target(study: Study) -> Iterator[str]:
+def _target(study: Comparison) -> Iterator[str]:
     asked = study.target
     if asked is None:
         return
@@ -171,7 +171,7 @@ def _target(study: Study) -> Iterator[str]:
     )
 
 
-def plans(study: Study) -> list[str]:
+def plans(study: Comparison) -> list[str]:
     """How many images or seeds would decide what is undecided."""
     told = []
     if study.target is not None and study.target.verdict.verdict == "undecided":
@@ -180,7 +180,7 @@ def plans(study: Study) -> list[str]:
     second = study.runner_up
     if second is not None:
         alpha = study.question.alpha / max(1, study.family)
-        plan = to_separate(study.members[study.winner], study.members[second], study.part, alpha)
+        plan = to_separate(study.runs[study.winner], study.runs[second], study.part, alpha)
         if plan is not None:
             pair = f"tell {study.names[study.winner]} from {study.names[second]}"
             told.append(_needed(plan.needed, plan.unit, pair, plan.note))

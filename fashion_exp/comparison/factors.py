@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from itertools import combinations, product
 from typing import Any
 
-from fashion_exp.comparison.run_data import Member, command
-from fashion_exp.configuration.schema import CANNOT_CHANGE_A_RESULT
+from fashion_exp.comparison.run_data import RunData, rerun_command
+from fashion_exp.configuration.schema import RESULT_NEUTRAL_OPTIONS
 
 BUDGET_RATIO = 2
 """Training budgets that differ by more than this are said."""
@@ -33,11 +33,11 @@ class Factor:
         return group if last == "name" else last
 
 
-def factors(members: Sequence[Member]) -> list[Factor]:
+def factors(members: Sequence[RunData]) -> list[Factor]:
     """The knobs in which the runs differ, those that always change together as one factor."""
     by_partition: dict[tuple[int, ...], list[str]] = {}
     for knob in members[0].knobs:
-        if knob in CANNOT_CHANGE_A_RESULT or knob.startswith("sweep."):
+        if knob in RESULT_NEUTRAL_OPTIONS or knob.startswith("sweep."):
             continue
         values = [repr(member.knobs.get(knob)) for member in members]
         distinct = list(dict.fromkeys(values))
@@ -47,7 +47,7 @@ def factors(members: Sequence[Member]) -> list[Factor]:
     return [Factor(tuple(names), levels) for levels, names in by_partition.items()]
 
 
-def level_name(factor: Factor, members: Sequence[Member], level: int) -> str:
+def level_name(factor: Factor, members: Sequence[RunData], level: int) -> str:
     """The value of a factor's leading knob at a level."""
     knob = next((k for k in factor.knobs if k.endswith(".name")), factor.knobs[0])
     value = members[factor.levels.index(level)].knobs.get(knob)
@@ -59,7 +59,7 @@ def differing(found: Sequence[Factor], a: int, b: int) -> list[Factor]:
 
 
 def confounds(
-    members: Sequence[Member], names: Sequence[str], found: Sequence[Factor]
+    members: Sequence[RunData], names: Sequence[str], found: Sequence[Factor]
 ) -> list[str]:
     """Sentences about what differs beside the one thing that a comparison is about."""
     told = [_together(factor) for factor in found if len(factor.knobs) > 1]
@@ -91,12 +91,12 @@ def _together(factor: Factor) -> str:
     )
 
 
-def updates(member: Member) -> int:
+def updates(member: RunData) -> int:
     """Optimizer steps of one training."""
     return int(member.trainings["updates"].max())
 
 
-def _budgets(members: Sequence[Member], names: Sequence[str]) -> Iterator[str]:
+def _budgets(members: Sequence[RunData], names: Sequence[str]) -> Iterator[str]:
     steps = [updates(member) for member in members]
     least, most = min(steps), max(steps)
     if most > BUDGET_RATIO * least:
@@ -106,7 +106,7 @@ def _budgets(members: Sequence[Member], names: Sequence[str]) -> Iterator[str]:
         )
 
 
-def missing_cells(members: Sequence[Member], found: Sequence[Factor]) -> list[str]:
+def missing_cells(members: Sequence[RunData], found: Sequence[Factor]) -> list[str]:
     """Commands of the combinations of levels that no run has, where they are few enough."""
     grid = list(product(*(sorted(set(factor.levels)) for factor in found))) if found else []
     if not 1 < len(grid) <= MOST_CELLS:
@@ -115,7 +115,7 @@ def missing_cells(members: Sequence[Member], found: Sequence[Factor]) -> list[st
     return [line for cell in grid if cell not in present if (line := _cell(members, found, cell))]
 
 
-def _cell(members: Sequence[Member], found: Sequence[Factor], cell: tuple[int, ...]) -> str:
+def _cell(members: Sequence[RunData], found: Sequence[Factor], cell: tuple[int, ...]) -> str:
     """The command of a run nearest to the cell, with what differs typed after it."""
 
     def distance(place: int) -> tuple[int, int]:
@@ -135,7 +135,7 @@ def _cell(members: Sequence[Member], found: Sequence[Factor], cell: tuple[int, .
             return ""  # it cannot act there
         words = [word for word in words if word.lstrip("+").partition("=")[0] != knob]
         words.append(f"{knob}={_typed(value)}")
-    return command(words)
+    return rerun_command(words)
 
 
 def _typed(value: Any) -> str:
@@ -155,7 +155,7 @@ class Matched:
     pairs: tuple[tuple[int, int], ...]
 
 
-def matched_pairs(members: Sequence[Member], found: Sequence[Factor]) -> list[Matched]:
+def matched_pairs(members: Sequence[RunData], found: Sequence[Factor]) -> list[Matched]:
     """What the main effects are made of: each later level of a factor against its first."""
     matched = []
     for factor in found:

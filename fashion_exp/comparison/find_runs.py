@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from fashion_exp.atomic_io import read_json
-from fashion_exp.errors import InputError, nearest
+from fashion_exp.errors import InputError, suggest
 from fashion_exp.tracking import fetch_run, matching_runs
 
 _OPERATORS = ("=", "<", ">", " LIKE ", " IN ", " like ", " in ")
@@ -58,7 +58,7 @@ def _runs_of(word: str, outputs: Path, uri: str | None) -> list[Path]:
     if word in local:
         return [local[word]]
     names = [f.name for f in named]
-    raise InputError(f"{word}: no run, sweep, folder or filter; {nearest(word, names)}")
+    raise InputError(f"{word}: no run, sweep, folder or filter; {suggest(word, names)}")
 
 
 def _below(folder: Path) -> list[Path]:

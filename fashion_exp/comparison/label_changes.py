@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
-from fashion_exp.comparison.run_data import Member
+from fashion_exp.comparison.run_data import RunData
 
 
-def contested(members: Sequence[Member], part: str) -> pd.Index:
+def contested(members: Sequence[RunData], part: str) -> pd.Index:
     """Ids of the images that some of the runs were judged on by another label than others."""
     found: set[str] = set()
     if len({member.result.facts.get("data_fingerprint") for member in members}) == 1:
@@ -22,7 +22,7 @@ def contested(members: Sequence[Member], part: str) -> pd.Index:
     return pd.Index(sorted(found))
 
 
-def versions_told(members: Sequence[Member], names: Sequence[str], part: str) -> Iterator[str]:
+def versions_told(members: Sequence[RunData], names: Sequence[str], part: str) -> Iterator[str]:
     """A sentence where the runs read different versions of the labels."""
     read: dict[str, list[str]] = {}
     for member, name in zip(members, names, strict=True):

@@ -15,7 +15,7 @@ import pandas as pd
 from PIL import Image
 
 from fashion_exp.comparison.label_changes import contested
-from fashion_exp.comparison.run_data import Member
+from fashion_exp.comparison.run_data import RunData
 from fashion_exp.errors import InputError
 from fashion_exp.evaluation.predictions import labels_and_probabilities
 from fashion_exp.reporting.report_content import Photo, PhotoGroup
@@ -31,7 +31,7 @@ MOST = 2 / 3
 
 
 def photo_groups(
-    members: Sequence[Member], winner: int, part: str, cache: Path
+    members: Sequence[RunData], winner: int, part: str, cache: Path
 ) -> list[PhotoGroup]:
     """Of the images that every run predicted, one per group of copies."""
     rights = pd.DataFrame(
@@ -70,7 +70,7 @@ def photo_groups(
 class _Said:
     """ "14 of 15 say shirt", over all models of all runs."""
 
-    def __init__(self, members: Sequence[Member], part: str) -> None:
+    def __init__(self, members: Sequence[RunData], part: str) -> None:
         frames = []
         for member in members:
             frame = member.frame(part)
@@ -110,7 +110,7 @@ class Pictures:
         return buffer.getvalue()
 
 
-def images_of(member: Member, cache: Path, **knobs: Any) -> ImageTable | None:
+def images_of(member: RunData, cache: Path, **knobs: Any) -> ImageTable | None:
     """The photos that a run read, under the labels that it read, with other `knobs` of the data.
 
     None, and a warning, where they were moved or removed since.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from fashion_exp.comparison.run_data import Member
+from fashion_exp.comparison.run_data import RunData
 from fashion_exp.evaluation.predictions import class_names, labels_and_probabilities
 
 
@@ -28,7 +28,7 @@ def by_image(frame: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
-def seen_in_training(member: Member) -> pd.DataFrame:
+def seen_in_training(member: RunData) -> pd.DataFrame:
     """The validation predictions whose model was trained on the image, on a copy, or on another
     image of its group, or of whose training nothing is known: the rows of the frame."""
     frame, split = member.frame("validation"), member.split.set_index("image_id")

@@ -12,7 +12,7 @@ import pandas as pd
 
 from fashion_exp.comparison.label_changes import contested
 from fashion_exp.comparison.metrics import METRICS
-from fashion_exp.comparison.run_data import Answers, Member
+from fashion_exp.comparison.run_data import RunData, ScoreMatrix
 from fashion_exp.stats.bootstrap import paired_bootstrap
 from fashion_exp.stats.interval import Interval
 from fashion_exp.stats.multiplicity import OmnibusTest, cochrans_q, holm
@@ -109,7 +109,7 @@ class Pair:
     """Whether all their models are right on the same images."""
 
 
-def why_not(a: Member, b: Member, part: str, metric: str) -> str:
+def why_not(a: RunData, b: RunData, part: str, metric: str) -> str:
     """Why two runs cannot be compared; empty where they can."""
     if a.classes != b.classes and set(a.classes) != set(b.classes):
         return f"other classes: {', '.join(a.classes)} and {', '.join(b.classes)}"
@@ -118,7 +118,7 @@ def why_not(a: Member, b: Member, part: str, metric: str) -> str:
     return ""
 
 
-def shared_note(a: Member, b: Member, part: str, metric: str) -> str:
+def shared_note(a: RunData, b: RunData, part: str, metric: str) -> str:
     """What is said where only a part of the images is shared; empty where all are."""
     shared = len(_shared(a, b, part, metric))
     asked = [len(run.answers(part, metric).images) for run in (a, b)]
@@ -129,14 +129,14 @@ def shared_note(a: Member, b: Member, part: str, metric: str) -> str:
     return f"{told}, without {relabelled} that they label differently" if relabelled else told
 
 
-def _shared(a: Member, b: Member, part: str, metric: str) -> pd.Index:
+def _shared(a: RunData, b: RunData, part: str, metric: str) -> pd.Index:
     """The images that both predicted and were judged on by the same label."""
     ours, theirs = (run.answers(part, metric).images for run in (a, b))
     shared = ours if ours.equals(theirs) else ours.intersection(theirs).sort_values()
     return shared.difference(relabelled) if len(relabelled := contested([a, b], part)) else shared
 
 
-def differences(a: Member, b: Member, part: str, metric: str) -> Differences:
+def differences(a: RunData, b: RunData, part: str, metric: str) -> Differences:
     """The differences of two comparable runs, joined by image id, never by position."""
     images = _shared(a, b, part, metric)
     ours, theirs = (run.answers(part, metric).of(images) for run in (a, b))
@@ -154,7 +154,7 @@ def differences(a: Member, b: Member, part: str, metric: str) -> Differences:
 
 
 def _on_shared_images(
-    ours: Answers, theirs: Answers, metric: str, design: Design | None = None
+    ours: ScoreMatrix, theirs: ScoreMatrix, metric: str, design: Design | None = None
 ) -> Differences:
     if not (ours.complete and theirs.complete):
         whole = ~(np.isnan(ours.values).any(axis=0) | np.isnan(theirs.values).any(axis=0))
@@ -168,7 +168,9 @@ def _on_shared_images(
     return Differences("unpaired", left, count, metric, own, models=models, others=right)
 
 
-def _redrawn(a: Member, b: Member, ours: Answers, theirs: Answers, metric: str) -> Differences:
+def _redrawn(
+    a: RunData, b: RunData, ours: ScoreMatrix, theirs: ScoreMatrix, metric: str
+) -> Differences:
     """Per cut, on the images that both validated on in this very cut."""
     both = ~(np.isnan(ours.values) | np.isnan(theirs.values))
     apart = ours.only(both).values - theirs.only(both).values
@@ -200,7 +202,7 @@ def mean_differences(parts: Sequence[Differences]) -> Differences | None:
 
 
 def compare(
-    members: Sequence[Member],
+    members: Sequence[RunData],
     asked: Sequence[tuple[int, int]],
     part: str,
     metric: str,
@@ -240,7 +242,7 @@ def compare(
     return pairs
 
 
-def omnibus(members: Sequence[Member], part: str) -> OmnibusTest | None:
+def omnibus(members: Sequence[RunData], part: str) -> OmnibusTest | None:
     """Cochran's Q over the images that all runs answered once; None where that is no design of it.
 
     It takes independent images and one right or wrong answer of each run.

@@ -9,11 +9,11 @@ from typing import Any
 
 from fashion_exp.comparison import audit, conclusions, factors
 from fashion_exp.comparison.best_run import validation_score
-from fashion_exp.comparison.comparison import Study
+from fashion_exp.comparison.comparison import Comparison
 from fashion_exp.comparison.metrics import METRICS
 from fashion_exp.comparison.misclassified import photo_groups
 from fashion_exp.comparison.pairs import OPPOSITE, Pair
-from fashion_exp.comparison.run_data import Member
+from fashion_exp.comparison.run_data import RunData
 from fashion_exp.evaluation.results import METHODS
 from fashion_exp.reporting.formats import DASH, number, percent, span
 from fashion_exp.reporting.report_content import (
@@ -39,43 +39,43 @@ TEST_NAMES = {
 }
 
 
-def report(study: Study, command: str, cache: Path) -> Report:
+def report(study: Comparison, command: str, cache: Path) -> Report:
     """Everything that the page, the tables and the figures show."""
     order = ranked(study)
     return Report(
         title=_title(study),
         created=time.strftime("%Y-%m-%d %H:%M"),
         answer=conclusions.sentences(study),
-        audit=audit.audit(study.members, study.names),
+        audit=audit.audit(study.runs, study.names),
         runs=runs_table(study),
         accuracy=_forests(study, order),
         curves=[_curve(study, place) for place in order],
-        verdicts=_matrix(study, order) if len(study.members) > 1 else None,
-        pairs=pairs_table(study) if len(study.members) > 1 else None,
+        verdicts=_matrix(study, order) if len(study.runs) > 1 else None,
+        pairs=pairs_table(study) if len(study.runs) > 1 else None,
         effects=_effects(study),
         confounds=study.confounds,
-        missing_cells=factors.missing_cells(study.members, study.factors),
+        missing_cells=factors.missing_cells(study.runs, study.factors),
         plan=conclusions.plans(study),
         confusions=[_confusion(study, place) for place in order],
-        photos=photo_groups(study.members, study.winner, study.part, cache),
-        reproduce=[command, *(member.command for member in study.members)],
+        photos=photo_groups(study.runs, study.winner, study.part, cache),
+        reproduce=[command, *(member.command for member in study.runs)],
         methods=_methods(study),
     )
 
 
-def ranked(study: Study) -> list[int]:
+def ranked(study: Comparison) -> list[int]:
     """Places of the runs, best validation first."""
     metric = study.question.metric
     sign = 1 if METRICS[metric].lower_is_better else -1
-    scores = [sign * validation_score(member, metric) for member in study.members]
+    scores = [sign * validation_score(member, metric) for member in study.runs]
     return sorted(range(len(scores)), key=scores.__getitem__)
 
 
-def _title(study: Study) -> str:
-    if len(study.members) == 1:
+def _title(study: Comparison) -> str:
+    if len(study.runs) == 1:
         return study.names[0]
-    models = dict.fromkeys(str(member.knobs["model.name"]) for member in study.members)
-    return f"{len(study.members)} runs of {', '.join(models)}"
+    models = dict.fromkeys(str(member.knobs["model.name"]) for member in study.runs)
+    return f"{len(study.runs)} runs of {', '.join(models)}"
 
 
 COLUMNS: Mapping[str, str] = {
@@ -94,7 +94,7 @@ COLUMNS: Mapping[str, str] = {
 """The paper's columns, by the knobs they show."""
 
 
-def runs_table(study: Study) -> PlainTable:
+def runs_table(study: Comparison) -> PlainTable:
     """The table of the paper's Figure 4 from the runs, with what it lacked."""
     swept = {knob for factor in study.factors for knob in factor.knobs}
     shown = {title: knob for title, knob in COLUMNS.items() if _told(study, knob)}
@@ -113,15 +113,15 @@ def runs_table(study: Study) -> PlainTable:
     return PlainTable(header, rows, notes=notes)
 
 
-def _told(study: Study, knob: str) -> bool:
-    return any(member.knobs.get(knob) is not None for member in study.members)
+def _told(study: Comparison, knob: str) -> bool:
+    return any(member.knobs.get(knob) is not None for member in study.runs)
 
 
-def _row(study: Study, place: int, knobs: Sequence[str]) -> list[str]:
-    member = study.members[place]
-    found = member.evidence("validation")
+def _row(study: Comparison, place: int, knobs: Sequence[str]) -> list[str]:
+    member = study.runs[place]
+    found = member.summary("validation")
     wilson_, t = found.accuracy, found.accuracy_t
-    test = member.evidence("test").accuracy if member.opened else None
+    test = member.summary("test").accuracy if member.opened else None
     return [
         study.names[place],
         *(_value(member.knobs.get(knob)) for knob in knobs),
@@ -131,17 +131,17 @@ def _row(study: Study, place: int, knobs: Sequence[str]) -> list[str]:
         percent(found.macro_f1.estimate),
         percent(wilson_.estimate),
         _span(wilson_.low, wilson_.high),
-        DASH if found.why_no_t else _span(t.low, t.high),
+        DASH if found.t_interval_omitted else _span(t.low, t.high),
         f"{found.images}",
         f"{wilson_.scores}",
         DASH if test is None else f"{percent(test.estimate)} ({_span(test.low, test.high)})",
-        DASH if test is None else f"{member.evidence('test').images}",
+        DASH if test is None else f"{member.summary('test').images}",
         f"{factors.updates(member):,}",
         member.result.facts["split_hash"][:8],
     ]
 
 
-def _weights(member: Member) -> str:
+def _weights(member: RunData) -> str:
     """none, imagenet, or the beginning of the file's name."""
     source = member.result.facts["weights"].split(":")[0]
     return Path(source).stem if "/" in source else source
@@ -157,7 +157,7 @@ def _span(low: float | None, high: float | None) -> str:
     return DASH if low is None or high is None else span(low, high)
 
 
-def pairs_table(study: Study) -> PlainTable:
+def pairs_table(study: Comparison) -> PlainTable:
     """A row a pair: difference, interval, p, verdict, test, n, J."""
     metric = study.question.metric
     bootstrapped = any(pair.bootstrap is not None for pair in study.pairs)
@@ -198,7 +198,7 @@ def _bootstrap(pair: Pair, metric: str) -> str:
     return DASH if pair.bootstrap is None else conclusions.limits(pair.bootstrap, metric)
 
 
-def _gate(study: Study) -> list[str]:
+def _gate(study: Comparison) -> list[str]:
     """Cochran's Q in a sentence, where it was made."""
     gate = study.gate
     if gate is None or gate.p is None:
@@ -218,7 +218,7 @@ def _p(p: float | None) -> str:
     return "< 0.0001" if p < 1e-4 else f"{p:.4f}"
 
 
-def _family(study: Study) -> str:
+def _family(study: Comparison) -> str:
     kind = "all pairs" if study.question.baseline is None else "all against the baseline"
     metric = METRICS[study.question.metric]
     rope = study.question.rope * metric.scale
@@ -231,9 +231,9 @@ def _family(study: Study) -> str:
     )
 
 
-def _forests(study: Study, order: Sequence[int]) -> list[Forest]:
+def _forests(study: Comparison, order: Sequence[int]) -> list[Forest]:
     found = []
-    if any(member.opened for member in study.members):
+    if any(member.opened for member in study.runs):
         title = f"Test accuracy, {100 * study.level:g} % Wilson intervals"
         found.append(Forest(title, _forest_rows(study, order, "test"), True, *_lines(study)))
     title = f"Validation accuracy, {100 * study.level:g} % Wilson intervals"
@@ -241,13 +241,13 @@ def _forests(study: Study, order: Sequence[int]) -> list[Forest]:
     return found
 
 
-def _forest_rows(study: Study, order: Sequence[int], part: str) -> list[ForestRow]:
+def _forest_rows(study: Comparison, order: Sequence[int], part: str) -> list[ForestRow]:
     rows = []
     for place in order:
-        member, best = study.members[place], place == study.winner and len(order) > 1
+        member, best = study.runs[place], place == study.winner and len(order) > 1
         if part == "test" and not member.opened:
             continue
-        interval = member.evidence(part).accuracy
+        interval = member.summary(part).accuracy
         chosen = best and part == "validation"
         note = "chosen on these images" if chosen else ""
         rows.append(
@@ -275,8 +275,8 @@ def _forest_rows(study: Study, order: Sequence[int], part: str) -> list[ForestRo
     return rows
 
 
-def _lines(study: Study) -> tuple[dict[str, float], dict[str, tuple[float, float]]]:
-    labels = study.members[0].frame("validation").drop_duplicates("image_id")["label"]
+def _lines(study: Comparison) -> tuple[dict[str, float], dict[str, tuple[float, float]]]:
+    labels = study.runs[0].frame("validation").drop_duplicates("image_id")["label"]
     lines = {"commonest class": float(labels.value_counts(normalize=True).max())}
     bands: dict[str, tuple[float, float]] = {}
     if study.question.target is not None:
@@ -292,14 +292,14 @@ def _lines(study: Study) -> tuple[dict[str, float], dict[str, tuple[float, float
     return lines, bands
 
 
-def _curve(study: Study, place: int) -> Curve:
-    history = study.members[place].history
+def _curve(study: Comparison, place: int) -> Curve:
+    history = study.runs[place].history
     watched = history[history["part"] == "validation"].sort_values("epoch")
     lines = [own["accuracy"].tolist() for _, own in watched.groupby(["repeat", "fold"])]
-    return Curve(study.names[place], lines, place == study.winner and len(study.members) > 1)
+    return Curve(study.names[place], lines, place == study.winner and len(study.runs) > 1)
 
 
-def _matrix(study: Study, order: Sequence[int]) -> VerdictMatrix:
+def _matrix(study: Comparison, order: Sequence[int]) -> VerdictMatrix:
     at = {place: row for row, place in enumerate(order)}
     cells: dict[tuple[int, int], Cell] = {}
     for pair in study.pairs:
@@ -320,7 +320,7 @@ def _cell(pair: Pair, sign: int) -> Cell:
     return Cell(verdict, sign * pair.test.difference, low, high, pair.p_holm, pair.note)
 
 
-def _effects(study: Study) -> list[Forest]:
+def _effects(study: Comparison) -> list[Forest]:
     rope = study.question.rope
     by_factor: dict[factors.Factor, list[ForestRow]] = {}
     for effect in study.effects:
@@ -341,18 +341,18 @@ def _effects(study: Study) -> list[Forest]:
     ]
 
 
-def _confusion(study: Study, place: int) -> Confusion:
-    member: Member = study.members[place]
-    found = member.evidence("test" if member.opened else "validation")
+def _confusion(study: Comparison, place: int) -> Confusion:
+    member: RunData = study.runs[place]
+    found = member.summary("test" if member.opened else "validation")
     return Confusion(study.names[place], found.confusion.tolist(), found.classes, found.part)
 
 
-def _methods(study: Study) -> list[str]:
+def _methods(study: Comparison) -> list[str]:
     told = dict.fromkeys(
         f"Interval of a run: {METHODS[interval.method]}, {interval.scores} trainings, of "
         f"{interval.target}."
-        for member in study.members
-        for interval in (member.evidence("validation").accuracy,)
+        for member in study.runs
+        for interval in (member.summary("validation").accuracy,)
     )
     tests = dict.fromkeys(
         f"Pairs: {TEST_NAMES.get(pair.test.method, pair.test.method)}, J = "
@@ -367,4 +367,4 @@ def _methods(study: Study) -> list[str]:
         "Photos are called wrong in a run if at most half of its models are right.",
         "Everything is computed from the stored predictions of each image, without training again.",
     ]
-    return [*told, *tests, *(more if len(study.members) > 1 else more[-1:])]
+    return [*told, *tests, *(more if len(study.runs) > 1 else more[-1:])]

@@ -23,8 +23,8 @@ from fashion_exp.evaluation.predictions import (
     labels_and_probabilities,
     read_predictions,
 )
-from fashion_exp.evaluation.results import Result, load_result
-from fashion_exp.evaluation.summary import Evidence
+from fashion_exp.evaluation.results import RunResult, load_result
+from fashion_exp.evaluation.summary import EvaluationSummary
 from fashion_exp.stats import metrics
 
 NOT_TYPED = ("sweep.", "sweep=", "hydra", "outputs=", "tracking")
@@ -35,10 +35,10 @@ PER_IMAGE = {"accuracy": metrics.per_image_correct, "loss": metrics.per_image_lo
 
 
 @dataclass(frozen=True)
-class Member:
+class RunData:
     """A finished run: its result, its knobs and what was typed for it."""
 
-    result: Result
+    result: RunResult
     knobs: Mapping[str, Any]
     overrides: Sequence[str]
 
@@ -48,13 +48,13 @@ class Member:
 
     @property
     def opened(self) -> bool:
-        return self.result.test_looks > 0
+        return self.result.test_evaluations > 0
 
     def frame(self, part: str) -> pd.DataFrame:
         """The predictions of "validation", or of "test" once it has been opened."""
         return self._validation if part == "validation" else self._test
 
-    def evidence(self, part: str) -> Evidence:
+    def summary(self, part: str) -> EvaluationSummary:
         return self._validation_evidence if part == "validation" else self._test_evidence
 
     @cached_property
@@ -67,12 +67,12 @@ class Member:
         return read_predictions(self.result.output / PART_FILES["test"])
 
     @cached_property
-    def _validation_evidence(self) -> Evidence:
-        return self.result.evidence("validation")
+    def _validation_evidence(self) -> EvaluationSummary:
+        return self.result.summary("validation")
 
     @cached_property
-    def _test_evidence(self) -> Evidence:
-        return self.result.evidence("test")
+    def _test_evidence(self) -> EvaluationSummary:
+        return self.result.summary("test")
 
     @cached_property
     def history(self) -> pd.DataFrame:
@@ -122,7 +122,7 @@ class Member:
     def _scores(self) -> dict[tuple[str, str], pd.DataFrame]:
         return {}
 
-    def answers(self, part: str, metric: str) -> Answers:
+    def answers(self, part: str, metric: str) -> ScoreMatrix:
         """`scores` as arrays."""
         if (part, metric) not in self._answers:
             rows = self.frame(part).drop_duplicates("image_id").set_index("image_id")
@@ -140,13 +140,13 @@ class Member:
                 table, confused = self.scores(part, metric), None
                 values = table.to_numpy()
             groups = rows["group_id"][table.columns].to_numpy()
-            self._answers[part, metric] = Answers(
+            self._answers[part, metric] = ScoreMatrix(
                 values, table.columns, groups, tuple(table.index), confused
             )
         return self._answers[part, metric]
 
     @cached_property
-    def _answers(self) -> dict[tuple[str, str], Answers]:
+    def _answers(self) -> dict[tuple[str, str], ScoreMatrix]:
         return {}
 
     def _by_image(self, part: str, values: np.ndarray) -> pd.DataFrame:
@@ -165,7 +165,7 @@ class Member:
 
     @property
     def command(self) -> str:
-        return command(self.overrides)
+        return rerun_command(self.overrides)
 
 
 NOT_ASKED = -1
@@ -194,7 +194,7 @@ class Confused:
 
 
 @dataclass(frozen=True)
-class Answers:
+class ScoreMatrix:
     """The scores of a run on one part as an array, for comparing many runs quickly.
 
     The mean of a row is the model's metric on the images it was asked. What an image gives to a
@@ -230,28 +230,28 @@ class Answers:
         """Whether some images share a source."""
         return len(set(self.groups)) < len(self.groups)
 
-    def of(self, images: pd.Index) -> Answers:
+    def of(self, images: pd.Index) -> ScoreMatrix:
         """To these images only."""
         if images is self.images or self.images.equals(images):
             return self
         places = self.images.get_indexer(images)
         groups = self.groups[places]
         if self.confused is None:
-            return Answers(self.values[:, places], images, groups, self.keys)
+            return ScoreMatrix(self.values[:, places], images, groups, self.keys)
         kept = Confused(
             self.confused.labels[places], self.confused.predicted[:, places], self.confused.classes
         )
-        return Answers(kept.values(), images, groups, self.keys, kept)
+        return ScoreMatrix(kept.values(), images, groups, self.keys, kept)
 
-    def by(self, keys: Sequence[tuple[int, int]]) -> Answers:
+    def by(self, keys: Sequence[tuple[int, int]]) -> ScoreMatrix:
         """Of these models only."""
         if tuple(keys) == self.keys:
             return self
         places = [self.keys.index(key) for key in keys]
         kept = self.confused and replace(self.confused, predicted=self.confused.predicted[places])
-        return Answers(self.values[places], self.images, self.groups, tuple(keys), kept)
+        return ScoreMatrix(self.values[places], self.images, self.groups, tuple(keys), kept)
 
-    def only(self, asked: np.ndarray) -> Answers:
+    def only(self, asked: np.ndarray) -> ScoreMatrix:
         """What was `asked` (models, images) only."""
         if self.confused is None:
             return replace(self, values=np.where(asked, self.values, np.nan))
@@ -259,20 +259,20 @@ class Answers:
         kept = replace(self.confused, predicted=guesses)
         return replace(self, values=kept.values(), confused=kept)
 
-    def pooled(self) -> Answers:
+    def pooled(self) -> ScoreMatrix:
         """The folds of a repeat, which ask each image once, as one model."""
         repeats = sorted({repeat for repeat, _ in self.keys})
         rows = [[own == repeat for own, _ in self.keys] for repeat in repeats]
         keys = tuple((repeat, 0) for repeat in repeats)
         if self.confused is None:
             values = np.array([np.nanmax(self.values[row], axis=0) for row in rows])
-            return Answers(values, self.images, self.groups, keys)
+            return ScoreMatrix(values, self.images, self.groups, keys)
         guesses = np.array([self.confused.predicted[row].max(axis=0) for row in rows])
         kept = replace(self.confused, predicted=guesses)
-        return Answers(kept.values(), self.images, self.groups, keys, kept)
+        return ScoreMatrix(kept.values(), self.images, self.groups, keys, kept)
 
 
-def load_member(folder: Path) -> Member:
+def load_run(folder: Path) -> RunData:
     """Raises `InputError` if `folder` holds no finished run."""
     if not (folder / "result.json").is_file() or (folder / "unfinished").exists():
         raise InputError(f"{folder}: no finished run; finish it with resume={folder}")
@@ -280,21 +280,21 @@ def load_member(folder: Path) -> Member:
         raise InputError(f"{folder}: a run of an older version; run it again to compare it")
     knobs = read_json(folder / "knobs.json")
     typed = yaml.safe_load((folder / "config" / "overrides.yaml").read_text()) or []
-    return Member(load_result(folder), knobs, [line for line in typed if says_what(line)])
+    return RunData(load_result(folder), knobs, [line for line in typed if defines_experiment(line)])
 
 
-def says_what(override: str) -> bool:
+def defines_experiment(override: str) -> bool:
     """Whether an override is part of what an experiment is, and not of where and how it runs."""
     bare = override.lstrip("+")
     return bare.startswith(SEARCHPATH) or not bare.startswith(NOT_TYPED)
 
 
-def command(overrides: Sequence[str]) -> str:
+def rerun_command(overrides: Sequence[str]) -> str:
     """The line that runs an experiment with these overrides."""
     return shlex.join(["scripts/run", *overrides])
 
 
-def distinct_names(members: Sequence[Member]) -> list[str]:
+def distinct_names(members: Sequence[RunData]) -> list[str]:
     """The names without the knobs that all share, and without the model if it is shared and knobs
     remain for each; numbered where two are called alike."""
     words = [member.name.split() for member in members]

@@ -25,14 +25,14 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from fashion_exp.configuration import grids
-from fashion_exp.configuration.overrides import in_quotes_if_odd, parsed, quoted
-from fashion_exp.configuration.schema import GROUPS, Config, knobs, validated
-from fashion_exp.errors import InputError, nearest
-from fashion_exp.paths import conf_folder
+from fashion_exp.configuration.overrides import parse_overrides, quote_if_needed, quote_value
+from fashion_exp.configuration.schema import GROUPS, Config, flatten_options, validate_config
+from fashion_exp.errors import InputError, suggest
+from fashion_exp.paths import conf_dir
 
 ConfigStore.instance().store("config_schema", node=Config)
 
-OPEN_KNOBS = ("dataset.rename", "optim.options", "sweep.weights")
+OPEN_MAPPINGS = ("dataset.rename", "optim.options", "sweep.weights")
 """Mappings, whose keys are the user's own."""
 
 SEARCH = "fashion_exp.sweeps.search.Search"
@@ -40,7 +40,7 @@ SEARCH = "fashion_exp.sweeps.search.Search"
 
 SEARCHPATH = "hydra.searchpath"
 
-ANSWERS_ONLY = ("hydra_help", "version", "cfg", "info", "shell_completion")
+INFO_SWITCHES = ("hydra_help", "version", "cfg", "info", "shell_completion")
 """Hydra's switches that print something and run nothing."""
 
 
@@ -50,7 +50,7 @@ class CommandLine:
 
     jobs: tuple[Config, ...]
     multirun: bool
-    answers_only: bool
+    info_only: bool
     """Whether Hydra will print something and run nothing."""
     swept: tuple[str, ...]
     """The overrides that have several values."""
@@ -73,7 +73,7 @@ def to_config(tree: DictConfig) -> Config:
     try:
         plain = OmegaConf.to_container(tree, resolve=True, throw_on_missing=True, enum_to_str=True)
         assert isinstance(plain, dict)
-        return validated({str(name): value for name, value in plain.items()})
+        return validate_config({str(name): value for name, value in plain.items()})
     except OmegaConfBaseException as error:
         raise InputError(_of_omegaconf(error)) from None
 
@@ -85,7 +85,7 @@ def load_config(path: Path) -> Config:
     return to_config(tree)
 
 
-def read_command_line(arguments: Sequence[str]) -> CommandLine:
+def parse_command_line(arguments: Sequence[str]) -> CommandLine:
     """Composes and checks every job that the arguments ask for; loads nothing.
 
     Raises `InputError` for an unknown switch, group, choice or knob, with the nearest right one,
@@ -95,9 +95,9 @@ def read_command_line(arguments: Sequence[str]) -> CommandLine:
     parser.error = _refuse_switch(parser)
     switches = parser.parse_args(list(arguments))
     words = _for_hydra([*_own_choices(switches), *switches.overrides])
-    overrides = parsed(words)
-    answers_only = any(getattr(switches, name, None) for name in ANSWERS_ONLY)
-    with composer() as hydra:
+    overrides = parse_overrides(words)
+    answers_only = any(getattr(switches, name, None) for name in INFO_SWITCHES)
+    with hydra_composer() as hydra:
         for override in overrides:
             if override.key_or_group == SEARCHPATH:
                 _also_from(hydra, override.value())
@@ -132,10 +132,10 @@ def _multirun(
     listed = list(master.sweep.cells)
     groups = _groups()
     for line in listed:
-        for override in parsed(grids.words_of(line)):
+        for override in parse_overrides(grids.split_grid_point(line)):
             _check_names(override, groups)
     keys = grids.swept_keys(swept, listed)
-    grids.check_swept(keys)
+    grids.check_swept_keys(keys)
     sweeper = OmegaConf.to_container(master.hydra.sweeper)
     search = isinstance(sweeper, dict) and sweeper["_target_"] == SEARCH
     if search and (listed or master.sweep.zip):
@@ -145,7 +145,9 @@ def _multirun(
             "hydra/sweeper=optuna: nothing to search; give a range, "
             "'optim.lr=tag(log,interval(1e-5,1e-2))', or values"
         )
-    cells = grids.corners(swept) if search else grids.cells(swept, master.sweep.zip, listed)
+    cells = (
+        grids.probe_points(swept) if search else grids.grid_points(swept, master.sweep.zip, listed)
+    )
     fixed = _for_hydra(plain)
     lines = tuple((*fixed, *_for_hydra(cell)) for cell in cells)
     return CommandLine(
@@ -168,7 +170,7 @@ def _configs(
     """The config of each cell; what its choices of groups make is composed once for all of them."""
     made: dict[tuple[str, ...], DictConfig] = {}
     for cell in cells:
-        overrides = parsed(cell)
+        overrides = parse_overrides(cell)
         chosen = [o for o in overrides if o.key_or_group in groups or "/" in o.key_or_group]
         choices = tuple(str(o.input_line) for o in chosen)
         if choices not in made:
@@ -188,10 +190,10 @@ def plain_options(node: DictConfig) -> dict[str, Any]:
     return {str(name): value for name, value in options.items()}
 
 
-def compose_cell(line: CommandLine, cell: Sequence[str]) -> tuple[Config, tuple[str, ...]]:
+def compose_grid_point(line: CommandLine, cell: Sequence[str]) -> tuple[Config, tuple[str, ...]]:
     """One more job of a multirun: its config, and its overrides. Raises `InputError`."""
     overrides = (*line.fixed, *_for_hydra(cell))
-    with composer():
+    with hydra_composer():
         return to_config(_composed(overrides)), overrides
 
 
@@ -201,10 +203,10 @@ def _for_hydra(arguments: Sequence[str]) -> tuple[str, ...]:
     Keys below an open mapping are the user's own, of which it wants to be told by a `++`; and a
     value that has letters unknown to it, as a folder's name may, has to stand in quotes.
     """
-    named = tuple(f"{name}{end}" for name in OPEN_KNOBS for end in ("=", "."))
+    named = tuple(f"{name}{end}" for name in OPEN_MAPPINGS for end in ("=", "."))
     return tuple(
         f"++{bare}" if (bare := argument.lstrip("+")).startswith(named) else argument
-        for argument in map(in_quotes_if_odd, arguments)
+        for argument in map(quote_if_needed, arguments)
     )
 
 
@@ -216,7 +218,7 @@ def _refuse_switch(parser: argparse.ArgumentParser) -> Any:
         if unknown:
             switch = unknown.group(1)
             raise InputError(
-                f"{switch}: no such switch; {nearest(switch, [*known, '--open-test'])}"
+                f"{switch}: no such switch; {suggest(switch, [*known, '--open-test'])}"
             )
         raise InputError(message)
 
@@ -241,14 +243,14 @@ def _own_choices(switches: argparse.Namespace) -> list[str]:
         raise InputError(f"--config-dir={switches.config_dir}: no such folder")
     place = f"file://{folder}"
     is_plain = re.fullmatch(r"[-.:/\w]+", place)
-    return [f"{SEARCHPATH}=[{place if is_plain else quoted(place)}]"]
+    return [f"{SEARCHPATH}=[{place if is_plain else quote_value(place)}]"]
 
 
 @contextmanager
-def composer() -> Iterator[Hydra]:
+def hydra_composer() -> Iterator[Hydra]:
     """Hydra on our configs, for `compose` and by itself."""
     GlobalHydra.instance().clear()
-    with initialize_config_dir(str(conf_folder()), "fashion_exp", version_base="1.3"):
+    with initialize_config_dir(str(conf_dir()), "fashion_exp", version_base="1.3"):
         hydra = GlobalHydra.instance().hydra
         assert hydra is not None
         yield hydra
@@ -302,19 +304,19 @@ def _check_names(override: Override, groups: list[str]) -> None:
         )
     if key.split(".")[0] == "hydra":
         return
-    names = knob_names()
-    if key in names or any(key.startswith(f"{name}.") for name in OPEN_KNOBS):
+    names = option_names()
+    if key in names or any(key.startswith(f"{name}.") for name in OPEN_MAPPINGS):
         if override.is_add() and key in names:
             raise InputError(f"{override.input_line}: the knob is there already; without the +")
         return
     raise InputError(
-        f"{override.input_line}: no such knob or group; {nearest(key, [*names, *groups])}"
+        f"{override.input_line}: no such knob or group; {suggest(key, [*names, *groups])}"
     )
 
 
-def knob_names() -> list[str]:
+def option_names() -> list[str]:
     """Every knob of the schema, dotted."""
-    return [name for name, _ in knobs(_names_of(Config))]
+    return [name for name, _ in flatten_options(_names_of(Config))]
 
 
 def _names_of(schema: type) -> dict[str, Any]:
@@ -344,8 +346,8 @@ def _check_choices(override: Override, group: str, groups: list[str]) -> None:
         name = "null" if choice is None else str(choice)
         if name not in [*choices, "null"]:
             if not choices:
-                raise InputError(f"{override.input_line}: no such group; {nearest(group, groups)}")
-            raise InputError(f"{group}={name}: no such choice; {nearest(name, choices)}")
+                raise InputError(f"{override.input_line}: no such group; {suggest(group, groups)}")
+            raise InputError(f"{group}={name}: no such choice; {suggest(name, choices)}")
 
 
 def _of_omegaconf(error: OmegaConfBaseException) -> str:
@@ -356,7 +358,7 @@ def _of_omegaconf(error: OmegaConfBaseException) -> str:
         return f"{key}: needs a list; '{key}=[…,…]'"
     if " not in " in reason and isinstance(error.parent_node, DictConfig):
         known = [str(name) for name in error.parent_node if not str(name).startswith("_")]
-        found = nearest(key.rpartition(".")[2], known) if known else "it has none"
+        found = suggest(key.rpartition(".")[2], known) if known else "it has none"
         return f"{key}: no such knob; {found}"
     if "Missing mandatory value" in reason:
         return f"{key}: needs a value; add {key}=…"

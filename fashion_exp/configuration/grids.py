@@ -10,23 +10,25 @@ from itertools import chain, product
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.types import IntervalSweep, Override
 
-from fashion_exp.configuration.overrides import in_quotes_if_odd, parsed
+from fashion_exp.configuration.overrides import parse_overrides, quote_if_needed
 from fashion_exp.errors import InputError
 
-Cell = tuple[str, ...]
+GridPoint = tuple[str, ...]
 """The overrides that a job has beside those that all share."""
 
 SEEDS = ("seed", "split.seed")
 
 
-def cells(swept: Sequence[str], zipped: Sequence[str], listed: Sequence[str]) -> list[Cell]:
+def grid_points(
+    swept: Sequence[str], zipped: Sequence[str], listed: Sequence[str]
+) -> list[GridPoint]:
     """The cells of the `swept` overrides and of those `listed`, each a line of overrides.
 
     Every combination of the values of each key; keys of `zipped` are walked through side by side;
     a listed cell counts as one value. Raises `InputError` for what does not go together.
     """
     axes = _axes(swept)
-    whole = [words_of(line) for line in listed]
+    whole = [split_grid_point(line) for line in listed]
     _check_listed(axes, whole)
     for key in zipped:
         if key not in axes:
@@ -36,20 +38,20 @@ def cells(swept: Sequence[str], zipped: Sequence[str], listed: Sequence[str]) ->
     if len(set(counts.values())) > 1:
         told = ", ".join(f"{key} has {count}" for key, count in counts.items())
         raise InputError(f"sweep.zip: as many values for each key, but {told}")
-    together: list[Cell] = list(zip(*(axes[key] for key in zipped), strict=True))
-    walked: list[list[Cell]] = [
+    together: list[GridPoint] = list(zip(*(axes[key] for key in zipped), strict=True))
+    walked: list[list[GridPoint]] = [
         [(line,) for line in lines] for key, lines in axes.items() if key not in zipped
     ]
     walked += [more for more in (together, whole) if more]
     return [tuple(chain.from_iterable(cell)) for cell in product(*walked)]
 
 
-def words_of(cell: object) -> Cell:
+def split_grid_point(cell: object) -> GridPoint:
     """The overrides of a cell of `sweep.cells`; raises `InputError` where it is no line of them."""
     try:
         if not isinstance(cell, str):
             raise ValueError("no text")
-        return tuple(map(in_quotes_if_odd, shlex.split(cell)))
+        return tuple(map(quote_if_needed, shlex.split(cell)))
     except ValueError as error:
         raise InputError(
             f"sweep.cells: {cell}: {str(error).lower()}; each is a line as it would be typed: "
@@ -59,11 +61,11 @@ def words_of(cell: object) -> Cell:
 
 def swept_keys(swept: Sequence[str], listed: Sequence[str]) -> list[str]:
     """The keys that differ from cell to cell, each once, in the order typed."""
-    words = [*swept, *chain.from_iterable(map(words_of, listed))]
+    words = [*swept, *chain.from_iterable(map(split_grid_point, listed))]
     return list(dict.fromkeys(word.lstrip("+").partition("=")[0] for word in words))
 
 
-def check_swept(keys: Sequence[str]) -> None:
+def check_swept_keys(keys: Sequence[str]) -> None:
     """Raises `InputError` for what is no setting to choose by."""
     for key in keys:
         if key.startswith("hydra"):
@@ -114,9 +116,9 @@ class Choices:
 Axis = Range | Choices
 
 
-def space(swept: Sequence[str]) -> list[Axis]:
+def search_space(swept: Sequence[str]) -> list[Axis]:
     """The axes of a search. Raises `InputError` for a range that cannot be searched."""
-    return [_axis(override) for override in parsed(swept)]
+    return [_axis(override) for override in parse_overrides(swept)]
 
 
 def _axis(override: Override) -> Axis:
@@ -137,11 +139,11 @@ def _axis(override: Override) -> Axis:
     return Range(key, value.start, value.end, log, whole)
 
 
-def corners(swept: Sequence[str]) -> list[Cell]:
+def probe_points(swept: Sequence[str]) -> list[GridPoint]:
     """What a search is checked by before it begins: all of its ranges and lists at their low ends,
     all at their high ends, and beside the low ends of the rest each other value of a list, and one
     within each range."""
-    axes = space(swept)
+    axes = search_space(swept)
     lows = tuple(axis.ends[0] for axis in axes)
     between = [
         (*lows[:place], line, *lows[place + 1 :])
@@ -154,7 +156,7 @@ def corners(swept: Sequence[str]) -> list[Cell]:
 def _axes(swept: Sequence[str]) -> dict[str, list[str]]:
     """The overrides that each swept key stands for, in the order typed."""
     axes: dict[str, list[str]] = {}
-    for override in parsed(swept):
+    for override in parse_overrides(swept):
         if override.is_interval_sweep():
             raise InputError(
                 f"{override.input_line}: a range has no list of values; hydra/sweeper=optuna "
@@ -170,9 +172,9 @@ def _lines(override: Override) -> Iterator[str]:
             yield line
 
 
-def _check_listed(axes: Mapping[str, list[str]], whole: Sequence[Cell]) -> None:
+def _check_listed(axes: Mapping[str, list[str]], whole: Sequence[GridPoint]) -> None:
     for cell in whole:
-        for override in parsed(cell):
+        for override in parse_overrides(cell):
             if override.is_sweep_override():
                 raise InputError(f"sweep.cells: {override.input_line} has several values; one each")
             if override.get_key_element() in axes:

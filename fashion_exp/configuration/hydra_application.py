@@ -10,10 +10,10 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from fashion_exp.configuration.composition import SEARCHPATH, composer, to_config
-from fashion_exp.configuration.overrides import quoted
+from fashion_exp.configuration.composition import SEARCHPATH, hydra_composer, to_config
+from fashion_exp.configuration.overrides import quote_value
 from fashion_exp.experiment.job import run_job
-from fashion_exp.paths import conf_folder
+from fashion_exp.paths import conf_dir
 
 
 def run_in(folder: Path, overrides: Sequence[str], sealed: bool) -> int:
@@ -29,13 +29,13 @@ def run_in(folder: Path, overrides: Sequence[str], sealed: bool) -> int:
             OmegaConf.save(typed, output / around.output_subdir / "overrides.yaml")
         codes.append(run_job(to_config(tree), output, typed, sealed))
 
-    with composer() as own:
-        own.run("config", job, [*overrides, f"hydra.run.dir={quoted(str(folder))}"])
+    with hydra_composer() as own:
+        own.run("config", job, [*overrides, f"hydra.run.dir={quote_value(str(folder))}"])
     return codes[0]
 
 
 def answer(arguments: Sequence[str]) -> None:
     """For Hydra's switches that print something and run nothing."""
     sys.argv = [sys.argv[0], *arguments]
-    main = hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name="config")
+    main = hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")
     main(lambda tree: None)()

@@ -12,32 +12,32 @@ from hydra.errors import HydraException
 from fashion_exp.errors import InputError
 
 
-def parsed(lines: Sequence[str]) -> list[Override]:
+def parse_overrides(lines: Sequence[str]) -> list[Override]:
     """Raises `InputError` for the first that cannot be read."""
-    parsed = []
+    parse_overrides = []
     for line in lines:
         try:
-            parsed += OverridesParser.create().parse_overrides([line])
+            parse_overrides += OverridesParser.create().parse_overrides([line])
         except HydraException as error:
             reason = str(error).splitlines()[0].rstrip(".")
             raise InputError(
                 f"{line}: cannot be read ({reason}); write KNOB=VALUE, and quote lists for the "
                 "shell: 'dataset.classes=[dress,shirt]'"
             ) from None
-    return parsed
+    return parse_overrides
 
 
-def quoted(value: str) -> str:
+def quote_value(value: str) -> str:
     """A value as Hydra's grammar wants it, whatever characters it has."""
     escaped = value.replace("\\", "\\\\").replace("'", "\\'")
     return f"'{escaped}'"
 
 
-def in_quotes_if_odd(argument: str) -> str:
+def quote_if_needed(argument: str) -> str:
     """The same, its value in quotes if it has letters unknown to the grammar, as a folder's may."""
     key, _, value = argument.partition("=")
     odd = re.search(r"[!#&;<=>^`~]|[^\x00-\x7f]", value)
     has_structure = re.search(r"[\[\]{}(),'\"$\\]", value)
     if key.startswith("-") or not odd or has_structure:
         return argument
-    return f"{key}={quoted(value)}"
+    return f"{key}={quote_value(value)}"

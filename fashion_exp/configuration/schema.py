@@ -15,7 +15,7 @@ from typing import Annotated, Any
 from omegaconf import MISSING
 from pydantic import Field
 
-from fashion_exp.errors import InputError, checked
+from fashion_exp.errors import InputError, validate_fields
 
 Share = Annotated[float, Field(gt=0, lt=1)]
 """A share of a whole, both ends excluded."""
@@ -325,26 +325,26 @@ class Config:
 
 
 @dataclass(frozen=True)
-class Acts:
+class Condition:
     """Where a knob acts, in words, and how to tell."""
 
     where: str
     holds: Callable[[Config], bool]
 
 
-def _only(knob: str, *choices: str) -> Acts:
+def _only(knob: str, *choices: str) -> Condition:
     group, name = knob.split(".")
     where = " or ".join(f"{group}={choice.lower()}" for choice in choices)
-    return Acts(where, lambda cfg: getattr(getattr(cfg, group), name) in choices)
+    return Condition(where, lambda cfg: getattr(getattr(cfg, group), name) in choices)
 
 
 _DRAWN = _only("dataset.name", "garments")
 _FILES = _only("dataset.name", "folder", "csv", "clothing")
-_NEW_HEAD = Acts("model.head=new", lambda cfg: cfg.model.head is Head.new)
+_NEW_HEAD = Condition("model.head=new", lambda cfg: cfg.model.head is Head.new)
 _BASIC_CNN = _only("model.name", "basic_cnn")
 _TRACKED = _only("tracking.name", "mlflow")
 
-ACTS_ONLY: dict[str, Acts] = {
+OPTION_CONDITIONS: dict[str, Condition] = {
     "dataset.root": _only("dataset.name", "folder", "csv", "clothing", "fashion_mnist"),
     "dataset.manifest": _only("dataset.name", "csv"),
     "dataset.quarantine": _FILES,
@@ -358,11 +358,11 @@ ACTS_ONLY: dict[str, Acts] = {
     "dataset.mislabelled": _DRAWN,
     "dataset.ambiguous": _DRAWN,
     "dataset.seed": _DRAWN,
-    "augmentation.per_class": Acts(
+    "augmentation.per_class": Condition(
         "augmentation.operations that are not empty: plain copies would add nothing",
         lambda cfg: bool(cfg.augmentation.operations),
     ),
-    "augmentation.views": Acts(
+    "augmentation.views": Condition(
         "augmentation.on_frozen=views", lambda cfg: cfg.augmentation.on_frozen is OnFrozen.views
     ),
     "model.pool": _NEW_HEAD,
@@ -381,7 +381,7 @@ ACTS_ONLY: dict[str, Acts] = {
 }
 """Knobs that act in some combinations only. Where they do not act they are `None`."""
 
-CANNOT_CHANGE_A_RESULT = frozenset(
+RESULT_NEUTRAL_OPTIONS = frozenset(
     {"outputs", "resume", "training.workers"}
     | {f"tracking.{name}" for name in TrackingConfig.__dataclass_fields__}
     | {f"cache.{name}" for name in CacheConfig.__dataclass_fields__}
@@ -390,11 +390,11 @@ CANNOT_CHANGE_A_RESULT = frozenset(
 """Knobs that are no part of a job's identity."""
 
 
-def knobs(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def flatten_options(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Every knob of a composed config by its dotted name, with its value."""
     for name, value in tree.items():
         if isinstance(value, Mapping) and prefix + name in GROUPS:
-            yield from knobs(value, f"{prefix}{name}.")
+            yield from flatten_options(value, f"{prefix}{name}.")
         else:
             yield prefix + name, value
 
@@ -404,13 +404,13 @@ GROUPS = frozenset(
 )
 
 
-def validated(tree: Mapping[str, Any]) -> Config:
+def validate_config(tree: Mapping[str, Any]) -> Config:
     """The typed Config of a composed tree.
 
     Raises `InputError` for the first value that is out of range, or set where it cannot act.
     """
-    cfg = checked(Config, tree, "")
-    for name, acts in ACTS_ONLY.items():
+    cfg = validate_fields(Config, tree, "")
+    for name, acts in OPTION_CONDITIONS.items():
         group, knob = name.split(".")
         if getattr(getattr(cfg, group), knob) is not None and not acts.holds(cfg):
             raise InputError(f"{name} cannot act here: it acts only with {acts.where}")
@@ -446,7 +446,7 @@ def _check_combinations(cfg: Config) -> None:
             )
 
 
-def plain(cfg: Config) -> dict[str, Any]:
+def to_plain(cfg: Config) -> dict[str, Any]:
     """The config as nested dicts of plain values, as YAML and JSON have them."""
     return asdict(cfg, dict_factory=_plain_values)
 

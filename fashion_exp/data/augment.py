@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from fashion_exp.data.batches import View
 from fashion_exp.data.pixels import Pixels
-from fashion_exp.errors import InputError, nearest
+from fashion_exp.errors import InputError, suggest
 from fashion_exp.seeding import derive_seed
 
 _PROBES = 8
@@ -77,11 +77,11 @@ def _transform(where: str, spec: dict[str, Any]) -> Any:
         )
     kind = getattr(albumentations, name, None)
     if not (inspect.isclass(kind) and issubclass(kind, albumentations.BasicTransform)):
-        raise InputError(f"{where}: albumentations has no {name}; {nearest(name, _names())}")
+        raise InputError(f"{where}: albumentations has no {name}; {suggest(name, _names())}")
     arguments = [p for p in inspect.signature(kind.__init__).parameters if p != "self"]
     for argument in spec:
         if argument not in arguments:
-            raise InputError(f"{where}: {name} has no {argument}; {nearest(argument, arguments)}")
+            raise InputError(f"{where}: {name} has no {argument}; {suggest(argument, arguments)}")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from fashion_exp.atomic_io import write_text
 from fashion_exp.data.decode import reason
-from fashion_exp.errors import InputError, nearest
+from fashion_exp.errors import InputError, suggest
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def _check_columns(
 ) -> None:
     for column in required:
         if column not in columns:
-            hint = nearest(column, columns) or "columns are separated by commas"
+            hint = suggest(column, columns) or "columns are separated by commas"
             raise InputError(f"{name} has no column '{column}'; {hint}")
     for column in (*required, *optional):
         if columns.count(column) > 1:

@@ -9,7 +9,7 @@ from pathlib import Path
 from fashion_exp.data.csv_lists import read_list
 from fashion_exp.data.label_versions import Labels, State, spoken
 from fashion_exp.data.sources.classes import normal
-from fashion_exp.errors import InputError, nearest
+from fashion_exp.errors import InputError, suggest
 
 KEEP, EXCLUDE, BETWEEN = "keep", "exclude", "|"
 COLUMNS = ("image_id", "given", "decision")
@@ -106,7 +106,7 @@ def _labels(one: Decision, classes: Collection[str]) -> Labels:
             raise InputError(f"{one.where}: '{name}' stands alone; several classes by |")
         if name not in classes:
             words = [*classes, KEEP, EXCLUDE]
-            hint = nearest(name, words) or "several are separated by |"
+            hint = suggest(name, words) or "several are separated by |"
             raise InputError(
                 f"{one.where}: no class '{name}'; {hint}; a new one needs --new-class '{name}'"
             )

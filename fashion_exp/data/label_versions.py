@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from fashion_exp.atomic_io import write_text
-from fashion_exp.errors import InputError, nearest
+from fashion_exp.errors import InputError, suggest
 
 ORIGINAL = "none"
 """The name of the labels as the folders or the list have them."""
@@ -91,7 +91,7 @@ class History:
         if name == ORIGINAL:
             return -1
         if name not in names:
-            hint = nearest(name, [ORIGINAL, *names])
+            hint = suggest(name, [ORIGINAL, *names])
             raise InputError(f"{self.file}: no version '{name}' of the labels; {hint}")
         return names.index(name)
 

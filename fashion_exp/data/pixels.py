@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from fashion_exp.cache.array_store import Records
-from fashion_exp.cache.manager import key_of
-from fashion_exp.cache.provenance import source_hash, versions
+from fashion_exp.cache.array_store import ArrayStore
+from fashion_exp.cache.manager import store_key
+from fashion_exp.cache.provenance import library_versions, source_hash
 from fashion_exp.data.geometry import Geometry, resize
 from fashion_exp.data.parallel import in_processes
 from fashion_exp.data.table import ImageTable, OutOfReach, Reader, UnreadableImage, left_out_table
@@ -31,7 +31,7 @@ class Pixels:
     read: Reader
     ids: tuple[str, ...]
     geometry: Geometry
-    store: Records
+    store: ArrayStore
     reused: int
     """Pictures that were in the store before."""
 
@@ -57,7 +57,7 @@ def pixels_about(table: ImageTable, geometry: Geometry) -> dict[str, Any]:
         "geometry": asdict(geometry),
         "reading": table.reading,
         "source": source_hash("data/geometry.py", "data/decode.py", *table.drawn_by),
-        "versions": versions("pillow", "numpy"),
+        "versions": library_versions("pillow", "numpy"),
     }
 
 
@@ -78,7 +78,7 @@ def load_pixels(
     class has no picture left.
     """
     about = pixels_about(table, geometry)
-    store = Records(cache / "pixels" / key_of(about), geometry.shape, "uint8", about)
+    store = ArrayStore(cache / "pixels" / store_key(about), geometry.shape, "uint8", about)
     ids = table.rows["image_id"].to_list()
     lacking = [row for row, image in enumerate(ids) if image not in store]
     if lacking:
@@ -94,7 +94,7 @@ def load_pixels(
 
 
 def _decode(
-    table: ImageTable, geometry: Geometry, store: Records, rows: list[int], processes: int,
+    table: ImageTable, geometry: Geometry, store: ArrayStore, rows: list[int], processes: int,
     progress: Callable[[int, int], None],
 ) -> dict[int, str]:  # fmt: skip
     """Adds the pictures of these rows to the store; gives those out of reach, with the reason.
@@ -119,7 +119,7 @@ def _decode(
 
 
 def _decode_some(
-    table: ImageTable, geometry: Geometry, store: Records, rows: list[int]
+    table: ImageTable, geometry: Geometry, store: ArrayStore, rows: list[int]
 ) -> dict[int, str]:
     store.refresh()
     pictures: dict[str, np.ndarray] = {}

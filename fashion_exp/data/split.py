@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from fashion_exp.configuration.schema import SplitConfig
-from fashion_exp.errors import InputError, nearest
+from fashion_exp.errors import InputError, suggest
 from fashion_exp.seeding import derive_seed, derive_seeds
 
 
@@ -68,7 +68,7 @@ def make_split(rows: pd.DataFrame, classes: Sequence[str], cfg: SplitConfig, rep
     """
     if cfg.name not in DEVELOPMENT_SPLITS:
         raise InputError(
-            f"split.name={cfg.name}: no such split; {nearest(cfg.name, DEVELOPMENT_SPLITS)}"
+            f"split.name={cfg.name}: no such split; {suggest(cfg.name, DEVELOPMENT_SPLITS)}"
         )
     cut = DEVELOPMENT_SPLITS[cfg.name]
     test, dropped = _test_set(rows, cfg)

@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from fashion_exp.atomic_io import replacing
+from fashion_exp.atomic_io import atomic_write
 from fashion_exp.errors import InputError
 
 SCHEMA_VERSION = 1
@@ -50,7 +50,7 @@ def write_predictions(frame: pd.DataFrame, path: Path) -> None:
     """Parquet, whole or not at all, with the schema's version in its metadata."""
     table = pa.Table.from_pandas(frame, preserve_index=False)
     own = {b"fashion_exp": json.dumps({"schema": SCHEMA_VERSION}).encode()}
-    with replacing(path) as unfinished:
+    with atomic_write(path) as unfinished:
         pq.write_table(table.replace_schema_metadata(own), unfinished)
 
 

@@ -15,8 +15,8 @@ import pandas as pd
 from fashion_exp.atomic_io import read_json, write_text
 from fashion_exp.data.table import ImageTable
 from fashion_exp.evaluation.predictions import PART_FILES, read_predictions
-from fashion_exp.evaluation.summary import Evidence, evidence
-from fashion_exp.paths import count_look
+from fashion_exp.evaluation.summary import EvaluationSummary, summarize_predictions
+from fashion_exp.paths import record_test_evaluation
 from fashion_exp.reporting import contact_sheets, figures, style, tables
 from fashion_exp.stats.interval import Interval
 from fashion_exp.stats.scores import MIN_SCORES_SHOWN
@@ -33,7 +33,7 @@ RUN_FILES = (
 
 
 @dataclass(frozen=True)
-class Result:
+class RunResult:
     """A finished run, by its files; numbers are derived from its predictions when asked for."""
 
     name: str
@@ -49,16 +49,16 @@ class Result:
     redrawn: bool
     """Whether the repeats had cuts of their own."""
 
-    def evidence(self, part: str) -> Evidence:
+    def summary(self, part: str) -> EvaluationSummary:
         """Of "validation", or of "test" once it has been opened."""
-        assert part == "validation" or self.test_looks, "the test is sealed"
+        assert part == "validation" or self.test_evaluations, "the test is sealed"
         file = self.output / PART_FILES[part]
         sizes = tuple(self.train_sizes.items())
         written = file.stat().st_mtime_ns if file.exists() else 0  # reading it tells what is wrong
         return _evidence(file, written, sizes, self.redrawn, self.confidence)
 
     @property
-    def test_looks(self) -> int:
+    def test_evaluations(self) -> int:
         """Which look at this test set this run's was; 0 while it is sealed."""
         return int(self._opened().get("look", 0))
 
@@ -70,22 +70,22 @@ class Result:
 @lru_cache(maxsize=4096)
 def _evidence(
     file: Path, written: int, sizes: tuple[tuple[str, int], ...], redrawn: bool, level: float
-) -> Evidence:
+) -> EvaluationSummary:
     """Of predictions as they were `written`, in ns since 1970. A sweep asks for it again and again:
     for its live table, its leaderboard, its report."""
-    return evidence(read_predictions(file), dict(sizes), redrawn, level)
+    return summarize_predictions(read_predictions(file), dict(sizes), redrawn, level)
 
 
-def load_result(output: Path) -> Result:
+def load_result(output: Path) -> RunResult:
     """The result that a finished run left in its folder."""
-    return Result(**read_json(output / "result.json") | {"output": output})
+    return RunResult(**read_json(output / "result.json") | {"output": output})
 
 
-def conclude(result: Result, tracker: Tracker) -> None:
+def record_result(result: RunResult, tracker: Tracker) -> None:
     """Records all but the test: metrics, tags, files."""
     saved = asdict(result) | {"output": result.output.name}
     write_text(result.output / "result.json", json.dumps(saved, indent=1))
-    _record(result, result.evidence("validation"), tracker)
+    _record(result, result.summary("validation"), tracker)
     for name in RUN_FILES:
         tracker.artifact(result.run, result.output / name)
     with TemporaryDirectory() as shown:
@@ -94,36 +94,36 @@ def conclude(result: Result, tracker: Tracker) -> None:
         tracker.artifact(result.run, Path(shown), "config")
 
 
-def open_test(result: Result, outputs: Path, tracker: Tracker) -> None:
+def evaluate_test(result: RunResult, outputs: Path, tracker: Tracker) -> None:
     """Reads the test predictions, counts the look, and records what they say."""
-    look_at_test(result.output, outputs)
-    _record(result, result.evidence("test"), tracker)
-    tracker.tag(result.run, {"test_looks": str(result.test_looks)})
+    mark_test_evaluated(result.output, outputs)
+    _record(result, result.summary("test"), tracker)
+    tracker.tag(result.run, {"test_looks": str(result.test_evaluations)})
     for name in (PART_FILES["test"], "test_opened.json"):
         tracker.artifact(result.run, result.output / name)
 
 
-def draw(result: Result, table: ImageTable, tracker: Tracker) -> None:
+def draw_figures(result: RunResult, table: ImageTable, tracker: Tracker) -> None:
     """The pictures of a run, of its test only where that was opened."""
     draw_run(result, table)
-    for part in ("validation", *(["test"] if result.test_looks else [])):
-        draw_part(result, result.evidence(part), table)
+    for part in ("validation", *(["test"] if result.test_evaluations else [])):
+        draw_part(result, result.summary(part), table)
     folder = result.output / "figures"
     if folder.exists():
         tracker.artifact(result.run, folder, "figures")
 
 
-def look_at_test(output: Path, outputs: Path) -> None:
+def mark_test_evaluated(output: Path, outputs: Path) -> None:
     """Unseals the test of a finished run, and counts the look; an opened one stays as it is."""
     result = load_result(output)
-    if not result.test_looks:
+    if not result.test_evaluations:
         trainings = pd.read_csv(output / "trainings.csv")
         known = trainings["identity"].to_list() if "identity" in trainings else []
-        look = count_look(outputs, result.facts["test_hash"], str(output), known)
+        look = record_test_evaluation(outputs, result.facts["test_hash"], str(output), known)
         write_text(output / "test_opened.json", json.dumps({"look": look}))
 
 
-def _record(result: Result, of: Evidence, tracker: Tracker) -> None:
+def _record(result: RunResult, of: EvaluationSummary, tracker: Tracker) -> None:
     short = "val" if of.part == "validation" else of.part
     wilson, t = of.accuracy, of.accuracy_t
     tracker.log(result.run, of.metrics())
@@ -131,13 +131,14 @@ def _record(result: Result, of: Evidence, tracker: Tracker) -> None:
         result.run,
         {
             f"{short}_interval": f"{wilson.method}, n={wilson.n:g}, of {wilson.target}",
-            f"{short}_t_interval": of.why_no_t or f"{t.method}, J={t.scores}, of {t.target}",
-            f"{short}_one_class_only": ", ".join(of.one_class_only) or "no",
+            f"{short}_t_interval": of.t_interval_omitted
+            or f"{t.method}, J={t.scores}, of {t.target}",
+            f"{short}_one_class_only": ", ".join(of.single_class_models) or "no",
         },
     )
 
 
-def draw_run(result: Result, table: ImageTable) -> None:
+def draw_run(result: RunResult, table: ImageTable) -> None:
     """The learning curves, and the first images of each class."""
     folder = result.output / "figures"
     history = pd.read_csv(result.output / "history.csv")
@@ -146,7 +147,7 @@ def draw_run(result: Result, table: ImageTable) -> None:
     style.save(_first_of_each_class(table), folder / "data.png")
 
 
-def draw_part(result: Result, of: Evidence, table: ImageTable) -> None:
+def draw_part(result: RunResult, of: EvaluationSummary, table: ImageTable) -> None:
     """A part's confusion matrix and its gallery."""
     folder = result.output / "figures"
     trainings = len(result.train_sizes)
@@ -168,24 +169,24 @@ def _first_of_each_class(table: ImageTable) -> Any:
     return contact_sheets.contact_sheet(pictures, captions, PICTURES_PER_CLASS, title)
 
 
-def summary(result: Result, problems: Sequence[str]) -> tables.PlainTable:
+def result_table(result: RunResult, problems: Sequence[str]) -> tables.PlainTable:
     """The table that a run ends with; `problems` is what the audit found."""
-    parts = ["validation", *(["test"] if result.test_looks else [])]
+    parts = ["validation", *(["test"] if result.test_evaluations else [])]
     return tables.results(
         tables.Summary(
-            [_part_result(result.evidence(part)) for part in parts],
+            [_part_result(result.summary(part)) for part in parts],
             result.confidence,
             result.seconds,
-            result.test_looks,
+            result.test_evaluations,
             result.name,
             [*problems, *_notes(result)],
         )
     )
 
 
-def _notes(result: Result) -> list[str]:
+def _notes(result: RunResult) -> list[str]:
     notes = []
-    if not result.test_looks:
+    if not result.test_evaluations:
         notes.append("The test predictions are sealed.")
     trainings = result.facts.get("trainings", "0 of")  # runs of older versions do not say
     if not trainings.startswith("0 of"):
@@ -216,15 +217,15 @@ def _scored(interval: Interval) -> tables.Scored:
     return tables.Scored(interval.estimate, interval.low, interval.high)
 
 
-def _part_result(of: Evidence) -> tables.PartResult:
+def _part_result(of: EvaluationSummary) -> tables.PartResult:
     wilson, t = of.accuracy, of.accuracy_t
     assert wilson.estimate is not None and wilson.n is not None
-    shown = (None, None) if of.why_no_t else (t.low, t.high)
+    shown = (None, None) if of.t_interval_omitted else (t.low, t.high)
     return tables.PartResult(
         of.part,
         wilson.estimate,
         tables.Interval(_in_words(wilson), wilson.low, wilson.high),
-        tables.Interval(_in_words(t), *shown, of.why_no_t),
+        tables.Interval(_in_words(t), *shown, of.t_interval_omitted),
         of.images,
         t.scores,
         _scored(of.loss),

@@ -20,7 +20,7 @@ PerImage = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
-class Evidence:
+class EvaluationSummary:
     """What a run's predictions on one part say. Means are over the J trained models."""
 
     part: str
@@ -42,11 +42,11 @@ class Evidence:
     recall: tuple[float, ...]
     confusion: np.ndarray
     """(C, C) counts over all models, rows true."""
-    one_class_only: tuple[str, ...]
+    single_class_models: tuple[str, ...]
     """The models, by fold name, that predicted a single class."""
 
     @property
-    def why_no_t(self) -> str:
+    def t_interval_omitted(self) -> str:
         """Why the t-interval is not shown; empty where it is."""
         if self.accuracy_t.status != "ok":
             return self.accuracy_t.note
@@ -69,14 +69,14 @@ class Evidence:
             "f1": self.macro_f1.estimate,
             "loss": self.loss.estimate,
         }
-        if not self.why_no_t:
+        if not self.t_interval_omitted:
             values |= {"t_lo": self.accuracy_t.low, "t_hi": self.accuracy_t.high}
         return {f"{prefix}_{name}": float(v) for name, v in values.items() if v is not None}
 
 
-def evidence(
+def summarize_predictions(
     frame: pd.DataFrame, train_sizes: Mapping[str, int], redrawn: bool, level: float
-) -> Evidence:
+) -> EvaluationSummary:
     """The evidence of one part's predictions.
 
     `train_sizes` has the training images of each fold by its name (r0f0). `redrawn` says whether
@@ -110,7 +110,7 @@ def evidence(
 
     confusion = np.sum([_confusion(*both) for both in scored.values()], axis=0)
     scores = metrics.precision_recall_f1(confusion)
-    return Evidence(
+    return EvaluationSummary(
         part,
         class_names(frame),
         images,

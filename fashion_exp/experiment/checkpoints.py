@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 
-from fashion_exp.atomic_io import replacing
+from fashion_exp.atomic_io import atomic_write
 from fashion_exp.errors import InputError
 from fashion_exp.models.plan import ModelPlan
 
@@ -61,7 +61,7 @@ class StateFile:
         if started - self._saved_at < self._cost / SAVING_SHARE:
             return
         # A file of ours: torch's own would stay open after an error, and keep its room on the disk.
-        with replacing(self._path) as unfinished, open(unfinished, "wb") as file:
+        with atomic_write(self._path) as unfinished, open(unfinished, "wb") as file:
             torch.save(vars(state), file)
         self._saved_at = time.monotonic()
         self._cost = self._saved_at - started
@@ -98,5 +98,5 @@ def save_models(
     }
     for which, model in {"last": state.model, "best": state.best}.items():
         metadata = common | {"kept": str(which == kept).lower()}
-        with replacing(folder / f"{fold}-{which}.safetensors") as unfinished:
+        with atomic_write(folder / f"{fold}-{which}.safetensors") as unfinished:
             save_file({k: v.contiguous() for k, v in model.items()}, unfinished, metadata)

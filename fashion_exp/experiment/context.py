@@ -32,7 +32,7 @@ from fashion_exp.models.plan import ModelPlan
 from fashion_exp.reporting.progress import Progress
 from fashion_exp.seeding import derive_seed
 from fashion_exp.training.device import Compute, is_depthwise
-from fashion_exp.training.process_group import Team
+from fashion_exp.training.process_group import ProcessGroup
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ class Trial:
     test: np.ndarray
     output: Path
     cache: Path
-    team: Team = field(default_factory=Team)
+    team: ProcessGroup = field(default_factory=ProcessGroup)
     watch: Watch | None = None
     """What a search wants to hear after each epoch."""
     features: dict[str, Features] = field(default_factory=dict)

@@ -94,22 +94,26 @@ def run_in_processes(cfg: Config, output: Path, name: str, sealed: bool) -> None
 def run_rank(cfg: Config, output: Path, name: str, sealed: bool, logs: list[LogFile]) -> int | None:
     """What each of the processes does; gives the epochs after which a search has seen enough."""
     from fashion_exp.experiment.job import run_here
-    from fashion_exp.training.process_group import LostTeam, join_team, leave_team
+    from fashion_exp.training.process_group import (
+        ProcessLostError,
+        join_process_group,
+        leave_process_group,
+    )
 
     if sys.platform == "linux":
         os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")  # nothing leaves this machine
     _stop_when_told()
     try:
-        team = join_team()
-        _log_to(logs if team.leads else [])
+        team = join_process_group()
+        _log_to(logs if team.is_main_process else [])
         enough = None
         try:
             run_here(cfg, output, name, sealed)
         except Pruned as pruned:
             (enough,) = pruned.args
-        leave_team()
+        leave_process_group()
         return enough
-    except LostTeam:
+    except ProcessLostError:
         time.sleep(PATIENCE)
         raise
     finally:
@@ -197,12 +201,12 @@ def _told(rank: int, failure: ProcessFailure) -> Exception:
 def _end_tracked(cfg: Config, output: Path, status: str) -> None:
     """Ends the tracked runs of a job whose processes could not."""
     from fashion_exp.experiment.experiment import tracked_runs
-    from fashion_exp.paths import outputs_folder
+    from fashion_exp.paths import outputs_dir
     from fashion_exp.tracking import TrackingError, open_tracker
 
     try:
         begun = tracked_runs(output)
-        tracker = open_tracker(cfg.tracking, outputs_folder(cfg.outputs)) if begun else None
+        tracker = open_tracker(cfg.tracking, outputs_dir(cfg.outputs)) if begun else None
         for run in begun:
             assert tracker is not None
             tracker.end(run, "FAILED" if status == "FAILED" else "KILLED")

@@ -15,21 +15,21 @@ import numpy as np
 import pandas as pd
 
 from fashion_exp.atomic_io import read_json, write_text
-from fashion_exp.configuration.schema import Config, knobs, plain
+from fashion_exp.configuration.schema import Config, flatten_options, to_plain
 from fashion_exp.data.split import Fold, Split
 from fashion_exp.data.table import ImageTable
 from fashion_exp.errors import InputError, Pruned
 from fashion_exp.evaluation.predictions import PART_FILES, read_predictions, write_predictions
-from fashion_exp.evaluation.results import Result, conclude, draw, open_test
+from fashion_exp.evaluation.results import RunResult, draw_figures, evaluate_test, record_result
 from fashion_exp.experiment.context import Trial, from_cache, kept_model
 from fashion_exp.experiment.fold import FoldResult, Place, epochs_again, run_fold
 from fashion_exp.experiment.pruning import Watch
 from fashion_exp.experiment.setup import facts_of, prepare
 from fashion_exp.experiment.training_cache import Index, read_as_written, training_identity
-from fashion_exp.paths import begun_here, outputs_folder
+from fashion_exp.paths import new_run_token, outputs_dir
 from fashion_exp.reporting.progress import Progress
 from fashion_exp.tracking.tracker import NullTracker, Status, Tracker, TrackingError
-from fashion_exp.training.process_group import Team
+from fashion_exp.training.process_group import ProcessGroup
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ class Job:
     name: str
     output: Path
     sealed: bool
-    team: Team = field(default_factory=Team)
+    team: ProcessGroup = field(default_factory=ProcessGroup)
     tags: Mapping[str, str] = field(default_factory=dict)
     watch: Watch | None = None
     """What a search wants to hear after each epoch."""
@@ -49,7 +49,7 @@ class Job:
 
 def run_experiment(
     cfg: Config, images: ImageTable, job: Job, tracker: Tracker, progress: Progress
-) -> Result:
+) -> RunResult:
     """Runs an experiment on `images`, or goes on with the one begun in `job.output`.
 
     Raises `InputError`, before anything is recorded, where the data or the combination do not
@@ -70,18 +70,18 @@ def run_experiment(
         log.info("trainings: %s", reused["trainings"])
         tracker.tag(run, reused)
         seconds = sum(float(one["record"]["seconds"]) for one in kept)
-        result = Result(
+        result = RunResult(
             job.name, job.output, run, cfg.confidence, seconds, facts | reused, sizes,
             split.redrawn,
         )  # fmt: skip
-        conclude(result, tracker)
+        record_result(result, tracker)
         if cfg.tracking.log_model:
             example = trial.views.plain((0, 0, 0)).transpose(2, 0, 1)
             first = kept_model(trial, split.folds[0])
             tracker.model(run, first, np.stack([example, example]))
         if not job.sealed:
-            open_test(result, outputs_folder(cfg.outputs), tracker)
-            draw(result, trial.table, tracker)
+            evaluate_test(result, outputs_dir(cfg.outputs), tracker)
+            draw_figures(result, trial.table, tracker)
         done = [(one["record"]["identity"], one["fold"]) for one in kept]
         Index(trial.cache).add(job.output, done)
     shutil.rmtree(job.output / "unfinished")  # the sign that all is done, the tracked run's end too
@@ -127,7 +127,7 @@ def _tracked(trial: Trial, job: Job, facts: Mapping[str, str], tracker: Tracker)
     excluded = ("outputs", "resume", "cache.", "sweep.", "tracking.")
     params = {
         name: value
-        for name, value in knobs(plain(trial.cfg))
+        for name, value in flatten_options(to_plain(trial.cfg))
         if value is not None and not name.startswith(excluded)
     }
 
@@ -144,7 +144,7 @@ def _tracked(trial: Trial, job: Job, facts: Mapping[str, str], tracker: Tracker)
         )
         return run
 
-    outputs = outputs_folder(trial.cfg.outputs)
+    outputs = outputs_dir(trial.cfg.outputs)
     run = _begun_or_new(job.output / "tracked.json", tracker, outputs, start)
     with ending(tracker, run):
         yield run
@@ -158,7 +158,7 @@ def _begun_or_new(kept: Path, tracker: Tracker, outputs: Path, start: Callable[[
     begun = _noted(kept)
     if begun.get("uri") != tracker.uri:
         begun = {}
-    token = begun.get("begun_as") or begun_here(outputs)
+    token = begun.get("begun_as") or new_run_token(outputs)
     if run := begun.get("run") or (tracker.begun_as(token) if begun else None):
         tracker.resume(run)
     else:
@@ -210,7 +210,7 @@ def _train_fold(
     child = _begun_or_new(
         tracked,
         tracker,
-        outputs_folder(trial.cfg.outputs),
+        outputs_dir(trial.cfg.outputs),
         lambda token: tracker.start(
             name, parent=run, params={}, tags={"fold": fold.name, "begun_as": token}
         ),

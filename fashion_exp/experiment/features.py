@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from fashion_exp.cache.array_store import Records
-from fashion_exp.cache.manager import key_of
-from fashion_exp.cache.provenance import hardware, source_hash, versions
+from fashion_exp.cache.array_store import ArrayStore
+from fashion_exp.cache.manager import store_key
+from fashion_exp.cache.provenance import hardware_id, library_versions, source_hash
 from fashion_exp.configuration.schema import Config
 from fashion_exp.data.parallel import in_threads
 from fashion_exp.models.classifier import Classifier
@@ -37,7 +37,7 @@ DEFAULT_VIEWS = 8
 class Features:
     """Of a table's images, in each of one or several views, as they lie in a store."""
 
-    store: Records
+    store: ArrayStore
     stored: np.ndarray
     places: np.ndarray
     """(images, views) places in `stored`."""
@@ -76,11 +76,13 @@ def features_about(
         "model": [model.name, model.depth, model.width, plan.channels, plan.size],
         "cut": [model.head.value, model.pool.value if model.pool else "avg"],
         "weights": plan.weights.sha256 or f"random {initialisation}",
-        "arithmetic": [device, compute.dtype, compute.threads, hardware(device), _batch(device)],
+        "arithmetic": [device, compute.dtype, compute.threads, hardware_id(device), _batch(device)],
         "source": source_hash(
             "models", "training/device.py", "experiment/features.py", "data/augment.py"
         ),
-        "versions": versions("torch", "timm", "numpy", "albumentations", "opencv-python-headless"),
+        "versions": library_versions(
+            "torch", "timm", "numpy", "albumentations", "opencv-python-headless"
+        ),
     }
 
 
@@ -95,15 +97,15 @@ def kept_features(
     model: Classifier,
     compute: Compute,
     progress: Callable[[int], Callable[[int], None]],
-) -> tuple[Records, int]:
+) -> tuple[ArrayStore, int]:
     """The store that has the features of all of the source's images, and how many it had before.
 
     What it lacks is computed now; `progress` gets how many images there are, and then how many are
     done. Processes that fill one store at once go through it in orders of their own, and each
     leaves out what another has added since.
     """
-    folder = cache / "features" / key_of(source.about)
-    store = Records.reopened(folder) or _new_store(folder, model, compute, source)
+    folder = cache / "features" / store_key(source.about)
+    store = ArrayStore.open_existing(folder) or _new_store(folder, model, compute, source)
     store.drop_damaged(source.names)
     lacking = [row for row, name in enumerate(source.names) if name not in store]
     done = reused = len(source.names) - len(lacking)
@@ -115,14 +117,14 @@ def kept_features(
     return store, reused
 
 
-def gathered(store: Records, names: Sequence[str], views: int) -> Features:
+def gathered(store: ArrayStore, names: Sequence[str], views: int) -> Features:
     """The features of images whose views, `views` of each, stand in `names` one after another."""
-    stored, places = store.gathered(names)
+    stored, places = store.gather(names)
     dtype = getattr(torch, store.about["network_gave"])
     return Features(store, stored, places.reshape(-1, views), dtype)
 
 
-def _new_store(folder: Path, model: Classifier, compute: Compute, source: Source) -> Records:
+def _new_store(folder: Path, model: Classifier, compute: Compute, source: Source) -> ArrayStore:
     """An empty store for what the network gives, in its own type, and made as it must be."""
     shape = source.read(0).shape
     alone = not _rows_are_independent(model, compute, shape)
@@ -134,7 +136,7 @@ def _new_store(folder: Path, model: Classifier, compute: Compute, source: Source
         "network_gave": str(probe.dtype).removeprefix("torch."),
         "batch": batch,
     }
-    return Records(folder, kept.shape[1:], str(kept.numpy().dtype), about)
+    return ArrayStore(folder, kept.shape[1:], str(kept.numpy().dtype), about)
 
 
 def _rows_are_independent(model: Classifier, compute: Compute, shape: tuple[int, ...]) -> bool:
@@ -157,7 +159,7 @@ def _noise(shape: tuple[int, ...], count: int) -> torch.Tensor:
 
 
 def _fill(
-    store: Records, source: Source, lacking: list[int], model: Classifier, compute: Compute
+    store: ArrayStore, source: Source, lacking: list[int], model: Classifier, compute: Compute
 ) -> Iterator[int]:
     """Adds the features of these images; gives how many, task by task."""
     batch = int(store.about["batch"])

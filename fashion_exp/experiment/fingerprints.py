@@ -5,7 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 
-from fashion_exp.configuration.schema import CANNOT_CHANGE_A_RESULT, Config, knobs, plain
+from fashion_exp.configuration.schema import (
+    RESULT_NEUTRAL_OPTIONS,
+    Config,
+    flatten_options,
+    to_plain,
+)
 from fashion_exp.training.device import Compute
 
 RESOLVED = frozenset(
@@ -20,10 +25,10 @@ def job_identity(cfg: Config, data: str, weights: str, compute: Compute) -> str:
 
     The same photos elsewhere, or the same weights under another name, are the same job.
     """
-    excluded = CANNOT_CHANGE_A_RESULT | RESOLVED
+    excluded = RESULT_NEUTRAL_OPTIONS | RESOLVED
     return short_hash(
         {
-            "knobs": {k: v for k, v in knobs(plain(cfg)) if k not in excluded},
+            "knobs": {k: v for k, v in flatten_options(to_plain(cfg)) if k not in excluded},
             "data": data,
             "weights": weights,
             "threads": compute.threads,

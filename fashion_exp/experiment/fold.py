@@ -23,7 +23,7 @@ from fashion_exp.experiment.context import Trial, features_of, seed_of, views_of
 from fashion_exp.models.classifier import Classifier
 from fashion_exp.reporting.progress import Progress, Step
 from fashion_exp.seeding import derive_seed
-from fashion_exp.signals import stop_if_asked
+from fashion_exp.signals import raise_if_interrupted
 from fashion_exp.stats.metrics import accuracy, cross_entropy
 from fashion_exp.tracking.tracker import Tracker
 from fashion_exp.training.compiling import compiled
@@ -105,13 +105,13 @@ def run_fold(
         tick=_ticker(progress, place, cfg.training.epochs, learner.batches.steps, trial.team.size),
     )
     while not _is_over(state, cfg):
-        stop_if_asked()
+        raise_if_interrupted()
         trained = next(epochs)
         watched = _probabilities(trial, learner, fold.validation)
         validation = _loss_and_accuracy(trial.table.labels[fold.validation], watched)
         _note_epoch(state, trained, validation, model, optimizer)
         state.seconds = time.perf_counter() - began
-        if trial.team.leads:
+        if trial.team.is_main_process:
             states.save(state)
         _track(tracker, run, state.history[-1])
         progress.epoch_done((trained.loss, trained.accuracy), validation)
@@ -142,7 +142,7 @@ def _finished(
     table, keep = trial.table, trial.cfg.training.keep
     model.load_state_dict(state.best if keep is Keep.best else state.model, strict=False)
     trained_on = table.rows["image_id"].to_numpy()[fold.train]
-    if trial.team.leads:
+    if trial.team.is_main_process:
         save_models(
             trial.output / "checkpoints", fold.name, state, keep.value, trial.plan, table.classes,
             trained_on,

@@ -18,12 +18,12 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 from rich.console import Console
 
-from fashion_exp.atomic_io import DiskFull, is_held, write_text
-from fashion_exp.configuration.schema import Config, knobs, plain
+from fashion_exp.atomic_io import DiskFullError, is_locked, write_text
+from fashion_exp.configuration.schema import Config, flatten_options, to_plain
 from fashion_exp.errors import InputError, Pruned
 from fashion_exp.experiment.distributed import in_team, leads, run_in_processes
-from fashion_exp.paths import checkout, for_outputs, outputs_folder
-from fashion_exp.signals import stop_if_asked
+from fashion_exp.paths import checkout_root, outputs_dir, with_outputs_option
+from fashion_exp.signals import raise_if_interrupted
 from fashion_exp.tracking.tracker import Tracker
 from fashion_exp.tracking.urls import without_passwords
 
@@ -67,16 +67,16 @@ def run_job(cfg: Config, output: Path, overrides: Sequence[str], sealed: bool) -
 
 def is_running(output: Path) -> bool:
     """Whether a process is at work in a run's folder."""
-    return is_held(output / LOCK_FILE)
+    return is_locked(output / LOCK_FILE)
 
 
 def _locked(cfg: Config, output: Path, overrides: Sequence[str], sealed: bool) -> int:
     try:
-        told = json.dumps(dict(knobs(plain(cfg))))
+        told = json.dumps(dict(flatten_options(to_plain(cfg))))
         write_text(output / KNOBS_FILE, without_passwords(told))  # it is tracked too
         for told_before in (FAILURE_FILE, PRUNED_FILE):
             (output / told_before).unlink(missing_ok=True)
-        stop_if_asked()
+        raise_if_interrupted()
         if cfg.training.processes > 1 and not in_team():
             run_in_processes(cfg, output, job_name(cfg, overrides), sealed)
         else:
@@ -124,25 +124,25 @@ def run_here(cfg: Config, output: Path, name: str, sealed: bool) -> None:
 
     console = Console(markup=False) if leads() else Console(file=io.StringIO())
     _show_log(console)
-    outputs = outputs_folder(cfg.outputs)
+    outputs = outputs_dir(cfg.outputs)
     table = load_images_once(cfg.dataset, outputs / "cache")
 
     gc.disable()  # what imports make stays: looking for garbage among it takes most of a second
     from fashion_exp.comparison.audit import problems
-    from fashion_exp.comparison.run_data import load_member
-    from fashion_exp.evaluation.results import summary
+    from fashion_exp.comparison.run_data import load_run
+    from fashion_exp.evaluation.results import result_table
     from fashion_exp.experiment.experiment import Job, help_train, run_experiment
     from fashion_exp.reporting import tables
     from fashion_exp.reporting.progress import Progress
     from fashion_exp.tracking import open_tracker
-    from fashion_exp.training.process_group import Team, join_team
+    from fashion_exp.training.process_group import ProcessGroup, join_process_group
 
     if gc.get_freeze_count() == 0:  # later it would keep the garbage of the job before
         gc.freeze()
         atexit.register(gc.unfreeze)
     gc.enable()
-    team = join_team() if in_team() else Team()
-    if not team.leads:
+    team = join_process_group() if in_team() else ProcessGroup()
+    if not team.is_main_process:
         with Progress(console) as progress:
             help_train(cfg, table, Job(name, output, sealed, team), progress)
         return
@@ -158,7 +158,7 @@ def run_here(cfg: Config, output: Path, name: str, sealed: bool) -> None:
         result = run_experiment(cfg, table, job, tracker, progress)
     if sealed:
         return
-    console.print(tables.rich_table(summary(result, problems(load_member(output)))))
+    console.print(tables.rich_table(result_table(result, problems(load_run(output)))))
     show_places(console, output, tracker.address(result.run) or how_to_look(tracker, outputs))
 
 
@@ -189,7 +189,7 @@ def how_to_look(tracker: Tracker, outputs: Path, sweep: str = "") -> str:
     """The line that shows what a tracker without a server has recorded."""
     if not tracker.uri:
         return "not recorded (tracking=none)"
-    return for_outputs(f"scripts/run ui {sweep}".strip(), outputs)
+    return with_outputs_option(f"scripts/run ui {sweep}".strip(), outputs)
 
 
 def show_places(console: Console, output: Path, address: str) -> None:
@@ -203,7 +203,7 @@ def _made_with() -> dict[str, str]:
     """Of the code that this process began with, whatever is committed while a sweep runs."""
     from fashion_exp.tracking import provenance
 
-    return provenance(checkout() or Path.cwd())
+    return provenance(checkout_root() or Path.cwd())
 
 
 def _seed_tags(cfg: Config) -> dict[str, str]:
@@ -224,7 +224,7 @@ def note_failure(output: Path, error: Exception, code: int) -> int:
     }
     try:
         write_text(output / FAILURE_FILE, json.dumps(story, indent=1))
-    except (DiskFull, OSError) as worse:  # a full disk has no room for the story either
+    except (DiskFullError, OSError) as worse:  # a full disk has no room for the story either
         print(f"fashion_exp: {worse}", file=sys.stderr)
     log.debug("failed", exc_info=True)
     return code

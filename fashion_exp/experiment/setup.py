@@ -8,7 +8,7 @@ from dataclasses import asdict
 from functools import cache, partial
 from pathlib import Path
 
-from fashion_exp.cache.manager import trim
+from fashion_exp.cache.manager import trim_cache
 from fashion_exp.configuration.schema import Config, OnFrozen
 from fashion_exp.data.augment import Augmentation, Views, fixed_augmentation
 from fashion_exp.data.geometry import Geometry
@@ -22,19 +22,19 @@ from fashion_exp.experiment.training_cache import Earlier, Index, training_ident
 from fashion_exp.models.classifier import Classifier
 from fashion_exp.models.plan import ModelPlan, plan_model
 from fashion_exp.models.weights import find_weights
-from fashion_exp.paths import outputs_folder
+from fashion_exp.paths import outputs_dir
 from fashion_exp.reporting.progress import Progress
 from fashion_exp.training.compiling import missing_compiler
-from fashion_exp.training.device import Compute, choose_compute, share_of_cores
+from fashion_exp.training.device import Compute, choose_compute, threads_per_process
 from fashion_exp.training.optimizers import build_optimizer
-from fashion_exp.training.process_group import Team
+from fashion_exp.training.process_group import ProcessGroup
 from fashion_exp.training.schedules import build_schedule
 
 log = logging.getLogger(__name__)
 
 
 def prepare(
-    cfg: Config, images: ImageTable, progress: Progress, output: Path, team: Team
+    cfg: Config, images: ImageTable, progress: Progress, output: Path, team: ProcessGroup
 ) -> tuple[Trial, Split]:
     """Everything before the first training.
 
@@ -53,19 +53,19 @@ def prepare(
     fixed, random = _augmentations(cfg, plan)
     _refuse_idle_processes(cfg, plan)
     rehearsed = cache(partial(_rehearse, cfg, plan, len(images.classes), compute))
-    if not team.leads:
+    if not team.is_main_process:
         rehearsed()  # a mistake ends all alike, none of them waiting for the others
         team.wait()  # what the first has stored need not be made again
     tick = progress.stage("reading images", len(images))
     geometry = Geometry(plan.size, cfg.dataset.fit.value, plan.interpolation, plan.channels)
-    shelf = outputs_folder(cfg.outputs) / "cache"
+    shelf = outputs_dir(cfg.outputs) / "cache"
     table, pixels = load_pixels(
         images, geometry, cfg.dataset.max_left_out, compute.threads, lambda done, _: tick(done),
         shelf, before_decoding=rehearsed,
     )  # fmt: skip
-    if team.leads:
+    if team.is_main_process:
         team.wait()
-    for store in trim(shelf, cfg.cache.gigabytes * 1e9):
+    for store in trim_cache(shelf, cfg.cache.gigabytes * 1e9):
         log.info("cache: removed %s %s, unused the longest", store.kind, store.folder.name)
     for note in table.notes:
         log.info("data: %s", note)
@@ -87,9 +87,9 @@ def _first_of_all_done_before(trial: Trial, split: Split) -> Earlier | None:
     return found[0] if all(found) else None
 
 
-def _compute(cfg: Config, team: Team) -> Compute:
+def _compute(cfg: Config, team: ProcessGroup) -> Compute:
     training = cfg.training
-    threads = training.threads or share_of_cores(training.processes)
+    threads = training.threads or threads_per_process(training.processes)
     try:
         return choose_compute(training.device, training.precision.value, threads, team.local_rank)
     except ValueError as error:

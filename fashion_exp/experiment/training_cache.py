@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from fashion_exp.atomic_io import read_json, replacing, write_text
-from fashion_exp.cache.provenance import hardware, source_hash, versions
-from fashion_exp.configuration.schema import CANNOT_CHANGE_A_RESULT, knobs, plain
+from fashion_exp.atomic_io import atomic_write, read_json, write_text
+from fashion_exp.cache.provenance import hardware_id, library_versions, source_hash
+from fashion_exp.configuration.schema import RESULT_NEUTRAL_OPTIONS, flatten_options, to_plain
 from fashion_exp.data.split import Fold
 from fashion_exp.errors import InputError
 from fashion_exp.evaluation.predictions import PART_FILES, read_predictions
@@ -48,7 +48,7 @@ def training_identity(trial: Trial, fold: Fold) -> str:
     device = compute.device.type
     return short_hash(
         {
-            "knobs": {k: v for k, v in knobs(plain(trial.cfg)) if _is_its_own(k)},
+            "knobs": {k: v for k, v in flatten_options(to_plain(trial.cfg)) if _is_its_own(k)},
             "place": [fold.repeat, fold.fold],
             "images": [_hash(trial, rows) for rows in (fold.train, fold.validation, trial.test)],
             "classes": trial.table.classes,
@@ -56,15 +56,15 @@ def training_identity(trial: Trial, fold: Fold) -> str:
             "input": [plan.size, plan.channels, plan.mean, plan.std, plan.interpolation],
             "freeze": plan.freeze,
             "weights": [plan.weights.sha256, str(plan.weights.path)],
-            "arithmetic": [device, compute.dtype, compute.threads, hardware(device)],
+            "arithmetic": [device, compute.dtype, compute.threads, hardware_id(device)],
             "source": source_hash(*ROOMS),
-            "versions": versions(*LIBRARIES),
+            "versions": library_versions(*LIBRARIES),
         }
     )
 
 
 def _is_its_own(knob: str) -> bool:
-    others = CANNOT_CHANGE_A_RESULT | RESOLVED
+    others = RESULT_NEUTRAL_OPTIONS | RESOLVED
     return knob not in others and not (
         knob.startswith(TOLD_BY_THE_IMAGES[:2]) or knob in TOLD_BY_THE_IMAGES
     )
@@ -109,7 +109,7 @@ class Earlier:
     def copy_models(self, folder: Path) -> None:
         """Its checkpoints into `folder`, by hard links where the disk allows."""
         for file in sorted((self.run / "checkpoints").glob(f"{self.fold}-*.safetensors")):
-            with replacing(folder / file.name) as unfinished:
+            with atomic_write(folder / file.name) as unfinished:
                 try:
                     os.link(file, unfinished)
                 except OSError:

@@ -8,7 +8,7 @@ from torch import nn
 
 import fashion_exp.models.basic_cnn  # noqa: F401 (registers the model with timm)
 from fashion_exp.configuration.schema import Head, ModelConfig
-from fashion_exp.errors import InputError, nearest
+from fashion_exp.errors import InputError, suggest
 from fashion_exp.models.classifier import Classifier
 from fashion_exp.models.dropout import Dropout
 from fashion_exp.models.plan import ModelPlan
@@ -43,7 +43,7 @@ def create_network(cfg: ModelConfig, channels: int) -> nn.Module:
     if not timm.is_model(cfg.name):
         raise InputError(
             f"model.name={cfg.name}: no model of timm or of ours; "
-            f"{nearest(cfg.name, timm.list_models()) or 'timm.list_models() lists them'}"
+            f"{suggest(cfg.name, timm.list_models()) or 'timm.list_models() lists them'}"
         )
     own = {"depth": cfg.depth, "width": cfg.width} if cfg.name == "basic_cnn" else {}
     return timm.create_model(cfg.name, pretrained=False, num_classes=0, in_chans=channels, **own)

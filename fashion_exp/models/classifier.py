@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from fashion_exp.errors import InputError, nearest
+from fashion_exp.errors import InputError, suggest
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class Classifier(nn.Module):
         else:
             raise InputError(
                 f"model.freeze={upto}: neither auto, backbone, none nor a stage of the network; "
-                f"{nearest(upto, stages) or 'stages: ' + ', '.join(_outermost(stages))}"
+                f"{suggest(upto, stages) or 'stages: ' + ', '.join(_outermost(stages))}"
             )
         for parameter in chosen:
             parameter.requires_grad = False

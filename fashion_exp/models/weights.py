@@ -19,7 +19,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import nn
 
-from fashion_exp.errors import InputError, nearest
+from fashion_exp.errors import InputError, suggest
 
 HUB_PATIENCE = 5.0
 """Seconds that the hub has to answer before it counts as out of reach."""
@@ -67,7 +67,7 @@ def find_weights(model: str, wanted: str) -> Weights:
     if not path.is_file():
         raise InputError(
             f"model.weights={wanted}: neither auto, imagenet, none, a file, nor a run's directory; "
-            f"{nearest(path.name, _siblings(path)) or 'give the path of a .safetensors or .pth'}"
+            f"{suggest(path.name, _siblings(path)) or 'give the path of a .safetensors or .pth'}"
         )
     return _from_file(model, path.resolve())
 

@@ -76,7 +76,7 @@ class Summary:
     """Confidence level of every interval."""
     seconds: float
     """Training time of all trainings together."""
-    test_looks: int
+    test_evaluations: int
     """How often this test set has been looked at, this time included; 0 if it is sealed."""
     title: str = ""
     notes: Sequence[str] = ()
@@ -97,7 +97,7 @@ def results(summary: Summary) -> PlainTable:
         ("cross-entropy, t-interval", *(_nats(part.loss) for part in parts)),
         *((f"F1 {name}", *(percent(part.f1[name]) for part in parts)) for name in parts[0].f1),
         ("training time", duration(summary.seconds), *("" for _ in parts[1:])),
-        ("looks at the test set", *(_looks(part, summary.test_looks) for part in parts)),
+        ("looks at the test set", *(_looks(part, summary.test_evaluations) for part in parts)),
     ]
     shown = [row for row in rows if any(row[1:])]
     notes = [note for part in parts for note in _method_notes(part)]

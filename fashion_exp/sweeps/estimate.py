@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from fashion_exp.atomic_io import read_json
-from fashion_exp.configuration.schema import knobs, plain
+from fashion_exp.configuration.schema import flatten_options, to_plain
 from fashion_exp.errors import InputError
-from fashion_exp.evaluation.results import Result, load_result
+from fashion_exp.evaluation.results import RunResult, load_result
 from fashion_exp.experiment.job import KNOBS_FILE
 from fashion_exp.sweeps.jobs import SweepJob
 
@@ -53,7 +53,7 @@ def forecast(jobs: Sequence[SweepJob], outputs: Path) -> Forecast:
             known.setdefault(_kind(told, device), []).append(_cost(result, told))
     seconds, size, unknown = 0.0, 0.0, dict[str, None]()
     for job in jobs:
-        costs = known.get(_kind(dict(knobs(plain(job.cfg))), job.compute.device.type))
+        costs = known.get(_kind(dict(flatten_options(to_plain(job.cfg))), job.compute.device.type))
         if costs is None:
             unknown[job.cfg.model.name] = None
             continue
@@ -73,7 +73,7 @@ def _kind(told: Mapping[str, Any], device: str) -> str:
     return json.dumps([device, *(told.get(name) for name in KIND)])
 
 
-def _cost(result: Result, told: Mapping[str, Any]) -> _Cost:
+def _cost(result: RunResult, told: Mapping[str, Any]) -> _Cost:
     trainings = trainings_of(told["repeats"], told["split.folds"])
     size = sum(file.stat().st_size for file in result.output.rglob("*") if file.is_file())
     seconds = result.seconds / (trainings * told["training.epochs"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fashion_exp.errors import InputError, nearest
+from fashion_exp.errors import InputError, suggest
 
 
 def sweeps_in(outputs: Path) -> list[Path]:
@@ -27,5 +27,5 @@ def chosen(sweeps: list[Path], word: str | None) -> Path:
     close = close or [sweep for sweep in sweeps if sweep.name.startswith(word)]
     if len(close) != 1:
         reason = f"means {len(close)} sweeps; type more" if close else "no such sweep; "
-        raise InputError(f"{word}: {reason}{'' if close else nearest(word, names)}")
+        raise InputError(f"{word}: {reason}{'' if close else suggest(word, names)}")
     return close[0]

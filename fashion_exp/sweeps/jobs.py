@@ -12,21 +12,21 @@ from typing import Any
 
 import torch
 
-from fashion_exp.comparison.run_data import command, says_what
+from fashion_exp.comparison.run_data import defines_experiment, rerun_command
 from fashion_exp.configuration.composition import SEARCHPATH, CommandLine
 from fashion_exp.configuration.schema import (
-    CANNOT_CHANGE_A_RESULT,
+    RESULT_NEUTRAL_OPTIONS,
     Config,
     TrainingConfig,
-    knobs,
-    plain,
+    flatten_options,
+    to_plain,
 )
 from fashion_exp.data.sources.load import load_images_once
 from fashion_exp.errors import InputError
 from fashion_exp.experiment.fingerprints import job_identity, short_hash
 from fashion_exp.models.weights import find_weights
 from fashion_exp.sweeps.job_state import State, job_state
-from fashion_exp.training.device import Compute, choose_compute, share_of_cores
+from fashion_exp.training.device import Compute, choose_compute, threads_per_process
 
 
 @dataclass(frozen=True)
@@ -61,12 +61,12 @@ class SweepJob:
     @property
     def command(self) -> str:
         """The line that runs this cell alone, with the same numbers."""
-        typed = [o for o in self.overrides if says_what(o)]
-        if self.cfg.training.threads is None and self.compute.threads != share_of_cores(
+        typed = [o for o in self.overrides if defines_experiment(o)]
+        if self.cfg.training.threads is None and self.compute.threads != threads_per_process(
             self.cfg.training.processes
         ):
             typed.append(f"training.threads={self.compute.threads}")
-        return command(typed)
+        return rerun_command(typed)
 
 
 def sweep_name(line: CommandLine) -> str:
@@ -97,7 +97,7 @@ def one_model(line: CommandLine) -> set[str]:
 def _matters(override: str) -> bool:
     key = override.lstrip("+").partition("=")[0]
     where_kept = key in ("tracking", "cache")  # the groups of such knobs
-    return not (where_kept or key in CANNOT_CHANGE_A_RESULT or _is_the_drivers(override))
+    return not (where_kept or key in RESULT_NEUTRAL_OPTIONS or _is_the_drivers(override))
 
 
 def _is_the_drivers(override: str) -> bool:
@@ -159,12 +159,12 @@ class Planner:
         """CPU threads for each process of a job."""
         if training.threads is not None:
             return training.threads
-        return share_of_cores(training.processes, self.threads)
+        return threads_per_process(training.processes, self.threads)
 
     @cached_property
     def _data(self) -> Callable[[Config], str]:
         return _once(
-            lambda cfg: plain(cfg)["dataset"],
+            lambda cfg: to_plain(cfg)["dataset"],
             lambda cfg: load_images_once(cfg.dataset, self.cache).fingerprint,
         )
 
@@ -193,7 +193,7 @@ def _once(key: Callable[[Config], Any], find: Callable[[Config], str]) -> Callab
 def swept_knobs(line: CommandLine) -> tuple[str, ...]:
     """The knobs that tell the jobs apart: those typed; of a group its name if that tells its
     choices apart, and else whatever they differ in."""
-    flat = [dict(knobs(plain(job))) for job in line.jobs]
+    flat = [dict(flatten_options(to_plain(job))) for job in line.jobs]
     words = [dict(word.lstrip("+").partition("=")[::2] for word in own) for own in line.lines]
     found: list[str] = []
     for key in line.keys:

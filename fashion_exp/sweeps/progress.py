@@ -85,7 +85,7 @@ class LiveTable:
         with self._lock:
             self._ended[state] += 1
             if state == "finished":
-                accuracy = load_result(job.folder).evidence("validation").accuracy.estimate or 0.0
+                accuracy = load_result(job.folder).summary("validation").accuracy.estimate or 0.0
                 told = f"validation {percent(accuracy)}"
                 if self._best is None or accuracy > self._best[0]:
                     self._best = accuracy, job

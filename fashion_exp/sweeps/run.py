@@ -13,11 +13,11 @@ from pathlib import Path
 from rich.console import Console
 
 from fashion_exp.configuration.composition import CommandLine
-from fashion_exp.configuration.overrides import quoted
+from fashion_exp.configuration.overrides import quote_value
 from fashion_exp.errors import InputError
 from fashion_exp.experiment.experiment import ending
 from fashion_exp.experiment.job import DONE, SOME_FAILED, how_to_look, show_places
-from fashion_exp.paths import begun_here, checkout, outputs_folder
+from fashion_exp.paths import checkout_root, new_run_token, outputs_dir
 from fashion_exp.reporting import tables
 from fashion_exp.reporting.formats import counted
 from fashion_exp.sweeps.jobs import Planner, SweepJob, one_model, sweep_name, swept_knobs
@@ -47,7 +47,7 @@ from fashion_exp.sweeps.summary import (
     unfinished,
 )
 from fashion_exp.tracking import Tracker, open_tracker, provenance
-from fashion_exp.training.device import cores
+from fashion_exp.training.device import cpu_count
 
 
 def run_sweep(line: CommandLine, open_all: bool) -> int:
@@ -61,7 +61,7 @@ def run_sweep(line: CommandLine, open_all: bool) -> int:
     if cfg.resume is not None:
         raise InputError("resume: acts in single runs; a sweep goes on by the same line")
     launcher = make_launcher(line.launcher)
-    outputs = outputs_folder(cfg.outputs)
+    outputs = outputs_dir(cfg.outputs)
     folder = outputs / "sweeps" / sweep_name(line)
     weights = decide_weights(line.jobs, console)
     before = None if cfg.sweep.fresh else read_ledger(folder)
@@ -168,7 +168,7 @@ def _begun(
     as it was.
     """
     line, folder = planner.line, planner.sweep
-    cfg, outputs = line.jobs[0], outputs_folder(line.jobs[0].outputs)
+    cfg, outputs = line.jobs[0], outputs_dir(line.jobs[0].outputs)
     tracker = open_tracker(cfg.tracking, outputs)
     with held(folder):
         if cfg.sweep.fresh:
@@ -177,7 +177,7 @@ def _begun(
             refuse_queued(folder)
             if aside := set_aside(folder):
                 console.print(f"set aside: {aside}", soft_wrap=True)
-        code = provenance(checkout() or Path.cwd())
+        code = provenance(checkout_root() or Path.cwd())
         ledger = read_ledger(folder) or Ledger([])
         ledger.study = ledger.study or f"{folder.name}-{secrets.token_hex(4)}"
         jobs = planned(ledger)
@@ -220,7 +220,7 @@ def _take_note(jobs: Sequence[SweepJob], sweep: Sweep, console: Console) -> None
 
 def _threads(before: Ledger | None, launcher: Launcher) -> int:
     """A job's CPU threads: as the sweep began, so that any launcher goes on with its numbers."""
-    return (before and before.threads) or launcher.threads or cores()
+    return (before and before.threads) or launcher.threads or cpu_count()
 
 
 def _starts_over(word: str) -> bool:
@@ -270,7 +270,7 @@ def _give_parent(
             tracker.resume(ledger.parent)
             return
     ledger.uri, ledger.experiment = tracker.uri, tracker.experiment_id
-    ledger.begun_as = begun_here(outputs_folder(line.jobs[0].outputs))
+    ledger.begun_as = new_run_token(outputs_dir(line.jobs[0].outputs))
     ledger.write(folder)
     name = " ".join([*one_model(line), *(line.swept or line.keys)])[:200]
     tags = tags | {"begun_as": ledger.begun_as}
@@ -282,9 +282,9 @@ def _common(
 ) -> tuple[str, ...]:
     """The overrides that tell a job of its sweep."""
     return (
-        f"outputs={quoted(str(outputs))}",
-        f"sweep.parent={quoted(parent)}",
-        f"sweep.experiment={quoted(tracker.experiment_id)}",
+        f"outputs={quote_value(str(outputs))}",
+        f"sweep.parent={quote_value(parent)}",
+        f"sweep.experiment={quote_value(tracker.experiment_id)}",
         f"sweep.swept=[{','.join(planner.line.keys)}]",
         f"sweep.open_test={str(open_all).lower()}",
         *_weights_word(planner.weights),

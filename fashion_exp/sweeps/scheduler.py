@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from fashion_exp.atomic_io import write_text
 from fashion_exp.evaluation.results import load_result
 from fashion_exp.experiment.job import FAILURE_FILE, PRUNED_FILE
-from fashion_exp.signals import stop_if_asked
+from fashion_exp.signals import raise_if_interrupted
 from fashion_exp.sweeps.jobs import SweepJob
 from fashion_exp.sweeps.launchers import Ended, Pool
 from fashion_exp.sweeps.launchers.job_process import LOG
@@ -38,7 +38,7 @@ def drive(
     room = min(pool.room, at_once or pool.room)
     more = True
     while True:
-        stop_if_asked()
+        raise_if_interrupted()
         while handed < room and (again or more):
             job = again.popleft() if again else next(jobs, None)
             if job is None:

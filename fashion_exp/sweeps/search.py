@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from fashion_exp.atomic_io import write_text
-from fashion_exp.configuration.composition import compose_cell
-from fashion_exp.configuration.grids import Axis, Choices, Range, space
-from fashion_exp.configuration.overrides import quoted
+from fashion_exp.configuration.composition import compose_grid_point
+from fashion_exp.configuration.grids import Axis, Choices, Range, search_space
+from fashion_exp.configuration.overrides import quote_value
 from fashion_exp.configuration.schema import Count, Seed
-from fashion_exp.errors import InputError, checked
+from fashion_exp.errors import InputError, validate_fields
 from fashion_exp.evaluation.results import load_result
 from fashion_exp.experiment.job import PRUNED_FILE
 from fashion_exp.experiment.pruning import SETTINGS, open_storage
-from fashion_exp.paths import to_install
+from fashion_exp.paths import install_command
 from fashion_exp.seeding import derive_seed
 from fashion_exp.sweeps.jobs import Planner, SweepJob
 from fashion_exp.tracking.urls import without_passwords
@@ -54,12 +54,12 @@ class Search:
 def make_search(options: Mapping[str, Any]) -> Search:
     """Raises `InputError` for options out of range, and where Optuna is not installed."""
     told = {name: value for name, value in options.items() if not name.startswith("_")}
-    search = checked(Search, told, "hydra.sweeper.")
+    search = validate_fields(Search, told, "hydra.sweeper.")
     try:
         import optuna
     except ImportError:
         raise InputError(
-            f"hydra/sweeper=optuna: Optuna is not installed; {to_install('search')}, or list "
+            f"hydra/sweeper=optuna: Optuna is not installed; {install_command('search')}, or list "
             "values for a grid"
         ) from None
     optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -84,7 +84,7 @@ class Trials:
 
     def __init__(self, search: Search, planner: Planner) -> None:
         self._search, self._planner = search, planner
-        self._axes = space(planner.line.swept)
+        self._axes = search_space(planner.line.swept)
         self._name = ""
         self.jobs: dict[str, SweepJob] = {}
         """All so far, by their hash."""
@@ -195,9 +195,9 @@ class Trials:
         if self._search.pruner is Pruner.none or not numbers:
             return ()
         return (
-            f"sweep.study={quoted(self._name)}",
+            f"sweep.study={quote_value(self._name)}",
             f"sweep.trial={numbers[0]}",
-            f"sweep.storage={quoted(self._storage)}",
+            f"sweep.storage={quote_value(self._storage)}",
         )
 
     @contextmanager
@@ -276,7 +276,7 @@ class Trials:
 
     def _job(self, trial: Any) -> SweepJob:
         cell = [_override(axis, trial.params[axis.key]) for axis in self._axes]
-        job = self._planner.job(*compose_cell(self._planner.line, cell))
+        job = self._planner.job(*compose_grid_point(self._planner.line, cell))
         self.jobs[job.hash] = job
         return job
 
@@ -297,7 +297,7 @@ class Trials:
 
         with self._reached():
             if job.state == "finished":
-                accuracy = load_result(job.folder).evidence("validation").accuracy.estimate
+                accuracy = load_result(job.folder).summary("validation").accuracy.estimate
                 assert accuracy is not None
                 self._study.tell(number, accuracy)
             elif job.state == "pruned" and self._has_seen(number, job):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
-from fashion_exp.atomic_io import is_held, read_json, write_text
+from fashion_exp.atomic_io import is_locked, read_json, write_text
 from fashion_exp.errors import InputError
 from fashion_exp.experiment.job import LOCK_FILE, LOCK_PATIENCE
 
@@ -95,7 +95,7 @@ def note_jobs(sweep: Path, jobs: Sequence[SweepJob], commit: str | None = None) 
 
 def is_driven(sweep: Path) -> bool:
     """Whether a process is running the sweep."""
-    return is_held(sweep / LOCK_FILE)
+    return is_locked(sweep / LOCK_FILE)
 
 
 def note_left(sweep: Path, count: int) -> None:
@@ -112,7 +112,7 @@ def set_aside(sweep: Path) -> Path | None:
     where jobs of the earlier sweep are at work still.
     """
     for lock in sweep.glob(f"*/{LOCK_FILE}"):
-        if is_held(lock):
+        if is_locked(lock):
             raise InputError(
                 f"sweep.fresh: {lock.parent}: a process is at work there; wait for it, or stop it"
             )

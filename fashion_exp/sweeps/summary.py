@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from fashion_exp.atomic_io import write_text
-from fashion_exp.comparison.comparison import Question, Study
+from fashion_exp.comparison.comparison import Comparison, Question
 from fashion_exp.comparison.pairs import OPPOSITE
 from fashion_exp.comparison.report_data import report
-from fashion_exp.comparison.run_data import load_member
-from fashion_exp.configuration.schema import knobs, plain
+from fashion_exp.comparison.run_data import load_run
+from fashion_exp.configuration.schema import flatten_options, to_plain
 from fashion_exp.data.sources.load import load_images_once
 from fashion_exp.errors import InputError
-from fashion_exp.evaluation.results import Result, draw, load_result, open_test
-from fashion_exp.paths import for_outputs
+from fashion_exp.evaluation.results import RunResult, draw_figures, evaluate_test, load_result
+from fashion_exp.paths import with_outputs_option
 from fashion_exp.reporting import tables
 from fashion_exp.reporting.page import write_report
 from fashion_exp.sweeps.job_state import failure
@@ -71,10 +71,10 @@ def conclude(sweep: Sweep, jobs: Sequence[SweepJob], open_all: bool) -> Conclusi
         key=lambda result: -_accuracy(result),
     )
     for result in finished if open_all else finished[:1]:
-        open_test(result, sweep.outputs, sweep.tracker)
+        evaluate_test(result, sweep.outputs, sweep.tracker)
     others = len(jobs) - len(finished[:MOST_COMPARED])
-    members = [load_member(result.output) for result in finished[:MOST_COMPARED]]
-    study = Study(members, Question(), others) if members else None
+    members = [load_run(result.output) for result in finished[:MOST_COMPARED]]
+    study = Comparison(members, Question(), others) if members else None
     against = _against_the_best(study) if study else {}
     rows = [_row(job, sweep, against.get(job.hash, "")) for job in jobs]
     board = tables.leaderboard(rows, open_all, study.family if study else 0)
@@ -86,18 +86,18 @@ def conclude(sweep: Sweep, jobs: Sequence[SweepJob], open_all: bool) -> Conclusi
     return Conclusion(board, winner, page)
 
 
-def _accuracy(result: Result) -> float:
-    return result.evidence("validation").accuracy.estimate or 0.0
+def _accuracy(result: RunResult) -> float:
+    return result.summary("validation").accuracy.estimate or 0.0
 
 
-def _against_the_best(study: Study) -> dict[str, str]:
+def _against_the_best(study: Comparison) -> dict[str, str]:
     """Of each job by its hash: the verdict, its difference to the winner, and the interval."""
     told: dict[str, str] = {}
     for pair in study.pairs:
         if study.winner not in (pair.a, pair.b):
             continue
         turned = pair.a == study.winner
-        other = study.members[pair.b if turned else pair.a].result.output.name
+        other = study.runs[pair.b if turned else pair.a].result.output.name
         verdict: str = OPPOSITE[pair.verdict] if turned else pair.verdict
         test = pair.test
         if test is None or test.difference is None:
@@ -124,7 +124,7 @@ def _record(
     if winner is not None:  # first: of a long note the store keeps the beginning
         note = f"{AGAIN}: `{winner.command}`\n\n{note}"
         result = load_result(winner.folder)
-        own = result.evidence("validation").metrics() | result.evidence("test").metrics()
+        own = result.summary("validation").metrics() | result.summary("test").metrics()
         scores = {f"s_{name}": own[name] for name in ("val_acc", "val_lo", "val_hi", "test_acc")}
     sweep.tracker.note(sweep.parent, note)
     sweep.tracker.log(sweep.parent, {**scores, "s_jobs": jobs, "s_failed": failed})
@@ -132,16 +132,18 @@ def _record(
     sweep.tracker.artifact(sweep.parent, sweep.folder / BOARD)
 
 
-def _draw(result: Result, job: SweepJob, sweep: Sweep) -> None:
+def _draw(result: RunResult, job: SweepJob, sweep: Sweep) -> None:
     """The winner's pictures; those of others are drawn by `report`, on demand."""
     try:
-        draw(result, load_images_once(job.cfg.dataset, sweep.outputs / "cache"), sweep.tracker)
+        draw_figures(
+            result, load_images_once(job.cfg.dataset, sweep.outputs / "cache"), sweep.tracker
+        )
     except InputError as error:  # the photos have moved since
         log.warning("no pictures of the winner: %s", error)
 
 
-def _page(study: Study, sweep: Sweep) -> Path:
-    command = for_outputs(f"scripts/run report {sweep.folder.name}", sweep.outputs)
+def _page(study: Comparison, sweep: Sweep) -> Path:
+    command = with_outputs_option(f"scripts/run report {sweep.folder.name}", sweep.outputs)
     page = write_report(report(study, command, sweep.outputs / "cache"), sweep.folder / "report")
     sweep.tracker.artifact(sweep.parent, page.parent, page.parent.name)
     return page
@@ -166,13 +168,13 @@ _STATUSES = {"finished": "FINISHED", "failed": "FAILED", "pruned": "PRUNED"}
 
 def _row(job: SweepJob, sweep: Sweep, against: str) -> dict[str, Any]:
     """A row of the leaderboard."""
-    chosen = dict(knobs(plain(job.cfg)))
+    chosen = dict(flatten_options(to_plain(job.cfg)))
     row: dict[str, Any] = {"knobs": {name: chosen[name] for name in sweep.swept}}
     row["status"] = _STATUSES.get(job.state, "UNFINISHED")
     if job.state != "finished":
         return row
     result = load_result(job.folder)
-    row |= result.evidence("validation").metrics()
-    if result.test_looks:
-        row |= result.evidence("test").metrics()
+    row |= result.summary("validation").metrics()
+    if result.test_evaluations:
+        row |= result.summary("test").metrics()
     return row | {"seconds": result.seconds, "against": against}

@@ -15,7 +15,7 @@ from mlflow.store.db.utils import _get_latest_schema_revision, _upgrade_db
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from sqlalchemy import Engine, create_engine, event
 
-from fashion_exp.atomic_io import replacing
+from fashion_exp.atomic_io import atomic_write
 from fashion_exp.errors import InputError
 
 PREFIX = "sqlite:///"
@@ -46,7 +46,7 @@ def _make_once(database: Path) -> None:
 
 
 def _make(database: Path) -> None:
-    with replacing(database) as draft, _unsynced():
+    with atomic_write(database) as draft, _unsynced():
         SqlAlchemyStore(PREFIX + str(draft), artifacts_beside(database)).engine.dispose()
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from fashion_exp.configuration.schema import TrackingConfig
-from fashion_exp.errors import InputError, nearest
+from fashion_exp.errors import InputError, suggest
 from fashion_exp.tracking.tracker import NullTracker, Tracker
 from fashion_exp.tracking.urls import public
 
@@ -36,7 +36,7 @@ def store_uri(uri: str | None, outputs: Path) -> str:
 
 
 def _hint(scheme: str) -> str:
-    return f"{nearest(scheme, SCHEMES)}; for example sqlite:///folder/mlflow.db or http://host:5000"
+    return f"{suggest(scheme, SCHEMES)}; for example sqlite:///folder/mlflow.db or http://host:5000"
 
 
 def _absolute(uri: str) -> str:

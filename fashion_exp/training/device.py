@@ -104,12 +104,12 @@ def _keep_freed_memory() -> None:
         libc.mallopt(trim_threshold, 2**31 - 1)
 
 
-def share_of_cores(processes: int, of: int | None = None) -> int:
+def threads_per_process(processes: int, of: int | None = None) -> int:
     """CPU threads for each of so many processes at once, `of` so many cores if not of all."""
-    return max(1, (of or cores()) // processes)
+    return max(1, (of or cpu_count()) // processes)
 
 
-def cores() -> int:
+def cpu_count() -> int:
     """CPU cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))

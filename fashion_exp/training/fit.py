@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from fashion_exp.training.device import Compute
-from fashion_exp.training.process_group import Team
+from fashion_exp.training.process_group import ProcessGroup
 
 
 class Batches(Protocol):
@@ -60,7 +60,7 @@ def fit(
     criterion: nn.CrossEntropyLoss,
     lr_factor: Callable[[float], float],
     compute: Compute,
-    team: Team,
+    team: ProcessGroup,
     *,
     epochs: range,
     accumulate: int,
@@ -107,7 +107,7 @@ def fit(
             hits += (logits.detach().argmax(1) == own).sum() * (part > 0)
             tick(epoch, step, views, loss_sum, hits)
         team.total(loss_sum, hits)
-        team.agree_on_buffers(model)
+        team.broadcast_buffers(model)
         mean_loss = float(loss_sum) / views
         if not math.isfinite(mean_loss):
             raise Diverged(f"the training loss became {mean_loss} in epoch {epoch + 1}")

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from fashion_exp.errors import InputError, nearest
+from fashion_exp.errors import InputError, suggest
 from fashion_exp.training.rmsprop import RMSprop
 
 
@@ -32,7 +32,7 @@ def build_optimizer(
     classes = inspect.getmembers(torch.optim, inspect.isclass)
     names = [known for known, kind in classes if _is_optimizer(kind)]
     if name not in names:
-        raise InputError(f"optim.name={name}: no class of torch.optim; {nearest(name, names)}")
+        raise InputError(f"optim.name={name}: no class of torch.optim; {suggest(name, names)}")
     kind = getattr(torch.optim, name)
     arguments = dict(options) | {"lr": lr, "weight_decay": weight_decay}
     arguments |= {} if momentum is None else {"momentum": momentum}
@@ -41,7 +41,7 @@ def build_optimizer(
         if argument not in accepted and not (argument == "weight_decay" and weight_decay == 0):
             raise InputError(
                 f"optim.options.{argument}: {name} has no such argument; "
-                f"{nearest(argument, accepted)}"
+                f"{suggest(argument, accepted)}"
             )
     groups: list[dict[str, Any]] = [
         {"params": [p for p in backbone.parameters() if p.requires_grad],

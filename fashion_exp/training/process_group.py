@@ -15,12 +15,12 @@ from torch import nn
 Rows = TypeVar("Rows", np.ndarray, torch.Tensor)
 
 
-class LostTeam(RuntimeError):
+class ProcessLostError(RuntimeError):
     """Another process of the team has ended, so that this one cannot go on."""
 
 
 @dataclass(frozen=True)
-class Team:
+class ProcessGroup:
     """This process's place among those that train together; alone unless said otherwise."""
 
     rank: int = 0
@@ -29,7 +29,7 @@ class Team:
     """Among the processes of this machine: which of its GPUs is this one's."""
 
     @property
-    def leads(self) -> bool:
+    def is_main_process(self) -> bool:
         """Whether it is this process that writes, tracks and shows."""
         return self.rank == 0
 
@@ -59,7 +59,7 @@ class Team:
         if self.size > 1:
             self._all(dist.all_reduce, list(values))
 
-    def agree_on_buffers(self, model: nn.Module) -> None:
+    def broadcast_buffers(self, model: nn.Module) -> None:
         """Gives all the first process's running statistics: each has seen its own images."""
         if self.size > 1:
             self._all(lambda b, **told: dist.broadcast(b, 0, **told), list(model.buffers()))
@@ -92,10 +92,10 @@ class Team:
             for handle in [operation(tensor, async_op=True) for tensor in tensors]:
                 handle.wait()
         except RuntimeError as error:
-            raise LostTeam(f"another of the {self.size} processes has ended") from error
+            raise ProcessLostError(f"another of the {self.size} processes has ended") from error
 
 
-def join_team() -> Team:
+def join_process_group() -> ProcessGroup:
     """The team that PyTorch's launcher started this process for; waits for all when first asked.
 
     Tensors on a CPU go through gloo, on a GPU through nccl.
@@ -105,9 +105,9 @@ def join_team() -> Team:
         if torch.cuda.is_available():
             torch.cuda.set_device(local_rank % torch.cuda.device_count())
         dist.init_process_group()
-    return Team(dist.get_rank(), dist.get_world_size(), local_rank)
+    return ProcessGroup(dist.get_rank(), dist.get_world_size(), local_rank)
 
 
-def leave_team() -> None:
+def leave_process_group() -> None:
     if dist.is_initialized():
         dist.destroy_process_group()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from fashion_exp.errors import InputError, nearest
+from fashion_exp.errors import InputError, suggest
 
 Factor = Callable[[float], float]
 
@@ -25,7 +25,7 @@ def build_schedule(
     Raises `InputError` for an unknown name.
     """
     if name not in SCHEDULES:
-        raise InputError(f"schedule.name={name}: no such schedule; {nearest(name, SCHEDULES)}")
+        raise InputError(f"schedule.name={name}: no such schedule; {suggest(name, SCHEDULES)}")
     arguments = {"final_factor": final_factor, "step_epochs": step_epochs, "gamma": gamma}
     own = {key: value for key, value in arguments.items() if value is not None}
     proper = SCHEDULES[name](max(epochs - warmup_epochs, 1), **own)

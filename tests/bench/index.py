@@ -15,7 +15,7 @@ import time
 import numpy as np
 import pandas as pd
 
-from fashion_exp.configuration.composition import read_command_line
+from fashion_exp.configuration.composition import parse_command_line
 from fashion_exp.data.sources.assemble import assemble
 from fashion_exp.data.split import make_split, manifest_hash
 from tests.bench.runner import REPOSITORY, Figure
@@ -65,7 +65,7 @@ def _read(row: int) -> np.ndarray:
 
 def index_and_split(listed: pd.DataFrame) -> str:
     """The hash of the split."""
-    cfg = read_command_line([]).jobs[0]
+    cfg = parse_command_line([]).jobs[0]
     table = assemble("synthetic", listed, CLASSES, _read, 224)
     assert len(table.fingerprint) == 16
     split = make_split(table.rows, table.classes, cfg.split, repeats=5)

@@ -10,16 +10,16 @@ import numpy as np
 import torch
 from torch import nn
 
-from fashion_exp.configuration.composition import read_command_line
+from fashion_exp.configuration.composition import parse_command_line
 from fashion_exp.configuration.schema import Config
 from fashion_exp.models.build import build_model
 from fashion_exp.models.classifier import Classifier
 from fashion_exp.models.plan import ModelPlan, plan_model
 from fashion_exp.models.weights import find_weights
-from fashion_exp.training.device import Compute, choose_compute, is_depthwise, share_of_cores
+from fashion_exp.training.device import Compute, choose_compute, is_depthwise, threads_per_process
 from fashion_exp.training.fit import Batches, fit
 from fashion_exp.training.optimizers import build_optimizer
-from fashion_exp.training.process_group import Team
+from fashion_exp.training.process_group import ProcessGroup
 
 CLASSES = 3
 
@@ -40,10 +40,10 @@ class Learning:
 
 def learning(name: str, size: int, batch: int, precision: str = "auto", *more: str) -> Learning:
     words = ["model=timm", f"model.name={name}", "model.weights=none", f"dataset.image_size={size}"]
-    cfg = read_command_line([*words, f"training.batch_size={batch}", *more]).jobs[0]
+    cfg = parse_command_line([*words, f"training.batch_size={batch}", *more]).jobs[0]
     plan = plan_model(cfg.model, cfg.dataset, cfg.optim, find_weights(name, "none"), size)
     model = build_model(cfg.model, plan, CLASSES, seed=0)
-    compute = choose_compute("auto", precision, share_of_cores(1))
+    compute = choose_compute("auto", precision, threads_per_process(1))
     assert not is_depthwise(model.network)
     return Learning(cfg, plan, model.to(compute.device), compute)
 
@@ -92,7 +92,7 @@ def fitted(learned: Learning, batches: Batches, tick: Callable[..., None]) -> fl
     """Images a second of an epoch of our loop."""
     (epoch,) = fit(
         learned.model, batches, _optimizer(learned), nn.CrossEntropyLoss(), lambda time: 1.0,
-        learned.compute, Team(), epochs=range(1), accumulate=1, clip_norm=None,
+        learned.compute, ProcessGroup(), epochs=range(1), accumulate=1, clip_norm=None,
         seed_of_epoch=lambda epoch: epoch, tick=tick,
     )  # fmt: skip
     return epoch.views / epoch.seconds

@@ -13,14 +13,14 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from fashion_exp.configuration.composition import read_command_line
+from fashion_exp.configuration.composition import parse_command_line
 from fashion_exp.data.augment import Augmentation, Views, fixed_augmentation
 from fashion_exp.data.batches import TrainingImages, multiplied
 from fashion_exp.data.geometry import Geometry, resize
 from fashion_exp.data.pixels import load_pixels
 from fashion_exp.data.sources.load import load_images
 from fashion_exp.data.table import ImageTable
-from fashion_exp.training.device import choose_compute, cores
+from fashion_exp.training.device import choose_compute, cpu_count
 from tests.bench.runner import Figure, in_turn, ratio
 from tests.conftest import SHARED
 
@@ -41,11 +41,11 @@ class Decoded:
 
 def measure(quick: bool) -> list[Figure]:
     count, turns = (192, 3) if quick else (768, 5)
-    choose_compute("cpu", "fp32", cores())  # keeps freed memory, as a run does
+    choose_compute("cpu", "fp32", cpu_count())  # keeps freed memory, as a run does
     with tempfile.TemporaryDirectory() as scratch:
         root = Path(scratch)
         _enlarged(root / "photos", count)
-        cfg = read_command_line(["dataset=folder", f"dataset.root={root / 'photos'}", LIGHT]).jobs[
+        cfg = parse_command_line(["dataset=folder", f"dataset.root={root / 'photos'}", LIGHT]).jobs[
             0
         ]
         images = load_images(cfg.dataset, root)
@@ -64,7 +64,7 @@ def _enlarged(folder: Path, count: int) -> None:
     """Real photos where they are, else drawn ones."""
     files = sorted((SHARED / "data" / "clothing").rglob("*.jpg"))[:: 3400 // count][:count]
     if not files:
-        cfg = read_command_line([f"dataset.per_class={count // 3}"]).jobs[0]
+        cfg = parse_command_line([f"dataset.per_class={count // 3}"]).jobs[0]
         drawn = load_images(cfg.dataset, folder)
         pictures = [Image.fromarray(drawn.read(row)) for row in range(len(drawn))]
     else:

@@ -13,15 +13,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fashion_exp.cache.array_store import Records, in_use, locked, remove
-from fashion_exp.cache.provenance import source_hash, versions
+from fashion_exp.cache.array_store import ArrayStore, in_use, remove, store_lock
+from fashion_exp.cache.provenance import library_versions, source_hash
 from fashion_exp.errors import InputError
 
 SHAPE = (3, 2)
 
 
-def opened(folder: Path) -> Records:
-    return Records(folder, SHAPE, "uint16", {"of": "a test"})
+def opened(folder: Path) -> ArrayStore:
+    return ArrayStore(folder, SHAPE, "uint16", {"of": "a test"})
 
 
 def array(seed: int) -> np.ndarray:
@@ -39,11 +39,11 @@ def test_what_is_added_is_read_and_found_by_others(folder: Path) -> None:
     assert "a" not in theirs
     theirs.refresh()
     assert all(name in theirs for name in "abc") and theirs.absent == {"c": "truncated JPEG"}
-    again = Records.reopened(folder)
+    again = ArrayStore.open_existing(folder)
     assert again is not None and again.shape == SHAPE and again.dtype == np.uint16
     for records in (ours, theirs, again, pickle.loads(pickle.dumps(ours))):
         assert np.array_equal(records.read("b"), array(2))
-    assert Records.reopened(folder.with_name("none")) is None
+    assert ArrayStore.open_existing(folder.with_name("none")) is None
 
 
 def test_what_is_there_is_not_added_twice(folder: Path) -> None:
@@ -56,9 +56,9 @@ def test_what_is_there_is_not_added_twice(folder: Path) -> None:
 
 def test_all_arrays_can_be_had_as_they_lie(folder: Path) -> None:
     records = opened(folder)
-    assert records.gathered([])[0].shape == (0, *SHAPE)
+    assert records.gather([])[0].shape == (0, *SHAPE)
     records.add({name: array(number) for number, name in enumerate("abc")})
-    stored, places = records.gathered(["c", "a"])
+    stored, places = records.gather(["c", "a"])
     assert np.array_equal(stored[places], [array(2), array(0)])
 
 
@@ -107,7 +107,7 @@ def test_a_folder_in_use_is_not_removed_until_its_process_ends(folder: Path) -> 
     user.join()
     assert remove(folder) and not folder.exists() and remove(folder)
     opened(folder).close()
-    with locked(folder):
+    with store_lock(folder):
         assert not in_use(folder)
 
 
@@ -128,4 +128,4 @@ def test_a_disk_that_refuses_is_told_with_a_way_out(
 
 def test_code_is_told_apart_by_its_text() -> None:
     assert source_hash("models") != source_hash("data/synthetic") != source_hash("seeding.py")
-    assert set(versions("numpy")) == {"python", "numpy"}
+    assert set(library_versions("numpy")) == {"python", "numpy"}

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fashion_exp.cache.array_store import Records
-from fashion_exp.cache.manager import stores, trim
+from fashion_exp.cache.array_store import ArrayStore
+from fashion_exp.cache.manager import list_stores, trim_cache
 from fashion_exp.commands import cache as command
 from fashion_exp.errors import InputError
 from tests.conftest import TinyRun
@@ -25,7 +25,7 @@ def store(outputs: Path, kind: str, name: str, entries: int, hours_ago: float) -
     """A store that no process has open."""
     folder = outputs / "cache" / kind / name
     about = {"geometry": GEOMETRY} if kind == "pixels" else {}
-    records = Records(folder, (2, 2, 3), "uint8", about)
+    records = ArrayStore(folder, (2, 2, 3), "uint8", about)
     records.add({f"i{k}": np.full((2, 2, 3), k) for k in range(entries)})
     records.close()
     then = time.time() - hours_ago * 3600
@@ -49,7 +49,7 @@ def told(outputs: Path, capsys: pytest.CaptureFixture[str], *words: str, code: i
 
 
 def names(outputs: Path) -> list[str]:
-    return [found.folder.name for found in stores(outputs / "cache")]
+    return [found.folder.name for found in list_stores(outputs / "cache")]
 
 
 def test_list_tells_each_store(outputs: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -80,7 +80,7 @@ def test_clear_takes_what_is_asked(
 
 
 def test_a_store_in_use_stays(outputs: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    held = Records.reopened(outputs / "cache" / "pixels" / "aaaa")
+    held = ArrayStore.open_existing(outputs / "cache" / "pixels" / "aaaa")
     rows = told(outputs, capsys, "clear")
     assert {row["name"]: row["cleared"] for row in rows}["aaaa"] is False
     assert held is not None and names(outputs) == ["aaaa"]
@@ -105,15 +105,15 @@ def test_the_store_unused_the_longest_makes_room(tiny: Callable[..., TinyRun]) -
     first = tiny("dataset.image_size=16", "training.epochs=1")
     place = first.output.parents[1] / "outputs" / "cache"
     tiny("dataset.image_size=20", "training.epochs=1")
-    assert [found.described.split(" ")[0] for found in stores(place)[:-1]] == ["16", "20"]
+    assert [found.described.split(" ")[0] for found in list_stores(place)[:-1]] == ["16", "20"]
     tiny("dataset.image_size=24", "training.epochs=1", "cache.gigabytes=0")
-    assert [found.described.split(" ")[0] for found in stores(place)[:-1]] == ["24"]
+    assert [found.described.split(" ")[0] for found in list_stores(place)[:-1]] == ["24"]
 
 
 def test_room_is_made_up_to_the_limit(outputs: Path) -> None:
-    total = sum(found.size for found in stores(outputs / "cache")[:3])
-    assert [gone.folder.name for gone in trim(outputs / "cache", total - 1)] == ["aaaa"]
-    assert trim(outputs / "cache", total) == []
+    total = sum(found.size for found in list_stores(outputs / "cache")[:3])
+    assert [gone.folder.name for gone in trim_cache(outputs / "cache", total - 1)] == ["aaaa"]
+    assert trim_cache(outputs / "cache", total) == []
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from fashion_exp.comparison.run_data import Member, load_member
+from fashion_exp.comparison.run_data import RunData, load_run
 from fashion_exp.evaluation.predictions import PART_FILES, predictions_frame, write_predictions
 
 CLASSES = ("Dress", "Shirt")
@@ -65,7 +65,7 @@ def made_run(
     redrawn: bool = True, keys: Sequence[tuple[int, int]] | None = None,
     groups: Sequence[str] | None = None, classes: Sequence[str] = CLASSES, prefix: str = "",
     updates: int = 40, knobs: dict[str, Any] | None = None, facts: dict[str, str] | None = None,
-) -> Member:  # fmt: skip
+) -> RunData:  # fmt: skip
     """A finished run of len(test) models; `validation` is (models, images), nan: not asked."""
     keys = keys or [(repeat, 0) for repeat in range(len(test))]
     names = [f"r{repeat}f{fold}" for repeat, fold in keys]
@@ -93,7 +93,7 @@ def made_run(
     if opened:
         (folder / "test_opened.json").write_text('{"look": 1}')
     _tables(folder, keys, updates, [*own, *held], len(own))
-    return load_member(folder)
+    return load_run(folder)
 
 
 def _tables(

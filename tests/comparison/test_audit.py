@@ -10,14 +10,14 @@ import pandas as pd
 import pytest
 
 from fashion_exp.comparison.audit import CHECKS, audit
-from fashion_exp.comparison.run_data import load_member
+from fashion_exp.comparison.run_data import load_run
 from tests.comparison.made_runs import answers, made_run
 
 GOOD = answers(0, 5, 200, 0.9)
 
 
 def found(folder: Path) -> dict[str, str]:
-    return {f.title: f.severity for f in audit([load_member(folder)], ["run"])}
+    return {f.title: f.severity for f in audit([load_run(folder)], ["run"])}
 
 
 def sound(tmp_path: Path, **how: Any) -> Path:
@@ -97,7 +97,7 @@ def test_runs_with_one_problem_are_one_finding_with_the_figures_of_each(tmp_path
     members = []
     for place, scores in enumerate(poor):
         made_run(tmp_path / f"{place}", "run", scores, scores)
-        members.append(load_member(tmp_path / f"{place}"))
+        members.append(load_run(tmp_path / f"{place}"))
     (chance,) = (f for f in audit(members, ["one", "other"]) if f.title == "Chance level")
     assert [run.partition(":")[0] for run in chance.runs] == ["one", "other"]
     assert chance.runs[0].partition(":")[2] != chance.runs[1].partition(":")[2]

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from fashion_exp.comparison.best_run import optimism, reaches, to_separate, winner
-from fashion_exp.comparison.run_data import Member
+from fashion_exp.comparison.best_run import index_of_best, optimism, reaches, to_separate
+from fashion_exp.comparison.run_data import RunData
 from tests.comparison.made_runs import answers, made_run
 
 
-def equals(tmp_path: Path, count: int, validation: int = 200) -> list[Member]:
+def equals(tmp_path: Path, count: int, validation: int = 200) -> list[RunData]:
     """Runs whose models guess equally well: any difference is luck."""
     rng = np.random.default_rng(3)
     return [
@@ -30,7 +30,7 @@ def test_validation_chooses_the_winner_whatever_the_test_says(tmp_path: Path) ->
         made_run(tmp_path / "a", "a", bad, good),
         made_run(tmp_path / "b", "b", good, bad),
     ]
-    assert winner(runs) == 1 and winner(runs, "loss") == 1
+    assert index_of_best(runs) == 1 and index_of_best(runs, "loss") == 1
 
 
 def test_the_best_of_many_equals_loses_its_luck(tmp_path: Path) -> None:

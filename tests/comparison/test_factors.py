@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 from fashion_exp.comparison.factors import confounds, factors, matched_pairs, missing_cells
-from fashion_exp.comparison.run_data import Member
+from fashion_exp.comparison.run_data import RunData
 from tests.comparison.made_runs import answers, made_run
 
 SCORES = answers(0, 1, 20, 0.8)
 
 
-def run(tmp_path: Path, name: str, **knobs: Any) -> Member:
+def run(tmp_path: Path, name: str, **knobs: Any) -> RunData:
     dotted = {key.replace("__", "."): value for key, value in knobs.items() if key != "updates"}
     updates = knobs.get("updates", 40)
     return made_run(tmp_path / name, name, SCORES, SCORES, knobs=dotted, updates=updates)

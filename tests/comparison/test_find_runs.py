@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fashion_exp.comparison.find_runs import common_sweep, failed_beside, find_runs
-from fashion_exp.comparison.run_data import load_member
+from fashion_exp.comparison.run_data import load_run
 from fashion_exp.errors import InputError
 from tests.comparison.made_runs import answers, made_run
 
@@ -96,7 +96,7 @@ def test_a_run_of_an_older_version_says_so(outputs: Path) -> None:
     run = outputs / "runs" / "2026-alone-1a2b"
     (run / "trainings.csv").unlink()
     with pytest.raises(InputError, match="older version; run it again"):
-        load_member(run)
+        load_run(run)
 
 
 def test_an_empty_place_says_so(tmp_path: Path) -> None:

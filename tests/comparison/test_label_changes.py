@@ -6,14 +6,14 @@ from pathlib import Path
 
 import numpy as np
 
-from fashion_exp.comparison.comparison import Question, Study
+from fashion_exp.comparison.comparison import Comparison, Question
 from fashion_exp.comparison.label_changes import contested
-from fashion_exp.comparison.run_data import Member, load_member
+from fashion_exp.comparison.run_data import RunData, load_run
 from fashion_exp.evaluation.predictions import PART_FILES, read_predictions, write_predictions
 from tests.comparison.made_runs import answers, made_run
 
 
-def runs(tmp_path: Path, relabelled: int) -> list[Member]:
+def runs(tmp_path: Path, relabelled: int) -> list[RunData]:
     """Two runs on the same images, the second with other labels on the first test images."""
     right = answers(0, 1, 100, 0.8)
     facts = [
@@ -27,13 +27,13 @@ def runs(tmp_path: Path, relabelled: int) -> list[Member]:
     other = frame["label"].map({"Dress": "Shirt", "Shirt": "Dress"})
     frame["label"] = frame["label"].where(frame.index >= relabelled, other)
     write_predictions(frame, path)
-    return [load_member(tmp_path / str(place)) for place in range(2)]
+    return [load_run(tmp_path / str(place)) for place in range(2)]
 
 
 def test_images_with_another_label_are_left_out_of_the_comparison(tmp_path: Path) -> None:
     members = runs(tmp_path, 7)
     assert list(contested(members, "test")) == [f"t{i:04d}" for i in range(7)]
-    study = Study(members, Question())
+    study = Comparison(members, Question())
     (pair,) = study.pairs
     assert pair.test is not None and pair.test.difference == 0
     assert "on the 93 shared of 100 and 100 test images, without 7 that they label" in pair.note
@@ -44,7 +44,7 @@ def test_images_with_another_label_are_left_out_of_the_comparison(tmp_path: Path
 def test_where_the_labels_agree_nothing_is_left_out(tmp_path: Path) -> None:
     members = runs(tmp_path, 0)
     assert len(contested(members, "test")) == 0
-    (pair,) = Study(members, Question()).pairs
+    (pair,) = Comparison(members, Question()).pairs
     assert pair.test is not None and pair.test.interval.n == 100 and "shared" not in pair.note
 
 
@@ -54,4 +54,4 @@ def test_runs_on_the_same_data_say_nothing_of_labels(tmp_path: Path) -> None:
         made_run(tmp_path / name, name, scores, scores, knobs={"optim.lr": lr})
         for name, lr in (("a", 0.1), ("b", 0.2))
     ]
-    assert not np.any(["version" in line for line in Study(members, Question()).confounds])
+    assert not np.any(["version" in line for line in Comparison(members, Question()).confounds])

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from fashion_exp.comparison.pairs import compare, differences, mean_differences, omnibus
-from fashion_exp.comparison.run_data import Member
+from fashion_exp.comparison.run_data import RunData
 from fashion_exp.evaluation.predictions import labels_and_probabilities
 from fashion_exp.stats.metrics import confusion_matrix, macro_f1, predicted_labels
 from fashion_exp.stats.multiplicity import cochrans_q
@@ -19,7 +19,7 @@ from tests.comparison.made_runs import answers, made_run
 
 def two(
     tmp_path: Path, models: int, first: float = 0.8, second: float = 0.8, **how: Any
-) -> list[Member]:
+) -> list[RunData]:
     runs = []
     for place, accuracy in enumerate((first, second)):
         scores = answers(place, models, 300, accuracy)
@@ -27,7 +27,7 @@ def two(
     return runs
 
 
-def only_pair(runs: list[Member], part: str = "test", metric: str = "accuracy") -> Any:
+def only_pair(runs: list[RunData], part: str = "test", metric: str = "accuracy") -> Any:
     (pair,) = compare(runs, [(0, 1)], part, metric, 0.05, 0.01)
     return pair
 
@@ -100,11 +100,11 @@ def test_images_of_one_photo_are_no_independent_images(tmp_path: Path) -> None:
 def test_predictions_are_joined_by_image_id_never_by_position(tmp_path: Path) -> None:
     a, b = two(tmp_path, 1)
     path = b.result.output / "test_predictions.parquet"
-    from fashion_exp.comparison.run_data import load_member
+    from fashion_exp.comparison.run_data import load_run
     from fashion_exp.evaluation.predictions import read_predictions, write_predictions
 
     write_predictions(read_predictions(path).sample(frac=1, random_state=1), path)
-    shuffled = load_member(b.result.output)
+    shuffled = load_run(b.result.output)
     assert only_pair([a, shuffled]).test == only_pair([a, b]).test
 
 
@@ -137,7 +137,7 @@ def test_macro_f1_is_compared_as_a_mean_of_what_each_image_gives(tmp_path: Path)
     assert (pair.verdict, pair.test.method) == ("better", "paired_crossed_t")
 
 
-def macro_f1_of(run: Member, repeat: int) -> float:
+def macro_f1_of(run: RunData, repeat: int) -> float:
     frame = run.frame("test").query("repeat == @repeat")
     labels, probabilities = labels_and_probabilities(frame)
     return macro_f1(confusion_matrix(labels, predicted_labels(probabilities), 2)).value

@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fashion_exp.comparison.comparison import Question, Study
+from fashion_exp.comparison.comparison import Comparison, Question
 from fashion_exp.comparison.conclusions import sentences
 from fashion_exp.comparison.report_data import pairs_table, report, runs_table
-from fashion_exp.comparison.run_data import Member
+from fashion_exp.comparison.run_data import RunData
 from fashion_exp.reporting.page import write_report
 from tests.comparison.made_runs import answers, made_run
 
 
-def runs(tmp_path: Path, *accuracies: float, opened: bool = True, **how: Any) -> list[Member]:
+def runs(tmp_path: Path, *accuracies: float, opened: bool = True, **how: Any) -> list[RunData]:
     return [
         made_run(
             tmp_path / f"{i}", f"run {i}", answers(i, 5, 300, p), answers(i + 50, 5, 300, p),
@@ -29,23 +29,23 @@ def runs(tmp_path: Path, *accuracies: float, opened: bool = True, **how: Any) ->
 
 
 def test_a_clear_winner_is_named_and_its_test_told(tmp_path: Path) -> None:
-    first, chosen, tested = sentences(Study(runs(tmp_path, 0.95, 0.7, 0.6), Question()))
+    first, chosen, tested = sentences(Comparison(runs(tmp_path, 0.95, 0.7, 0.6), Question()))
     assert first.startswith("run 0 is the best of 3 runs: better than each of the others on the t")
     assert "among 3" in chosen and "corrected for having been chosen (BBC-CV)" in chosen
     assert "did not choose it" in tested and "n = 300 images, mean of 5 trainings" in tested
 
 
 def test_the_correction_for_having_been_chosen_says_whom_it_leaves_out(tmp_path: Path) -> None:
-    _, chosen, _ = sentences(Study(runs(tmp_path, 0.9, 0.7), Question(), others=13))
+    _, chosen, _ = sentences(Comparison(runs(tmp_path, 0.9, 0.7), Question(), others=13))
     assert "among 2" in chosen and chosen.endswith("13 more were tried, which that leaves out.")
 
 
 def test_names_lose_the_words_that_all_share_if_knobs_remain(tmp_path: Path) -> None:
     def named(*names: str) -> list[str]:
         members = [replace_name(run, name) for run, name in zip(pair, names, strict=True)]
-        return Study(members, Question()).names
+        return Comparison(members, Question()).names
 
-    def replace_name(member: Member, name: str) -> Member:
+    def replace_name(member: RunData, name: str) -> RunData:
         return replace(member, result=replace(member.result, name=name))
 
     pair = runs(tmp_path, 0.9, 0.8)
@@ -57,21 +57,21 @@ def test_names_lose_the_words_that_all_share_if_knobs_remain(tmp_path: Path) -> 
 
 
 def test_a_tie_names_no_winner(tmp_path: Path) -> None:
-    first = sentences(Study(runs(tmp_path, 0.9, 0.9, 0.6), Question()))[0]
+    first = sentences(Comparison(runs(tmp_path, 0.9, 0.9, 0.6), Question()))[0]
     assert first.startswith("No single best run can be named") and "not to be told from 1" in first
 
 
 def test_sealed_tests_stay_sealed(tmp_path: Path) -> None:
-    study = Study(runs(tmp_path, 0.9, 0.6, opened=False), Question())
+    study = Comparison(runs(tmp_path, 0.9, 0.6, opened=False), Question())
     assert study.part == "validation" and "sealed" in sentences(study)[-1]
     assert all(row[-4] == "–" for row in runs_table(study).rows)
 
 
 def test_a_single_run_and_a_run_against_itself(tmp_path: Path) -> None:
     (run,) = runs(tmp_path, 0.9)
-    alone = sentences(Study([run], Question(target=0.5)))
+    alone = sentences(Comparison([run], Question(target=0.5)))
     assert "run 0 is right on 90.0 %" in alone[0] and "is met" in alone[1]
-    twice = sentences(Study([run, run], Question()))
+    twice = sentences(Comparison([run, run], Question()))
     assert "are right on the same test images" in twice[0] and "p = 1.000" in twice[0]
 
 
@@ -83,7 +83,7 @@ def test_as_many_right_answers_are_not_the_same_answers(tmp_path: Path) -> None:
                  answers(i, 2, 50, 0.5), opened=False)
         for i, own in enumerate((right, right[::-1]))
     ]  # fmt: skip
-    study = Study(pair, Question())
+    study = Comparison(pair, Question())
     assert "cannot be told apart: +0.0 points" in sentences(study)[0]
     assert "(95 % interval –, p = 1.000, J = 2 pairs of trainings)" in sentences(study)[0]
     assert "n = 0" not in sentences(study)[0]
@@ -94,20 +94,20 @@ def test_one_seed_is_no_claim_about_recipes(tmp_path: Path) -> None:
         made_run(tmp_path / f"{i}", f"{i}", answers(i, 1, 300, p), answers(i, 1, 300, p))
         for i, p in enumerate((0.9, 0.6))
     ]
-    assert "other seeds may turn it" in sentences(Study(pair, Question()))[0]
+    assert "other seeds may turn it" in sentences(Comparison(pair, Question()))[0]
 
 
 def test_against_a_baseline_the_family_is_smaller(tmp_path: Path) -> None:
     members = runs(tmp_path, 0.9, 0.8, 0.7, 0.6)
-    assert len(Study(members, Question()).pairs) == 6
-    against = Study(members, Question(baseline=3))
+    assert len(Comparison(members, Question()).pairs) == 6
+    against = Comparison(members, Question(baseline=3))
     assert [pair.b for pair in against.pairs] == [3, 3, 3]
     assert "Holm over 3 comparisons (all against the baseline)" in pairs_table(against).notes[0]
 
 
 def test_runs_that_failed_stay_in_the_family(tmp_path: Path) -> None:
     members = runs(tmp_path, 0.9, 0.87)
-    alone, beside = (Study(members, Question(), failed) for failed in (0, 2))
+    alone, beside = (Comparison(members, Question(), failed) for failed in (0, 2))
     p, larger = (study.pairs[0].p_holm for study in (alone, beside))
     assert beside.family == 6 and p is not None and larger == pytest.approx(min(1, 6 * p))
     assert (
@@ -119,7 +119,7 @@ def test_runs_that_failed_stay_in_the_family(tmp_path: Path) -> None:
 def test_runs_of_other_classes_stand_beside_and_are_not_compared(tmp_path: Path) -> None:
     scores = answers(9, 5, 300, 0.8)
     stranger = made_run(tmp_path / "x", "x", scores, scores, classes=("Dress", "Hat"))
-    study = Study([*runs(tmp_path, 0.9, 0.6), stranger], Question())
+    study = Comparison([*runs(tmp_path, 0.9, 0.6), stranger], Question())
     made = report(study, "scripts/run report", tmp_path)
     assert study.optimism is None and "not comparable with 1" in made.answer[0]
 
@@ -135,7 +135,7 @@ def test_a_grid_of_many_runs_is_ranked_compared_and_shown(tmp_path: Path) -> Non
         )
         for i, (lr, p, ratio) in enumerate(grid)
     ]  # fmt: skip
-    made = report(Study(members, Question()), "scripts/run report", tmp_path)
+    made = report(Comparison(members, Question()), "scripts/run report", tmp_path)
     assert len(made.runs.rows) == 60 and len(made.effects) == 3 and made.missing_cells == []
     assert made.pairs is not None and len(made.pairs.rows) == 60 * 59 / 2
     assert made.verdicts is not None and len(made.verdicts.cells) == 60 * 59

@@ -6,11 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from fashion_exp.configuration.composition import read_command_line
-from fashion_exp.configuration.overrides import quoted
-from fashion_exp.configuration.schema import ACTS_ONLY, CANNOT_CHANGE_A_RESULT, knobs, plain
+from fashion_exp.configuration.composition import parse_command_line
+from fashion_exp.configuration.overrides import quote_value
+from fashion_exp.configuration.schema import (
+    OPTION_CONDITIONS,
+    RESULT_NEUTRAL_OPTIONS,
+    flatten_options,
+    to_plain,
+)
 from fashion_exp.errors import InputError
-from fashion_exp.paths import conf_folder
+from fashion_exp.paths import conf_dir
 
 GROUPS = ("dataset", "augmentation", "model", "optim", "schedule", "split", "tracking")
 MANDATORY = {
@@ -19,7 +24,7 @@ MANDATORY = {
 }
 CHOICES = [
     f"{folder.name}={file.stem}"
-    for folder in sorted(conf_folder().iterdir())
+    for folder in sorted(conf_dir().iterdir())
     if folder.name in (*GROUPS, "experiment")
     for file in sorted(folder.glob("*.yaml"))
 ]
@@ -32,15 +37,15 @@ def test_the_choices_are_seen() -> None:
 
 @pytest.mark.parametrize("choice", CHOICES)
 def test_every_choice_composes_alone(choice: str) -> None:
-    read_command_line([choice, *MANDATORY.get(choice, [])])
+    parse_command_line([choice, *MANDATORY.get(choice, [])])
 
 
-@pytest.mark.parametrize("file", sorted(conf_folder().glob("sweep/*.yaml")), ids=lambda f: f.stem)
+@pytest.mark.parametrize("file", sorted(conf_dir().glob("sweep/*.yaml")), ids=lambda f: f.stem)
 def test_every_sweep_composes(file: Path) -> None:
-    assert len(read_command_line(["-m", f"sweep={file.stem}"]).jobs) > 1
+    assert len(parse_command_line(["-m", f"sweep={file.stem}"]).jobs) > 1
 
 
-@pytest.mark.parametrize("file", sorted(conf_folder().rglob("*/*.yaml")), ids=lambda f: f.stem)
+@pytest.mark.parametrize("file", sorted(conf_dir().rglob("*/*.yaml")), ids=lambda f: f.stem)
 def test_every_choice_says_what_it_is(file: Path) -> None:
     lines = file.read_text().splitlines()
     said = [line for line in lines if line.startswith("# ") and not line.startswith("# @package")]
@@ -85,17 +90,17 @@ def test_every_choice_says_what_it_is(file: Path) -> None:
 )
 def test_a_mistake_is_one_line_that_names_it(typed: str, told: str) -> None:
     with pytest.raises(InputError) as refusal:
-        read_command_line([typed])
+        parse_command_line([typed])
     assert told in str(refusal.value) and "\n" not in str(refusal.value)
 
 
 def test_every_job_of_a_multirun_is_checked() -> None:
     with pytest.raises(InputError, match=r"model\.dropout=1\.5"):
-        read_command_line(["-m", "model.dropout=0,0.5,1.5"])
+        parse_command_line(["-m", "model.dropout=0,0.5,1.5"])
 
 
 def test_the_jobs_of_a_multirun_are_the_product() -> None:
-    jobs = read_command_line(["-m", "optim.lr=1e-4,2e-4", "model.dropout=0,0.5"]).jobs
+    jobs = parse_command_line(["-m", "optim.lr=1e-4,2e-4", "model.dropout=0,0.5"]).jobs
     assert [(j.optim.lr, j.model.dropout) for j in jobs] == [
         (1e-4, 0.0), (1e-4, 0.5), (2e-4, 0.0), (2e-4, 0.5),
     ]  # fmt: skip
@@ -103,31 +108,31 @@ def test_the_jobs_of_a_multirun_are_the_product() -> None:
 
 def test_a_job_of_a_multirun_is_what_its_line_composes_to_alone() -> None:
     """Its groups are composed once for all jobs that share them."""
-    line = read_command_line(
+    line = parse_command_line(
         ["-m", "seed=3", "model=basic_cnn,resnet50", "optim.lr=1e-4,0.5", "optim=sgd,adam",
          "dataset.rename={a: b}", "++dataset.rename.c=d,e", "model.dropout=0.5"]
     )  # fmt: skip
     assert len(set(map(repr, line.jobs))) == len(line.jobs) == 16
-    assert list(line.jobs) == [read_command_line(words).jobs[0] for words in line.lines]
+    assert list(line.jobs) == [parse_command_line(words).jobs[0] for words in line.lines]
 
 
 @pytest.mark.parametrize("spelt", ["dataset.rename={a: b}", "dataset.rename.a=b"])
 def test_a_mapping_takes_keys_of_the_users_own(spelt: str) -> None:
-    assert read_command_line([spelt]).jobs[0].dataset.rename == {"a": "b"}
+    assert parse_command_line([spelt]).jobs[0].dataset.rename == {"a": "b"}
 
 
 @pytest.mark.parametrize("name", ["Bücher/日本", "~/a b=c", "a;b!", "x'y"])
 def test_a_folder_may_be_called_anything(name: str) -> None:
-    typed = quoted(name) if "'" in name else name
-    several = read_command_line(["-m", f"outputs={typed}", "optim.lr=1e-3,1e-4"]).jobs
+    typed = quote_value(name) if "'" in name else name
+    several = parse_command_line(["-m", f"outputs={typed}", "optim.lr=1e-3,1e-4"]).jobs
     assert [job.outputs for job in several] == [name, name]
 
 
 def test_seeds_follow_the_seed_unless_set() -> None:
-    seeds = read_command_line(["seed=7", "seeds.order=1"]).jobs[0].seeds
+    seeds = parse_command_line(["seed=7", "seeds.order=1"]).jobs[0].seeds
     assert (seeds.initialisation, seeds.order, seeds.dropout) == (7, 1, 7)
 
 
 def test_the_rules_speak_of_knobs_that_exist() -> None:
-    names = {name for name, _ in knobs(plain(read_command_line([]).jobs[0]))}
-    assert set(ACTS_ONLY) <= names and names >= CANNOT_CHANGE_A_RESULT
+    names = {name for name, _ in flatten_options(to_plain(parse_command_line([]).jobs[0]))}
+    assert set(OPTION_CONDITIONS) <= names and names >= RESULT_NEUTRAL_OPTIONS

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fashion_exp.evaluation.results import RUN_FILES, conclude, load_result
+from fashion_exp.evaluation.results import RUN_FILES, load_result, record_result
 from fashion_exp.tracking import NullTracker
 from tests.comparison.made_runs import answers, made_run
 
@@ -30,7 +30,7 @@ def test_a_store_gets_the_config_without_the_passwords_in_it(tmp_path: Path) -> 
     for name in RUN_FILES:
         (tmp_path / "run" / name).touch()
     kept = Kept()
-    conclude(load_result(tmp_path / "run"), kept)
+    record_result(load_result(tmp_path / "run"), kept)
     assert kept.files["config/overrides.yaml"] == b"- tracking.uri=https://host:5000\n"
     assert kept.files.keys() >= {*RUN_FILES, "config/config.yaml"}
     assert LINE in overrides.read_text()  # by which the run goes on

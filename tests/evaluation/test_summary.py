@@ -15,7 +15,7 @@ from fashion_exp.evaluation.predictions import (
     read_predictions,
     write_predictions,
 )
-from fashion_exp.evaluation.summary import evidence
+from fashion_exp.evaluation.summary import summarize_predictions
 from fashion_exp.stats.crossed import crossed_t_interval
 from fashion_exp.stats.proportions import wilson, wilson_grouped
 from fashion_exp.stats.scores import corrected_t_interval
@@ -44,11 +44,13 @@ def test_redrawn_cuts_take_the_corrected_t_and_wilson_counts_distinct_images() -
     frame = pd.concat(
         predicted(right, [r, r + 1, r + 2, r + 3], r) for r, right in enumerate(RIGHT)
     )
-    found = evidence(frame, {f"r{r}f0": 12 for r in range(4)}, redrawn=True, level=0.95)
+    found = summarize_predictions(
+        frame, {f"r{r}f0": 12 for r in range(4)}, redrawn=True, level=0.95
+    )
     assert found.accuracy.estimate == 10 / 16 and found.accuracy.n == 7
     assert found.accuracy == wilson(7 * 10 / 16, 7, fractional=True, models=4)
     assert found.accuracy_t == corrected_t_interval([0.75, 0.5, 1, 0.25], 12, 4)
-    assert found.why_no_t == "" and found.metrics()["val_t_lo"] == found.accuracy_t.low
+    assert found.t_interval_omitted == "" and found.metrics()["val_t_lo"] == found.accuracy_t.low
 
 
 def test_images_of_one_source_count_by_their_design_effect() -> None:
@@ -56,7 +58,7 @@ def test_images_of_one_source_count_by_their_design_effect() -> None:
     frame = pd.concat(
         predicted(right, list(range(10)), r, part="test", groups=groups) for r in range(4)
     )
-    found = evidence(frame, {}, redrawn=True, level=0.95)
+    found = summarize_predictions(frame, {}, redrawn=True, level=0.95)
     assert found.accuracy == wilson_grouped(right, groups, models=4)
     assert found.images == found.metrics()["test_n"] == 10 and (found.accuracy.n or 10) < 10
     crossed = crossed_t_interval(np.array([right] * 4, float), groups=groups)
@@ -67,7 +69,7 @@ def test_models_that_share_their_test_images_are_crossed_with_them() -> None:
     frame = pd.concat(
         predicted(right, [0, 1, 2, 3], r, part="test") for r, right in enumerate(RIGHT)
     )
-    found = evidence(frame, {}, redrawn=True, level=0.9)
+    found = summarize_predictions(frame, {}, redrawn=True, level=0.9)
     assert found.accuracy_t == crossed_t_interval(np.array(RIGHT, float), 0.9)
     assert found.accuracy.n == 4 and set(found.metrics()) >= {"test_acc", "test_t_lo"}
 
@@ -76,7 +78,7 @@ def test_loss_and_macro_f1_have_the_t_interval_of_the_same_design() -> None:
     frame = pd.concat(
         predicted(right, [0, 1, 2, 3], r, part="test") for r, right in enumerate(RIGHT)
     )
-    found = evidence(frame, {}, redrawn=True, level=0.9)
+    found = summarize_predictions(frame, {}, redrawn=True, level=0.9)
     losses = np.where(np.array(RIGHT) == 1, -np.log(0.95), -np.log(0.05))
     expected = crossed_t_interval(losses, 0.9, bounded=False)
     assert found.loss.low == pytest.approx(expected.low, rel=1e-5)
@@ -88,7 +90,9 @@ def test_loss_and_macro_f1_have_the_t_interval_of_the_same_design() -> None:
 
 def test_repeats_of_one_cut_are_crossed_too() -> None:
     frame = pd.concat(predicted(right, [0, 1, 2, 3], r) for r, right in enumerate(RIGHT))
-    found = evidence(frame, {f"r{r}f0": 9 for r in range(4)}, redrawn=False, level=0.95)
+    found = summarize_predictions(
+        frame, {f"r{r}f0": 9 for r in range(4)}, redrawn=False, level=0.95
+    )
     assert found.accuracy_t.method == "crossed_t"
 
 
@@ -99,27 +103,27 @@ def test_folds_of_one_kept_kfold_are_one_model_a_repeat() -> None:
         for f in (0, 1)
     )
     sizes = {f"r{r}f{f}": 2 for r in range(4) for f in (0, 1)}
-    found = evidence(frame, sizes, redrawn=False, level=0.95)
+    found = summarize_predictions(frame, sizes, redrawn=False, level=0.95)
     assert found.accuracy_t == crossed_t_interval(np.array(RIGHT, float))
 
 
 def test_fewer_than_four_scores_show_no_t_and_say_why() -> None:
     frame = pd.concat(predicted(RIGHT[r], [0, 1, 2, 3], r) for r in range(3))
-    found = evidence(frame, {f"r{r}f0": 9 for r in range(3)}, redrawn=True, level=0.95)
-    assert "3 scores: too few" in found.why_no_t and "val_t_lo" not in found.metrics()
+    found = summarize_predictions(frame, {f"r{r}f0": 9 for r in range(3)}, redrawn=True, level=0.95)
+    assert "3 scores: too few" in found.t_interval_omitted and "val_t_lo" not in found.metrics()
 
 
 def test_a_model_that_predicts_one_class_only_is_named() -> None:
     frame = pd.concat(
         [predicted([1, 0, 1, 0], [0, 1, 2, 3], 0), predicted(RIGHT[2], [0, 1, 2, 3], 1)]
     )
-    found = evidence(frame, {"r0f0": 9, "r1f0": 9}, redrawn=True, level=0.95)
-    assert found.one_class_only == ("r0f0",)
+    found = summarize_predictions(frame, {"r0f0": 9, "r1f0": 9}, redrawn=True, level=0.95)
+    assert found.single_class_models == ("r0f0",)
 
 
 def test_confusion_counts_all_models_and_class_scores_follow_from_it() -> None:
     frame = pd.concat(predicted(right, [0, 1, 2, 3], r) for r, right in enumerate(RIGHT))
-    found = evidence(frame, {f"r{r}f0": 9 for r in range(4)}, redrawn=True, level=0.95)
+    found = summarize_predictions(frame, {f"r{r}f0": 9 for r in range(4)}, redrawn=True, level=0.95)
     assert found.confusion.tolist() == [[6, 2], [4, 4]]
     assert found.recall == (0.75, 0.5) and found.precision == (0.6, 4 / 6)
 

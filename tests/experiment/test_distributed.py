@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from mlflow.tracking import MlflowClient
 
-from fashion_exp.configuration.composition import read_command_line
+from fashion_exp.configuration.composition import parse_command_line
 from fashion_exp.errors import InputError
 from fashion_exp.evaluation.predictions import PART_FILES, read_predictions
 from tests.conftest import TinyRun
@@ -62,7 +62,7 @@ def test_processes_that_could_only_wait_are_refused(
 )
 def test_a_number_of_processes_that_cannot_be_is_refused(typed: str, told: str) -> None:
     with pytest.raises(InputError, match=told):
-        read_command_line([typed])
+        parse_command_line([typed])
 
 
 LONG = (

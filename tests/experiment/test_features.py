@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from fashion_exp.configuration.composition import read_command_line
+from fashion_exp.configuration.composition import parse_command_line
 from fashion_exp.experiment.features import Features, Source, gathered, kept_features
 from fashion_exp.models.build import build_model
 from fashion_exp.models.classifier import Classifier
@@ -25,7 +25,7 @@ NAMES = [f"i{number}" for number in range(70)]
 
 def network(name: str) -> Classifier:
     words = ["model=timm", f"model.name={name}", "model.weights=none", "model.freeze=backbone"]
-    cfg = read_command_line([*words, "dataset.image_size=32"]).jobs[0]
+    cfg = parse_command_line([*words, "dataset.image_size=32"]).jobs[0]
     plan = plan_model(cfg.model, cfg.dataset, cfg.optim, find_weights(name, "none"), 32)
     return build_model(cfg.model, plan, 3, 0)
 

@@ -61,10 +61,10 @@ def test_losses_equal_those_of_a_plain_loop(tiny: Callable[..., TinyRun], photos
     run = tiny("augmentation=none", "training.epochs=3", "training.precision=fp32")
     frames = pd.concat([run.frame("validation"), run.frame("test")])
     split = pd.read_csv(run.output / "split.csv")
-    from fashion_exp.configuration.composition import read_command_line
+    from fashion_exp.configuration.composition import parse_command_line
     from fashion_exp.data.sources.folder import load_folder
 
-    cfg = read_command_line(["dataset=folder", f"dataset.root={photos}"]).jobs[0].dataset
+    cfg = parse_command_line(["dataset=folder", f"dataset.root={photos}"]).jobs[0].dataset
     rows = load_folder(cfg).rows[["image_id", "path", "label"]].to_dict("records")
     expected = reference(photos, split, rows)
     history = run.history

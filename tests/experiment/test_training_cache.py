@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from fashion_exp.evaluation.predictions import PART_FILES
-from fashion_exp.paths import count_look
+from fashion_exp.paths import record_test_evaluation
 from tests.conftest import TinyRun
 
 ONCE = ("cache.trainings=true",)
@@ -112,7 +112,7 @@ def test_a_training_of_a_sealed_run_is_a_look_when_it_is_read(
 
 
 def test_looks_of_older_versions_count_by_their_runs(tmp_path: Path) -> None:
-    assert [count_look(tmp_path, "a", run) for run in ("1", "1", "2")] == [1, 1, 2]
-    assert count_look(tmp_path, "a", "3", ["t"]) == 3
-    assert count_look(tmp_path, "a", "4", ["t"]) == 3
-    assert count_look(tmp_path, "a", "5", ["t", "u"]) == 4
+    assert [record_test_evaluation(tmp_path, "a", run) for run in ("1", "1", "2")] == [1, 1, 2]
+    assert record_test_evaluation(tmp_path, "a", "3", ["t"]) == 3
+    assert record_test_evaluation(tmp_path, "a", "4", ["t"]) == 3
+    assert record_test_evaluation(tmp_path, "a", "5", ["t", "u"]) == 4

@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from fashion_exp.configuration.composition import read_command_line
+from fashion_exp.configuration.composition import parse_command_line
 from fashion_exp.errors import InputError
 from fashion_exp.models.build import build_model
 from fashion_exp.models.classifier import Classifier
@@ -17,13 +17,13 @@ from fashion_exp.models.weights import find_weights
 
 
 def planned(*overrides: str, size: int = 32) -> ModelPlan:
-    cfg = read_command_line([*overrides]).jobs[0]
+    cfg = parse_command_line([*overrides]).jobs[0]
     weights = find_weights(cfg.model.name, cfg.model.weights)
     return plan_model(cfg.model, cfg.dataset, cfg.optim, weights, size)
 
 
 def built(*overrides: str, size: int = 32, classes: int = 3, seed: int = 0) -> Classifier:
-    cfg = read_command_line([*overrides]).jobs[0]
+    cfg = parse_command_line([*overrides]).jobs[0]
     return build_model(cfg.model, planned(*overrides, size=size), classes, seed)
 
 

@@ -40,7 +40,7 @@ SUMMARY = Summary(
     ],
     level=0.95,
     seconds=75,
-    test_looks=3,
+    test_evaluations=3,
     notes=["Random weights."],
 )
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from fashion_exp.configuration.composition import read_command_line
-from fashion_exp.configuration.schema import knobs, plain
+from fashion_exp.configuration.composition import parse_command_line
+from fashion_exp.configuration.schema import flatten_options, to_plain
 from fashion_exp.sweeps.estimate import forecast
 from fashion_exp.sweeps.jobs import SweepJob
 from fashion_exp.training.device import choose_compute
@@ -16,7 +16,7 @@ from tests.comparison.made_runs import answers, made_run
 
 
 def jobs(folder: Path, *words: str) -> list[SweepJob]:
-    line = read_command_line(["-m", *words])
+    line = parse_command_line(["-m", *words])
     compute = choose_compute("cpu", "fp32", 1)
     return [
         SweepJob(cfg, words, folder / f"{place}", words[-1], compute)
@@ -31,8 +31,8 @@ def outputs(tmp_path: Path) -> Path:
     scores = answers(0, 1, 50, 0.8)
     made_run(run, "basic_cnn", scores, scores)
     # as a sweep's job has it, whose device the sweep has decided on
-    cfg = read_command_line(["training.epochs=4", "repeats=1", "training.device=cpu"]).jobs[0]
-    (run / "knobs.json").write_text(json.dumps(dict(knobs(plain(cfg)))))
+    cfg = parse_command_line(["training.epochs=4", "repeats=1", "training.device=cpu"]).jobs[0]
+    (run / "knobs.json").write_text(json.dumps(dict(flatten_options(to_plain(cfg)))))
     told = json.loads((run / "result.json").read_text())
     told["facts"]["device"] = "cpu"
     (run / "result.json").write_text(json.dumps(told | {"seconds": 8.0}))

@@ -13,7 +13,7 @@ from typing import cast
 
 import pytest
 
-from fashion_exp.configuration.composition import read_command_line
+from fashion_exp.configuration.composition import parse_command_line
 from fashion_exp.errors import InputError
 from fashion_exp.sweeps.jobs import SweepJob
 from fashion_exp.sweeps.launchers import LAUNCHERS, make_launcher
@@ -140,7 +140,7 @@ def test_what_slurm_refuses_is_told_in_its_words(
     (tmp_path / "squeue").symlink_to("/bin/true")
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     launcher = make_launcher(
-        read_command_line(["-m", "hydra/launcher=slurm", "optim.lr=1e-3,1e-4"]).launcher
+        parse_command_line(["-m", "hydra/launcher=slurm", "optim.lr=1e-3,1e-4"]).launcher
     )
     with launcher.pool(tmp_path) as pool:
         pool.submit(cast(SweepJob, SimpleNamespace(folder=tmp_path / "job")), ())

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from fashion_exp.configuration.composition import read_command_line
+from fashion_exp.configuration.composition import parse_command_line
 from fashion_exp.errors import InputError
 from fashion_exp.experiment.job import FAILURE_FILE, PRUNED_FILE
 from fashion_exp.experiment.pruning import make_pruner, open_storage, open_watch
@@ -38,7 +38,7 @@ def test_a_search_killed_and_resumed_equals_one_that_was_not(tmp_path: Path) -> 
 
 
 def trials_of(outputs: Path, *words: str, trials: int = 6) -> Trials:
-    line = read_command_line(
+    line = parse_command_line(
         ["-m", "hydra/sweeper=optuna", f"hydra.sweeper.trials={trials}", *TINY, *words]
     )
     assert line.search is not None
@@ -185,7 +185,7 @@ def test_storage_that_cannot_be_reached_is_told_without_its_password(tmp_path: P
 def test_a_job_where_the_search_cannot_be_seen_says_so(tmp_path: Path) -> None:
     words = [f"sweep.storage={tmp_path}/away/{TRIALS_FILE}", "sweep.study=s", "sweep.trial=0"]
     with pytest.raises(InputError, match=r"trials\.log: the search is not kept here"):
-        open_watch(read_command_line(words).jobs[0].sweep)
+        open_watch(parse_command_line(words).jobs[0].sweep)
     assert not list(tmp_path.iterdir())
 
 
@@ -232,12 +232,12 @@ def test_a_search_looks_at_one_test_alone(pruned: Drill) -> None:
 )
 def test_what_cannot_be_searched_is_refused(words: list[str], told: str) -> None:
     with pytest.raises(InputError) as refusal:
-        read_command_line(["-m", "hydra/sweeper=optuna", *words])
+        parse_command_line(["-m", "hydra/sweeper=optuna", *words])
     assert told in str(refusal.value)
 
 
 def test_its_knobs_are_checked() -> None:
-    line = read_command_line(["-m", "sweep=search", "hydra.sweeper.trials=0"])
+    line = parse_command_line(["-m", "sweep=search", "hydra.sweeper.trials=0"])
     assert line.search is not None
     with pytest.raises(InputError, match=r"hydra\.sweeper\.trials=0: input should be greater"):
         make_search(line.search)

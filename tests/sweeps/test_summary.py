@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from fashion_exp.configuration.composition import read_command_line
+from fashion_exp.configuration.composition import parse_command_line
 from fashion_exp.configuration.schema import TrackingConfig
 from fashion_exp.reporting.tables import PlainTable
 from fashion_exp.sweeps.jobs import SweepJob, swept_knobs
@@ -21,7 +21,7 @@ from tests.comparison.made_runs import answers, made_run
 
 
 def test_a_job_that_died_before_it_wrote_anything_is_a_row_too(tmp_path: Path) -> None:
-    line = read_command_line(["-m", "optim.lr=1e-3,1e-4"])
+    line = parse_command_line(["-m", "optim.lr=1e-3,1e-4"])
     jobs = [
         SweepJob(cfg, words, tmp_path / f"{place}", words[-1], choose_compute("cpu", "fp32", 1))
         for place, (cfg, words) in enumerate(zip(line.jobs, line.lines, strict=True))
@@ -49,7 +49,7 @@ def test_a_job_that_died_before_it_wrote_anything_is_a_row_too(tmp_path: Path) -
 def test_a_column_for_what_was_typed_and_none_for_what_comes_with_it(
     words: list[str], told: tuple[str, ...]
 ) -> None:
-    assert swept_knobs(read_command_line(["-m", *words])) == told
+    assert swept_knobs(parse_command_line(["-m", *words])) == told
 
 
 def test_choices_of_one_name_are_told_by_what_they_differ_in(tmp_path: Path) -> None:
@@ -57,7 +57,7 @@ def test_choices_of_one_name_are_told_by_what_they_differ_in(tmp_path: Path) -> 
         (tmp_path / "model").mkdir(exist_ok=True)
         own = f"defaults: [basic_cnn]\ndepth: {depth}\n"
         (tmp_path / "model" / f"{name}.yaml").write_text(own)
-    line = read_command_line(["-m", "model=shallow,deep", f"--config-dir={tmp_path}"])
+    line = parse_command_line(["-m", "model=shallow,deep", f"--config-dir={tmp_path}"])
     assert swept_knobs(line) == ("model.depth",)
 
 
@@ -69,7 +69,7 @@ class Told(NullTracker):
 def test_a_long_note_begins_with_the_winner_and_has_the_best_alone(tmp_path: Path) -> None:
     scores = answers(0, 2, 20, 0.8)
     made_run(tmp_path / "best", "best", scores, scores)
-    line = read_command_line(["-m", "optim.lr=1e-3,1e-4"])
+    line = parse_command_line(["-m", "optim.lr=1e-3,1e-4"])
     compute = choose_compute("cpu", "fp32", 1)
     winner = SweepJob(line.jobs[0], line.lines[0], tmp_path / "best", "optim.lr=1e-3", compute)
     tracker = Told()
@@ -84,7 +84,7 @@ def test_a_long_note_begins_with_the_winner_and_has_the_best_alone(tmp_path: Pat
 
 
 def test_a_sweep_that_is_recorded_elsewhere_from_now_on_has_a_parent_there(tmp_path: Path) -> None:
-    line = read_command_line(["-m", "optim.lr=1e-3,1e-4"])
+    line = parse_command_line(["-m", "optim.lr=1e-3,1e-4"])
     ledger, parents = Ledger([]), []
     for experiment in ("first", "second", "second", "second"):
         tracker = open_tracker(TrackingConfig("mlflow", experiment=experiment), tmp_path)

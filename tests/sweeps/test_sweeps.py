@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from fashion_exp.atomic_io import write_text
-from fashion_exp.configuration.composition import read_command_line
+from fashion_exp.configuration.composition import parse_command_line
 from fashion_exp.errors import InputError
 from fashion_exp.sweeps.jobs import sweep_name
 from fashion_exp.sweeps.launchers.job_process import run_words
@@ -58,28 +58,28 @@ def test_a_failed_job_is_told_with_its_line_and_run_again(tmp_path: Path) -> Non
 
 
 def test_a_sweep_goes_on_under_its_name(tmp_path: Path) -> None:
-    line = read_command_line(["-m", "optim.lr=1e-3,1e-4", "seed=3"])
-    wider = read_command_line(["-m", "optim.lr=1e-3,1e-4,1e-5", "seed=3", "training.workers=1"])
-    other = read_command_line(["-m", "optim.lr=1e-3,1e-4", "seed=4"])
-    named = read_command_line(["-m", "optim.lr=1e-3,1e-4", "sweep.name=mine"])
+    line = parse_command_line(["-m", "optim.lr=1e-3,1e-4", "seed=3"])
+    wider = parse_command_line(["-m", "optim.lr=1e-3,1e-4,1e-5", "seed=3", "training.workers=1"])
+    other = parse_command_line(["-m", "optim.lr=1e-3,1e-4", "seed=4"])
+    named = parse_command_line(["-m", "optim.lr=1e-3,1e-4", "sweep.name=mine"])
     assert sweep_name(line) == sweep_name(wider) != sweep_name(other)
     assert sweep_name(named) == "mine"
     assert sweep_name(line).startswith("basic_cnn-lr-")
     for elsewhere in ("tracking=none", "cache.trainings=false", "sweep.fresh=true"):
-        kept = read_command_line(["-m", "optim.lr=1e-3,1e-4", "seed=3", elsewhere])
+        kept = parse_command_line(["-m", "optim.lr=1e-3,1e-4", "seed=3", elsewhere])
         assert sweep_name(kept) == sweep_name(line)
-    models = read_command_line(["-m", "model=basic_cnn,resnet50", "optim.lr=1e-3"])
+    models = parse_command_line(["-m", "model=basic_cnn,resnet50", "optim.lr=1e-3"])
     assert sweep_name(models).startswith("model-")
     for bad in ("a/b", "..", ".a", 300 * "a"):
         with pytest.raises(InputError, match="at most 100 letters, digits"):
-            sweep_name(read_command_line(["-m", "optim.lr=1e-3,1e-4", f"sweep.name='{bad}'"]))
+            sweep_name(parse_command_line(["-m", "optim.lr=1e-3,1e-4", f"sweep.name='{bad}'"]))
 
 
 def test_what_is_typed_goes_before_a_named_sweep() -> None:
-    line = read_command_line(["-m", "sweep=paper_grid", "model=basic_cnn", "optim.lr=5e-4"])
+    line = parse_command_line(["-m", "sweep=paper_grid", "model=basic_cnn", "optim.lr=5e-4"])
     assert line.keys == ("model.dropout", "split.train_ratio") and len(line.jobs) == 4
     assert {(job.model.name, job.optim.lr) for job in line.jobs} == {("basic_cnn", 5e-4)}
-    several = read_command_line(["-m", "sweep=lr", "optim.lr=1e-3,1e-2"])
+    several = parse_command_line(["-m", "sweep=lr", "optim.lr=1e-3,1e-2"])
     assert [job.optim.lr for job in several.jobs] == [1e-3, 1e-2]
 
 
@@ -103,12 +103,12 @@ def test_a_newer_ledger_is_read(tmp_path: Path) -> None:
 def test_zipped_values_go_side_by_side() -> None:
     words = ["-m", "optim.lr=1e-3,1e-4", "model.dropout=0,0.5", "repeats=1,2",
              "sweep.zip=[optim.lr,model.dropout]"]  # fmt: skip
-    cells = [(j.optim.lr, j.model.dropout, j.repeats) for j in read_command_line(words).jobs]
+    cells = [(j.optim.lr, j.model.dropout, j.repeats) for j in parse_command_line(words).jobs]
     assert sorted(cells) == [(1e-4, 0.5, 1), (1e-4, 0.5, 2), (1e-3, 0, 1), (1e-3, 0, 2)]
     with pytest.raises(InputError, match="seed is not swept"):
-        read_command_line([*words[:3], "sweep.zip=[seed]"])
+        parse_command_line([*words[:3], "sweep.zip=[seed]"])
     with pytest.raises(InputError, match=r"optim\.lr has 3, model\.dropout has 2"):
-        read_command_line(["-m", "optim.lr=1,2,3", *words[2:]])
+        parse_command_line(["-m", "optim.lr=1,2,3", *words[2:]])
 
 
 def test_a_fresh_sweep_sets_the_earlier_one_aside(tmp_path: Path) -> None:
@@ -123,7 +123,7 @@ def test_a_fresh_sweep_sets_the_earlier_one_aside(tmp_path: Path) -> None:
 def test_a_dry_run_tells_the_jobs_and_makes_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    line = read_command_line(["-m", *GRID, f"outputs={tmp_path}", "sweep.dry_run=true"])
+    line = parse_command_line(["-m", *GRID, f"outputs={tmp_path}", "sweep.dry_run=true"])
     assert run_sweep(line, open_all=False) == 0
     assert capsys.readouterr().out.count("queued    scripts/run ") == 4
     assert not list(tmp_path.glob("sweeps/*")) and not (tmp_path / "mlflow.db").exists()
@@ -138,7 +138,7 @@ def test_a_dry_run_tells_the_jobs_and_makes_nothing(
     ],
 )
 def test_a_mistake_ends_before_the_first_job(words: list[str], told: str, tmp_path: Path) -> None:
-    line = read_command_line(["-m", *TINY, *words, f"outputs={tmp_path}"])
+    line = parse_command_line(["-m", *TINY, *words, f"outputs={tmp_path}"])
     with pytest.raises(InputError, match=told):
         run_sweep(line, open_all=False)
     assert not list(tmp_path.glob("sweeps/*/*"))
@@ -146,10 +146,10 @@ def test_a_mistake_ends_before_the_first_job(words: list[str], told: str, tmp_pa
 
 def test_cells_one_by_one_are_jobs_too(tmp_path: Path) -> None:
     cells = ["-m", "sweep.cells=['model.depth=2 optim.lr=1e-3','optim.lr=1e-4']"]
-    line = read_command_line(cells)
+    line = parse_command_line(cells)
     assert [(job.model.depth, job.optim.lr) for job in line.jobs] == [(2, 1e-3), (1, 1e-4)]
     assert set(line.keys) == {"model.depth", "optim.lr"}
-    more = read_command_line([*cells, "model.dropout=0,0.5"])
+    more = parse_command_line([*cells, "model.dropout=0,0.5"])
     assert [job.model.dropout for job in more.jobs] == [0, 0, 0.5, 0.5]
 
 
@@ -173,14 +173,14 @@ def test_cells_one_by_one_are_jobs_too(tmp_path: Path) -> None:
 )
 def test_what_is_no_grid_is_refused(words: list[str], told: str) -> None:
     with pytest.raises(InputError) as refusal:
-        read_command_line(["-m", *words])
+        parse_command_line(["-m", *words])
     assert told in str(refusal.value)
 
 
 def test_models_with_any_name_have_their_weights_told_to_the_jobs() -> None:
     names = {"mobilenetv3_small_050.lamb_in1k": "none", "hf-hub:timm/a.b_c": "imagenet"}
     (word,) = _weights_word(names)
-    assert read_command_line([word]).jobs[0].sweep.weights == names
+    assert parse_command_line([word]).jobs[0].sweep.weights == names
 
 
 def test_a_job_that_cannot_even_be_composed_leaves_its_failure(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from fashion_exp.errors import InputError
 from fashion_exp.training.device import Compute, choose_compute, is_depthwise
 from fashion_exp.training.fit import Diverged, fit, predict
 from fashion_exp.training.optimizers import build_optimizer
-from fashion_exp.training.process_group import Team
+from fashion_exp.training.process_group import ProcessGroup
 from fashion_exp.training.schedules import build_schedule
 
 CPU = Compute(torch.device("cpu"), "fp32", 1)
@@ -51,7 +51,7 @@ def run(
     tick=lambda *told: None,
 ):  # fmt: skip
     return fit(
-        net, Halves(size), optimizer, nn.CrossEntropyLoss(), factor, CPU, Team(),
+        net, Halves(size), optimizer, nn.CrossEntropyLoss(), factor, CPU, ProcessGroup(),
         epochs=range(epochs), accumulate=accumulate, clip_norm=clip_norm,
         seed_of_epoch=lambda epoch: epoch, tick=tick,
     )  # fmt: skip

@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from fashion_exp.training.process_group import Team
+from fashion_exp.training.process_group import ProcessGroup
 
 
-def teams(size: int) -> list[Team]:
-    return [Team(rank, size) for rank in range(size)]
+def teams(size: int) -> list[ProcessGroup]:
+    return [ProcessGroup(rank, size) for rank in range(size)]
 
 
 @given(views=st.integers(1, 30), size=st.integers(1, 5))
@@ -55,8 +55,8 @@ def test_the_parts_losses_and_gradients_are_those_of_the_whole_batch(
 
 
 def test_alone_nothing_is_changed() -> None:
-    team, values = Team(), torch.tensor([0.1, 0.7])
+    team, values = ProcessGroup(), torch.tensor([0.1, 0.7])
     team.total(values)
-    assert team.leads and torch.equal(team.share(values), values)
+    assert team.is_main_process and torch.equal(team.share(values), values)
     assert team.part(torch.tensor([0, 1]), None) == 1 and team.told("word") == "word"
     assert torch.equal(team.merged(values, 2), torch.tensor([0.1, 0.7]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 
-from fashion_exp.errors import InputError, nearest
+from fashion_exp.errors import InputError, suggest
 
 VERBS: dict[str, str] = {
     "collect": "photos gathered by a plan, with licence and creator",
@@ -28,5 +28,5 @@ def run(arguments: list[str]) -> int:
         return 0
     verb, *rest = arguments
     if verb not in VERBS:
-        raise InputError(f"data {verb}: no such verb; {nearest(verb, VERBS)}")
+        raise InputError(f"data {verb}: no such verb; {suggest(verb, VERBS)}")
     return int(importlib.import_module(f"fashion_exp.commands.data.{verb}").run(rest))

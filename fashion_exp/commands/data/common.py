@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from fashion_exp.atomic_io import write_text
 from fashion_exp.errors import InputError
-from fashion_exp.paths import outputs_folder
+from fashion_exp.paths import outputs_dir
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -54,7 +54,7 @@ def looks_at(
     from fashion_exp.data.parallel import cores
     from fashion_exp.tools.curate.inspection_cache import LookStore, look_at_all
 
-    store = LookStore(outputs_folder(options.outputs) / "cache" / "looks.sqlite")
+    store = LookStore(outputs_dir(options.outputs) / "cache" / "looks.sqlite")
     tick = progress.stage("looking at photos", len(places))
     return look_at_all(places, store, options.max_megapixels, cores(), tick)
 
@@ -72,7 +72,7 @@ def page_folder(options: argparse.Namespace, root: Path) -> Path:
         return Path(options.into).expanduser().resolve()
     real = root.resolve()
     mark = hashlib.sha256(str(real).encode(errors="surrogateescape")).hexdigest()[:6]
-    return outputs_folder(options.outputs) / "data" / f"{real.name}-{mark}"
+    return outputs_dir(options.outputs) / "data" / f"{real.name}-{mark}"
 
 
 def console_of(options: argparse.Namespace) -> Console:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fashion_exp.errors import InputError
-from fashion_exp.paths import outputs_folder
+from fashion_exp.paths import outputs_dir
 
 if TYPE_CHECKING:
     from fashion_exp.tools.relabel.suggestions import Suggestions
@@ -31,20 +31,20 @@ def run(arguments: list[str]) -> int:
     from fashion_exp.atomic_io import write_text
     from fashion_exp.comparison.find_runs import find_runs
     from fashion_exp.comparison.misclassified import images_of
-    from fashion_exp.comparison.run_data import load_member
+    from fashion_exp.comparison.run_data import load_run
     from fashion_exp.reporting.progress import Progress
     from fashion_exp.reporting.review_page import write_review
     from fashion_exp.tools.relabel.review import review
     from fashion_exp.tools.relabel.suggestions import data_of, suggestions
 
-    outputs = outputs_folder(options.outputs)
+    outputs = outputs_dir(options.outputs)
     words = [options.run] if options.run else []
     folders = find_runs(words, outputs, options.uri, newest=["runs"])
     if len(folders) > 1:
         raise InputError(
             f"{options.run}: means {len(folders)} runs, such as {folders[0]}; name one"
         )
-    member = load_member(folders[0])
+    member = load_run(folders[0])
     cache = outputs / "cache"
     table = images_of(member, cache, classes=None, rename={})
     data = data_of(member.knobs, cache)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 
-from fashion_exp.errors import InputError, nearest
+from fashion_exp.errors import InputError, suggest
 
 
 def normal(name: str) -> str:
@@ -57,7 +57,7 @@ def _asked(asked: Sequence[str], available: Sequence[str]) -> list[str]:
 
 def _check(key: str, name: str, available: Sequence[str], taken: Sequence[str]) -> None:
     if name not in available:
-        hint = nearest(name, available) or f"the data have {len(available)} others"
+        hint = suggest(name, available) or f"the data have {len(available)} others"
         raise InputError(f"{key}: the data have no class '{name}'; {hint}")
     if name not in taken:
         raise InputError(f"{key}: '{name}' is not among dataset.classes; add it there or drop it")

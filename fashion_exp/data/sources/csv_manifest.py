@@ -16,7 +16,7 @@ from fashion_exp.data.sources.classes import normal
 from fashion_exp.data.sources.listed import table_of_listed
 from fashion_exp.data.sources.walk import existing_folder, files_directly_in
 from fashion_exp.data.table import ImageTable
-from fashion_exp.errors import InputError, nearest
+from fashion_exp.errors import InputError, suggest
 
 IMAGES = "images.csv"
 """The list that `data collect` writes beside its class folders."""
@@ -65,7 +65,7 @@ def list_manifest(manifest: Path, root: Path) -> tuple[pd.DataFrame, list[tuple[
 def _read(manifest: Path) -> list[_Entry]:
     folder = existing_folder("dataset.manifest", str(manifest.parent))
     if not manifest.is_file():
-        hint = nearest(manifest.name, files_directly_in(folder)) or "name a CSV file"
+        hint = suggest(manifest.name, files_directly_in(folder)) or "name a CSV file"
         raise InputError(f"dataset.manifest: there is no file '{manifest}'; {hint}")
     rows = read_list(manifest, _REQUIRED, _OPTIONAL, "dataset.manifest")
     return [_entry(row) for row in rows]
@@ -77,7 +77,7 @@ def _entry(row: Row) -> _Entry:
         raise InputError(f"{row.where} has no path; fill it in or delete the line")
     part = cells["part"].casefold()
     if part and part not in PARTS:
-        hint = nearest(part, PARTS)
+        hint = suggest(part, PARTS)
         raise InputError(f"{row.where} has an unknown part '{cells['part']}'; {hint}")
     return _Entry(cells["path"], normal(cells["label"]), cells["group"], PARTS.get(part, ""))
 

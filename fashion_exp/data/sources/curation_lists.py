@@ -20,7 +20,7 @@ from fashion_exp.data.image_files import printable
 from fashion_exp.data.sources.assemble import merged_groups
 from fashion_exp.data.sources.classes import normal
 from fashion_exp.data.sources.walk import existing_folder, files_directly_in
-from fashion_exp.errors import InputError, nearest
+from fashion_exp.errors import InputError, suggest
 
 QUARANTINE, GROUPS = "quarantine.csv", "groups.csv"
 REASON, GROUP = "reason", "group"
@@ -111,7 +111,7 @@ def _list_file(key: str, named: str | None, usual: Path) -> Path:
     file = Path(named).expanduser()
     folder = existing_folder(key, str(file.parent))
     if not file.is_file():
-        hint = nearest(file.name, files_directly_in(folder)) or "name a CSV file"
+        hint = suggest(file.name, files_directly_in(folder)) or "name a CSV file"
         raise InputError(f"{key}: there is no file '{file}'; {hint}")
     return file
 

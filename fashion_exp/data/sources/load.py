@@ -11,7 +11,7 @@ from fashion_exp.data.sources.csv_manifest import load_csv
 from fashion_exp.data.sources.fashion_mnist import load_fashion_mnist
 from fashion_exp.data.sources.folder import load_folder
 from fashion_exp.data.table import ImageTable
-from fashion_exp.errors import InputError, nearest
+from fashion_exp.errors import InputError, suggest
 
 
 def load_images(cfg: DatasetConfig, cache: Path) -> ImageTable:
@@ -21,7 +21,7 @@ def load_images(cfg: DatasetConfig, cache: Path) -> ImageTable:
     """
     if cfg.name not in SOURCES:
         raise InputError(
-            f"dataset.name: there is no data set '{cfg.name}'; {nearest(cfg.name, SOURCES)}"
+            f"dataset.name: there is no data set '{cfg.name}'; {suggest(cfg.name, SOURCES)}"
         )
     return SOURCES[cfg.name](cfg, cache)
 

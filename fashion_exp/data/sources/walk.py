@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from fashion_exp.data.decode import reason
-from fashion_exp.errors import InputError, nearest
+from fashion_exp.errors import InputError, suggest
 
 _IMAGE_ENDINGS = frozenset(
     [".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".bmp", ".gif", ".tif", ".tiff"]
@@ -34,7 +34,7 @@ def existing_folder(key: str, value: str) -> Path:
         if folder.exists():
             raise InputError(f"{key}: '{folder}' is a file, not a folder; unpack an archive first")
         near, missing = _nearest_existing(folder)
-        hint = nearest(missing, [child.name for child in subfolders(near)])
+        hint = suggest(missing, [child.name for child in subfolders(near)])
     except OSError as error:
         raise InputError(f"{key}: '{folder}' cannot be opened: {reason(error)}") from error
     raise InputError(

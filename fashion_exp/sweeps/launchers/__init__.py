@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from fashion_exp.configuration.schema import Count, NonNegative
-from fashion_exp.errors import InputError, checked
+from fashion_exp.errors import InputError, validate_fields
 from fashion_exp.sweeps.jobs import SweepJob
 
 LAUNCHERS = {
@@ -102,5 +102,5 @@ def make_launcher(options: Mapping[str, Any]) -> Launcher:
         )
     module, _, name = target.rpartition(".")
     kind = getattr(importlib.import_module(module), name)
-    made: Launcher = checked(kind, told, "hydra.launcher.")
+    made: Launcher = validate_fields(kind, told, "hydra.launcher.")
     return made

@@ -19,11 +19,11 @@ from typing import Any, NamedTuple
 
 from fashion_exp.configuration.schema import Count, Natural
 from fashion_exp.experiment.job import DONE
-from fashion_exp.signals import heed
+from fashion_exp.signals import install_handlers
 from fashion_exp.sweeps.job_state import job_state
 from fashion_exp.sweeps.jobs import SweepJob
 from fashion_exp.sweeps.launchers import Ended, Pool
-from fashion_exp.training.device import cores
+from fashion_exp.training.device import cpu_count
 
 GRACE = 60.0
 """Seconds that a job has to stop when it is asked to."""
@@ -41,7 +41,7 @@ class Processes:
     @property
     def threads(self) -> int:
         """The cores divided among the jobs that run at once."""
-        return max(1, cores() // len(self._slots()))
+        return max(1, cpu_count() // len(self._slots()))
 
     @contextmanager
     def pool(self, sweep: Path) -> Iterator[Pool]:
@@ -56,7 +56,7 @@ class Processes:
         import torch
 
         gpus = torch.cuda.device_count()
-        count = self.jobs or gpus or max(1, cores() // 2)
+        count = self.jobs or gpus or max(1, cpu_count() // 2)
         return [number % gpus if gpus else None for number in range(count)]
 
 
@@ -144,7 +144,7 @@ def _work(folder: Path, words: tuple[str, ...], gpus: str | None, lifeline: Conn
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the sweep's, which asks to stop
     _follow(lifeline)
     try:
-        heed(signal.SIGTERM)
+        install_handlers(signal.SIGTERM)
         sys.exit(run_words(folder, words))
     except KeyboardInterrupt:
         sys.exit(128 + signal.SIGTERM)

@@ -15,11 +15,11 @@ from typing import Any
 
 from fashion_exp.configuration.schema import Count, Natural, NonNegative, Positive
 from fashion_exp.errors import InputError
-from fashion_exp.paths import PACKAGE, conf_folder, to_install
+from fashion_exp.paths import PACKAGE, conf_dir, install_command
 from fashion_exp.sweeps.jobs import SweepJob
 from fashion_exp.sweeps.launchers import Ended, OnNodes, Pool
 from fashion_exp.sweeps.launchers.remote import Disk, run_away, unpack
-from fashion_exp.training.device import cores
+from fashion_exp.training.device import cpu_count
 
 PATIENCE = 10.0
 """Seconds that a cluster has to answer."""
@@ -103,7 +103,7 @@ def _imported() -> Any:
         import ray
     except ImportError:
         raise InputError(
-            f"hydra/launcher=ray: Ray is not installed; {to_install('ray')}, or "
+            f"hydra/launcher=ray: Ray is not installed; {install_command('ray')}, or "
             "hydra/launcher=processes"
         ) from None
     return ray
@@ -113,7 +113,7 @@ def _code(folder: Path) -> Path:
     """This program's code and configs, as a checkout has them, and nothing else."""
     unwanted = shutil.ignore_patterns("__pycache__", "conf")
     shutil.copytree(PACKAGE, folder / PACKAGE.name, ignore=unwanted)
-    shutil.copytree(conf_folder(), folder / PACKAGE.name / "conf")
+    shutil.copytree(conf_dir(), folder / PACKAGE.name / "conf")
     return folder
 
 
@@ -125,7 +125,7 @@ def _connect(ray: Any, address: str | None, code: Path) -> None:
         _knock(address)
         if address is None:
             ray.init(
-                address="local", num_cpus=cores(), include_dashboard=False,
+                address="local", num_cpus=cpu_count(), include_dashboard=False,
                 runtime_env=environment, **quiet,
             )  # fmt: skip
         else:

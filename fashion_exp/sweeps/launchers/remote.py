@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from fashion_exp.configuration.overrides import quoted
+from fashion_exp.configuration.overrides import quote_value
 from fashion_exp.experiment.job import FAILURE_FILE
 from fashion_exp.sweeps.launchers.job_process import run_words
 
@@ -67,7 +67,7 @@ def run_away(folder: str, words: Sequence[str], disk: Disk) -> bytes | None:
             here.mkdir(parents=True)
             (here / FAILURE_FILE).write_text(json.dumps(story))
         else:
-            run_words(here, [*words, f"outputs={quoted(elsewhere)}"])
+            run_words(here, [*words, f"outputs={quote_value(elsewhere)}"])
         return _packed(here)
 
 

@@ -19,8 +19,8 @@ from typing import Any
 from fashion_exp.atomic_io import read_json, write_text
 from fashion_exp.configuration.schema import Count, Natural, Positive
 from fashion_exp.errors import InputError
-from fashion_exp.paths import PACKAGE, to_install
-from fashion_exp.signals import heed
+from fashion_exp.paths import PACKAGE, install_command
+from fashion_exp.signals import install_handlers
 from fashion_exp.sweeps.jobs import SweepJob
 from fashion_exp.sweeps.launchers import Ended, OnNodes, Pool
 from fashion_exp.sweeps.launchers.job_process import run_words
@@ -67,7 +67,7 @@ class Slurm(OnNodes):
             import submitit
         except ImportError:
             raise InputError(
-                f"hydra/launcher=slurm: submitit is not installed; {to_install('slurm')}, or "
+                f"hydra/launcher=slurm: submitit is not installed; {install_command('slurm')}, or "
                 "hydra/launcher=processes"
             ) from None
         if self.cluster is Cluster.slurm and shutil.which("sbatch") is None:
@@ -98,7 +98,7 @@ class _Work:
     words: tuple[str, ...]
 
     def __call__(self) -> int:
-        heed(signal.SIGTERM)
+        install_handlers(signal.SIGTERM)
         return run_words(self.folder, self.words)
 
     def checkpoint(self, *_: Any) -> Any:

@@ -10,7 +10,7 @@ from fashion_exp.data.csv_lists import read_list
 from fashion_exp.data.image_files import opened
 from fashion_exp.data.sources import walk
 from fashion_exp.data.table import UnreadableImage
-from fashion_exp.errors import InputError, nearest
+from fashion_exp.errors import InputError, suggest
 from fashion_exp.tools.collect.candidate import Candidate, Page
 from fashion_exp.tools.collect.fetching import Fetcher
 from fashion_exp.tools.collect.plan import FolderSource, Plan, Query
@@ -117,7 +117,7 @@ def _address(path: Path) -> str:
 def _rows(file: Path, plan: Plan) -> Iterator[Mapping[str, str]]:
     for row in read_list(file, ("url", "class"), (plan.attribute, *_FACTS)):
         if row.cells["class"] not in plan.classes:
-            hint = nearest(row.cells["class"], plan.classes)
+            hint = suggest(row.cells["class"], plan.classes)
             raise InputError(f"{row.where}: the plan has no class '{row.cells['class']}'; {hint}")
         if not row.cells["url"]:
             raise InputError(f"{row.where}: has no url; fill it in or delete the line")

@@ -10,7 +10,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from fashion_exp.data.decode import reason
-from fashion_exp.errors import InputError, nearest
+from fashion_exp.errors import InputError, suggest
 from fashion_exp.tools.collect.plan import (
     ClassPlan,
     FolderSource,
@@ -120,10 +120,10 @@ def _of_pydantic(error: ValidationError, lines: dict[Place, int], path: Path) ->
     said = said[0].lower() + said[1:]
     if first["type"] == "extra_forbidden":
         *above, key = place
-        said = f"no such key; {nearest(str(key), _keys(tuple(above), first['loc']))}"
+        said = f"no such key; {suggest(str(key), _keys(tuple(above), first['loc']))}"
     elif first["type"].startswith("union_tag"):
         given = first["input"].get("kind") if isinstance(first["input"], dict) else first["input"]
-        said = f"no provider '{given}'; {nearest(str(given), _KINDS)}"
+        said = f"no provider '{given}'; {suggest(str(given), _KINDS)}"
     elif first["type"] == "missing":
         said = "is missing"
     elif first["type"] == "string_type":

@@ -21,7 +21,7 @@ from fashion_exp.models.plan import plan_model
 from fashion_exp.models.weights import find_weights
 from fashion_exp.reporting.progress import Tick
 from fashion_exp.tools.curate.duplicates import FEATURES, Found, Link
-from fashion_exp.training.device import choose_compute, cores
+from fashion_exp.training.device import choose_compute, cpu_count
 from fashion_exp.training.fit import extract
 
 _BATCH = 64
@@ -36,7 +36,7 @@ def alike(
     cosine, or those of one and of the other's mirror image. Raises `InputError` for what is no
     such run."""
     model, geometry = network_of(run)
-    compute = choose_compute("auto", "auto", cores())
+    compute = choose_compute("auto", "auto", cpu_count())
     firsts = list({one.sight.pixels: place for place, one in enumerate(found)}.values())
     read = partial(_pictures, geometry, max_megapixels)
     files = [found[place].place.file for place in firsts]

@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from fashion_exp.cache.array_store import about_of
-from fashion_exp.cache.manager import KINDS, TRAININGS, Store, stores
-from fashion_exp.cache.provenance import versions
+from fashion_exp.cache.array_store import read_key_fields
+from fashion_exp.cache.manager import KINDS, TRAININGS, Store, list_stores
+from fashion_exp.cache.provenance import library_versions
 from fashion_exp.tools.doctor import Finding
 
 
 def findings(cache: Path) -> Iterator[Finding]:
-    for store in stores(cache):
+    for store in list_stores(cache):
         if store.kind in KINDS and _is_of_other_versions(store):
             what = f"{store.kind} that other versions of the libraries made, or damaged"
             where = f"{store.folder} ({store.size / 1e6:,.1f} MB)"
@@ -26,12 +26,12 @@ def findings(cache: Path) -> Iterator[Finding]:
 
 
 def _is_of_other_versions(store: Store) -> bool:
-    about = about_of(store.folder)
+    about = read_key_fields(store.folder)
     if about is None:  # nobody can use what is damaged either
         return True
     made_by = about.get("versions", {})
     names = [name for name in made_by if name != "python"]
-    return bool(names) and versions(*names) != made_by
+    return bool(names) and library_versions(*names) != made_by
 
 
 def _is_there(entry: Path) -> bool:

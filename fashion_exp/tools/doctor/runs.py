@@ -12,7 +12,7 @@ from pathlib import Path
 from fashion_exp.atomic_io import read_json
 from fashion_exp.errors import InputError
 from fashion_exp.experiment.job import is_running
-from fashion_exp.paths import outputs_word
+from fashion_exp.paths import outputs_id
 from fashion_exp.reporting.formats import counted
 from fashion_exp.tools.doctor import Finding
 from fashion_exp.tracking.connection import LeftRunning, end_as_killed, running
@@ -62,7 +62,7 @@ def findings(uri: str, places: Mapping[str, Place], outputs: Path) -> Iterator[F
     except InputError as error:
         yield Finding("a tracking store that cannot be asked", str(error), "doctor again then")
         return
-    elsewhere, own = 0, outputs_word(outputs)
+    elsewhere, own = 0, outputs_id(outputs)
     for left in found:
         place = places.get(left.run)
         if not (own and left.begun_as.startswith(f"{own}-")):

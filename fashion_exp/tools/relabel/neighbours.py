@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 
 from fashion_exp.comparison.misclassified import images_of
-from fashion_exp.comparison.run_data import Member
+from fashion_exp.comparison.run_data import RunData
 from fashion_exp.errors import InputError
 from fashion_exp.evaluation.predictions import labels_and_probabilities
-from fashion_exp.paths import outputs_folder
+from fashion_exp.paths import outputs_dir
 from fashion_exp.reporting.progress import Progress
 from fashion_exp.tools.curate.embeddings import directions
 
@@ -55,7 +55,7 @@ def neighbours(
 
 
 def descriptions(
-    member: Member, images: pd.DataFrame, progress: Progress
+    member: RunData, images: pd.DataFrame, progress: Progress
 ) -> tuple[np.ndarray, str]:
     """A row an image, and of what: the features of the run's first model, else probabilities."""
     try:
@@ -65,7 +65,7 @@ def descriptions(
     return labels_and_probabilities(images)[1], "the predicted probabilities"
 
 
-def _features(member: Member, images: pd.DataFrame, progress: Progress) -> np.ndarray:
+def _features(member: RunData, images: pd.DataFrame, progress: Progress) -> np.ndarray:
     """(n, width) what the head of the run's first model reads of each image.
 
     Raises `InputError` or `FileNotFoundError` where the model or an image is no longer at hand.
@@ -76,12 +76,12 @@ def _features(member: Member, images: pd.DataFrame, progress: Progress) -> np.nd
     from fashion_exp.experiment.context import features_of, kept_model
     from fashion_exp.experiment.setup import prepare
     from fashion_exp.training.fit import extract
-    from fashion_exp.training.process_group import Team
+    from fashion_exp.training.process_group import ProcessGroup
 
-    table = images_of(member, outputs_folder(member.config.outputs) / "cache")
+    table = images_of(member, outputs_dir(member.config.outputs) / "cache")
     if table is None:
         raise InputError("its images are no longer at hand")
-    trial, split = prepare(member.config, table, progress, member.result.output, Team())
+    trial, split = prepare(member.config, table, progress, member.result.output, ProcessGroup())
     if (trial.plan.weights.sha256 or "random") != member.result.facts["weights_sha256"]:
         raise InputError("the weights that it began with are no longer at hand")
     if trial.table.classes != member.classes:

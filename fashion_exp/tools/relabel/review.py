@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from fashion_exp.comparison.misclassified import Pictures
-from fashion_exp.comparison.run_data import Member
+from fashion_exp.comparison.run_data import RunData
 from fashion_exp.data.table import ImageTable
 from fashion_exp.reporting.formats import percent
 from fashion_exp.reporting.progress import Progress
@@ -19,7 +19,7 @@ NEAR_EDGE = 72  # px
 
 
 def review(
-    found: Suggestions, member: Member, table: ImageTable | None, data: Path | None, most: int,
+    found: Suggestions, member: RunData, table: ImageTable | None, data: Path | None, most: int,
     progress: Progress,
 ) -> Review:  # fmt: skip
     """The first `most` suggestions as cases of one source and label, with what looks alike."""

@@ -11,7 +11,7 @@ import pandas as pd
 
 from fashion_exp.comparison.audit import GOOD
 from fashion_exp.comparison.out_of_fold import by_image, seen_in_training
-from fashion_exp.comparison.run_data import Member
+from fashion_exp.comparison.run_data import RunData
 from fashion_exp.data.label_decisions import BETWEEN
 from fashion_exp.data.label_versions import ORIGINAL, History, journal_of, read_history
 from fashion_exp.data.sources.clothing import kept_folder
@@ -99,7 +99,7 @@ class Suggestions:
         return told
 
 
-def suggestions(member: Member, table: ImageTable | None, data: Path | None) -> Suggestions:
+def suggestions(member: RunData, table: ImageTable | None, data: Path | None) -> Suggestions:
     """What a finished run's validation predictions say of its labels; the test's are not read.
 
     `table` are its images under the data's own class names, `data` is where decisions apply. Raises
@@ -130,7 +130,7 @@ def suggestions(member: Member, table: ImageTable | None, data: Path | None) -> 
     return Suggestions(columns, images, development, skipped, own.classes, read, current)
 
 
-def _refuse_seen(member: Member) -> None:
+def _refuse_seen(member: RunData) -> None:
     rows = seen_in_training(member)
     if len(rows):
         raise InputError(

@@ -15,8 +15,8 @@ import yaml
 from mlflow.tracking import MlflowClient
 
 from fashion_exp.commands.data import apply, labels
-from fashion_exp.configuration.composition import read_command_line
-from fashion_exp.configuration.schema import plain
+from fashion_exp.configuration.composition import parse_command_line
+from fashion_exp.configuration.schema import to_plain
 from fashion_exp.errors import InputError
 from tests.comparison.made_runs import answers, made_run
 from tests.conftest import TinyRun
@@ -25,7 +25,7 @@ from tests.tools.relabel.planted import flips, found
 
 def keep_config(run: TinyRun, *overrides: str) -> None:
     """What Hydra keeps of a run."""
-    cfg = plain(read_command_line(overrides).jobs[0])
+    cfg = to_plain(parse_command_line(overrides).jobs[0])
     (run.output / "config" / "config.yaml").write_text(yaml.safe_dump(cfg))
 
 
@@ -53,9 +53,9 @@ def test_planted_flips_are_found_decided_on_and_gone(
     words = [str(run.output), "--outputs", str(tmp_path / "outputs"), "--json"]
     assert labels.run(words) == 0
     told = json.loads(capsys.readouterr().out)
-    from fashion_exp.comparison.run_data import load_member
+    from fashion_exp.comparison.run_data import load_run
 
-    hits, called, there = found(load_member(run.output), list(planted["image_id"]))
+    hits, called, there = found(load_run(run.output), list(planted["image_id"]))
     assert there >= 4 and hits / there >= 0.7 and hits / called >= 0.7
     assert told["decided_already"] >= hits and told["wrong"] == called
 

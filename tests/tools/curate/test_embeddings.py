@@ -24,7 +24,7 @@ from tests.tools.curate.conftest import Draw, looked, scene
 @given(st.integers(0, 2**32 - 1), st.integers(2, 30), st.integers(1, 7))
 def test_close_features_are_those_of_all_pairs(seed: int, n: int, rows: int) -> None:
     drawn, turned = np.random.default_rng(seed).normal(5, 1, (2, n, 3)).astype(np.float32)
-    plain, mirror = (
+    to_plain, mirror = (
         (rows - drawn.mean(0)) / np.linalg.norm(rows - drawn.mean(0), axis=1)[:, None]
         for rows in (drawn, turned)
     )
@@ -33,7 +33,7 @@ def test_close_features_are_those_of_all_pairs(seed: int, n: int, rows: int) -> 
         found = {(i, j): cosine for i, j, cosine in close_features(drawn, turned, 0.8)}
     for i in range(n):
         for j in range(i + 1, n):
-            cosine = float(max(plain[i] @ plain[j], plain[i] @ mirror[j]))
+            cosine = float(max(to_plain[i] @ to_plain[j], to_plain[i] @ mirror[j]))
             if abs(cosine - 0.8) > 1e-4:
                 assert ((i, j) in found) == (cosine > 0.8)
 
@@ -41,12 +41,12 @@ def test_close_features_are_those_of_all_pairs(seed: int, n: int, rows: int) -> 
 def test_the_network_of_a_run_joins_what_it_finds_alike(
     tiny: Callable[..., TinyRun], draw: Draw, tmp_path: Path
 ) -> None:
-    from fashion_exp.configuration.composition import read_command_line
-    from fashion_exp.configuration.schema import plain
+    from fashion_exp.configuration.composition import parse_command_line
+    from fashion_exp.configuration.schema import to_plain
 
     run = tiny()
     words = ["dataset=folder", "dataset.root=x", "dataset.image_size=16"]
-    config = plain(read_command_line(words).jobs[0])
+    config = to_plain(parse_command_line(words).jobs[0])
     (run.output / "config" / "config.yaml").write_text(yaml.safe_dump(config))
     for number in range(6):
         draw(f"dress/{number}.png", number)

@@ -17,15 +17,15 @@ from filelock import FileLock
 from mlflow import MlflowClient
 
 from fashion_exp.atomic_io import write_text
-from fashion_exp.cache.array_store import ABOUT, Records
-from fashion_exp.cache.provenance import versions
+from fashion_exp.cache.array_store import ABOUT, ArrayStore
+from fashion_exp.cache.provenance import library_versions
 from fashion_exp.commands.doctor import run as run_doctor
 from fashion_exp.commands.sweep import run as run_sweep
 from fashion_exp.configuration.schema import TrackingConfig
 from fashion_exp.errors import InputError
 from fashion_exp.evaluation.predictions import PART_FILES
 from fashion_exp.experiment.job import LOCK_FILE
-from fashion_exp.paths import begun_here
+from fashion_exp.paths import new_run_token
 from fashion_exp.sweeps.state import Ledger
 from fashion_exp.tools.doctor import Finding, checkup
 from fashion_exp.tracking import open_tracker
@@ -53,7 +53,7 @@ def found(outputs: Path, what: str) -> list[Finding]:
 
 def begun(tracker: MlflowTracker, outputs: Path, name: str) -> str:
     """A tracked run of these outputs."""
-    tags = {"begun_as": begun_here(outputs)}
+    tags = {"begun_as": new_run_token(outputs)}
     return tracker.start(name, parent=None, params={}, tags=tags)
 
 
@@ -178,9 +178,9 @@ def test_what_is_kept_and_can_no_longer_be_used_is_found(tmp_path: Path) -> None
     for name, made_by in (
         ("damaged", {"numpy": "0.1"}),
         ("old", {"numpy": "0.1"}),
-        ("new", versions("numpy")),
+        ("new", library_versions("numpy")),
     ):
-        Records(cache / "pixels" / name, (2,), "uint8", {"versions": made_by})
+        ArrayStore(cache / "pixels" / name, (2,), "uint8", {"versions": made_by})
     (cache / "pixels" / "damaged" / ABOUT).write_text("{")
     scores = answers(0, 2, 20, 0.8)
     made_run(tmp_path / "runs" / "there", "there", scores, scores)

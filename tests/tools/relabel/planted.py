@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from fashion_exp.comparison.run_data import Member, load_member
+from fashion_exp.comparison.run_data import RunData, load_run
 from fashion_exp.data.labels import own_labels
 from fashion_exp.data.sources.folder import list_folder
 from fashion_exp.data.synthetic.garments import plan
@@ -41,7 +41,7 @@ def flips(photos: Path, classes: Sequence[str], share: float, seed: int) -> pd.D
     )
 
 
-def found(member: Member, planted: Collection[str], kind: str = "wrong") -> tuple[int, int, int]:
+def found(member: RunData, planted: Collection[str], kind: str = "wrong") -> tuple[int, int, int]:
     """How many of the images called `kind` were planted, how many are called so, and how many
     planted ones were predicted at all."""
     images = suggestions(member, None, None).images
@@ -81,7 +81,7 @@ def main() -> None:
         made.to_csv(options.file, index=False)
         print(f"{len(made)} flips in {options.file}")
         return
-    member = load_member(options.run)
+    member = load_run(options.run)
     accuracy = suggestions(member, None, None).accuracy
     print(f"the models name the given label of {accuracy:.3f} of the sources")
     if options.file is not None:

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from fashion_exp.comparison.out_of_fold import by_image
-from fashion_exp.comparison.run_data import Member, load_member
+from fashion_exp.comparison.run_data import RunData, load_run
 from fashion_exp.errors import InputError
 from fashion_exp.evaluation.predictions import PART_FILES, read_predictions, write_predictions
 from fashion_exp.tools.relabel.neighbours import neighbours
@@ -40,8 +40,8 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "run"
 
 
-def loaded(folder: Path) -> Member:
-    return load_member(folder)
+def loaded(folder: Path) -> RunData:
+    return load_run(folder)
 
 
 def test_each_image_is_judged_by_the_mean_of_those_that_had_not_seen_it(folder: Path) -> None:
