@@ -1,7 +1,7 @@
-"""Image classification experiments whose conclusions hold."""
+"""Image classification experiments with sound statistical conclusions."""
 
 import os
 
-# Threads of torch that have nothing to do sleep instead of spinning: one other busy process
-# on a core would otherwise slow training down four times. Read when torch is loaded.
+# Idle OpenMP threads sleep instead of spinning: one other busy process on a core would otherwise
+# slow training down four times. torch reads this when it is imported.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

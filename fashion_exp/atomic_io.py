@@ -1,4 +1,4 @@
-"""Files that are whole or not there."""
+"""Files that are written whole or not at all, append-only journals, and file locks."""
 
 from __future__ import annotations
 
@@ -11,71 +11,126 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from filelock import lock_descriptor
+from filelock import FileLock, Timeout, lock_descriptor
 
 from fashion_exp.errors import InputError
 
-_NO_ROOM = 2**16
-"""Bytes."""
+_MIN_FREE_BYTES = 2**16
+LOCK_TIMEOUT = 5.0
+"""Seconds to wait for a lock that `is_locked` of another process may hold for a moment."""
 
 
 class DiskFullError(Exception):
-    """There was no room for a file; the message says where and what to do."""
+    """The disk has no room for a file. The message names the file and the remedy."""
 
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """A path to write to; it takes the place of `path` when the block ends without an error.
+    """Yields a temporary path that replaces `path` when the block ends without an exception.
 
-    Raises `DiskFull` in place of what a library makes of that.
+    Raises `DiskFullError` if the disk is full, whatever exception a library made of it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        yield unfinished
-        os.replace(unfinished, path)
+        yield draft
+        os.replace(draft, path)
     except Exception as error:
-        if shutil.disk_usage(path.parent).free < _NO_ROOM:
+        if shutil.disk_usage(path.parent).free < _MIN_FREE_BYTES:
             raise DiskFullError(
-                f"no room left for {path}; free some, and the same line goes on"
+                f"no space left for {path}; free some space and run the same command again"
             ) from error
         raise
     finally:
-        unfinished.unlink(missing_ok=True)
+        draft.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:
-    with atomic_write(path) as unfinished:
-        unfinished.write_text(text, encoding="utf-8")
+    with atomic_write(path) as draft:
+        draft.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, value: object) -> None:
+    write_text(path, json.dumps(value, indent=1))
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """What a run or sweep has noted; raises `InputError` where that cannot be read.
-
-    We write files whole or not at all: one that is not has met a power cut, or a person.
-    """
+    """A JSON object that a run or a sweep wrote; raises `InputError` if it is damaged."""
     try:
-        told = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise InputError(
-            f"{path}: damaged ({str(error).splitlines()[0]}); scripts/run doctor says what to do"
-        ) from error
-    if not isinstance(told, dict):
-        raise InputError(f"{path}: damaged (no mapping); scripts/run doctor says what to do")
-    return told
+        reason = str(error).splitlines()[0]
+        raise InputError(f"{path}: damaged ({reason}); run scripts/run doctor") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: damaged (not a JSON object); run scripts/run doctor")
+    return content
 
 
-def is_locked(lock_file: Path) -> bool:
-    """Whether a process holds a `FileLock` of this file; one that died holds none.
+def append_json_line(path: Path, entry: dict[str, Any]) -> None:
+    """Appends one object to a JSON-lines file and waits until it is on the disk.
 
-    A file that may only be read will do: somebody may look at another's sweep.
+    A partial last line, left by a crash or a full disk, is removed first.
+    """
+    remove_partial_line(path)
+    with open(path, "a", encoding="utf-8") as file:
+        file.write(json.dumps(entry) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def read_json_lines(path: Path) -> list[dict[str, Any]]:
+    """The objects of a JSON-lines file, without a line that a crash cut off."""
+    if not path.exists():
+        return []
+    entries = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            entries.append(dict(json.loads(line)))
+        except ValueError:
+            continue
+    return entries
+
+
+def remove_partial_line(path: Path) -> None:
+    """Cuts off what follows the last newline of a file, if the file exists."""
+    if not path.exists():
+        return
+    content = path.read_bytes()
+    if content and not content.endswith(b"\n"):
+        with open(path, "r+b") as file:
+            file.truncate(content.rfind(b"\n") + 1)
+
+
+@contextmanager
+def file_lock(path: Path, *, busy: str | None = None) -> Iterator[None]:
+    """Holds an exclusive lock on `path`, which is released when the process dies.
+
+    Waits for the lock; with a message `busy`, waits for `LOCK_TIMEOUT` seconds only and then
+    raises `InputError(busy)`.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path, timeout=-1 if busy is None else LOCK_TIMEOUT)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise InputError(busy or "") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def is_locked(path: Path) -> bool:
+    """Whether a living process holds the `file_lock` of this file.
+
+    Read permission is enough, so that another user's sweep can be inspected.
     """
     try:
-        with open(lock_file, "rb") as file:
+        with open(path, "rb") as file:
             return not lock_descriptor(file.fileno(), blocking=False)
     except FileNotFoundError:
         return False
     except OSError as error:
         if error.errno != errno.ENOSYS:
             raise
-        return True  # on a disk without locks the file itself is one
+        return True  # on a file system without locks the existing file is the lock

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: what is open is closed and kept, wherever they come."""
+"""Turns Ctrl-C and SIGTERM into exceptions, so that open files and runs are closed properly."""
 
 from __future__ import annotations
 
@@ -8,48 +8,44 @@ from types import FrameType
 
 
 class Terminated(KeyboardInterrupt):
-    """What SIGTERM raises once it is heeded."""
+    """Raised on SIGTERM once `install_handlers` was called for it."""
 
 
-_ERRORS = {signal.SIGTERM: Terminated, signal.SIGINT: KeyboardInterrupt}
-_asked: list[int] = []
+_EXCEPTIONS = {signal.SIGTERM: Terminated, signal.SIGINT: KeyboardInterrupt}
+_RETRY_SECONDS = 0.01
+_MAX_RETRIES = 100
+_received: list[int] = []
 
 
 def install_handlers(*signals: signal.Signals) -> None:
-    """Has SIGTERM or SIGINT raise an error in the main thread, and be remembered."""
-    for one in signals:
-        signal.signal(one, _raise)
+    """Makes SIGTERM or SIGINT raise an exception in the main thread."""
+    for number in signals:
+        signal.signal(number, _handle)
 
 
 def raise_if_interrupted() -> None:
-    """Raises once more what a library has swallowed: a bare `except:` takes any error for its own.
+    """Raises the exception of an earlier signal again.
 
-    For moments between two pieces of work.
+    A bare `except:` in a library may have swallowed it. Call this between two units of work.
     """
-    if _asked:
-        raise _ERRORS[signal.Signals(_asked[-1])]
+    if _received:
+        raise _EXCEPTIONS[signal.Signals(_received[-1])]
 
 
-def _raise(number: int, frame: FrameType | None) -> None:
-    _asked.append(number)
-    if _is_logging(frame) and len(_asked) < _PATIENCE:
-        signal.signal(signal.SIGALRM, lambda _, later: _raise(number, later))
-        signal.setitimer(signal.ITIMER_REAL, _A_MOMENT)
+def _handle(number: int, frame: FrameType | None) -> None:
+    _received.append(number)
+    if _is_logging(frame) and len(_received) < _MAX_RETRIES:
+        signal.signal(signal.SIGALRM, lambda _, later: _handle(number, later))
+        signal.setitimer(signal.ITIMER_REAL, _RETRY_SECONDS)
     else:
-        raise _ERRORS[signal.Signals(number)]
-
-
-_A_MOMENT = 0.01
-"""Seconds."""
-_PATIENCE = 100
-"""Moments."""
+        raise _EXCEPTIONS[signal.Signals(number)]
 
 
 def _is_logging(frame: FrameType | None) -> bool:
-    """Whether the main thread may hold a lock of `logging`'s.
+    """Whether the main thread may hold a lock of the logging module.
 
-    An error raised between its taking and the `try` that gives it back would leave it taken, and
-    the thread that speaks to the tracking store waiting for it for ever.
+    An exception between acquiring that lock and entering the `try` that releases it would leave
+    it locked, and the tracking thread would wait for it forever.
     """
     while frame is not None and frame.f_code.co_filename != logging.__file__:
         frame = frame.f_back

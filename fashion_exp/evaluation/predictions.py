@@ -1,4 +1,4 @@
-"""Per-image predictions: the one result of a run, from which every number is derived."""
+"""Per-image predictions: the result of a run, from which every number is derived."""
 
 from __future__ import annotations
 
@@ -15,24 +15,20 @@ from fashion_exp.atomic_io import atomic_write
 from fashion_exp.errors import InputError
 
 SCHEMA_VERSION = 1
-PART_FILES = {
-    "validation": "validation_predictions.parquet",
-    "test": "test_predictions.parquet",
-}
 
 
 def predictions_frame(
-    rows: pd.DataFrame, classes: Sequence[str], probabilities: np.ndarray, **where: str | int
+    rows: pd.DataFrame, classes: Sequence[str], probabilities: np.ndarray, **columns: str | int
 ) -> pd.DataFrame:
-    """One row an image of one fold's part: image_id, path, group_id, label (the class's name),
-    p_<class> …, and the columns of `where` (part, fold, repeat, seed).
+    """One row per image: image_id, path, group_id, label (class name), p_<class> …, `columns`.
 
-    `rows` are rows of an image table, `probabilities` (n, classes) in their order.
+    `rows` are n rows of an image table and `probabilities` is (n, classes) in the same order.
+    `columns` are constants: part, fold, repeat, seed.
     """
     frame = rows[["image_id", "path", "group_id"]].reset_index(drop=True)
     frame["label"] = np.asarray(classes, dtype=object)[rows["label"].to_numpy()]
-    named = {f"p_{name}": probabilities[:, i] for i, name in enumerate(classes)}
-    return frame.assign(**named, **where)
+    by_class = {f"p_{name}": probabilities[:, i] for i, name in enumerate(classes)}
+    return frame.assign(**by_class, **columns)
 
 
 def class_names(frame: pd.DataFrame) -> tuple[str, ...]:
@@ -47,31 +43,29 @@ def labels_and_probabilities(frame: pd.DataFrame) -> tuple[np.ndarray, np.ndarra
 
 
 def write_predictions(frame: pd.DataFrame, path: Path) -> None:
-    """Parquet, whole or not at all, with the schema's version in its metadata."""
+    """Writes Parquet with the schema version in its metadata, whole or not at all."""
     table = pa.Table.from_pandas(frame, preserve_index=False)
-    own = {b"fashion_exp": json.dumps({"schema": SCHEMA_VERSION}).encode()}
-    with atomic_write(path) as unfinished:
-        pq.write_table(table.replace_schema_metadata(own), unfinished)
+    metadata = {b"fashion_exp": json.dumps({"schema": SCHEMA_VERSION}).encode()}
+    with atomic_write(path) as draft:
+        pq.write_table(table.replace_schema_metadata(metadata), draft)
 
 
 def read_predictions(path: Path) -> pd.DataFrame:
-    """Raises `InputError` for a file that is missing, is none of ours, or is newer than this."""
+    """Raises `InputError` if the file is missing, damaged, foreign, or of a newer version."""
     if not path.is_file():
         raise InputError(
-            f"{path}: no predictions here; of a finished run they are lost, and scripts/run doctor "
-            "says what to do"
+            f"{path}: no such predictions; if the run is finished, the file was lost: run "
+            "scripts/run doctor"
         )
     try:
         table = pq.read_table(path)
     except (pa.ArrowInvalid, OSError) as error:
         reason = str(error).splitlines()[0]
+        raise InputError(f"{path}: damaged ({reason}); run scripts/run doctor") from None
+    metadata = json.loads((table.schema.metadata or {}).get(b"fashion_exp", b"{}"))
+    if not 1 <= metadata.get("schema", 0) <= SCHEMA_VERSION:
         raise InputError(
-            f"{path}: damaged predictions ({reason}); scripts/run doctor says what to do"
-        ) from None
-    own = json.loads((table.schema.metadata or {}).get(b"fashion_exp", b"{}"))
-    if not 1 <= own.get("schema", 0) <= SCHEMA_VERSION:
-        raise InputError(
-            f"{path}: predictions of schema {own.get('schema')}, this version reads up to "
-            f"{SCHEMA_VERSION}; update fashion_exp"
+            f"{path}: predictions of schema {metadata.get('schema')}, but this version reads "
+            f"schemas 1 to {SCHEMA_VERSION}; update fashion_exp"
         )
     return table.to_pandas()

@@ -1,40 +1,49 @@
-"""What a finished run came to: recorded, shown, drawn; and its sealed test opened."""
+"""The result of a finished run: saved, tracked, drawn, and shown as a table."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from fashion_exp.atomic_io import read_json, write_text
+from fashion_exp.atomic_io import read_json, write_json, write_text
 from fashion_exp.data.table import ImageTable
-from fashion_exp.evaluation.predictions import PART_FILES, read_predictions
-from fashion_exp.evaluation.summary import EvaluationSummary, summarize_predictions
-from fashion_exp.paths import record_test_evaluation
-from fashion_exp.reporting import contact_sheets, figures, style, tables
-from fashion_exp.stats.interval import Interval
-from fashion_exp.stats.scores import MIN_SCORES_SHOWN
+from fashion_exp.evaluation.predictions import read_predictions
+from fashion_exp.evaluation.run_dir import PART_FILES, RunDir
+from fashion_exp.evaluation.test_usage import MARK, mark_test_evaluated, test_evaluations
 from fashion_exp.tracking.tracker import Tracker
-from fashion_exp.tracking.urls import without_passwords
+from fashion_exp.tracking.urls import redact_credentials
 
-PICTURES_PER_CLASS = 8
+if TYPE_CHECKING:  # SciPy takes long to import, and is not needed before the first evaluation
+    from fashion_exp.evaluation.summary import EvaluationSummary
+    from fashion_exp.reporting.tables import PartResult, PlainTable, ReportedScore
+    from fashion_exp.stats.interval import Interval
 
-RUN_FILES = (
-    "result.json", "knobs.json", "split.csv", "left_out.csv", "history.csv", "trainings.csv",
+IMAGES_PER_CLASS = 8
+"""In the contact sheet of a run's data."""
+
+TRACKED_FILES = (
+    "result.json", "options.json", "split.csv", "left_out.csv", "history.csv", "trainings.csv",
     PART_FILES["validation"],
 )  # fmt: skip
-"""What is tracked of a run beside its config and pictures: enough to compare it elsewhere."""
+"""Files that are tracked beside the config and the figures: enough to compare the run elsewhere."""
+
+METHODS = {
+    "wilson": "Wilson at the mean accuracy",
+    "wilson_grouped": "Wilson at the mean accuracy, n divided by the design effect",
+    "corrected_t": "t with Nadeau and Bengio's correction",
+    "crossed_t": "t with models and images crossed",
+}
 
 
 @dataclass(frozen=True)
 class RunResult:
-    """A finished run, by its files; numbers are derived from its predictions when asked for."""
+    """A finished run, by its files. Numbers are derived from its predictions on demand."""
 
     name: str
     output: Path
@@ -42,138 +51,134 @@ class RunResult:
     """Id of the tracked run."""
     confidence: float
     seconds: float
-    """All trainings together."""
+    """Training time of all trainings together."""
     facts: Mapping[str, str]
+    """What the result depends on beside the options; also the tags of the tracked run."""
     train_sizes: Mapping[str, int]
     """Training images of each fold, by its name."""
     redrawn: bool
-    """Whether the repeats had cuts of their own."""
+    """Whether each repeat has its own random split."""
 
     def summary(self, part: str) -> EvaluationSummary:
-        """Of "validation", or of "test" once it has been opened."""
-        assert part == "validation" or self.test_evaluations, "the test is sealed"
+        """Of "validation", or of "test" once that was evaluated."""
+        assert part == "validation" or self.test_evaluations, "the test predictions are held out"
         file = self.output / PART_FILES[part]
+        modified = file.stat().st_mtime_ns if file.exists() else 0
         sizes = tuple(self.train_sizes.items())
-        written = file.stat().st_mtime_ns if file.exists() else 0  # reading it tells what is wrong
-        return _evidence(file, written, sizes, self.redrawn, self.confidence)
+        return _summary(file, modified, sizes, self.redrawn, self.confidence)
 
     @property
     def test_evaluations(self) -> int:
-        """Which look at this test set this run's was; 0 while it is sealed."""
-        return int(self._opened().get("look", 0))
-
-    def _opened(self) -> dict[str, Any]:
-        path = self.output / "test_opened.json"
-        return read_json(path) if path.exists() else {}
+        """Runs evaluated on this test set, this one included; 0 while its test is held out."""
+        return test_evaluations(self.output)
 
 
 @lru_cache(maxsize=4096)
-def _evidence(
-    file: Path, written: int, sizes: tuple[tuple[str, int], ...], redrawn: bool, level: float
+def _summary(
+    file: Path, modified: int, sizes: tuple[tuple[str, int], ...], redrawn: bool, level: float
 ) -> EvaluationSummary:
-    """Of predictions as they were `written`, in ns since 1970. A sweep asks for it again and again:
-    for its live table, its leaderboard, its report."""
+    """Cached by file and modification time: a sweep needs it for its live table, its leaderboard
+    and its report."""
+    from fashion_exp.evaluation.summary import summarize_predictions
+
     return summarize_predictions(read_predictions(file), dict(sizes), redrawn, level)
 
 
 def load_result(output: Path) -> RunResult:
-    """The result that a finished run left in its folder."""
+    """The result in the folder of a finished run; raises `InputError` if it is damaged."""
     return RunResult(**read_json(output / "result.json") | {"output": output})
 
 
 def record_result(result: RunResult, tracker: Tracker) -> None:
-    """Records all but the test: metrics, tags, files."""
-    saved = asdict(result) | {"output": result.output.name}
-    write_text(result.output / "result.json", json.dumps(saved, indent=1))
-    _record(result, result.summary("validation"), tracker)
-    for name in RUN_FILES:
-        tracker.artifact(result.run, result.output / name)
-    with TemporaryDirectory() as shown:
+    """Saves the result and tracks it, without the test."""
+    content = asdict(result) | {"output": result.output.name}
+    write_json(RunDir(result.output).result_file, content)
+    _track_summary(result, result.summary("validation"), tracker)
+    for name in TRACKED_FILES:
+        tracker.log_artifact(result.run, result.output / name)
+    with TemporaryDirectory() as folder:
         for file in (result.output / "config").glob("*"):
-            write_text(Path(shown) / file.name, without_passwords(file.read_text(encoding="utf-8")))
-        tracker.artifact(result.run, Path(shown), "config")
+            text = redact_credentials(file.read_text(encoding="utf-8"))
+            write_text(Path(folder) / file.name, text)
+        tracker.log_artifact(result.run, Path(folder), "config")
 
 
 def evaluate_test(result: RunResult, outputs: Path, tracker: Tracker) -> None:
-    """Reads the test predictions, counts the look, and records what they say."""
+    """Evaluates the test predictions, counts the evaluation, and tracks both."""
     mark_test_evaluated(result.output, outputs)
-    _record(result, result.summary("test"), tracker)
-    tracker.tag(result.run, {"test_looks": str(result.test_evaluations)})
-    for name in (PART_FILES["test"], "test_opened.json"):
-        tracker.artifact(result.run, result.output / name)
+    _track_summary(result, result.summary("test"), tracker)
+    tracker.tag(result.run, {"test_evaluations": str(result.test_evaluations)})
+    for file in (result.output / PART_FILES["test"], result.output / MARK):
+        if file.exists():
+            tracker.log_artifact(result.run, file)
 
 
-def draw_figures(result: RunResult, table: ImageTable, tracker: Tracker) -> None:
-    """The pictures of a run, of its test only where that was opened."""
-    draw_run(result, table)
-    for part in ("validation", *(["test"] if result.test_evaluations else [])):
-        draw_part(result, result.summary(part), table)
-    folder = result.output / "figures"
-    if folder.exists():
-        tracker.artifact(result.run, folder, "figures")
-
-
-def mark_test_evaluated(output: Path, outputs: Path) -> None:
-    """Unseals the test of a finished run, and counts the look; an opened one stays as it is."""
-    result = load_result(output)
-    if not result.test_evaluations:
-        trainings = pd.read_csv(output / "trainings.csv")
-        known = trainings["identity"].to_list() if "identity" in trainings else []
-        look = record_test_evaluation(outputs, result.facts["test_hash"], str(output), known)
-        write_text(output / "test_opened.json", json.dumps({"look": look}))
-
-
-def _record(result: RunResult, of: EvaluationSummary, tracker: Tracker) -> None:
-    short = "val" if of.part == "validation" else of.part
-    wilson, t = of.accuracy, of.accuracy_t
-    tracker.log(result.run, of.metrics())
+def _track_summary(result: RunResult, summary: EvaluationSummary, tracker: Tracker) -> None:
+    prefix = "val" if summary.part == "validation" else summary.part
+    wilson, t = summary.accuracy, summary.accuracy_t
+    t_text = summary.t_interval_omitted or f"{t.method}, J={t.scores}, of {t.target}"
+    tracker.log(result.run, summary.metrics())
     tracker.tag(
         result.run,
         {
-            f"{short}_interval": f"{wilson.method}, n={wilson.n:g}, of {wilson.target}",
-            f"{short}_t_interval": of.t_interval_omitted
-            or f"{t.method}, J={t.scores}, of {t.target}",
-            f"{short}_one_class_only": ", ".join(of.single_class_models) or "no",
+            f"{prefix}_interval": f"{wilson.method}, n={wilson.n:g}, of {wilson.target}",
+            f"{prefix}_t_interval": t_text,
+            f"{prefix}_one_class_only": ", ".join(summary.single_class_models) or "no",
         },
     )
 
 
+def draw_figures(result: RunResult, table: ImageTable, tracker: Tracker) -> None:
+    """Draws the figures of a run; those of the test only if it was evaluated."""
+    draw_run(result, table)
+    for part in ("validation", *(["test"] if result.test_evaluations else [])):
+        draw_part(result, result.summary(part), table)
+    folder = RunDir(result.output).figures
+    if folder.exists():
+        tracker.log_artifact(result.run, folder, "figures")
+
+
 def draw_run(result: RunResult, table: ImageTable) -> None:
-    """The learning curves, and the first images of each class."""
-    folder = result.output / "figures"
-    history = pd.read_csv(result.output / "history.csv")
-    curves = figures.curves(history, list(table.class_counts.values()), result.name)
-    style.save(curves, folder / "curves.png")
-    style.save(_first_of_each_class(table), folder / "data.png")
+    """Draws the learning curves, and the first images of each class."""
+    from fashion_exp.reporting import contact_sheets, figures, style
 
-
-def draw_part(result: RunResult, of: EvaluationSummary, table: ImageTable) -> None:
-    """A part's confusion matrix and its gallery."""
-    folder = result.output / "figures"
-    trainings = len(result.train_sizes)
-    title = f"{result.name}: {of.part}" + (f", {trainings} trainings" if trainings > 1 else "")
-    style.save(
-        figures.confusion(of.confusion, of.classes, title), folder / f"confusion_{of.part}.png"
+    run = RunDir(result.output)
+    history = pd.read_csv(run.history_file)
+    curves = figures.learning_curves(history, list(table.class_counts.values()), result.name)
+    style.save(curves, run.figures / "curves.png")
+    rows = table.rows.groupby("label").head(IMAGES_PER_CLASS)
+    sheet = contact_sheets.contact_sheet(
+        [table.read(row) for row in rows.index],
+        [table.classes[label] for label in rows["label"]],
+        IMAGES_PER_CLASS,
+        f"{table.name}: {len(table):,} images of {len(table.classes)} classes",
     )
-    frame = read_predictions(result.output / PART_FILES[of.part])
+    style.save(sheet, run.figures / "data.png")
+
+
+def draw_part(result: RunResult, summary: EvaluationSummary, table: ImageTable) -> None:
+    """Draws the confusion matrix and the gallery of one part."""
+    from fashion_exp.reporting import contact_sheets, figures, style
+
+    run, part = RunDir(result.output), summary.part
+    trainings = len(result.train_sizes)
+    title = f"{result.name}: {part}" + (f", {trainings} trainings" if trainings > 1 else "")
+    matrix = figures.confusion_matrix(summary.confusion, summary.classes, title)
+    style.save(matrix, run.figures / f"confusion_{part}.png")
     rows = {image: row for row, image in enumerate(table.rows["image_id"])}
-    sheet = contact_sheets.gallery(frame, lambda image: table.read(rows[image]), of.part)
-    style.save(sheet, folder / f"gallery_{of.part}.png")
+    gallery = contact_sheets.prediction_gallery(
+        run.predictions(part), lambda image: table.read(rows[image]), part
+    )
+    style.save(gallery, run.figures / f"gallery_{part}.png")
 
 
-def _first_of_each_class(table: ImageTable) -> Any:
-    chosen = table.rows.groupby("label").head(PICTURES_PER_CLASS)
-    captions = [table.classes[label] for label in chosen["label"]]
-    pictures = [table.read(row) for row in chosen.index]
-    title = f"{table.name}: {len(table):,} images of {len(table.classes)} classes"
-    return contact_sheets.contact_sheet(pictures, captions, PICTURES_PER_CLASS, title)
+def result_table(result: RunResult, problems: Sequence[str]) -> PlainTable:
+    """The table that a run ends with. `problems` are the audit's findings."""
+    from fashion_exp.reporting import tables
 
-
-def result_table(result: RunResult, problems: Sequence[str]) -> tables.PlainTable:
-    """The table that a run ends with; `problems` is what the audit found."""
     parts = ["validation", *(["test"] if result.test_evaluations else [])]
-    return tables.results(
-        tables.Summary(
+    return tables.results_table(
+        tables.ResultsSummary(
             [_part_result(result.summary(part)) for part in parts],
             result.confidence,
             result.seconds,
@@ -187,48 +192,47 @@ def result_table(result: RunResult, problems: Sequence[str]) -> tables.PlainTabl
 def _notes(result: RunResult) -> list[str]:
     notes = []
     if not result.test_evaluations:
-        notes.append("The test predictions are sealed.")
-    trainings = result.facts.get("trainings", "0 of")  # runs of older versions do not say
+        notes.append("The test predictions are held out.")
+    trainings = result.facts.get("trainings", "0 of")  # missing in runs of older versions
     if not trainings.startswith("0 of"):
-        notes.append(f"Trainings: {trainings}; the time is what they took there.")
+        notes.append(f"Trainings: {trainings}; the training time is from there.")
     if result.facts["weights"].startswith("none"):
         notes.append(f"Weights: {result.facts['weights']}.")
     return notes
 
 
-METHODS = {
-    "wilson": "Wilson at the mean accuracy",
-    "wilson_grouped": "Wilson at the mean accuracy, images divided by their design effect",
-    "corrected_t": "t with Nadeau and Bengio's correction",
-    "crossed_t": "t with models and images crossed",
-}
+def _part_result(summary: EvaluationSummary) -> PartResult:
+    from fashion_exp.reporting import tables
 
-
-def _in_words(interval: Interval) -> str:
-    images = "effective" if interval.method == "wilson_grouped" else "distinct"
-    counted = f"n = {interval.n:g} {images} images, " if interval.n is not None else ""
-    return f"{METHODS[interval.method]}, {counted}J = {interval.scores}, of {interval.target}"
-
-
-def _scored(interval: Interval) -> tables.Scored:
-    assert interval.estimate is not None
-    if interval.status != "ok" or interval.scores < MIN_SCORES_SHOWN:
-        return tables.Scored(interval.estimate)
-    return tables.Scored(interval.estimate, interval.low, interval.high)
-
-
-def _part_result(of: EvaluationSummary) -> tables.PartResult:
-    wilson, t = of.accuracy, of.accuracy_t
+    wilson, t = summary.accuracy, summary.accuracy_t
     assert wilson.estimate is not None and wilson.n is not None
-    shown = (None, None) if of.t_interval_omitted else (t.low, t.high)
+    t_limits = (None, None) if summary.t_interval_omitted else (t.low, t.high)
     return tables.PartResult(
-        of.part,
+        summary.part,
         wilson.estimate,
-        tables.Interval(_in_words(wilson), wilson.low, wilson.high),
-        tables.Interval(_in_words(t), *shown, of.t_interval_omitted),
-        of.images,
+        tables.ReportedInterval(_method(wilson), wilson.low, wilson.high),
+        tables.ReportedInterval(_method(t), *t_limits, summary.t_interval_omitted),
+        summary.images,
         t.scores,
-        _scored(of.loss),
-        _scored(of.macro_f1),
-        dict(zip(of.classes, of.f1, strict=True)),
+        _with_limits(summary.loss),
+        _with_limits(summary.macro_f1),
+        dict(zip(summary.classes, summary.f1, strict=True)),
     )
+
+
+def _method(interval: Interval) -> str:
+    n = ""
+    if interval.n is not None:
+        independent = "about {:.0f} independent" if interval.method == "wilson_grouped" else "{:g}"
+        n = f"n = {independent.format(interval.n)} images, "
+    return f"{METHODS[interval.method]}, {n}J = {interval.scores}, for {interval.target}"
+
+
+def _with_limits(interval: Interval) -> ReportedScore:
+    from fashion_exp.reporting import tables
+    from fashion_exp.stats.interval import MIN_RELIABLE_SCORES
+
+    assert interval.estimate is not None
+    if interval.status != "ok" or interval.scores < MIN_RELIABLE_SCORES:
+        return tables.ReportedScore(interval.estimate)
+    return tables.ReportedScore(interval.estimate, interval.low, interval.high)

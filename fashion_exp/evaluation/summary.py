@@ -1,4 +1,4 @@
-"""From per-image predictions to what may be said: scores, intervals, and of what they are."""
+"""Summarizes per-image predictions: accuracy, loss and F1, each with a confidence interval."""
 
 from __future__ import annotations
 
@@ -11,55 +11,55 @@ import pandas as pd
 from fashion_exp.evaluation.predictions import class_names, labels_and_probabilities
 from fashion_exp.stats import metrics
 from fashion_exp.stats.crossed import crossed_t_interval
-from fashion_exp.stats.interval import Interval
+from fashion_exp.stats.interval import MIN_RELIABLE_SCORES, Interval
 from fashion_exp.stats.proportions import wilson, wilson_grouped
-from fashion_exp.stats.scores import MIN_SCORES_SHOWN, corrected_t_interval
+from fashion_exp.stats.t_intervals import corrected_t_interval
 
 PerImage = Callable[[np.ndarray, np.ndarray], np.ndarray]
-"""From labels and probabilities to a score of each image."""
+"""From labels (n,) and probabilities (n, classes) to a score (n,) of each image."""
 
 
 @dataclass(frozen=True)
 class EvaluationSummary:
-    """What a run's predictions on one part say. Means are over the J trained models."""
+    """What a run's predictions on one part say. Estimates are means over the J trained models."""
 
     part: str
     classes: tuple[str, ...]
     images: int
-    """Distinct images."""
+    """Number of distinct images."""
     accuracy: Interval
-    """Wilson at the mean accuracy, n = distinct images, or these divided by their design effect
-    where some share a source."""
+    """Wilson interval at the mean accuracy. n is the number of distinct images, divided by the
+    design effect if some images share a group."""
     accuracy_t: Interval
-    """Beside it a t-interval, by the design of the run."""
+    """t-interval for the design of the run."""
     loss: Interval
-    """Cross-entropy, nats; the t-interval of the same design."""
+    """Cross-entropy in nats, with the same kind of t-interval."""
     macro_f1: Interval
-    """The t-interval of the same design."""
+    """With the same kind of t-interval."""
     f1: tuple[float, ...]
-    """Per class, from the confusion matrix of all models; nan where undefined."""
+    """Per class, from the confusion matrix pooled over all models; nan where undefined."""
     precision: tuple[float, ...]
     recall: tuple[float, ...]
     confusion: np.ndarray
-    """(C, C) counts over all models, rows true."""
+    """(classes, classes) counts pooled over all models; rows are true classes."""
     single_class_models: tuple[str, ...]
-    """The models, by fold name, that predicted a single class."""
+    """The models, by fold name, that predicted one class for every image."""
 
     @property
     def t_interval_omitted(self) -> str:
-        """Why the t-interval is not shown; empty where it is."""
+        """Why the t-interval is not shown; empty if it is."""
         if self.accuracy_t.status != "ok":
             return self.accuracy_t.note
-        if self.accuracy_t.scores < MIN_SCORES_SHOWN:
+        if self.accuracy_t.scores < MIN_RELIABLE_SCORES:
             return (
                 f"{self.accuracy_t.scores} scores: too few for a t-interval, "
-                f"which needs {MIN_SCORES_SHOWN}"
+                f"which needs {MIN_RELIABLE_SCORES}"
             )
         return ""
 
     def metrics(self) -> dict[str, float]:
-        """The tracked numbers: val_acc val_lo val_hi val_n val_t_lo val_t_hi val_f1 val_loss,
-        or the same with test_."""
+        """The tracked metrics: val_acc val_lo val_hi val_n val_t_lo val_t_hi val_f1 val_loss, or
+        the same names with test_."""
         prefix = {"validation": "val"}.get(self.part, self.part)
         values = {
             "acc": self.accuracy.estimate,
@@ -77,56 +77,56 @@ class EvaluationSummary:
 def summarize_predictions(
     frame: pd.DataFrame, train_sizes: Mapping[str, int], redrawn: bool, level: float
 ) -> EvaluationSummary:
-    """The evidence of one part's predictions.
+    """Summarizes the predictions of one part ("validation" or "test").
 
-    `train_sizes` has the training images of each fold by its name (r0f0). `redrawn` says whether
-    the repeats had cuts of their own. Which t-interval: models that share their test images
-    (the test part, or repeats of one cut) are crossed with the images; redrawn cuts take Nadeau
-    and Bengio's correction.
+    `train_sizes` maps fold names (r0f0) to numbers of training images. `redrawn` says whether
+    each repeat has its own random split; `level` is the confidence level.
+
+    The t-interval follows the design. Models that share their evaluation images (the test part,
+    or repeats of one split) are crossed with the images; repeats with their own splits take
+    Nadeau and Bengio's correction (2003).
     """
-    models = {f"r{r}f{f}": own for (r, f), own in frame.groupby(["repeat", "fold"], sort=True)}
-    scored = {name: labels_and_probabilities(own) for name, own in models.items()}
-    accuracies = np.array([metrics.accuracy(*both) for both in scored.values()])
+    models = {f"r{r}f{f}": rows for (r, f), rows in frame.groupby(["repeat", "fold"], sort=True)}
+    inputs = {name: labels_and_probabilities(rows) for name, rows in models.items()}
+    accuracies = np.array([metrics.accuracy(*pair) for pair in inputs.values()])
     images = frame["image_id"].nunique()
     part = str(frame["part"].iloc[0])
-    right = [metrics.per_image_correct(*both) for both in scored.values()]
-    table = _by_image(frame, np.concatenate(right))
-    groups = _groups(frame, table)
+    correct = _model_by_image(frame, metrics.per_image_correct, inputs)
+    groups = _groups(frame, correct)
     crossed = part == "test" or (not redrawn and frame["repeat"].nunique() > 1)
 
     def t_interval(per_image: PerImage, bounded: bool) -> Interval:
-        """By the design of the run, of a metric that is a mean over images."""
-        scores = {name: per_image(*both) for name, both in scored.items()}
         if not crossed:
-            means = [float(own.mean()) for own in scores.values()]
-            sizes = [len(own) for own in models.values()]
-            trained = [train_sizes[name] for name in models]
-            return corrected_t_interval(means, trained, sizes, level, bounded=bounded)
-        table = _by_image(frame, np.concatenate(list(scores.values())))
-        # A model is a fold where all folds share the images, else a repeat, whose folds together
-        # predict every image once.
-        by_model = table if part == "test" else table.groupby(level="repeat").mean()
-        return crossed_t_interval(by_model.to_numpy(), level, bounded=bounded, groups=groups)
+            means = [float(per_image(*pair).mean()) for pair in inputs.values()]
+            n_test = [len(rows) for rows in models.values()]
+            n_train = [train_sizes[name] for name in models]
+            return corrected_t_interval(means, n_train, n_test, level, bounded=bounded)
+        table = _model_by_image(frame, per_image, inputs)
+        if part != "test":  # the folds of a repeat together predict each image once: one model
+            table = table.groupby(level="repeat").mean()
+        return crossed_t_interval(table.to_numpy(), level, bounded=bounded, groups=groups)
 
-    confusion = np.sum([_confusion(*both) for both in scored.values()], axis=0)
-    scores = metrics.precision_recall_f1(confusion)
+    confusion = np.sum([_confusion(*pair) for pair in inputs.values()], axis=0)
+    class_scores = metrics.precision_recall_f1(confusion)
     return EvaluationSummary(
-        part,
-        class_names(frame),
-        images,
-        wilson(
+        part=part,
+        classes=class_names(frame),
+        images=images,
+        accuracy=wilson(
             float(accuracies.mean()) * images, images, level, fractional=True, models=len(models)
         )
         if groups is None
-        else wilson_grouped(table.mean().to_numpy(), groups, level, models=len(models)),
-        t_interval(metrics.per_image_correct, bounded=True),
-        t_interval(metrics.per_image_loss, bounded=False),
-        t_interval(_per_image_macro_f1, bounded=False),
-        tuple(scores.f1),
-        tuple(scores.precision),
-        tuple(scores.recall),
-        confusion,
-        tuple(n for n, (_, p) in scored.items() if len(np.unique(p.argmax(1))) == 1),
+        else wilson_grouped(correct.mean().to_numpy(), groups, level, models=len(models)),
+        accuracy_t=t_interval(metrics.per_image_correct, bounded=True),
+        loss=t_interval(metrics.per_image_loss, bounded=False),
+        macro_f1=t_interval(_per_image_macro_f1, bounded=False),
+        f1=tuple(class_scores.f1),
+        precision=tuple(class_scores.precision),
+        recall=tuple(class_scores.recall),
+        confusion=confusion,
+        single_class_models=tuple(
+            name for name, (_, p) in inputs.items() if len(np.unique(p.argmax(1))) == 1
+        ),
     )
 
 
@@ -141,17 +141,17 @@ def _confusion(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
 
 
 def _groups(frame: pd.DataFrame, table: pd.DataFrame) -> np.ndarray | None:
-    """The group of each column of `table`; None where no images share one."""
+    """The group of each column of `table`; None if no two images share a group."""
     rows = frame.drop_duplicates("image_id").set_index("image_id")["group_id"]
     groups = rows[table.columns].to_numpy()
     return groups if len(set(groups)) < len(groups) else None
 
 
-def _by_image(frame: pd.DataFrame, scores: np.ndarray) -> pd.DataFrame:
-    """A row a model (repeat, fold), a column an image; nan: not asked.
-
-    `scores` has the models one after the other.
-    """
+def _model_by_image(
+    frame: pd.DataFrame, per_image: PerImage, inputs: Mapping[str, tuple[np.ndarray, np.ndarray]]
+) -> pd.DataFrame:
+    """Scores with a row per model (repeat, fold) and a column per image; nan: not predicted."""
+    scores = np.concatenate([per_image(*pair) for pair in inputs.values()])
     ordered = frame.sort_values(["repeat", "fold"], kind="stable")
     table = ordered[["repeat", "fold", "image_id"]].assign(score=scores.astype(np.float64))
     return table.pivot(index=["repeat", "fold"], columns="image_id", values="score")

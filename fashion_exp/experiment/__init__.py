@@ -1,0 +1,1 @@
+"""One experiment: from a typed config and an image table to per-image predictions."""

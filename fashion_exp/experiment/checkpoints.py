@@ -1,4 +1,4 @@
-"""What is kept of a training: the state to go on from, and the models that came out."""
+"""What is saved of a training: the state to resume from, and the trained models."""
 
 from __future__ import annotations
 
@@ -16,41 +16,41 @@ from fashion_exp.atomic_io import atomic_write
 from fashion_exp.errors import InputError
 from fashion_exp.models.plan import ModelPlan
 
-State = dict[str, torch.Tensor]
+StateDict = dict[str, torch.Tensor]
 
-SAVING_SHARE = 0.03
-"""Largest share of the time that saving states may take."""
+MAX_SAVING_SHARE = 0.03
+"""Upper bound of the share of time that is spent saving states."""
 
 
 @dataclass
 class TrainingState:
-    """Where a fold's training stands after an epoch."""
+    """A training after some of its epochs."""
 
     epochs_done: int = 0
-    model: State = field(default_factory=dict)
+    model: StateDict = field(default_factory=dict)
     optimizer: dict[str, Any] = field(default_factory=dict)
-    best: State = field(default_factory=dict)
-    """The model of the epoch with the lowest validation loss."""
+    best: StateDict = field(default_factory=dict)
+    """The model after the epoch with the lowest validation loss."""
     best_epoch: int = -1
     history: list[dict[str, Any]] = field(default_factory=list)
     seconds: float = 0.0
-    """Spent in training and evaluating, over all attempts."""
+    """Time spent training and evaluating, over all attempts."""
 
 
 class StateFile:
-    """A training's state on disk, saved after each epoch unless saving would dominate."""
+    """A training's state on disk. It is saved after each epoch unless saving takes too long."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._saved_at = self._cost = 0.0
 
     def load(self) -> TrainingState:
-        """The saved state, or that of a training not yet begun."""
+        """The saved state, or a new one if there is no file; raises `InputError` if damaged."""
         if not self._path.exists():
             return TrainingState()
         try:
             return TrainingState(**torch.load(self._path, weights_only=True, map_location="cpu"))
-        except Exception as error:  # torch's reader raises what the damage happens to lead to
+        except Exception as error:  # torch raises various types for damaged files
             reason = f"{type(error).__name__}: {error}".splitlines()[0]
             raise InputError(
                 f"{self._path}: damaged state ({reason}); delete it to train this fold again"
@@ -58,34 +58,32 @@ class StateFile:
 
     def save(self, state: TrainingState) -> None:
         started = time.monotonic()
-        if started - self._saved_at < self._cost / SAVING_SHARE:
+        if started - self._saved_at < self._cost / MAX_SAVING_SHARE:
             return
-        # A file of ours: torch's own would stay open after an error, and keep its room on the disk.
-        with atomic_write(self._path) as unfinished, open(unfinished, "wb") as file:
+        # torch.save leaves its own file open after an error, which keeps the disk space occupied.
+        with atomic_write(self._path) as draft, open(draft, "wb") as file:
             torch.save(vars(state), file)
         self._saved_at = time.monotonic()
         self._cost = self._saved_at - started
-
-    def remove(self) -> None:
-        self._path.unlink(missing_ok=True)
 
 
 def save_models(
     folder: Path,
     fold: str,
     state: TrainingState,
-    kept: str,
+    evaluated: str,
     plan: ModelPlan,
     classes: tuple[str, ...],
     trained_on: Iterable[str],
 ) -> None:
-    """The last model and the best one by validation loss, as .safetensors.
+    """Saves the last model and the best one by validation loss as .safetensors.
 
-    Their metadata says what they saw: classes, input, the images trained on, and the file of the
-    frozen part, which is not written again. `kept` ("last" or "best") is the one evaluated.
+    The metadata has the classes, the input format, the ids of the training images, and the file
+    with the frozen part of the model, which is not saved again. `evaluated` ("last" or "best") is
+    the model whose predictions the run has.
     """
     base = plan.weights.path if plan.freeze != "none" else None
-    common = {
+    metadata = {
         "fashion_exp": "1",
         "classes": json.dumps(classes),
         "size": str(plan.size),
@@ -96,7 +94,7 @@ def save_models(
         "base_sha256": plan.weights.sha256 if base else "",
         "trained_on": json.dumps(sorted({*trained_on, *plan.weights.trained_on})),
     }
-    for which, model in {"last": state.model, "best": state.best}.items():
-        metadata = common | {"kept": str(which == kept).lower()}
-        with atomic_write(folder / f"{fold}-{which}.safetensors") as unfinished:
-            save_file({k: v.contiguous() for k, v in model.items()}, unfinished, metadata)
+    for name, model in {"last": state.model, "best": state.best}.items():
+        tensors = {key: tensor.contiguous() for key, tensor in model.items()}
+        with atomic_write(folder / f"{fold}-{name}.safetensors") as draft:
+            save_file(tensors, draft, metadata | {"kept": str(name == evaluated).lower()})

@@ -1,11 +1,14 @@
-"""What a frozen backbone makes of each image: computed once, kept for every fold, run and job."""
+"""Features of a frozen backbone: computed once per image, kept for all folds, runs and jobs."""
 
 from __future__ import annotations
 
+import json
+import logging
 import os
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,136 +19,193 @@ from fashion_exp.cache.array_store import ArrayStore
 from fashion_exp.cache.manager import store_key
 from fashion_exp.cache.provenance import hardware_id, library_versions, source_hash
 from fashion_exp.configuration.schema import Config
-from fashion_exp.data.parallel import in_threads
+from fashion_exp.data.augment import ImageViews
+from fashion_exp.data.parallel import map_in_threads
 from fashion_exp.models.classifier import Classifier
 from fashion_exp.models.plan import ModelPlan
+from fashion_exp.reporting.progress import Progress
 from fashion_exp.training.device import Compute
-from fashion_exp.training.fit import extract
+from fashion_exp.training.fit import extract_features
 
-BATCH = {"cpu": 32, "cuda": 128}
-"""Images that go through the network at a time, by device; always as many: kernels are chosen by
-the shape, and with another number the last digits would differ."""
+log = logging.getLogger(__name__)
 
-_BATCHES_PER_TASK = 4
-_BITS = {torch.bfloat16: torch.uint16, torch.float16: torch.uint16}
-"""Types that NumPy lacks or torch computes in, kept as their bits."""
+BATCH_SIZE = {"cpu": 32, "cuda": 128}
+"""Images per forward pass, by device. Every batch has this size: libraries choose their kernels by
+the shape, and other kernels give other last digits."""
 
 DEFAULT_VIEWS = 8
+
+SOURCE_DEPENDENCIES = (
+    "models", "training/device.py", "training/fit.py", "training/process_group.py", "seeding.py",
+    "experiment/features.py", "data/augment.py", "data/batches.py",
+)  # fmt: skip
+"""The source files that determine features."""
+
+_BATCHES_PER_TASK = 4
+_BIT_TYPES = {torch.bfloat16: torch.uint16, torch.float16: torch.uint16}
+"""Types that NumPy lacks are stored as their bits."""
 
 
 @dataclass(frozen=True)
 class Features:
-    """Of a table's images, in each of one or several views, as they lie in a store."""
+    """The features of a table's images in a store, in one or several views per image."""
 
     store: ArrayStore
     stored: np.ndarray
-    places: np.ndarray
-    """(images, views) places in `stored`."""
+    index: np.ndarray
+    """(images, views) positions in `stored`."""
     dtype: torch.dtype
 
     def __call__(self, rows: np.ndarray, views: np.ndarray | int = 0) -> torch.Tensor:
-        """float32 (n, width) of n rows, each in its view, counted round."""
-        chosen = self.places[rows, np.asarray(views) % self.places.shape[1]]
-        kept = torch.from_numpy(self.stored[chosen])
-        return kept.view(self.dtype).float()
+        """float32 (n, width) for n rows, each in the given view, modulo the number of views."""
+        positions = self.index[rows, np.asarray(views) % self.index.shape[1]]
+        return torch.from_numpy(self.stored[positions]).view(self.dtype).float()
 
 
 @dataclass(frozen=True)
-class Source:
-    """Images on their way into a network, by name, and all that its output depends on."""
+class FeatureSource:
+    """Images to compute features of, by name, and everything that the features depend on."""
 
     names: Sequence[str]
     read: Callable[[int], np.ndarray]
     """The i-th image, uint8 (size, size, channels)."""
-    about: Mapping[str, Any]
+    key_fields: Mapping[str, Any]
 
 
-def features_about(
-    cfg: Config, plan: ModelPlan, compute: Compute, pixels: str, initialisation: int
-) -> dict[str, Any]:
-    """Everything that the features of an image depend on, beside its id and its view.
+class FeatureProvider:
+    """Gives the features of every image of an experiment, and remembers what it gave.
 
-    `pixels` is the key of the pictures, `initialisation` the seed of random weights.
+    One frozen backbone serves all folds, unless each fold has a random backbone of its own.
     """
-    model, device = cfg.model, compute.device.type
-    return {
-        "pixels": pixels,
-        "evaluation": cfg.augmentation.evaluation,
-        "mean": plan.mean,
-        "std": plan.std,
-        "model": [model.name, model.depth, model.width, plan.channels, plan.size],
-        "cut": [model.head.value, model.pool.value if model.pool else "avg"],
-        "weights": plan.weights.sha256 or f"random {initialisation}",
-        "arithmetic": [device, compute.dtype, compute.threads, hardware_id(device), _batch(device)],
-        "source": source_hash(
-            "models", "training/device.py", "experiment/features.py", "data/augment.py"
-        ),
-        "versions": library_versions(
-            "torch", "timm", "numpy", "albumentations", "opencv-python-headless"
-        ),
-    }
+
+    def __init__(
+        self, cfg: Config, plan: ModelPlan, compute: Compute, views: ImageViews,
+        image_ids: Sequence[str], cache: Path, progress: Progress,
+    ) -> None:  # fmt: skip
+        self._cfg, self._plan, self._compute, self._views = cfg, plan, compute, views
+        self._image_ids, self._cache, self._progress = image_ids, cache, progress
+        self._computed: dict[str, Features] = {}
+        self.reused: dict[str, tuple[int, int]] = {}
+        """By kind ("features", "views"): how many were in the cache, and of how many."""
+
+    def __call__(self, model: Classifier, initialisation_seed: int, views: int = 0) -> Features:
+        """Features of every image: plain if `views` is 0, else in so many augmented views."""
+        source = self._source(initialisation_seed, views)
+        key = json.dumps(source.key_fields)
+        if key not in self._computed:
+            kind = "views" if views else "features"
+            progress = partial(self._progress.stage, kind)
+            store, reused = fill_store(source, self._cache, model, self._compute, progress)
+            self._count_reuse(kind, reused, len(source.names))
+            self._computed[key] = gather_features(store, source.names, max(views, 1))
+        return self._computed[key]
+
+    def _source(self, initialisation_seed: int, views: int) -> FeatureSource:
+        plain = self._views.plain
+        key_fields = self._key_fields(initialisation_seed)
+        if not views:
+            return FeatureSource(self._image_ids, lambda i: plain((0, i, 0)), key_fields)
+        augmentation = self._cfg.augmentation
+        augmented = self._views.augmented(self._cfg.seeds.augmentation)
+        return FeatureSource(
+            [f"{image}/{view}" for image in self._image_ids for view in range(views)],
+            lambda i: augmented((i % views, i // views, 0)),
+            {
+                **key_fields,
+                "operations": augmentation.operations,
+                "seed": self._cfg.seeds.augmentation,
+            },
+        )
+
+    def _key_fields(self, initialisation_seed: int) -> dict[str, Any]:
+        """Everything that an image's plain features depend on, beside its id."""
+        model, plan, compute = self._cfg.model, self._plan, self._compute
+        device = compute.device.type
+        return {
+            "pixels": self._views.key,
+            "evaluation": self._cfg.augmentation.evaluation,
+            "mean": plan.mean,
+            "std": plan.std,
+            "model": [model.name, model.depth, model.width, plan.channels, plan.size],
+            "cut": [model.head.value, model.pool.value if model.pool else "avg"],
+            "weights": plan.weights.sha256 or f"random {initialisation_seed}",
+            "arithmetic": [
+                device, compute.dtype, compute.threads, hardware_id(device), _batch_size(device),
+            ],
+            "source": source_hash(*SOURCE_DEPENDENCIES),
+            "versions": library_versions(
+                "torch", "timm", "numpy", "albumentations", "opencv-python-headless"
+            ),
+        }  # fmt: skip
+
+    def _count_reuse(self, kind: str, reused: int, count: int) -> None:
+        log.info("%s: %s", kind, reuse_text(reused, count))
+        reused_before, count_before = self.reused.get(kind, (0, 0))
+        self.reused[kind] = reused_before + reused, count_before + count
 
 
-def views_about(cfg: Config) -> dict[str, Any]:
-    """What the views of an image depend on, beside what its plain features do."""
-    return {"operations": cfg.augmentation.operations, "seed": cfg.seeds.augmentation}
+def reuse_text(reused: int, count: int) -> str:
+    return f"{reused:,} of {count:,} from cache"
 
 
-def kept_features(
-    source: Source,
+def fill_store(
+    source: FeatureSource,
     cache: Path,
     model: Classifier,
     compute: Compute,
     progress: Callable[[int], Callable[[int], None]],
 ) -> tuple[ArrayStore, int]:
-    """The store that has the features of all of the source's images, and how many it had before.
+    """A store with the features of all images, and how many of them it had before.
 
-    What it lacks is computed now; `progress` gets how many images there are, and then how many are
-    done. Processes that fill one store at once go through it in orders of their own, and each
-    leaves out what another has added since.
+    Computes the missing ones. `progress` gets the number of images; what it returns gets the
+    number done so far. Processes that fill one store at the same time work in different orders,
+    and each skips what another has added.
     """
-    folder = cache / "features" / store_key(source.about)
+    folder = cache / "features" / store_key(source.key_fields)
     store = ArrayStore.open_existing(folder) or _new_store(folder, model, compute, source)
     store.drop_damaged(source.names)
-    lacking = [row for row, name in enumerate(source.names) if name not in store]
-    done = reused = len(source.names) - len(lacking)
-    if lacking:
+    missing = [row for row, name in enumerate(source.names) if name not in store]
+    done = reused = len(source.names) - len(missing)
+    if missing:
         tick = progress(len(source.names))
-        for count in _fill(store, source, lacking, model, compute):
+        for count in _compute_missing(store, source, missing, model, compute):
             done += count
             tick(done)
     return store, reused
 
 
-def gathered(store: ArrayStore, names: Sequence[str], views: int) -> Features:
-    """The features of images whose views, `views` of each, stand in `names` one after another."""
-    stored, places = store.gather(names)
-    dtype = getattr(torch, store.about["network_gave"])
-    return Features(store, stored, places.reshape(-1, views), dtype)
+def gather_features(store: ArrayStore, names: Sequence[str], views: int) -> Features:
+    """The features of images that have `views` consecutive entries each in `names`."""
+    stored, index = store.map_arrays(names)
+    dtype = getattr(torch, store.key_fields["network_gave"])
+    return Features(store, stored, index.reshape(-1, views), dtype)
 
 
-def _new_store(folder: Path, model: Classifier, compute: Compute, source: Source) -> ArrayStore:
-    """An empty store for what the network gives, in its own type, and made as it must be."""
+def _new_store(
+    folder: Path, model: Classifier, compute: Compute, source: FeatureSource
+) -> ArrayStore:
+    """An empty store for the shape and type of the network's output."""
     shape = source.read(0).shape
-    alone = not _rows_are_independent(model, compute, shape)
-    batch = 1 if alone else _batch(compute.device.type)
-    probe = extract(model, _noise(shape, batch), compute)
-    kept = probe.view(_BITS.get(probe.dtype, probe.dtype))
-    about = {
-        **source.about,
+    independent = _rows_are_independent(model, compute, shape)
+    batch = _batch_size(compute.device.type) if independent else 1
+    probe = extract_features(model, _noise(shape, batch), compute)
+    bits = probe.view(_BIT_TYPES.get(probe.dtype, probe.dtype))
+    key_fields = {
+        **source.key_fields,
         "network_gave": str(probe.dtype).removeprefix("torch."),
         "batch": batch,
     }
-    return ArrayStore(folder, kept.shape[1:], str(kept.numpy().dtype), about)
+    return ArrayStore(folder, bits.shape[1:], str(bits.numpy().dtype), key_fields)
 
 
 def _rows_are_independent(model: Classifier, compute: Compute, shape: tuple[int, ...]) -> bool:
-    """Whether an image's features are the same, bit for bit, at another place of a batch, among
-    other images and beside blanks. Where they are not, images go through one by one."""
-    batch = _batch(compute.device.type)
-    images = _noise(shape, batch)
-    moved = torch.cat([images[5:], torch.zeros_like(images[:5])])
-    first, second = (extract(model, inputs, compute) for inputs in (images, moved))
+    """Whether an image's features are the same, bit for bit, at any position of any batch.
+
+    If they are not, each image is computed in a batch of its own.
+    """
+    images = _noise(shape, _batch_size(compute.device.type))
+    shifted = torch.cat([images[5:], torch.zeros_like(images[:5])])
+    first, second = (extract_features(model, inputs, compute) for inputs in (images, shifted))
     return torch.equal(first[5:], second[:-5])
 
 
@@ -158,35 +218,38 @@ def _noise(shape: tuple[int, ...], count: int) -> torch.Tensor:
     )
 
 
-def _fill(
-    store: ArrayStore, source: Source, lacking: list[int], model: Classifier, compute: Compute
+def _compute_missing(
+    store: ArrayStore,
+    source: FeatureSource,
+    missing: list[int],
+    model: Classifier,
+    compute: Compute,
 ) -> Iterator[int]:
-    """Adds the features of these images; gives how many, task by task."""
-    batch = int(store.about["batch"])
-    step = max(_BATCHES_PER_TASK * batch, 32)
-    tasks = [lacking[start : start + step] for start in range(0, len(lacking), step)]
+    """Adds the features of these images; yields the number of images of each finished task."""
+    size = int(store.key_fields["batch"])
+    step = max(_BATCHES_PER_TASK * size, 32)
+    tasks = [missing[start : start + step] for start in range(0, len(missing), step)]
     random.Random(os.getpid()).shuffle(tasks)
     for task in tasks:
         store.refresh()
         rows = [row for row in task if source.names[row] not in store]
-        batches = [rows[start : start + batch] for start in range(0, len(rows), batch)]
-        made: dict[str, np.ndarray] = {}
-        for own, images in zip(
-            batches, in_threads(lambda b: _padded(source, b, batch), batches, 1), strict=True
-        ):
-            features = extract(model, images, compute)
-            bits = features.view(_BITS.get(features.dtype, features.dtype)).numpy()
-            made |= {source.names[row]: bits[place] for place, row in enumerate(own)}
-        store.add(made)
+        batches = [rows[start : start + size] for start in range(0, len(rows), size)]
+        computed: dict[str, np.ndarray] = {}
+        inputs = map_in_threads(lambda batch: _padded(source, batch, size), batches, 1)
+        for batch, images in zip(batches, inputs, strict=True):
+            features = extract_features(model, images, compute)
+            bits = features.view(_BIT_TYPES.get(features.dtype, features.dtype)).numpy()
+            computed |= {source.names[row]: bits[i] for i, row in enumerate(batch)}
+        store.add(computed)
         yield len(task)
 
 
-def _padded(source: Source, rows: Sequence[int], batch: int) -> torch.Tensor:
-    """uint8 (batch, channels, size, size): these images, and blanks to the full number."""
+def _padded(source: FeatureSource, rows: Sequence[int], size: int) -> torch.Tensor:
+    """uint8 (size, channels, height, width): these images, then blank ones up to `size`."""
     images = [source.read(row) for row in rows]
-    images += [np.zeros_like(images[0])] * (batch - len(rows))
+    images += [np.zeros_like(images[0])] * (size - len(rows))
     return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)
 
 
-def _batch(device: str) -> int:
-    return BATCH.get(device, BATCH["cpu"])
+def _batch_size(device: str) -> int:
+    return BATCH_SIZE.get(device, BATCH_SIZE["cpu"])

@@ -1,33 +1,61 @@
-"""What a job is: everything that its result depends on, as a hash."""
+"""Hashes that identify a job and a training by everything that their results depend on."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+from typing import TYPE_CHECKING
 
+import numpy as np
+
+from fashion_exp.cache.provenance import hardware_id, library_versions, source_hash
 from fashion_exp.configuration.schema import (
     RESULT_NEUTRAL_OPTIONS,
     Config,
     flatten_options,
     to_plain,
 )
+from fashion_exp.data.split import Fold
 from fashion_exp.training.device import Compute
 
-RESOLVED = frozenset(
+if TYPE_CHECKING:
+    from fashion_exp.experiment.context import ExperimentContext
+
+RESOLVED_OPTIONS = frozenset(
     {"model.weights", "sweep.weights", "training.device", "training.precision", "training.threads",
      "dataset.root", "dataset.labels", "dataset.quarantine", "dataset.groups"}
 )  # fmt: skip
-"""Knobs that stand in the identity by what they came to."""
+"""Options that a fingerprint holds by what they resolved to, not by what was typed."""
+
+INDIRECT_OPTIONS = ("repeats", "confidence", "seed")
+INDIRECT_GROUPS = ("dataset.", "split.")
+"""Options that affect a training only through its images, its fold, its input and `seeds.*`, which
+are part of its fingerprint themselves."""
+
+SOURCE_DEPENDENCIES = (
+    "models", "training", "experiment/context.py", "experiment/fold.py", "experiment/history.py",
+    "experiment/features.py", "experiment/checkpoints.py", "evaluation/predictions.py",
+    "seeding.py", "stats/metrics.py", "stats/checks.py", "data/augment.py", "data/batches.py",
+    "data/geometry.py",
+)  # fmt: skip
+"""The source files that determine the result of a training. A test checks that every module they
+import is listed too, or cannot change a number."""
+
+LIBRARIES = (
+    "torch", "timm", "numpy", "albumentations", "opencv-python-headless", "pillow", "pandas",
+    "pyarrow", "safetensors",
+)  # fmt: skip
+"""The libraries whose versions are part of a training's fingerprint."""
 
 
-def job_identity(cfg: Config, data: str, weights: str, compute: Compute) -> str:
-    """Hash of the knobs, the data's fingerprint, the weights' and the arithmetic.
+def job_fingerprint(cfg: Config, data: str, weights: str, compute: Compute) -> str:
+    """Hash of the options, the data fingerprint, the identity of the weights, and the arithmetic.
 
-    The same photos elsewhere, or the same weights under another name, are the same job.
+    The same images in another folder, or the same weights under another name, are the same job.
     """
-    excluded = RESULT_NEUTRAL_OPTIONS | RESOLVED
+    excluded = RESULT_NEUTRAL_OPTIONS | RESOLVED_OPTIONS
     return short_hash(
-        {
+        {  # the keys stay: stored sweeps name their jobs by this hash
             "knobs": {k: v for k, v in flatten_options(to_plain(cfg)) if k not in excluded},
             "data": data,
             "weights": weights,
@@ -38,6 +66,41 @@ def job_identity(cfg: Config, data: str, weights: str, compute: Compute) -> str:
     )
 
 
+def training_fingerprint(context: ExperimentContext, fold: Fold) -> str:
+    """Hash of everything that the result of one training depends on, source code included."""
+    plan, compute = context.plan, context.compute
+    device = compute.device.type
+    images = (fold.train, fold.validation, context.split.test)
+    options = flatten_options(to_plain(context.cfg))
+    return short_hash(
+        {
+            "options": {name: value for name, value in options if _affects_training(name)},
+            "fold": [fold.repeat, fold.fold],
+            "images": [_images_hash(context, rows) for rows in images],
+            "classes": context.table.classes,
+            "pixels": context.views.key,
+            "input": [plan.size, plan.channels, plan.mean, plan.std, plan.interpolation],
+            "freeze": plan.freeze,
+            "weights": [plan.weights.sha256, str(plan.weights.path)],
+            "arithmetic": [device, compute.dtype, compute.threads, hardware_id(device)],
+            "source": source_hash(*SOURCE_DEPENDENCIES),
+            "versions": library_versions(*LIBRARIES),
+        }
+    )
+
+
 def short_hash(value: object) -> str:
-    """Sixteen hexadecimal digits of a value that JSON can hold."""
+    """Sixteen hexadecimal digits for a value that JSON can represent."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _affects_training(option: str) -> bool:
+    if option in RESULT_NEUTRAL_OPTIONS or option in RESOLVED_OPTIONS:
+        return False
+    return option not in INDIRECT_OPTIONS and not option.startswith(INDIRECT_GROUPS)
+
+
+def _images_hash(context: ExperimentContext, rows: np.ndarray) -> str:
+    """Hash of these images, in order, with everything that predictions say about them."""
+    table = context.table.rows.iloc[rows][["image_id", "group_id", "path", "label"]]
+    return hashlib.sha256(table.to_csv(index=False).encode()).hexdigest()

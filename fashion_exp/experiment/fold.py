@@ -4,61 +4,80 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 import torch
+from safetensors.torch import load_file
 from torch import nn
 
 from fashion_exp.configuration.schema import ClassWeights, Config, Keep
-from fashion_exp.data.batches import TrainingFeatures, TrainingImages, in_order, multiplied
+from fashion_exp.data.batches import TrainingFeatures, TrainingImages, ordered_batches, oversample
 from fashion_exp.data.split import Fold
 from fashion_exp.errors import Pruned
 from fashion_exp.evaluation.predictions import predictions_frame
-from fashion_exp.experiment.checkpoints import State, StateFile, TrainingState, save_models
-from fashion_exp.experiment.context import Trial, features_of, seed_of, views_of
+from fashion_exp.experiment.checkpoints import StateDict, StateFile, TrainingState, save_models
+from fashion_exp.experiment.context import (
+    ExperimentContext,
+    fold_seed,
+    trains_on_features,
+    views_per_image,
+)
+from fashion_exp.experiment.history import epoch_record, history_frame, tracked_metrics
+from fashion_exp.models.build import build_model
 from fashion_exp.models.classifier import Classifier
+from fashion_exp.models.plan import ModelPlan
 from fashion_exp.reporting.progress import Progress, Step
 from fashion_exp.seeding import derive_seed
 from fashion_exp.signals import raise_if_interrupted
 from fashion_exp.stats.metrics import accuracy, cross_entropy
 from fashion_exp.tracking.tracker import Tracker
-from fashion_exp.training.compiling import compiled
-from fashion_exp.training.fit import EpochResult, Tick, fit, predict
+from fashion_exp.training.compiling import compile_model
+from fashion_exp.training.device import Compute
+from fashion_exp.training.fit import StepCallback, fit, predict
 from fashion_exp.training.optimizers import build_optimizer
-from fashion_exp.training.schedules import build_schedule
+from fashion_exp.training.schedules import Factor, build_schedule
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Learner:
-    """The module that is trained, its batches, and its plain inputs for rows, in their order."""
+class Trainee:
+    """A model before training, on its device, with the optimizer and schedule that train it."""
+
+    model: Classifier
+    optimizer: torch.optim.Optimizer
+    lr_factor: Factor
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What is trained, its training batches, and its evaluation inputs for given rows."""
 
     module: nn.Module
     batches: TrainingImages | TrainingFeatures
-    plain: Callable[[np.ndarray], Iterator[torch.Tensor]]
+    evaluation: Callable[[np.ndarray], Iterator[torch.Tensor]]
 
 
-class Place(NamedTuple):
+@dataclass(frozen=True)
+class TrainingIndex:
     """Which training of how many this is, from 1, and what a training is called."""
 
     number: int
-    of: int
+    count: int
     unit: str
 
 
 @dataclass(frozen=True)
 class FoldResult:
-    """A finished training: predictions, a history of a row per epoch and part, and its record.
+    """A finished training: predictions, a history with a row per epoch and part, and a record.
 
-    The record has fold and repeat; images trained on, optimizer updates, seconds; and the
-    accuracy on as many training images as there are validation images, in evaluation mode and
-    not augmented, as validation is measured (`plain_images`, `plain_accuracy`). One that is kept
-    also has its `identity`.
+    The record has the fold and repeat; the numbers of training images, updates and seconds; and
+    the accuracy on as many training images as there are validation images, measured as validation
+    is: in evaluation mode, without augmentation (`plain_images`, `plain_accuracy`). A saved record
+    also has the training's fingerprint (`identity`).
     """
 
     validation: pd.DataFrame
@@ -67,152 +86,137 @@ class FoldResult:
     record: dict[str, float | str]
 
 
-def run_fold(
-    trial: Trial, fold: Fold, place: Place, tracker: Tracker, run: str, progress: Progress
-) -> FoldResult:
-    """Trains on `fold.train`, watching `fold.validation`; predicts validation and test once.
+def build_trainee(
+    cfg: Config, plan: ModelPlan, classes: int, compute: Compute, repeat: int = 0, fold: int = 0
+) -> Trainee:
+    """The model of a fold with its optimizer and schedule.
 
-    An interrupted training goes on from its state file and ends as if it had not been.
+    Raises `InputError` for options that the model, the optimizer or the schedule does not accept.
     """
-    cfg = trial.cfg
-    states = StateFile(trial.output / "unfinished" / f"{fold.name}.pt")
-    state = states.load()
-    began = time.perf_counter() - state.seconds
-    classes = len(trial.table.classes)
-    model = trial.model(fold)
-    compute = trial.compute  # after the model: its kind of convolutions decides on precision
-    learner = _learner(trial, model, fold, progress)
-    optimizer = build_optimizer(head=model.head, backbone=model.network, **vars(cfg.optim))
+    seed = derive_seed("initialisation", cfg.seeds.initialisation, repeat, fold)
+    model = build_model(cfg.model, plan, classes, seed).to(compute.device)
+    optimizer = build_optimizer(
+        name=cfg.optim.name,
+        head=model.head,
+        backbone=model.network,
+        lr=cfg.optim.lr,
+        backbone_lr_factor=cfg.optim.backbone_lr_factor,
+        weight_decay=cfg.optim.weight_decay,
+        momentum=cfg.optim.momentum,
+        options=cfg.optim.options,
+    )
+    lr_factor = build_schedule(
+        name=cfg.schedule.name,
+        epochs=cfg.training.epochs,
+        warmup_epochs=cfg.schedule.warmup_epochs,
+        final_factor=cfg.schedule.final_factor,
+        step_epochs=cfg.schedule.step_epochs,
+        gamma=cfg.schedule.gamma,
+    )
+    return Trainee(model, optimizer, lr_factor)
+
+
+def load_trained_model(context: ExperimentContext, fold: Fold) -> Classifier:
+    """The model that a finished fold's predictions were made with, on the CPU."""
+    cfg, classes = context.cfg, len(context.table.classes)
+    model = build_model(cfg.model, context.plan, classes, seed=0)
+    file = context.run.checkpoints / f"{fold.name}-{cfg.training.keep.value}.safetensors"
+    model.load_state_dict(load_file(file), strict=False)
+    return model.eval()
+
+
+def run_fold(
+    context: ExperimentContext,
+    fold: Fold,
+    index: TrainingIndex,
+    trainee: Trainee,
+    tracker: Tracker,
+    run: str,
+    progress: Progress,
+) -> FoldResult:
+    """Trains on `fold.train`, validates each epoch, and predicts validation and test images once.
+
+    An interrupted training continues from its state file with the same result.
+    """
+    cfg, labels = context.cfg, context.table.labels
+    model, optimizer = trainee.model, trainee.optimizer
+    state_file = StateFile(context.run.fold(fold.name).state)
+    state = state_file.load()
+    started = time.perf_counter() - state.seconds
+    inputs = _inputs(context, model, fold, progress)
     if state.epochs_done:
-        model.load_state_dict(state.model, strict=False)
-        optimizer.load_state_dict(state.optimizer)
-        log.info("%s goes on after epoch %d", fold.name, state.epochs_done)
-        for row in state.history:  # a store that was out of reach lacks some
-            _track(tracker, run, row)
-        _ask_the_search(trial, place, state)  # which was killed, perhaps, before it was asked
+        _restore(state, trainee)
+        log.info("%s continues after epoch %d", fold.name, state.epochs_done)
+        for record in state.history:  # the tracking store may have missed some
+            tracker.log(run, tracked_metrics(record), step=record["epoch"], when=record["time"])
+        _report_epoch(context, index, state)
     epochs = fit(
-        compiled(learner.module) if cfg.training.compile else learner.module,
-        learner.batches,
+        compile_model(inputs.module) if cfg.training.compile else inputs.module,
+        inputs.batches,
         optimizer,
-        _criterion(cfg, trial.table.labels[fold.train], classes).to(compute.device),
-        build_schedule(epochs=cfg.training.epochs, **vars(cfg.schedule)),
-        compute,
-        trial.team,
+        _criterion(cfg, labels[fold.train], len(context.table.classes)).to(context.compute.device),
+        trainee.lr_factor,
+        context.compute,
+        context.group,
         epochs=range(state.epochs_done, cfg.training.epochs),
         accumulate=cfg.training.accumulate,
         clip_norm=cfg.training.clip_norm,
-        seed_of_epoch=lambda epoch: derive_seed(seed_of(cfg, "dropout", fold), epoch),
-        tick=_ticker(progress, place, cfg.training.epochs, learner.batches.steps, trial.team.size),
+        seed_of_epoch=lambda epoch: derive_seed(fold_seed(cfg, "dropout", fold), epoch),
+        on_step=_ticker(progress, index, cfg.training.epochs, inputs.batches.steps, context),
     )
-    while not _is_over(state, cfg):
+    while not _is_done(state, cfg):
         raise_if_interrupted()
-        trained = next(epochs)
-        watched = _probabilities(trial, learner, fold.validation)
-        validation = _loss_and_accuracy(trial.table.labels[fold.validation], watched)
-        _note_epoch(state, trained, validation, model, optimizer)
-        state.seconds = time.perf_counter() - began
-        if trial.team.is_main_process:
-            states.save(state)
-        _track(tracker, run, state.history[-1])
-        progress.epoch_done((trained.loss, trained.accuracy), validation)
-        _ask_the_search(trial, place, state)
-    return _finished(trial, fold, model, learner, state, time.perf_counter() - began)
+        result = next(epochs)
+        probabilities = _predict(context, inputs, fold.validation)
+        validation = _loss_and_accuracy(labels[fold.validation], probabilities)
+        record = epoch_record(result, validation)
+        _update(state, record, trainee)
+        state.seconds = time.perf_counter() - started
+        if context.group.is_main_process:
+            state_file.save(state)
+        tracker.log(run, tracked_metrics(record), step=record["epoch"], when=record["time"])
+        progress.epoch_done((result.loss, result.accuracy), validation)
+        _report_epoch(context, index, state)
+    return _evaluate(context, fold, model, inputs, state, time.perf_counter() - started)
 
 
-def _ask_the_search(trial: Trial, place: Place, state: TrainingState) -> None:
-    """Raises `Pruned`, in all processes of a team, where a search has seen enough of this job."""
-    if trial.cfg.sweep.trial is None:
-        return
-    epochs = (place.number - 1) * trial.cfg.training.epochs + state.epochs_done
-    enough = ""
-    try:
-        if trial.watch is not None:
-            trial.watch(epochs, state.history[-1]["validation_accuracy"])
-    except Pruned:
-        enough = "enough"
-    if trial.team.told(enough):
-        raise Pruned(epochs)
+def _inputs(
+    context: ExperimentContext, model: Classifier, fold: Fold, progress: Progress
+) -> Inputs:
+    """Stored features for the head if the backbone is frozen, else images for the whole model."""
+    cfg, labels = context.cfg, context.table.labels
+    order_seed = fold_seed(cfg, "order", fold)
+    views = oversample(labels[fold.train], cfg.augmentation.per_class)
+    if trains_on_features(cfg, context.plan):
+        seed = fold_seed(cfg, "initialisation", fold)
+        plain = context.features(model, seed)
+        training = context.features(model, seed, views_per_image(cfg))
 
-
-def _finished(
-    trial: Trial, fold: Fold, model: Classifier, learner: Learner, state: TrainingState,
-    seconds: float,
-) -> FoldResult:  # fmt: skip
-    """Keeps the models, and predicts with the one that the configuration keeps."""
-    table, keep = trial.table, trial.cfg.training.keep
-    model.load_state_dict(state.best if keep is Keep.best else state.model, strict=False)
-    trained_on = table.rows["image_id"].to_numpy()[fold.train]
-    if trial.team.is_main_process:
-        save_models(
-            trial.output / "checkpoints", fold.name, state, keep.value, trial.plan, table.classes,
-            trained_on,
-        )  # fmt: skip
-
-    def predictions(part: str, rows: np.ndarray) -> pd.DataFrame:
-        return predictions_frame(
-            table.rows.iloc[rows], table.classes, _probabilities(trial, learner, rows), part=part,
-            fold=fold.fold, repeat=fold.repeat, seed=seed_of(trial.cfg, "initialisation", fold),
-        )  # fmt: skip
-
-    evenly = np.linspace(0, len(fold.train) - 1, min(len(fold.train), len(fold.validation)))
-    again = fold.train[evenly.astype(int)]
-    _, accuracy = _loss_and_accuracy(table.labels[again], _probabilities(trial, learner, again))
-    return FoldResult(
-        predictions("validation", fold.validation),
-        predictions("test", trial.test),
-        _history(state, fold, keep),
-        {
-            "fold": fold.fold,
-            "repeat": fold.repeat,
-            "images": len(fold.train),
-            "updates": sum(row["updates"] for row in state.history),
-            "seconds": seconds,
-            "plain_images": len(again),
-            "plain_accuracy": accuracy,
-        },
-    )
-
-
-def _probabilities(trial: Trial, learner: Learner, rows: np.ndarray) -> np.ndarray:
-    """Of each row and class; each process of the team predicts its share of the rows."""
-    own = predict(learner.module, learner.plain(trial.team.share(rows)), trial.compute)
-    return trial.team.merged(own, len(rows)).numpy()
-
-
-def _learner(trial: Trial, model: Classifier, fold: Fold, progress: Progress) -> Learner:
-    """The head on stored features where the backbone is frozen, else the whole model on images."""
-    training, labels = trial.cfg.training, trial.table.labels
-    order = seed_of(trial.cfg, "order", fold)
-    views = multiplied(labels[fold.train], trial.cfg.augmentation.per_class)
-    if trial.trains_on_features:
-        plain = features_of(trial, model, fold, 0, progress)
-        seen = features_of(trial, model, fold, views_of(trial.cfg), progress)
-
-        def stored(rows: np.ndarray) -> Iterator[torch.Tensor]:
-            size = max(training.batch_size, 1024)
+        def stored_features(rows: np.ndarray) -> Iterator[torch.Tensor]:
+            size = max(cfg.training.batch_size, 1024)
             return (plain(rows[start : start + size]) for start in range(0, len(rows), size))
 
         batches = TrainingFeatures(
-            fold.train, labels[fold.train], views, seen, training.batch_size, order
+            fold.train, labels[fold.train], views, training, cfg.training.batch_size, order_seed
         )
-        return Learner(model.head, batches, stored)
+        return Inputs(model.head, batches, stored_features)
 
     def images(rows: np.ndarray) -> Iterator[torch.Tensor]:
-        size = max(training.batch_size, 64)
-        return iter(in_order(rows, trial.views.plain, size, training.workers))
+        size = max(cfg.training.batch_size, 64)
+        return iter(ordered_batches(rows, context.views.plain, size, cfg.training.workers))
 
-    online = TrainingImages(
+    augmented_images = TrainingImages(
         fold.train,
         labels[fold.train],
         views,
-        trial.views.augmented(seed_of(trial.cfg, "augmentation", fold)),
-        training.batch_size,
-        order,
-        training.workers,
-        trial.team.share,
-        trial.compute.ready,
+        context.views.augmented(fold_seed(cfg, "augmentation", fold)),
+        cfg.training.batch_size,
+        order_seed,
+        cfg.training.workers,
+        context.group.shard,
+        context.compute.pin_memory,
     )
-    return Learner(model, online, images)
+    return Inputs(model, augmented_images, images)
 
 
 def _criterion(cfg: Config, labels: np.ndarray, classes: int) -> nn.CrossEntropyLoss:
@@ -223,116 +227,113 @@ def _criterion(cfg: Config, labels: np.ndarray, classes: int) -> nn.CrossEntropy
     return nn.CrossEntropyLoss(weight, label_smoothing=cfg.training.label_smoothing)
 
 
-def _ticker(progress: Progress, place: Place, epochs: int, steps: int, processes: int) -> Tick:
-    """Shows the steps of each epoch; the sums are read only when they are drawn.
+def _restore(state: TrainingState, trainee: Trainee) -> None:
+    trainee.model.load_state_dict(state.model, strict=False)
+    trainee.optimizer.load_state_dict(state.optimizer)
 
-    Those of one process of several stand for all.
-    """
-    show: Step
 
-    def tick(epoch: int, step: int, views: int, loss_sum: torch.Tensor, hits: torch.Tensor) -> None:
-        nonlocal show
-        if step == 0:
-            show = progress.epoch(
-                epoch + 1, epochs, steps, fold=place.number, folds=place.of, unit=place.unit
-            )
-            return
-        own = views / processes
-        show(step, views, lambda: float(loss_sum) / own, lambda: float(hits) / own)
+def _update(state: TrainingState, record: dict[str, float], trainee: Trainee) -> None:
+    """Adds an epoch to the state."""
+    previous = min((earlier["validation_loss"] for earlier in state.history), default=np.inf)
+    state.epochs_done = int(record["epoch"])
+    state.model = _copy_state(trainee.model)
+    state.optimizer = trainee.optimizer.state_dict()
+    state.history.append(record)
+    if record["validation_loss"] < previous:
+        state.best, state.best_epoch = state.model, state.epochs_done
 
-    return tick
+
+def _copy_state(model: Classifier) -> StateDict:
+    return {name: t.detach().to("cpu", copy=True) for name, t in model.trainable_state().items()}
+
+
+def _is_done(state: TrainingState, cfg: Config) -> bool:
+    """Whether all epochs are done, or early stopping ends the training."""
+    patience = cfg.training.early_stopping
+    epochs_since_best = state.epochs_done - state.best_epoch
+    stopped = patience is not None and state.epochs_done > 0 and epochs_since_best >= patience
+    return stopped or state.epochs_done >= cfg.training.epochs
+
+
+def _report_epoch(context: ExperimentContext, index: TrainingIndex, state: TrainingState) -> None:
+    """Raises `Pruned`, in all processes of the group, if the search stops this job."""
+    if context.cfg.sweep.trial is None:
+        return
+    epochs = (index.number - 1) * context.cfg.training.epochs + state.epochs_done
+    decision = "continue"
+    try:
+        if context.report_epoch is not None:
+            context.report_epoch(epochs, state.history[-1]["validation_accuracy"])
+    except Pruned:
+        decision = "prune"
+    if context.group.broadcast(decision) == "prune":
+        raise Pruned(epochs)
+
+
+def _evaluate(
+    context: ExperimentContext, fold: Fold, model: Classifier, inputs: Inputs,
+    state: TrainingState, seconds: float,
+) -> FoldResult:  # fmt: skip
+    """Saves the models, and predicts with the one that `training.keep` chooses."""
+    table, keep = context.table, context.cfg.training.keep
+    model.load_state_dict(state.best if keep is Keep.best else state.model, strict=False)
+    if context.group.is_main_process:
+        save_models(
+            context.run.checkpoints, fold.name, state, keep.value, context.plan, table.classes,
+            table.rows["image_id"].to_numpy()[fold.train],
+        )  # fmt: skip
+
+    def predictions(part: str, rows: np.ndarray) -> pd.DataFrame:
+        return predictions_frame(
+            table.rows.iloc[rows], table.classes, _predict(context, inputs, rows), part=part,
+            fold=fold.fold, repeat=fold.repeat, seed=fold_seed(context.cfg, "initialisation", fold),
+        )  # fmt: skip
+
+    sample_size = min(len(fold.train), len(fold.validation))
+    sample = fold.train[np.linspace(0, len(fold.train) - 1, sample_size).astype(int)]
+    _, train_accuracy = _loss_and_accuracy(table.labels[sample], _predict(context, inputs, sample))
+    return FoldResult(
+        predictions("validation", fold.validation),
+        predictions("test", context.split.test),
+        history_frame(state, fold, keep),
+        {
+            "fold": fold.fold,
+            "repeat": fold.repeat,
+            "images": len(fold.train),
+            "updates": sum(record["updates"] for record in state.history),
+            "seconds": seconds,
+            "plain_images": len(sample),
+            "plain_accuracy": train_accuracy,
+        },
+    )
+
+
+def _predict(context: ExperimentContext, inputs: Inputs, rows: np.ndarray) -> np.ndarray:
+    """Probabilities (rows, classes); each process of the group predicts its share of the rows."""
+    own_rows = context.group.shard(rows)
+    probabilities = predict(inputs.module, inputs.evaluation(own_rows), context.compute)
+    return context.group.gather(probabilities, len(rows)).numpy()
 
 
 def _loss_and_accuracy(labels: np.ndarray, probabilities: np.ndarray) -> tuple[float, float]:
     return cross_entropy(labels, probabilities), accuracy(labels, probabilities)
 
 
-def _note_epoch(
-    state: TrainingState,
-    result: EpochResult,
-    validation: tuple[float, float],
-    model: Classifier,
-    optimizer: torch.optim.Optimizer,
-) -> None:
-    """Takes one more epoch into the state."""
-    loss, hit_rate = validation
-    previous = min((row["validation_loss"] for row in state.history), default=np.inf)
-    state.epochs_done = result.epoch + 1
-    state.model = _copied(model)
-    state.optimizer = optimizer.state_dict()
-    state.history.append(
-        {
-            "epoch": result.epoch + 1,
-            "train_loss": result.loss,
-            "train_accuracy": result.accuracy,
-            "validation_loss": loss,
-            "validation_accuracy": hit_rate,
-            "lr": result.lr,
-            "updates": result.updates,
-            "images_a_second": result.views / result.seconds,
-            "time": time.time(),
-        }
-    )
-    if loss < previous:
-        state.best, state.best_epoch = state.model, state.epochs_done
+def _ticker(
+    progress: Progress, index: TrainingIndex, epochs: int, steps: int, context: ExperimentContext
+) -> StepCallback:
+    """Shows the steps of each epoch. Loss and accuracy are read only when they are drawn, as
+    reading them waits for the device; with several processes they are those of this one."""
+    show: Step
 
+    def tick(epoch: int, step: int, views: int, loss_sum: torch.Tensor, hits: torch.Tensor) -> None:
+        nonlocal show
+        if step == 0:
+            show = progress.epoch(
+                epoch + 1, epochs, steps, fold=index.number, folds=index.count, unit=index.unit
+            )
+            return
+        own_views = views / context.group.size
+        show(step, views, lambda: float(loss_sum) / own_views, lambda: float(hits) / own_views)
 
-def _copied(model: Classifier) -> State:
-    return {name: t.detach().to("cpu", copy=True) for name, t in model.learned_state().items()}
-
-
-def _is_over(state: TrainingState, cfg: Config) -> bool:
-    """Whether the training is over: all epochs done, or none better for too long."""
-    patience = cfg.training.early_stopping
-    waited = state.epochs_done - state.best_epoch
-    stopped = patience is not None and state.epochs_done > 0 and waited >= patience
-    return stopped or state.epochs_done >= cfg.training.epochs
-
-
-TRACKED = {
-    "f_loss": "train_loss",
-    "f_acc": "train_accuracy",
-    "f_val_loss": "validation_loss",
-    "f_val_acc": "validation_accuracy",
-    "f_lr": "lr",
-    "f_img_s": "images_a_second",
-}
-
-
-def _track(tracker: Tracker, run: str, row: Mapping[str, Any]) -> None:
-    """Records an epoch; recorded again it is the same, for its time is the same."""
-    metrics = {name: row[column] for name, column in TRACKED.items()}
-    tracker.log(run, metrics, step=row["epoch"], when=row["time"])
-
-
-def _history(state: TrainingState, fold: Fold, keep: Keep) -> pd.DataFrame:
-    """Two rows an epoch: part "train" as the model learned, "validation" after the epoch."""
-    kept = state.best_epoch if keep is Keep.best else state.epochs_done
-    return pd.DataFrame(
-        {
-            "fold": fold.fold,
-            "repeat": fold.repeat,
-            "epoch": row["epoch"],
-            "part": part,
-            "loss": row[f"{part}_loss"],
-            "accuracy": row[f"{part}_accuracy"],
-            "lr": row["lr"],
-            "kept": row["epoch"] == kept,
-        }
-        for row in state.history
-        for part in ("train", "validation")
-    )
-
-
-def epochs_again(history: pd.DataFrame) -> Iterator[tuple[int, dict[str, float]]]:
-    """What was tracked of each epoch, from a history; but for the speed."""
-    train, validation = (history[history["part"] == part] for part in ("train", "validation"))
-    columns = {
-        "f_loss": train["loss"],
-        "f_acc": train["accuracy"],
-        "f_val_loss": validation["loss"],
-        "f_val_acc": validation["accuracy"],
-        "f_lr": train["lr"],
-    }
-    for place, epoch in enumerate(train["epoch"]):
-        yield int(epoch), {name: float(column.iloc[place]) for name, column in columns.items()}
+    return tick

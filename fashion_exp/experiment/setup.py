@@ -1,97 +1,135 @@
-"""From a config and images to a trial and its split: all that can be wrong is found here."""
+"""Prepares an experiment: finds every mistake of the user before the first training."""
 
 from __future__ import annotations
 
 import json
 import logging
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import cache, partial
-from pathlib import Path
 
 from fashion_exp.cache.manager import trim_cache
 from fashion_exp.configuration.schema import Config, OnFrozen
-from fashion_exp.data.augment import Augmentation, Views, fixed_augmentation
+from fashion_exp.data.augment import Augmentation, ImageViews, deterministic_augmentation
 from fashion_exp.data.geometry import Geometry
 from fashion_exp.data.pixels import load_pixels
-from fashion_exp.data.split import Split, make_split, manifest_hash
+from fashion_exp.data.split import Split, build_split, manifest_hash
 from fashion_exp.data.table import ImageTable
 from fashion_exp.errors import InputError
-from fashion_exp.experiment.context import Trial, new_model, random_operations, trains_on_features
-from fashion_exp.experiment.fingerprints import job_identity, short_hash
-from fashion_exp.experiment.training_cache import Earlier, Index, training_identity
-from fashion_exp.models.classifier import Classifier
+from fashion_exp.evaluation.run_dir import RunDir
+from fashion_exp.experiment.context import (
+    ExperimentContext,
+    random_operations,
+    trains_on_features,
+)
+from fashion_exp.experiment.features import FeatureProvider, reuse_text
+from fashion_exp.experiment.fingerprints import job_fingerprint, short_hash, training_fingerprint
+from fashion_exp.experiment.fold import Trainee, build_trainee
+from fashion_exp.experiment.pruning import EpochReport
+from fashion_exp.experiment.training_cache import TrainingCache
 from fashion_exp.models.plan import ModelPlan, plan_model
 from fashion_exp.models.weights import find_weights
 from fashion_exp.paths import outputs_dir
 from fashion_exp.reporting.progress import Progress
 from fashion_exp.training.compiling import missing_compiler
-from fashion_exp.training.device import Compute, choose_compute, threads_per_process
-from fashion_exp.training.optimizers import build_optimizer
+from fashion_exp.training.device import (
+    Compute,
+    choose_compute,
+    is_depthwise,
+    threads_per_process,
+)
 from fashion_exp.training.process_group import ProcessGroup
-from fashion_exp.training.schedules import build_schedule
 
 log = logging.getLogger(__name__)
 
 
-def prepare(
-    cfg: Config, images: ImageTable, progress: Progress, output: Path, team: ProcessGroup
-) -> tuple[Trial, Split]:
-    """Everything before the first training.
+def set_up(
+    cfg: Config,
+    images: ImageTable,
+    run: RunDir,
+    group: ProcessGroup,
+    progress: Progress,
+    report_epoch: EpochReport | None = None,
+) -> tuple[ExperimentContext, Trainee | None]:
+    """The context of an experiment, and the trainee of its first fold.
 
-    What a user can get wrong is looked at before the photos are decoded. Where an earlier run has
-    done all of it, no model is built: VGG16's random weights alone take a second.
+    The trainee is built early, as a dry run; it is None if every training can be reused.
+
+    Raises `InputError` for data or combinations of options that do not allow the experiment.
     """
-    compute = _compute(cfg, team)
-    if cfg.training.compile and (lacking := missing_compiler(compute.device)):
+    compute = _compute(cfg, group)
+    if cfg.training.compile and (missing := missing_compiler(compute.device)):
         raise InputError(
-            f"training.compile=true: this machine lacks {lacking}; install it, or "
+            f"training.compile=true: this machine lacks {missing}; install it, or set "
             "training.compile=false"
         )
-    weights = find_weights(cfg.model.name, _wanted_weights(cfg))
+    weights = find_weights(cfg.model.name, _requested_weights(cfg))
     log.info("weights: %s", weights.source)
     plan = plan_model(cfg.model, cfg.dataset, cfg.optim, weights, images.native_size)
     fixed, random = _augmentations(cfg, plan)
     _refuse_idle_processes(cfg, plan)
-    rehearsed = cache(partial(_rehearse, cfg, plan, len(images.classes), compute))
-    if not team.is_main_process:
-        rehearsed()  # a mistake ends all alike, none of them waiting for the others
-        team.wait()  # what the first has stored need not be made again
+    dry_run = cache(partial(build_dry_run, cfg, plan, len(images.classes), compute))
+    if not group.is_main_process:
+        dry_run()  # a mistake ends all processes, so that none waits for the others
+        group.barrier()  # the main process has stored the pixels by then
     tick = progress.stage("reading images", len(images))
     geometry = Geometry(plan.size, cfg.dataset.fit.value, plan.interpolation, plan.channels)
-    shelf = outputs_dir(cfg.outputs) / "cache"
+    cache_dir = outputs_dir(cfg.outputs) / "cache"
     table, pixels = load_pixels(
         images, geometry, cfg.dataset.max_left_out, compute.threads, lambda done, _: tick(done),
-        shelf, before_decoding=rehearsed,
+        cache_dir, before_decoding=dry_run,
     )  # fmt: skip
-    if team.is_main_process:
-        team.wait()
-    for store in trim_cache(shelf, cfg.cache.gigabytes * 1e9):
-        log.info("cache: removed %s %s, unused the longest", store.kind, store.folder.name)
+    if group.is_main_process:
+        group.barrier()
+    for store in trim_cache(cache_dir, cfg.cache.gigabytes * 1e9):
+        log.info("cache: removed %s %s, the least recently used", store.kind, store.folder.name)
     for note in table.notes:
         log.info("data: %s", note)
-    split = make_split(table.rows, table.classes, cfg.split, cfg.repeats)
+    log.info("pixels: %s", reuse_text(pixels.reused, len(images)))
+    split = build_split(table.rows, table.classes, cfg.split, cfg.repeats)
     _refuse_seen_images(table, split, plan)
-    views = Views(pixels, table.rows["image_id"].to_list(), fixed, random)
-    trial = Trial(cfg, table, plan, compute, views, split.test, output, shelf, team)
-    if cfg.cache.trainings and (earlier := _first_of_all_done_before(trial, split)):
-        trial.parameters = earlier.parameters
-    else:
-        trial.first_model = rehearsed()
-        trial.parameters = asdict(trial.first_model.report())
-    trial.note_reuse("pixels", pixels.reused, len(images))
-    return trial, split
+    image_ids = table.rows["image_id"].to_list()
+    views = ImageViews(pixels, image_ids, fixed, random)
+
+    def context(compute: Compute, parameter_counts: dict[str, int]) -> ExperimentContext:
+        features = FeatureProvider(cfg, plan, compute, views, image_ids, cache_dir, progress)
+        return ExperimentContext(
+            cfg, table, split, plan, compute, views, features, run, cache_dir, group,
+            parameter_counts, pixels.reused, report_epoch,
+        )  # fmt: skip
+
+    if cfg.cache.trainings and (counts := _all_cached(context(compute, {}))):
+        return context(compute, counts), None
+    trainee = dry_run()
+    compute = replace(compute, depthwise=is_depthwise(trainee.model.network))
+    return context(compute, asdict(trainee.model.parameter_counts())), trainee
 
 
-def _first_of_all_done_before(trial: Trial, split: Split) -> Earlier | None:
-    found = [Index(trial.cache).find(training_identity(trial, fold)) for fold in split.folds]
-    return found[0] if all(found) else None
+def build_dry_run(cfg: Config, plan: ModelPlan, classes: int, compute: Compute) -> Trainee:
+    """The trainee of the first fold, built early to find mistakes in the options."""
+    trainee = build_trainee(cfg, plan, classes, compute)
+    log.info(
+        "model: %s, %s parameters, %s trainable, %s frozen, %s in the head; frozen part: %s",
+        cfg.model.name,
+        *(f"{count:,}" for count in asdict(trainee.model.parameter_counts()).values()),
+        plan.freeze,
+    )
+    return trainee
 
 
-def _compute(cfg: Config, team: ProcessGroup) -> Compute:
+def _all_cached(context: ExperimentContext) -> dict[str, int]:
+    """The model's parameter counts if every training can be reused, else nothing."""
+    trainings = TrainingCache(context.cache)
+    folds = context.split.folds
+    cached = [trainings.find(training_fingerprint(context, fold)) for fold in folds]
+    first = cached[0]
+    return first.parameter_counts if first is not None and all(cached) else {}
+
+
+def _compute(cfg: Config, group: ProcessGroup) -> Compute:
     training = cfg.training
     threads = training.threads or threads_per_process(training.processes)
     try:
-        return choose_compute(training.device, training.precision.value, threads, team.local_rank)
+        return choose_compute(training.device, training.precision.value, threads, group.local_rank)
     except ValueError as error:
         raise InputError(f"training.device={error}") from None
 
@@ -99,98 +137,87 @@ def _compute(cfg: Config, team: ProcessGroup) -> Compute:
 def _refuse_idle_processes(cfg: Config, plan: ModelPlan) -> None:
     if cfg.training.processes > 1 and trains_on_features(cfg, plan):
         raise InputError(
-            f"training.processes={cfg.training.processes}: a head on stored features trains faster "
-            "than processes can exchange its gradients; training.processes=1, or "
+            f"training.processes={cfg.training.processes}: training a head on stored features "
+            "takes less time than exchanging its gradients; set training.processes=1, or "
             "model.freeze=none to train the backbone too"
         )
 
 
-def _wanted_weights(cfg: Config) -> str:
-    """What the driver of a sweep decided for all its jobs, else the knob."""
+def _requested_weights(cfg: Config) -> str:
+    """`model.weights`, or what a sweep resolved `auto` to for all its jobs."""
     if cfg.model.weights == "auto":
         return cfg.sweep.weights.get(cfg.model.name, "auto")
     return cfg.model.weights
 
 
 def _augmentations(cfg: Config, plan: ModelPlan) -> tuple[Augmentation, Augmentation]:
+    """The fixed augmentation of every image, and the random one of training images."""
     shape = (plan.size, plan.size, plan.channels)
-    acting = random_operations(cfg, plan)
-    if cfg.augmentation.on_frozen is OnFrozen.views and not (acting and plan.freeze == "backbone"):
+    operations = random_operations(cfg, plan)
+    frozen = plan.freeze == "backbone"
+    if cfg.augmentation.on_frozen is OnFrozen.views and not (operations and frozen):
+        reason = "augmentation.operations is empty" if frozen else "no backbone is frozen"
         raise InputError(
-            "augmentation.on_frozen=views cannot act: "
-            + ("there are no operations" if plan.freeze == "backbone" else "no backbone is frozen")
-            + "; augmentation.on_frozen=apply, or model.freeze=backbone and augmentation=light"
+            f"augmentation.on_frozen=views has no effect: {reason}; set "
+            "augmentation.on_frozen=apply, or model.freeze=backbone and augmentation=light"
         )
-    if not acting and cfg.augmentation.operations:
-        log.info("augmentation: none, for the backbone is frozen; augmentation=light does it still")
-    if not acting and cfg.augmentation.per_class is not None:
+    if not operations and cfg.augmentation.operations:
+        log.info("augmentation disabled (frozen backbone); set augmentation=light to force it")
+    if not operations and cfg.augmentation.per_class is not None:
         raise InputError(
-            "augmentation.per_class cannot act: the backbone is frozen, so augmentation is left "
-            "out; augmentation=light or augmentation.on_frozen=apply does it all the same"
+            "augmentation.per_class has no effect: augmentation is disabled because the backbone "
+            "is frozen; set augmentation=light or augmentation.on_frozen=apply to force it"
         )
     return (
-        fixed_augmentation("augmentation.evaluation", cfg.augmentation.evaluation, shape),
-        Augmentation("augmentation.operations", acting, shape),
+        deterministic_augmentation("augmentation.evaluation", cfg.augmentation.evaluation, shape),
+        Augmentation("augmentation.operations", operations, shape),
     )
-
-
-def _rehearse(cfg: Config, plan: ModelPlan, classes: int, compute: Compute) -> Classifier:
-    """The first fold's model, built before all else so that mistakes end here."""
-    model = new_model(cfg, plan, classes, compute)
-    build_optimizer(head=model.head, backbone=model.network, **vars(cfg.optim))
-    build_schedule(epochs=cfg.training.epochs, **vars(cfg.schedule))
-    log.info(
-        "model: %s, %s parameters, %s trainable, %s frozen, %s in the head; frozen part: %s",
-        cfg.model.name,
-        *(f"{count:,}" for count in asdict(model.report()).values()),
-        plan.freeze,
-    )
-    return model
 
 
 def _refuse_seen_images(table: ImageTable, split: Split, plan: ModelPlan) -> None:
-    """Weights of an earlier run may not be judged by images that they were trained on."""
+    """Weights of an earlier run must not be evaluated on images that they were trained on."""
     ids = table.rows["image_id"].to_numpy()
-    judged = {*ids[split.test], *(i for fold in split.folds for i in ids[fold.validation])}
-    seen = judged & plan.weights.trained_on
+    evaluated = {*ids[split.test], *(i for fold in split.folds for i in ids[fold.validation])}
+    seen = evaluated & plan.weights.trained_on
     if seen:
         raise InputError(
-            f"model.weights: {len(seen)} of the {len(judged)} images that this run would be judged "
-            "by trained those weights; take weights trained on other data, or the same split with "
+            f"model.weights: {len(seen)} of the {len(evaluated)} evaluation images were used to "
+            "train these weights; take weights trained on other data, or the same split with "
             "split.redraw=false and repeats=1"
         )
 
 
-def facts_of(trial: Trial, split: Split, data: str) -> dict[str, str]:
-    """What a result depends on beside the knobs: recorded as tags.
+def result_facts(context: ExperimentContext, data: str) -> dict[str, str]:
+    """What a result depends on beside the options; recorded as tags.
 
-    `data` is the fingerprint of the images as they were found, before any was read.
+    `data` is the fingerprint of the images as they were found, before any was decoded.
     """
-    cfg, plan, compute = trial.cfg, trial.plan, trial.compute
-    manifest = split.manifest(trial.table.rows)
-    test_ids = sorted(trial.table.rows["image_id"].to_numpy()[split.test])
+    cfg, plan, compute, table = context.cfg, context.plan, context.compute, context.table
+    manifest = context.split.manifest(table.rows)
+    test_ids = sorted(table.rows["image_id"].to_numpy()[context.split.test])
+    operations = random_operations(cfg, plan)
     return {
-        "job_hash": job_identity(cfg, data, plan.weights.identity, compute),
-        "data_fingerprint": trial.table.fingerprint,
-        **trial.table.facts,
+        "job_hash": job_fingerprint(cfg, data, plan.weights.identity, compute),
+        "data_fingerprint": table.fingerprint,
+        **table.facts,
         "split_hash": manifest_hash(manifest),
         "test_hash": short_hash(test_ids),
         "weights": plan.weights.source,
         "weights_sha256": plan.weights.sha256 or "random",
         "freeze": plan.freeze,
         "input": f"{plan.size} px, {plan.channels} channels, {plan.interpolation}",
-        "augmentation": ", ".join(str(op["name"]) for op in random_operations(cfg, plan)) or "none",
+        "augmentation": ", ".join(str(operation["name"]) for operation in operations) or "none",
         "device": str(compute.device),
         "precision": compute.dtype,
         "threads": str(compute.threads),
-        "parameters": json.dumps(trial.parameters),
-        "images": json.dumps(trial.table.class_counts),
-        "left_out": str(len(trial.table.left_out)),
-        "set_aside": str(len(trial.table.set_aside)),
-        "val_selected": "on these images" if _selects(cfg) else "no",
+        "parameters": json.dumps(dict(context.parameter_counts)),
+        "images": json.dumps(table.class_counts),
+        "left_out": str(len(table.left_out)),
+        "set_aside": str(len(table.excluded_paths)),
+        "val_selected": "on these images" if _selects_epoch(cfg) else "no",
     }
 
 
-def _selects(cfg: Config) -> bool:
-    """Whether the validation images chose the epoch, so that their score is too good."""
+def _selects_epoch(cfg: Config) -> bool:
+    """Whether the validation images choose the epoch, which biases their score upwards."""
     return cfg.training.keep.value == "best" or cfg.training.early_stopping is not None

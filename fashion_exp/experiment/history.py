@@ -1,0 +1,79 @@
+"""The history of a training: one record per epoch, tracked as metrics and saved as a table."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pandas as pd
+
+from fashion_exp.configuration.schema import Keep
+from fashion_exp.data.split import Fold
+from fashion_exp.experiment.checkpoints import TrainingState
+from fashion_exp.training.fit import EpochResult
+
+TRACKED_METRICS = {
+    "f_loss": "train_loss",
+    "f_acc": "train_accuracy",
+    "f_val_loss": "validation_loss",
+    "f_val_acc": "validation_accuracy",
+    "f_lr": "lr",
+    "f_img_s": "images_a_second",
+}
+"""Names of tracked metrics, and the fields of an epoch's record that they come from."""
+
+
+def epoch_record(result: EpochResult, validation: tuple[float, float]) -> dict[str, Any]:
+    """The record of one epoch; `validation` is (loss, accuracy)."""
+    return {
+        "epoch": result.epoch + 1,
+        "train_loss": result.loss,
+        "train_accuracy": result.accuracy,
+        "validation_loss": validation[0],
+        "validation_accuracy": validation[1],
+        "lr": result.lr,
+        "updates": result.updates,
+        "images_a_second": result.views / result.seconds,
+        "time": time.time(),
+    }
+
+
+def tracked_metrics(record: Mapping[str, Any]) -> dict[str, float]:
+    return {name: record[field] for name, field in TRACKED_METRICS.items()}
+
+
+def history_frame(state: TrainingState, fold: Fold, keep: Keep) -> pd.DataFrame:
+    """Two rows per epoch: part "train" while the model learned, part "validation" afterwards.
+
+    The column "kept" marks the epoch whose model is evaluated.
+    """
+    evaluated = state.best_epoch if keep is Keep.best else state.epochs_done
+    return pd.DataFrame(
+        {
+            "fold": fold.fold,
+            "repeat": fold.repeat,
+            "epoch": record["epoch"],
+            "part": part,
+            "loss": record[f"{part}_loss"],
+            "accuracy": record[f"{part}_accuracy"],
+            "lr": record["lr"],
+            "kept": record["epoch"] == evaluated,
+        }
+        for record in state.history
+        for part in ("train", "validation")
+    )
+
+
+def metrics_by_epoch(history: pd.DataFrame) -> Iterator[tuple[int, dict[str, float]]]:
+    """The tracked metrics of each epoch of a `history_frame`, except for the speed."""
+    train, validation = (history[history["part"] == part] for part in ("train", "validation"))
+    columns = {
+        "f_loss": train["loss"],
+        "f_acc": train["accuracy"],
+        "f_val_loss": validation["loss"],
+        "f_val_acc": validation["accuracy"],
+        "f_lr": train["lr"],
+    }
+    for position, epoch in enumerate(train["epoch"]):
+        yield int(epoch), {name: float(column.iloc[position]) for name, column in columns.items()}
