@@ -1,0 +1,1 @@
+"""The typed configuration: its schema, and how a command line becomes one."""

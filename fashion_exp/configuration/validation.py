@@ -1,0 +1,110 @@
+"""From a composed tree of plain values to a `Config`, with one clear line for each mistake."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fashion_exp.configuration.schema import Config, Head, OnFrozen
+from fashion_exp.errors import InputError, validate_fields
+
+
+@dataclass(frozen=True)
+class Condition:
+    """When an option has an effect, in words and as a test."""
+
+    text: str
+    holds: Callable[[Config], bool]
+
+
+def _is_one_of(option: str, *values: str) -> Condition:
+    group, name = option.split(".")
+    text = " or ".join(f"{group}={value.lower()}" for value in values)
+    return Condition(text, lambda cfg: getattr(getattr(cfg, group), name) in values)
+
+
+_DRAWN = _is_one_of("dataset.name", "garments")
+_FILES = _is_one_of("dataset.name", "folder", "csv", "clothing")
+_NEW_HEAD = Condition("model.head=new", lambda cfg: cfg.model.head is Head.new)
+_BASIC_CNN = _is_one_of("model.name", "basic_cnn")
+_TRACKED = _is_one_of("tracking.name", "mlflow")
+
+OPTION_CONDITIONS: dict[str, Condition] = {
+    "dataset.root": _is_one_of("dataset.name", "folder", "csv", "clothing", "fashion_mnist"),
+    "dataset.manifest": _is_one_of("dataset.name", "csv"),
+    "dataset.quarantine": _FILES,
+    "dataset.groups": _FILES,
+    "dataset.download": _is_one_of("dataset.name", "clothing", "fashion_mnist"),
+    "dataset.labels": _FILES,
+    "dataset.max_left_out": _FILES,
+    "dataset.max_megapixels": _FILES,
+    "dataset.per_class": _DRAWN,
+    "dataset.drawn_size": _DRAWN,
+    "dataset.mislabelled": _DRAWN,
+    "dataset.ambiguous": _DRAWN,
+    "dataset.seed": _DRAWN,
+    "augmentation.per_class": Condition(
+        "a non-empty augmentation.operations: plain copies would add nothing",
+        lambda cfg: bool(cfg.augmentation.operations),
+    ),
+    "augmentation.views": Condition(
+        "augmentation.on_frozen=views", lambda cfg: cfg.augmentation.on_frozen is OnFrozen.views
+    ),
+    "model.pool": _NEW_HEAD,
+    "model.hidden": _NEW_HEAD,
+    "model.depth": _BASIC_CNN,
+    "model.width": _BASIC_CNN,
+    "optim.momentum": _is_one_of("optim.name", "SGD", "RMSprop"),
+    "schedule.final_factor": _is_one_of("schedule.name", "cosine"),
+    "schedule.step_epochs": _is_one_of("schedule.name", "step"),
+    "schedule.gamma": _is_one_of("schedule.name", "step", "exponential"),
+    "split.train_ratio": _is_one_of("split.name", "holdout"),
+    "split.folds": _is_one_of("split.name", "kfold"),
+    "tracking.uri": _TRACKED,
+    "tracking.experiment": _TRACKED,
+    "tracking.log_model": _TRACKED,
+}
+"""Options that have an effect in some combinations only. In the others they are None."""
+
+
+def validate_config(tree: Mapping[str, Any]) -> Config:
+    """The typed config of a composed tree.
+
+    Raises `InputError` for the first value that is out of range, or set where it has no effect.
+    """
+    cfg = validate_fields(Config, tree, "")
+    for option, condition in OPTION_CONDITIONS.items():
+        group, name = option.split(".")
+        if getattr(getattr(cfg, group), name) is not None and not condition.holds(cfg):
+            raise InputError(f"{option} has no effect here: it needs {condition.text}")
+    _check_combinations(cfg)
+    return cfg
+
+
+def _check_combinations(cfg: Config) -> None:
+    if cfg.dataset.channels == 2:
+        raise InputError("dataset.channels=2: must be 3 (RGB) or 1 (gray)")
+    if cfg.split.name == "official" and cfg.split.redraw:
+        raise InputError("split.redraw=true: there is one official split; set split.redraw=false")
+    if cfg.split.name == "kfold" and cfg.split.folds is None:
+        raise InputError("split.folds: split=kfold needs a number of folds, such as 5")
+    if cfg.schedule.warmup_epochs > cfg.training.epochs:
+        raise InputError(
+            f"schedule.warmup_epochs={cfg.schedule.warmup_epochs}: more than "
+            f"training.epochs={cfg.training.epochs}"
+        )
+    if (cfg.dataset.mean is None) != (cfg.dataset.std is None):
+        raise InputError("dataset.mean and dataset.std: set both or neither")
+    if cfg.training.processes > cfg.training.batch_size:
+        raise InputError(
+            f"training.processes={cfg.training.processes}: more than "
+            f"training.batch_size={cfg.training.batch_size}, so some would have no images"
+        )
+    for name in ("mean", "std"):
+        values = getattr(cfg.dataset, name)
+        if values is not None and len(values) != cfg.dataset.channels:
+            raise InputError(
+                f"dataset.{name}={values}: {len(values)} values for "
+                f"dataset.channels={cfg.dataset.channels}"
+            )
