@@ -1,1 +1,1 @@
-"""Many jobs as one durable thing: planned, resumed, launched, concluded."""
+"""Sweeps: many jobs that are planned, launched, resumed and summarized together."""

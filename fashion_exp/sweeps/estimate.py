@@ -1,80 +1,81 @@
-"""What the jobs of a sweep will take, by what finished runs of their kind took."""
+"""Estimates the time and disk space that jobs need from finished runs of the same kind."""
 
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from statistics import fmean
+from typing import TYPE_CHECKING, Any
 
-from fashion_exp.atomic_io import read_json
 from fashion_exp.configuration.schema import flatten_options, to_plain
 from fashion_exp.errors import InputError
-from fashion_exp.evaluation.results import RunResult, load_result
-from fashion_exp.experiment.job import KNOBS_FILE
-from fashion_exp.sweeps.jobs import SweepJob
+from fashion_exp.evaluation.results import load_result
+from fashion_exp.evaluation.run_dir import RunDir
 
-KIND = (
+if TYPE_CHECKING:
+    from fashion_exp.sweeps.jobs import SweepJob
+
+COST_OPTIONS = (
     "model.name", "model.depth", "model.width", "model.freeze", "dataset.name", "dataset.root",
     "dataset.manifest", "dataset.per_class", "dataset.image_size",
 )  # fmt: skip
-"""Knobs in which a run and a job agree that take about as long for an epoch, on one device."""
+"""Runs that agree in these options and in the device take about as long for an epoch."""
 
 
 @dataclass(frozen=True)
-class Forecast:
-    """Of the jobs that are like a finished run; `unknown` are the models of the others."""
+class CostEstimate:
+    """Covers the jobs for which a finished run of the same kind exists."""
 
     seconds: float
-    """Of training, one job after the other."""
-    size: float
-    """Bytes."""
-    unknown: tuple[str, ...]
+    """Training time of all jobs, one after the other."""
+    bytes: float
+    unknown_models: tuple[str, ...]
+    """Models of the jobs without such a run."""
 
 
-@dataclass(frozen=True)
-class _Cost:
-    seconds_an_epoch: float
-    bytes_a_training: float
-
-
-def forecast(jobs: Sequence[SweepJob], outputs: Path) -> Forecast:
-    """By the mean over the runs below `outputs` of each job's kind."""
-    known: dict[str, list[_Cost]] = {}
-    for run in (*outputs.glob("runs/*"), *outputs.glob("sweeps/*/*")):
-        if not ((run / "result.json").exists() and (run / KNOBS_FILE).exists()):
-            continue
-        with suppress(InputError):  # of a damaged run nothing is learned
-            told = read_json(run / KNOBS_FILE)
-            result = load_result(run)
-            device = result.facts.get("device", "").partition(":")[0]
-            known.setdefault(_kind(told, device), []).append(_cost(result, told))
+def estimate_cost(jobs: Sequence[SweepJob], outputs: Path) -> CostEstimate:
+    """Extrapolates the mean cost of the finished runs in `outputs` of each job's kind."""
+    measured = _measured_costs(outputs)
     seconds, size, unknown = 0.0, 0.0, dict[str, None]()
     for job in jobs:
-        costs = known.get(_kind(dict(flatten_options(to_plain(job.cfg))), job.compute.device.type))
+        options = dict(flatten_options(to_plain(job.cfg)))
+        costs = measured.get(_cost_key(options, job.compute.device.type))
         if costs is None:
             unknown[job.cfg.model.name] = None
             continue
-        trainings = trainings_of(job.cfg.repeats, job.cfg.split.folds)
-        epochs = trainings * job.cfg.training.epochs
-        seconds += epochs * sum(one.seconds_an_epoch for one in costs) / len(costs)
-        size += trainings * sum(one.bytes_a_training for one in costs) / len(costs)
-    return Forecast(seconds, size, tuple(unknown))
+        epoch_seconds, training_bytes = map(fmean, zip(*costs, strict=True))
+        trainings = count_trainings(options)
+        seconds += trainings * job.cfg.training.epochs * epoch_seconds
+        size += trainings * training_bytes
+    return CostEstimate(seconds, size, tuple(unknown))
 
 
-def trainings_of(repeats: int, folds: int | None) -> int:
-    """How many trainings an experiment consists of."""
-    return repeats * (folds or 1)
+def count_trainings(options: Mapping[str, Any]) -> int:
+    """The number of trainings in one experiment."""
+    return int(options["repeats"] * (options["split.folds"] or 1))
 
 
-def _kind(told: Mapping[str, Any], device: str) -> str:
-    return json.dumps([device, *(told.get(name) for name in KIND)])
+def _measured_costs(outputs: Path) -> dict[str, list[tuple[float, float]]]:
+    """Seconds per epoch and bytes per training of each finished run, by kind of run."""
+    costs = defaultdict(list)
+    for run in (*outputs.glob("runs/*"), *outputs.glob("sweeps/*/*")):
+        folder = RunDir(run)
+        if not (folder.result_file.exists() and folder.options_file.exists()):
+            continue
+        with suppress(InputError):  # skip damaged runs
+            options = folder.options()
+            result = load_result(run)
+            device = result.facts.get("device", "").partition(":")[0]
+            trainings = count_trainings(options)
+            seconds = result.seconds / (trainings * options["training.epochs"])
+            size = sum(file.stat().st_size for file in run.rglob("*") if file.is_file())
+            costs[_cost_key(options, device)].append((seconds, size / trainings))
+    return dict(costs)
 
 
-def _cost(result: RunResult, told: Mapping[str, Any]) -> _Cost:
-    trainings = trainings_of(told["repeats"], told["split.folds"])
-    size = sum(file.stat().st_size for file in result.output.rglob("*") if file.is_file())
-    seconds = result.seconds / (trainings * told["training.epochs"])
-    return _Cost(seconds, size / trainings)
+def _cost_key(options: Mapping[str, Any], device: str) -> str:
+    return json.dumps([device, *(options.get(name) for name in COST_OPTIONS)])

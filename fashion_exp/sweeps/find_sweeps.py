@@ -1,4 +1,4 @@
-"""Which sweeps there are, and which of them a word means."""
+"""Lists the sweeps of an outputs folder and finds one by name."""
 
 from __future__ import annotations
 
@@ -7,25 +7,26 @@ from pathlib import Path
 from fashion_exp.errors import InputError, suggest
 
 
-def sweeps_in(outputs: Path) -> list[Path]:
-    """Oldest first; raises `InputError` where there is none."""
-    found = sorted((outputs / "sweeps").glob("*/sweep.json"), key=lambda f: f.stat().st_mtime)
-    if not found:
-        raise InputError(f"{outputs / 'sweeps'}: no sweep there yet; run one with --multirun")
-    return [file.parent for file in found]
+def list_sweeps(outputs: Path) -> list[Path]:
+    """Folders of all sweeps, oldest first. Raises `InputError` if there are none."""
+    files = sorted((outputs / "sweeps").glob("*/sweep.json"), key=lambda f: f.stat().st_mtime)
+    if not files:
+        raise InputError(f"{outputs / 'sweeps'}: no sweeps yet; start one with --multirun")
+    return [file.parent for file in files]
 
 
-def chosen(sweeps: list[Path], word: str | None) -> Path:
-    """The sweep that a word means, by folder, name or its beginning; None: the newest.
+def find_sweep(sweeps: list[Path], name: str | None) -> Path:
+    """The sweep with this folder, name or name prefix; for None the newest.
 
-    Raises `InputError` for a word that means none, or several.
+    Raises `InputError` if the name matches no sweep or several.
     """
-    if word is None:
+    if name is None:
         return sweeps[-1]
-    names = [sweep.name for sweep in sweeps]
-    close = [s for s in sweeps if s == Path(word).expanduser().resolve() or word == s.name]
-    close = close or [sweep for sweep in sweeps if sweep.name.startswith(word)]
-    if len(close) != 1:
-        reason = f"means {len(close)} sweeps; type more" if close else "no such sweep; "
-        raise InputError(f"{word}: {reason}{'' if close else suggest(word, names)}")
-    return close[0]
+    path = Path(name).expanduser().resolve()
+    matches = [sweep for sweep in sweeps if sweep == path or sweep.name == name]
+    matches = matches or [sweep for sweep in sweeps if sweep.name.startswith(name)]
+    if not matches:
+        raise InputError(f"{name}: no such sweep; {suggest(name, [s.name for s in sweeps])}")
+    if len(matches) > 1:
+        raise InputError(f"{name}: matches {len(matches)} sweeps; give more of the name")
+    return matches[0]

@@ -1,46 +1,53 @@
-"""The jobs of a sweep: which there are, and how far each has come."""
+"""The jobs of a sweep: their configs, identities and folders."""
 
 from __future__ import annotations
 
-import json
+import functools
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from fashion_exp.comparison.run_data import defines_experiment, rerun_command
-from fashion_exp.configuration.composition import SEARCHPATH, CommandLine
+from fashion_exp.configuration.composition import CommandLine
+from fashion_exp.configuration.overrides import (
+    defines_experiment,
+    is_hydra_option,
+    rerun_command,
+    split_override,
+)
 from fashion_exp.configuration.schema import (
     RESULT_NEUTRAL_OPTIONS,
     Config,
-    TrainingConfig,
+    DatasetConfig,
+    Precision,
     flatten_options,
     to_plain,
 )
-from fashion_exp.data.sources.load import load_images_once
 from fashion_exp.errors import InputError
-from fashion_exp.experiment.fingerprints import job_identity, short_hash
+from fashion_exp.evaluation.run_dir import RunDir, State
+from fashion_exp.experiment.fingerprints import job_fingerprint, short_hash
 from fashion_exp.models.weights import find_weights
-from fashion_exp.sweeps.job_state import State, job_state
+from fashion_exp.sweeps.job_spec import JobSpec
 from fashion_exp.training.device import Compute, choose_compute, threads_per_process
 
 
 @dataclass(frozen=True)
 class SweepJob:
-    """One cell of the grid, in a folder that its identity names."""
+    """One grid point, or one point that a search proposed."""
 
     cfg: Config
     overrides: tuple[str, ...]
-    """What was typed, the values of this cell in it."""
+    """The overrides of the command line, with the values of this grid point."""
     folder: Path
-    cell: str
-    """The swept values alone, for people."""
+    """Named by the job's identity hash."""
+    name: str
+    """The swept values: `optim.lr=1e-3 model.dropout=0.5`."""
     compute: Compute
-    """What its device, precision and threads came to, for whichever machine will run it."""
+    """Device, precision and threads, resolved once for whichever machine runs the job."""
 
     @property
     def hash(self) -> str:
@@ -48,161 +55,155 @@ class SweepJob:
 
     @property
     def state(self) -> State:
-        return job_state(self.folder)
+        return RunDir(self.folder).state
 
-    @property
-    def words(self) -> tuple[str, ...]:
-        """The overrides that its process is given: what was typed, and what that came to."""
-        own = tuple(o for o in self.overrides if not _is_the_drivers(o))
-        threads, device = self.compute.threads, self.compute.device
-        return (*own, f"training.threads={threads}", f"training.precision={self.compute.dtype}",
-                f"training.device={device}")  # fmt: skip
+    def spec(self, outputs: Path, sweep_options: dict[str, Any]) -> JobSpec:
+        """The job with its compute options resolved and the given fields of `SweepConfig` set."""
+        threads, dtype, device = self.compute.threads, self.compute.dtype, str(self.compute.device)
+        cfg = replace(
+            self.cfg,
+            outputs=str(outputs),
+            sweep=replace(self.cfg.sweep, **sweep_options),
+            training=replace(
+                self.cfg.training, threads=threads, precision=Precision(dtype), device=device
+            ),
+        )
+        overrides = (
+            *(override for override in self.overrides if not is_hydra_option(override)),
+            f"training.threads={threads}",
+            f"training.precision={dtype}",
+            f"training.device={device}",
+        )
+        return JobSpec(self.folder, cfg, overrides)
 
     @property
     def command(self) -> str:
-        """The line that runs this cell alone, with the same numbers."""
-        typed = [o for o in self.overrides if defines_experiment(o)]
-        if self.cfg.training.threads is None and self.compute.threads != threads_per_process(
-            self.cfg.training.processes
-        ):
-            typed.append(f"training.threads={self.compute.threads}")
-        return rerun_command(typed)
-
-
-def sweep_name(line: CommandLine) -> str:
-    """The folder of a sweep: by what is swept and what is fixed, not by the values swept.
-
-    So a wider grid is the same sweep, and `sweep.name` gives it a name of its own.
-    """
-    cfg = line.jobs[0]
-    if cfg.sweep.name is not None:
-        if not re.fullmatch(r"\w[\w.-]{,99}", cfg.sweep.name):
-            raise InputError(
-                f"sweep.name={cfg.sweep.name}: at most 100 letters, digits, '.', '_' and '-', and "
-                "no '.' or '-' first: it names a folder"
-            )
-        return cfg.sweep.name
-    swept = sorted(line.keys)
-    fixed = sorted(o for o in line.fixed if _matters(o))
-    words = [*one_model(line), *(key.rpartition(".")[2] for key in swept)]
-    return f"{'-'.join(words)[:80]}-{short_hash([swept, fixed])[:6]}"
-
-
-def one_model(line: CommandLine) -> set[str]:
-    """The model of all jobs, to call the sweep by; empty where it is swept."""
-    models = {job.model.name for job in line.jobs}
-    return models if len(models) == 1 else set()
-
-
-def _matters(override: str) -> bool:
-    key = override.lstrip("+").partition("=")[0]
-    where_kept = key in ("tracking", "cache")  # the groups of such knobs
-    return not (where_kept or key in RESULT_NEUTRAL_OPTIONS or _is_the_drivers(override))
-
-
-def _is_the_drivers(override: str) -> bool:
-    """Whether it is for Hydra, and not about where the jobs' choices are found."""
-    bare = override.lstrip("+")
-    return bare.startswith("hydra") and not bare.startswith(SEARCHPATH)
+        """The command that runs this job alone and gives the same numbers."""
+        overrides = [override for override in self.overrides if defines_experiment(override)]
+        training = self.cfg.training
+        default_threads = threads_per_process(training.processes)
+        if training.threads is None and self.compute.threads != default_threads:
+            overrides.append(f"training.threads={self.compute.threads}")
+        return rerun_command(overrides)
 
 
 @dataclass(frozen=True)
-class Planner:
-    """Gives cells their identity; loads no photo and no weights twice."""
+class JobFactory:
+    """Makes jobs from grid points. Loads each data set and each weights file once."""
 
     line: CommandLine
-    sweep: Path
+    folder: Path
+    """Of the sweep."""
     cache: Path
-    weights: Mapping[str, str]
-    """What `model.weights=auto` came to, by model."""
+    weights: dict[str, str]
+    """The source that `model.weights=auto` resolved to, by model name."""
     threads: int | None
-    """What the launcher leaves a job; None: all cores."""
+    """CPU threads that the launcher gives to a job; None: all cores."""
     device: str | None
-    """Where the launcher's jobs compute, if this machine is not to say."""
+    """The device of the launcher's nodes; None: choose from this machine's hardware."""
+    _fingerprints: dict[str, str] = field(default_factory=dict, init=False, repr=False)
+    """Data fingerprints by dataset options."""
 
     @property
     def outputs(self) -> Path:
         return self.cache.parent
 
-    def job(self, cfg: Config, overrides: tuple[str, ...]) -> SweepJob:
-        """Raises `InputError` where the data or the weights cannot be had."""
+    def make_job(self, cfg: Config, overrides: tuple[str, ...]) -> SweepJob:
+        """Raises `InputError` if the data or the weights are not available."""
         compute = self._compute(cfg)
-        identity = job_identity(cfg, self._data(cfg), self._loaded(cfg), compute)
-        swept = [override.lstrip("+") for override in overrides[len(self.line.fixed) :]]
-        return SweepJob(cfg, overrides, self.sweep / identity, " ".join(swept), compute)
+        data = self._data_fingerprint(cfg.dataset)
+        model, source = cfg.model.name, cfg.model.weights
+        if source == "auto":
+            source = self.weights.get(model, source)
+        identity = job_fingerprint(cfg, data, self._weights_identity(model, source), compute)
+        swept = [override.lstrip("+") for override in overrides[len(self.line.fixed_overrides) :]]
+        return SweepJob(cfg, overrides, self.folder / identity, " ".join(swept), compute)
 
-    def jobs(self) -> list[SweepJob]:
-        """Those of the grid. Raises `InputError` where two cells are the same experiment too."""
+    def make_grid_jobs(self) -> list[SweepJob]:
+        """Raises `InputError` if two grid points are the same experiment."""
         jobs: dict[str, SweepJob] = {}
-        for cfg, overrides in zip(self.line.jobs, self.line.lines, strict=True):
-            job = self.job(cfg, overrides)
+        for cfg, overrides in zip(self.line.jobs, self.line.job_overrides, strict=True):
+            job = self.make_job(cfg, overrides)
             if job.hash in jobs:
                 raise InputError(
-                    f"{job.cell}: the same experiment as {jobs[job.hash].cell}; leave one of "
-                    "them out"
+                    f"{job.name}: same experiment as {jobs[job.hash].name}; remove one of the two"
                 )
             jobs[job.hash] = job
         return list(jobs.values())
 
     def _compute(self, cfg: Config) -> Compute:
         training = cfg.training
-        precision, threads = training.precision.value, self._threads(training)
+        precision, threads = training.precision.value, training.threads
+        if threads is None:
+            threads = threads_per_process(training.processes, self.threads)
         if self.device is not None and training.device == "auto":
-            found = "auto_bf16" if precision == "auto" else precision
-            return Compute(torch.device(self.device), found, threads)
+            dtype = "auto_bf16" if precision == "auto" else precision
+            return Compute(torch.device(self.device), dtype, threads)
         try:
             return choose_compute(training.device, precision, threads)
         except ValueError as error:
             raise InputError(f"training.device={error}") from None
 
-    def _threads(self, training: TrainingConfig) -> int:
-        """CPU threads for each process of a job."""
-        if training.threads is not None:
-            return training.threads
-        return threads_per_process(training.processes, self.threads)
+    def _data_fingerprint(self, dataset: DatasetConfig) -> str:
+        from fashion_exp.data.sources.load import load_images_cached  # imports the data sources
+
+        key = str(dataset)
+        if key not in self._fingerprints:
+            self._fingerprints[key] = load_images_cached(dataset, self.cache).fingerprint
+        return self._fingerprints[key]
 
     @cached_property
-    def _data(self) -> Callable[[Config], str]:
-        return _once(
-            lambda cfg: to_plain(cfg)["dataset"],
-            lambda cfg: load_images_once(cfg.dataset, self.cache).fingerprint,
-        )
-
-    @cached_property
-    def _loaded(self) -> Callable[[Config], str]:
-        def wanted(cfg: Config) -> tuple[str, str]:
-            name, chosen = cfg.model.name, cfg.model.weights
-            return name, self.weights.get(name, chosen) if chosen == "auto" else chosen
-
-        return _once(wanted, lambda cfg: find_weights(*wanted(cfg)).identity)
+    def _weights_identity(self) -> Callable[[str, str], str]:
+        return functools.cache(lambda model, source: find_weights(model, source).identity)
 
 
-def _once(key: Callable[[Config], Any], find: Callable[[Config], str]) -> Callable[[Config], str]:
-    """The second function, called once for each value of the first."""
-    found: dict[str, str] = {}
+def sweep_name(line: CommandLine) -> str:
+    """The folder name of a sweep: `sweep.name`, or a hash of the swept keys and fixed overrides.
 
-    def remembered(cfg: Config) -> str:
-        name = json.dumps(key(cfg), sort_keys=True)
-        if name not in found:
-            found[name] = find(cfg)
-        return found[name]
+    The swept values do not enter the hash, so a wider grid continues the same sweep.
+    """
+    name = line.jobs[0].sweep.name
+    if name is not None:
+        if not re.fullmatch(r"\w[\w.-]{,99}", name):
+            raise InputError(
+                f"sweep.name={name}: not a folder name; use at most 100 letters, digits, '.', '_' "
+                "and '-', and start with a letter, a digit or '_'"
+            )
+        return name
+    swept = sorted(line.swept_keys)
+    fixed = sorted(override for override in line.fixed_overrides if _affects_name(override))
+    title = "-".join([*shared_model(line), *(key.rpartition(".")[2] for key in swept)])
+    return f"{title[:80]}-{short_hash([swept, fixed])[:6]}"
 
-    return remembered
+
+def shared_model(line: CommandLine) -> set[str]:
+    """The model name that all jobs share; empty if the model is swept."""
+    models = {job.model.name for job in line.jobs}
+    return models if len(models) == 1 else set()
 
 
-def swept_knobs(line: CommandLine) -> tuple[str, ...]:
-    """The knobs that tell the jobs apart: those typed; of a group its name if that tells its
-    choices apart, and else whatever they differ in."""
-    flat = [dict(flatten_options(to_plain(job))) for job in line.jobs]
-    words = [dict(word.lstrip("+").partition("=")[::2] for word in own) for own in line.lines]
-    found: list[str] = []
-    for key in line.keys:
+def swept_options(line: CommandLine) -> tuple[str, ...]:
+    """The options that distinguish the jobs.
+
+    A swept option stands for itself. A swept group (`model=a,b`) is represented by its `name` if
+    that distinguishes the choices, otherwise by every option in which the jobs differ.
+    """
+    jobs = [dict(flatten_options(to_plain(job))) for job in line.jobs]
+    typed = [dict(map(split_override, job)) for job in line.job_overrides]
+    options: list[str] = []
+    for key in line.swept_keys:
         name = f"{key}.name"
-        choices = {(own.get(key), job.get(name)) for own, job in zip(words, flat, strict=True)}
-        if key in flat[0]:
-            found.append(key)
-        elif len(choices) == len({choice for _, choice in choices}) > 1:
-            found.append(name)
+        pairs = {(items.get(key), job.get(name)) for items, job in zip(typed, jobs, strict=True)}
+        if key in jobs[0]:
+            options.append(key)
+        elif len(pairs) == len({job_name for _, job_name in pairs}) > 1:
+            options.append(name)
         else:
-            found += [knob for knob in flat[0] if any(job[knob] != flat[0][knob] for job in flat)]
-    return tuple(dict.fromkeys(found))
+            options += [k for k in jobs[0] if any(job[k] != jobs[0][k] for job in jobs)]
+    return tuple(dict.fromkeys(options))
+
+
+def _affects_name(override: str) -> bool:
+    key, _ = split_override(override)
+    neutral = key in ("tracking", "cache") or key in RESULT_NEUTRAL_OPTIONS
+    return not (neutral or is_hydra_option(override))

@@ -1,299 +1,179 @@
-"""A multirun: planned and checked first, resumed where it was, concluded with one answer."""
+"""Runs a sweep: plan the jobs, lock the folder, run what is unfinished, summarize."""
 
 from __future__ import annotations
 
-import re
-import secrets
-import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from rich.console import Console
 
 from fashion_exp.configuration.composition import CommandLine
-from fashion_exp.configuration.overrides import quote_value
-from fashion_exp.errors import InputError
-from fashion_exp.experiment.experiment import ending
-from fashion_exp.experiment.job import DONE, SOME_FAILED, how_to_look, show_places
-from fashion_exp.paths import checkout_root, new_run_token, outputs_dir
+from fashion_exp.errors import ExitCode, InputError
+from fashion_exp.experiment.worker import print_locations, ui_command
+from fashion_exp.paths import outputs_dir
+from fashion_exp.process import cpu_count
 from fashion_exp.reporting import tables
-from fashion_exp.reporting.formats import counted
-from fashion_exp.sweeps.jobs import Planner, SweepJob, one_model, sweep_name, swept_knobs
+from fashion_exp.reporting.formats import pluralize
+from fashion_exp.sweeps.jobs import JobFactory, SweepJob, sweep_name
 from fashion_exp.sweeps.launchers import Launcher, make_launcher
-from fashion_exp.sweeps.planning import decide_weights, tell_plan
-from fashion_exp.sweeps.progress import LiveTable
-from fashion_exp.sweeps.scheduler import drive
-from fashion_exp.sweeps.search import Trials, make_search
+from fashion_exp.sweeps.planning import print_plan, resolve_weights
+from fashion_exp.sweeps.progress import ProgressTable
+from fashion_exp.sweeps.scheduler import run_jobs
+from fashion_exp.sweeps.search import SearchTrials, make_search
+from fashion_exp.sweeps.session import SweepContext, open_sweep, same_command
 from fashion_exp.sweeps.state import (
-    BOARD,
-    Ledger,
-    changed_code,
-    held,
-    ledger_of,
-    note_jobs,
-    note_left,
-    read_ledger,
-    set_aside,
+    LEADERBOARD_FILE,
+    SweepState,
+    load_state,
+    read_state,
+    record_jobs,
+    record_remaining,
 )
 from fashion_exp.sweeps.summary import (
-    AGAIN,
-    MOST_ROWS,
-    Conclusion,
-    Sweep,
-    conclude,
-    failures,
-    unfinished,
+    MAX_ROWS_SHOWN,
+    WINNER_COMMAND,
+    SweepSummary,
+    failure_table,
+    summarize_sweep,
+    unfinished_jobs,
 )
-from fashion_exp.tracking import Tracker, open_tracker, provenance
-from fashion_exp.training.device import cpu_count
 
 
-def run_sweep(line: CommandLine, open_all: bool) -> int:
-    """Runs the jobs that are not finished yet; gives the exit code.
+def run_sweep(line: CommandLine, evaluate_all: bool) -> int:
+    """Runs the unfinished jobs of a sweep; returns the exit code. Can be killed and run again.
 
-    The test is opened for the winner by validation only, unless `open_all`: what chose the winner
-    may not judge the others, and each look at the test is counted. Killed anywhere, the same line
-    goes on.
+    Evaluates the test set for the winner by validation only, unless `evaluate_all`. Every
+    evaluation is counted, and choosing the winner by the test would bias its test accuracy.
     """
     cfg, console = line.jobs[0], Console(markup=False, highlight=False)
     if cfg.resume is not None:
-        raise InputError("resume: acts in single runs; a sweep goes on by the same line")
+        raise InputError("resume: for single runs only; the same command resumes a sweep")
     launcher = make_launcher(line.launcher)
     outputs = outputs_dir(cfg.outputs)
     folder = outputs / "sweeps" / sweep_name(line)
-    weights = decide_weights(line.jobs, console)
-    before = None if cfg.sweep.fresh else read_ledger(folder)
-    threads = _threads(before, launcher)
-    planner = Planner(line, folder, outputs / "cache", weights, threads, launcher.device)
+    weights = resolve_weights(line.jobs, console)
+    earlier = None if cfg.sweep.fresh else read_state(folder)
+    # The number of threads affects results, so a sweep keeps it when the launcher changes.
+    threads = (earlier and earlier.threads) or launcher.threads or cpu_count()
+    factory = JobFactory(line, folder, outputs / "cache", weights, threads, launcher.device)
     if line.search is None:
-        return _grid(planner, launcher, open_all, console)
-    return _search(planner, launcher, before.study if before else "", open_all, console)
+        return _run_grid(factory, launcher, evaluate_all, console)
+    return _run_search(factory, launcher, earlier.study if earlier else "", evaluate_all, console)
 
 
-def _grid(planner: Planner, launcher: Launcher, open_all: bool, console: Console) -> int:
-    asked = planner.line.jobs[0].sweep
-    if asked.dry_run:
-        # Of an earlier sweep that would be set aside, nothing counts.
-        place = planner.sweep / "fresh" if asked.fresh else planner.sweep
-        jobs = replace(planner, sweep=place).jobs()
-        tell_plan(jobs, planner, console)
-        for job in jobs:
-            console.print(f"{job.state:9} {job.command}", soft_wrap=True)
-        return DONE
-    jobs = planner.jobs()
+def _run_grid(factory: JobFactory, launcher: Launcher, evaluate_all: bool, console: Console) -> int:
+    options = factory.line.jobs[0].sweep
+    if options.dry_run:
+        _print_grid(factory, console)
+        return ExitCode.DONE
+    jobs = factory.make_grid_jobs()
 
-    def planned(_: Ledger) -> Sequence[SweepJob]:
-        tell_plan(jobs, planner, console)
+    def plan(_: SweepState) -> Sequence[SweepJob]:
+        print_plan(jobs, factory.folder, factory.outputs, console)
         return jobs
 
-    with _begun(planner, planned, open_all, console) as sweep:
-        waiting = [job for job in jobs if job.state != "finished"]
-        if waiting:
-            with launcher.pool(sweep.folder) as pool, LiveTable(len(waiting)) as table:
-                drive(iter(waiting), lambda job: sweep.common, pool, launcher.retries, table)
-        end = conclude(sweep, jobs, open_all)
-        failed = unfinished(jobs)
-        note_left(sweep.folder, len(failed))
-    _show(end, jobs, sweep, console)
-    _show_failures(failed, f"{_same_line(asked.fresh)} runs these again", console)
-    return SOME_FAILED if failed else DONE
+    with open_sweep(factory, plan, evaluate_all, console) as sweep:
+        pending = [job for job in jobs if job.state != "finished"]
+        if pending:
+            with launcher.start(sweep.folder) as executor, ProgressTable(len(pending)) as table:
+                run_jobs(
+                    iter(pending), lambda job: job.spec(sweep.outputs, sweep.job_options),
+                    executor, launcher.retries, table,
+                )  # fmt: skip
+        summary = summarize_sweep(sweep, jobs, evaluate_all)
+        failed = unfinished_jobs(jobs)
+        record_remaining(sweep.folder, len(failed))
+    _print_summary(summary, jobs, sweep, console)
+    _print_failures(failed, f"{same_command(options.fresh)} runs them again", console)
+    return ExitCode.SOME_FAILED if failed else ExitCode.DONE
 
 
-def _search(
-    planner: Planner, launcher: Launcher, study: str, open_all: bool, console: Console
+def _print_grid(factory: JobFactory, console: Console) -> None:
+    if factory.line.jobs[0].sweep.fresh:  # the earlier sweep would be archived: ignore its results
+        factory = replace(factory, folder=factory.folder / "fresh")
+    jobs = factory.make_grid_jobs()
+    print_plan(jobs, factory.folder, factory.outputs, console)
+    for job in jobs:
+        console.print(f"{job.state:9} {job.command}", soft_wrap=True)
+
+
+def _run_search(
+    factory: JobFactory, launcher: Launcher, study: str, evaluate_all: bool, console: Console
 ) -> int:
-    """The same for a search, whose jobs are asked for as others end; `study`: of earlier lines."""
-    line = planner.line
+    """`study` is the name of the Optuna study of earlier commands, or empty."""
+    line = factory.line
     assert line.search is not None
     search = make_search(line.search)
-    trials = Trials(search, planner)
+    trials = SearchTrials(search, factory)
 
-    def tell(done: int) -> None:
-        left = max(0, search.trials - done)
-        told = f"{counted(search.trials, 'trial')}: {done} done before, {left} to run"
-        lost = f", {counted(len(trials.lost), 'job')} whose files are gone" if trials.lost else ""
-        console.print(f"{told}{lost}; in {planner.sweep}", soft_wrap=True)
-
-    def planned(ledger: Ledger) -> Sequence[SweepJob]:
-        jobs = trials.open(ledger.study)
-        tell(trials.done(ledger.study))
-        return jobs
+    def print_trials(completed: int) -> None:
+        message = f"{pluralize(search.trials, 'trial')}: {completed} completed before, "
+        message += f"{max(0, search.trials - completed)} to run"
+        if trials.missing:
+            message += f", {pluralize(len(trials.missing), 'job')} with missing files to run again"
+        console.print(f"{message}; in {factory.folder}", soft_wrap=True)
 
     if line.jobs[0].sweep.dry_run:
-        tell(trials.done(study))
-        return DONE
-    handed_over: list[SweepJob] = []
+        print_trials(trials.count_completed(study))
+        return ExitCode.DONE
 
-    def noted(jobs: Iterator[SweepJob]) -> Iterator[SweepJob]:
+    def plan(state: SweepState) -> Sequence[SweepJob]:
+        jobs = trials.open_study(state.study)
+        print_trials(trials.count_completed(state.study))
+        return jobs
+
+    submitted: list[SweepJob] = []
+
+    def record(jobs: Iterator[SweepJob]) -> Iterator[SweepJob]:
         for job in jobs:
-            note_jobs(sweep.folder, [job], sweep.commit)
-            handed_over.append(job)
+            record_jobs(sweep.folder, [job], sweep.commit)
+            submitted.append(job)
             yield job
 
-    with _begun(planner, planned, open_all, console) as sweep:
-        study = ledger_of(sweep.folder).study
-        left = max(0, search.trials - trials.done(study))
-        if total := left + len(trials.lost):
-            with launcher.pool(sweep.folder) as pool, LiveTable(total) as table:
-                drive(
-                    noted(trials.ask(left, table.known)),
-                    lambda job: (*sweep.common, *trials.words(job)), pool, launcher.retries, table,
-                    trials.ended, search.at_once,
+    with open_sweep(factory, plan, evaluate_all, console) as sweep:
+        study = load_state(sweep.folder).study
+        remaining = max(0, search.trials - trials.count_completed(study))
+        if total := remaining + len(trials.missing):
+            with launcher.start(sweep.folder) as executor, ProgressTable(total) as table:
+                run_jobs(
+                    record(trials.ask(remaining, on_reuse=table.job_reused)),
+                    lambda job: job.spec(
+                        sweep.outputs, sweep.job_options | trials.job_options(job)
+                    ),
+                    executor, launcher.retries, table, trials.tell, search.at_once,
                 )  # fmt: skip
         jobs = list(trials.jobs.values())
-        note_jobs(sweep.folder, jobs)
-        end = conclude(sweep, jobs, open_all)
-        note_left(sweep.folder, max(0, search.trials - trials.done(study)))
-    _show(end, jobs, sweep, console)
-    failed = unfinished(handed_over)  # those of earlier lines have been told
-    same = _same_line(line.jobs[0].sweep.fresh)
-    _show_failures(failed, f"{same} asks for others in place of these", console)
-    for reason in dict.fromkeys(trials.refused):
-        console.print(f"asked for, and no job: {reason}", soft_wrap=True)
-    return SOME_FAILED if failed or trials.refused else DONE
+        record_jobs(sweep.folder, jobs)
+        summary = summarize_sweep(sweep, jobs, evaluate_all)
+        record_remaining(sweep.folder, max(0, search.trials - trials.count_completed(study)))
+    _print_summary(summary, jobs, sweep, console)
+    failed = unfinished_jobs(submitted)  # failures of earlier commands have been reported
+    command = same_command(line.jobs[0].sweep.fresh)
+    _print_failures(failed, f"{command} tries other points instead", console)
+    for reason in dict.fromkeys(trials.invalid):
+        console.print(f"skipped an invalid combination: {reason}", soft_wrap=True)
+    return ExitCode.SOME_FAILED if failed or trials.invalid else ExitCode.DONE
 
 
-@contextmanager
-def _begun(
-    planner: Planner,
-    planned: Callable[[Ledger], Sequence[SweepJob]],
-    open_all: bool,
-    console: Console,
-) -> Iterator[Sweep]:
-    """The sweep as this process's own, with a tracked parent that ends as the block does.
-
-    `planned` gives the jobs that are known before the first runs; what it refuses leaves the parent
-    as it was.
-    """
-    line, folder = planner.line, planner.sweep
-    cfg, outputs = line.jobs[0], outputs_dir(line.jobs[0].outputs)
-    tracker = open_tracker(cfg.tracking, outputs)
-    with held(folder):
-        if cfg.sweep.fresh:
-            from fashion_exp.sweeps.launchers.slurm import refuse_queued
-
-            refuse_queued(folder)
-            if aside := set_aside(folder):
-                console.print(f"set aside: {aside}", soft_wrap=True)
-        code = provenance(checkout_root() or Path.cwd())
-        ledger = read_ledger(folder) or Ledger([])
-        ledger.study = ledger.study or f"{folder.name}-{secrets.token_hex(4)}"
-        jobs = planned(ledger)
-        before = ledger.parent
-        _give_parent(ledger, line, folder, tracker, code)
-        if before not in ("", ledger.parent):
-            told = (
-                "from now on the sweep is recorded as another; what is finished stays where it is"
-            )
-            console.print(told, soft_wrap=True)
-        ledger.line = [word for word in line.arguments if not _starts_over(word)]
-        ledger.line += ["--open-test"] * open_all
-        ledger.left = None
-        ledger.threads = planner.threads
-        ledger.write(folder)
-        common = _common(planner, ledger.parent, tracker, outputs, open_all)
-        commit = code.get("git_commit", "")
-        sweep = Sweep(folder, ledger.parent, swept_knobs(line), outputs, tracker, common, commit)
-        tracker.view(sweep.parent, sweep.swept)
-        with ending(tracker, sweep.parent):
-            _take_note(jobs, sweep, console)
-            try:
-                yield sweep
-            except KeyboardInterrupt:
-                print(f"\nstopped; {_same_line(cfg.sweep.fresh)} goes on", file=sys.stderr)
-                raise
-
-
-def _take_note(jobs: Sequence[SweepJob], sweep: Sweep, console: Console) -> None:
-    """Keeps which jobs there are, and of what code; warns where those finished are of other."""
-    finished = [job.hash for job in jobs if job.state == "finished"]
-    if others := changed_code(ledger_of(sweep.folder), finished, sweep.commit):
-        console.print(
-            f"{others} of the finished jobs were run by another version of the code; "
-            "sweep.fresh=true runs all of them anew",
-            soft_wrap=True,
-        )  # fmt: skip
-    note_jobs(sweep.folder, jobs, sweep.commit)
-
-
-def _threads(before: Ledger | None, launcher: Launcher) -> int:
-    """A job's CPU threads: as the sweep began, so that any launcher goes on with its numbers."""
-    return (before and before.threads) or launcher.threads or cpu_count()
-
-
-def _starts_over(word: str) -> bool:
-    return word.lstrip("+").startswith("sweep.fresh=")
-
-
-def _same_line(fresh: bool) -> str:
-    return "the same line" + " without sweep.fresh=true" * fresh
-
-
-def _show(end: Conclusion, jobs: Sequence[SweepJob], sweep: Sweep, console: Console) -> None:
-    board = tables.head(end.board, MOST_ROWS, sweep.folder / BOARD)
+def _print_summary(
+    summary: SweepSummary, jobs: Sequence[SweepJob], sweep: SweepContext, console: Console
+) -> None:
+    board = tables.first_rows(summary.board, MAX_ROWS_SHOWN, sweep.folder / LEADERBOARD_FILE)
     if all(job.state == "finished" for job in jobs):
-        board = tables.only(board, [name for name in board.header if name != "status"])
+        board = tables.select_columns(board, [name for name in board.header if name != "status"])
     console.print(tables.rich_table(board))
-    if end.winner is not None:
-        told = f"{AGAIN}: {end.winner.command}"
-        console.print(told, soft_wrap=True)
-    if end.page is not None:
-        console.print(f"page:    {end.page}", soft_wrap=True)
-    address = sweep.tracker.view_address(sweep.parent)
-    show_places(
-        console,
-        sweep.folder,
-        address or how_to_look(sweep.tracker, sweep.outputs, sweep.folder.name),
-    )
+    if summary.winner is not None:
+        console.print(f"{WINNER_COMMAND}: {summary.winner.command}", soft_wrap=True)
+    if summary.page is not None:
+        console.print(f"page:    {summary.page}", soft_wrap=True)
+    address = sweep.tracker.runs_view_url(sweep.parent)
+    address = address or ui_command(sweep.tracker, sweep.outputs, sweep.folder.name)
+    print_locations(console, sweep.folder, address)
 
 
-def _show_failures(failed: Sequence[SweepJob], to_go_on: str, console: Console) -> None:
+def _print_failures(failed: Sequence[SweepJob], remedy: str, console: Console) -> None:
     if failed:
-        console.print(tables.rich_table(failures(failed)))
-        print(f"{to_go_on}; or one alone:")
+        console.print(tables.rich_table(failure_table(failed)))
+        print(f"{remedy}; to run one job alone:")
         for job in failed:
             print(f"  {job.command}")
-
-
-def _give_parent(
-    ledger: Ledger, line: CommandLine, folder: Path, tracker: Tracker, tags: dict[str, str]
-) -> None:
-    """The tracked parent, which is RUNNING then; where it was recorded elsewhere, another."""
-    if (ledger.uri, ledger.experiment) != (tracker.uri, tracker.experiment_id):
-        ledger.parent = ledger.begun_as = ""
-    if ledger.begun_as and not ledger.parent:  # killed before it could keep the parent's id
-        ledger.parent = tracker.begun_as(ledger.begun_as) or ""
-    if ledger.parent:
-        with suppress(InputError):  # it was deleted there
-            tracker.resume(ledger.parent)
-            return
-    ledger.uri, ledger.experiment = tracker.uri, tracker.experiment_id
-    ledger.begun_as = new_run_token(outputs_dir(line.jobs[0].outputs))
-    ledger.write(folder)
-    name = " ".join([*one_model(line), *(line.swept or line.keys)])[:200]
-    tags = tags | {"begun_as": ledger.begun_as}
-    ledger.parent = tracker.start(name, parent=None, params={}, tags=tags)
-
-
-def _common(
-    planner: Planner, parent: str, tracker: Tracker, outputs: Path, open_all: bool
-) -> tuple[str, ...]:
-    """The overrides that tell a job of its sweep."""
-    return (
-        f"outputs={quote_value(str(outputs))}",
-        f"sweep.parent={quote_value(parent)}",
-        f"sweep.experiment={quote_value(tracker.experiment_id)}",
-        f"sweep.swept=[{','.join(planner.line.keys)}]",
-        f"sweep.open_test={str(open_all).lower()}",
-        *_weights_word(planner.weights),
-    )
-
-
-def _weights_word(weights: Mapping[str, str]) -> Iterator[str]:
-    """The override that tells them, in Hydra's grammar, which has no quotes for keys."""
-    if weights:
-        escaped = (re.sub(r"([^\w/.-])", r"\\\1", model) for model in weights)
-        pairs = zip(escaped, weights.values(), strict=True)
-        yield f"++sweep.weights={{{','.join(f'{model}:{source}' for model, source in pairs)}}}"

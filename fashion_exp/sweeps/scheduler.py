@@ -1,84 +1,73 @@
-"""The jobs of a sweep through a launcher: handed over, waited for, and tried again if lost."""
+"""Runs jobs through a launcher: submits them, waits for them, retries crashed ones."""
 
 from __future__ import annotations
 
-import json
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
-from fashion_exp.atomic_io import write_text
 from fashion_exp.evaluation.results import load_result
-from fashion_exp.experiment.job import FAILURE_FILE, PRUNED_FILE
+from fashion_exp.evaluation.run_dir import RunDir
 from fashion_exp.signals import raise_if_interrupted
-from fashion_exp.sweeps.jobs import SweepJob
-from fashion_exp.sweeps.launchers import Ended, Pool
-from fashion_exp.sweeps.launchers.job_process import LOG
-from fashion_exp.sweeps.progress import LiveTable
+
+if TYPE_CHECKING:
+    from fashion_exp.sweeps.job_spec import JobSpec
+    from fashion_exp.sweeps.jobs import SweepJob
+    from fashion_exp.sweeps.launchers import Executor, JobEnd
+    from fashion_exp.sweeps.progress import ProgressTable
 
 
-def drive(
+def run_jobs(
     jobs: Iterator[SweepJob],
-    common: Callable[[SweepJob], Sequence[str]],
-    pool: Pool,
+    make_spec: Callable[[SweepJob], JobSpec],
+    executor: Executor,
     retries: int,
-    table: LiveTable,
-    ended: Callable[[SweepJob], None] = lambda job: None,
-    at_once: int | None = None,
+    table: ProgressTable,
+    on_end: Callable[[SweepJob], None] = lambda job: None,
+    max_running: int | None = None,
 ) -> None:
-    """Runs every job, with its `common` overrides after its own; tells each end to `ended`.
+    """Runs every job by its spec, and calls `on_end` for each.
 
-    Jobs are taken one by one, when there is room for `at_once` of them and in the launcher, so that
-    what comes next may depend on how others ended. One that fails, or whose process dies, leaves
-    the others alone; the latter is tried `retries` times more and goes on where it was. Only an
-    interruption is raised.
+    A job is taken from `jobs` only when there is capacity for it, so the next one may depend on how
+    others ended. A failure or crash does not affect other jobs. A crashed job is retried up to
+    `retries` times and resumes from its last epoch. Only interruptions are raised.
     """
-    again: deque[SweepJob] = deque()
-    lost: Counter[str] = Counter()
-    handed = 0
-    room = min(pool.room, at_once or pool.room)
-    more = True
+    crashed: deque[SweepJob] = deque()
+    crashes: Counter[str] = Counter()
+    running = 0
+    capacity = min(executor.capacity, max_running or executor.capacity)
     while True:
         raise_if_interrupted()
-        while handed < room and (again or more):
-            job = again.popleft() if again else next(jobs, None)
+        while running < capacity:
+            job = crashed.popleft() if crashed else next(jobs, None)
             if job is None:
-                more = False
                 break
-            for told_before in (FAILURE_FILE, PRUNED_FILE):
-                (job.folder / told_before).unlink(missing_ok=True)
-            pool.submit(job, (*job.words, *common(job)))
-            table.handed_over(job)
-            handed += 1
-        if not handed:
+            RunDir(job.folder).clear_outcome()
+            executor.submit(job, make_spec(job))
+            table.job_submitted(job)
+            running += 1
+        if not running:
             return
-        for end in pool.wait():
-            handed -= 1
-            if end.lost and lost[end.job.hash] < retries:
-                lost[end.job.hash] += 1
-                table.lost(end)
-                again.append(end.job)
+        for end in executor.wait():
+            running -= 1
+            if end.crash and crashes[end.job.hash] < retries:
+                crashes[end.job.hash] += 1
+                table.job_crashed(end)
+                crashed.append(end.job)
             else:
-                _record(end)
-                _check(end.job)
-                table.ended(end.job)
-                ended(end.job)
+                _check_outcome(end)
+                table.job_ended(end.job)
+                on_end(end.job)
 
 
-def _record(end: Ended) -> None:
-    """Writes what a job failed of that could not say so itself."""
-    if end.lost:
-        _fail(end.job, "LostProcess", end.lost)
-    elif end.job.state in ("begun", "queued"):
-        _fail(end.job, "NoWord", f"it ended without a word; see {end.job.folder / LOG}")
-
-
-def _check(job: SweepJob) -> None:
-    """A result of other photos, weights or arithmetic than were planned is none of this job."""
-    if job.state == "finished" and load_result(job.folder).facts["job_hash"] != job.hash:
-        reason = "where it ran there were other photos or weights under the same names"
-        _fail(job, "AnotherExperiment", reason)
-
-
-def _fail(job: SweepJob, kind: str, reason: str) -> None:
-    story = {"kind": kind, "reason": reason, "traceback": ""}
-    write_text(job.folder / FAILURE_FILE, json.dumps(story, indent=1))
+def _check_outcome(end: JobEnd) -> None:
+    """Records a failure if the job left no outcome, or the outcome of another experiment."""
+    job, run = end.job, RunDir(end.job.folder)
+    if end.crash:
+        run.save_failure("LostProcess", end.crash)
+    elif job.state in ("started", "queued"):
+        reason = f"the job ended without a result; see {run.console_file}"
+        run.save_failure("NoResult", reason)
+    elif job.state == "finished" and load_result(job.folder).facts["job_hash"] != job.hash:
+        reason = "the node has different photos or weights under the same names"
+        run.save_failure("FingerprintMismatch", reason)

@@ -1,131 +1,117 @@
-"""What a sweep knows of itself, beside its jobs' folders."""
+"""The state of a sweep on disk: `sweep.json`, the lock, and archiving of earlier sweeps."""
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from filelock import FileLock, Timeout
-
-from fashion_exp.atomic_io import is_locked, read_json, write_text
+from fashion_exp.atomic_io import file_lock, is_locked, read_json, write_json
 from fashion_exp.errors import InputError
-from fashion_exp.experiment.job import LOCK_FILE, LOCK_PATIENCE
+from fashion_exp.evaluation.run_dir import LOCK_FILE
 
-if TYPE_CHECKING:  # it loads torch, for which a look at the sweeps need not wait
+if TYPE_CHECKING:  # it imports torch, which `sweep status` does not need
     from fashion_exp.sweeps.jobs import SweepJob
 
-FILE = "sweep.json"
-BOARD = "leaderboard.csv"
+STATE_FILE = "sweep.json"
+LEADERBOARD_FILE = "leaderboard.csv"
 
 
 @dataclass
-class Ledger:
-    """`sweep.json`: the tracked parent, the line last typed, and the code of each job."""
+class SweepState:
+    """The content of `sweep.json`; the field names are its keys."""
 
     line: list[str]
+    """Arguments of the last command line."""
     uri: str = ""
+    """Tracking store of the parent run."""
     parent: str = ""
+    """MLflow id of the parent run."""
     experiment: str = ""
-    """MLflow id of the experiment that the parent stands in."""
+    """MLflow id of the parent run's experiment."""
     begun_as: str = ""
-    """What the parent can be found by in the store, where its id could not be kept."""
+    """Token saved before the parent is created; finds it again after a crash in between."""
     study: str = ""
-    """What a search is called where its trials are kept: one for each time that it starts over."""
+    """Name of the Optuna study; a new one each time that a search starts over."""
     threads: int | None = None
-    """CPU threads of a job, as the launcher of the first line had it: they change last digits."""
+    """CPU threads of a job, set by the first launcher. They affect the last digits of results."""
     left: int | None = None
-    """Jobs that the same line would run; None while it has not come to its end."""
+    """Number of jobs that the same command would run; None if the last one did not complete."""
     jobs: dict[str, str] = field(default_factory=dict)
-    """The swept values of each job that a line has asked for, by its hash."""
+    """Names (swept values) of all jobs so far, by job hash."""
     code: dict[str, str] = field(default_factory=dict)
-    """The commit that a job was last run with, by its hash."""
+    """Git commit that each job last ran with, by job hash."""
 
     def write(self, sweep: Path) -> None:
-        write_text(sweep / FILE, json.dumps(asdict(self), indent=1))
+        write_json(sweep / STATE_FILE, asdict(self))
 
 
-def read_ledger(sweep: Path) -> Ledger | None:
-    """None where no sweep has begun."""
-    file = sweep / FILE
+def read_state(sweep: Path) -> SweepState | None:
+    """None if the sweep has not started. Ignores keys that a newer version may have added."""
+    file = sweep / STATE_FILE
     if not file.is_file():
         return None
-    told = read_json(file)
-    known = {one.name for one in fields(Ledger)}  # a newer version may keep more
-    return Ledger(**{"line": []} | {name: told[name] for name in told if name in known})
+    saved = read_json(file)
+    names = {item.name for item in fields(SweepState)}
+    return SweepState(**{"line": []} | {name: saved[name] for name in saved if name in names})
 
 
-def ledger_of(sweep: Path) -> Ledger:
-    """Of one that has begun."""
-    ledger = read_ledger(sweep)
-    assert ledger is not None
-    return ledger
+def load_state(sweep: Path) -> SweepState:
+    """The state of a sweep that has started."""
+    state = read_state(sweep)
+    assert state is not None
+    return state
 
 
-@contextmanager
-def held(sweep: Path) -> Iterator[None]:
-    """The sweep is this process's own; raises `InputError` where another one drives it."""
-    sweep.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(sweep / LOCK_FILE, timeout=LOCK_PATIENCE)
-    try:
-        lock.acquire()
-    except Timeout:
-        raise InputError(
-            f"{sweep}: another process is running this sweep; wait for it, or give this one a "
-            "name with sweep.name=…"
-        ) from None
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-def note_jobs(sweep: Path, jobs: Sequence[SweepJob], commit: str | None = None) -> None:
-    """Keeps which jobs there are, and the `commit` that those not finished are run with."""
-    ledger = ledger_of(sweep)
-    ledger.jobs |= {job.hash: job.cell for job in jobs}
+def record_jobs(sweep: Path, jobs: Sequence[SweepJob], commit: str | None = None) -> None:
+    """Adds jobs to the state, and the `commit` that the unfinished ones run with."""
+    state = load_state(sweep)
+    state.jobs |= {job.hash: job.name for job in jobs}
     if commit is not None:
-        ledger.code |= {job.hash: commit for job in jobs if job.state != "finished"}
-    ledger.write(sweep)
+        state.code |= {job.hash: commit for job in jobs if job.state != "finished"}
+    state.write(sweep)
 
 
-def is_driven(sweep: Path) -> bool:
-    """Whether a process is running the sweep."""
+def record_remaining(sweep: Path, count: int) -> None:
+    """Marks the command as completed; running it again would run `count` jobs."""
+    state = load_state(sweep)
+    state.left = count
+    state.write(sweep)
+
+
+def lock_sweep(sweep: Path) -> AbstractContextManager[None]:
+    """Raises `InputError` if another process runs the sweep."""
+    return file_lock(
+        sweep / LOCK_FILE,
+        busy=f"{sweep}: another process is running this sweep; wait for it, or use another name "
+        "with sweep.name=…",
+    )
+
+
+def is_sweep_running(sweep: Path) -> bool:
     return is_locked(sweep / LOCK_FILE)
 
 
-def note_left(sweep: Path, count: int) -> None:
-    """Keeps that the line came to its end, and how many jobs the same line would run."""
-    ledger = ledger_of(sweep)
-    ledger.left = count
-    ledger.write(sweep)
+def archive_sweep(sweep: Path) -> Path | None:
+    """Moves the content of a sweep's folder into a new folder; None if there is no content.
 
-
-def set_aside(sweep: Path) -> Path | None:
-    """Moves what an earlier sweep of the same name left out of the way; None where nothing is.
-
-    The lock stays where it is: who waits for it waits for this very folder. Raises `InputError`
-    where jobs of the earlier sweep are at work still.
+    The lock file stays: a process that waits for the lock waits for this very file. Raises
+    `InputError` if jobs of the sweep are still running.
     """
     for lock in sweep.glob(f"*/{LOCK_FILE}"):
         if is_locked(lock):
             raise InputError(
-                f"sweep.fresh: {lock.parent}: a process is at work there; wait for it, or stop it"
+                f"sweep.fresh: {lock.parent}: a process is running this job; wait for it, or stop "
+                "it"
             )
-    left = [path for path in sweep.iterdir() if path.name != LOCK_FILE]
-    if not left:
+    content = [path for path in sweep.iterdir() if path.name != LOCK_FILE]
+    if not content:
         return None
-    aside = sweep.with_name(f"{sweep.name}-until-{time.strftime('%Y%m%d-%H%M%S')}")
-    aside.mkdir()
-    for path in left:
-        path.rename(aside / path.name)
-    return aside
-
-
-def changed_code(ledger: Ledger, finished: Sequence[str], commit: str) -> int:
-    """How many of the finished jobs were run by another version of the code."""
-    return sum(ledger.code.get(job, commit) != commit for job in finished)
+    archive = sweep.with_name(f"{sweep.name}-until-{time.strftime('%Y%m%d-%H%M%S')}")
+    archive.mkdir()
+    for path in content:
+        path.rename(archive / path.name)
+    return archive

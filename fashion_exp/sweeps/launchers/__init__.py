@@ -1,7 +1,7 @@
-"""Where the jobs of a sweep run: here, in processes, on a Ray cluster, under Slurm.
+"""Launchers run the jobs of a sweep: in this process, in processes, on Ray, or under Slurm.
 
-`hydra/launcher` chooses, by the class that its YAML names as `_target_`; the other keys of the
-YAML are the fields of that class. Each is imported only when it is chosen.
+`hydra/launcher` selects one. `_target_` in its YAML file names the class, the other keys are the
+fields of that class. A launcher's module is imported only when it is selected.
 """
 
 from __future__ import annotations
@@ -11,53 +11,56 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from fashion_exp.configuration.schema import Count, NonNegative
 from fashion_exp.errors import InputError, validate_fields
-from fashion_exp.sweeps.jobs import SweepJob
+
+if TYPE_CHECKING:
+    from fashion_exp.sweeps.job_spec import JobSpec
+    from fashion_exp.sweeps.jobs import SweepJob
 
 LAUNCHERS = {
-    f"fashion_exp.sweeps.launchers.{target}": name
-    for name, target in {
-        "inline": "inline.Inline",
-        "processes": "processes.Processes",
-        "ray": "ray_cluster.RayCluster",
-        "slurm": "slurm.Slurm",
-    }.items()
+    "fashion_exp.sweeps.launchers.inline.Inline": "inline",
+    "fashion_exp.sweeps.launchers.processes.Processes": "processes",
+    "fashion_exp.sweeps.launchers.ray_cluster.RayCluster": "ray",
+    "fashion_exp.sweeps.launchers.slurm.Slurm": "slurm",
 }
 """The choices of `hydra/launcher` by their `_target_`."""
 
+UNLIMITED = 10**6
+"""Capacity of an executor with a queue of its own."""
+
 
 @dataclass(frozen=True)
-class Ended:
+class JobEnd:
     """A job that no longer runs."""
 
     job: SweepJob
-    lost: str = ""
-    """Why what ran it is gone without a word; empty where the job's folder tells how it ended."""
+    crash: str = ""
+    """How its process died without recording an outcome; empty if the job's folder has one."""
 
 
-class Pool(Protocol):
-    """Room for jobs. What becomes of each stands in its folder."""
+class Executor(Protocol):
+    """Runs jobs. The outcome of each is in its folder."""
 
-    room: int
-    """Jobs that may be handed over and not have ended yet."""
+    capacity: int
+    """The number of jobs that may be submitted and not ended."""
 
-    def submit(self, job: SweepJob, words: tuple[str, ...]) -> None:
-        """Has the overrides `words` run in the job's folder, now or when there is a place."""
+    def submit(self, job: SweepJob, spec: JobSpec) -> None:
+        """Runs the job in its folder, now or when resources are free."""
         ...
 
-    def wait(self) -> list[Ended]:
-        """Returns when at least one of the jobs handed over has ended."""
+    def wait(self) -> list[JobEnd]:
+        """Blocks until at least one submitted job has ended."""
         ...
 
 
 class Launcher(Protocol):
-    """What `hydra/launcher` and its knobs came to."""
+    """The options of `hydra/launcher`."""
 
     retries: int
-    """How often a job is run again whose process died without a word."""
+    """How often a crashed job is run again."""
 
     @property
     def threads(self) -> int | None:
@@ -66,19 +69,20 @@ class Launcher(Protocol):
 
     @property
     def device(self) -> str | None:
-        """Where its jobs compute, if that is not for this machine to say: "cuda"."""
+        """The device of the nodes ("cuda"); None: choose from this machine's hardware."""
         ...
 
-    def pool(self, sweep: Path) -> AbstractContextManager[Pool]:
-        """Left by an interruption, it stops what runs, and waits for that; queued jobs are let go.
+    def start(self, sweep: Path) -> AbstractContextManager[Executor]:
+        """An executor for the sweep in this folder.
 
-        Raises `InputError` where there is no such place.
+        When an interruption leaves the block, queued jobs are cancelled, running ones are stopped
+        and waited for. Raises `InputError` if the resources do not exist.
         """
         ...
 
 
-class OnNodes:
-    """What launchers share whose jobs ask for a part of another machine."""
+class NodeResources:
+    """Fields and properties of launchers whose jobs request a part of a node."""
 
     cpus: Count
     gpus: NonNegative
@@ -93,14 +97,15 @@ class OnNodes:
 
 
 def make_launcher(options: Mapping[str, Any]) -> Launcher:
-    """The launcher of a composed `hydra.launcher`; raises `InputError` for options out of range."""
-    told = dict(options)
-    target = str(told.pop("_target_"))
+    """The launcher of a composed `hydra.launcher`. Raises `InputError` for invalid options."""
+    values = dict(options)
+    target = str(values.pop("_target_"))
     if target not in LAUNCHERS:
         raise InputError(
-            f"hydra/launcher: {target} is none of this program's; {', '.join(LAUNCHERS.values())}"
+            f"hydra/launcher: {target} is not a launcher of fashion_exp; choices: "
+            f"{', '.join(LAUNCHERS.values())}"
         )
     module, _, name = target.rpartition(".")
-    kind = getattr(importlib.import_module(module), name)
-    made: Launcher = validate_fields(kind, told, "hydra.launcher.")
-    return made
+    launcher_class = getattr(importlib.import_module(module), name)
+    launcher: Launcher = validate_fields(launcher_class, values, "hydra.launcher.")
+    return launcher

@@ -1,4 +1,4 @@
-"""The launcher `inline`: one job after the other, in this process."""
+"""The `inline` launcher: one job after the other, in this process."""
 
 from __future__ import annotations
 
@@ -6,33 +6,37 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from fashion_exp.sweeps.jobs import SweepJob
-from fashion_exp.sweeps.launchers import Ended, Pool
-from fashion_exp.sweeps.launchers.job_process import run_words
+from fashion_exp.sweeps.launchers import Executor, JobEnd
+from fashion_exp.sweeps.launchers.job_process import run_spec
+
+if TYPE_CHECKING:
+    from fashion_exp.sweeps.job_spec import JobSpec
+    from fashion_exp.sweeps.jobs import SweepJob
 
 
 @dataclass(frozen=True)
 class Inline:
-    retries = 0  # a process that dies takes the sweep with it; the same line goes on
+    retries = 0  # a crash ends the sweep's process too; the same command resumes it
     threads = None
     device = None
 
     @contextmanager
-    def pool(self, sweep: Path) -> Iterator[Pool]:
-        yield _Here()
+    def start(self, sweep: Path) -> Iterator[Executor]:
+        yield _InlineExecutor()
 
 
-class _Here:
-    room = 1
+class _InlineExecutor:
+    capacity = 1
 
     def __init__(self) -> None:
-        self._waiting: list[tuple[SweepJob, tuple[str, ...]]] = []
+        self._submitted: list[tuple[SweepJob, JobSpec]] = []
 
-    def submit(self, job: SweepJob, words: tuple[str, ...]) -> None:
-        self._waiting.append((job, words))
+    def submit(self, job: SweepJob, spec: JobSpec) -> None:
+        self._submitted.append((job, spec))
 
-    def wait(self) -> list[Ended]:
-        job, words = self._waiting.pop()
-        run_words(job.folder, words)
-        return [Ended(job)]
+    def wait(self) -> list[JobEnd]:
+        job, spec = self._submitted.pop()
+        run_spec(spec)
+        return [JobEnd(job)]

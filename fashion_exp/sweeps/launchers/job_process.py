@@ -1,40 +1,44 @@
-"""What every launcher has done for a job, wherever that is: the job itself, its words kept."""
+"""Runs one job in the current process, with its output in a log file. Used by every launcher."""
 
 from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from fashion_exp.configuration.hydra_application import run_in
-from fashion_exp.experiment.job import FAILED, note_failure
+from fashion_exp.errors import ExitCode
+from fashion_exp.evaluation.run_dir import RunDir
+from fashion_exp.experiment.job import run_job, save_exception
 
-LOG = "console.log"
-"""In a job's folder: what it said."""
+if TYPE_CHECKING:
+    from fashion_exp.sweeps.job_spec import JobSpec
 
 
-def run_words(folder: Path, words: Sequence[str]) -> int:
-    """Runs the overrides `words` as the job in `folder`; gives the exit code.
+def run_spec(spec: JobSpec) -> ExitCode:
+    """Runs a job and returns the exit code; only interruptions are raised.
 
-    What it says goes to its `console.log`. Only an interruption is raised.
+    Prints to `console.log` in the job's folder.
     """
-    with _said_to(folder / LOG):
+    run = RunDir(spec.folder)
+    with _redirect_output(run.console_file):
         try:
-            return run_in(folder, words, sealed=True)
-        except Exception as error:  # before the job could begin; its own it keeps itself
+            return run_job(spec.cfg, run, spec.overrides, hold_out_test=True)
+        except Exception as error:  # before the job started; it records its own failures
             print(f"fashion_exp: failed: {error}", file=sys.stderr)
-            return note_failure(folder, error, FAILED)
+            save_exception(run, error)
+            return ExitCode.FAILED
 
 
 @contextmanager
-def _said_to(log: Path) -> Iterator[None]:
-    log.parent.mkdir(parents=True, exist_ok=True)
+def _redirect_output(path: Path) -> Iterator[None]:
+    path.parent.mkdir(parents=True, exist_ok=True)
     before = sys.stdout, sys.stderr
-    file = open(log, "ab", buffering=0)  # noqa: SIM115 (closed by what wraps it)
-    with _Log(file, encoding="utf-8", errors="replace", write_through=True) as words:
-        sys.stdout = sys.stderr = words
+    file = open(path, "ab", buffering=0)  # noqa: SIM115 (the wrapper closes it)
+    with _Log(file, encoding="utf-8", errors="replace", write_through=True) as log:
+        sys.stdout = sys.stderr = log
         try:
             yield
         finally:
@@ -42,7 +46,7 @@ def _said_to(log: Path) -> Iterator[None]:
 
 
 class _Log(io.TextIOWrapper):
-    """A log on a disk that is full loses words; its job fails of that elsewhere, or not at all."""
+    """Drops text when the disk is full, so that printing does not make the job fail."""
 
     def write(self, text: str) -> int:
         with suppress(OSError):

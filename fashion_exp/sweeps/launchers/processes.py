@@ -1,4 +1,4 @@
-"""The launcher `processes`: each job a process of its own, several at once on this machine."""
+"""The `processes` launcher: several jobs at once on this machine, each in its own process."""
 
 from __future__ import annotations
 
@@ -18,18 +18,19 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from fashion_exp.configuration.schema import Count, Natural
-from fashion_exp.experiment.job import DONE
+from fashion_exp.errors import ExitCode
+from fashion_exp.process import cpu_count
 from fashion_exp.signals import install_handlers
-from fashion_exp.sweeps.job_state import job_state
+from fashion_exp.sweeps.job_spec import JobSpec
 from fashion_exp.sweeps.jobs import SweepJob
-from fashion_exp.sweeps.launchers import Ended, Pool
-from fashion_exp.training.device import cpu_count
+from fashion_exp.sweeps.launchers import Executor, JobEnd
+from fashion_exp.sweeps.launchers.job_process import run_spec
 
-GRACE = 60.0
-"""Seconds that a job has to stop when it is asked to."""
+STOP_TIMEOUT = 60.0
+"""Seconds between asking a job to stop and killing it."""
 
-LOADED_BEFORE = "fashion_exp.experiment.experiment", "fashion_exp.tracking.connection", __name__
-"""What takes seconds to import is imported once, by the process that the jobs are forked from."""
+PRELOADED_MODULES = "fashion_exp.experiment.experiment", "fashion_exp.tracking.connection", __name__
+"""Imported once, by the server process that the jobs are forked from: they take seconds."""
 
 
 @dataclass(frozen=True)
@@ -40,19 +41,19 @@ class Processes:
 
     @property
     def threads(self) -> int:
-        """The cores divided among the jobs that run at once."""
+        """The CPU cores divided among the jobs that run at once."""
         return max(1, cpu_count() // len(self._slots()))
 
     @contextmanager
-    def pool(self, sweep: Path) -> Iterator[Pool]:
-        own = _Processes(self._slots())
+    def start(self, sweep: Path) -> Iterator[Executor]:
+        executor = _ProcessExecutor(self._slots())
         try:
-            yield own
+            yield executor
         finally:
-            own.stop()
+            executor.stop()
 
     def _slots(self) -> list[int | None]:
-        """A place for each job: the number of its GPU, where there are any."""
+        """A GPU number for each job that runs at once; None without GPUs."""
         import torch
 
         gpus = torch.cuda.device_count()
@@ -60,72 +61,75 @@ class Processes:
         return [number % gpus if gpus else None for number in range(count)]
 
 
-class _Running(NamedTuple):
+class _RunningJob(NamedTuple):
     job: SweepJob
     process: BaseProcess
     slot: int | None
-    lifeline: Connection
+    parent_pipe: Connection
 
 
-class _Processes:
+class _ProcessExecutor:
     def __init__(self, slots: list[int | None]) -> None:
         self._slots = slots
-        self.room = len(slots)
-        self._running: dict[int, _Running] = {}
-        self._context = _context()
+        self.capacity = len(slots)
+        self._running: dict[int, _RunningJob] = {}
+        self._context = _start_context()
 
-    def submit(self, job: SweepJob, words: tuple[str, ...]) -> None:
+    def submit(self, job: SweepJob, spec: JobSpec) -> None:
         slot = self._slots.pop(0)
-        theirs, ours = self._context.Pipe(duplex=False)
-        gpus = None if slot is None else gpus_of(slot, job.cfg.training.processes)
-        process = self._context.Process(target=_work, args=(job.folder, words, gpus, theirs))
+        child_pipe, parent_pipe = self._context.Pipe(duplex=False)
+        gpus = None if slot is None else visible_gpus(slot, job.cfg.training.processes)
+        process = self._context.Process(target=_run_job, args=(spec, gpus, child_pipe))
         process.start()
-        theirs.close()
-        self._running[process.sentinel] = _Running(job, process, slot, ours)
+        child_pipe.close()
+        self._running[process.sentinel] = _RunningJob(job, process, slot, parent_pipe)
 
-    def wait(self) -> list[Ended]:
-        told = []
+    def wait(self) -> list[JobEnd]:
+        ends = []
         for sentinel in wait(list(self._running)):
             assert isinstance(sentinel, int)
-            job, process, slot, lifeline = self._running.pop(sentinel)
+            job, process, slot, parent_pipe = self._running.pop(sentinel)
             process.join()
-            lifeline.close()
+            parent_pipe.close()
             self._slots.append(slot)
-            told.append(Ended(job, _why_lost(job, process.exitcode)))
-        return told
+            ends.append(JobEnd(job, _crash_reason(job, process.exitcode)))
+        return ends
 
     def stop(self) -> None:
-        """Asks what still runs to stop, and waits for it."""
-        left = [one.process for one in self._running.values()]
-        for process in left:
+        """Asks running jobs to stop and waits for them; kills them after `STOP_TIMEOUT`."""
+        processes = [running.process for running in self._running.values()]
+        for process in processes:
             process.terminate()
-        end = time.monotonic() + GRACE
-        for process in left:
-            process.join(max(0.1, end - time.monotonic()))
+        deadline = time.monotonic() + STOP_TIMEOUT
+        for process in processes:
+            process.join(max(0.1, deadline - time.monotonic()))
             if process.is_alive():
                 process.kill()
         self._running.clear()
 
 
-def gpus_of(slot: int, processes: int) -> str:
-    """A GPU for each process of a job, next to those of the slot before; round all that there are.
+def visible_gpus(slot: int, processes: int) -> str:
+    """CUDA_VISIBLE_DEVICES for the job in a slot: one GPU for each of its processes.
 
-    With jobs=1 for every `processes` GPUs no two jobs share one.
+    Slots take consecutive GPUs and wrap around. Jobs do not share GPUs as long as
+    `hydra.launcher.jobs` times `processes` is at most the number of GPUs.
     """
     import torch
 
     present = torch.cuda.device_count()
     first = slot * processes
-    return ",".join(str((first + one) % present) for one in range(min(processes, present)))
+    return ",".join(str((first + index) % present) for index in range(min(processes, present)))
 
 
-def _context() -> Any:
+def _start_context() -> Any:
+    """The multiprocessing context, with its fork server running."""
     if sys.platform == "win32":
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(list(LOADED_BEFORE))
-    # Ctrl-C goes to it too, and while it imports it would end with a traceback. What it is started
-    # with comes first: starting that gives the signal free again.
+    context.set_forkserver_preload(list(PRELOADED_MODULES))
+    # Ctrl-C reaches the fork server too and would end it with a traceback during its imports, so
+    # SIGINT is blocked when it starts. The resource tracker must run before: starting it unblocks
+    # the signal.
     resource_tracker.ensure_running()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
@@ -135,40 +139,36 @@ def _context() -> Any:
     return context
 
 
-def _work(folder: Path, words: tuple[str, ...], gpus: str | None, lifeline: Connection) -> None:
-    """The whole life of a job's process."""
-    from fashion_exp.sweeps.launchers.job_process import run_words
-
+def _run_job(spec: JobSpec, gpus: str | None, parent_pipe: Connection) -> None:
+    """The entry point of a job's process."""
     if gpus is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpus
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the sweep's, which asks to stop
-    _follow(lifeline)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the sweep handles Ctrl-C and stops its jobs
+    _terminate_with_parent(parent_pipe)
     try:
         install_handlers(signal.SIGTERM)
-        sys.exit(run_words(folder, words))
+        sys.exit(run_spec(spec))
     except KeyboardInterrupt:
         sys.exit(128 + signal.SIGTERM)
 
 
-def _follow(lifeline: Connection) -> None:
-    """Stops this process, as Ctrl-C does, once the sweep at the other end is gone."""
+def _terminate_with_parent(parent_pipe: Connection) -> None:
+    """Sends SIGTERM to this process when the sweep's process is gone."""
 
     def watch() -> None:
         try:
-            lifeline.recv()
+            parent_pipe.recv()
         except EOFError:
             os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=watch, daemon=True).start()
 
 
-def _why_lost(job: SweepJob, code: int | None) -> str:
-    """Why a process that has ended left no word of it; empty where it did."""
-    if code == DONE or job_state(job.folder) in ("finished", "failed"):
+def _crash_reason(job: SweepJob, exit_code: int | None) -> str:
+    """How a process ended without recording an outcome; empty if it recorded one."""
+    if exit_code == ExitCode.DONE or job.state in ("finished", "failed"):
         return ""
-    if code is not None and code < 0:
-        name = signal.Signals(-code).name
-        return f"its process was killed by {name}" + (
-            " (out of memory?)" if -code == signal.SIGKILL else ""
-        )
-    return f"its process ended with {code}"
+    if exit_code is None or exit_code >= 0:
+        return f"its process ended with exit code {exit_code}"
+    hint = " (out of memory?)" if -exit_code == signal.SIGKILL else ""
+    return f"its process was killed by {signal.Signals(-exit_code).name}{hint}"

@@ -1,4 +1,4 @@
-"""The launcher `ray`: jobs as tasks of a Ray cluster, which this program's code is sent to."""
+"""The `ray` launcher: jobs as tasks of a Ray cluster. The code is sent to the nodes."""
 
 from __future__ import annotations
 
@@ -11,24 +11,27 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fashion_exp.configuration.schema import Count, Natural, NonNegative, Positive
 from fashion_exp.errors import InputError
 from fashion_exp.paths import PACKAGE, conf_dir, install_command
-from fashion_exp.sweeps.jobs import SweepJob
-from fashion_exp.sweeps.launchers import Ended, OnNodes, Pool
-from fashion_exp.sweeps.launchers.remote import Disk, run_away, unpack
-from fashion_exp.training.device import cpu_count
+from fashion_exp.process import cpu_count
+from fashion_exp.sweeps.launchers import UNLIMITED, Executor, JobEnd, NodeResources
+from fashion_exp.sweeps.launchers.remote import DiskMarker, run_remote, unpack
 
-PATIENCE = 10.0
-"""Seconds that a cluster has to answer."""
-GRACE = 60.0
-"""Seconds that jobs have to stop when they are asked to."""
+if TYPE_CHECKING:
+    from fashion_exp.sweeps.job_spec import JobSpec
+    from fashion_exp.sweeps.jobs import SweepJob
+
+CONNECT_TIMEOUT = 10.0
+"""Seconds to wait for an answer of the cluster."""
+STOP_TIMEOUT = 60.0
+"""Seconds between asking a job to stop and killing it."""
 
 
 @dataclass(frozen=True)
-class RayCluster(OnNodes):
+class RayCluster(NodeResources):
     address: str | None
     jobs: Count | None
     cpus: Count
@@ -38,120 +41,120 @@ class RayCluster(OnNodes):
     retries: Natural
 
     @contextmanager
-    def pool(self, sweep: Path) -> Iterator[Pool]:
-        ray = _imported()
-        with tempfile.TemporaryDirectory() as shipped, Disk.marked(sweep) as disk:
-            _connect(ray, self.address, _code(Path(shipped)))
-            own = _Tasks(ray, self._task(ray), disk, self.jobs)
+    def start(self, sweep: Path) -> Iterator[Executor]:
+        ray = _import_ray()
+        with tempfile.TemporaryDirectory() as code, DiskMarker.create(sweep) as marker:
+            _copy_code(Path(code))
+            _connect(ray, self.address, code)
+            executor = _RayExecutor(ray, self._remote_function(ray), marker, self.jobs)
             try:
-                yield own
+                yield executor
             finally:
-                own.stop()
+                executor.stop()
                 ray.shutdown()
 
-    def _task(self, ray: Any) -> Any:
-        _check_room(ray, self.cpus, self.gpus)
+    def _remote_function(self, ray: Any) -> Any:
+        _check_resources(ray, self.cpus, self.gpus)
         return ray.remote(
             num_cpus=self.cpus,
             num_gpus=self.gpus,
             memory=None if self.memory_gb is None else int(self.memory_gb * 2**30),
             resources=dict(self.resources),
-            max_retries=0,  # whether to try again is the sweep's to say, which counts and tells it
-        )(run_away)
+            max_retries=0,  # the scheduler retries, counts and reports crashes
+        )(run_remote)
 
 
-class _Tasks:
-    def __init__(self, ray: Any, task: Any, disk: Disk, room: int | None) -> None:
-        self._ray, self._task, self._disk = ray, task, disk
-        self.room = room or 10**6
+class _RayExecutor:
+    def __init__(self, ray: Any, task: Any, marker: DiskMarker, jobs: int | None) -> None:
+        self._ray, self._task, self._marker = ray, task, marker
+        self.capacity = jobs or UNLIMITED
         self._running: dict[Any, SweepJob] = {}
 
-    def submit(self, job: SweepJob, words: tuple[str, ...]) -> None:
-        self._running[self._task.remote(str(job.folder), words, self._disk)] = job
+    def submit(self, job: SweepJob, spec: JobSpec) -> None:
+        self._running[self._task.remote(spec, self._marker)] = job
 
-    def wait(self) -> list[Ended]:
+    def wait(self) -> list[JobEnd]:
         ended, _ = self._ray.wait(list(self._running))
-        return [self._ended(one) for one in ended]
+        return [self._fetch(task) for task in ended]
 
-    def _ended(self, task: Any) -> Ended:
+    def _fetch(self, task: Any) -> JobEnd:
         job = self._running.pop(task)
         try:
-            brought = self._ray.get(task)
+            archive = self._ray.get(task)
         except self._ray.exceptions.RayError as error:
-            said = type(error).__name__, " ".join(str(error).split())[:200]
-            return Ended(job, f"its process or node got lost ({': '.join(said)})")
-        unpack(brought, job.folder)
-        return Ended(job)
+            reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+            return JobEnd(job, f"its process or node was lost ({reason})")
+        unpack(archive, job.folder)
+        return JobEnd(job)
 
     def stop(self) -> None:
-        """Lets go of what is queued, asks what runs to stop, and waits for it."""
-        left = list(self._running)
-        for task in left:
+        """Cancels queued tasks, asks running ones to stop, and kills them after `STOP_TIMEOUT`."""
+        tasks = list(self._running)
+        for task in tasks:
             self._ray.cancel(task, force=False)
-        if left:
-            _, deaf = self._ray.wait(left, num_returns=len(left), timeout=GRACE)
-            for task in deaf:
+        if tasks:
+            _, running = self._ray.wait(tasks, num_returns=len(tasks), timeout=STOP_TIMEOUT)
+            for task in running:
                 self._ray.cancel(task, force=True)
         self._running.clear()
 
 
-def _imported() -> Any:
-    # It asks for the internet otherwise, and empties CUDA_VISIBLE_DEVICES for jobs without a GPU.
+def _import_ray() -> Any:
+    # Ray sends usage statistics by default, and empties CUDA_VISIBLE_DEVICES for jobs without GPUs.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     try:
         import ray
     except ImportError:
         raise InputError(
-            f"hydra/launcher=ray: Ray is not installed; {install_command('ray')}, or "
+            f"hydra/launcher=ray: Ray is not installed; {install_command('ray')}, or use "
             "hydra/launcher=processes"
         ) from None
     return ray
 
 
-def _code(folder: Path) -> Path:
-    """This program's code and configs, as a checkout has them, and nothing else."""
-    unwanted = shutil.ignore_patterns("__pycache__", "conf")
-    shutil.copytree(PACKAGE, folder / PACKAGE.name, ignore=unwanted)
+def _copy_code(folder: Path) -> None:
+    """Copies the package and its configs, in the layout of an installed package."""
+    ignored = shutil.ignore_patterns("__pycache__", "conf")
+    shutil.copytree(PACKAGE, folder / PACKAGE.name, ignore=ignored)
     shutil.copytree(conf_dir(), folder / PACKAGE.name / "conf")
-    return folder
 
 
-def _connect(ray: Any, address: str | None, code: Path) -> None:
-    quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
-    environment = {"working_dir": str(code)}
+def _connect(ray: Any, address: str | None, code: str) -> None:
+    """Joins the cluster at an address, or starts a local one."""
     address = address or os.environ.get("RAY_ADDRESS")
+    options: dict[str, Any] = {"address": address}
+    if address is None:
+        options = {"address": "local", "num_cpus": cpu_count(), "include_dashboard": False}
     try:
-        _knock(address)
-        if address is None:
-            ray.init(
-                address="local", num_cpus=cpu_count(), include_dashboard=False,
-                runtime_env=environment, **quiet,
-            )  # fmt: skip
-        else:
-            ray.init(address=address, runtime_env=environment, **quiet)
+        _check_reachable(address)
+        ray.init(
+            **options, runtime_env={"working_dir": code}, log_to_driver=False,
+            logging_level=logging.ERROR,
+        )  # fmt: skip
     except (OSError, ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise InputError(
-            f"hydra.launcher.address={address}: no Ray cluster can be joined there ({reason}); "
-            "`ray start --head` makes one, address=null a local one"
+            f"hydra.launcher.address={address}: cannot connect to a Ray cluster ({reason}); start "
+            "one with `ray start --head`, or use address=null for a local one"
         ) from None
 
 
-def _knock(address: str | None) -> None:
-    """Raises `OSError` at once where nobody listens; Ray itself would try for minutes."""
+def _check_reachable(address: str | None) -> None:
+    """Raises `OSError` at once if nothing listens there; Ray would retry for minutes."""
     host, _, port = (address or "").rpartition("://")[2].rpartition(":")
     if host and port.isdigit():
-        socket.create_connection((host.strip("[]"), int(port)), PATIENCE).close()
+        socket.create_connection((host.strip("[]"), int(port)), CONNECT_TIMEOUT).close()
 
 
-def _check_room(ray: Any, cpus: float, gpus: float) -> None:
-    """Raises `InputError` where no node could ever take a job: it would wait forever."""
+def _check_resources(ray: Any, cpus: float, gpus: float) -> None:
+    """Raises `InputError` if no node is large enough for a job, which would wait forever."""
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    if not any(n.get("CPU", 0) >= cpus and n.get("GPU", 0) >= gpus for n in nodes):
-        largest = max((n.get("CPU", 0), n.get("GPU", 0)) for n in nodes)
+    sizes = [(node.get("CPU", 0), node.get("GPU", 0)) for node in nodes]
+    if not any(node_cpus >= cpus and node_gpus >= gpus for node_cpus, node_gpus in sizes):
         ray.shutdown()
+        largest_cpus, largest_gpus = max(sizes)
         raise InputError(
-            f"hydra.launcher.cpus={cpus:g}, gpus={gpus:g}: no node of the cluster has as many; "
-            f"the largest has {largest[0]:g} and {largest[1]:g}"
+            f"hydra.launcher.cpus={cpus:g}, gpus={gpus:g}: more than any node of the cluster has; "
+            f"the largest has {largest_cpus:g} CPUs and {largest_gpus:g} GPUs"
         )

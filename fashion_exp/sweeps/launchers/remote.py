@@ -1,94 +1,90 @@
-"""A job on another machine: with the sweep's disk, or without and its results brought back."""
+"""Runs a job on another machine, and returns its files if the sweep's disk is not shared."""
 
 from __future__ import annotations
 
 import io
-import json
 import os
 import secrets
 import tempfile
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from fashion_exp.configuration.overrides import quote_value
-from fashion_exp.experiment.job import FAILURE_FILE
-from fashion_exp.sweeps.launchers.job_process import run_words
+from fashion_exp.evaluation.run_dir import RunDir
+from fashion_exp.sweeps.launchers.job_process import run_spec
 
-LEFT_THERE = ("checkpoints", "unfinished")
-"""Large, and of use only to the disk that they were written to."""
+if TYPE_CHECKING:
+    from fashion_exp.configuration.schema import TrackingConfig
+    from fashion_exp.sweeps.job_spec import JobSpec
 
+NOT_RETURNED = ("checkpoints", "unfinished")
+"""Folders that are large and only useful on the disk where they were written."""
 
-@dataclass(frozen=True)
-class Disk:
-    """How a job tells whether it sees the sweep's own disk."""
-
-    mark: Path
-    working_directory: Path
-    """Of the sweep: relative paths of its line start there."""
-
-    @classmethod
-    @contextmanager
-    def marked(cls, sweep: Path) -> Iterator[Disk]:
-        disk = cls(sweep / f".disk-{secrets.token_hex(4)}", Path.cwd())
-        disk.mark.touch()
-        try:
-            yield disk
-        finally:
-            disk.mark.unlink(missing_ok=True)
-
-    def is_here(self) -> bool:
-        """Goes to the working directory where it is."""
-        if self.working_directory.is_dir():
-            os.chdir(self.working_directory)
-        return self.mark.exists()
-
-
-NOT_SHARED = (
-    "this node does not share the sweep's disk, so that its runs can be recorded on a server "
-    "alone: tracking.uri=http://SERVER:5000 (or tracking=none)"
+NEEDS_SERVER = (
+    "this node does not share the sweep's disk, so its runs need a tracking server: set "
+    "tracking.uri=http://SERVER:5000, or tracking=none"
 )
 
 
-def run_away(folder: str, words: Sequence[str], disk: Disk) -> bytes | None:
-    """Runs a job where this is called.
+@dataclass(frozen=True)
+class DiskMarker:
+    """A file by which a node detects whether it shares the sweep's disk."""
 
-    Gives the files of its folder where the sweep's disk is not there, which has them otherwise.
+    file: Path
+    working_directory: Path
+    """Of the sweep; relative paths in the overrides start there."""
+
+    @classmethod
+    @contextmanager
+    def create(cls, sweep: Path) -> Iterator[DiskMarker]:
+        marker = cls(sweep / f".disk-{secrets.token_hex(4)}", Path.cwd())
+        marker.file.touch()
+        try:
+            yield marker
+        finally:
+            marker.file.unlink(missing_ok=True)
+
+
+def run_remote(spec: JobSpec, marker: DiskMarker) -> bytes | None:
+    """Runs a job on this node.
+
+    Returns the files of the job's folder as a ZIP archive if this node does not share the sweep's
+    disk; None if it does.
     """
-    if disk.is_here():
-        run_words(Path(folder), words)
+    if marker.working_directory.is_dir():
+        os.chdir(marker.working_directory)
+    if marker.file.exists():
+        run_spec(spec)
         return None
-    with tempfile.TemporaryDirectory() as elsewhere:
-        here = Path(elsewhere) / "sweep" / Path(folder).name
-        if not _is_served(words):
-            story = {"kind": "InputError", "reason": NOT_SHARED, "traceback": ""}
-            here.mkdir(parents=True)
-            (here / FAILURE_FILE).write_text(json.dumps(story))
+    with tempfile.TemporaryDirectory() as outputs:
+        local = Path(outputs) / "sweep" / spec.folder.name
+        if _tracks_on_server(spec.cfg.tracking):
+            run_spec(replace(spec, folder=local, cfg=replace(spec.cfg, outputs=outputs)))
         else:
-            run_words(here, [*words, f"outputs={quote_value(elsewhere)}"])
-        return _packed(here)
+            RunDir(local).save_failure("InputError", NEEDS_SERVER)
+        return _pack(local)
 
 
-def _is_served(words: Sequence[str]) -> bool:
-    typed = dict(word.lstrip("+").partition("=")[::2] for word in words)
-    served = typed.get("tracking.uri", "").strip("'\"").startswith("http")
-    return served or typed.get("tracking") == "none"
+def unpack(archive: bytes | None, folder: Path) -> None:
+    """Extracts the result of `run_remote` into the job's folder."""
+    if archive is not None:
+        with zipfile.ZipFile(io.BytesIO(archive)) as file:
+            file.extractall(folder)
 
 
-def _packed(folder: Path) -> bytes:
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+def _tracks_on_server(tracking: TrackingConfig) -> bool:
+    """Whether the tracking store is reachable from other machines, or tracking is disabled."""
+    return tracking.name == "none" or (tracking.uri or "").startswith("http")
+
+
+def _pack(folder: Path) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for file in sorted(folder.rglob("*")):
-            inside = file.relative_to(folder)
-            if file.is_file() and inside.parts[0] not in LEFT_THERE:
-                archive.write(file, inside)
-    return packed.getvalue()
-
-
-def unpack(brought: bytes | None, folder: Path) -> None:
-    """Puts what `run_away` gave into the job's folder."""
-    if brought is not None:
-        with zipfile.ZipFile(io.BytesIO(brought)) as archive:
-            archive.extractall(folder)
+            path = file.relative_to(folder)
+            if file.is_file() and path.parts[0] not in NOT_RETURNED:
+                archive.write(file, path)
+    return buffer.getvalue()

@@ -1,4 +1,4 @@
-"""The launcher `slurm`: jobs in Slurm's queue, which outlive the terminal of the sweep."""
+"""The `slurm` launcher: jobs in Slurm's queue, which keep running when the sweep's process ends."""
 
 from __future__ import annotations
 
@@ -9,41 +9,38 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from enum import Enum
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from fashion_exp.atomic_io import read_json, write_text
 from fashion_exp.configuration.schema import Count, Natural, Positive
 from fashion_exp.errors import InputError
 from fashion_exp.paths import PACKAGE, install_command
 from fashion_exp.signals import install_handlers
+from fashion_exp.sweeps.job_spec import JobSpec
 from fashion_exp.sweeps.jobs import SweepJob
-from fashion_exp.sweeps.launchers import Ended, OnNodes, Pool
-from fashion_exp.sweeps.launchers.job_process import run_words
+from fashion_exp.sweeps.launchers import UNLIMITED, Executor, JobEnd, NodeResources
+from fashion_exp.sweeps.launchers.job_process import run_spec
 
-QUEUED_FILE = "slurm.json"
-"""In a job's folder: its number in the queue, for the line that goes on with the sweep."""
+SLURM_JOB_FILE = "slurm.json"
+"""In a job's folder: its Slurm job id, so that a resumed sweep finds it in the queue."""
 
-GRACE = 60.0
-"""Seconds that jobs have to stop when they are asked to."""
-SETTLING = 10.0
-"""Seconds until what a job wrote on its node is seen here."""
-POLL = {"slurm": 2.0, "local": 0.2}
-"""Seconds between two looks at the queue."""
-
-
-class Cluster(Enum):
-    slurm = "slurm"
-    local = "local"
+STOP_TIMEOUT = 60.0
+"""Seconds to wait for cancelled jobs to leave the queue."""
+FILE_SYNC_TIMEOUT = 10.0
+"""Seconds until files that a node wrote are visible here."""
+POLL_INTERVAL = {"slurm": 2.0, "local": 0.2}
+"""Seconds between two queries of the queue."""
+QUERY_DELAYS = (0, 1, 2, 4, 8, 16)
+"""Seconds before each attempt to query the queue. A restarting controller must not end a sweep."""
 
 
 @dataclass(frozen=True)
-class Slurm(OnNodes):
-    cluster: Cluster
+class Slurm(NodeResources):
+    cluster: Literal["slurm", "local"]
     jobs: Count | None
     cpus: Count
     gpus: Natural
@@ -55,28 +52,28 @@ class Slurm(OnNodes):
     retries: Natural
 
     @contextmanager
-    def pool(self, sweep: Path) -> Iterator[Pool]:
-        own = _Queue(self._executor(sweep / "slurm"), self.cluster.value)
+    def start(self, sweep: Path) -> Iterator[Executor]:
+        executor = _SlurmExecutor(self._make_submitter(sweep / "slurm"), self.cluster)
         try:
-            yield own
+            yield executor
         finally:
-            own.stop()
+            executor.stop()
 
-    def _executor(self, logs: Path) -> Any:
+    def _make_submitter(self, logs: Path) -> Any:
         try:
             import submitit
         except ImportError:
             raise InputError(
                 f"hydra/launcher=slurm: submitit is not installed; {install_command('slurm')}, or "
-                "hydra/launcher=processes"
+                "use hydra/launcher=processes"
             ) from None
-        if self.cluster is Cluster.slurm and shutil.which("sbatch") is None:
+        if self.cluster == "slurm" and shutil.which("sbatch") is None:
             raise InputError(
-                "hydra/launcher=slurm: there is no sbatch on this machine; start the sweep on a "
-                "login node, or try the line with hydra.launcher.cluster=local"
+                "hydra/launcher=slurm: sbatch not found; run the sweep on a login node, or try it "
+                "here with hydra.launcher.cluster=local"
             )
-        executor = submitit.AutoExecutor(logs, cluster=self.cluster.value)
-        executor.update_parameters(
+        submitter = submitit.AutoExecutor(logs, cluster=self.cluster)
+        submitter.update_parameters(
             name="fashion_exp",
             timeout_min=max(1, round(60 * self.hours)),
             cpus_per_task=self.cpus,
@@ -87,170 +84,175 @@ class Slurm(OnNodes):
             slurm_additional_parameters=self.options,
             slurm_array_parallelism=self.jobs or 256,
         )
-        return executor
+        return submitter
 
 
 @dataclass(frozen=True)
-class _Work:
-    """What a node does. Out of time or preempted, it is queued again and goes on."""
+class _SlurmTask:
+    """The function that a node runs. After a timeout or preemption it is queued again."""
 
-    folder: Path
-    words: tuple[str, ...]
+    spec: JobSpec
 
     def __call__(self) -> int:
         install_handlers(signal.SIGTERM)
-        return run_words(self.folder, self.words)
+        return run_spec(self.spec)
 
     def checkpoint(self, *_: Any) -> Any:
+        """Called by submitit before the node is taken away."""
         from submitit.helpers import DelayedSubmission
 
         return DelayedSubmission(self)
 
 
 @dataclass
-class _Queued:
+class _QueuedJob:
     job: SweepJob
-    number: str
-    gone_since: float | None = None
+    id: str
+    """Slurm's."""
+    left_queue_at: float | None = None
 
 
-@dataclass
-class _Queue:
-    executor: Any
-    cluster: str
-    room: int = 10**6  # how many run at once is the queue's to say
-    _new: list[_Work] = field(default_factory=list)
-    _jobs: dict[Path, SweepJob] = field(default_factory=dict)
-    _queued: list[_Queued] = field(default_factory=list)
-    _local: dict[str, Any] = field(default_factory=dict)
-    _out_of_reach: bool = False
+class _SlurmExecutor:
+    capacity = UNLIMITED
 
-    def submit(self, job: SweepJob, words: tuple[str, ...]) -> None:
-        number = _number(job.folder)
-        if number is not None and number in self._alive():
-            self._queued.append(_Queued(job, number))  # of a driver that is gone
-            return
-        self._jobs[job.folder] = job
-        self._new.append(_Work(job.folder, words))
+    def __init__(self, submitter: Any, cluster: str) -> None:
+        self._submitter = submitter
+        self._cluster = cluster
+        self._new: list[tuple[SweepJob, _SlurmTask]] = []
+        self._queued: list[_QueuedJob] = []
+        self._local: dict[str, Any] = {}
+        """submitit's jobs without a queue, by id."""
+        self._is_unreachable = False
 
-    def wait(self) -> list[Ended]:
-        self._hand_over()
+    def submit(self, job: SweepJob, spec: JobSpec) -> None:
+        job_id = _saved_id(job.folder)
+        if job_id is not None and job_id in self._active_ids():
+            self._queued.append(_QueuedJob(job, job_id))  # queued by an earlier process
+        else:
+            self._new.append((job, _SlurmTask(spec)))
+
+    def wait(self) -> list[JobEnd]:
+        self._submit_new()
         while True:
-            alive = self._alive()
-            told = [end for one in list(self._queued) if (end := self._ended(one, alive))]
-            if told:
-                return told
-            time.sleep(POLL[self.cluster])
+            active = self._active_ids()
+            ends = [end for item in list(self._queued) if (end := self._end(item, active))]
+            if ends:
+                return ends
+            time.sleep(POLL_INTERVAL[self._cluster])
 
-    def _hand_over(self) -> None:
-        """All that is new, as one array."""
+    def _submit_new(self) -> None:
+        """Submits all new jobs as one array."""
         if not self._new:
             return
-        with _importable(), _refusals(), self.executor.batch():
-            made = [self.executor.submit(work) for work in self._new]
-        for work, one in zip(self._new, made, strict=True):
-            number = str(one.job_id)
-            self._queued.append(_Queued(self._jobs.pop(work.folder), number))
-            if self.cluster == "slurm":
-                write_text(work.folder / QUEUED_FILE, json.dumps({"number": number}))
+        with _package_on_path(), _sbatch_errors(), self._submitter.batch():
+            submitted = [self._submitter.submit(task) for _, task in self._new]
+        for (job, _), handle in zip(self._new, submitted, strict=True):
+            job_id = str(handle.job_id)
+            self._queued.append(_QueuedJob(job, job_id))
+            if self._cluster == "slurm":
+                write_text(job.folder / SLURM_JOB_FILE, json.dumps({"number": job_id}))
             else:
-                self._local[number] = one
+                self._local[job_id] = handle
         self._new.clear()
 
-    def _ended(self, one: _Queued, alive: set[str]) -> Ended | None:
-        if one.number in alive:
-            one.gone_since = None
+    def _end(self, item: _QueuedJob, active: set[str]) -> JobEnd | None:
+        """None while the job is queued or running, or its files may not be visible yet."""
+        if item.id in active:
+            item.left_queue_at = None
             return None
-        told = one.job.state in ("finished", "failed", "pruned")
-        one.gone_since = one.gone_since or time.monotonic()
-        settled = self.cluster == "local" or time.monotonic() - one.gone_since > SETTLING
-        if not (told or settled):
+        has_outcome = item.job.state in ("finished", "failed", "pruned")
+        item.left_queue_at = item.left_queue_at or time.monotonic()
+        waited = time.monotonic() - item.left_queue_at
+        if not (has_outcome or self._cluster == "local" or waited > FILE_SYNC_TIMEOUT):
             return None
-        self._queued.remove(one)
-        (one.job.folder / QUEUED_FILE).unlink(missing_ok=True)
-        reason = f"job {one.number} left the queue without a word (killed, out of memory?)"
-        return Ended(one.job, "" if told else reason)
+        self._queued.remove(item)
+        (item.job.folder / SLURM_JOB_FILE).unlink(missing_ok=True)
+        crash = f"Slurm job {item.id} left the queue without a result (killed, out of memory?)"
+        return JobEnd(item.job, "" if has_outcome else crash)
 
-    def _alive(self) -> set[str]:
-        """Numbers of the jobs that wait or run."""
-        if self.cluster == "local":
-            return {number for number, one in self._local.items() if not one.done()}
-        found = _in_queue()
-        if isinstance(found, str):
-            self._out_of_reach = True
-            raise InputError(f"squeue: {found}; the jobs go on, and the same line too")
-        return found
+    def _active_ids(self) -> set[str]:
+        """Ids of the jobs that are queued or running."""
+        if self._cluster == "local":
+            return {job_id for job_id, handle in self._local.items() if not handle.done()}
+        try:
+            return _query_queue()
+        except _QueueError as error:
+            self._is_unreachable = True
+            raise InputError(
+                f"squeue: {error}; the jobs keep running, and the same command resumes the sweep"
+            ) from None
 
     def stop(self) -> None:
-        """Takes what is queued out of the queue, asks what runs to stop, and waits for it."""
-        if self._out_of_reach:
+        """Cancels queued and running jobs and waits until they have left the queue."""
+        ids = [item.id for item in self._queued]
+        if not ids or self._is_unreachable:
             return
-        numbers = [one.number for one in self._queued]
-        if not numbers:
-            return
-        if self.cluster == "local":
-            for number in numbers:
-                self._local[number].cancel()
+        if self._cluster == "local":
+            for job_id in ids:
+                self._local[job_id].cancel()
         else:
-            subprocess.run(["scancel", *numbers], check=False, capture_output=True)
-        end = time.monotonic() + GRACE
-        while set(numbers) & self._alive() and time.monotonic() < end:
-            time.sleep(POLL[self.cluster])
+            subprocess.run(["scancel", *ids], check=False, capture_output=True)
+        deadline = time.monotonic() + STOP_TIMEOUT
+        while self._active_ids().intersection(ids) and time.monotonic() < deadline:
+            time.sleep(POLL_INTERVAL[self._cluster])
 
 
-def _number(folder: Path) -> str | None:
-    file = folder / QUEUED_FILE
+def check_nothing_queued(sweep: Path) -> None:
+    """Raises `InputError` if jobs of a sweep that is to be archived are in Slurm's queue."""
+    ids = {_saved_id(file.parent) for file in sweep.glob(f"*/{SLURM_JOB_FILE}")}
+    if not ids or not shutil.which("squeue"):
+        return
+    try:
+        queued = sorted(_query_queue() & ids)
+    except _QueueError as error:
+        raise InputError(f"sweep.fresh: squeue: {error}; its jobs may be in the queue") from None
+    if queued:
+        raise InputError(
+            f"sweep.fresh: jobs {', '.join(queued)} are in Slurm's queue; wait for them, or cancel "
+            "them with scancel"
+        )
+
+
+class _QueueError(Exception):
+    """squeue failed; the message is what it printed."""
+
+
+def _query_queue() -> set[str]:
+    """Ids of this user's jobs in the queue. Raises `_QueueError`."""
+    command = ["squeue", "--noheader", "--array", "--user", getpass.getuser(), "--format", "%i"]
+    for delay in QUERY_DELAYS:
+        time.sleep(delay)
+        answer = subprocess.run(command, capture_output=True, text=True, check=False)
+        if answer.returncode == 0:
+            return set(answer.stdout.split())
+    raise _QueueError(answer.stderr.strip())
+
+
+def _saved_id(folder: Path) -> str | None:
+    file = folder / SLURM_JOB_FILE
     return str(read_json(file)["number"]) if file.exists() else None
 
 
-def refuse_queued(sweep: Path) -> None:
-    """Raises `InputError` where jobs of a sweep that is to be set aside are in the queue."""
-    numbers = {
-        number for file in sweep.glob(f"*/{QUEUED_FILE}") if (number := _number(file.parent))
-    }
-    if numbers and shutil.which("squeue"):
-        queued = _in_queue()
-        if isinstance(queued, str):
-            raise InputError(f"sweep.fresh: squeue: {queued}; its jobs may be in the queue")
-        if left := sorted(numbers & queued):
-            raise InputError(
-                f"sweep.fresh: its jobs {', '.join(left)} are in Slurm's queue; scancel them, or "
-                "wait for them"
-            )
-
-
-def _in_queue() -> set[str] | str:
-    """Numbers of this user's jobs, or why the queue does not tell."""
-    command = ["squeue", "--noheader", "--array", "--user", getpass.getuser(), "--format", "%i"]
-    for attempt in range(5):  # a controller that restarts is no reason to give up a sweep
-        asked = subprocess.run(command, capture_output=True, text=True, check=False)
-        if asked.returncode == 0:
-            return set(asked.stdout.split())
-        time.sleep(2**attempt)
-    return asked.stderr.strip()
-
-
 @contextmanager
-def _refusals() -> Iterator[None]:
-    """What Slurm says to an array that it does not take: no such partition, nobody there."""
+def _sbatch_errors() -> Iterator[None]:
+    """Turns sbatch's refusal of an array (unknown partition, …) into an `InputError`."""
     from submitit.core.utils import FailedJobError
 
     try:
         yield
     except FailedJobError as error:
-        told = [line for line in str(error).splitlines() if line.strip()]
+        lines = [line for line in str(error).splitlines() if line.strip()]
         raise InputError(
-            f"hydra/launcher=slurm: {told[-1] if told else 'sbatch failed'}; mend that, and the "
-            "same line goes on"
+            f"hydra/launcher=slurm: {lines[-1] if lines else 'sbatch failed'}; fix this and run "
+            "the same command to continue"
         ) from error
 
 
 @contextmanager
-def _importable() -> Iterator[None]:
-    """Jobs import this very code, installed or not."""
+def _package_on_path() -> Iterator[None]:
+    """Lets jobs import this copy of the package, installed or not."""
     before = os.environ.get("PYTHONPATH")
-    parts: Sequence[str] = [str(PACKAGE.parent), *([before] if before else [])]
-    os.environ["PYTHONPATH"] = os.pathsep.join(parts)
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(PACKAGE.parent), before]))
     try:
         yield
     finally:
