@@ -1,1 +1,1 @@
-"""What is computed once: kept below `outputs/cache`, shared by runs, jobs and processes."""
+"""Results computed once, stored below `outputs/cache` and shared by runs, jobs and processes."""

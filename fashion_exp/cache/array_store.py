@@ -1,9 +1,9 @@
-"""Arrays of one shape and type, kept by name in a folder that many processes read and add to.
+"""Arrays of one shape and dtype, stored by name in a folder shared by many processes.
 
-`records.bin` holds the arrays one after another, `index.jsonl` a line each: name, place and
-checksum, or name and why there is no array. An array is on disk before its line is, and a line
-counts when its end is there, so that a process killed anywhere leaves whole entries only. The
-lock is held while adding alone; readers need none.
+`records.bin` holds the arrays back to back. `index.jsonl` has a line per name: name, position and
+checksum, or name and the reason why there is no array. An array is written before its line, and a
+line counts once its newline is written, so a process killed at any point leaves complete entries
+only. Writers hold a lock; readers need none.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import os
 import secrets
 import shutil
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,215 +24,221 @@ from filelock import FileLock, Timeout
 from fashion_exp.atomic_io import write_text
 from fashion_exp.errors import InputError
 
-ABOUT, DATA, INDEX, USERS = "about.json", "records.bin", "index.jsonl", "users"
-LEAVING = ".leaving"
-"""The end of the name of a folder that is being removed."""
+KEY_FIELDS_FILE = "about.json"
+DATA_FILE = "records.bin"
+INDEX_FILE = "index.jsonl"
+USERS_FOLDER = "users"
+REMOVAL_SUFFIX = ".leaving"
+"""Suffix of a folder that is being removed."""
 
 
 class ArrayStore:
-    """Opening makes the folder where it is not there, and holds it against being cleared.
+    """Creates the folder if it does not exist, and marks it as in use until `close`.
 
-    `about` says in words what the records are of; it stands beside them.
+    `key_fields` describes everything that the arrays depend on. It is saved with them.
     """
 
     def __init__(
-        self, folder: Path, shape: Sequence[int], dtype: str, about: Mapping[str, Any]
+        self, folder: Path, shape: Sequence[int], dtype: str, key_fields: Mapping[str, Any]
     ) -> None:
-        self.folder, self.about = folder, about
+        self.folder, self.key_fields = folder, key_fields
         self.shape, self.dtype = tuple(shape), np.dtype(dtype)
+        self.entries: dict[str, tuple[int, int]] = {}
+        """Position and checksum of each array, by name."""
+        self.absent: dict[str, str] = {}
+        """Names without an array, and the reason."""
         self._size = int(np.prod(self.shape)) * self.dtype.itemsize
-        self._forget()
+        self._index_bytes_read, self._end = 0, 0
+        self._data: np.ndarray | None = None
+        self._verified: np.ndarray | None = None
         with store_lock(folder):
             if read_key_fields(folder) is None:
-                told = {**about, "shape": list(self.shape), "dtype": self.dtype.name}
-                write_text(folder / ABOUT, json.dumps(told, indent=1))
-            os.utime(folder / ABOUT)  # when it was last used
-            self._holding: FileLock | None = _hold(folder)
+                fields = {**key_fields, "shape": list(self.shape), "dtype": self.dtype.name}
+                write_text(folder / KEY_FIELDS_FILE, json.dumps(fields, indent=1))
+            os.utime(folder / KEY_FIELDS_FILE)  # the time of last use
+            self._user_lock: FileLock | None = _register_user(folder)
         self.refresh()
 
     @classmethod
     def open_existing(cls, folder: Path) -> ArrayStore | None:
-        """As it was made, where it is there."""
-        about = read_key_fields(folder)
-        return None if about is None else cls(folder, about["shape"], about["dtype"], about)
-
-    def _forget(self) -> None:
-        self.places: dict[str, tuple[int, int]] = {}
-        """Place and checksum of each array, by its name."""
-        self.absent: dict[str, str] = {}
-        """Names without an array, and why."""
-        self._read_to, self._end = 0, 0
-        self._data: np.ndarray | None = None
-        self._sound: np.ndarray | None = None
+        """The store of a folder, with its own shape and dtype; None if there is none."""
+        fields = read_key_fields(folder)
+        return None if fields is None else cls(folder, fields["shape"], fields["dtype"], fields)
 
     def close(self) -> None:
-        """Lets it be cleared."""
-        if self._holding is not None:
-            self._holding.release()
+        """Allows the folder to be removed."""
+        if self._user_lock is not None:
+            self._user_lock.release()
 
     def __getstate__(self) -> dict[str, Any]:
-        """For another process: it maps the file anew, and its parent holds the folder."""
-        unmapped = {"_data": None, "_sound": None, "_holding": None}
-        return vars(self) | unmapped
+        """State for another process, which maps the file itself; the parent keeps the user lock."""
+        return vars(self) | {"_data": None, "_verified": None, "_user_lock": None}
 
     def __contains__(self, name: str) -> bool:
-        return name in self.places or name in self.absent
+        return name in self.entries or name in self.absent
 
     def refresh(self) -> None:
-        """Takes in what was added since, by whichever process."""
-        index = self.folder / INDEX
-        if not index.exists() or index.stat().st_size <= self._read_to:
+        """Reads entries added by any process since the last call."""
+        index = self.folder / INDEX_FILE
+        if not index.exists() or index.stat().st_size <= self._index_bytes_read:
             return
-        began = self._read_to
         with open(index, "rb") as file:
-            file.seek(began)
-            whole = file.read().rpartition(b"\n")[0]
-        self._read_to = began + len(whole) + 1 if whole else began
-        for entry in _parsed(whole):
-            if len(entry) == 2:
-                self.absent[entry[0]] = entry[1]
-            else:
-                name, place, checksum = entry
-                self.places[name] = (place, checksum)
-                self._end = max(self._end, place + 1)
+            file.seek(self._index_bytes_read)
+            lines, newline, _ = file.read().rpartition(b"\n")
+        self._index_bytes_read += len(lines) + len(newline)
+        for entry in _parse_lines(lines.split(b"\n")):
+            match entry:
+                case [str(name), str(reason)]:
+                    self.absent[name] = reason
+                case [str(name), int(position), int(checksum)] if position >= 0:
+                    self.entries[name] = position, checksum
+                    self._end = max(self._end, position + 1)
 
     def add(
         self, arrays: Mapping[str, np.ndarray], absent: Mapping[str, str] | None = None
     ) -> None:
-        """Appends what is not there yet; raises `InputError` where the disk is full."""
+        """Appends the names that are not stored yet; raises `InputError` if the disk is full."""
         try:
             with store_lock(self.folder):
                 self._append(arrays, absent or {})
         except OSError as error:
             reason = (error.strerror or str(error)).lower()
             raise InputError(
-                f"{self.folder}: cannot be written ({reason}); `cache clear` makes room, and "
-                "outputs=FOLDER takes another disk"
+                f"{self.folder}: cannot be written ({reason}); free space with `cache clear`, or "
+                "use another disk with outputs=FOLDER"
             ) from error
         self.refresh()
 
     def _append(self, arrays: Mapping[str, np.ndarray], absent: Mapping[str, str]) -> None:
-        _cut_torn_end(self.folder / INDEX)
         self.refresh()
-        fresh = {name: array for name, array in arrays.items() if name not in self}
-        lines: list[list[Any]] = [[n, why] for n, why in absent.items() if n not in self]
-        if fresh:
-            blob = [np.ascontiguousarray(a, self.dtype).tobytes() for a in fresh.values()]
-            assert {len(record) for record in blob} == {self._size}
-            with os.fdopen(
-                os.open(self.folder / DATA, os.O_RDWR | os.O_CREAT, 0o666), "r+b"
-            ) as data:
-                data.seek(self._end * self._size)  # over what a killed process left without a line
-                data.write(b"".join(blob))
+        index = self.folder / INDEX_FILE
+        if index.exists() and index.stat().st_size > self._index_bytes_read:
+            os.truncate(index, self._index_bytes_read)  # the incomplete line of a killed process
+        entries: list[tuple[str | int, ...]] = [e for e in absent.items() if e[0] not in self]
+        records = {
+            name: np.ascontiguousarray(array, self.dtype).tobytes()
+            for name, array in arrays.items()
+            if name not in self
+        }
+        if records:
+            assert {len(record) for record in records.values()} == {self._size}
+            descriptor = os.open(self.folder / DATA_FILE, os.O_RDWR | os.O_CREAT, 0o666)
+            with os.fdopen(descriptor, "r+b") as data:
+                data.seek(self._end * self._size)  # overwrites records without an index line
+                data.write(b"".join(records.values()))
                 data.flush()
                 os.fsync(data.fileno())
-            lines += [
-                [name, self._end + number, _checksum(name, record)]
-                for number, (name, record) in enumerate(zip(fresh, blob, strict=True))
+            entries += [
+                (name, position, _checksum(name, record))
+                for position, (name, record) in enumerate(records.items(), self._end)
             ]
-        if lines:
-            with open(self.folder / INDEX, "ab") as index:
-                index.write(b"".join(json.dumps(line).encode() + b"\n" for line in lines))
+        if entries:
+            with open(index, "ab") as file:
+                file.write(b"".join(json.dumps(entry).encode() + b"\n" for entry in entries))
 
     def read(self, name: str) -> np.ndarray | None:
-        """The caller's own copy of an array; None, and forgotten, where it is damaged.
+        """A copy of an array. Returns None and forgets the name if the array is damaged.
 
-        It is held against its checksum the first time that a process, or one forked from it,
-        reads it.
+        The first read of an array, in this process or in one that it was forked from, verifies
+        its checksum.
         """
-        place, checksum = self.places[name]
-        data, sound = self._mapped(place)
-        if data is None or sound is None:
-            del self.places[name]
+        position, checksum = self.entries[name]
+        data, verified = self._map(position)
+        if data is None or verified is None:
+            del self.entries[name]
             return None
-        if not sound[place]:
-            if _checksum(name, data[place].tobytes()) != checksum:
-                del self.places[name]
+        # Marks hold checksums, since a damaged index may give the position of another array.
+        if verified[position] != checksum:
+            if _checksum(name, data[position].tobytes()) != checksum:
+                del self.entries[name]
                 return None
-            sound[place] = 1
-        return np.array(data[place])
+            verified[position] = checksum
+        return np.array(data[position])
 
     def drop_damaged(self, names: Iterable[str]) -> None:
-        """Forgets those whose arrays do not have their checksums, so that `add` takes them anew."""
+        """Forgets names whose arrays do not match their checksums, so that `add` replaces them."""
         for name in names:
-            if name in self.places:
+            if name in self.entries:
                 self.read(name)
 
-    def gather(self, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-        """All arrays as they lie in the file, (m, *shape), and the places of `names` among them.
+    def map_arrays(self, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        """All stored arrays (m, *shape), memory-mapped, and the positions of `names` among them.
 
-        Nothing is copied or checked.
+        Nothing is copied or verified.
         """
-        places = np.array([self.places[name][0] for name in names], dtype=np.int64)
-        data, _ = self._mapped(int(places.max(initial=-1)))
+        positions = np.array([self.entries[name][0] for name in names], dtype=np.int64)
+        data, _ = self._map(int(positions.max(initial=-1)))
         if data is None:
             data = np.empty((0, *self.shape), self.dtype)
-        return data, places
+        return data, positions
 
-    def _mapped(self, place: int) -> tuple[np.ndarray | None, np.ndarray | None]:
-        """The file, at least up to this place, and which of its arrays are known to be sound.
+    def _map(self, position: int) -> tuple[np.ndarray | None, np.ndarray | None]:
+        """The file, mapped at least up to a position, and the verified checksum of each array.
 
-        The marks are shared with forked processes.
+        Forked processes share the checksums.
         """
-        if self._data is None or place >= len(self._data):
-            file = self.folder / DATA
-            count = file.stat().st_size // self._size if file.exists() else 0
-            if place >= count or count == 0:
+        if self._data is None or position >= len(self._data):
+            path = self.folder / DATA_FILE
+            count = path.stat().st_size // self._size if path.exists() else 0
+            if position >= count or count == 0:
                 return None, None
             shape = (count, *self.shape)
-            self._data = np.asarray(np.memmap(file, self.dtype, "r", shape=shape))
-            marks = np.frombuffer(mmap.mmap(-1, count), np.uint8)
-            if self._sound is not None:
-                marks[: len(self._sound)] = self._sound
-            self._sound = marks
-        return self._data, self._sound
+            self._data = np.asarray(np.memmap(path, self.dtype, "r", shape=shape))
+            verified = np.frombuffer(mmap.mmap(-1, 4 * count), np.uint32)
+            if self._verified is not None:
+                verified[: len(self._verified)] = self._verified
+            self._verified = verified
+        return self._data, self._verified
 
 
 def read_key_fields(folder: Path) -> dict[str, Any] | None:
-    """What the records of a folder depend on; None where nobody can tell any more."""
+    """The saved key fields of a store; None if they are missing or damaged."""
     try:
-        return dict(json.loads((folder / ABOUT).read_text(encoding="utf-8")))
+        return dict(json.loads((folder / KEY_FIELDS_FILE).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         return None
 
 
 def store_lock(folder: Path) -> FileLock:
-    """The lock of a folder of records; it lies beside it, so that the folder can go."""
+    """The lock of a store. Its file is next to the folder, so that the folder can be removed."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     return FileLock(folder.with_name(f".{folder.name}.lock"))
 
 
-def _hold(folder: Path) -> FileLock:
-    """A lock that says for the life of this process that the folder is in use."""
-    in_use(folder)
-    (folder / USERS).mkdir(exist_ok=True)
-    held = FileLock(folder / USERS / f"{os.getpid()}-{secrets.token_hex(4)}.lock")
-    held.acquire()
-    return held
+def _register_user(folder: Path) -> FileLock:
+    """A lock that marks the folder as in use while this process lives."""
+    has_users(folder)
+    (folder / USERS_FOLDER).mkdir(exist_ok=True)
+    lock = FileLock(folder / USERS_FOLDER / f"{os.getpid()}-{secrets.token_hex(4)}.lock")
+    lock.acquire()
+    return lock
 
 
-def in_use(folder: Path) -> bool:
-    """Whether a living process has opened it; to be asked within its lock. Forgets dead ones."""
-    living = False
-    for user in (folder / USERS).glob("*.lock"):
+def has_users(folder: Path) -> bool:
+    """Whether a running process has the store open; removes the marks of ended processes.
+
+    The caller holds the store's lock.
+    """
+    in_use = False
+    for user in (folder / USERS_FOLDER).glob("*.lock"):
         try:
             with FileLock(user, timeout=0):
                 user.unlink()
         except Timeout:
-            living = True
-    return living
+            in_use = True
+    return in_use
 
 
-def remove(folder: Path) -> bool:
-    """Deletes a folder of records, unless a process uses it."""
+def remove_store(folder: Path) -> bool:
+    """Deletes a store; returns False if a process has it open."""
     with store_lock(folder):
-        if in_use(folder):
+        if has_users(folder):
             return False
         if not folder.exists():
             return True
-        leaving = folder.with_name(f".{folder.name}-{secrets.token_hex(4)}{LEAVING}")
-        folder.rename(leaving)
-    shutil.rmtree(leaving)
+        renamed = folder.with_name(f".{folder.name}-{secrets.token_hex(4)}{REMOVAL_SUFFIX}")
+        folder.rename(renamed)
+    shutil.rmtree(renamed)
     return True
 
 
@@ -240,29 +246,13 @@ def _checksum(name: str, record: bytes) -> int:
     return zlib.crc32(record, zlib.crc32(name.encode()))
 
 
-def _parsed(lines: bytes) -> Iterable[list[Any]]:
-    """The entries of an index; a line that a crash has spoilt is none."""
-    listed = lines.split(b"\n") if lines else []
+def _parse_lines(lines: list[bytes]) -> Iterator[Any]:
+    """The values of JSON lines, without damaged lines."""
     try:
-        entries = json.loads(b"[" + b",".join(listed) + b"]")
+        yield from json.loads(b"[" + b",".join(lines) + b"]")  # fast, if no line is damaged
     except ValueError:
-        entries = [_parsed_alone(line) for line in listed]
-    return [entry for entry in entries if isinstance(entry, list) and len(entry) in (2, 3)]
-
-
-def _parsed_alone(line: bytes) -> Any:
-    try:
-        return json.loads(line)
-    except ValueError:
-        return None
-
-
-def _cut_torn_end(index: Path) -> None:
-    if not index.exists():
-        return
-    with open(index, "r+b") as file:
-        content_end = file.seek(0, os.SEEK_END)
-        file.seek(max(0, content_end - 4096))
-        tail = file.read()
-        if tail and not tail.endswith(b"\n"):
-            file.truncate(content_end - len(tail) + tail.rfind(b"\n") + 1)
+        for line in lines:
+            try:
+                yield json.loads(line)
+            except ValueError:
+                continue

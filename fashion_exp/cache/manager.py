@@ -1,4 +1,4 @@
-"""What lies below `outputs/cache`: what it holds, what it takes, and making room."""
+"""Lists, verifies and removes the contents of `outputs/cache`."""
 
 from __future__ import annotations
 
@@ -14,37 +14,37 @@ from typing import Any
 from filelock import FileLock
 
 from fashion_exp.cache.array_store import (
-    ABOUT,
-    DATA,
-    INDEX,
-    LEAVING,
+    DATA_FILE,
+    INDEX_FILE,
+    KEY_FIELDS_FILE,
+    REMOVAL_SUFFIX,
     ArrayStore,
-    in_use,
+    has_users,
     read_key_fields,
-    remove,
+    remove_store,
     store_lock,
 )
 
 KINDS = ("pixels", "features")
-"""Of stores of records, by their folders."""
+"""Kinds of array stores; also the names of their folders."""
 
 TRAININGS = "trainings"
-"""The folder of the index of trainings, a small file each."""
+"""Folder of the training index, which has one small JSON file per training."""
 
 
-def store_key(about: Mapping[str, Any]) -> str:
-    """The folder of a store: a hash of all that its records depend on."""
-    text = json.dumps(about, sort_keys=True)
+def store_key(key_fields: Mapping[str, Any]) -> str:
+    """The folder name of a store: a hash of everything that its arrays depend on."""
+    text = json.dumps(key_fields, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)
 class Store:
-    """A folder of records, or the index of trainings, as it lies there."""
+    """An array store or the training index, as found on disk."""
 
     kind: str
     folder: Path
-    described: str
+    description: str
     entries: int
     size: int
     """Bytes."""
@@ -52,81 +52,84 @@ class Store:
     """Seconds since 1970."""
 
     def clear(self) -> bool:
-        """Removes it unless a process uses it."""
+        """Removes the store; returns False if a process has it open."""
         if self.kind != TRAININGS:
-            return remove(self.folder)
+            return remove_store(self.folder)
         for file in self.folder.glob("*.json"):
             file.unlink(missing_ok=True)
         return True
 
     def verify(self, tick: Callable[[int], None]) -> int:
-        """Reads everything; gives how many entries are damaged: made again when next needed."""
+        """Reads all entries; returns the number of damaged ones, which are recomputed when needed.
+
+        Verifying does not count as a use.
+        """
         damaged = 0
         if self.kind == TRAININGS:
-            for done, file in enumerate(sorted(self.folder.glob("*.json")), 1):
-                damaged += not _is_json(file)
-                tick(done)
+            for count, file in enumerate(sorted(self.folder.glob("*.json")), 1):
+                damaged += not _is_json_object(file)
+                tick(count)
             return damaged
-        records = ArrayStore.open_existing(self.folder)
-        names = list(records.places) if records else []
-        for done, name in enumerate(names, 1):
-            assert records is not None
-            damaged += records.read(name) is None
-            tick(done)
-        os.utime(self.folder / ABOUT, (self.last_used, self.last_used))  # this was no use of it
+        store = ArrayStore.open_existing(self.folder)
+        if store is not None:
+            for count, name in enumerate(list(store.entries), 1):
+                damaged += store.read(name) is None
+                tick(count)
+            store.close()
+        os.utime(self.folder / KEY_FIELDS_FILE, (self.last_used, self.last_used))
         return damaged
 
 
 def list_stores(cache: Path) -> list[Store]:
-    """Least recently used first; the index of trainings last."""
-    found = [
-        _store(kind, folder)
+    """Array stores, least recently used first, followed by the training index."""
+    stores = [
+        _array_store(kind, folder)
         for kind in KINDS
         for folder in (cache / kind).glob("[!.]*")
-        if (folder / ABOUT).is_file()
+        if (folder / KEY_FIELDS_FILE).is_file()
     ]
-    index = [_index(cache / TRAININGS)] if any((cache / TRAININGS).glob("*.json")) else []
-    return [*sorted(found, key=lambda store: store.last_used), *index]
+    stores.sort(key=lambda store: store.last_used)
+    return [*stores, *_training_index(cache / TRAININGS)]
 
 
-def _store(kind: str, folder: Path) -> Store:
-    files = [folder / name for name in (DATA, INDEX) if (folder / name).exists()]
-    index = folder / INDEX
+def _array_store(kind: str, folder: Path) -> Store:
+    index, data = folder / INDEX_FILE, folder / DATA_FILE
+    key_fields = read_key_fields(folder)
     return Store(
         kind,
         folder,
-        "damaged" if (about := read_key_fields(folder)) is None else _described(about),
+        "damaged" if key_fields is None else _describe(key_fields),
         index.read_bytes().count(b"\n") if index.exists() else 0,
-        sum(file.stat().st_size for file in files),
-        (folder / ABOUT).stat().st_mtime,
+        sum(file.stat().st_size for file in (data, index) if file.exists()),
+        (folder / KEY_FIELDS_FILE).stat().st_mtime,
     )
 
 
-def _index(folder: Path) -> Store:
+def _training_index(folder: Path) -> list[Store]:
+    """The training index; empty if it has no entries."""
     files = [file.stat() for file in folder.glob("*.json")]
-    return Store(
-        TRAININGS,
-        folder,
-        "runs that have done them",
-        len(files),
-        sum(file.st_size for file in files),
-        max(file.st_mtime for file in files),
-    )
+    if not files:
+        return []
+    size, last_used = sum(f.st_size for f in files), max(f.st_mtime for f in files)
+    return [Store(TRAININGS, folder, "index of finished trainings", len(files), size, last_used)]
 
 
-def _described(about: Mapping[str, Any]) -> str:
-    """In a few words, what the records are of."""
-    if geometry := about.get("geometry"):
-        words = [f"{geometry['size']} px", geometry["fit"], geometry["interpolation"]]
-        words += ["grey"] if geometry["channels"] == 1 else []
-        return ", ".join([*words, *(["drawn"] if "drawn" in about.get("reading", "") else [])])
-    if model := about.get("model"):
-        told = [str(model[0]), str(about["weights"]).split()[0][:8], about["arithmetic"][1]]
-        return ", ".join([*told, "views"] if "operations" in about else told)
-    return ""
+def _describe(key_fields: Mapping[str, Any]) -> str:
+    """A short description of what the arrays of a store depend on."""
+    if geometry := key_fields.get("geometry"):
+        terms = [f"{geometry['size']} px", geometry["fit"], geometry["interpolation"]]
+        terms += ["grayscale"] if geometry["channels"] == 1 else []
+        terms += ["synthetic"] if "drawn" in key_fields.get("reading", "") else []
+    elif model := key_fields.get("model"):
+        terms = [str(model[0]), str(key_fields["weights"]).split()[0][:8]]
+        terms += [key_fields["arithmetic"][1]]
+        terms += ["views"] if "operations" in key_fields else []
+    else:
+        return ""
+    return ", ".join(terms)
 
 
-def _is_json(file: Path) -> bool:
+def _is_json_object(file: Path) -> bool:
     try:
         return isinstance(json.loads(file.read_text()), dict)
     except (OSError, ValueError):
@@ -134,34 +137,34 @@ def _is_json(file: Path) -> bool:
 
 
 def is_used(store: Store) -> bool:
-    """Whether a living process has it open."""
+    """Whether a running process has the store open."""
     if store.kind == TRAININGS:
         return False
     with store_lock(store.folder):
-        return in_use(store.folder)
+        return has_users(store.folder)
 
 
 def remove_leftovers(cache: Path) -> None:
-    """Removes what a clearing that was killed has left."""
+    """Deletes folders whose removal was interrupted."""
     for kind in KINDS:
-        for folder in (cache / kind).glob(f".*{LEAVING}"):
+        for folder in (cache / kind).glob(f".*{REMOVAL_SUFFIX}"):
             shutil.rmtree(folder, ignore_errors=True)
 
 
 def trim_cache(cache: Path, limit: float) -> list[Store]:
-    """Removes the least recently used stores until all take at most `limit` bytes.
+    """Removes the least recently used array stores until all take at most `limit` bytes.
 
-    None that a process uses. Gives those removed.
+    Skips stores that a process has open. Returns the removed stores.
     """
     cache.mkdir(parents=True, exist_ok=True)
     with FileLock(cache / ".trim.lock"):
-        listed = [store for store in list_stores(cache) if store.kind in KINDS]
-        total = sum(store.size for store in listed)
-        gone = []
-        for store in listed:
+        stores = [store for store in list_stores(cache) if store.kind in KINDS]
+        total = sum(store.size for store in stores)
+        removed = []
+        for store in stores:
             if total <= limit:
                 break
             if store.clear():
-                gone.append(store)
+                removed.append(store)
                 total -= store.size
-    return gone
+    return removed

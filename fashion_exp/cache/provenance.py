@@ -1,4 +1,4 @@
-"""What code a kept result was made by: of ours by its text, of others by their versions."""
+"""Identifies the code and hardware that produced a cached result."""
 
 from __future__ import annotations
 
@@ -12,12 +12,11 @@ _PACKAGE = Path(__file__).resolve().parents[1]
 
 
 @cache
-def source_hash(*places: str) -> str:
-    """Of our modules and rooms: "data/decode.py", "models". Any change of their text changes it."""
+def source_hash(*paths: str) -> str:
+    """Hash of the text of our modules and packages, such as "data/decode.py" and "models"."""
     digest = hashlib.sha256()
-    for place in places:
-        files = sorted((_PACKAGE / place).rglob("*.py")) or [_PACKAGE / place]
-        for file in files:
+    for path in paths:
+        for file in sorted((_PACKAGE / path).rglob("*.py")) or [_PACKAGE / path]:
             digest.update(file.relative_to(_PACKAGE).as_posix().encode() + b"\0")
             digest.update(file.read_bytes() + b"\0")
     return digest.hexdigest()[:16]
@@ -25,17 +24,17 @@ def source_hash(*places: str) -> str:
 
 @cache
 def library_versions(*packages: str) -> dict[str, str]:
-    """Of installed packages, and of Python."""
+    """Versions of Python and of installed packages."""
     return {"python": platform.python_version(), **{name: version(name) for name in packages}}
 
 
 def hardware_id(device: str) -> str:
-    """What of a machine decides the last digits: its vector units, or its GPU."""
+    """The hardware that determines a result's last digits: vector instructions, or the GPU."""
     import torch
 
     if device == "cuda":
         return torch.cuda.get_device_name()
     if device != "cpu":
         return platform.machine()
-    abilities = torch.cpu.get_capabilities()
-    return " ".join(sorted(name for name, there in abilities.items() if there is True))
+    features = torch.cpu.get_capabilities()
+    return " ".join(sorted(name for name, available in features.items() if available is True))

@@ -1,4 +1,4 @@
-"""Random operations on training images, each a function of (seed, epoch, image) alone."""
+"""Random operations on training images; each view is a function of (seed, epoch, image)."""
 
 from __future__ import annotations
 
@@ -8,16 +8,15 @@ import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
 from random import Random
-from typing import Any
+from typing import Any, Protocol
 
-os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # it would ask the internet at import
+os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # otherwise the import goes online
 
 import albumentations
 import numpy as np
 from pydantic import ValidationError
 
 from fashion_exp.data.batches import View
-from fashion_exp.data.pixels import Pixels
 from fashion_exp.errors import InputError, suggest
 from fashion_exp.seeding import derive_seed
 
@@ -27,118 +26,131 @@ _PROBES = 8
 class Augmentation:
     """A list of albumentations transforms, given by name and arguments.
 
-    Calling it gives an image of the same shape and dtype. Raises `InputError` at construction for
-    an unknown transform or argument, and for one that changes shape or dtype.
+    Calling it gives an image of the same shape and dtype. `option` names the list in messages.
+    Raises `InputError` for an unknown transform or argument, and for a transform that changes shape
+    or dtype.
     """
 
-    def __init__(self, knob: str, operations: Sequence[dict[str, Any]], shape: tuple[int, ...]):
-        transforms = [_transform(f"{knob}[{i}]", dict(spec)) for i, spec in enumerate(operations)]
+    def __init__(
+        self, option: str, operations: Sequence[dict[str, Any]], shape: tuple[int, ...]
+    ) -> None:
+        transforms = [_transform(f"{option}[{i}]", spec) for i, spec in enumerate(operations)]
         self._compose = albumentations.Compose(transforms) if transforms else None
-        _check_output(knob, self, shape)
+        _check_output(option, self, shape)
 
     def __call__(self, image: np.ndarray, seed: int) -> np.ndarray:
-        """The image (size, size, channels) uint8 under the random numbers of `seed`."""
+        """Transform a uint8 image (size, size, channels) with the random numbers of `seed`."""
         if self._compose is None:
             return image
-        # albumentations gives every process and epoch the same stream unless told each time; told a
-        # seed alone, it has each operation draw the same numbers: all are done to an image, or none
+        # Without this, every process and epoch would draw the same numbers. Its set_random_seed
+        # would make all operations of the list draw the same numbers.
         self._compose.set_random_state(np.random.default_rng(seed), Random(seed))
         return self._compose(image=image)["image"]
 
 
-def fixed_augmentation(
-    knob: str, operations: Sequence[dict[str, Any]], shape: tuple[int, ...]
+def deterministic_augmentation(
+    option: str, operations: Sequence[dict[str, Any]], shape: tuple[int, ...]
 ) -> Augmentation:
-    """An augmentation for every image, evaluation included.
+    """An augmentation for all images, evaluated ones included.
 
-    Raises `InputError` if it is random: what is evaluated must not be.
+    Raises `InputError` if its result depends on the seed.
     """
-    augmentation = Augmentation(knob, operations, shape)
+    augmentation = Augmentation(option, operations, shape)
     probe = _probe(shape)
     results = [augmentation(probe, seed) for seed in range(_PROBES)]
     if any(not np.array_equal(results[0], other) for other in results[1:]):
         raise InputError(
-            f"{knob}: a random operation would change what is evaluated from call to call; "
+            f"{option}: a random operation would change evaluated images from call to call; "
             "move it to augmentation.operations, or give it p: 1.0 and fixed limits"
         )
     return augmentation
 
 
-def image_seed(seed: int, epoch: int, image_id: str, copy: int) -> int:
-    """The random numbers of one view of one image."""
-    return derive_seed("augmentation", seed, epoch, image_id, copy)
-
-
-def _transform(where: str, spec: dict[str, Any]) -> Any:
-    name = spec.pop("name", None)
+def _transform(option: str, spec: dict[str, Any]) -> Any:
+    arguments = dict(spec)
+    name = arguments.pop("name", None)
     if not isinstance(name, str):
         raise InputError(
-            f"{where}: an operation needs a name, e.g. {{name: HorizontalFlip, p: 0.5}}"
+            f"{option}: an operation needs a name, e.g. {{name: HorizontalFlip, p: 0.5}}"
         )
-    kind = getattr(albumentations, name, None)
-    if not (inspect.isclass(kind) and issubclass(kind, albumentations.BasicTransform)):
-        raise InputError(f"{where}: albumentations has no {name}; {suggest(name, _names())}")
-    arguments = [p for p in inspect.signature(kind.__init__).parameters if p != "self"]
-    for argument in spec:
-        if argument not in arguments:
-            raise InputError(f"{where}: {name} has no {argument}; {suggest(argument, arguments)}")
+    transform: Any = getattr(albumentations, name, None)
+    if not _is_transform(transform):
+        names = [name for name, _ in inspect.getmembers(albumentations, _is_transform)]
+        raise InputError(f"{option}: albumentations has no {name}; {suggest(name, names)}")
+    parameters = [p for p in inspect.signature(transform.__init__).parameters if p != "self"]
+    for argument in arguments:
+        if argument not in parameters:
+            hint = suggest(argument, parameters)
+            raise InputError(f"{option}: {name} has no argument {argument}; {hint}")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            return kind(**{key: _tuples(value) for key, value in spec.items()})
+            return transform(**{key: _as_tuples(value) for key, value in arguments.items()})
     except ValidationError as error:
         problem = error.errors()[0]
         reason = f"{'.'.join(map(str, problem['loc'][:1]))}: {problem['msg'].lower()}"
-        raise InputError(f"{where}: {name} refuses its arguments ({reason})") from None
+        raise InputError(f"{option}: {name} rejects its arguments ({reason})") from None
     except (ValueError, TypeError, Warning) as error:
         reason = " ".join(str(error).split())
-        raise InputError(f"{where}: {name} refuses its arguments: {reason}") from None
+        raise InputError(f"{option}: {name} rejects its arguments: {reason}") from None
 
 
-def _names() -> list[str]:
-    kinds = inspect.getmembers(albumentations, inspect.isclass)
-    return [name for name, kind in kinds if issubclass(kind, albumentations.BasicTransform)]
+def _is_transform(member: object) -> bool:
+    return inspect.isclass(member) and issubclass(member, albumentations.BasicTransform)
 
 
-def _tuples(value: Any) -> Any:
-    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
+def _as_tuples(value: Any) -> Any:
+    return tuple(_as_tuples(item) for item in value) if isinstance(value, list) else value
 
 
 def _probe(shape: tuple[int, ...]) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
 
 
-def _check_output(knob: str, augmentation: Augmentation, shape: tuple[int, ...]) -> None:
+def _check_output(option: str, augmentation: Augmentation, shape: tuple[int, ...]) -> None:
     try:
         image = augmentation(_probe(shape), 0)
-    except Exception as error:  # whatever a transform raises, it does not suit these images
+    except Exception as error:  # transforms document no set of exceptions
         reason = " ".join(str(error).split())
-        raise InputError(f"{knob}: does not work on {shape} images: {reason}") from None
+        raise InputError(f"{option}: does not work on {shape} images: {reason}") from None
     if image.shape != shape or image.dtype != np.uint8:
         raise InputError(
-            f"{knob}: gives {image.dtype} {image.shape} for uint8 {shape}; use operations that "
-            "keep size and type (input size: dataset.image_size; scaling is the model's)"
+            f"{option}: gives {image.dtype} {image.shape} for uint8 {shape}; use operations that "
+            "keep size and type (dataset.image_size sets the input size; the model scales values)"
         )
 
 
-class Views:
-    """The pixels of a data set as the network sees them: plain, or augmented for training.
+class PixelSource(Protocol):
+    """Gives the image of a row, uint8 (size, size, channels)."""
 
-    `fixed` is done to every image, `random` to training views only.
+    @property
+    def key(self) -> str:
+        """Hash of everything besides the image ids that determines the pixels."""
+        ...
+
+    def __getitem__(self, row: int, /) -> np.ndarray: ...
+
+
+class ImageViews:
+    """The network's input images: unaugmented, or augmented for training.
+
+    `fixed` applies to all images, `random` to training views only.
     """
 
     def __init__(
-        self, pixels: Pixels, image_ids: Sequence[str], fixed: Augmentation, random: Augmentation
-    ) -> None:
+        self, pixels: PixelSource, image_ids: Sequence[str], fixed: Augmentation,
+        random: Augmentation,
+    ) -> None:  # fmt: skip
         self._pixels, self._image_ids = pixels, image_ids
         self._fixed, self._random = fixed, random
 
     @property
     def key(self) -> str:
-        """What the pixels depend on, beside their images, as a hash."""
-        return self._pixels.store.folder.name
+        """The key of the pixel source."""
+        return self._pixels.key
 
     def plain(self, view: View) -> np.ndarray:
+        """The unaugmented image of a view."""
         return self._fixed(self._pixels[view[1]], 0)
 
     def augmented(self, seed: int) -> Callable[[View], np.ndarray]:
@@ -147,4 +159,5 @@ class Views:
 
     def _augment(self, seed: int, view: View) -> np.ndarray:
         epoch, row, copy = view
-        return self._random(self.plain(view), image_seed(seed, epoch, self._image_ids[row], copy))
+        view_seed = derive_seed("augmentation", seed, epoch, self._image_ids[row], copy)
+        return self._random(self.plain(view), view_seed)

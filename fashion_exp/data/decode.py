@@ -1,4 +1,4 @@
-"""A picture file of any common kind to upright 8-bit RGB, or a short reason why not."""
+"""Decoding of image files to upright 8-bit RGB, with a short reason for files that fail."""
 
 from __future__ import annotations
 
@@ -10,14 +10,16 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from fashion_exp.data.table import UnreadableImage
+from fashion_exp.data.table import UnreadableImageError
+from fashion_exp.errors import os_error_reason
 
-# Pillow warns at 89 megapixels and refuses at twice that, wherever its limit stands; ours is a
-# knob, and is held against the header before any pixel is decoded.
+# Pillow warns at 89 megapixels and refuses at twice its limit. Ours is an option, and `decode`
+# checks it against the header before any pixel is decoded.
 Image.MAX_IMAGE_PIXELS = None
 
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
-_SPOKEN = {"MPO": "JPEG", "WEBP": "WebP"}
+_FORMAT_NAMES = {"MPO": "JPEG", "WEBP": "WebP"}
+"""Display names of Pillow's formats where they differ."""
 _SIGNATURES = {
     b"\xff\xd8\xff": "JPEG",
     b"\x89PNG": "PNG",
@@ -40,82 +42,86 @@ _UPRIGHT = {
 
 
 def decode(source: Path | str | bytes, max_megapixels: float) -> np.ndarray:
-    """The picture of a file, or of a file's bytes, as uint8 (height, width, 3) RGB.
+    """Decode a file, or the bytes of a file, to uint8 (height, width, 3) RGB.
 
-    Turned upright by its EXIF orientation, transparency laid on white, 16-bit grey scaled by its
-    full range; of an animation the first frame. The content decides the format, not the name.
-    Raises `UnreadableImage` with the reason in a few words.
+    The image is turned upright by its EXIF orientation, transparency is laid on white, 16-bit
+    grayscale is scaled by its full range, and of an animation the first frame is decoded. The
+    content determines the format, not the name. Raises `UnreadableImageError` with a short reason.
     """
     with _open(source) as image:
-        if large := too_large(*image.size, max_megapixels):
-            raise UnreadableImage(large)
-        kind = _SPOKEN.get(image.format or "", image.format or "picture")
+        if reason := oversize_reason(*image.size, max_megapixels):
+            raise UnreadableImageError(reason)
         try:
             image.load()
-            return np.array(_rgb(_upright(image)))
-        except (MemoryError, UnreadableImage):
+            return np.array(_to_rgb(_turn_upright(image)))
+        except (MemoryError, UnreadableImageError):
             raise
-        # A decoder raises whatever its parser stumbles over: OSError, SyntaxError, struct.error …
+        # Pillow's decoders raise OSError, SyntaxError, struct.error and others.
         except Exception as error:
-            raise UnreadableImage(_broken(kind, error)) from error
+            raise UnreadableImageError(_broken_reason(_format_name(image), error)) from error
 
 
 @dataclass(frozen=True)
-class Header:
-    """What a picture file says of itself, before a pixel is decoded."""
+class ImageHeader:
+    """What the header of an image file states."""
 
     kind: str
-    """JPEG, PNG, WebP, BMP, GIF or TIFF."""
+    """Format: JPEG, PNG, WebP, BMP, GIF or TIFF."""
     mode: str
-    """Pillow's: RGB, L, P, CMYK, RGBA, …"""
+    """Pillow's mode: RGB, L, P, CMYK, RGBA, …"""
     width: int
+    """As stored, px."""
     height: int
     """As stored, px."""
     orientation: int
-    """Of EXIF: 1 is upright, 2 to 8 are turned or mirrored."""
+    """EXIF orientation: 1 is upright, 2 to 8 are turned or mirrored."""
     frames: int
-    """Of an animation, or pages."""
+    """Number of frames of an animation, or of pages."""
 
 
-def header(source: Path | str | bytes) -> Header:
-    """Raises `UnreadableImage` where `decode` would for the same cause."""
+def read_header(source: Path | str | bytes) -> ImageHeader:
+    """Read the header without decoding pixels; raises `UnreadableImageError` like `decode`."""
     with _open(source) as image:
-        kind = _SPOKEN.get(image.format or "", image.format or "picture")
         try:
-            # a photo of a telephone may carry a second one, which is no animation
+            # A phone's photo may contain a second image (MPO), which is not an animation.
             frames = 1 if image.format == "MPO" else int(getattr(image, "n_frames", 1))
-        except Exception:  # a broken later frame; the first is what counts
+        except Exception:  # a later frame is broken; only the first matters
             frames = 1
-        return Header(kind, image.mode, *image.size, _orientation(image), frames)
+        name = _format_name(image)
+        return ImageHeader(name, image.mode, *image.size, _orientation(image), frames)
 
 
-def reason(error: OSError) -> str:
-    """Why a file could not be opened, in the words of the operating system."""
-    return (error.strerror or str(error)).lower()
+def oversize_reason(width: int, height: int, max_megapixels: float) -> str:
+    """Why an image of this size exceeds the limit; "" if it does not."""
+    megapixels = width * height / 1e6
+    if megapixels <= max_megapixels:
+        return ""
+    return f"{math.ceil(megapixels * 10) / 10:g} megapixels, more than {max_megapixels:g}"
 
 
 def _open(source: Path | str | bytes) -> Image.Image:
+    file = BytesIO(source) if isinstance(source, bytes) else source
     try:
-        return Image.open(
-            BytesIO(source) if isinstance(source, bytes) else source, formats=_FORMATS
-        )
+        return Image.open(file, formats=_FORMATS)
     except MemoryError:
         raise
     except Exception as error:
-        raise UnreadableImage(_not_opened(source, error)) from error
+        raise UnreadableImageError(_open_error_reason(source, error)) from error
 
 
-def _not_opened(source: Path | str | bytes, error: Exception) -> str:
+def _open_error_reason(source: Path | str | bytes, error: Exception) -> str:
     if isinstance(error, OSError) and error.errno:
-        return reason(error)
-    first = _first_bytes(source)
-    if not first:
+        return os_error_reason(error)
+    start = _first_bytes(source)
+    if not start:
         return "empty file"
-    kind = next((kind for start, kind in _SIGNATURES.items() if first.startswith(start)), None)
-    if kind is None:
-        return "not a JPEG, PNG, WebP, BMP, GIF or TIFF picture"
-    # Pillow names only the file when no parser of its own would have it
-    return f"broken {kind}" if isinstance(error, UnidentifiedImageError) else _broken(kind, error)
+    name = next((name for magic, name in _SIGNATURES.items() if start.startswith(magic)), None)
+    if name is None:
+        return "not a JPEG, PNG, WebP, BMP, GIF or TIFF image"
+    # The message of UnidentifiedImageError has only the file name.
+    if isinstance(error, UnidentifiedImageError):
+        return f"broken {name}"
+    return _broken_reason(name, error)
 
 
 def _first_bytes(source: Path | str | bytes) -> bytes:
@@ -125,39 +131,35 @@ def _first_bytes(source: Path | str | bytes) -> bytes:
         return file.read(12)
 
 
-def _broken(kind: str, error: Exception) -> str:
-    said = " ".join(str(error).split()).lower()
-    if "truncated" in said:
-        return f"truncated {kind}"
-    return f"broken {kind} ({said})" if said else f"broken {kind}"
+def _broken_reason(format_name: str, error: Exception) -> str:
+    message = " ".join(str(error).split()).lower()
+    if "truncated" in message:
+        return f"truncated {format_name}"
+    return f"broken {format_name} ({message})" if message else f"broken {format_name}"
 
 
-def too_large(width: int, height: int, max_megapixels: float) -> str:
-    """Why a picture of so many pixels is not decoded; "" for one that is."""
-    megapixels = width * height / 1e6
-    if megapixels <= max_megapixels:
-        return ""
-    return f"{math.ceil(megapixels * 10) / 10:g} megapixels, more than {max_megapixels:g}"
+def _format_name(image: Image.Image) -> str:
+    return _FORMAT_NAMES.get(image.format or "", image.format or "image")
 
 
-def _upright(image: Image.Image) -> Image.Image:
-    turn = _UPRIGHT.get(_orientation(image))
-    return image if turn is None else image.transpose(turn)
+def _turn_upright(image: Image.Image) -> Image.Image:
+    transposition = _UPRIGHT.get(_orientation(image))
+    return image if transposition is None else image.transpose(transposition)
 
 
 def _orientation(image: Image.Image) -> int:
     try:
-        stated = image.getexif().get(_ORIENTATION_TAG)
-    except Exception:  # broken metadata are no reason to lose a sound picture
+        orientation = image.getexif().get(_ORIENTATION_TAG)
+    except Exception:  # an intact image may have broken metadata
         return 1
-    return stated if stated in _UPRIGHT else 1
+    return orientation if orientation in _UPRIGHT else 1
 
 
-def _rgb(image: Image.Image) -> Image.Image:
+def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I"):
-        return _deep_grey(image).convert("RGB")
+        return _scale_16_bit(image).convert("RGB")
     if image.mode == "F":
-        raise UnreadableImage("floating-point pixels")
+        raise UnreadableImageError("floating-point pixels")
     if not image.has_transparency_data:
         return image if image.mode == "RGB" else image.convert("RGB")
     on_white = Image.new("RGBA", image.size, "white")
@@ -165,9 +167,9 @@ def _rgb(image: Image.Image) -> Image.Image:
     return on_white.convert("RGB")
 
 
-def _deep_grey(image: Image.Image) -> Image.Image:
-    """16-bit grey by its high byte, as Pillow itself does for 16-bit colour."""
+def _scale_16_bit(image: Image.Image) -> Image.Image:
+    """16-bit grayscale as its high byte, as Pillow converts 16-bit color."""
     values = np.asarray(image)
     if values.min() < 0 or values.max() > 0xFFFF:
-        raise UnreadableImage("32-bit integer pixels")
+        raise UnreadableImageError("32-bit integer pixels")
     return Image.fromarray((values >> 8).astype(np.uint8))

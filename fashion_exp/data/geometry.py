@@ -1,4 +1,4 @@
-"""How a picture becomes the square input of a network."""
+"""Conversion of images to the square input of a network."""
 
 from __future__ import annotations
 
@@ -18,30 +18,30 @@ _MODES = {1: "L", 3: "RGB"}
 
 @dataclass(frozen=True)
 class Geometry:
-    """The shape of a network's input and how a picture comes into it."""
+    """The shape of a network's input, and how images are fitted into it."""
 
     size: int
     """Edge, px."""
     fit: str
-    """crop: the middle square; pad: all, on its mean colour; stretch: all, distorted."""
+    """crop: the center square; pad: the whole image on its mean color; stretch: distorted."""
     interpolation: str
     """nearest, bilinear, bicubic or lanczos."""
     channels: int
-    """3: RGB, grey repeated; 1: grey, colours as luma (ITU-R 601-2)."""
+    """3: RGB, grayscale repeated; 1: grayscale, colors as luma (ITU-R 601-2)."""
 
     @property
     def shape(self) -> tuple[int, int, int]:
         return self.size, self.size, self.channels
 
 
-def resize(picture: np.ndarray, geometry: Geometry) -> np.ndarray:
-    """A uint8 picture, (height, width) or (height, width, 3), as (size, size, channels).
+def resize(pixels: np.ndarray, geometry: Geometry) -> np.ndarray:
+    """Convert a uint8 image, (height, width) or (height, width, 3), to (size, size, channels).
 
-    Pillow's filters average over all pixels that fall onto one: they are those that timm's weights
-    were trained and evaluated with. OpenCV's INTER_AREA is 1.7 times as fast and differs by 0.4 of
-    255 on average. A picture of the size asked for keeps its values.
+    Pillow's filters average over all source pixels; timm's weights were trained and evaluated with
+    them. OpenCV's INTER_AREA is 1.7 times as fast and differs by 0.4 of 255 on average. An image
+    that has the target size keeps its values.
     """
-    image = Image.fromarray(picture)
+    image = Image.fromarray(pixels)
     if image.mode != _MODES[geometry.channels]:
         image = image.convert(_MODES[geometry.channels])
     if image.size != (geometry.size, geometry.size):
@@ -60,9 +60,8 @@ def _pad(image: Image.Image, size: int, resampling: Image.Resampling) -> Image.I
     width, height = (max(1, round(side * scale)) for side in image.size)
     mean = np.asarray(image).mean(axis=(0, 1)).round().astype(int)
     canvas = Image.new(image.mode, (size, size), tuple(np.atleast_1d(mean).tolist()))
-    canvas.paste(
-        image.resize((width, height), resampling), ((size - width) // 2, (size - height) // 2)
-    )
+    resized = image.resize((width, height), resampling)
+    canvas.paste(resized, ((size - width) // 2, (size - height) // 2))
     return canvas
 
 

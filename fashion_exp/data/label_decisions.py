@@ -1,4 +1,4 @@
-"""A file of decisions on labels, as a person has edited it or a page has exported it."""
+"""CSV files of label decisions, edited by a person or exported by the review page."""
 
 from __future__ import annotations
 
@@ -6,119 +6,126 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from fashion_exp.data.csv_lists import read_list
-from fashion_exp.data.label_versions import Labels, State, spoken
-from fashion_exp.data.sources.classes import normal
+from fashion_exp.data.csv_lists import read_csv_rows
+from fashion_exp.data.label_versions import LabelOverrides, Labels, format_labels
+from fashion_exp.data.sources.classes import normalize_name
 from fashion_exp.errors import InputError, suggest
 
-KEEP, EXCLUDE, BETWEEN = "keep", "exclude", "|"
-COLUMNS = ("image_id", "given", "decision")
-"""The columns that are needed; others may stand beside them."""
+KEEP, EXCLUDE, SEPARATOR = "keep", "exclude", "|"
+DECISION_COLUMNS = ("image_id", "given", "decision")
+"""Required columns; others are ignored."""
 
 
 @dataclass(frozen=True)
 class Decision:
-    """One row that says something: `where` is file and line, for messages."""
+    """A row with a decision."""
 
-    where: str
+    location: str
+    """File and line, for messages."""
     image_id: str
     given: str
-    """The label that the person saw, as `spoken` has it."""
+    """The label that the person saw, in the form of `format_labels`."""
     decision: str
-    """keep, exclude, a class, or several: "dress|shirt"."""
+    """keep, exclude, a class, or several classes: "dress|shirt"."""
 
 
 def read_decisions(file: Path) -> list[Decision]:
-    """The rows of a CSV file whose decision is not empty.
-
-    Raises `InputError` for a file that is none of decisions.
-    """
-    rows = ((row.where, *(row.cells[name] for name in COLUMNS)) for row in read_list(file, COLUMNS))
+    """The rows whose decision is not empty; raises `InputError` for an invalid file."""
     return [
-        Decision(where, image, normal(given), normal(decision))
-        for where, image, given, decision in rows
-        if decision
+        Decision(
+            row.location,
+            row.cells["image_id"],
+            normalize_name(row.cells["given"]),
+            normalize_name(row.cells["decision"]),
+        )
+        for row in read_csv_rows(file, DECISION_COLUMNS)
+        if row.cells["decision"]
     ]
 
 
-def data_named(file: Path) -> Path | None:
-    """The folder or list that a file of decisions says it is about, in its column `data`.
-
-    Raises `InputError` where it names several.
-    """
-    named = {row.cells.get("data", "") for row in read_list(file, ())} - {""}
-    if len(named) > 1:
-        raise InputError(f"{file}: is about {len(named)} data sets; apply a file for each")
-    return Path(named.pop()) if named else None
+def read_data_path(file: Path) -> Path | None:
+    """The folder or manifest that the column `data` names; raises `InputError` for several."""
+    paths = {row.cells.get("data", "") for row in read_csv_rows(file, ())} - {""}
+    if len(paths) > 1:
+        raise InputError(f"{file}: names {len(paths)} data sets; use one file for each")
+    return Path(paths.pop()) if paths else None
 
 
-def decided(
+def resolve_decisions(
     decisions: Collection[Decision],
-    given: Mapping[str, Labels],
+    current: Mapping[str, Labels],
     classes: Collection[str],
-    place: str,
+    data: str,
 ) -> dict[str, Labels]:
-    """Image id → labels, of decisions on images whose labels are now as in `given`.
+    """{image id: labels} from decisions on images whose labels are now `current`.
 
-    What stands already as decided is no conflict. Raises `InputError`, with file and line, for an
-    image that is not in `place`, for a class that is not in `classes`, for two different decisions
-    on one image, and where the label is no longer the one that the person saw; and for a class
-    called keep or exclude.
+    A decision that is already in force is no conflict. Raises `InputError`, with file and line, for
+    an image that is not in `data`, a class that is not in `classes`, conflicting decisions on one
+    image, and a label that is no longer the one the person saw; and for a class named keep or
+    exclude.
     """
-    for word in (KEEP, EXCLUDE):
-        if word in classes:
-            raise InputError(f"{place}: a class is called '{word}', a word of decisions; rename it")
-    found: dict[str, Labels] = {}
-    first: dict[str, str] = {}
-    for one in decisions:
-        if one.image_id not in given:
+    for keyword in (KEEP, EXCLUDE):
+        if keyword in classes:
             raise InputError(
-                f"{one.where}: no image {one.image_id!r} in {place}; images go by their content, "
-                "so a changed file is another image"
+                f"{data}: the class name '{keyword}' is reserved for decisions; rename the class"
             )
-        now = given[one.image_id]
-        labels = now if one.decision == KEEP else _labels(one, classes)
-        if found.setdefault(one.image_id, labels) != labels:
+    resolved: dict[str, Labels] = {}
+    locations: dict[str, str] = {}
+    for decision in decisions:
+        image = decision.image_id
+        if image not in current:
             raise InputError(
-                f"{one.where}: a second decision on image {one.image_id}, another than in "
-                f"{first[one.image_id]}; keep one of them"
+                f"{decision.location}: no image {image!r} in {data}; image ids are hashes of the "
+                "content, so a changed file is a new image"
             )
-        first[one.image_id] = one.where
-        if not (_same(one.given, now) or (labels == now and one.decision != KEEP)):
+        labels = current[image] if decision.decision == KEEP else _parse(decision, classes)
+        if resolved.setdefault(image, labels) != labels:
             raise InputError(
-                f"{one.where}: image {one.image_id} is labelled {spoken(now)} now, not "
-                f"{one.given or 'empty'}; look at it again, and mend 'given' if the decision stands"
+                f"{decision.location}: the decision on image {image} differs from the one in "
+                f"{locations[image]}; keep one of them"
             )
-    return found
+        locations[image] = decision.location
+        is_in_force = labels == current[image] and decision.decision != KEEP
+        if not is_in_force and not _is_same_label(decision.given, current[image]):
+            raise InputError(
+                f"{decision.location}: image {image} is labelled {format_labels(current[image])} "
+                f"now, not {decision.given or 'empty'}; review it again, and correct 'given' if "
+                "the decision stands"
+            )
+    return resolved
 
 
-def _same(given: str, now: Labels) -> bool:
-    return given == spoken(now) or tuple(sorted(given.split(BETWEEN))) == now
+def _is_same_label(given: str, labels: Labels) -> bool:
+    return given == format_labels(labels) or tuple(sorted(given.split(SEPARATOR))) == labels
 
 
-def _labels(one: Decision, classes: Collection[str]) -> Labels:
-    if one.decision == EXCLUDE:
+def _parse(decision: Decision, classes: Collection[str]) -> Labels:
+    text = decision.decision
+    if text == EXCLUDE:
         return ()
-    whole = [one.decision] if one.decision in classes else one.decision.split(BETWEEN)
-    names = sorted({name.strip() for name in whole})
+    # A class name may contain the separator.
+    parts = [text] if text in classes else text.split(SEPARATOR)
+    names = sorted({part.strip() for part in parts})
     for name in names:
         if name in (KEEP, EXCLUDE):
-            raise InputError(f"{one.where}: '{name}' stands alone; several classes by |")
-        if name not in classes:
-            words = [*classes, KEEP, EXCLUDE]
-            hint = suggest(name, words) or "several are separated by |"
             raise InputError(
-                f"{one.where}: no class '{name}'; {hint}; a new one needs --new-class '{name}'"
+                f"{decision.location}: '{name}' cannot be combined with a class; use it alone"
+            )
+        if name not in classes:
+            hint = suggest(name, [*classes, KEEP, EXCLUDE]) or "separate several classes by |"
+            raise InputError(
+                f"{decision.location}: no class '{name}'; {hint}; a new one needs "
+                f"--new-class '{name}'"
             )
     return tuple(names)
 
 
-def counts(state: State, own: Mapping[str, Labels]) -> dict[str, int]:
-    """How many of the decisions in force relabel, name several, exclude, or keep."""
-    kinds = dict.fromkeys(("relabelled", "several", "excluded", "kept"), 0)
-    for image, labels in state.items():
+def count_changes(overrides: LabelOverrides, original: Mapping[str, Labels]) -> dict[str, int]:
+    """Number of overrides that relabel, assign several labels, exclude, or keep."""
+    counts = dict.fromkeys(("relabelled", "several", "excluded", "kept"), 0)
+    for image, labels in overrides.items():
         if len(labels) == 1:
-            kinds["kept" if own.get(image) == labels else "relabelled"] += 1
+            counts["kept" if original.get(image) == labels else "relabelled"] += 1
         else:
-            kinds["several" if labels else "excluded"] += 1
-    return kinds
+            counts["several" if labels else "excluded"] += 1
+    return counts

@@ -1,7 +1,6 @@
-"""Versions of a data set's labels: a journal beside the photos, which are never touched.
+"""Versions of a data set's labels: a journal next to the images, which are never changed.
 
-Labels are kept by the content of the image, so that copies follow and moving a file changes
-nothing.
+Labels are stored by image content, so copies share them and moving a file changes nothing.
 """
 
 from __future__ import annotations
@@ -17,76 +16,78 @@ from fashion_exp.atomic_io import write_text
 from fashion_exp.errors import InputError, suggest
 
 ORIGINAL = "none"
-"""The name of the labels as the folders or the list have them."""
+"""Name of the labels given by the folders or the manifest."""
 CURRENT = "current"
 JOURNAL = "label_versions.jsonl"
 
 Labels = tuple[str, ...]
-"""The classes of an image, sorted; none: the image is excluded."""
-State = Mapping[str, Labels]
-"""Image id → labels, of the images that a person has decided on; all others keep their own."""
+"""The sorted classes of an image; empty if the image is excluded."""
+LabelOverrides = Mapping[str, Labels]
+"""{image id: labels} of images that a person decided on; all others have their original labels."""
 
 
 @dataclass(frozen=True)
-class Version:
-    """A line of the journal: what it changed against the line before."""
+class LabelVersion:
+    """A line of the journal: the changes from the previous version."""
 
     version: str
     """v1, v2, …"""
     parent: str
-    """The version before; `ORIGINAL` for the first."""
+    """The previous version; `ORIGINAL` for the first."""
     fingerprint: str
-    """Of all labels decided on, see `fingerprint`."""
+    """`labels_fingerprint` of the overrides in force."""
     time: str
+    """ISO 8601."""
     changes: Mapping[str, Labels | None]
-    """Image id → its labels from here on; None: its own again."""
+    """{image id: new labels}; None: the original labels again."""
     counts: Mapping[str, int]
-    """Of the decisions in force: relabelled, several, excluded, kept."""
+    """Overrides in force: relabelled, several, excluded, kept."""
     decisions: str = ""
-    """The file that was applied; empty where an earlier version was taken up again."""
+    """Name of the applied file; empty if an earlier version was restored."""
     sha256: str = ""
-    """Of that file."""
+    """Of the applied file."""
     restores: str = ""
-    """The earlier version that this one takes up again."""
+    """The earlier version that this one restores."""
     by_name: bool = False
-    """Whether a person named that version, and did not undo another."""
+    """Whether the restored version was named, and not reached by undo."""
 
 
 @dataclass(frozen=True)
-class History:
-    """All versions of one data set, oldest first."""
+class LabelHistory:
+    """All versions of a data set's labels, oldest first."""
 
     file: Path
-    versions: tuple[Version, ...] = ()
+    versions: tuple[LabelVersion, ...] = ()
 
     @property
     def current(self) -> str:
         return self.versions[-1].version if self.versions else ORIGINAL
 
-    def state(self, name: str) -> dict[str, Labels]:
-        """The decisions in force at a version. Raises `InputError` if there is no such one."""
-        state: dict[str, Labels] = {}
-        for version in self.versions[: self._place(name) + 1]:
+    def overrides_at(self, name: str) -> dict[str, Labels]:
+        """The overrides in force at a version; raises `InputError` for an unknown one."""
+        overrides: dict[str, Labels] = {}
+        for version in self.versions[: self._index(name) + 1]:
             for image, labels in version.changes.items():
-                state.pop(image, None)
+                overrides.pop(image, None)
                 if labels is not None:
-                    state[image] = labels
-        return state
+                    overrides[image] = labels
+        return overrides
 
-    def find(self, name: str) -> Version | None:
-        """A version by its name; None for the original labels."""
-        place = self._place(name)
-        return None if place < 0 else self.versions[place]
+    def find(self, name: str) -> LabelVersion | None:
+        """The version of this name; None for the original labels."""
+        index = self._index(name)
+        return None if index < 0 else self.versions[index]
 
-    def before(self, name: str) -> str | None:
-        """What undoing a version leads to, past what was undone already; None: nothing is left."""
+    def undo_target(self, name: str) -> str | None:
+        """The version that undo leads to, further back with each undo; None: nothing to undo."""
         version = self.find(name)
         if version is None:
             return None
-        undid = version.restores and not version.by_name
-        return self.before(version.restores) if undid else version.parent
+        is_undo = version.restores and not version.by_name
+        return self.undo_target(version.restores) if is_undo else version.parent
 
-    def _place(self, name: str) -> int:
+    def _index(self, name: str) -> int:
+        """-1 for the original labels."""
         names = [version.version for version in self.versions]
         if name == ORIGINAL:
             return -1
@@ -96,46 +97,46 @@ class History:
         return names.index(name)
 
 
-def journal_of(data: Path) -> Path:
-    """Where the versions of a folder of photos, or of a list of them, are kept."""
+def journal_path(data: Path) -> Path:
+    """Path of the label versions of an image folder or a manifest."""
     return data / JOURNAL if data.is_dir() else data.with_name(f"{data.stem}.{JOURNAL}")
 
 
-def read_history(file: Path) -> History:
-    """Raises `InputError` for a journal that is damaged: nothing is guessed about labels."""
+def read_history(file: Path) -> LabelHistory:
+    """Read a journal; a missing file is an empty history, a damaged one raises `InputError`."""
     if not file.exists():
-        return History(file)
+        return LabelHistory(file)
     versions = []
     for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
         try:
-            versions.append(_version(json.loads(line)))
+            versions.append(_parse_version(json.loads(line)))
         except (ValueError, TypeError, KeyError, AttributeError):
             raise InputError(
-                f"{file}, line {number}: not a version of labels; put back the file as it was, or "
-                f"read the data with dataset.labels={ORIGINAL}"
+                f"{file}, line {number}: not a version of labels; restore the file from a backup, "
+                f"or read the data with dataset.labels={ORIGINAL}"
             ) from None
-    return History(file, tuple(versions))
+    return LabelHistory(file, tuple(versions))
 
 
-def _version(told: dict[str, Any]) -> Version:
+def _parse_version(entry: dict[str, Any]) -> LabelVersion:
     changes = {
         image: None if labels is None else tuple(labels)
-        for image, labels in told["changes"].items()
+        for image, labels in entry["changes"].items()
     }
-    return Version(**told | {"changes": changes})
+    return LabelVersion(**entry | {"changes": changes})
 
 
-def write_history(file: Path, versions: Sequence[Version]) -> None:
-    """The journal, whole or as it was before."""
+def write_history(file: Path, versions: Sequence[LabelVersion]) -> None:
+    """Write the journal atomically."""
     write_text(file, "".join(json.dumps(asdict(version)) + "\n" for version in versions))
 
 
-def fingerprint(state: State) -> str:
-    """Hash of which images are decided on and how; empty where none is."""
-    listed = json.dumps(sorted(state.items()))
-    return hashlib.sha256(listed.encode()).hexdigest()[:16] if state else ""
+def labels_fingerprint(overrides: LabelOverrides) -> str:
+    """Hash of the overrides; empty if there are none."""
+    text = json.dumps(sorted(overrides.items()))
+    return hashlib.sha256(text.encode()).hexdigest()[:16] if overrides else ""
 
 
-def spoken(labels: Labels) -> str:
-    """Labels as a file of decisions has them: "dress", "dress|shirt", "exclude"."""
+def format_labels(labels: Labels) -> str:
+    """Labels as written in a file of decisions: "dress", "dress|shirt", "exclude"."""
     return "|".join(labels) or "exclude"

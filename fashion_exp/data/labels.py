@@ -1,4 +1,4 @@
-"""The labels of listed files: their own, or as a version of the labels has them."""
+"""The labels of listed files: the original ones, or those of a label version."""
 
 from __future__ import annotations
 
@@ -10,146 +10,154 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from fashion_exp.data.image_files import identify
-from fashion_exp.data.label_decisions import counts, decided, read_decisions
+from fashion_exp.data.image_files import content_ids
+from fashion_exp.data.label_decisions import count_changes, read_decisions, resolve_decisions
 from fashion_exp.data.label_versions import (
     CURRENT,
     ORIGINAL,
+    LabelOverrides,
     Labels,
-    State,
-    fingerprint,
-    journal_of,
+    journal_path,
+    labels_fingerprint,
     read_history,
 )
 from fashion_exp.errors import InputError
 
 
-class Taken(NamedTuple):
-    """What an experiment takes of a data set's files."""
+class SelectedFiles(NamedTuple):
+    """The files that an experiment uses."""
 
-    listed: pd.DataFrame
-    """Labelled by the experiment's names."""
-    aside: list[tuple[str, str]]
-    """What a person has decided to leave out: path, reason."""
+    files: pd.DataFrame
+    """`FILE_COLUMNS`, labels by the experiment's class names."""
+    excluded: list[tuple[str, str]]
+    """(path, reason) of files that a person excluded."""
     notes: list[str]
 
 
 @dataclass(frozen=True)
-class Labelled:
-    """Files as a source lists them (`LISTED_COLUMNS`, labels by the data's own names), and the
-    decisions in force on them."""
+class LabeledFiles:
+    """The files of a source and the label overrides in force."""
 
-    listed: pd.DataFrame
-    state: State
+    files: pd.DataFrame
+    """`FILE_COLUMNS`, original labels by the data set's class names."""
+    overrides: LabelOverrides
     facts: Mapping[str, str]
-    """What is recorded of the version: labels_version, and of one that is not the original its
-    labels_fingerprint, labels_parent, labels_changes."""
+    """What a run records: labels_version, and for a version other than the original also
+    labels_fingerprint, labels_parent and labels_changes."""
 
     @cached_property
     def labels(self) -> list[Labels]:
-        """Of each file its classes: one, several, or none where it is excluded."""
-        own: list[Labels] = [(label,) for label in self.listed["label"]]
-        if not self.state:
-            return own
-        ids, _ = identify(set(self.listed["file"]))
-        images = self.listed["file"].map(ids)
-        return [self.state.get(image, label) for image, label in zip(images, own, strict=True)]
+        """The classes of each file: one, several, or none if it is excluded."""
+        original: list[Labels] = [(label,) for label in self.files["label"]]
+        if not self.overrides:
+            return original
+        ids, _ = content_ids(set(self.files["file"]))
+        return [
+            self.overrides.get(ids.get(file, ""), labels)
+            for file, labels in zip(self.files["file"], original, strict=True)
+        ]
 
     @property
     def classes(self) -> set[str]:
         return {name for labels in self.labels for name in labels}
 
-    def taken(self, names: Mapping[str, str]) -> Taken:
-        """The files of the classes `names` {own name: the experiment's}.
+    def select(self, names: Mapping[str, str]) -> SelectedFiles:
+        """The files of the classes in `names` {data set's name: experiment's name}.
 
-        An image of several labels has no one right answer: it is neither trained on nor judged,
-        unless all its labels have one name in the experiment.
+        An image with several labels is excluded unless all of them have one name in the experiment.
         """
-        places, new, aside = [], [], []
-        for place, (labels, own) in enumerate(zip(self.labels, self.listed["label"], strict=True)):
-            meant = {names[name] for name in labels if name in names}
-            if len(meant) == 1 and all(name in names for name in labels):
-                places.append(place)
-                new.append(meant.pop())
-            elif meant or (not labels and own in names):
-                aside.append((place, labels))
-        paths = self.listed["path"].to_list()
+        positions, new_labels, excluded = [], [], []
+        for position, (labels, original) in enumerate(
+            zip(self.labels, self.files["label"], strict=True)
+        ):
+            targets = {names[name] for name in labels if name in names}
+            if len(targets) == 1 and all(name in names for name in labels):
+                positions.append(position)
+                new_labels.append(targets.pop())
+            elif targets or (not labels and original in names):
+                excluded.append((position, labels))
+        paths = self.files["path"].to_list()
         version = self.facts["labels_version"]
-        return Taken(
-            self.listed.iloc[places].assign(label=new),
-            [(paths[place], f"{_why(labels)} (labels {version})") for place, labels in aside],
-            self._notes([labels for _, labels in aside]),
-        )
+        return SelectedFiles(
+            self.files.iloc[positions].assign(label=new_labels),
+            [(paths[row], f"{_exclusion_reason(labels)} (labels {version})")
+             for row, labels in excluded],
+            self._notes([labels for _, labels in excluded]),
+        )  # fmt: skip
 
-    def _notes(self, aside: Sequence[Labels]) -> list[str]:
-        if not self.state:
+    def _notes(self, excluded: Sequence[Labels]) -> list[str]:
+        if not self.overrides:
             return []
-        excluded = sum(not labels for labels in aside)
-        several = len(aside) - excluded
-        told = [f"Labels {self.facts['labels_version']}: {self.facts['labels_changes']}."]
+        several = sum(len(labels) > 0 for labels in excluded)
+        notes = [f"Labels {self.facts['labels_version']}: {self.facts['labels_changes']}."]
         if several:
-            told.append(f"Files of several labels, neither trained on nor judged: {several}.")
-        if excluded:
-            told.append(f"Files excluded by decision: {excluded}.")
-        return told
+            notes.append(f"Files with several labels, excluded: {several}.")
+        if several < len(excluded):
+            notes.append(f"Files excluded by decision: {len(excluded) - several}.")
+        return notes
 
 
-def _why(labels: Labels) -> str:
+def _exclusion_reason(labels: Labels) -> str:
     return f"several labels: {', '.join(labels)}" if labels else "excluded by decision"
 
 
-def labelled(listed: pd.DataFrame, wanted: str | None, data: Path) -> Labelled:
-    """The files with the labels that `dataset.labels=wanted` means, for a folder or list `data`.
+def read_labels(files: pd.DataFrame, version: str | None, data: Path) -> LabeledFiles:
+    """The files with the labels that `dataset.labels=version` names.
 
-    None are the original ones: what a run of a time before versions read. Raises `InputError`
-    where there is no such version or file, and where a file does not fit the data.
+    `data` is the image folder or manifest that the versions belong to. None is `ORIGINAL`, as in
+    runs of releases without versions. Raises `InputError` for an unknown version or file, and for a
+    file that does not fit the data.
     """
-    wanted = ORIGINAL if wanted is None else wanted
-    if wanted != ORIGINAL:
-        history = read_history(journal_of(data))
-        known = [ORIGINAL, CURRENT, *(version.version for version in history.versions)]
-        if wanted not in known:
-            return _by_file(listed, Path(wanted).expanduser(), known, data)
-        name = history.current if wanted == CURRENT else wanted
-        if (version := history.find(name)) is not None:
+    version = ORIGINAL if version is None else version
+    if version != ORIGINAL:
+        history = read_history(journal_path(data))
+        choices = [ORIGINAL, CURRENT, *(entry.version for entry in history.versions)]
+        if version not in choices:
+            return _read_decision_file(files, Path(version).expanduser(), choices, data)
+        name = history.current if version == CURRENT else version
+        if (entry := history.find(name)) is not None:
             facts = {
                 "labels_version": name,
-                "labels_fingerprint": version.fingerprint,
-                "labels_parent": version.parent,
-                "labels_changes": in_words(version.counts),
+                "labels_fingerprint": entry.fingerprint,
+                "labels_parent": entry.parent,
+                "labels_changes": describe_changes(entry.counts),
             }
-            return Labelled(listed, history.state(name), facts)
-    return Labelled(listed, {}, {"labels_version": ORIGINAL})
+            return LabeledFiles(files, history.overrides_at(name), facts)
+    return LabeledFiles(files, {}, {"labels_version": ORIGINAL})
 
 
-def _by_file(listed: pd.DataFrame, file: Path, known: list[str], data: Path) -> Labelled:
+def _read_decision_file(
+    files: pd.DataFrame, file: Path, choices: list[str], data: Path
+) -> LabeledFiles:
     """The original labels with the decisions of a file."""
     if not file.is_file():
         raise InputError(
-            f"dataset.labels={file}: neither a file of decisions nor one of {', '.join(known)}"
+            f"dataset.labels={file}: neither a file of decisions nor one of {', '.join(choices)}"
         )
-    own = own_labels(listed)
-    state = decided(read_decisions(file), own, set(listed["label"]), str(data))
+    original = original_labels(files)
+    classes = set(files["label"])
+    overrides = resolve_decisions(read_decisions(file), original, classes, str(data))
     facts = {
         "labels_version": file.name,
-        "labels_fingerprint": fingerprint(state),
+        "labels_fingerprint": labels_fingerprint(overrides),
         "labels_parent": ORIGINAL,
-        "labels_changes": in_words(counts(state, own)),
+        "labels_changes": describe_changes(count_changes(overrides, original)),
     }
-    return Labelled(listed, state, facts)
+    return LabeledFiles(files, overrides, facts)
 
 
-def own_labels(listed: pd.DataFrame) -> dict[str, Labels]:
-    """Image id → the classes that it is found under; several are a label conflict."""
-    ids, _ = identify(set(listed["file"]))
-    found = listed.assign(image=listed["file"].map(ids)).dropna(subset="image")
-    return {
-        str(image): tuple(sorted(set(labels))) for image, labels in found.groupby("image")["label"]
-    }
+def original_labels(files: pd.DataFrame) -> dict[str, Labels]:
+    """{image id: classes that list it}; several classes are a label conflict."""
+    ids, _ = content_ids(set(files["file"]))
+    classes: dict[str, set[str]] = {}
+    for file, label in zip(files["file"], files["label"], strict=True):
+        if file in ids:
+            classes.setdefault(ids[file], set()).add(label)
+    return {image: tuple(sorted(names)) for image, names in sorted(classes.items())}
 
 
-def in_words(changes: Mapping[str, int]) -> str:
-    """ "3 relabelled, 1 excluded"."""
-    said = {"several": "of several labels"}
-    told = [f"{count} {said.get(kind, kind)}" for kind, count in changes.items() if count]
-    return ", ".join(told) or "nothing"
+def describe_changes(counts: Mapping[str, int]) -> str:
+    """Nonzero counts as text: "3 relabelled, 1 excluded"."""
+    names = {"several": "of several labels"}
+    parts = [f"{count} {names.get(kind, kind)}" for kind, count in counts.items() if count]
+    return ", ".join(parts) or "nothing"

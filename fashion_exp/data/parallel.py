@@ -1,9 +1,8 @@
-"""Work done by several threads or processes, its results in the order of the items."""
+"""Parallel map over threads or forked processes; results keep the order of the items."""
 
 from __future__ import annotations
 
 import multiprocessing
-import os
 import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -13,65 +12,58 @@ from typing import Any, TypeVar
 
 import cv2
 
-# OpenCV's own threads do not come along into a forked process, which then waits for them forever:
-# loaders of training images and the processes here are forked, so that none are ever started.
+# A forked process does not inherit OpenCV's threads and would wait for them forever. The processes
+# here and the loaders of training images are forked, so OpenCV must never start threads.
 cv2.setNumThreads(0)
-
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-CAN_FORK = sys.platform == "linux"  # elsewhere a process would import everything anew
+USES_FORK = sys.platform == "linux"
+"""Other platforms would import everything again in each process; they use threads."""
 
 
-def cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def in_threads(
-    work: Callable[[Item], Result], items: Iterable[Item], threads: int
+def map_in_threads(
+    function: Callable[[Item], Result], items: Iterable[Item], threads: int
 ) -> Iterator[Result]:
-    """For work that waits for files or runs outside Python's lock.
+    """Map for functions that wait for files or release the GIL.
 
-    What one of the items raises ends all.
+    The first exception cancels all pending calls.
     """
     pool = ThreadPoolExecutor(threads)
     try:
-        yield from pool.map(work, items)
+        yield from pool.map(function, items)
     finally:
-        # Without this an interrupt would wait for all that still queues.
+        # Without this, an interrupt would wait for all queued calls.
         pool.shutdown(cancel_futures=True)
 
 
-def in_processes(
-    work: Callable[[Item], Result], items: Sequence[Item], processes: int
+def map_in_processes(
+    function: Callable[[Item], Result], items: Sequence[Item], processes: int
 ) -> Iterator[Result]:
-    """For work that holds Python's lock; in threads where processes cannot be forked.
+    """Map for functions that hold the GIL; uses threads where processes are not forked.
 
-    Results travel through a pipe; what one of the items raises ends all. A process whose parent
-    is killed ends with its next result, for nobody reads it.
+    The first exception ends all processes. A process whose parent was killed ends when it sends its
+    next result.
     """
     processes = min(processes, len(items) // 2)
-    if not CAN_FORK or processes < 2:
-        yield from in_threads(work, items, max(1, processes))
+    if not USES_FORK or processes < 2:
+        yield from map_in_threads(function, items, max(1, processes))
         return
     context = multiprocessing.get_context("fork")
     pipes, workers = [], []
     try:
         for first in range(processes):
-            ours, theirs = context.Pipe(duplex=False)
+            receiver, sender = context.Pipe(duplex=False)
             worker = context.Process(
-                target=_serve, args=(work, items[first::processes], theirs), daemon=True
+                target=_send_results, args=(function, items[first::processes], sender), daemon=True
             )
             worker.start()
-            theirs.close()  # so that the end of the worker is the end of the pipe
-            pipes.append(ours)
+            sender.close()  # then the pipe closes when the worker ends
+            pipes.append(receiver)
             workers.append(worker)
-        for place in range(len(items)):
-            yield _received(pipes[place % processes])
+        for index in range(len(items)):
+            yield _receive_result(pipes[index % processes])
     finally:
         for pipe, worker in zip(pipes, workers, strict=True):
             worker.kill()
@@ -79,12 +71,12 @@ def in_processes(
             pipe.close()
 
 
-def _serve(work: Callable[[Any], Any], items: Sequence[Any], pipe: Connection) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
+def _send_results(function: Callable[[Any], Any], items: Sequence[Any], pipe: Connection) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles interrupts
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     for item in items:
         try:
-            result = (True, work(item))
+            result = (True, function(item))
         except Exception as error:
             result = (False, error)
         try:
@@ -93,11 +85,11 @@ def _serve(work: Callable[[Any], Any], items: Sequence[Any], pipe: Connection) -
             return
 
 
-def _received(pipe: Connection) -> Any:
+def _receive_result(pipe: Connection) -> Any:
     try:
-        fine, result = pipe.recv()
+        succeeded, result = pipe.recv()
     except EOFError:
-        raise RuntimeError("a process that reads images was killed; is memory short?") from None
-    if not fine:
+        raise RuntimeError("a process that reads images was killed; out of memory?") from None
+    if not succeeded:
         raise result
     return result

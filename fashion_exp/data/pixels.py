@@ -1,4 +1,4 @@
-"""All pictures of a table at the network's input size, decoded once and kept for every run."""
+"""All images of a table at the network's input size, decoded once and cached for all runs."""
 
 from __future__ import annotations
 
@@ -17,48 +17,49 @@ from fashion_exp.cache.array_store import ArrayStore
 from fashion_exp.cache.manager import store_key
 from fashion_exp.cache.provenance import library_versions, source_hash
 from fashion_exp.data.geometry import Geometry, resize
-from fashion_exp.data.parallel import in_processes
-from fashion_exp.data.table import ImageTable, OutOfReach, Reader, UnreadableImage, left_out_table
+from fashion_exp.data.parallel import map_in_processes
+from fashion_exp.data.table import (
+    ImageReader,
+    ImageTable,
+    SourceUnavailableError,
+    UnreadableImageError,
+    left_out_table,
+)
 from fashion_exp.errors import InputError
 
 _BYTES_PER_TASK = 8e6
 
 
 @dataclass(frozen=True)
-class Pixels:
-    """The pictures of a table's rows, from the store, which no run's memory has to hold."""
+class CachedPixels:
+    """The images of a table's rows, read from a store on disk instead of held in memory."""
 
-    read: Reader
+    read: ImageReader
     ids: tuple[str, ...]
     geometry: Geometry
     store: ArrayStore
     reused: int
-    """Pictures that were in the store before."""
+    """Number of images that the store had before."""
 
     def __len__(self) -> int:
         return len(self.ids)
 
+    @property
+    def key(self) -> str:
+        """Hash of everything besides the image ids that determines the pixels."""
+        return self.store.folder.name
+
     def __getitem__(self, row: int) -> np.ndarray:
-        """uint8 (size, size, channels), the caller's own to change.
+        """A writable copy of the image, uint8 (size, size, channels).
 
-        A picture that is damaged in the store is made again, there too.
+        An image whose stored copy is damaged is decoded and stored again.
         """
-        kept = self.store.read(self.ids[row])
-        if kept is not None:
-            return kept
-        again = resize(self.read(row), self.geometry)
-        self.store.add({self.ids[row]: again})
-        return again
-
-
-def pixels_about(table: ImageTable, geometry: Geometry) -> dict[str, Any]:
-    """Everything beside its id that a picture in the store depends on."""
-    return {
-        "geometry": asdict(geometry),
-        "reading": table.reading,
-        "source": source_hash("data/geometry.py", "data/decode.py", *table.drawn_by),
-        "versions": library_versions("pillow", "numpy"),
-    }
+        stored = self.store.read(self.ids[row])
+        if stored is not None:
+            return stored
+        image = resize(self.read(row), self.geometry)
+        self.store.add({self.ids[row]: image})
+        return image
 
 
 def load_pixels(
@@ -69,115 +70,135 @@ def load_pixels(
     progress: Callable[[int, int], None],
     cache: Path,
     before_decoding: Callable[[], object] = lambda: None,
-) -> tuple[ImageTable, Pixels]:
-    """The table without the pictures that cannot be read, and the pixels of the others.
+) -> tuple[ImageTable, CachedPixels]:
+    """The readable rows of the table, and their pixels.
 
-    What the store below `cache` lacks is decoded now, after `before_decoding`; `progress` gets
-    (pictures done, pictures in all). Unreadable ones are remembered with their reasons. Raises
-    `InputError` if the share of files left out is above `max_left_out` (null: no limit), or if a
-    class has no picture left.
+    Images missing from the store below `cache` are decoded first, after a call of
+    `before_decoding`; `progress` receives (images done, all images). The store remembers unreadable
+    images with their reasons.
+
+    Raises `InputError` if the share of files left out exceeds `max_left_out` (None: no limit), or
+    if a class has no readable image.
     """
-    about = pixels_about(table, geometry)
-    store = ArrayStore(cache / "pixels" / store_key(about), geometry.shape, "uint8", about)
+    key_fields = _key_fields(table, geometry)
+    store = ArrayStore(
+        cache / "pixels" / store_key(key_fields), geometry.shape, "uint8", key_fields
+    )
     ids = table.rows["image_id"].to_list()
-    lacking = [row for row, image in enumerate(ids) if image not in store]
-    if lacking:
+    missing = [row for row, image in enumerate(ids) if image not in store]
+    if missing:
         before_decoding()
-    passing = _decode(table, geometry, store, lacking, processes, progress)
+    unavailable = _decode(table, geometry, store, missing, processes, progress)
     store.refresh()
-    reasons = {row: store.absent[image] for row, image in enumerate(ids) if image in store.absent}
-    readable = _without(table, dict(sorted((reasons | passing).items())))
+    unreadable = {
+        row: store.absent[image] for row, image in enumerate(ids) if image in store.absent
+    }
+    readable = _drop_rows(table, dict(sorted((unreadable | unavailable).items())))
     _check_left_out(readable, max_left_out)
     _check_classes(readable)
-    named = tuple(readable.rows["image_id"])
-    return readable, Pixels(readable.read, named, geometry, store, len(ids) - len(lacking))
+    readable_ids = tuple(readable.rows["image_id"])
+    reused = len(ids) - len(missing)
+    return readable, CachedPixels(readable.read, readable_ids, geometry, store, reused)
+
+
+def _key_fields(table: ImageTable, geometry: Geometry) -> dict[str, Any]:
+    """Everything besides its id that determines a stored image."""
+    return {
+        "geometry": asdict(geometry),
+        "reading": table.read_options,
+        "source": source_hash("data/geometry.py", "data/decode.py", *table.source_files),
+        "versions": library_versions("pillow", "numpy"),
+    }
 
 
 def _decode(
     table: ImageTable, geometry: Geometry, store: ArrayStore, rows: list[int], processes: int,
     progress: Callable[[int, int], None],
 ) -> dict[int, str]:  # fmt: skip
-    """Adds the pictures of these rows to the store; gives those out of reach, with the reason.
+    """Add the images of these rows to the store; return {row: reason} of unavailable ones.
 
-    Processes that fill one store at once go through it in orders of their own, and each leaves out
-    what another has added since.
+    Concurrent runs that fill one store take the tasks in different random orders, and skip the
+    images that another run has added.
     """
-    size = int(np.prod(geometry.shape))
-    _check_space(store.folder, len(rows) * size)
-    step = int(min(512, max(16, _BYTES_PER_TASK // size)))
+    image_bytes = int(np.prod(geometry.shape))
+    _check_disk_space(store.folder, len(rows) * image_bytes)
+    step = int(min(512, max(16, _BYTES_PER_TASK // image_bytes)))
     tasks = [rows[start : start + step] for start in range(0, len(rows), step)]
     random.Random(os.getpid()).shuffle(tasks)
-    out_of_reach: dict[int, str] = {}
+    unavailable: dict[int, str] = {}
     done = len(table) - len(rows)
     progress(done, len(table))
-    work = partial(_decode_some, table, geometry, store)
-    for task, reasons in zip(tasks, in_processes(work, tasks, processes), strict=True):
-        out_of_reach |= reasons
+    decode_task = partial(_decode_task, table, geometry, store)
+    for task, reasons in zip(tasks, map_in_processes(decode_task, tasks, processes), strict=True):
+        unavailable |= reasons
         done += len(task)
         progress(done, len(table))
-    return out_of_reach
+    return unavailable
 
 
-def _decode_some(
+def _decode_task(
     table: ImageTable, geometry: Geometry, store: ArrayStore, rows: list[int]
 ) -> dict[int, str]:
     store.refresh()
-    pictures: dict[str, np.ndarray] = {}
+    images: dict[str, np.ndarray] = {}
     unreadable: dict[str, str] = {}
-    out_of_reach: dict[int, str] = {}
+    unavailable: dict[int, str] = {}
     for row in rows:
-        image = str(table.rows["image_id"][row])
-        if image in store:
+        image_id = str(table.rows["image_id"][row])
+        if image_id in store:
             continue
         try:
-            pictures[image] = resize(table.read(row), geometry)
-        except OutOfReach as error:
-            out_of_reach[row] = str(error)
-        except UnreadableImage as error:
-            unreadable[image] = str(error)
-    store.add(pictures, unreadable)
-    return out_of_reach
+            images[image_id] = resize(table.read(row), geometry)
+        except SourceUnavailableError as error:
+            unavailable[row] = str(error)
+        except UnreadableImageError as error:
+            unreadable[image_id] = str(error)
+    store.add(images, unreadable)
+    return unavailable
 
 
-def _check_space(folder: Path, needed: int) -> None:
+def _check_disk_space(folder: Path, required: int) -> None:
     free = shutil.disk_usage(folder).free
-    if needed > free:
+    if required > free:
         raise InputError(
-            f"{folder}: the pictures at this size need {needed / 1e9:.1f} GB, and {free / 1e9:.1f} "
-            "are free; `cache clear` makes room, outputs=FOLDER takes another disk, and a smaller "
-            "dataset.image_size needs less"
+            f"{folder}: the images at this size need {required / 1e9:.1f} GB, but only "
+            f"{free / 1e9:.1f} GB are free; free space with `cache clear`, choose another disk "
+            "with outputs=FOLDER, or reduce dataset.image_size"
         )
 
 
-def _without(table: ImageTable, reasons: Mapping[int, str]) -> ImageTable:
+def _drop_rows(table: ImageTable, reasons: Mapping[int, str]) -> ImageTable:
+    """The table without the rows in `reasons`, which join `left_out` once per copy."""
     if not reasons:
         return table
-    listed = []
+    left_out = []
     for row, reason in reasons.items():
         path, copies = str(table.rows["path"][row]), int(table.rows["copies"][row])
-        listed += [(path, reason + (f" ({copies} copies)" if copies > 1 else ""))] * copies
-    keep = [row for row in range(len(table)) if row not in reasons]
-    return table.take(keep, left_out_table(listed))
+        left_out += [(path, reason + (f" ({copies} copies)" if copies > 1 else ""))] * copies
+    return table.take(
+        [row for row in range(len(table)) if row not in reasons], left_out_table(left_out)
+    )
 
 
 def _check_left_out(table: ImageTable, max_left_out: float | None) -> None:
-    """The limit is for what nobody has looked at: what people have set aside is their decision."""
-    left, found = len(table.unusable), table.found - len(table.set_aside)
-    if max_left_out is None or left <= max_left_out * found:
+    """Apply the limit to unusable files; files that a person excluded do not count."""
+    unusable, files = len(table.unusable), table.file_count - len(table.excluded_paths)
+    if max_left_out is None or unusable <= max_left_out * files:
         return
-    first = table.unusable.head(3).itertuples()
-    examples = ", ".join(f"{file.path!r} ({file.reason})" for file in first)
+    examples = ", ".join(
+        f"{file.path!r} ({file.reason})" for file in table.unusable.head(3).itertuples()
+    )
     raise InputError(
-        f"dataset.max_left_out: {left} of {found} files ({left / found:.1%}) cannot be used, more "
-        f"than {max_left_out:.1%}: {examples}{', …' if left > 3 else ''}; mend or remove them, or "
-        "raise dataset.max_left_out"
+        f"dataset.max_left_out: {unusable} of {files} files ({unusable / files:.1%}) cannot be "
+        f"used, more than {max_left_out:.1%}: {examples}{', …' if unusable > 3 else ''}; repair or "
+        "remove them, or raise dataset.max_left_out"
     )
 
 
 def _check_classes(table: ImageTable) -> None:
-    counts = np.bincount(table.labels, minlength=len(table.classes))
-    if lacking := [name for name, n in zip(table.classes, counts, strict=True) if n == 0]:
+    empty = [name for name, count in table.class_counts.items() if count == 0]
+    if empty:
         raise InputError(
-            f"dataset.classes: no usable image of {', '.join(lacking)} "
-            f"({len(table.left_out)} files were left out); mend them, or drop the class"
+            f"dataset.classes: no usable image of {', '.join(empty)} "
+            f"({len(table.left_out)} files were left out); repair the files, or drop the class"
         )

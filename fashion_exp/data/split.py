@@ -1,4 +1,4 @@
-"""Which images are trained on, validated on and tested on. Groups are never divided."""
+"""Splits into training, validation and test images; a group is never divided."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from fashion_exp.seeding import derive_seed, derive_seeds
 
 @dataclass(frozen=True)
 class Fold:
-    """One training: row numbers of the image table, sorted."""
+    """Sorted row numbers of the training and validation images of one training."""
 
     repeat: int
     fold: int
@@ -30,10 +30,10 @@ class Fold:
 
 @dataclass(frozen=True)
 class Split:
-    """A test set and the trainings on the rest.
+    """A test set and the folds of the remaining (development) images.
 
-    `dropped` are rows outside of an official test folder whose group stands inside it: they are
-    in no part. `redrawn` says whether the repeats have cuts of their own.
+    `dropped` are rows outside the official test part whose group is in it; no part contains them.
+    `redrawn` tells whether each repeat draws its own validation images.
     """
 
     test: np.ndarray
@@ -42,8 +42,8 @@ class Split:
     redrawn: bool
 
     def manifest(self, rows: pd.DataFrame) -> pd.DataFrame:
-        """Where every image stands: image_id, group_id, label, and a column per fold
-        ("train", "validation", "test" or "dropped"), sorted by image id."""
+        """The part of every image: image_id, group_id, label and a column per fold ("train",
+        "validation", "test" or "dropped"), sorted by image id."""
         table = rows[["image_id", "group_id", "label"]].copy()
         for fold in self.folds:
             part = np.full(len(rows), "dropped", dtype=object)
@@ -53,83 +53,85 @@ class Split:
 
 
 def manifest_hash(manifest: pd.DataFrame) -> str:
-    """One word for a split: equal where all ids stand in equal parts of equal folds."""
+    """A hash that is equal for equal splits, whatever the order of the rows."""
     return hashlib.sha256(manifest.to_csv(index=False).encode()).hexdigest()[:16]
 
 
-def make_split(rows: pd.DataFrame, classes: Sequence[str], cfg: SplitConfig, repeats: int) -> Split:
-    """The test set, then `repeats` cuts of the rest; `rows` are those of an image table.
+def build_split(
+    rows: pd.DataFrame, classes: Sequence[str], cfg: SplitConfig, repeats: int
+) -> Split:
+    """Draw the test set from `rows` of an image table, then `repeats` splits of the rest.
 
-    The test set is a function of (class, group ids, `cfg.seed`, `cfg.test_share`) alone: it is
-    the same for every `train_ratio`, fold count and repeat, and it mostly survives when images
-    are added.
+    The test set is a function of the classes, the group ids, `cfg.seed` and `cfg.test_share`: it is
+    the same for every `train_ratio`, number of folds and repeat, and adding images changes few of
+    its members.
 
-    Raises `InputError` where a class is too small for the split asked.
+    Raises `InputError` if a class is too small for the split.
     """
     if cfg.name not in DEVELOPMENT_SPLITS:
         raise InputError(
-            f"split.name={cfg.name}: no such split; {suggest(cfg.name, DEVELOPMENT_SPLITS)}"
+            f"split.name={cfg.name}: unknown split; {suggest(cfg.name, DEVELOPMENT_SPLITS)}"
         )
-    cut = DEVELOPMENT_SPLITS[cfg.name]
+    split_development = DEVELOPMENT_SPLITS[cfg.name]
     test, dropped = _test_set(rows, cfg)
     development = np.setdiff1d(np.arange(len(rows)), np.concatenate([test, dropped]))
     folds = tuple(
         Fold(repeat, number, development[train], development[validation])
         for repeat in range(repeats)
         for number, (train, validation) in enumerate(
-            cut(rows.iloc[development], cfg, repeat if cfg.redraw else 0)
+            split_development(rows.iloc[development], cfg, repeat if cfg.redraw else 0)
         )
     )
     split = Split(test, folds, dropped, cfg.redraw)
     _check_sizes(rows, classes, split, cfg.name)
-    _assert_sound(rows, split)
+    _assert_groups_undivided(rows, split)
     return split
 
 
 def _test_set(rows: pd.DataFrame, cfg: SplitConfig) -> tuple[np.ndarray, np.ndarray]:
-    """Rows of the test set, and rows that may be in no part because of it."""
+    """Rows of the test set, and rows that are dropped because the test set has their group."""
     official = (rows["part"] == "test").to_numpy()
     if not official.any():
-        return _first_share(rows, cfg.test_share, ("test", cfg.seed)), np.array([], dtype=np.int64)
-    its_groups = set(rows["group_id"][official])
-    beside = rows["group_id"].isin(its_groups).to_numpy() & ~official
-    return np.flatnonzero(official), np.flatnonzero(beside)
+        return _draw_share(rows, cfg.test_share, ("test", cfg.seed)), np.array([], dtype=np.int64)
+    in_test_groups = rows["group_id"].isin(set(rows["group_id"][official])).to_numpy()
+    return np.flatnonzero(official), np.flatnonzero(in_test_groups & ~official)
 
 
-def _first_share(rows: pd.DataFrame, share: float, purpose: tuple[object, ...]) -> np.ndarray:
-    """Row positions of about `share` of each class, whole groups, in the order of a hash.
+def _draw_share(rows: pd.DataFrame, share: float, seed_parts: tuple[object, ...]) -> np.ndarray:
+    """Row positions of whole groups that hold about `share` of the images of each class.
 
-    The hash order is a function of purpose and group id. A larger share contains a smaller one,
-    because both are beginnings of the same order.
+    Groups are ordered by a hash of `seed_parts` and group id. A larger share contains a smaller
+    one, because both are prefixes of the same order.
     """
     groups = _groups(rows)
-    groups["order"] = derive_seeds(purpose, groups.index)
-    chosen: list[str] = []
+    groups["order"] = derive_seeds(seed_parts, groups.index)
+    drawn: list[str] = []
     for _, members in groups.sort_values("order").groupby("label", sort=True):
-        reached = np.concatenate([[0], np.cumsum(members["size"].to_numpy())])
-        target = share * reached[-1]
-        chosen.extend(members.index[: int(np.argmin(np.abs(reached - target)))])
-    return np.flatnonzero(rows["group_id"].isin(set(chosen)).to_numpy())
+        cumulative = np.concatenate([[0], np.cumsum(members["size"].to_numpy())])
+        target = share * cumulative[-1]
+        drawn.extend(members.index[: int(np.argmin(np.abs(cumulative - target)))])
+    return np.flatnonzero(rows["group_id"].isin(set(drawn)).to_numpy())
 
 
 def _groups(rows: pd.DataFrame) -> pd.DataFrame:
-    """One row a group: its size in images and its commonest class (the first of several)."""
-    counted = rows.groupby(["group_id", "label"]).size().reset_index(name="size")
-    largest = counted.sort_values(["size", "label"], ascending=[False, True])
-    label = largest.drop_duplicates("group_id").set_index("group_id")["label"]
-    return pd.DataFrame({"label": label, "size": counted.groupby("group_id")["size"].sum()})
+    """One row per group: its number of images and its most frequent class (ties: the first)."""
+    counts = rows.groupby(["group_id", "label"]).size().reset_index(name="size")
+    largest_first = counts.sort_values(["size", "label"], ascending=[False, True])
+    label = largest_first.drop_duplicates("group_id").set_index("group_id")["label"]
+    return pd.DataFrame({"label": label, "size": counts.groupby("group_id")["size"].sum()})
 
 
-Cut = Iterator[tuple[np.ndarray, np.ndarray]]
+FoldPositions = Iterator[tuple[np.ndarray, np.ndarray]]
+"""Positions of the training and validation images of each fold among the development images."""
 
 
-def _holdout(rows: pd.DataFrame, cfg: SplitConfig, repeat: int) -> Cut:
+def _holdout(rows: pd.DataFrame, cfg: SplitConfig, repeat: int) -> FoldPositions:
     assert cfg.train_ratio is not None
-    validation = _first_share(rows, 1 - cfg.train_ratio, ("validation", cfg.seed, repeat))
+    validation = _draw_share(rows, 1 - cfg.train_ratio, ("validation", cfg.seed, repeat))
     yield np.setdiff1d(np.arange(len(rows)), validation), validation
 
 
-def _kfold(rows: pd.DataFrame, cfg: SplitConfig, repeat: int) -> Cut:
+def _kfold(rows: pd.DataFrame, cfg: SplitConfig, repeat: int) -> FoldPositions:
     from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
     assert cfg.folds is not None
@@ -137,23 +139,23 @@ def _kfold(rows: pd.DataFrame, cfg: SplitConfig, repeat: int) -> Cut:
     if smallest < cfg.folds:
         raise InputError(
             f"split.folds={cfg.folds}: the smallest class has {smallest} development images; "
-            "fewer folds, more images, or dataset.classes without it"
+            "use fewer folds, add images, or drop the class from dataset.classes"
         )
     seed = derive_seed("folds", cfg.seed, repeat) % 2**32
     if rows["group_id"].nunique() < len(rows):
         grouped = StratifiedGroupKFold(cfg.folds, shuffle=True, random_state=seed)
         yield from grouped.split(rows["image_id"], rows["label"], rows["group_id"])
     else:
-        plain = StratifiedKFold(cfg.folds, shuffle=True, random_state=seed)
-        yield from plain.split(rows["image_id"], rows["label"])
+        ungrouped = StratifiedKFold(cfg.folds, shuffle=True, random_state=seed)
+        yield from ungrouped.split(rows["image_id"], rows["label"])
 
 
-def _official(rows: pd.DataFrame, cfg: SplitConfig, repeat: int) -> Cut:
+def _official(rows: pd.DataFrame, cfg: SplitConfig, repeat: int) -> FoldPositions:
     train, validation = ((rows["part"] == part).to_numpy() for part in ("train", "validation"))
     if not (train.any() and validation.any()):
         raise InputError(
             f"split=official: the data have {train.sum()} official training and "
-            f"{validation.sum()} official validation images; split=holdout draws a cut"
+            f"{validation.sum()} official validation images; use split=holdout"
         )
     shared = rows["group_id"].isin(set(rows["group_id"][validation])).to_numpy()
     yield np.flatnonzero(train & ~shared), np.flatnonzero(validation)
@@ -167,16 +169,17 @@ def _check_sizes(rows: pd.DataFrame, classes: Sequence[str], split: Split, name:
             counts = np.bincount(labels[members], minlength=len(classes))
             if counts.min() > 0:
                 continue
-            own = rows[labels == int(np.argmin(counts))]
+            missing = int(np.argmin(counts))
+            images = rows[labels == missing]
             raise InputError(
-                f"split={name}: {classes[int(np.argmin(counts))]} has {len(own)} images in "
-                f"{own['group_id'].nunique()} groups, none of them left for the {part} part; "
-                "more images, another split.train_ratio or split.test_share, or "
-                "dataset.classes without it"
+                f"split={name}: the {part} part gets no image of {classes[missing]}, which has "
+                f"{len(images)} images in {images['group_id'].nunique()} groups; add images, "
+                "change split.train_ratio or split.test_share, or drop the class from "
+                "dataset.classes"
             )
 
 
-def _assert_sound(rows: pd.DataFrame, split: Split) -> None:
+def _assert_groups_undivided(rows: pd.DataFrame, split: Split) -> None:
     groups = rows["group_id"].to_numpy()
     test = set(groups[split.test])
     for fold in split.folds:
@@ -184,7 +187,9 @@ def _assert_sound(rows: pd.DataFrame, split: Split) -> None:
         assert not (train & validation or train & test or validation & test), fold.name
 
 
-DEVELOPMENT_SPLITS: dict[str, Callable[[pd.DataFrame, SplitConfig, int], Cut]] = {
+# To add a split: write a function (development rows, config, repeat) that yields the training and
+# validation positions of each fold, add its key here, and add conf/split/NAME.yaml.
+DEVELOPMENT_SPLITS: dict[str, Callable[[pd.DataFrame, SplitConfig, int], FoldPositions]] = {
     "holdout": _holdout,
     "kfold": _kfold,
     "official": _official,

@@ -1,4 +1,4 @@
-"""The image table: what a data set is to everything after it."""
+"""The image table: the common form of all data sets."""
 
 from __future__ import annotations
 
@@ -14,77 +14,77 @@ COLUMNS = ("image_id", "group_id", "path", "label", "part", "copies")
 LEFT_OUT_COLUMNS = ("path", "reason")
 
 
-class Reader(Protocol):
-    """Reads the pixels of one row; picklable, so that loader processes can have it."""
+class ImageReader(Protocol):
+    """Reads the pixels of a row; must be picklable, because loader processes receive it."""
 
     def __call__(self, row: int) -> np.ndarray:
-        """The picture as uint8, (height, width, 3) RGB or (height, width) grey, upright.
+        """The upright image as uint8: (height, width, 3) RGB or (height, width) grayscale.
 
-        Raises `UnreadableImage` if there is none.
+        Raises `UnreadableImageError` if it cannot be read.
         """
         ...
 
 
-def left_out_table(listed: Iterable[tuple[str, str]]) -> pd.DataFrame:
-    """Files that were found and not taken, from (path, reason)."""
-    return pd.DataFrame(list(listed), columns=list(LEFT_OUT_COLUMNS), dtype=str)
+class UnreadableImageError(Exception):
+    """An image that cannot be read; the message is a short reason."""
 
 
-class UnreadableImage(Exception):
-    """A picture that cannot be read; the message says why in a few words."""
+class SourceUnavailableError(UnreadableImageError):
+    """An image whose bytes are unavailable now but may be readable later."""
 
 
-class OutOfReach(UnreadableImage):
-    """One whose bytes could not be had: another time it may be readable."""
+def left_out_table(files: Iterable[tuple[str, str]]) -> pd.DataFrame:
+    """The table of unused files from pairs of (path, reason)."""
+    return pd.DataFrame(list(files), columns=list(LEFT_OUT_COLUMNS), dtype=str)
 
 
 @dataclass(frozen=True)
 class ImageTable:
-    """Labelled images, one row a distinct picture, and the way to their pixels.
+    """Labeled images, one row per distinct image, and a reader of their pixels.
 
-    `rows` has the columns of `COLUMNS` and the index 0 … n-1, sorted by class and image id, so
-    that it does not depend on the order in which files were found:
+    `rows` has the columns `COLUMNS` and the index 0 … n-1. It is sorted by class and image id, so
+    it does not depend on the order in which the source lists its files:
 
-    * image_id: stable name of the content (hash of the file's bytes; for drawings generator,
-      seed and index)
-    * group_id: the source photo; images of one group never stand on two sides of a split
-    * path: where it was found, relative to the data set's root
+    * image_id: stable id of the content (hash of the file's bytes; generator, seed and index for
+      drawings)
+    * group_id: source of the image; a split never divides a group
+    * path: path relative to the root of the data set
     * label: index into `classes`
-    * part: the official part it came in: "train", "validation", "test" or "" where there is none
-    * copies: files with this very content (1 or more); only the first is kept
+    * part: official part: "train", "validation", "test", or "" if there is none
+    * copies: number of files with this content (at least 1); only the first is used
     """
 
     name: str
     rows: pd.DataFrame
     classes: tuple[str, ...]
-    read: Reader
+    read: ImageReader
     native_size: int
-    """Edge of the network input if nothing else states one, px."""
+    """Default edge of the network input, px."""
     left_out: pd.DataFrame
-    """Files that were found and not taken: path, reason."""
+    """Files that are not used: path, reason."""
     notes: tuple[str, ...] = ()
-    """What a reader of the results should know about the data, a sentence each."""
-    set_aside: frozenset[str] = frozenset()
-    """Paths of `left_out` that a person has decided to leave out: no sign of damage."""
+    """Sentences about the data for readers of the results."""
+    excluded_paths: frozenset[str] = frozenset()
+    """Paths in `left_out` that a person excluded; they do not indicate damaged data."""
     facts: Mapping[str, str] = field(default_factory=dict)
-    """What is recorded of the data beside their fingerprint: the version of their labels."""
-    reading: str = ""
-    """What decides a picture beside its id: "drawn_size=128, ambiguous=0.1"."""
-    drawn_by: tuple[str, ...] = ()
-    """The modules of this package that draw the pictures, where they are no files."""
+    """Facts that a run records besides the fingerprint: the version of the labels."""
+    read_options: str = ""
+    """Options that determine the pixels besides the image id: "drawn_size=128, ambiguous=0.1"."""
+    source_files: tuple[str, ...] = ()
+    """Modules of this package that draw the images; empty if they are read from image files."""
 
     def __len__(self) -> int:
         return len(self.rows)
 
     @property
-    def found(self) -> int:
-        """Files found: those kept, their copies, and those left out."""
+    def file_count(self) -> int:
+        """Number of files listed: used ones, their copies, and those left out."""
         return int(self.rows["copies"].sum()) + len(self.left_out)
 
     @property
     def unusable(self) -> pd.DataFrame:
-        """Of `left_out`, what no person has decided on."""
-        return self.left_out[~self.left_out["path"].isin(self.set_aside)]
+        """The rows of `left_out` that no person excluded."""
+        return self.left_out[~self.left_out["path"].isin(self.excluded_paths)]
 
     @property
     def labels(self) -> np.ndarray:
@@ -93,33 +93,33 @@ class ImageTable:
 
     @property
     def class_counts(self) -> dict[str, int]:
-        """Images of each class, by its name."""
+        """Number of images of each class."""
         counts = np.bincount(self.labels, minlength=len(self.classes))
         return dict(zip(self.classes, counts.tolist(), strict=True))
 
     @property
     def fingerprint(self) -> str:
-        """Hash of which images under which labels and groups; not of where they lie."""
-        listed = self.rows[["image_id", "group_id", "label", "part"]].sort_values("image_id")
-        text = repr(self.classes) + listed.to_csv(index=False)
+        """Hash of image ids, labels, groups and parts; independent of paths."""
+        columns = self.rows[["image_id", "group_id", "label", "part"]].sort_values("image_id")
+        text = repr(self.classes) + columns.to_csv(index=False)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
-    def take(self, keep: Sequence[int] | np.ndarray, left_out: pd.DataFrame) -> ImageTable:
-        """The table of some rows only, with more files left out (path, reason; a row per copy)."""
-        keep = np.asarray(keep, dtype=np.int64)
+    def take(self, rows: Sequence[int] | np.ndarray, left_out: pd.DataFrame) -> ImageTable:
+        """The table of these rows; `left_out` (path, reason; a row per file) is appended."""
+        rows = np.asarray(rows, dtype=np.int64)
         return replace(
             self,
-            rows=self.rows.iloc[keep].reset_index(drop=True),
-            read=Selection(self.read, keep),
+            rows=self.rows.iloc[rows].reset_index(drop=True),
+            read=SubsetReader(self.read, rows),
             left_out=pd.concat([self.left_out, left_out], ignore_index=True),
         )
 
 
 @dataclass(frozen=True)
-class Selection:
-    """A reader of some rows of another: row i is its row `rows[i]`."""
+class SubsetReader:
+    """Reads a subset of another reader's rows: row i is row `rows[i]` of `read`."""
 
-    read: Reader
+    read: ImageReader
     rows: np.ndarray
 
     def __call__(self, row: int) -> np.ndarray:

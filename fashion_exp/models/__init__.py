@@ -1,1 +1,1 @@
-"""Name + weights + head → a `Classifier`."""
+"""Construction of a `Classifier` from a name, weights and a head."""

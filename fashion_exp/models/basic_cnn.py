@@ -1,20 +1,22 @@
-"""The paper's basic CNN, among timm's models. An own model is a function like the last one."""
+"""The paper's basic CNN.
+
+To add a model, write a function like the last one here, with `@register_model`.
+"""
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
-from timm.models import register_model
 from torch import nn
+
+from fashion_exp.models.registry import register_model
 
 
 class BasicCNN(nn.Module):
-    """`depth` convolutions 3×3 with ReLU; 2×2 max pooling between them; flatten.
+    """`depth` 3×3 convolutions with ReLU, 2×2 max pooling between them, then flatten.
 
-    Channels start at `width` and double. With depth 1 and a dense last layer this is the paper's
-    network: no pooling, no normalisation. Flattened is pixel by pixel, as Keras does and as the
-    feature maps lie in memory.
+    The number of channels starts at `width` and doubles. With depth 1 and a dense last layer this
+    is the paper's network: no pooling, no normalization. Features are flattened pixel by pixel, as
+    in Keras and in channels-last memory.
     """
 
     def __init__(self, in_chans: int = 3, depth: int = 1, width: int = 32) -> None:
@@ -32,21 +34,10 @@ class BasicCNN(nn.Module):
         return self.convolutions(images)
 
     def forward_head(self, features: torch.Tensor, pre_logits: bool = True) -> torch.Tensor:
-        assert pre_logits, "the last layer is the Classifier's"
+        assert pre_logits, "the last layer belongs to the Classifier"
         return features.permute(0, 2, 3, 1).flatten(1)
 
 
 @register_model
-def basic_cnn(
-    pretrained: bool = False,
-    pretrained_cfg: Any = None,
-    pretrained_cfg_overlay: Any = None,
-    cache_dir: Any = None,
-    num_classes: int = 0,
-    in_chans: int = 3,
-    depth: int = 1,
-    width: int = 32,
-) -> BasicCNN:
-    """The arguments are those that timm hands to every model of its registry."""
-    assert not pretrained and num_classes == 0
+def basic_cnn(in_chans: int = 3, depth: int = 1, width: int = 32) -> BasicCNN:
     return BasicCNN(in_chans, depth, width)

@@ -1,52 +1,57 @@
-"""From a name to a `Classifier`: timm's network, the weights, a head, the frozen part."""
+"""Builds a `Classifier`: timm's network, weights, head and frozen part."""
 
 from __future__ import annotations
 
-import timm
 import torch
 from torch import nn
 
-import fashion_exp.models.basic_cnn  # noqa: F401 (registers the model with timm)
+import fashion_exp.models.basic_cnn  # noqa: F401 (registers the model)
 from fashion_exp.configuration.schema import Head, ModelConfig
 from fashion_exp.errors import InputError, suggest
 from fashion_exp.models.classifier import Classifier
 from fashion_exp.models.dropout import Dropout
 from fashion_exp.models.plan import ModelPlan
+from fashion_exp.models.registry import MODELS
 from fashion_exp.models.weights import load_into
 
 
 def build_model(cfg: ModelConfig, plan: ModelPlan, classes: int, seed: int) -> Classifier:
-    """A classifier whose random part is a function of `seed`.
+    """A classifier whose random initialization depends on `seed` alone.
 
-    Raises `InputError` for an unknown name or stage, for weights that do not fit, and for a model
-    without anything to train.
+    Raises `InputError` for an unknown model or stage, and for weights that do not fit.
     """
     torch.manual_seed(seed)
-    network = create_network(cfg, plan.channels)
-    model = Classifier(
-        network, cfg.head is Head.new, cfg.pool.value if cfg.pool else "avg", plan.mean, plan.std
-    )
-    width = _probe(model, plan)
+    network = _create_network(cfg, plan.channels)
+    pool = cfg.pool.value if cfg.pool else "avg"
+    model = Classifier(network, cfg.head is Head.new, pool, plan.mean, plan.std)
+    width = _prune_and_measure(model, plan)
     if plan.weights.path is not None:
         load_into(network, plan.weights, plan.channels)
     model.head = _head(cfg, width, classes)
     model.freeze(plan.freeze)
     model.to(memory_format=torch.channels_last)
-    assert model.report().trainable > 0
-    assert [p for p in model.head.parameters()][-1].shape == (classes,)
+    assert model.parameter_counts().trainable > 0
     return model
 
 
-def create_network(cfg: ModelConfig, channels: int) -> nn.Module:
-    """timm's network without its last layer. Its own dropout is off: `model.dropout` is the head's,
-    and means the same in every model."""
+def _create_network(cfg: ModelConfig, channels: int) -> nn.Module:
+    """A network of ours or of timm, without its last layer and without its own dropout.
+
+    `model.dropout` applies to our head and means the same for every model.
+    """
+    if cfg.name in MODELS:
+        options = {"depth": cfg.depth, "width": cfg.width}
+        set_options = {name: value for name, value in options.items() if value is not None}
+        return MODELS[cfg.name](in_chans=channels, **set_options)
+    import timm  # takes seconds
+
     if not timm.is_model(cfg.name):
+        names = [*MODELS, *timm.list_models()]
         raise InputError(
-            f"model.name={cfg.name}: no model of timm or of ours; "
-            f"{suggest(cfg.name, timm.list_models()) or 'timm.list_models() lists them'}"
+            f"model.name={cfg.name}: no such model in timm or fashion_exp; "
+            f"{suggest(cfg.name, names) or 'timm.list_models() lists them'}"
         )
-    own = {"depth": cfg.depth, "width": cfg.width} if cfg.name == "basic_cnn" else {}
-    return timm.create_model(cfg.name, pretrained=False, num_classes=0, in_chans=channels, **own)
+    return timm.create_model(cfg.name, pretrained=False, num_classes=0, in_chans=channels)
 
 
 def _head(cfg: ModelConfig, width: int, classes: int) -> nn.Module:
@@ -60,17 +65,17 @@ def _head(cfg: ModelConfig, width: int, classes: int) -> nn.Module:
 
 
 @torch.no_grad()
-def _probe(model: Classifier, plan: ModelPlan) -> int:
-    """The features' width; children that the features do not pass through are taken out.
+def _prune_and_measure(model: Classifier, plan: ModelPlan) -> int:
+    """Removes children of the network that features do not pass; returns the features' width.
 
-    So a VGG16 with a new head does not drag along the two dense layers of its own classifier.
-    Raises `InputError` where the images are too small for the network.
+    A VGG16 with a new head, for example, loses the two dense layers of its own classifier. Raises
+    `InputError` if the images are too small for the network.
     """
-    reached: set[str] = set()
+    used: set[str] = set()
     hooks = [
-        module.register_forward_hook(lambda *_, child=child: reached.add(child))
-        for child, top in model.network.named_children()
-        for module in top.modules()
+        module.register_forward_hook(lambda *_, name=name: used.add(name))
+        for name, child in model.network.named_children()
+        for module in child.modules()
     ]
     was_training = model.training
     model.eval()
@@ -87,6 +92,6 @@ def _probe(model: Classifier, plan: ModelPlan) -> int:
         model.train(was_training)
         for hook in hooks:
             hook.remove()
-    for child in [name for name, _ in model.network.named_children() if name not in reached]:
-        setattr(model.network, child, nn.Identity())
+    for name in [name for name, _ in model.network.named_children() if name not in used]:
+        setattr(model.network, name, nn.Identity())
     return width

@@ -1,4 +1,4 @@
-"""One module for every model: pixels → features → logits, with a part of it frozen."""
+"""The module shared by all models: pixels → features → logits, optionally partly frozen."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fashion_exp.errors import InputError, suggest
 
 
 @dataclass(frozen=True)
-class ParameterReport:
+class ParameterCounts:
     total: int
     trainable: int
     frozen: int
@@ -21,10 +21,10 @@ class ParameterReport:
 
 
 class Classifier(nn.Module):
-    """A network without its last layer, and a head of ours on what it gives.
+    """A timm network without its last layer, followed by our head.
 
-    Takes uint8 images (n, channels, size, size); gives logits (n, classes). `features` and `head`
-    are the two halves, so that features of a frozen network can be computed once.
+    Maps uint8 images (n, channels, size, size) to logits (n, classes). `features` and `head` can
+    be called separately, so that features of a frozen network are computed only once.
     """
 
     mean: torch.Tensor
@@ -46,37 +46,37 @@ class Classifier(nn.Module):
         return self.head(self.features(images))
 
     def features(self, images: torch.Tensor) -> torch.Tensor:
-        """What the head reads, (n, width)."""
+        """The head's input, (n, width)."""
         inputs = ((images - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
         feature_map: torch.Tensor = self.network.forward_features(inputs)
         if not self._new_head:
             features: torch.Tensor = self.network.forward_head(feature_map, pre_logits=True)
             return features.flatten(1)
         if self._pool == "avg" and feature_map.ndim > 2:
-            channels = _channel_axis(feature_map, self.network.num_features)
-            others = [axis for axis in range(1, feature_map.ndim) if axis != channels]
-            return feature_map.mean(others)
+            channel_axis = _channel_axis(feature_map, self.network.num_features)
+            return feature_map.mean([a for a in range(1, feature_map.ndim) if a != channel_axis])
         return feature_map.flatten(1)
 
-    def freeze(self, upto: str) -> None:
-        """Freezes the network ("backbone"), nothing ("none"), or all up to a named stage.
+    def freeze(self, up_to: str) -> None:
+        """Freezes the network ("backbone"), nothing ("none"), or all layers up to a named stage.
 
-        Frozen parts stay in evaluation mode, so that their batch-norm statistics and dropout do.
-        Raises `InputError` for a stage that the network does not have.
+        Frozen modules stay in evaluation mode, which fixes batch-norm statistics and disables
+        dropout. Raises `InputError` for a stage that the network does not have.
         """
-        if upto == "none":
+        if up_to == "none":
             return
         stages = {name: module for name, module in self.network.named_modules() if name}
-        if upto == "backbone":
-            chosen = list(self.network.parameters())
-        elif upto in stages:
-            chosen = _parameters_up_to(self.network, stages[upto])
+        if up_to == "backbone":
+            parameters = list(self.network.parameters())
+        elif up_to in stages:
+            parameters = _parameters_up_to(self.network, stages[up_to])
         else:
+            names = [name for name, child in self.network.named_children() if [*child.parameters()]]
             raise InputError(
-                f"model.freeze={upto}: neither auto, backbone, none nor a stage of the network; "
-                f"{suggest(upto, stages) or 'stages: ' + ', '.join(_outermost(stages))}"
+                f"model.freeze={up_to}: not auto, backbone, none or a stage of the network; "
+                f"{suggest(up_to, stages) or 'stages: ' + ', '.join(names)}"
             )
-        for parameter in chosen:
+        for parameter in parameters:
             parameter.requires_grad = False
         self._frozen = tuple(module for module in self.network.modules() if _is_frozen(module))
 
@@ -86,25 +86,21 @@ class Classifier(nn.Module):
             module.training = False
         return self
 
-    @property
-    def backbone_frozen(self) -> bool:
-        return not any(parameter.requires_grad for parameter in self.network.parameters())
-
-    def learned_state(self) -> dict[str, torch.Tensor]:
-        """The part of the state that training can change: what a checkpoint has to hold."""
-        untouched = {id(tensor) for module in self._frozen for tensor in _own_tensors(module)}
-        return {
-            name: tensor
-            for name, tensor in self.state_dict(keep_vars=True).items()
-            if id(tensor) not in untouched
+    def trainable_state(self) -> dict[str, torch.Tensor]:
+        """The tensors that training can change: the content of a checkpoint."""
+        frozen = {
+            id(tensor)
+            for module in self._frozen
+            for tensor in (*module.parameters(recurse=False), *module.buffers(recurse=False))
         }
+        state = self.state_dict(keep_vars=True)
+        return {name: tensor for name, tensor in state.items() if id(tensor) not in frozen}
 
-    def report(self) -> ParameterReport:
-        sizes = [(p.numel(), p.requires_grad) for p in self.parameters()]
-        total = sum(size for size, _ in sizes)
-        trainable = sum(size for size, learns in sizes if learns)
-        head = sum(parameter.numel() for parameter in self.head.parameters())
-        return ParameterReport(total, trainable, total - trainable, head)
+    def parameter_counts(self) -> ParameterCounts:
+        total = sum(p.numel() for p in self.parameters())
+        trainable = sum(p.numel() for p in self.parameters() if p.requires_grad)
+        head = sum(p.numel() for p in self.head.parameters())
+        return ParameterCounts(total, trainable, total - trainable, head)
 
 
 def _channel_axis(feature_map: torch.Tensor, channels: int) -> int:
@@ -113,21 +109,13 @@ def _channel_axis(feature_map: torch.Tensor, channels: int) -> int:
 
 
 def _parameters_up_to(network: nn.Module, stage: nn.Module) -> list[nn.Parameter]:
-    """Parameters in the order of definition, to the last of the stage's."""
-    ordered = list(network.parameters())
-    own = {id(parameter) for parameter in stage.parameters()}
-    last = max((i for i, parameter in enumerate(ordered) if id(parameter) in own), default=-1)
-    return ordered[: last + 1]
+    """Parameters in the order of definition, up to the stage's last one."""
+    parameters = list(network.parameters())
+    stage_ids = {id(parameter) for parameter in stage.parameters()}
+    last = max((i for i, p in enumerate(parameters) if id(p) in stage_ids), default=-1)
+    return parameters[: last + 1]
 
 
 def _is_frozen(module: nn.Module) -> bool:
     parameters = list(module.parameters())
     return bool(parameters) and not any(parameter.requires_grad for parameter in parameters)
-
-
-def _own_tensors(module: nn.Module) -> list[torch.Tensor]:
-    return [*module.parameters(recurse=False), *module.buffers(recurse=False)]
-
-
-def _outermost(stages: dict[str, nn.Module]) -> list[str]:
-    return [name for name, module in stages.items() if "." not in name and any(module.parameters())]

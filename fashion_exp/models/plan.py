@@ -1,4 +1,4 @@
-"""What a model will be, decided once before anything is loaded: weights, input, frozen part."""
+"""Resolved model settings, before anything is loaded: weights, input format, frozen part."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from fashion_exp.models.weights import Weights
 class ModelPlan:
     weights: Weights
     freeze: str
-    """backbone, none, or the last frozen stage."""
+    """"backbone", "none", or the last frozen stage."""
     size: int
-    """Edge of the square input, px."""
+    """Side of the square input, px."""
     channels: int
     mean: tuple[float, ...]
-    """Per channel, of pixels in [0, 1]."""
+    """Per channel, for pixels in [0, 1]."""
     std: tuple[float, ...]
     interpolation: str
 
@@ -27,46 +27,45 @@ class ModelPlan:
 def plan_model(
     cfg: ModelConfig, dataset: DatasetConfig, optim: OptimConfig, weights: Weights, native_size: int
 ) -> ModelPlan:
-    """Input geometry and frozen part, from the weights' own metadata where there are weights.
+    """Input format and frozen part; the weights' metadata take precedence over defaults.
 
-    Raises `InputError` where the data set's knobs contradict the weights without
-    `model.preprocessing=dataset`, and where a random backbone would be frozen unasked.
+    Raises `InputError` if dataset options contradict the weights without
+    `model.preprocessing=dataset`, or if a backbone with random weights would be frozen.
     """
     freeze = _freeze(cfg, weights)
     if freeze == "backbone" and optim.backbone_lr_factor != 1:
         raise InputError(
-            f"optim.backbone_lr_factor={optim.backbone_lr_factor:g} cannot act: the backbone is "
-            "frozen; model.freeze=none trains it"
+            f"optim.backbone_lr_factor={optim.backbone_lr_factor:g} has no effect: the backbone is "
+            "frozen; set model.freeze=none to train it"
         )
-    wanted: dict[str, Any] = {
+    input_format: dict[str, Any] = {
         "size": dataset.image_size,
         "mean": None if dataset.mean is None else tuple(dataset.mean),
         "std": None if dataset.std is None else tuple(dataset.std),
         "interpolation": dataset.interpolation.value if dataset.interpolation else None,
     }
     if weights.input is not None and cfg.preprocessing is Preprocessing.weights:
-        own = vars(weights.input)
-        _refuse_contradiction(wanted, own)
-        wanted = own
+        _reject_contradiction(input_format, vars(weights.input))
+        input_format = vars(weights.input)
     neutral = (0.5,) * dataset.channels
     return ModelPlan(
         weights,
         freeze,
-        wanted["size"] or native_size,
+        input_format["size"] or native_size,
         dataset.channels,
-        _for_channels(wanted["mean"] or neutral, dataset.channels),
-        _for_channels(wanted["std"] or neutral, dataset.channels),
-        wanted["interpolation"] or "bilinear",
+        _for_channels(input_format["mean"] or neutral, dataset.channels),
+        _for_channels(input_format["std"] or neutral, dataset.channels),
+        input_format["interpolation"] or "bilinear",
     )
 
 
-def _refuse_contradiction(wanted: dict[str, Any], own: dict[str, Any]) -> None:
-    for name, value in wanted.items():
-        if value is not None and value != own[name]:
-            knob = "image_size" if name == "size" else name
+def _reject_contradiction(requested: dict[str, Any], trained: dict[str, Any]) -> None:
+    for name, value in requested.items():
+        if value is not None and value != trained[name]:
+            option = "image_size" if name == "size" else name
             raise InputError(
-                f"dataset.{knob}={value}: the weights were trained with {own[name]}; leave it "
-                "out, or insist with model.preprocessing=dataset"
+                f"dataset.{option}={value}: the weights were trained with {trained[name]}; remove "
+                "the option, or set model.preprocessing=dataset to force it"
             )
 
 
@@ -75,13 +74,13 @@ def _freeze(cfg: ModelConfig, weights: Weights) -> str:
         return "none" if weights.path is None else "backbone"
     if cfg.freeze != "none" and weights.path is None and cfg.weights != "none":
         raise InputError(
-            f"model.freeze={cfg.freeze}: the weights are random ({weights.source}), and a random "
-            "backbone learns nothing while it is frozen; model.freeze=auto, model.weights=FILE, "
-            "or type model.weights=none to insist"
+            f"model.freeze={cfg.freeze}: the weights are random ({weights.source}), and a frozen "
+            "random backbone learns nothing; set model.freeze=auto or model.weights=FILE, or "
+            "model.weights=none to force it"
         )
     return cfg.freeze
 
 
 def _for_channels(values: tuple[float, ...], channels: int) -> tuple[float, ...]:
-    """RGB statistics for a grey input: their mean."""
+    """The values, or their mean for each channel if their number differs (grayscale input)."""
     return values if len(values) == channels else (sum(values) / len(values),) * channels

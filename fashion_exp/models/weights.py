@@ -1,11 +1,10 @@
-"""Where a network's first weights come from: ImageNet, a file, an earlier run, or chance."""
+"""Initial weights of a network: ImageNet, a file, an earlier run, or random."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
-import sys
 import threading
 import urllib.error
 import urllib.request
@@ -13,24 +12,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import timm
-import timm.models
-import torch
 from safetensors import SafetensorError, safe_open
 from torch import nn
 
+import fashion_exp.models.basic_cnn  # noqa: F401 (registers the model)
 from fashion_exp.errors import InputError, suggest
+from fashion_exp.models.compat import StateDict, convert_checkpoint
+from fashion_exp.models.registry import MODELS
 
-HUB_PATIENCE = 5.0
-"""Seconds that the hub has to answer before it counts as out of reach."""
+HUB_TIMEOUT_S = 5.0
 
 
 @dataclass(frozen=True)
 class NetworkInput:
-    """What a network was trained to see. Mean and std per channel, of pixels in [0, 1]."""
+    """The input format that a network was trained with."""
 
     size: int
+    """Side of the square image, px."""
     mean: tuple[float, ...]
+    """Per channel, for pixels in [0, 1]."""
     std: tuple[float, ...]
     interpolation: str
 
@@ -38,54 +38,55 @@ class NetworkInput:
 @dataclass(frozen=True)
 class Weights:
     source: str
-    """In words: what was loaded, or why nothing was."""
+    """Description of what is loaded, or why nothing is."""
     path: Path | None
     sha256: str
     """Of the file's bytes; empty for random weights."""
     input: NetworkInput | None
     trained_on: frozenset[str] = frozenset()
-    """Ids of the images of ours that these weights have seen, through all earlier runs."""
+    """Ids of our images that these weights were trained on, in all earlier runs."""
 
     @property
     def identity(self) -> str:
-        """What a job's hash and its records say of the weights."""
+        """Short identifier in a job's fingerprint and record."""
         return self.sha256[:16] or "random"
 
 
-def find_weights(model: str, wanted: str) -> Weights:
-    """The weights that `model.weights=wanted` means for a model, on this machine, now.
+def find_weights(model: str, requested: str) -> Weights:
+    """Resolves `model.weights=requested` for a model on this machine.
 
-    Raises `InputError` where they are asked for by name and cannot be had.
+    Raises `InputError` if weights requested by name are not available.
     """
-    if wanted == "none":
+    if requested == "none":
         return Weights("none: random initialisation", None, "", None)
-    if wanted in ("auto", "imagenet"):
-        return _imagenet(model, strict=wanted == "imagenet")
-    path = Path(wanted).expanduser()
+    if requested in ("auto", "imagenet"):
+        return _imagenet_weights(model, required=requested == "imagenet")
+    path = Path(requested).expanduser()
     if path.is_dir():
-        path = _kept_checkpoint(path)
+        path = _run_checkpoint(path)
     if not path.is_file():
+        siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
         raise InputError(
-            f"model.weights={wanted}: neither auto, imagenet, none, a file, nor a run's directory; "
-            f"{suggest(path.name, _siblings(path)) or 'give the path of a .safetensors or .pth'}"
+            f"model.weights={requested}: not auto, imagenet, none, a file or a run's directory; "
+            f"{suggest(path.name, siblings) or 'give the path of a .safetensors or .pth file'}"
         )
-    return _from_file(model, path.resolve())
+    path = path.resolve()
+    metadata = _metadata(path)
+    trained_on = frozenset(json.loads(metadata.get("trained_on", "[]")))
+    return Weights(
+        f"file {path.name}", path, _sha256(path), _input_format(model, metadata), trained_on
+    )
 
 
-def _siblings(path: Path) -> list[str]:
-    return [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
-
-
-def _kept_checkpoint(run: Path) -> Path:
+def _run_checkpoint(run: Path) -> Path:
     """The checkpoint of an earlier run's first fold that its predictions were made with."""
-    files = sorted((run / "checkpoints").glob("r0f0-*.safetensors"))
-    kept = [file for file in files if _metadata(file).get("kept") == "true"]
-    if not kept:
-        raise InputError(
-            f"model.weights={run}: no finished checkpoint under its checkpoints/; "
-            "give the directory of a run that has ended, or a weights file"
-        )
-    return kept[0]
+    for file in sorted((run / "checkpoints").glob("r0f0-*.safetensors")):
+        if _metadata(file).get("kept") == "true":
+            return file
+    raise InputError(
+        f"model.weights={run}: no finished checkpoint under its checkpoints/; "
+        "give the directory of a finished run, or a weights file"
+    )
 
 
 def _metadata(path: Path) -> dict[str, str]:
@@ -98,31 +99,32 @@ def _metadata(path: Path) -> dict[str, str]:
         raise InputError(f"model.weights={path}: no readable .safetensors file ({error})") from None
 
 
-def _from_file(model: str, path: Path) -> Weights:
-    metadata = _metadata(path)
-    seen = frozenset(json.loads(metadata.get("trained_on", "[]")))
-    return Weights(f"file {path.name}", path, _sha256(path), _input_of(model, metadata), seen)
+def _pretrained_cfg(model: str) -> Any:
+    """timm's description of a model's published weights; None if there is none."""
+    if model in MODELS:
+        return None
+    import timm  # takes seconds
+
+    return timm.get_pretrained_cfg(model) if timm.is_model(model) else None
 
 
-def _input_of(model: str, metadata: dict[str, str]) -> NetworkInput | None:
-    """The file's own word where it gives one, else what timm knows of the model."""
-    known = timm.get_pretrained_cfg(model) if timm.is_model(model) else None
-    size = known.input_size[-1] if known else 224
-    own = NetworkInput(
-        int(metadata.get("size", size)),
-        tuple(map(float, metadata["mean"].split())) if "mean" in metadata else _mean(known),
-        tuple(map(float, metadata["std"].split())) if "std" in metadata else _std(known),
-        metadata.get("interpolation", known.interpolation if known else "bilinear"),
+def _input_format(model: str, metadata: dict[str, str]) -> NetworkInput | None:
+    """The input format from a file's metadata, completed by timm's description of the model."""
+    cfg = _pretrained_cfg(model)
+    if not cfg and "mean" not in metadata:
+        return None
+
+    def statistic(name: str) -> tuple[float, ...]:
+        if name in metadata:
+            return tuple(map(float, metadata[name].split()))
+        return tuple(getattr(cfg, name)) if cfg else (0.5, 0.5, 0.5)
+
+    return NetworkInput(
+        int(metadata.get("size", cfg.input_size[-1] if cfg else 224)),
+        statistic("mean"),
+        statistic("std"),
+        metadata.get("interpolation", cfg.interpolation if cfg else "bilinear"),
     )
-    return own if known or "mean" in metadata else None
-
-
-def _mean(known: Any) -> tuple[float, ...]:
-    return tuple(known.mean) if known else (0.5, 0.5, 0.5)
-
-
-def _std(known: Any) -> tuple[float, ...]:
-    return tuple(known.std) if known else (0.5, 0.5, 0.5)
 
 
 def _sha256(path: Path) -> str:
@@ -130,26 +132,25 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _imagenet(model: str, strict: bool) -> Weights:
-    known = timm.get_pretrained_cfg(model) if timm.is_model(model) else None
-    if known is None or not known.hf_hub_id:
+def _imagenet_weights(model: str, required: bool) -> Weights:
+    cfg = _pretrained_cfg(model)
+    if cfg is None or not cfg.hf_hub_id:
         reason = f"no ImageNet weights of {model} are published"
     else:
-        path, reason = _from_hub(known.hf_hub_id)
+        path, reason = _hub_file(cfg.hf_hub_id)
         if path is not None:
-            return Weights(
-                f"imagenet ({known.hf_hub_id})", path, _sha256(path), _input_of(model, {})
-            )
-    if strict:
+            source = f"imagenet ({cfg.hf_hub_id})"
+            return Weights(source, path, _sha256(path), _input_format(model, {}))
+    if required:
         raise InputError(
-            f"model.weights=imagenet: {reason}; three ways out: run it once where the hub can be "
-            "reached and copy its cache (HF_HOME), give a file (model.weights=FILE.safetensors), "
-            "or train from chance (model.weights=none)"
+            f"model.weights=imagenet: {reason}; run once where the hub is reachable and copy its "
+            "cache (HF_HOME), give a file (model.weights=FILE.safetensors), or start from random "
+            "weights (model.weights=none)"
         )
     return Weights(f"none: random initialisation, because {reason}", None, "", None)
 
 
-def _from_hub(repository: str) -> tuple[Path | None, str]:
+def _hub_file(repository: str) -> tuple[Path | None, str]:
     """The cached or downloaded file, or the reason why there is none."""
     from huggingface_hub import constants, hf_hub_download, try_to_load_from_cache
 
@@ -160,120 +161,116 @@ def _from_hub(repository: str) -> tuple[Path | None, str]:
             return Path(cached), ""
     if constants.HF_HUB_OFFLINE:
         return None, f"{repository} is not in the cache and HF_HUB_OFFLINE is set"
-    if not _answers(constants.ENDPOINT):
-        return None, f"{repository} is not in the cache and the hub is out of reach"
+    if not _is_reachable(constants.ENDPOINT):
+        return None, f"{repository} is not in the cache and the hub is not reachable"
     for name in names:
         try:
-            return Path(hf_hub_download(repository, name, etag_timeout=HUB_PATIENCE)), ""
-        except Exception as error:  # the hub's client raises a dozen kinds
+            return Path(hf_hub_download(repository, name, etag_timeout=HUB_TIMEOUT_S)), ""
+        except Exception as error:  # the client raises a dozen types
             reason = f"{repository} could not be downloaded ({str(error).splitlines()[0]})"
     return None, reason
 
 
-def _answers(address: str) -> bool:
-    """Whether a server answers in time. A thread, because looking up a name knows no deadline."""
+def _is_reachable(url: str) -> bool:
+    """Whether a server answers in time. Uses a thread because name resolution has no timeout."""
     answered = threading.Event()
 
-    def ask() -> None:
+    def request() -> None:
         try:
-            urllib.request.urlopen(address, timeout=HUB_PATIENCE).close()
+            urllib.request.urlopen(url, timeout=HUB_TIMEOUT_S).close()
         except urllib.error.HTTPError:
-            pass  # a refusal is an answer
+            pass  # an error status is an answer
         except OSError:
             return
         answered.set()
 
-    thread = threading.Thread(target=ask, daemon=True)
+    thread = threading.Thread(target=request, daemon=True)
     thread.start()
-    thread.join(HUB_PATIENCE)
+    thread.join(HUB_TIMEOUT_S)
     return answered.is_set()
 
 
 def load_into(network: nn.Module, weights: Weights, channels: int) -> None:
-    """Loads a file into a network without a last layer; the file's last layer is left out.
+    """Loads a weights file into a network without a last layer, ignoring the file's last layer.
 
-    Raises `InputError` that lists the keys if anything else is missing, left over or of another
-    shape, and if the file is no checkpoint.
+    Raises `InputError` if the file is no checkpoint, or lists the keys if any are missing,
+    unexpected or of another shape.
     """
     assert weights.path is not None
-    state = _read(network, weights.path, channels)
-    own = network.state_dict()
-    counters = {
-        key for key in own if key.endswith("num_batches_tracked")
-    }  # not all formats have it
-    missing = sorted(own.keys() - state.keys() - counters)
-    reshaped = sorted(k for k in own.keys() & state.keys() if own[k].shape != state[k].shape)
-    surplus = sorted(k for k in state.keys() - own.keys() if not _may_be_surplus(network, k))
-    problems = {"missing": missing, "of another shape": reshaped, "left over": surplus}
-    told = [f"{len(keys)} {what}: {_some(keys)}" for what, keys in problems.items() if keys]
-    if told:
+    state = _read_state(network, weights.path, channels)
+    expected = network.state_dict()
+    optional = {k for k in expected if k.endswith("num_batches_tracked")}  # absent in some formats
+    problems = {
+        "missing": expected.keys() - state.keys() - optional,
+        "of another shape": {
+            k for k in expected.keys() & state.keys() if expected[k].shape != state[k].shape
+        },
+        "unexpected": {k for k in state.keys() - expected.keys() if not _is_ignored(network, k)},
+    }
+    details = [f"{len(keys)} {kind}: {_first(keys)}" for kind, keys in problems.items() if keys]
+    if details:
         raise InputError(
-            f"model.weights={weights.path}: does not fit this model ({'; '.join(told)}); give "
+            f"model.weights={weights.path}: does not fit this model ({'; '.join(details)}); give "
             "weights of the same architecture"
         )
     network.load_state_dict(state, strict=False)
 
 
-def _some(keys: list[str]) -> str:
-    return ", ".join(keys[:4]) + (", …" if len(keys) > 4 else "")
+def _first(keys: set[str], count: int = 4) -> str:
+    return ", ".join(sorted(keys)[:count]) + (", …" if len(keys) > count else "")
 
 
-def _may_be_surplus(network: nn.Module, key: str) -> bool:
-    """The last layer, and what a new head does without."""
-    taken_out = isinstance(getattr(network, key.split(".")[0], None), nn.Identity)
-    return taken_out or key.startswith(_last_layer(network))
+def _is_ignored(network: nn.Module, key: str) -> bool:
+    """Whether a key belongs to the last layer or to a child removed from the network."""
+    is_removed = isinstance(getattr(network, key.split(".")[0], None), nn.Identity)
+    last_layers = _layer_names(network, "classifier") or ["fc"]
+    return is_removed or key.startswith(tuple(f"{name}." for name in last_layers))
 
 
-def _last_layer(network: nn.Module) -> tuple[str, ...]:
-    known = getattr(network, "pretrained_cfg", None) or {}
-    names = known.get("classifier") or "fc"
-    return tuple(f"{name}." for name in ([names] if isinstance(names, str) else names))
+def _layer_names(network: nn.Module, role: str) -> list[str]:
+    """The layers that timm lists under a role: "classifier" or "first_conv"."""
+    names = (getattr(network, "pretrained_cfg", None) or {}).get(role) or []
+    return [names] if isinstance(names, str) else list(names)
 
 
-def _read(network: nn.Module, path: Path, channels: int) -> dict[str, torch.Tensor]:
+def _read_state(network: nn.Module, path: Path, channels: int) -> StateDict:
+    from timm.models import load_state_dict
+
     try:
-        state = timm.models.load_state_dict(str(path), weights_only=True)
-    except Exception as error:  # torch's reader raises what the damage happens to lead to
+        state: StateDict = load_state_dict(str(path), weights_only=True)
+    except Exception as error:  # torch raises various types for damaged files
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
         raise InputError(
             f"model.weights={path}: no checkpoint that can be loaded safely ({reason})"
         ) from None
     if _metadata(path).get("fashion_exp"):
-        return _of_earlier_run(network, path, state, channels)
-    module = sys.modules[type(network).__module__]
-    adapt = getattr(module, "checkpoint_filter_fn", None) or getattr(module, "_filter_fn", None)
-    if adapt is not None:
-        try:
-            state = adapt(state, network)
-        except TypeError:  # timm has filters of one argument and of two
-            state = adapt(state)
-    return _with_channels(network, state, channels)
+        return _read_own_checkpoint(network, path, state, channels)
+    return _adapt_channels(network, convert_checkpoint(state, network), channels)
 
 
-def _of_earlier_run(
-    network: nn.Module, path: Path, state: dict[str, torch.Tensor], channels: int
-) -> dict[str, torch.Tensor]:
-    """The network's part of our own checkpoint, on top of what it had frozen."""
-    own = {k.removeprefix("network."): v for k, v in state.items() if k.startswith("network.")}
+def _read_own_checkpoint(
+    network: nn.Module, path: Path, state: StateDict, channels: int
+) -> StateDict:
+    """The network's part of our own checkpoint, combined with the file of its frozen backbone."""
+    prefix = "network."
+    trained = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
     base = _metadata(path).get("base", "")
     if not base:
-        return own
+        return trained
     if not os.path.isfile(base) or _sha256(Path(base)) != _metadata(path)["base_sha256"]:
         raise InputError(
-            f"model.weights={path}: its backbone was frozen and came from {base}, which is no "
-            "longer there as it was; put it back, or give the weights of another run"
+            f"model.weights={path}: the file of its frozen backbone, {base}, is missing or has "
+            "changed; restore it, or give the weights of another run"
         )
-    return _read(network, Path(base), channels) | own
+    return _read_state(network, Path(base), channels) | trained
 
 
-def _with_channels(
-    network: nn.Module, state: dict[str, torch.Tensor], channels: int
-) -> dict[str, torch.Tensor]:
-    """The first convolution adapted to grey input (timm: the channels' weights are summed)."""
-    known = getattr(network, "pretrained_cfg", None) or {}
-    first = known.get("first_conv")
-    for name in [first] if isinstance(first, str) else first or ():
+def _adapt_channels(network: nn.Module, state: StateDict, channels: int) -> StateDict:
+    """Adapts the first convolution to the input channels; for grayscale timm sums the weights."""
+    from timm.models import adapt_input_conv
+
+    for name in _layer_names(network, "first_conv"):
         weight = state.get(f"{name}.weight")
         if weight is not None and weight.ndim == 4 and weight.shape[1] != channels:
-            state[f"{name}.weight"] = timm.models.adapt_input_conv(channels, weight)
+            state[f"{name}.weight"] = adapt_input_conv(channels, weight)
     return state

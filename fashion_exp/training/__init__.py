@@ -1,1 +1,1 @@
-"""Fit and evaluate: torch and nothing else."""
+"""Training loop, optimizers, schedules, devices and process groups. Depends on torch alone."""

@@ -1,4 +1,4 @@
-"""The model as one program for its device, by PyTorch's compiler."""
+"""Compilation of a model with `torch.compile`."""
 
 from __future__ import annotations
 
@@ -8,26 +8,22 @@ import shutil
 import torch
 from torch import nn
 
+from fashion_exp.training.compat import has_triton
 
-def compiled(model: nn.Module) -> nn.Module:
-    """The same parameters behind a faster forward and backward pass.
 
-    Each shape is compiled for itself: an epoch has two, that of its last batch among them.
+def compile_model(model: nn.Module) -> nn.Module:
+    """A compiled module that shares the model's parameters.
+
+    Each input shape is compiled separately. An epoch has two: the last batch may be smaller.
     """
     return torch.compile(model, dynamic=False)  # type: ignore[return-value]
 
 
 def missing_compiler(device: torch.device) -> str:
-    """What a machine lacks to compile for a device; empty if nothing."""
-    asked = [os.environ["CXX"]] if "CXX" in os.environ else ["g++", "clang++"]
-    if not any(shutil.which(name) for name in asked):
-        return f"a C++ compiler ({' or '.join(asked)})"
-    if device.type == "cuda" and not _has_triton():
+    """The name of the missing tool that compilation for a device needs; empty if none is."""
+    compilers = [os.environ["CXX"]] if "CXX" in os.environ else ["g++", "clang++"]
+    if not any(shutil.which(name) for name in compilers):
+        return f"a C++ compiler ({' or '.join(compilers)})"
+    if device.type == "cuda" and not has_triton():
         return "the package triton"
     return ""
-
-
-def _has_triton() -> bool:
-    from torch.utils._triton import has_triton
-
-    return bool(has_triton())

@@ -1,9 +1,8 @@
-"""Where and how precisely to compute, decided once from the hardware."""
+"""Device, precision and thread count of a run, chosen once from the hardware."""
 
 from __future__ import annotations
 
 import ctypes
-import math
 import os
 import sys
 from contextlib import AbstractContextManager, nullcontext
@@ -12,21 +11,19 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-_UNSAFE_IN_BF16 = 16
-"""px"""
+from fashion_exp.process import cpu_count
 
-_SLOWER_IN_BF16 = 32
-"""px"""
-
-_FEWEST_FEATURES_IN_BF16 = 48
+_BF16_UNSAFE_UP_TO_PX = 16
+_BF16_SLOWER_UP_TO_PX = 32
+_BF16_MIN_FEATURE_BATCH = 48
 
 
 @dataclass(frozen=True)
 class Compute:
-    """A device, a precision and the CPU threads of one operation.
+    """A device, a precision and the number of CPU threads per operation.
 
-    `dtype` is "fp32", "bf16", or "auto_bf16" for bf16 where it gains. `depthwise` says that the
-    network's convolutions are of the kind whose gradients take longer in bf16.
+    `dtype` is "fp32", "bf16", or "auto_bf16": bf16 where it is faster. `depthwise` says whether the
+    network consists of depthwise convolutions, whose gradients take longer in bf16.
     """
 
     device: torch.device
@@ -35,68 +32,68 @@ class Compute:
     depthwise: bool = False
 
     def precision(self, inputs: torch.Tensor) -> AbstractContextManager[object]:
-        """The context that a batch of images, or of features, is computed in."""
+        """The autocast context for a batch of images or of features."""
         if self.dtype == "fp32" or self._is_unsafe(inputs) or self._is_slower(inputs):
             return nullcontext()
         return torch.autocast(self.device.type, dtype=torch.bfloat16)
 
     def _is_slower(self, inputs: torch.Tensor) -> bool:
-        """Whether fp32 takes no longer, where the choice is ours.
+        """Whether bf16 is no faster than fp32, if the choice is automatic.
 
-        Measured on a CPU with AMX. A small batch of features pays for casting the head's weights
-        and gets nothing for it; so do small images, and networks with depthwise convolutions. On a
-        GPU a small head is bound by the number of operations, and casts are operations.
+        Measured on a CPU with AMX. Casting the head's weights costs more than a small batch of
+        features gains. Small images and depthwise convolutions gain nothing either. On a GPU the
+        number of operations bounds a small head, and casts are operations.
         """
         if self.dtype != "auto_bf16":
             return False
         if inputs.ndim == 2:
-            return len(inputs) < _FEWEST_FEATURES_IN_BF16
-        small = inputs.ndim == 4 and min(inputs.shape[-2:]) <= _SLOWER_IN_BF16
-        return self.device.type == "cpu" and (small or self.depthwise)
+            return len(inputs) < _BF16_MIN_FEATURE_BATCH
+        is_small = inputs.ndim == 4 and min(inputs.shape[-2:]) <= _BF16_SLOWER_UP_TO_PX
+        return self.device.type == "cpu" and (is_small or self.depthwise)
 
     def _is_unsafe(self, inputs: torch.Tensor) -> bool:
         """Whether bf16 may give wrong gradients.
 
-        In PyTorch 2.13 to 2.15 on CPUs with bf16, a convolution with stride 2 over a map of 1×1
-        leaves parts of its weight's gradient unwritten. Networks with five halvings meet that map
-        from images of 16 px on downwards.
+        In PyTorch 2.13 to 2.15, on CPUs with bf16, a convolution with stride 2 over a 1×1 map
+        leaves parts of its weight's gradient unwritten. Networks that halve the image five times
+        reach such a map for images of 16 px or less.
         """
-        on_cpu, images = self.device.type == "cpu", inputs.ndim == 4
-        return on_cpu and images and min(inputs.shape[-2:]) <= _UNSAFE_IN_BF16
+        is_cpu, are_images = self.device.type == "cpu", inputs.ndim == 4
+        return is_cpu and are_images and min(inputs.shape[-2:]) <= _BF16_UNSAFE_UP_TO_PX
 
-    def ready(self, tensor: torch.Tensor) -> torch.Tensor:
-        """Where `move` can copy it from while the device computes: page-locked for a GPU."""
+    def pin_memory(self, tensor: torch.Tensor) -> torch.Tensor:
+        """The tensor in page-locked memory if the device is a GPU, so that `move` can overlap."""
         return tensor.pin_memory() if self.device.type == "cuda" else tensor
 
     def move(self, tensor: torch.Tensor) -> torch.Tensor:
         return tensor.to(self.device, non_blocking=True)
 
 
-def choose_compute(device: str, precision: str, threads: int, place: int = 0) -> Compute:
-    """The compute that the knobs mean on this machine, made deterministic for the process.
+def choose_compute(device: str, precision: str, threads: int, local_rank: int = 0) -> Compute:
+    """Resolves `training.device`, `precision` and `threads`; makes the process deterministic.
 
-    `place` is that of the process among those of this machine which train together: each has a GPU
-    of its own. Raises `ValueError` for a device that is not there.
+    `local_rank` is the rank among the processes of one training on this machine; each uses its own
+    GPU. Raises `ValueError` for a device that is not available.
     """
-    chosen = _device(device, place)
-    dtype = precision if precision != "auto" else "auto_bf16" if _has_bf16(chosen) else "fp32"
+    resolved = _resolve_device(device, local_rank)
+    dtype = precision if precision != "auto" else "auto_bf16" if _has_bf16(resolved) else "fp32"
     torch.set_num_threads(threads)
-    if chosen.type == "cpu":
+    if resolved.type == "cpu":
         _keep_freed_memory()
-    if chosen.type == "cuda":
+    if resolved.type == "cuda":
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-        torch.backends.cudnn.benchmark = False  # it would choose by the clock
-        torch.backends.cuda.matmul.allow_tf32 = False  # fp32 means that, and bf16 is faster
+        torch.backends.cudnn.benchmark = False  # it selects kernels by their measured time
+        torch.backends.cuda.matmul.allow_tf32 = False  # bf16 is faster; fp32 stays exact
         torch.backends.cudnn.allow_tf32 = False
         torch.use_deterministic_algorithms(True, warn_only=True)
-    return Compute(chosen, dtype, threads)
+    return Compute(resolved, dtype, threads)
 
 
 def _keep_freed_memory() -> None:
-    """Has glibc reuse large blocks instead of handing each back to the system.
+    """Makes glibc reuse large blocks instead of returning them to the system.
 
-    Every step frees its activations and asks for them again; fresh pages cost the basic CNN a
-    third of its time, ResNet50 a tenth. Other systems' allocators are left as they are.
+    Every step frees its activations and allocates them again. Fresh pages cost the basic CNN a
+    third of its time and ResNet50 a tenth. Allocators of other systems stay as they are.
     """
     if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
         trim_threshold, mmap_max = -1, -4
@@ -104,41 +101,38 @@ def _keep_freed_memory() -> None:
         libc.mallopt(trim_threshold, 2**31 - 1)
 
 
-def threads_per_process(processes: int, of: int | None = None) -> int:
-    """CPU threads for each of so many processes at once, `of` so many cores if not of all."""
-    return max(1, (of or cpu_count()) // processes)
+def threads_per_process(processes: int, cores: int | None = None) -> int:
+    """CPU threads for each of several concurrent processes that share `cores` (default: all)."""
+    return max(1, (cores or cpu_count()) // processes)
 
 
-def cpu_count() -> int:
-    """CPU cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def _device(wanted: str, place: int) -> torch.device:
-    present = ["cpu"]
-    present += ["cuda"] if torch.cuda.is_available() else []
-    present += ["mps"] if torch.backends.mps.is_available() else []
+def _resolve_device(name: str, local_rank: int) -> torch.device:
+    counts = {"cpu": 1}
+    if torch.cuda.is_available():
+        counts["cuda"] = torch.cuda.device_count()
+    if torch.backends.mps.is_available():
+        counts["mps"] = 1
+    available = ", ".join(counts)
     try:
-        device = torch.device(present[-1] if wanted == "auto" else wanted)
+        device = torch.device(list(counts)[-1] if name == "auto" else name)
     except RuntimeError:
-        raise ValueError(f"{wanted}: no device; here are {', '.join(present)}") from None
-    if device.type not in present or (device.index or 0) >= _count(device.type):
-        raise ValueError(f"{wanted}: not on this machine; here are {', '.join(present)}")
-    if place and (device.index is not None or place >= _places(device.type)):
+        raise ValueError(f"{name}: no device; here are {available}") from None
+    count = counts.get(device.type, 0)
+    if (device.index or 0) >= count:
+        raise ValueError(f"{name}: not on this machine; here are {available}")
+    has_room = device.type == "cpu" or local_rank < count
+    if local_rank and (device.index is not None or not has_room):
         raise ValueError(
-            f"{wanted}: not for {place + 1} processes: each needs a {device.type} device of its "
-            f"own, of {_count(device.type)}; training.processes={_count(device.type)}, or "
-            "training.device=cpu"
+            f"{name}: too few devices for {local_rank + 1} processes, which need one "
+            f"{device.type} device each; set training.processes={count} or training.device=cpu"
         )
-    return torch.device("cuda", place) if place and device.type == "cuda" else device
+    return torch.device("cuda", local_rank) if local_rank and device.type == "cuda" else device
 
 
 def is_depthwise(network: nn.Module) -> bool:
-    """Whether a network is built of depthwise convolutions, as MobileNet and EfficientNet are.
+    """Whether a network consists of depthwise convolutions, as MobileNet and EfficientNet do.
 
-    ConvNeXt, which has them too, does most of its work in dense layers.
+    ConvNeXt has them too but does most of its work in dense layers.
     """
     modules = list(network.modules())
     convolutions = [m for m in modules if isinstance(m, nn.Conv2d)]
@@ -148,20 +142,11 @@ def is_depthwise(network: nn.Module) -> bool:
     )
 
 
-def _count(kind: str) -> int:
-    return torch.cuda.device_count() if kind == "cuda" else 1
-
-
-def _places(kind: str) -> float:
-    """How many processes a kind of device has room for."""
-    return math.inf if kind == "cpu" else _count(kind)
-
-
 def _has_bf16(device: torch.device) -> bool:
-    """Whether bf16 arithmetic is in the hardware: emulated, it is slower than fp32."""
+    """Whether the hardware has bf16 arithmetic; emulation is slower than fp32."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     if device.type == "cpu":
-        abilities = torch.cpu.get_capabilities()
-        return bool(abilities.get("amx_bf16") or abilities.get("avx512_bf16"))
+        features = torch.cpu.get_capabilities()
+        return bool(features.get("amx_bf16") or features.get("avx512_bf16"))
     return False

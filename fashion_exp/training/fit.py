@@ -1,4 +1,4 @@
-"""The training loop."""
+"""Training loop and prediction."""
 
 from __future__ import annotations
 
@@ -16,31 +16,28 @@ from fashion_exp.training.process_group import ProcessGroup
 
 
 class Batches(Protocol):
-    """Inputs of this process's share of a batch, labels of the whole batch."""
+    """Batches of an epoch: inputs of this process's shard, labels of the whole batch."""
 
     def __len__(self) -> int: ...
     def epoch(self, number: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]: ...
 
 
-class Evaluable(Protocol):
+class FeatureExtractor(Protocol):
     def eval(self) -> object: ...
-
-
-class HasFeatures(Evaluable, Protocol):
     def features(self, images: torch.Tensor) -> torch.Tensor: ...
 
 
 class Diverged(Exception):
-    """The loss is no longer a number; the message says when."""
+    """The training loss is not finite; the message names the epoch."""
 
 
 @dataclass(frozen=True)
 class EpochResult:
-    """Sums over one epoch's training views, as the model was while it learned."""
+    """Results of one epoch, measured on the training views while the model changed."""
 
     epoch: int
     loss: float
-    """Mean over views of the criterion."""
+    """Mean of the criterion over the views."""
     accuracy: float
     lr: float
     updates: int
@@ -48,9 +45,9 @@ class EpochResult:
     views: int
 
 
-Tick = Callable[[int, int, int, torch.Tensor, torch.Tensor], None]
-"""Told as an epoch begins and after every step: the epoch, from 0; the steps done; the epoch's
-views so far, and what this process has of their summed loss and hits, on the device."""
+StepCallback = Callable[[int, int, int, torch.Tensor, torch.Tensor], None]
+"""Called when an epoch starts and after every step with: epoch, from 0; steps done; views seen in
+this epoch; and this process's sums of loss and of correct predictions, on the device."""
 
 
 def fit(
@@ -60,81 +57,82 @@ def fit(
     criterion: nn.CrossEntropyLoss,
     lr_factor: Callable[[float], float],
     compute: Compute,
-    team: ProcessGroup,
+    group: ProcessGroup,
     *,
     epochs: range,
     accumulate: int,
     clip_norm: float | None,
     seed_of_epoch: Callable[[int], int],
-    tick: Tick,
+    on_step: StepCallback,
 ) -> Iterator[EpochResult]:
-    """Trains epoch by epoch, giving back after each, so that the caller can evaluate, save, stop.
+    """Trains and yields after each epoch, so that the caller can evaluate, save or stop.
 
-    An epoch is a function of the model and optimizer as they stand and of its number alone.
-    `lr_factor` gives the share of each group's full rate at a time in epochs. A team's losses and
-    updates are those of one process, but for rounding, dropout and batch-norm's statistics. Raises
-    `Diverged` after an epoch whose loss is not finite.
+    An epoch depends on its number and the state of model and optimizer alone. `lr_factor` maps time
+    in epochs to a factor of each parameter group's rate. Losses and updates of several processes
+    equal those of one, except for rounding, dropout and batch-norm statistics. Raises `Diverged`
+    after an epoch whose loss is not finite.
     """
-    full_rates = [group.setdefault("full_lr", group["lr"]) for group in optimizer.param_groups]
     class_weights = None if criterion.weight is None else criterion.weight.cpu()
     for epoch in epochs:
-        started = time.perf_counter()
-        torch.manual_seed(seed_of_epoch(epoch) + team.rank)  # dropout
+        start = time.perf_counter()
+        torch.manual_seed(seed_of_epoch(epoch) + group.rank)  # dropout
         model.train()
         loss_sum = torch.zeros((), device=compute.device)
-        hits = torch.zeros((), device=compute.device, dtype=torch.int64)
+        correct = torch.zeros((), device=compute.device, dtype=torch.int64)
         views, updates, pending = 0, 0, 0
-        tick(epoch, 0, 0, loss_sum, hits)
-        for step, (inputs, labels) in enumerate(batches.epoch(epoch), start=1):
+        on_step(epoch, 0, 0, loss_sum, correct)
+        for step, (inputs, batch_labels) in enumerate(batches.epoch(epoch), start=1):
             if pending == 0:
-                for group, rate in zip(optimizer.param_groups, full_rates, strict=True):
-                    group["lr"] = rate * lr_factor(epoch + views / len(batches))
-            part = team.part(labels, class_weights)
-            inputs, own = compute.move(inputs), compute.move(team.share(labels))
+                _set_learning_rate(optimizer, lr_factor(epoch + views / len(batches)))
+            weight = group.loss_weight(batch_labels, class_weights)
+            inputs, labels = compute.move(inputs), compute.move(group.shard(batch_labels))
             with compute.precision(inputs):
                 logits = model(inputs)
-                loss = criterion(logits.float(), own) * part
+                loss = criterion(logits.float(), labels) * weight
             (loss / accumulate).backward()
-            views, pending = views + len(labels), pending + 1
+            views, pending = views + len(batch_labels), pending + 1
             if pending == accumulate or views == len(batches):
-                team.sum_gradients(model.parameters())
+                group.sum_gradients(model.parameters())
                 if clip_norm is not None:
                     nn.utils.clip_grad_norm_(model.parameters(), clip_norm)
                 optimizer.step()
                 optimizer.zero_grad()
                 updates, pending = updates + 1, 0
-            loss_sum += loss.detach() * len(labels)
-            hits += (logits.detach().argmax(1) == own).sum() * (part > 0)
-            tick(epoch, step, views, loss_sum, hits)
-        team.total(loss_sum, hits)
-        team.broadcast_buffers(model)
+            loss_sum += loss.detach() * len(batch_labels)
+            correct += (logits.detach().argmax(1) == labels).sum() * (weight > 0)
+            on_step(epoch, step, views, loss_sum, correct)
+        group.all_reduce(loss_sum, correct)
+        group.broadcast_buffers(model)
         mean_loss = float(loss_sum) / views
         if not math.isfinite(mean_loss):
             raise Diverged(f"the training loss became {mean_loss} in epoch {epoch + 1}")
-        seconds = time.perf_counter() - started
+        seconds = time.perf_counter() - start
         lr = optimizer.param_groups[-1]["lr"]
-        yield EpochResult(epoch, mean_loss, float(hits) / views, lr, updates, seconds, views)
+        yield EpochResult(epoch, mean_loss, float(correct) / views, lr, updates, seconds, views)
+
+
+def _set_learning_rate(optimizer: torch.optim.Optimizer, factor: float) -> None:
+    for group in optimizer.param_groups:
+        group["lr"] = group.setdefault("full_lr", group["lr"]) * factor
 
 
 @torch.inference_mode()
-def predict(model: nn.Module, inputs: Iterator[torch.Tensor], compute: Compute) -> torch.Tensor:
-    """Class probabilities (n, classes) float32 on the CPU, in the order of the inputs."""
-    return torch.cat([p.softmax(1) for p in _apply(model, inputs, compute)])
+def predict(model: nn.Module, batches: Iterator[torch.Tensor], compute: Compute) -> torch.Tensor:
+    """Class probabilities (n, classes), float32 on the CPU, in the order of the inputs."""
+    model.eval()
+    probabilities = []
+    for inputs in batches:
+        with compute.precision(inputs):
+            logits = model(compute.move(inputs))
+        probabilities.append(logits.float().cpu().softmax(1))
+    return torch.cat(probabilities)
 
 
 @torch.inference_mode()
-def extract(model: HasFeatures, images: torch.Tensor, compute: Compute) -> torch.Tensor:
-    """What the head reads of a batch, (n, width) on the CPU, in the type that the network gave."""
+def extract_features(
+    model: FeatureExtractor, images: torch.Tensor, compute: Compute
+) -> torch.Tensor:
+    """The head's input for a batch, (n, width) on the CPU, in the network's output dtype."""
     model.eval()
     with compute.precision(images):
         return model.features(compute.move(images)).cpu()
-
-
-def _apply(
-    model: nn.Module, inputs: Iterator[torch.Tensor], compute: Compute
-) -> Iterator[torch.Tensor]:
-    model.eval()
-    for batch in inputs:
-        with compute.precision(batch):
-            result = model(compute.move(batch))
-        yield result.float().cpu()

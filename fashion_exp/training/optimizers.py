@@ -1,4 +1,4 @@
-"""A torch optimizer by its name, with a rate of its own for the backbone."""
+"""Optimizers of torch by name, with a separate learning rate for the backbone."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from fashion_exp.errors import InputError, suggest
+from fashion_exp.training.compat import without_compiler
 from fashion_exp.training.rmsprop import RMSprop
 
 
@@ -24,18 +25,15 @@ def build_optimizer(
     momentum: float | None,
     options: Mapping[str, Any],
 ) -> torch.optim.Optimizer:
-    """The optimizer over all that can learn: the backbone's group first, the head's last.
+    """An optimizer of all trainable parameters: the backbone's group first, the head's last.
 
-    Its step is a fused one where PyTorch or we have one for these parameters. Raises `InputError`
-    for an unknown class or argument.
+    The step is fused where an implementation exists for these parameters. Raises `InputError` for
+    an unknown class or argument.
     """
-    classes = inspect.getmembers(torch.optim, inspect.isclass)
-    names = [known for known, kind in classes if _is_optimizer(kind)]
-    if name not in names:
-        raise InputError(f"optim.name={name}: no class of torch.optim; {suggest(name, names)}")
-    kind = getattr(torch.optim, name)
+    kind = _optimizer_class(name)
     arguments = dict(options) | {"lr": lr, "weight_decay": weight_decay}
-    arguments |= {} if momentum is None else {"momentum": momentum}
+    if momentum is not None:
+        arguments["momentum"] = momentum
     accepted = inspect.signature(kind).parameters
     for argument in arguments:
         if argument not in accepted and not (argument == "weight_decay" and weight_decay == 0):
@@ -44,35 +42,44 @@ def build_optimizer(
                 f"{suggest(argument, accepted)}"
             )
     groups: list[dict[str, Any]] = [
-        {"params": [p for p in backbone.parameters() if p.requires_grad],
-         "lr": lr * backbone_lr_factor},
-        {"params": [p for p in head.parameters() if p.requires_grad], "lr": lr},
-    ]  # fmt: skip
+        {"params": [p for p in module.parameters() if p.requires_grad], "lr": rate}
+        for module, rate in ((backbone, lr * backbone_lr_factor), (head, lr))
+    ]
     groups = [group for group in groups if group["params"]]
-    kind, fused = _fused(kind, arguments, groups[-1]["params"][0].device.type)
+    kind, fused = _fused_variant(kind, arguments, groups[-1]["params"][0].device.type)
+    used = {name: value for name, value in arguments.items() if name in accepted}
     try:
-        return kind(groups, **fused | {k: v for k, v in arguments.items() if k in accepted})
+        return without_compiler(kind)(groups, **fused | used)
     except (ValueError, TypeError) as error:
         raise InputError(f"optim: {name} refuses its arguments: {error}") from None
 
 
-def _fused(
+def _optimizer_class(name: str) -> type[torch.optim.Optimizer]:
+    base = torch.optim.Optimizer
+    classes: dict[str, type[torch.optim.Optimizer]] = {
+        key: kind
+        for key, kind in inspect.getmembers(torch.optim, inspect.isclass)
+        if issubclass(kind, base) and kind is not base
+    }
+    if name not in classes:
+        raise InputError(f"optim.name={name}: no class of torch.optim; {suggest(name, classes)}")
+    return classes[name]
+
+
+def _fused_variant(
     kind: type[torch.optim.Optimizer], arguments: Mapping[str, Any], device: str
 ) -> tuple[type[torch.optim.Optimizer], dict[str, Any]]:
-    """The class and the argument that update a parameter in one pass, unless asked otherwise.
+    """The class and argument of a fused step, unless the user chose an implementation.
 
-    On a GPU PyTorch's default takes all parameters at once, which is as fast for the others.
+    On a GPU PyTorch's default updates all parameters at once, which is as fast for optimizers
+    without a fused step.
     """
     if {"fused", "foreach", "differentiable", "capturable"} & set(arguments):
         return kind, {}
     if "fused" in inspect.signature(kind).parameters:
-        supported = device == "cpu" or (device == "cuda" and kind is not torch.optim.Adagrad)
-        return kind, {"fused": True} if supported else {}
-    plain = not arguments.get("momentum") and not arguments.get("centered")
-    if kind is torch.optim.RMSprop and plain and device == "cpu":
+        is_supported = device == "cpu" or (device == "cuda" and kind is not torch.optim.Adagrad)
+        return kind, {"fused": True} if is_supported else {}
+    is_plain = not arguments.get("momentum") and not arguments.get("centered")
+    if kind is torch.optim.RMSprop and is_plain and device == "cpu":
         return RMSprop, {}
     return kind, {}
-
-
-def _is_optimizer(kind: type) -> bool:
-    return issubclass(kind, torch.optim.Optimizer) and kind is not torch.optim.Optimizer

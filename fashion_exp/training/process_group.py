@@ -1,11 +1,11 @@
-"""Processes that train one model together, each on its share of every batch."""
+"""Data-parallel training: the processes of a group, each with a shard of every batch."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -16,33 +16,33 @@ Rows = TypeVar("Rows", np.ndarray, torch.Tensor)
 
 
 class ProcessLostError(RuntimeError):
-    """Another process of the team has ended, so that this one cannot go on."""
+    """Another process of the group has ended, so this one cannot continue."""
 
 
 @dataclass(frozen=True)
 class ProcessGroup:
-    """This process's place among those that train together; alone unless said otherwise."""
+    """This process's position among those that train together. The default is a single process."""
 
     rank: int = 0
     size: int = 1
     local_rank: int = 0
-    """Among the processes of this machine: which of its GPUs is this one's."""
+    """Rank among the processes of this machine: the index of this process's GPU."""
 
     @property
     def is_main_process(self) -> bool:
-        """Whether it is this process that writes, tracks and shows."""
+        """Whether this process writes files, tracks and shows progress."""
         return self.rank == 0
 
-    def share(self, batch: Rows) -> Rows:
-        """Every `size`th of a batch; the first one, which then has no part, where that is none."""
-        own = batch[self.rank :: self.size]
-        return own if len(own) else batch[:1]
+    def shard(self, batch: Rows) -> Rows:
+        """Every `size`th row of a batch; row 0 with a loss weight of 0 if the shard is empty."""
+        rows = batch[self.rank :: self.size]
+        return rows if len(rows) else batch[:1]
 
-    def part(self, labels: torch.Tensor, class_weights: torch.Tensor | None) -> float:
-        """What this process's mean loss counts for in the mean loss of the whole batch.
+    def loss_weight(self, labels: torch.Tensor, class_weights: torch.Tensor | None) -> float:
+        """Weight of this shard's mean loss in the mean loss of the whole batch.
 
-        The mean of `CrossEntropyLoss` divides by the weights of the labels it saw, so that the
-        parts are in proportion to these.
+        `labels` are those of the whole batch. `CrossEntropyLoss` divides by the sum of the class
+        weights of its labels, so the shards' weights are proportional to these sums.
         """
         if self.size == 1:
             return 1.0
@@ -50,44 +50,42 @@ class ProcessGroup:
         return float(weights[self.rank :: self.size].sum() / weights.sum())
 
     def sum_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
-        """Replaces each gradient by its sum over the processes, the same to the bit in all."""
-        if self.size > 1:
-            self._all(dist.all_reduce, [p.grad for p in parameters if p.grad is not None])
+        """Replaces each gradient by its sum over the processes, identical in all of them."""
+        self.all_reduce(*(p.grad for p in parameters if p.grad is not None))
 
-    def total(self, *values: torch.Tensor) -> None:
+    def all_reduce(self, *values: torch.Tensor) -> None:
         """Replaces each value by its sum over the processes."""
-        if self.size > 1:
-            self._all(dist.all_reduce, list(values))
+        self._run(dist.all_reduce, values)
 
     def broadcast_buffers(self, model: nn.Module) -> None:
-        """Gives all the first process's running statistics: each has seen its own images."""
-        if self.size > 1:
-            self._all(lambda b, **told: dist.broadcast(b, 0, **told), list(model.buffers()))
+        """Copies the main process's buffers, such as batch-norm statistics, to all processes."""
+        self._run(lambda buffer, **options: dist.broadcast(buffer, 0, **options), model.buffers())
 
-    def merged(self, found: torch.Tensor, rows: int) -> torch.Tensor:
-        """Results for all `rows`, in their order, where `found` has those of each one's share."""
+    def gather(self, shard: torch.Tensor, rows: int) -> torch.Tensor:
+        """Results for all `rows` in their order, from the results for each process's shard."""
         if self.size == 1:
-            return found
-        whole = torch.zeros(rows, *found.shape[1:])
-        own = whole[self.rank :: self.size]
-        own.copy_(found[: len(own)])
-        self.total(whole)
+            return shard
+        whole = torch.zeros(rows, *shard.shape[1:])
+        target = whole[self.rank :: self.size]
+        target.copy_(shard[: len(target)])
+        self.all_reduce(whole)
         return whole
 
-    def told(self, word: str) -> str:
-        """What the first process says, in all of them."""
-        words = [word]
+    def broadcast(self, message: str) -> str:
+        """The main process's message, in all processes."""
+        messages = [message]
         if self.size > 1:
-            dist.broadcast_object_list(words, 0, device=torch.device("cpu"))
-        return words[0]
+            dist.broadcast_object_list(messages, 0, device=torch.device("cpu"))
+        return messages[0]
 
-    def wait(self) -> None:
-        """Until all are here."""
-        self.total(torch.zeros(()))
+    def barrier(self) -> None:
+        """Waits until all processes have reached this call."""
+        self.all_reduce(torch.zeros(()))
 
-    def _all(self, operation: object, tensors: list[torch.Tensor]) -> None:
-        """One collective operation on each tensor, all under way at once."""
-        assert callable(operation)
+    def _run(self, operation: Callable[..., Any], tensors: Iterable[torch.Tensor]) -> None:
+        """Runs a collective operation on all tensors concurrently, if there are other processes."""
+        if self.size == 1:
+            return
         try:
             for handle in [operation(tensor, async_op=True) for tensor in tensors]:
                 handle.wait()
@@ -96,9 +94,9 @@ class ProcessGroup:
 
 
 def join_process_group() -> ProcessGroup:
-    """The team that PyTorch's launcher started this process for; waits for all when first asked.
+    """Joins the group of PyTorch's launcher; the first call waits for all processes.
 
-    Tensors on a CPU go through gloo, on a GPU through nccl.
+    Collective operations use gloo on CPUs and nccl on GPUs.
     """
     local_rank = int(os.environ["LOCAL_RANK"])
     if not dist.is_initialized():

@@ -1,4 +1,4 @@
-"""The learning rate over time, as a share of the full one. Time is in epochs, from 0."""
+"""Learning-rate schedules: factors of the full rate over time, in epochs from 0."""
 
 from __future__ import annotations
 
@@ -21,38 +21,38 @@ def build_schedule(
 ) -> Factor:
     """The factor of the learning rate at a time in [0, epochs).
 
-    Warm-up rises linearly over the first `warmup_epochs`; the schedule proper begins after it.
+    The rate rises linearly over the first `warmup_epochs`; the named schedule starts after them.
     Raises `InputError` for an unknown name.
     """
     if name not in SCHEDULES:
         raise InputError(f"schedule.name={name}: no such schedule; {suggest(name, SCHEDULES)}")
-    arguments = {"final_factor": final_factor, "step_epochs": step_epochs, "gamma": gamma}
-    own = {key: value for key, value in arguments.items() if value is not None}
-    proper = SCHEDULES[name](max(epochs - warmup_epochs, 1), **own)
+    options = {"final_factor": final_factor, "step_epochs": step_epochs, "gamma": gamma}
+    options = {key: value for key, value in options.items() if value is not None}
+    schedule = SCHEDULES[name](max(epochs - warmup_epochs, 1), **options)
 
     def factor(time: float) -> float:
         if time < warmup_epochs:
-            # not from zero: the first step would be lost
+            # Starting at zero would waste the first step.
             return (time + 1 / 2) / (warmup_epochs + 1 / 2)
-        return proper(time - warmup_epochs)
+        return schedule(time - warmup_epochs)
 
     return factor
 
 
-def _constant(length: int) -> Factor:
+def _constant(epochs: int) -> Factor:
     return lambda time: 1.0
 
 
-def _cosine(length: int, final_factor: float) -> Factor:
-    rest = 1 - final_factor
-    return lambda time: final_factor + rest * (1 + math.cos(math.pi * time / length)) / 2
+def _cosine(epochs: int, final_factor: float) -> Factor:
+    span = 1 - final_factor
+    return lambda time: final_factor + span * (1 + math.cos(math.pi * time / epochs)) / 2
 
 
-def _step(length: int, step_epochs: int, gamma: float) -> Factor:
+def _step(epochs: int, step_epochs: int, gamma: float) -> Factor:
     return lambda time: gamma ** (int(time) // step_epochs)
 
 
-def _exponential(length: int, gamma: float) -> Factor:
+def _exponential(epochs: int, gamma: float) -> Factor:
     return lambda time: gamma ** int(time)
 
 

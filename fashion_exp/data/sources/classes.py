@@ -1,4 +1,4 @@
-"""Which classes an experiment takes from a data set, in which order and under which names."""
+"""The classes that an experiment selects from a data set: their order and names."""
 
 from __future__ import annotations
 
@@ -8,56 +8,60 @@ from collections.abc import Iterable, Mapping, Sequence
 from fashion_exp.errors import InputError, suggest
 
 
-def normal(name: str) -> str:
-    """A name in composed Unicode: folders that came from a Mac spell é as e and an accent."""
+def normalize_name(name: str) -> str:
+    """The name in composed Unicode (NFC); macOS writes é as e and a combining accent."""
     return unicodedata.normalize("NFC", name)
 
 
 def choose_classes(
-    available: Iterable[str], asked: Sequence[str] | None, rename: Mapping[str, str]
+    available: Iterable[str], requested: Sequence[str] | None, rename: Mapping[str, str]
 ) -> dict[str, str]:
     """{name in the data: name in the experiment}, in the order of the experiment's labels.
 
-    Names are composed Unicode. Classes that get one name are merged, at the place of the first.
-    Without `asked` all are taken, ordered by their names in the experiment. Raises `InputError`
-    for names that the data do not have and for fewer than two classes.
+    Names are in composed Unicode. Classes with one new name are merged at the position of the
+    first. If `requested` is None, all classes are selected in the order of their new names. Raises
+    `InputError` for unknown names and for fewer than two classes.
     """
     available = sorted(available)
-    old = available if asked is None else _asked(asked, available)
-    new = {normal(key): normal(value).strip() for key, value in rename.items()}
-    for key, value in new.items():
-        _check("dataset.rename", key, available, old)
-        if not value:
-            raise InputError(f"dataset.rename: '{key}' needs a name that is not empty")
-    names = {name: new.get(name, name) for name in old}
-    if asked is None:
+    selected = available if requested is None else _check_requested(requested, available)
+    new_names = {
+        normalize_name(key): normalize_name(value).strip() for key, value in rename.items()
+    }
+    for name, new_name in new_names.items():
+        _check_available("dataset.rename", name, available)
+        if name not in selected:
+            raise InputError(
+                f"dataset.rename: '{name}' is not among dataset.classes; add it there, or remove it"
+            )
+        if not new_name:
+            raise InputError(f"dataset.rename: the new name of '{name}' is empty; give a name")
+    names = {name: new_names.get(name, name) for name in selected}
+    if requested is None:
         names = dict(sorted(names.items(), key=lambda pair: pair[1]))
     if len(set(names.values())) < 2:
-        left = ", ".join(dict.fromkeys(names.values())) or "none"
         raise InputError(
-            f"dataset.classes: two classes are needed at least, here is {left}; "
-            f"the data have: {', '.join(available) or 'none'}"
+            "dataset.classes: at least two classes are needed, but the selection has "
+            f"{', '.join(class_names(names)) or 'none'}; the data have: "
+            f"{', '.join(available) or 'none'}"
         )
     return names
 
 
-def labels(names: Mapping[str, str]) -> tuple[str, ...]:
-    """The experiment's classes, label 0 first, from `choose_classes`."""
+def class_names(names: Mapping[str, str]) -> tuple[str, ...]:
+    """The experiment's class names in label order, from the result of `choose_classes`."""
     return tuple(dict.fromkeys(names.values()))
 
 
-def _asked(asked: Sequence[str], available: Sequence[str]) -> list[str]:
-    old = [normal(name) for name in asked]
-    for name in old:
-        _check("dataset.classes", name, available, available)
-        if old.count(name) > 1:
+def _check_requested(requested: Sequence[str], available: Sequence[str]) -> list[str]:
+    names = [normalize_name(name) for name in requested]
+    for name in names:
+        _check_available("dataset.classes", name, available)
+        if names.count(name) > 1:
             raise InputError(f"dataset.classes: '{name}' is listed twice; list it once")
-    return old
+    return names
 
 
-def _check(key: str, name: str, available: Sequence[str], taken: Sequence[str]) -> None:
+def _check_available(option: str, name: str, available: Sequence[str]) -> None:
     if name not in available:
         hint = suggest(name, available) or f"the data have {len(available)} others"
-        raise InputError(f"{key}: the data have no class '{name}'; {hint}")
-    if name not in taken:
-        raise InputError(f"{key}: '{name}' is not among dataset.classes; add it there or drop it")
+        raise InputError(f"{option}: the data have no class '{name}'; {hint}")

@@ -1,6 +1,6 @@
-"""The public clothing data set (CC0), at one commit, fetched by git and checked against its hashes.
+"""The source `clothing`: the public clothing data set (CC0) at one git commit, verified by hashes.
 
-3,781 photos in ten classes, in official parts, by Alexey Grigorev and contributors.
+3,781 photos in ten classes and official parts, by Alexey Grigorev and contributors.
 """
 
 from __future__ import annotations
@@ -14,158 +14,154 @@ from pathlib import Path
 
 from fashion_exp.configuration.schema import DatasetConfig
 from fashion_exp.data.sources.folder import load_folder
-from fashion_exp.data.sources.walk import has_image_ending
+from fashion_exp.data.sources.walk import has_image_extension
 from fashion_exp.data.table import ImageTable
 from fashion_exp.errors import InputError
 
 URL = "https://github.com/alexeygrigorev/clothing-dataset-small"
 COMMIT = "36364be1969242c019705255cd87aed00c73a939"
 
-_PATIENCE_S = 15
-_WAYS_OUT = f"without internet clone {URL} elsewhere and give its folder as dataset.root"
-
-_SETTINGS = tuple(
-    word
-    for setting in (
-        "core.autocrlf=false",  # the bytes that were hashed, whatever the user's editor likes
-        "core.fileMode=false",
-        "core.hooksPath=/dev/null",
-        "http.lowSpeedLimit=1000",
-        f"http.lowSpeedTime={_PATIENCE_S}",
-    )
-    for word in ("-c", setting)
+_TIMEOUT_S = 15
+_OFFLINE_REMEDY = (
+    f"without internet access, clone {URL} elsewhere and set dataset.root to its folder"
 )
-_ENVIRONMENT = {"GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
-_SET_BY_HOOKS = frozenset(
+
+_GIT_OPTIONS = (
+    "-c", "core.autocrlf=false",  # keep the hashed bytes, whatever the user's settings
+    "-c", "core.fileMode=false",
+    "-c", "core.hooksPath=/dev/null",
+    "-c", "http.lowSpeedLimit=1000",
+    "-c", f"http.lowSpeedTime={_TIMEOUT_S}",
+)  # fmt: skip
+_GIT_ENVIRONMENT = {"GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
+_HOOK_VARIABLES = frozenset(
     {"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR"}
 )
+"""Variables that git sets for hooks; they would redirect our commands to another repository."""
 
 
-class _GitFailed(Exception):
-    """A git command that went wrong; the message is git's last line."""
+class _GitError(Exception):
+    """A failed git command; the message is git's error line."""
 
 
 def load_clothing(
     cfg: DatasetConfig, cache: Path, url: str = URL, commit: str = COMMIT
 ) -> ImageTable:
-    """The photos below `cfg.root` as they are, else those of the commit, kept below `cache`.
+    """The photos below `cfg.root`, unchecked, or else those of the commit, stored below `cache`.
 
-    With `cfg.download` they are fetched where they are not there yet. Raises `InputError` where
-    they are neither there nor to be had, and where a kept file has changed.
+    With `cfg.download`, missing photos are downloaded. Raises `InputError` if they are missing,
+    cannot be downloaded, or differ from the commit.
     """
     if cfg.root is not None:
         return load_folder(cfg)
-    folder = kept_folder(cache, commit)
+    folder = download_folder(cache, commit)
     if folder.is_dir():
-        _check(folder, commit)
+        _verify(folder, commit)
     elif cfg.download:
-        _fetch(folder, url, commit)
+        _download(folder, url, commit)
     else:
         raise InputError(
-            f"dataset.root: not given, and '{folder}' is not there; set dataset.download=true; "
-            + _WAYS_OUT
+            f"dataset.root: not given, and '{folder}' does not exist; set dataset.download=true; "
+            + _OFFLINE_REMEDY
         )
     return load_folder(replace(cfg, root=str(folder)))
 
 
-def kept_folder(cache: Path, commit: str = COMMIT) -> Path:
-    """Where the fetched photos are, if they are."""
+def download_folder(cache: Path, commit: str = COMMIT) -> Path:
+    """The folder of the downloaded photos; it may not exist."""
     return cache / f"clothing-{commit[:12]}"
 
 
-def _fetch(folder: Path, url: str, commit: str) -> None:
-    """Fetch into a folder beside it, which gets the name when it is whole."""
+def _download(folder: Path, url: str, commit: str) -> None:
+    """Download to a temporary folder and rename it when it is complete."""
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f"{folder.name}.", dir=folder.parent) as fresh:
-            whole = Path(fresh) / "whole"
-            whole.mkdir()
-            # git itself has no limit on how long it waits for a connection
-            _git(whole, "ls-remote", "--quiet", "--exit-code", url, "HEAD", patience_s=_PATIENCE_S)
-            _git(whole, "init", "--quiet")
-            _git(whole, "fetch", "--quiet", "--depth=1", url, commit)
-            _git(whole, "checkout", "--quiet", "--detach", commit)
-            _rename(whole, folder)
-    except (_GitFailed, OSError) as error:
+        with tempfile.TemporaryDirectory(prefix=f"{folder.name}.", dir=folder.parent) as temporary:
+            clone = Path(temporary) / "clone"
+            clone.mkdir()
+            # git has no timeout for connecting, so the first command has one
+            _git(clone, "ls-remote", "--quiet", "--exit-code", url, "HEAD", timeout_s=_TIMEOUT_S)
+            _git(clone, "init", "--quiet")
+            _git(clone, "fetch", "--quiet", "--depth=1", url, commit)
+            _git(clone, "checkout", "--quiet", "--detach", commit)
+            try:
+                clone.rename(folder)
+            except OSError:
+                if not folder.is_dir():  # otherwise a concurrent run has finished first
+                    raise
+    except (_GitError, OSError) as error:
         raise InputError(
-            f"dataset.download: {url} cannot be fetched: {error}; {_WAYS_OUT}"
+            f"dataset.download: {url} cannot be downloaded: {error}; {_OFFLINE_REMEDY}"
         ) from error
 
 
-def _rename(whole: Path, folder: Path) -> None:
-    try:
-        whole.rename(folder)
-    except OSError:
-        if not folder.is_dir():  # otherwise another run was quicker
-            raise
-
-
-def _check(folder: Path, commit: str) -> None:
-    """Hold every file against the commit by content, not by its time and size."""
+def _verify(folder: Path, commit: str) -> None:
+    """Compare the content of every file with the commit; times and sizes are not trusted."""
     try:
         _git(folder, "fsck", "--strict", "--no-dangling", "--no-progress")
-        at = _git(folder, "rev-parse", "HEAD").strip()
-        with tempfile.TemporaryDirectory() as scratch:
-            # An index without times makes git read every file; the one in the folder stays as is.
-            index = os.path.join(scratch, "index")
+        head = _git(folder, "rev-parse", "HEAD").strip()
+        with tempfile.TemporaryDirectory() as temporary:
+            # A new index has no file times, so git reads every file.
+            index = os.path.join(temporary, "index")
             _git(folder, "read-tree", "HEAD", index=index)
-            listing = ("status", "--porcelain", "-z", "--no-renames", "--untracked-files=all")
-            status = _git(folder, *listing, index=index)
-    except (_GitFailed, OSError) as error:
+            options = ("--porcelain", "-z", "--no-renames", "--untracked-files=all")
+            status = _git(folder, "status", *options, index=index)
+    except (_GitError, OSError) as error:
         raise InputError(
-            f"dataset.root: '{folder}' cannot be checked: {error}; delete it and fetch it anew"
+            f"dataset.root: '{folder}' cannot be verified: {error}; delete it and download it again"
         ) from error
-    changed = [] if at == commit else [f"commit {at[:12]}"]
-    changed += [entry[3:] for entry in status.split("\0") if _matters(entry)]
-    if changed:
+    differences = [] if head == commit else [f"commit {head[:12]}"]
+    differences += [entry[3:] for entry in status.split("\0") if _is_difference(entry)]
+    if differences:
         raise InputError(
-            f"dataset.root: '{folder}' differs from commit {commit[:12]} in {len(changed)} places: "
-            f"{', '.join(changed[:3])}; delete it to fetch it anew, or give it as dataset.root"
+            f"dataset.root: '{folder}' differs from commit {commit[:12]} in {len(differences)} "
+            f"places: {', '.join(differences[:3])}; delete it to download it again, or set "
+            "dataset.root to it"
         )
 
 
-def _matters(entry: str) -> bool:
-    """Whether a line of git's status is a changed file, or an image that was added."""
-    return bool(entry) and (not entry.startswith("??") or has_image_ending(entry))
+def _is_difference(entry: str) -> bool:
+    """Whether an entry of `git status` is a changed file or an added image."""
+    return bool(entry) and (not entry.startswith("??") or has_image_extension(entry))
 
 
-def _git(folder: Path, *arguments: str, patience_s: float | None = None, index: str = "") -> str:
-    """What git prints when run in a folder, asking nothing; `_GitFailed` with its last words."""
-    environment = {key: value for key, value in os.environ.items() if key not in _SET_BY_HOOKS}
-    environment |= _ENVIRONMENT | {"GIT_CEILING_DIRECTORIES": str(folder.resolve().parent)}
+def _git(folder: Path, *arguments: str, timeout_s: float | None = None, index: str = "") -> str:
+    """Run git without prompts and return its output; raises `_GitError`."""
+    environment = {key: value for key, value in os.environ.items() if key not in _HOOK_VARIABLES}
+    environment |= _GIT_ENVIRONMENT | {"GIT_CEILING_DIRECTORIES": str(folder.resolve().parent)}
     if index:
         environment["GIT_INDEX_FILE"] = index
-    # Files and not pipes: git's helpers hold a pipe open after git itself was ended.
-    with tempfile.TemporaryFile() as printed, tempfile.TemporaryFile() as said:
+    # Files instead of pipes, because git's helper processes keep pipes open after git was killed.
+    with tempfile.TemporaryFile() as stdout, tempfile.TemporaryFile() as stderr:
         process = subprocess.Popen(
-            ["git", *_SETTINGS, *arguments],
+            ["git", *_GIT_OPTIONS, *arguments],
             cwd=folder,
             env=environment,
             stdin=subprocess.DEVNULL,
-            stdout=printed,
-            stderr=said,
+            stdout=stdout,
+            stderr=stderr,
             start_new_session=True,
         )
-        code = _wait(process, patience_s)
-        for file in (printed, said):
-            file.seek(0)
-        if code != 0:
-            raise _GitFailed(_last_words(said.read().decode(errors="replace")))
-        return printed.read().decode(errors="replace")
+        exit_code = _wait(process, timeout_s)
+        stdout.seek(0)
+        stderr.seek(0)
+        if exit_code != 0:
+            raise _GitError(_error_line(stderr.read().decode(errors="replace")))
+        return stdout.read().decode(errors="replace")
 
 
-def _wait(process: subprocess.Popen[bytes], patience_s: float | None) -> int:
+def _wait(process: subprocess.Popen[bytes], timeout_s: float | None) -> int:
     try:
-        return process.wait(patience_s)
+        return process.wait(timeout_s)
     except subprocess.TimeoutExpired:
-        raise _GitFailed(f"no answer within {patience_s:g} s") from None
+        raise _GitError(f"no answer within {timeout_s:g} s") from None
     finally:
         if process.returncode is None:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
 
 
-def _last_words(said: str) -> str:
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
-    telling = [line for line in lines if line.startswith(("fatal:", "error:"))]
-    return (telling or lines or ["git failed and did not say why"])[-1]
+def _error_line(stderr: str) -> str:
+    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
+    errors = [line for line in lines if line.startswith(("fatal:", "error:"))]
+    return (errors or lines or ["git failed without a message"])[-1]

@@ -1,4 +1,4 @@
-"""Photos in folders: one a class, or train, validation and test with such folders below."""
+"""The source `folder`: one folder per class, or train, validation and test with class folders."""
 
 from __future__ import annotations
 
@@ -9,16 +9,15 @@ from pathlib import Path
 import pandas as pd
 
 from fashion_exp.configuration.schema import DatasetConfig
-from fashion_exp.data.decode import reason
-from fashion_exp.data.image_files import LISTED_COLUMNS, printable
+from fashion_exp.data.image_files import FILE_COLUMNS, printable_path
 from fashion_exp.data.sources import walk
-from fashion_exp.data.sources.assemble import PARTS
-from fashion_exp.data.sources.classes import normal
-from fashion_exp.data.sources.csv_manifest import IMAGES
-from fashion_exp.data.sources.curation_lists import GROUPS, QUARANTINE
-from fashion_exp.data.sources.listed import table_of_listed
+from fashion_exp.data.sources.build_table import PART_ALIASES
+from fashion_exp.data.sources.classes import normalize_name
+from fashion_exp.data.sources.curation_lists import GROUPS_FILE, QUARANTINE_FILE
+from fashion_exp.data.sources.file_table import build_file_table
+from fashion_exp.data.sources.walk import COLLECTED_MANIFEST
 from fashion_exp.data.table import ImageTable
-from fashion_exp.errors import InputError
+from fashion_exp.errors import InputError, os_error_reason
 
 
 @dataclass(frozen=True)
@@ -29,65 +28,68 @@ class _ClassFolder:
 
 
 def load_folder(cfg: DatasetConfig) -> ImageTable:
-    """The images below `cfg.root`, their classes the names of their folders.
+    """The images below `cfg.root`; the names of the folders are the classes.
 
-    Raises `InputError` where the folder, its layout or the asked classes are not as they must be.
+    Raises `InputError` for an unsuitable folder, layout or selection of classes.
     """
     assert cfg.root is not None
     root = walk.existing_folder("dataset.root", cfg.root)
-    listed, empty, notes = list_folder(root)
-    if empty:
-        notes.append(f"Class folders without images, left out: {', '.join(sorted(empty))}.")
-    if (root / IMAGES).is_file():
+    files, empty_classes, notes = list_folder(root)
+    if empty_classes:
+        notes.append(f"Class folders without images, left out: {', '.join(sorted(empty_classes))}.")
+    if (root / COLLECTED_MANIFEST).is_file():
         notes.append(
-            f"{IMAGES}, which knows what photos came from one page, is not read: dataset=csv "
-            f"dataset.manifest={root / IMAGES} keeps those on one side of a split."
+            f"{COLLECTED_MANIFEST}, which has the groups of images from one web page, is not read; "
+            f"dataset=csv dataset.manifest={root / COLLECTED_MANIFEST} uses these groups."
         )
-    _check_not_empty(listed, root, empty, cfg)
-    return table_of_listed(cfg, listed, root, root, notes=notes)
+    _check_not_empty(files, root, empty_classes, cfg)
+    return build_file_table(cfg, files, root, root, notes=notes)
 
 
 def list_folder(root: Path) -> tuple[pd.DataFrame, set[str], list[str]]:
-    """The images below a folder (`LISTED_COLUMNS`), its classes without any, and notes."""
+    """The images below a folder (`FILE_COLUMNS`), the classes without images, and notes."""
     try:
         folders = _class_folders(root)
-        listed, notes = _list_images(root, folders)
+        files, notes = _list_images(root, folders)
     except OSError as error:
         raise InputError(
-            f"dataset.root: '{error.filename}' cannot be listed: {reason(error)}; mend its rights"
+            f"dataset.root: '{error.filename}' cannot be listed: {os_error_reason(error)}; change "
+            "its permissions"
         ) from error
-    return listed, {folder.name for folder in folders} - set(listed["label"]), notes
+    return files, {folder.name for folder in folders} - set(files["label"]), notes
 
 
 def _class_folders(root: Path) -> list[_ClassFolder]:
     children = walk.subfolders(root)
-    parts = [child for child in children if child.name.casefold() in PARTS]
-    below = [(part, child) for part in parts for child in walk.subfolders(part)]
-    if parts and not below and len(parts) == len(children):
+    parts = [child for child in children if child.name.casefold() in PART_ALIASES]
+    class_folders = [
+        _ClassFolder(_class_name(child), PART_ALIASES[part.name.casefold()], child)
+        for part in parts
+        for child in walk.subfolders(part)
+    ]
+    if parts and not class_folders and len(parts) == len(children):
         raise InputError(
-            f"dataset.root: {_names(parts)} in '{root}' hold no folders; put the images of each "
-            "class into a folder of its own there"
+            f"dataset.root: {_names(parts)} in '{root}' have no subfolders; put the images of each "
+            "class into its own folder there"
         )
-    if len(children) == 1 and not parts and (deeper := walk.subfolders(children[0])):
+    if len(children) == 1 and not parts and (grandchildren := walk.subfolders(children[0])):
         raise InputError(
-            f"dataset.root: '{root}' holds {_names(children)} alone, and that {_names(deeper[:3])} "
-            f"…; where those are the classes, give dataset.root='{children[0]}'"
+            f"dataset.root: '{root}' has only the folder {_names(children)}, which has "
+            f"{_names(grandchildren[:3])} …; if these are the classes, set "
+            f"dataset.root='{children[0]}'"
         )
-    if not below:
+    if not class_folders:
         return [_ClassFolder(_class_name(child), "", child) for child in children]
     if others := [child for child in children if child not in parts]:
         raise InputError(
-            f"dataset.root: in '{root}' {_names(others)} stand beside the parts {_names(parts)}; "
-            "move them elsewhere, or put a dot before their names"
+            f"dataset.root: '{root}' has other folders besides the parts {_names(parts)}: "
+            f"{_names(others)}; move them, or hide them with a dot before their names"
         )
-    return [
-        _ClassFolder(_class_name(child), PARTS[part.name.casefold()], child)
-        for part, child in below
-    ]
+    return class_folders
 
 
 def _class_name(folder: Path) -> str:
-    return normal(printable(folder.name))
+    return normalize_name(printable_path(folder.name))
 
 
 def _names(folders: list[Path]) -> str:
@@ -95,53 +97,60 @@ def _names(folders: list[Path]) -> str:
 
 
 def _list_images(root: Path, folders: list[_ClassFolder]) -> tuple[pd.DataFrame, list[str]]:
-    """What `table_of_files` wants to know of each image, and notes on files that are none."""
-    images, other_endings, unread = [], Counter[str](), list[str]()
+    """The images of the class folders (`FILE_COLUMNS`), and notes on the other files."""
+    images, ignored_extensions, ignored_lists = [], Counter[str](), list[str]()
     for folder in folders:
-        for path, file in walk.files_below(folder.path, root):
-            if walk.has_image_ending(path.name):
-                shown = printable(path.relative_to(root).as_posix())
-                images.append((shown, file, folder.name, folder.part, ""))
-            elif path.name in (QUARANTINE, GROUPS):
-                unread.append(printable(path.relative_to(root).as_posix()))
+        for path, file in walk.walk_files(folder.path, root):
+            relative = printable_path(path.relative_to(root).as_posix())
+            if walk.has_image_extension(path.name):
+                images.append((relative, file, folder.name, folder.part, ""))
+            elif path.name in (QUARANTINE_FILE, GROUPS_FILE):
+                ignored_lists.append(relative)
             else:
-                other_endings[path.suffix.casefold() or "none"] += 1
-    parts = {child for child in walk.subfolders(root) if child.name.casefold() in PARTS}
-    above = {root, *parts} - {folder.path for folder in folders}
-    loose = sum(walk.has_image_ending(name) for at in above for name in walk.files_directly_in(at))
+                ignored_extensions[path.suffix.casefold() or "none"] += 1
     notes = []
-    if loose:
+    if loose := _count_loose_images(root, folders):
         notes.append(f"Images outside the class folders, ignored: {loose}.")
-    if unread:
+    if ignored_lists:
         notes.append(
-            f"Not read, as lists stand beside the class folders or parts: {', '.join(unread)}; "
-            "dataset.quarantine=FILE and dataset.groups=FILE name others."
+            f"Lists inside class folders, ignored: {', '.join(ignored_lists)}; move them to the "
+            "root, or set dataset.quarantine=FILE and dataset.groups=FILE."
         )
-    if other_endings:
-        counts = ", ".join(f"{ending} {n}" for ending, n in sorted(other_endings.items()))
-        notes.append(f"Files ignored for their endings: {other_endings.total()} ({counts}).")
-    return pd.DataFrame(images, columns=list(LISTED_COLUMNS), dtype=object), notes
+    if ignored_extensions:
+        counts = ", ".join(f"{name} {count}" for name, count in sorted(ignored_extensions.items()))
+        notes.append(f"Files ignored for their extension: {ignored_extensions.total()} ({counts}).")
+    return pd.DataFrame(images, columns=list(FILE_COLUMNS), dtype=object), notes
 
 
-def _check_not_empty(listed: pd.DataFrame, root: Path, empty: set[str], cfg: DatasetConfig) -> None:
-    if listed.empty:
-        raise InputError(f"dataset.root: {_why_no_images(root)}")
-    for key, asked in (("classes", cfg.classes or ()), ("rename", cfg.rename)):
-        for name in asked:
-            if normal(name) in empty:
+def _count_loose_images(root: Path, folders: list[_ClassFolder]) -> int:
+    """Number of images directly in the root or in a part."""
+    parts = {child for child in walk.subfolders(root) if child.name.casefold() in PART_ALIASES}
+    above = {root, *parts} - {folder.path for folder in folders}
+    return sum(
+        walk.has_image_extension(name) for folder in above for name in walk.list_files(folder)
+    )
+
+
+def _check_not_empty(
+    files: pd.DataFrame, root: Path, empty_classes: set[str], cfg: DatasetConfig
+) -> None:
+    if files.empty:
+        raise InputError(f"dataset.root: {_no_images_reason(root)}")
+    for option, names in (("classes", cfg.classes or ()), ("rename", cfg.rename)):
+        for name in names:
+            if normalize_name(name) in empty_classes:
                 raise InputError(
-                    f"dataset.{key}: the folder of class '{name}' in '{root}' has no images; "
-                    "drop the class or fill its folder"
+                    f"dataset.{option}: the folder of class '{name}' in '{root}' has no images; "
+                    "remove the class, or add images"
                 )
 
 
-def _why_no_images(root: Path) -> str:
-    loose = [name for name in walk.files_directly_in(root) if walk.has_image_ending(name)]
-    if loose:
+def _no_images_reason(root: Path) -> str:
+    if loose := sum(map(walk.has_image_extension, walk.list_files(root))):
         return (
-            f"{len(loose)} images lie directly in '{root}'; put those of each class into a folder "
-            "of its own, or list them in a file for dataset=csv"
+            f"{loose} images are directly in '{root}'; put those of each class into its own "
+            "folder, or list them in a manifest for dataset=csv"
         )
     if not walk.subfolders(root):
-        return f"'{root}' has no folders; one folder of images per class is needed"
-    return f"no images in the folders of '{root}'; JPEG, PNG, WebP, BMP, GIF and TIFF are read"
+        return f"'{root}' has no folders; add one folder of images per class"
+    return f"no images in the folders of '{root}'; add JPEG, PNG, WebP, BMP, GIF or TIFF files"

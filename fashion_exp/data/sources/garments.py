@@ -1,4 +1,4 @@
-"""The embedded data set of drawn garments as an image table."""
+"""The source `garments`: procedurally drawn garments, the built-in data set."""
 
 from __future__ import annotations
 
@@ -8,14 +8,16 @@ import numpy as np
 import pandas as pd
 
 from fashion_exp.configuration.schema import DatasetConfig
-from fashion_exp.data.sources.assemble import assemble
-from fashion_exp.data.sources.classes import choose_classes, labels
+from fashion_exp.data.sources.build_table import build_table
+from fashion_exp.data.sources.classes import choose_classes, class_names
 from fashion_exp.data.synthetic import garments
 from fashion_exp.data.table import ImageTable
 
 
 @dataclass(frozen=True)
 class GarmentsReader:
+    """Draws an image when it is read."""
+
     items: tuple[garments.Item, ...]
     size: int
 
@@ -24,16 +26,16 @@ class GarmentsReader:
 
 
 def load_garments(cfg: DatasetConfig) -> ImageTable:
-    """`cfg.per_class` drawings of each class; nothing is drawn before it is read."""
+    """`cfg.per_class` drawings of each class."""
     assert cfg.per_class is not None and cfg.drawn_size is not None and cfg.seed is not None
     assert cfg.mislabelled is not None and cfg.ambiguous is not None
     names = choose_classes(garments.CLASSES, cfg.classes, cfg.rename)
     items = tuple(
         item
-        for item in garments.plan(cfg.per_class, cfg.seed, cfg.mislabelled, cfg.ambiguous)
+        for item in garments.plan_items(cfg.per_class, cfg.seed, cfg.mislabelled, cfg.ambiguous)
         if garments.CLASSES[item.label] in names
     )
-    found = pd.DataFrame(
+    rows = pd.DataFrame(
         {
             "path": [f"{garments.CLASSES[item.label]}/{item.index:06d}" for item in items],
             "file": range(len(items)),
@@ -43,18 +45,18 @@ def load_garments(cfg: DatasetConfig) -> ImageTable:
             "group_id": [item.image_id for item in items],
         }
     )
-    reader = GarmentsReader(items, cfg.drawn_size)
-    return assemble(
-        cfg.name, found, labels(names), reader, cfg.drawn_size, notes=[_note(items)],
-        reading=f"drawn_size={cfg.drawn_size}, ambiguous={cfg.ambiguous}",
-        drawn_by=("data/sources/garments.py", "data/synthetic"),
-    )  # fmt: skip
-
-
-def _note(items: tuple[garments.Item, ...]) -> str:
-    wrong = sum(item.label != item.true_label for item in items)
-    between = sum(item.ambiguous for item in items)
-    return (
-        f"Drawn images: {wrong} of {len(items)} carry a wrong label on purpose, {between} are "
-        "half one class and half another."
+    mislabelled = sum(item.label != item.true_label for item in items)
+    ambiguous = sum(item.ambiguous for item in items)
+    return build_table(
+        cfg.name,
+        rows,
+        class_names(names),
+        GarmentsReader(items, cfg.drawn_size),
+        cfg.drawn_size,
+        notes=[
+            f"Drawn images: {mislabelled} of {len(items)} have a wrong label on purpose, "
+            f"{ambiguous} are ambiguous (a blend of two classes)."
+        ],
+        read_options=f"drawn_size={cfg.drawn_size}, ambiguous={cfg.ambiguous}",
+        source_files=("data/sources/garments.py", "data/synthetic"),
     )

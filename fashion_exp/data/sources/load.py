@@ -1,4 +1,8 @@
-"""Where the images come from: one function per kind of data set."""
+"""The data sources by name.
+
+To add a source: write a function that returns an `ImageTable` (`garments.py` and `fashion_mnist.py`
+are short examples), add its key to `SOURCES`, and add conf/dataset/NAME.yaml.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +19,9 @@ from fashion_exp.errors import InputError, suggest
 
 
 def load_images(cfg: DatasetConfig, cache: Path) -> ImageTable:
-    """The images that `cfg.name` stands for; what is fetched for them is kept below `cache`.
+    """The image table of the data set `cfg.name`; downloads are stored below `cache`.
 
-    Raises `InputError` where the data are not as `cfg` says.
+    Raises `InputError` for an unknown name, and if the data do not fit `cfg`.
     """
     if cfg.name not in SOURCES:
         raise InputError(
@@ -26,33 +30,31 @@ def load_images(cfg: DatasetConfig, cache: Path) -> ImageTable:
     return SOURCES[cfg.name](cfg, cache)
 
 
-_last: dict[str, ImageTable] = {}
+_cached: dict[str, ImageTable] = {}
 
 
-def load_images_once(cfg: DatasetConfig, cache: Path) -> ImageTable:
-    """As `load_images`; asked for the same again, this process gives what it found before.
+def load_images_cached(cfg: DatasetConfig, cache: Path) -> ImageTable:
+    """Like `load_images`, but repeated calls with equal arguments return the same table.
 
-    The jobs of a sweep see the same data, and need not hash all files again. A file that changes
-    meanwhile is out of reach: its content no longer has its name.
+    The jobs of a sweep read the same data and need not hash all files again. A file that changes in
+    the meantime raises `SourceUnavailableError` when it is read.
     """
-    asked = f"{cfg} {cache}"
-    if asked not in _last:
+    key = f"{cfg} {cache}"
+    if key not in _cached:
         table = load_images(cfg, cache)
-        _last.clear()
-        _last[asked] = table
-    return _last[asked]
+        _cached.clear()
+        _cached[key] = table
+    return _cached[key]
 
 
-def _garments(cfg: DatasetConfig, cache: Path) -> ImageTable:
-    from fashion_exp.data.sources.garments import (
-        load_garments,  # drawing needs more than reading files does
-    )
+def _load_garments(cfg: DatasetConfig, cache: Path) -> ImageTable:
+    from fashion_exp.data.sources.garments import load_garments  # slow to import
 
     return load_garments(cfg)
 
 
 SOURCES: dict[str, Callable[[DatasetConfig, Path], ImageTable]] = {
-    "garments": _garments,
+    "garments": _load_garments,
     "folder": lambda cfg, cache: load_folder(cfg),
     "clothing": load_clothing,
     "csv": lambda cfg, cache: load_csv(cfg),

@@ -1,4 +1,4 @@
-"""What lies below a folder: links followed, loops not, and nothing that is hidden."""
+"""Files and folders below a folder: links are followed, loops and hidden entries are not."""
 
 from __future__ import annotations
 
@@ -6,45 +6,59 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from fashion_exp.data.decode import reason
-from fashion_exp.errors import InputError, suggest
+from fashion_exp.errors import InputError, os_error_reason, suggest
 
-_IMAGE_ENDINGS = frozenset(
+COLLECTED_MANIFEST = "images.csv"
+"""The manifest that `data collect` writes next to its class folders."""
+
+_IMAGE_EXTENSIONS = frozenset(
     [".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".bmp", ".gif", ".tif", ".tiff"]
 )
-_LEFT_BY_SYSTEMS = frozenset({"thumbs.db", "desktop.ini", "__macosx"})
+_SYSTEM_FILES = frozenset({"thumbs.db", "desktop.ini", "__macosx"})
 
 
 def is_visible(name: str) -> bool:
-    return not name.startswith(".") and name.casefold() not in _LEFT_BY_SYSTEMS
+    return not name.startswith(".") and name.casefold() not in _SYSTEM_FILES
 
 
-def has_image_ending(name: str) -> bool:
-    return os.path.splitext(name)[1].casefold() in _IMAGE_ENDINGS
+def has_image_extension(name: str) -> bool:
+    return os.path.splitext(name)[1].casefold() in _IMAGE_EXTENSIONS
 
 
-def existing_folder(key: str, value: str) -> Path:
-    """The folder that a user named, or an `InputError` that shows the nearest one there is."""
+def existing_folder(option: str, value: str) -> Path:
+    """The folder that an option names; raises `InputError` with the nearest existing one."""
     if not value.strip():
-        raise InputError(f"{key}: is empty; name a folder")
+        raise InputError(f"{option}: is empty; name a folder")
     folder = Path(value).expanduser()
     try:
         if folder.is_dir():
             return folder
         if folder.exists():
-            raise InputError(f"{key}: '{folder}' is a file, not a folder; unpack an archive first")
-        near, missing = _nearest_existing(folder)
-        hint = suggest(missing, [child.name for child in subfolders(near)])
+            raise InputError(
+                f"{option}: '{folder}' is a file, not a folder; unpack an archive first"
+            )
+        parent, missing = _nearest_existing(folder)
+        hint = suggest(missing, [child.name for child in subfolders(parent)])
     except OSError as error:
-        raise InputError(f"{key}: '{folder}' cannot be opened: {reason(error)}") from error
+        reason = os_error_reason(error)
+        raise InputError(f"{option}: '{folder}' cannot be opened: {reason}") from error
     raise InputError(
-        f"{key}: there is no folder '{folder}'; '{near.resolve()}' exists, without a '{missing}'"
-        + (f"; {hint}" if hint else "")
+        f"{option}: there is no folder '{folder}'; '{parent.resolve()}' has no '{missing}'; {hint}"
     )
 
 
+def existing_file(option: str, value: str) -> Path:
+    """The file that an option names; raises `InputError` with the nearest existing one."""
+    file = Path(value).expanduser()
+    folder = existing_folder(option, str(file.parent))
+    if not file.is_file():
+        hint = suggest(file.name, list_files(folder)) or "name a CSV file"
+        raise InputError(f"{option}: there is no file '{file}'; {hint}")
+    return file
+
+
 def _nearest_existing(path: Path) -> tuple[Path, str]:
-    """The deepest folder on the way to a path, and the name that it lacks."""
+    """The deepest existing folder of a path, and the next name, which it lacks."""
     missing = path.name
     for parent in path.parents:
         if parent.is_dir():
@@ -54,53 +68,54 @@ def _nearest_existing(path: Path) -> tuple[Path, str]:
 
 
 def subfolders(folder: Path) -> list[Path]:
-    """The visible folders directly in a folder, links to folders included, by name."""
-    return sorted(folder / entry.name for entry in _visible(folder) if _leads_to_folder(entry))
+    """The visible folders directly in a folder, links to folders included, sorted."""
+    return sorted(folder / entry.name for entry in _visible_entries(folder) if _is_folder(entry))
 
 
-def files_directly_in(folder: Path) -> list[str]:
-    return sorted(entry.name for entry in _visible(folder) if not _leads_to_folder(entry))
+def list_files(folder: Path) -> list[str]:
+    """Names of the visible files directly in a folder, sorted."""
+    return sorted(entry.name for entry in _visible_entries(folder) if not _is_folder(entry))
 
 
-def files_below(folder: Path, root: Path) -> Iterator[tuple[Path, str]]:
-    """(path, real path) of every visible file below `folder`, by way of links too.
+def walk_files(folder: Path, root: Path) -> Iterator[tuple[Path, str]]:
+    """(path, real path) of every visible file below `folder`, links followed.
 
-    No folder is entered twice, nor is one that holds `folder`, nor the data set's root or one that
-    holds it: those would be loops. What is no folder counts as a file, broken links included.
+    To avoid loops, no folder is entered twice, and neither the parents of `folder` nor the data
+    set's `root` and its parents are entered. Broken links count as files.
     """
     real_root = Path(os.path.realpath(root))
     above = (real_root, *real_root.parents, *Path(os.path.realpath(folder)).parents)
-    entered = {str(parent) for parent in above}
-    waiting = [folder]
-    while waiting:
-        here = waiting.pop()
-        real = os.path.realpath(here)
-        if real in entered:
+    visited = {str(parent) for parent in above}
+    pending = [folder]
+    while pending:
+        current = pending.pop()
+        real = os.path.realpath(current)
+        if real in visited:
             continue
-        entered.add(real)
-        for entry in sorted(_visible(here), key=lambda entry: entry.name):
-            path = here / entry.name
-            if _leads_to_folder(entry):
-                waiting.append(path)
+        visited.add(real)
+        for entry in sorted(_visible_entries(current), key=lambda entry: entry.name):
+            path = current / entry.name
+            if _is_folder(entry):
+                pending.append(path)
             else:
-                yield path, _real(path) if entry.is_symlink() else f"{real}/{entry.name}"
+                yield path, _real_path(path) if entry.is_symlink() else f"{real}/{entry.name}"
 
 
-def _real(link: Path) -> str:
-    """Where a link leads, or its own place if it leads nowhere."""
+def _real_path(link: Path) -> str:
+    """The target of a link, or its own absolute path if it is broken."""
     try:
         return os.path.realpath(link, strict=True)
     except OSError:
         return os.path.abspath(link)
 
 
-def _visible(folder: Path) -> list[os.DirEntry[str]]:
+def _visible_entries(folder: Path) -> list[os.DirEntry[str]]:
     with os.scandir(folder) as entries:
         return [entry for entry in entries if is_visible(entry.name)]
 
 
-def _leads_to_folder(entry: os.DirEntry[str]) -> bool:
+def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
-    except OSError:  # a link that leads round in a circle
+    except OSError:  # a circular link
         return False

@@ -1,5 +1,5 @@
-"""How the embedded garments are drawn: cut, sewn, laid on a backdrop, lit and photographed.
+"""Draws the embedded garment images: cut, assembly, backdrop, light and camera.
 
-Everything is decided in relative coordinates (garment units, or fractions of the picture's side)
-before a single pixel is touched, so that any picture size shows the same scene.
+A scene is defined in relative coordinates (garment units, or fractions of the image's side) before
+any pixel is drawn, so every image size shows the same scene.
 """

@@ -1,4 +1,4 @@
-"""What is laid down, whoever made it: layers with an outline, the lines on them, the folds."""
+"""Pieces of a garment: layers with an outline and lines, and folds."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from fashion_exp.data.synthetic.curves import Points
 
 Material = str | tuple[int, int, int]
-"""`tile` (the patterned cloth), `trim`, `thread`, or a colour of its own (RGB)."""
+""""tile" (the patterned fabric), "trim", "thread", or an RGB color."""
 
 
 @dataclass(frozen=True)
 class Seam:
-    """Lines sewn or pressed in: `tone` below 1 darkens what is under them, above 1 lightens it."""
+    """Sewn or pressed lines; a `tone` below 1 darkens the fabric, above 1 lightens it."""
 
     lines: list[Points]
     width: float = 0.012
@@ -21,9 +21,9 @@ class Seam:
 
 @dataclass(frozen=True)
 class Piece:
-    """One layer of cloth (or wood, or card): `lift` is how far its top stands above what is below.
+    """One layer of fabric, wood or card; `lift` is its height above the layer below.
 
-    `grain` turns the pattern (degrees); `soft` says whether folds run through it.
+    `grain` rotates the pattern (degrees); `soft` says whether folds run through the piece.
     """
 
     outline: Points
@@ -35,23 +35,22 @@ class Piece:
     buttons: Points | None = None
     soft: bool = True
 
+    def mirrored(self) -> Piece:
+        """The same piece on the other side of x = 0."""
+        flip = (-1.0, 1.0)
+        return replace(
+            self,
+            outline=self.outline * flip,
+            grain=-self.grain,
+            seams=tuple(replace(s, lines=[x * flip for x in s.lines]) for s in self.seams),
+            buttons=None if self.buttons is None else self.buttons * flip,
+        )
+
 
 @dataclass(frozen=True)
 class Fold:
-    """A ridge (or, with a negative height, a furrow) along a line; only heights' ratios count."""
+    """A ridge, or with a negative height a furrow, along a line; heights are relative."""
 
     line: Points
     width: float
     height: float
-
-
-def flipped(piece: Piece) -> Piece:
-    """The same piece on the other side of x = 0."""
-    flip = (-1.0, 1.0)
-    return replace(
-        piece,
-        outline=piece.outline * flip,
-        grain=-piece.grain,
-        seams=tuple(replace(s, lines=[x * flip for x in s.lines]) for s in piece.seams),
-        buttons=None if piece.buttons is None else piece.buttons * flip,
-    )

@@ -1,0 +1,67 @@
+"""The image table of listed files: labels, selected classes, quarantine, groups and ids applied."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from fashion_exp.configuration.schema import DatasetConfig
+from fashion_exp.data.image_files import FileReader, content_ids
+from fashion_exp.data.labels import read_labels
+from fashion_exp.data.sources.build_table import build_table
+from fashion_exp.data.sources.classes import choose_classes, class_names
+from fashion_exp.data.sources.curation_lists import read_curation
+from fashion_exp.data.table import ImageTable
+
+_NATIVE_SIZE = 224
+"""Usual input size of pretrained networks, px."""
+
+
+def build_file_table(
+    cfg: DatasetConfig,
+    files: pd.DataFrame,
+    root: Path,
+    data: Path,
+    left_out: Iterable[tuple[str, str]] = (),
+    notes: Sequence[str] = (),
+) -> ImageTable:
+    """The image table of a source's files.
+
+    `files` has `FILE_COLUMNS`, with paths relative to `root`; `data` is the folder or manifest that
+    label versions belong to; `left_out` has (path, reason) of further files. Files that cannot be
+    read are left out. Raises `InputError` if labels, classes or curation lists do not fit the data.
+    """
+    assert cfg.max_megapixels is not None
+    labeled = read_labels(files, cfg.labels, data)
+    names = choose_classes(labeled.classes, cfg.classes, cfg.rename)
+    selected = labeled.select(names)
+    curation = read_curation(cfg, root)
+    curated, quarantined = curation.apply(selected.files)
+    excluded = [*selected.excluded, *quarantined]
+
+    ids, reasons = content_ids(set(curated["file"]))
+    # No Series.map: pandas cannot index by file names that are not UTF-8.
+    is_readable = np.array([file in ids for file in curated["file"]], dtype=bool)
+    unreadable, readable = curated[~is_readable], curated[is_readable]
+    readable = readable.assign(image_id=[ids[file] for file in readable["file"]])
+    groups = readable["group_id"].mask(readable["group_id"] == "", readable["image_id"])
+    table = build_table(
+        cfg.name,
+        readable.assign(group_id=groups),
+        class_names(names),
+        FileReader(tuple(readable["file"]), tuple(readable["image_id"]), cfg.max_megapixels),
+        _NATIVE_SIZE,
+        left_out=[
+            *left_out,
+            *excluded,
+            *zip(unreadable["path"], (reasons[file] for file in unreadable["file"]), strict=True),
+        ],
+        notes=[*notes, *selected.notes, *curation.notes],
+        read_options=f"max_megapixels={cfg.max_megapixels:g}",
+    )
+    paths = frozenset(path for path, _ in excluded)
+    return replace(table, facts=labeled.facts, excluded_paths=paths)
