@@ -1,1 +1,1 @@
-"""What may be concluded from several runs: from their stored predictions, nothing trained again."""
+"""Compares finished runs by their stored predictions, without training."""

@@ -1,82 +1,86 @@
-"""The best of several runs: what its having been chosen is worth, and what is left to decide."""
+"""Selects the best run, corrects its accuracy for the selection, and plans further experiments."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from fashion_exp.comparison.label_changes import contested
+from fashion_exp.comparison.label_changes import conflicting_images
 from fashion_exp.comparison.metrics import METRICS
-from fashion_exp.comparison.pairs import differences, why_not
-from fashion_exp.comparison.run_data import RunData
+from fashion_exp.comparison.pairs import compute_differences, incomparable_reason
 from fashion_exp.stats.crossed import crossed_components
 from fashion_exp.stats.planning import (
     Plan,
-    TargetVerdict,
+    TargetOutcome,
+    assess_target,
     images_for_target,
     images_to_separate,
     seeds_to_separate,
-    target_verdict,
 )
 from fashion_exp.stats.selection import Selection, bbc_cv
 
-
-def index_of_best(members: Sequence[RunData], metric: str = "accuracy") -> int:
-    """The run that validation chooses; the first of equals."""
-    scores = [validation_score(member, metric) for member in members]
-    return int(np.argmin(scores) if METRICS[metric].lower_is_better else np.argmax(scores))
+if TYPE_CHECKING:
+    from fashion_exp.comparison.run_data import RunData
 
 
-def validation_score(member: RunData, metric: str) -> float:
-    """The mean over the trained models of their scores."""
-    return float(member.scores("validation", metric).mean(axis=1).mean())
+def rank_runs(runs: Sequence[RunData], metric: str = "accuracy") -> list[int]:
+    """Indices of the runs, best mean validation score first; ties keep their order."""
+    sign = 1 if METRICS[metric].lower_is_better else -1
+    scores = [sign * run.scores("validation", metric).mean(axis=1).mean() for run in runs]
+    return sorted(range(len(runs)), key=scores.__getitem__)
 
 
-def optimism(members: Sequence[RunData], level: float) -> Selection:
-    """The winner's validation accuracy, corrected for its having been chosen by it."""
-    asked = {i for m in members for i in m.scores("validation", "accuracy").columns}
-    images = sorted(asked - set(contested(members, "validation")))
-    tables = [m.scores("validation", "accuracy").reindex(columns=images) for m in members]
+def correct_for_selection(runs: Sequence[RunData], level: float) -> Selection:
+    """The validation accuracy of the best run, corrected for its selection by it (BBC-CV)."""
+    tables = [run.scores("validation", "accuracy") for run in runs]
+    predicted = {image for table in tables for image in table.columns}
+    images = sorted(predicted - set(conflicting_images(runs, "validation")))
+    tables = [table.reindex(columns=images) for table in tables]
     hits = np.array([table.sum().to_numpy() for table in tables])
     counts = np.array([table.notna().sum().to_numpy() for table in tables])
-    groups = pd.concat([m.frame("validation")[["image_id", "group_id"]] for m in members])
-    label = groups.drop_duplicates("image_id").set_index("image_id")["group_id"].loc[images]
-    return bbc_cv(hits, counts, label.to_numpy(), level=level)
+    rows = pd.concat([run.predictions("validation")[["image_id", "group_id"]] for run in runs])
+    groups = rows.drop_duplicates("image_id").set_index("image_id")["group_id"].loc[images]
+    return bbc_cv(hits, counts, groups.to_numpy(), level=level)
 
 
 @dataclass(frozen=True)
-class Target:
+class TargetResult:
     """Whether the mean accuracy of a run's models reaches a target on a part."""
 
-    verdict: TargetVerdict
+    verdict: TargetOutcome
     plan: Plan
     part: str
 
 
-def reaches(member: RunData, part: str, target: float, level: float) -> Target:
-    """By the one-sided lower bound: Clopper-Pearson's for one model, Wilson's for a mean."""
-    scores = member.scores(part, "accuracy")
+def evaluate_target(run: RunData, part: str, target: float, level: float) -> TargetResult:
+    """Uses one-sided bounds: Clopper-Pearson for one model, Wilson for the mean of several."""
+    scores = run.scores(part, "accuracy")
     n = scores.shape[1]
     accuracy = float(scores.mean(axis=1).mean())
     if len(scores) == 1:
-        verdict = target_verdict(round(accuracy * n), n, target, level)
+        verdict = assess_target(round(accuracy * n), n, target, level)
     else:
-        verdict = target_verdict(accuracy * n, n, target, level, method="wilson")
-    return Target(verdict, images_for_target(accuracy, target, level), part)
+        verdict = assess_target(accuracy * n, n, target, level, method="wilson")
+    return TargetResult(verdict, images_for_target(accuracy, target, level), part)
 
 
-def to_separate(a: RunData, b: RunData, part: str, alpha: float) -> Plan | None:
-    """What would tell two runs apart at the rates observed; None where the design has no plan."""
-    if why_not(a, b, part, "accuracy"):
+def plan_separation(a: RunData, b: RunData, part: str, alpha: float) -> Plan | None:
+    """The images or seeds that would separate two runs at the observed rates.
+
+    None if the runs cannot be compared, or if there is no plan for their design.
+    """
+    if incomparable_reason(a, b, part, "accuracy"):
         return None
-    apart = differences(a, b, part, "accuracy")
-    if apart.design == "crossed" and apart.images > 1:
-        parts = crossed_components(apart.values)
-        return seeds_to_separate(parts, float(apart.values.mean()), apart.images, alpha)
-    if apart.design in ("one model", "pooled folds"):
-        only_a, only_b = (float((apart.values == sign).mean()) for sign in (1, -1))
+    differences = compute_differences(a, b, part, "accuracy")
+    values = differences.values
+    if differences.design == "crossed" and differences.images > 1:
+        components = crossed_components(values)
+        return seeds_to_separate(components, float(values.mean()), differences.images, alpha)
+    if differences.design in ("one model", "pooled folds"):
+        only_a, only_b = (float((values == sign).mean()) for sign in (1, -1))
         return images_to_separate(only_a, only_b, alpha)
     return None

@@ -1,195 +1,187 @@
-"""The answer in sentences that a reviewer could not fault."""
+"""States in sentences which conclusions the data support."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from fashion_exp.comparison.best_run import to_separate
-from fashion_exp.comparison.comparison import Comparison
+from fashion_exp.comparison.best_run import plan_separation
 from fashion_exp.comparison.metrics import METRICS
-from fashion_exp.comparison.pairs import OPPOSITE, Pair
-from fashion_exp.reporting.formats import percent, span
-from fashion_exp.stats.interval import Interval
+from fashion_exp.comparison.pairs import OPPOSITE, Pair, Verdict
+from fashion_exp.reporting.formats import percent, percent_range
+
+if TYPE_CHECKING:
+    from fashion_exp.comparison.comparison import Comparison
+    from fashion_exp.stats.planning import Plan
+
+_PHRASES: dict[Verdict, str] = {
+    "better": "better than",
+    "equivalent": "equivalent to",
+    "worse": "worse than",
+    "not comparable": "not comparable with",
+}
+_BOUND_NAMES = {"clopper_pearson": "Clopper-Pearson", "wilson": "Wilson"}
 
 
-def points(difference: float | None, metric: str) -> str:
-    """A difference, in the unit of the metric."""
-    if difference is None:
-        return "–"
-    told = METRICS[metric]
-    return f"{told.scale * difference:+.{1 if told.share else 3}f} {told.unit}"
+def conclusions(comparison: Comparison) -> list[str]:
+    """The conclusions, one sentence each; the first one answers which run is best."""
+    if len(comparison.runs) == 1:
+        accuracy = _accuracy(comparison, 0, comparison.part)
+        sentences = [f"The {comparison.part} accuracy of {comparison.names[0]} is {accuracy}."]
+    else:
+        first = _two_runs if len(comparison.runs) == 2 else _several_runs
+        sentences = [first(comparison), *_winner(comparison)]
+    return [*sentences, *_target(comparison)]
 
 
-def limits(interval: Interval, metric: str) -> str:
-    """ "−1.2 to 3.4" of what may be shown, or a dash where there are none."""
-    shown, told = interval.shown, METRICS[metric]
-    if shown.low is None or shown.high is None:
-        return "–"
-    low, high = (f"{told.scale * x:+.{1 if told.share else 3}f}" for x in (shown.low, shown.high))
-    return f"{low} to {high}"
-
-
-def sentences(study: Comparison) -> list[str]:
-    if len(study.runs) == 1:
-        return [_alone(study), *_target(study)]
-    first = _two(study) if len(study.runs) == 2 else _several(study)
-    return [first, *_winner(study), *_target(study)]
-
-
-def _scored(study: Comparison, place: int, part: str) -> str:
-    found = study.runs[place].summary(part)
-    interval = found.accuracy
+def _accuracy(comparison: Comparison, index: int, part: str) -> str:
+    summary = comparison.runs[index].summary(part)
+    interval = summary.accuracy
     models = f", mean of {interval.scores} trainings" if interval.scores > 1 else ""
     if interval.low is None or interval.high is None:
         return f"{percent(interval.estimate)} (no interval: {interval.note}{models})"
     return (
-        f"{percent(interval.estimate)} ({span(interval.low, interval.high)} %, "
-        f"{100 * interval.level:g} % Wilson, n = {found.images} images{models})"
+        f"{percent(interval.estimate)} ({percent_range(interval.low, interval.high)} %, "
+        f"{100 * interval.level:g} % Wilson, n = {summary.images} images{models})"
     )
 
 
-def _alone(study: Comparison) -> str:
-    part = study.part
-    return f"{study.names[0]} is right on {_scored(study, 0, part)} of the {part} images."
-
-
-def _two(study: Comparison) -> str:
-    (pair,) = study.pairs
-    a, b = study.names[pair.a], study.names[pair.b]
-    metric = study.question.metric
-    asked = METRICS[metric]
+def _two_runs(comparison: Comparison) -> str:
+    (pair,) = comparison.pairs
+    a, b = comparison.names[pair.a], comparison.names[pair.b]
     if pair.test is None:
         return f"{a} and {b} cannot be compared: {pair.note}."
-    interval = pair.test.interval.shown
-    counted = (
+    metric = METRICS[comparison.settings.metric]
+    interval = pair.test.interval.or_fallback
+    count = (
         f"J = {interval.scores} pairs of trainings"
         if interval.n is None
-        else f"n = {interval.n:g} {study.part} images"
+        else f"n = {interval.n:g} {comparison.part} images"
     )
     numbers = (
-        f"{points(pair.test.difference, metric)} in {asked.words} ({100 * study.level:g} % "
-        f"interval {limits(interval, metric)}, {_p(pair)}, {counted})"
+        f"{metric.format_difference(pair.test.difference)} in {metric.label} "
+        f"({100 * comparison.settings.level:g} % interval {metric.format_limits(interval)}, "
+        f"{_format_p(pair.p_holm)}, {count})"
     )
-    if pair.same:
-        return f"{a} and {b} are right on the same {study.part} images: {numbers}."
+    if pair.is_identical:
+        return f"{a} and {b} are right on the same {comparison.part} images: {numbers}."
+    numbers = f"{numbers}; {_scope(pair)}."
     if pair.verdict in ("better", "worse"):
-        first, second = (a, b) if pair.verdict == "better" else (b, a)
-        return f"{first} is better than {second}: {a} minus {b} is {numbers}; {_about(pair)}."
-    rope = f"±{asked.scale * study.question.rope:g} {asked.unit}"
+        better, worse = (a, b) if pair.verdict == "better" else (b, a)
+        return f"{better} is better than {worse}: {a} minus {b} is {numbers}"
     if pair.verdict == "equivalent":
-        return f"{a} and {b} are equivalent within {rope}: {numbers}; {_about(pair)}."
-    return f"{a} and {b} cannot be told apart: {numbers}; {_about(pair)}."
+        rope = f"±{metric.scale * comparison.settings.rope:g} {metric.unit}"
+        return f"{a} and {b} are equivalent within {rope}: {a} minus {b} is {numbers}"
+    return f"The data do not show which of {a} and {b} is better: {a} minus {b} is {numbers}"
 
 
-def _about(pair: Pair) -> str:
+def _scope(pair: Pair) -> str:
     assert pair.test is not None
-    interval = pair.test.interval.shown
-    said = f"this is about {interval.target}"
+    interval = pair.test.interval.or_fallback
+    scope = f"this estimates {interval.target}"
     if interval.scores == 1:
-        said += ", one training of each: other seeds may turn it"
-    return said
+        scope += " from one training of each run, and other seeds may reverse it"
+    return scope
 
 
-def _p(pair: Pair) -> str:
-    p = pair.p_holm
+def _format_p(p: float | None) -> str:
     if p is None:
-        return "no p"
+        return "no p-value"
     return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
 
 
-def _several(study: Comparison) -> str:
-    best = study.winner
-    verdicts = Counter(
-        pair.verdict if pair.a == best else OPPOSITE[pair.verdict]
-        for pair in study.pairs
-        if best in (pair.a, pair.b)
-    )
-    others = len(study.runs) - 1
-    name, family = study.names[best], study.family
-    metric = METRICS[study.question.metric].words
-    where = f"on the {study.part} images, Holm over {family} comparisons"
-    beaten, open_ = verdicts["better"], verdicts["undecided"]
-    if study.question.baseline not in (None, best):
+def _several_runs(comparison: Comparison) -> str:
+    winner, others = comparison.winner, len(comparison.runs) - 1
+    name, baseline = comparison.names[winner], comparison.settings.baseline
+    best = f"{name} has the best validation {METRICS[comparison.settings.metric].label}"
+    if baseline is not None and baseline != winner:
         return (
-            f"{name} has the best validation {metric} of {others + 1} runs; all "
-            f"are compared with {study.names[study.question.baseline or 0]}."
+            f"{best} of {others + 1} runs; all runs are compared with {comparison.names[baseline]}."
         )
-    if beaten == others:
-        return f"{name} is the best of {others + 1} runs: better than each of the others {where}."
-    told = [
-        f"better than {beaten}" if beaten else "",
-        f"equivalent to {verdicts['equivalent']}" if verdicts["equivalent"] else "",
-        f"worse than {verdicts['worse']}" if verdicts["worse"] else "",
-        f"not to be told from {open_}" if open_ else "",
-        f"not comparable with {verdicts['not comparable']}" if verdicts["not comparable"] else "",
-    ]
-    listed = ", ".join(filter(None, told))
-    counted = f"it is {listed} of the {others} others"
-    if open_ == others:
-        counted = f"none of the {others} others can be told from it"
-    return (
-        f"No single best run can be named: {name} has the best validation {metric}, but "
-        f"{where}, {counted}."
+    counts: Counter[Verdict] = Counter(
+        pair.verdict if pair.a == winner else OPPOSITE[pair.verdict]
+        for pair in comparison.pairs
+        if winner in (pair.a, pair.b)
     )
-
-
-def _winner(study: Comparison) -> Iterator[str]:
-    best = study.winner
-    chosen = study.optimism
-    if chosen is not None and chosen.optimism is not None:
-        tried = "was tried" if study.others == 1 else "were tried"
-        more = f"; {study.others} more {tried}, which that leaves out" if study.others else ""
-        yield (
-            f"{study.names[best]} was chosen among {chosen.candidates} by its validation "
-            f"accuracy, {percent(chosen.own_score)}; corrected for having been chosen (BBC-CV) "
-            f"it is {percent(chosen.interval.estimate)}{more}."
+    images = f"on the {comparison.part} images (Holm over {comparison.family_size} comparisons)"
+    if counts["better"] == others:
+        return (
+            f"{name} is the best of {others + 1} runs: it is better than each other run {images}."
         )
-    member = study.runs[best]
-    if member.opened:
-        looks = max(other.result.test_evaluations for other in study.runs)
-        often = "once" if looks == 1 else f"by {looks} runs"
+    undecided = f"{counts['undecided']} of the other {others} may be as good"
+    decided = ", ".join(
+        f"{phrase} {counts[verdict]}" for verdict, phrase in _PHRASES.items() if counts[verdict]
+    )
+    if not decided:
+        verdicts = f"each of the other {others} may be as good"
+    elif counts["undecided"]:
+        verdicts = f"it is {decided}, and {undecided}"
+    else:
+        verdicts = f"it is {decided} of the other {others}"
+    return f"No single best run can be named: {best}, but {images} {verdicts}."
+
+
+def _winner(comparison: Comparison) -> Iterator[str]:
+    winner, selection = comparison.winner, comparison.selection
+    if selection is not None and selection.optimism is not None:
+        more = ""
+        if omitted := comparison.omitted_runs:
+            tried = "run was" if omitted == 1 else "runs were"
+            more = f"; {omitted} more {tried} tried, which this does not include"
         yield (
-            f"On the test images, which did not choose it, it is right on "
-            f"{_scored(study, best, 'test')}; this test set has been looked at {often}."
+            f"{comparison.names[winner]} was selected from {selection.candidates} runs by its "
+            f"validation accuracy, {percent(selection.apparent_score)}; allowing for being picked "
+            f"as the best of {selection.candidates} (BBC-CV), it is "
+            f"{percent(selection.interval.estimate)}{more}."
+        )
+    if comparison.runs[winner].is_test_evaluated:
+        evaluations = max(run.result.test_evaluations for run in comparison.runs)
+        yield (
+            "On the test images, which were not used to select it, its accuracy is "
+            f"{_accuracy(comparison, winner, 'test')}. Runs evaluated on this test set: "
+            f"{evaluations}."
         )
     else:
-        yield "The test predictions are sealed; --open-test opens them."
+        yield "The test predictions are held out; --evaluate-test evaluates them."
 
 
-def _target(study: Comparison) -> Iterator[str]:
-    asked = study.target
-    if asked is None:
+def _target(comparison: Comparison) -> Iterator[str]:
+    if comparison.target is None:
         return
-    verdict = asked.verdict
-    bound = {"clopper_pearson": "Clopper and Pearson's", "wilson": "Wilson's"}[verdict.method]
-    said = {"met": "is met", "not met": "is not met", "undecided": "is undecided"}[verdict.verdict]
+    verdict = comparison.target.verdict
     yield (
-        f"The target of {percent(verdict.target)} {said}: on {verdict.n:g} {asked.part} images "
-        f"{bound} one-sided {100 * verdict.level:g} % bounds are {percent(verdict.lower)} below "
-        f"and {percent(verdict.upper)} above."
+        f"The target of {percent(verdict.target)} is {verdict.verdict}: the one-sided "
+        f"{100 * verdict.level:g} % bounds are {percent(verdict.lower)} and "
+        f"{percent(verdict.upper)} ({_BOUND_NAMES[verdict.method]}, n = {verdict.n:g} "
+        f"{comparison.target.part} images)."
     )
 
 
-def plans(study: Comparison) -> list[str]:
-    """How many images or seeds would decide what is undecided."""
-    told = []
-    if study.target is not None and study.target.verdict.verdict == "undecided":
-        told.append(_needed(study.target.plan.needed, study.target.plan.unit, "decide the target",
-                            study.target.plan.note))  # fmt: skip
-    second = study.runner_up
+def plans(comparison: Comparison) -> list[str]:
+    """How many images or seeds would decide what is undecided, one sentence each."""
+    sentences = []
+    target = comparison.target
+    if target is not None and target.verdict.verdict == "undecided":
+        sentences.append(_describe_plan("Deciding the target", target.plan))
+    winner, second = comparison.winner, comparison.runner_up
     if second is not None:
-        alpha = study.question.alpha / max(1, study.family)
-        plan = to_separate(study.runs[study.winner], study.runs[second], study.part, alpha)
+        alpha = comparison.settings.alpha / max(1, comparison.family_size)
+        plan = plan_separation(
+            comparison.runs[winner], comparison.runs[second], comparison.part, alpha
+        )
         if plan is not None:
-            pair = f"tell {study.names[study.winner]} from {study.names[second]}"
-            told.append(_needed(plan.needed, plan.unit, pair, plan.note))
-    return told
+            pair = f"Separating {comparison.names[winner]} from {comparison.names[second]}"
+            sentences.append(_describe_plan(pair, plan))
+    return sentences
 
 
-def _needed(count: int | None, unit: str, what: str, note: str) -> str:
-    rates = "with probability 80 %, if the rates seen are the true ones"
-    if count is None:
-        return f"To {what}: {note}."
-    each = "test images" if unit == "images" else "trainings (seeds) of each"
-    return f"To {what} it takes about {count:,} {each}, {rates}{f' ({note})' if note else ''}."
+def _describe_plan(goal: str, plan: Plan) -> str:
+    if plan.needed is None:
+        return f"{goal}: {plan.note}."
+    unit = "test images" if plan.unit == "images" else "trainings (seeds) of each run"
+    note = f"; {plan.note}" if plan.note else ""
+    return (
+        f"{goal} takes about {plan.needed:,} {unit} (power 80 % if the observed rates are the "
+        f"true ones{note})."
+    )

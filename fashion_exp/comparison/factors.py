@@ -1,172 +1,180 @@
-"""Which knobs differ between the runs, and what that allows to conclude."""
+"""Finds the options in which runs differ, and what that allows to conclude."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations, product
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from fashion_exp.comparison.run_data import RunData, rerun_command
+from fashion_exp.configuration.overrides import rerun_command
 from fashion_exp.configuration.schema import RESULT_NEUTRAL_OPTIONS
 
-BUDGET_RATIO = 2
-"""Training budgets that differ by more than this are said."""
-MOST_CELLS = 256
-"""Grids larger than this are no grids that anybody meant to run."""
+if TYPE_CHECKING:
+    from fashion_exp.comparison.run_data import RunData
+
+MAX_BUDGET_RATIO = 2
+"""Larger ratios of optimizer steps between runs are reported."""
+MAX_GRID_POINTS = 256
+"""Larger grids are not listed: nobody intended to run them."""
+MAX_LISTED_RUNS = 4
+"""The pairs of more runs are counted, not listed."""
 
 
 @dataclass(frozen=True)
 class Factor:
-    """Knobs that change together over the runs: what one of them does, no run can tell."""
+    """Options that always change together over the runs, so that their effects are confounded."""
 
-    knobs: tuple[str, ...]
+    options: tuple[str, ...]
     levels: tuple[int, ...]
-    """Of each run; runs of one level have the same values."""
+    """The level of each run; runs on the same level have the same values."""
 
     @property
     def name(self) -> str:
-        """The knob's last word; of several, the one that says most."""
-        telling = next((k for k in ("model.name", "dataset.name") if k in self.knobs), None)
-        knob = telling or self.knobs[0]
-        group, _, last = knob.rpartition(".")
-        return group if last == "name" else last
+        """The short name of its most informative option."""
+        preferred = ("model.name", "dataset.name")
+        option = next((name for name in preferred if name in self.options), self.options[0])
+        group, _, short = option.rpartition(".")
+        return group if short == "name" else short
 
 
-def factors(members: Sequence[RunData]) -> list[Factor]:
-    """The knobs in which the runs differ, those that always change together as one factor."""
-    by_partition: dict[tuple[int, ...], list[str]] = {}
-    for knob in members[0].knobs:
-        if knob in RESULT_NEUTRAL_OPTIONS or knob.startswith("sweep."):
+def find_factors(runs: Sequence[RunData]) -> list[Factor]:
+    """The options in which the runs differ; options that always change together are one factor."""
+    options_by_levels: dict[tuple[int, ...], list[str]] = {}
+    for option in runs[0].options:
+        if option in RESULT_NEUTRAL_OPTIONS or option.startswith("sweep."):
             continue
-        values = [repr(member.knobs.get(knob)) for member in members]
+        values = [repr(run.options.get(option)) for run in runs]
         distinct = list(dict.fromkeys(values))
         if len(distinct) > 1:
             levels = tuple(distinct.index(value) for value in values)
-            by_partition.setdefault(levels, []).append(knob)
-    return [Factor(tuple(names), levels) for levels, names in by_partition.items()]
+            options_by_levels.setdefault(levels, []).append(option)
+    return [Factor(tuple(names), levels) for levels, names in options_by_levels.items()]
 
 
-def level_name(factor: Factor, members: Sequence[RunData], level: int) -> str:
-    """The value of a factor's leading knob at a level."""
-    knob = next((k for k in factor.knobs if k.endswith(".name")), factor.knobs[0])
-    value = members[factor.levels.index(level)].knobs.get(knob)
+def level_name(factor: Factor, runs: Sequence[RunData], level: int) -> str:
+    """The value of a factor's main option at a level."""
+    names = (option for option in factor.options if option.endswith(".name"))
+    option = next(names, factor.options[0])
+    value = runs[factor.levels.index(level)].options.get(option)
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def differing(found: Sequence[Factor], a: int, b: int) -> list[Factor]:
-    return [factor for factor in found if factor.levels[a] != factor.levels[b]]
+def _differing(factors: Sequence[Factor], a: int, b: int) -> list[Factor]:
+    return [factor for factor in factors if factor.levels[a] != factor.levels[b]]
 
 
-def confounds(
-    members: Sequence[RunData], names: Sequence[str], found: Sequence[Factor]
+def describe_confounds(
+    runs: Sequence[RunData], names: Sequence[str], factors: Sequence[Factor]
 ) -> list[str]:
-    """Sentences about what differs beside the one thing that a comparison is about."""
-    told = [_together(factor) for factor in found if len(factor.knobs) > 1]
-    several = [
-        (a, b, apart)
-        for a, b in combinations(range(len(members)), 2)
-        if len(apart := differing(found, a, b)) > 1
+    """Sentences about confounded options and different training budgets."""
+    sentences = [
+        f"{', '.join(factor.options)} always change together in these runs: their effects cannot "
+        "be separated."
+        for factor in factors
+        if len(factor.options) > 1
     ]
-    if len(members) <= 4:
-        told += [
-            f"{names[a]} and {names[b]} differ in {len(apart)} factors: "
-            f"{', '.join(factor.name for factor in apart)}."
-            for a, b, apart in several
+    pairs = list(combinations(range(len(runs)), 2))
+    confounded = {(a, b): _differing(factors, a, b) for a, b in pairs}
+    confounded = {pair: differing for pair, differing in confounded.items() if len(differing) > 1}
+    if len(runs) <= MAX_LISTED_RUNS:
+        sentences += [
+            f"{names[a]} and {names[b]} differ in {len(differing)} factors: {_list(differing)}."
+            for (a, b), differing in confounded.items()
         ]
-    elif several:
-        pairs = len(members) * (len(members) - 1) // 2
-        told.append(
-            f"{len(several)} of the {pairs} pairs differ in more than one factor "
-            f"({', '.join(factor.name for factor in found)}): such a pair's difference is of all "
-            "of them together. Main effects compare runs that differ in one factor alone."
+    elif confounded:
+        sentences.append(
+            f"{len(confounded)} of the {len(pairs)} pairs differ in more than one factor "
+            f"({_list(factors)}): the difference of such a pair is the effect of all of them "
+            "together. Main effects compare only runs that differ in one factor."
         )
-    return told + list(_budgets(members, names))
+    counts = [update_count(run) for run in runs]
+    low, high = min(counts), max(counts)
+    if high > MAX_BUDGET_RATIO * low:
+        sentences.append(
+            f"Training budgets differ by more than a factor of {MAX_BUDGET_RATIO}: "
+            f"{names[counts.index(low)]} has {low:,} updates, {names[counts.index(high)]} {high:,}."
+        )
+    return sentences
 
 
-def _together(factor: Factor) -> str:
-    return (
-        f"{', '.join(factor.knobs)} change together in these runs: what each of them does cannot "
-        "be told apart."
-    )
+def _list(factors: Sequence[Factor]) -> str:
+    return ", ".join(factor.name for factor in factors)
 
 
-def updates(member: RunData) -> int:
+def update_count(run: RunData) -> int:
     """Optimizer steps of one training."""
-    return int(member.trainings["updates"].max())
+    return int(run.trainings["updates"].max())
 
 
-def _budgets(members: Sequence[RunData], names: Sequence[str]) -> Iterator[str]:
-    steps = [updates(member) for member in members]
-    least, most = min(steps), max(steps)
-    if most > BUDGET_RATIO * least:
-        yield (
-            f"Training budgets differ by more than {BUDGET_RATIO}×: {names[steps.index(least)]} "
-            f"made {least:,} updates, {names[steps.index(most)]} {most:,}."
-        )
-
-
-def missing_cells(members: Sequence[RunData], found: Sequence[Factor]) -> list[str]:
-    """Commands of the combinations of levels that no run has, where they are few enough."""
-    grid = list(product(*(sorted(set(factor.levels)) for factor in found))) if found else []
-    if not 1 < len(grid) <= MOST_CELLS:
+def missing_grid_commands(runs: Sequence[RunData], factors: Sequence[Factor]) -> list[str]:
+    """Commands for the combinations of levels that no run has; none if the grid is too large."""
+    grid = list(product(*(sorted(set(factor.levels)) for factor in factors))) if factors else []
+    if not 1 < len(grid) <= MAX_GRID_POINTS:
         return []
-    present = set(zip(*(factor.levels for factor in found), strict=True))
-    return [line for cell in grid if cell not in present if (line := _cell(members, found, cell))]
+    present = set(zip(*(factor.levels for factor in factors), strict=True))
+    commands = [_grid_command(runs, factors, point) for point in grid if point not in present]
+    return [command for command in commands if command]
 
 
-def _cell(members: Sequence[RunData], found: Sequence[Factor], cell: tuple[int, ...]) -> str:
-    """The command of a run nearest to the cell, with what differs typed after it."""
+def _grid_command(
+    runs: Sequence[RunData], factors: Sequence[Factor], point: tuple[int, ...]
+) -> str:
+    """The command of the run nearest to a grid point, with the differing options replaced.
 
-    def distance(place: int) -> tuple[int, int]:
-        apart = [f for f, level in zip(found, cell, strict=True) if f.levels[place] != level]
-        return sum(len(factor.knobs) for factor in apart), place
+    Empty if a differing option cannot be set alone.
+    """
 
-    base = min(range(len(members)), key=distance)
-    words = list(members[base].overrides)
-    for factor, level in zip(found, cell, strict=True):
-        if factor.levels[base] == level:
+    def distance(index: int) -> tuple[int, int]:
+        differing = [f for f, level in zip(factors, point, strict=True) if f.levels[index] != level]
+        return sum(len(factor.options) for factor in differing), index
+
+    nearest = min(range(len(runs)), key=distance)
+    overrides = list(runs[nearest].overrides)
+    for factor, level in zip(factors, point, strict=True):
+        if factor.levels[nearest] == level:
             continue
-        if len(factor.knobs) > 1:
-            return ""  # another group's choice stands behind it: no single knob to type
-        knob = factor.knobs[0]
-        value = members[factor.levels.index(level)].knobs.get(knob)
-        if value is None or members[base].knobs.get(knob) is None:
-            return ""  # it cannot act there
-        words = [word for word in words if word.lstrip("+").partition("=")[0] != knob]
-        words.append(f"{knob}={_typed(value)}")
-    return rerun_command(words)
+        if len(factor.options) > 1:
+            return ""  # the options come from a choice of a group, not from one override
+        option = factor.options[0]
+        value = runs[factor.levels.index(level)].options.get(option)
+        if value is None or runs[nearest].options.get(option) is None:
+            return ""  # the option has no effect there
+        overrides = [text for text in overrides if text.lstrip("+").partition("=")[0] != option]
+        overrides.append(f"{option}={_format_value(value)}")
+    return rerun_command(overrides)
 
 
-def _typed(value: Any) -> str:
+def _format_value(value: Any) -> str:
+    """As it is typed in an override."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, list):
-        return f"[{','.join(map(_typed, value))}]"
+        return f"[{','.join(map(_format_value, value))}]"
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 @dataclass(frozen=True)
-class Matched:
-    """A level of a factor against its first, and the pairs of runs that differ in this alone."""
+class MatchedPairs:
+    """Pairs of runs (level, first level) that differ in this factor only."""
 
     factor: Factor
     level: int
     pairs: tuple[tuple[int, int], ...]
 
 
-def matched_pairs(members: Sequence[RunData], found: Sequence[Factor]) -> list[Matched]:
-    """What the main effects are made of: each later level of a factor against its first."""
+def matched_pairs(runs: Sequence[RunData], factors: Sequence[Factor]) -> list[MatchedPairs]:
+    """The pairs behind the main effects: each later level of a factor against its first."""
     matched = []
-    for factor in found:
-        for high in sorted(set(factor.levels))[1:]:
+    for factor in factors:
+        for level in sorted(set(factor.levels))[1:]:
             pairs = tuple(
                 (b, a)
-                for a, b in product(range(len(members)), repeat=2)
+                for a, b in product(range(len(runs)), repeat=2)
                 if factor.levels[a] == 0
-                and factor.levels[b] == high
-                and differing(found, a, b) == [factor]
+                and factor.levels[b] == level
+                and _differing(factors, a, b) == [factor]
             )
             if pairs:
-                matched.append(Matched(factor, high, pairs))
+                matched.append(MatchedPairs(factor, level, pairs))
     return matched

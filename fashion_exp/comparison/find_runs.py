@@ -1,4 +1,4 @@
-"""Which runs a word of the command line means."""
+"""Finds the runs that the arguments of a subcommand refer to."""
 
 from __future__ import annotations
 
@@ -7,102 +7,112 @@ from pathlib import Path
 
 from fashion_exp.atomic_io import read_json
 from fashion_exp.errors import InputError, suggest
+from fashion_exp.evaluation.run_dir import RunDir, finished_runs
 from fashion_exp.tracking import fetch_run, matching_runs
 
 _OPERATORS = ("=", "<", ">", " LIKE ", " IN ", " like ", " in ")
 
 
 def find_runs(
-    words: Sequence[str], outputs: Path, uri: str | None, newest: Sequence[str] = ("sweeps", "runs")
+    references: Sequence[str],
+    outputs: Path,
+    uri: str | None,
+    newest: Sequence[str] = ("sweeps", "runs"),
 ) -> list[Path]:
-    """The folders of the finished runs that the words mean, each once, in the order typed.
+    """The folders of the finished runs that are referred to, in the order given, without repeats.
 
-    A word is a folder of a run, of a sweep or of several; the name of one below `outputs`, or its
-    end or beginning; the id of a tracked run; or a filter in MLflow's language
-    ("metrics.val_acc > 0.8"). Without words it is the newest of the first kind of `newest` that
-    there is. Raises `InputError` for a word that means nothing.
+    A reference is the folder of a run, of a sweep or of several; the name of a run or sweep in
+    `outputs`, or its beginning or end; the id of a tracked run; or a filter in MLflow's language
+    ("metrics.val_acc > 0.8"). Without references, it is the newest finished entry of the first
+    folder in `newest` that has one. Raises `InputError` if a reference matches nothing.
     """
-    found: dict[Path, None] = {}
-    for word in words or [_newest(outputs, newest)]:
-        found |= dict.fromkeys(_runs_of(word, outputs, uri))
-    return list(found)
+    folders: dict[Path, None] = {}
+    for reference in references or [_newest(outputs, newest)]:
+        folders |= dict.fromkeys(_resolve(reference, outputs, uri))
+    return list(folders)
 
 
 def _newest(outputs: Path, kinds: Sequence[str]) -> str:
     for kind in kinds:
         folders = sorted((outputs / kind).glob("*"), key=lambda folder: folder.stat().st_mtime)
         for folder in reversed(folders):
-            if _below(folder):
+            if _finished_below(folder):
                 return str(folder)
-    raise InputError(f"{outputs}: no finished run there; run an experiment first")
+    raise InputError(f"{outputs}: no finished run in this folder; run an experiment first")
 
 
-def _runs_of(word: str, outputs: Path, uri: str | None) -> list[Path]:
-    folder = Path(word).expanduser()
+def _resolve(reference: str, outputs: Path, uri: str | None) -> list[Path]:
+    folder = Path(reference).expanduser()
     if folder.is_dir():
-        if runs := _below(folder.resolve()):
+        if runs := _finished_below(folder.resolve()):
             return runs
-        raise InputError(f"{word}: no finished run in this folder")
-    if any(operator in word for operator in _OPERATORS):
-        return _matching(word, outputs, uri)
-    named = [*(outputs / "runs").glob("*"), *(outputs / "sweeps").glob("*")]
-    close = [f for f in named if word == f.name]
-    close = close or [f for f in named if f.name.startswith(word) or f.name.endswith(word)]
-    if len(close) == 1 and (runs := _below(close[0])):
-        return runs
-    if len(close) > 1:
+        raise InputError(f"{reference}: no finished run in this folder")
+    if any(operator in reference for operator in _OPERATORS):
+        return _filtered(reference, outputs, uri)
+    folders = [*(outputs / "runs").glob("*"), *(outputs / "sweeps").glob("*")]
+    matches = [f for f in folders if f.name == reference] or [
+        f for f in folders if f.name.startswith(reference) or f.name.endswith(reference)
+    ]
+    if len(matches) > 1:
         raise InputError(
-            f"{word}: means {len(close)} folders, {close[0].name} among them; type more"
+            f"{reference}: matches {len(matches)} folders, such as {matches[0].name}; "
+            "type more of the name"
         )
-    local = _by_tracked_run(outputs)
-    if word in local:
-        return [local[word]]
-    names = [f.name for f in named]
-    raise InputError(f"{word}: no run, sweep, folder or filter; {suggest(word, names)}")
+    if matches and (runs := _finished_below(matches[0])):
+        return runs
+    local = _local_runs_by_id(outputs)
+    if reference in local:
+        return [local[reference]]
+    suggestion = suggest(reference, [f.name for f in folders])
+    raise InputError(f"{reference}: no such run, sweep, folder or filter; {suggestion}")
 
 
-def _below(folder: Path) -> list[Path]:
-    """The finished runs at or below a folder, jobs of a sweep by their numbers."""
-    found = [path.parent for path in folder.rglob("result.json")]
-    finished = [run for run in found if not (run / "unfinished").exists()]
-    return sorted(finished, key=lambda run: (run.parent, len(run.name), run.name))
+def _finished_below(folder: Path) -> list[Path]:
+    return [run.path for run in finished_runs(folder)]
 
 
-def _by_tracked_run(outputs: Path) -> dict[str, Path]:
-    runs = [run for kind in ("runs", "sweeps") for run in _below(outputs / kind)]
-    return {read_json(run / "result.json")["run"]: run for run in runs}
+def _local_runs_by_id(outputs: Path) -> dict[str, Path]:
+    runs = [run for kind in ("runs", "sweeps") for run in _finished_below(outputs / kind)]
+    return {read_json(RunDir(run).result_file)["run"]: run for run in runs}
 
 
-def _matching(wanted: str, outputs: Path, uri: str | None) -> list[Path]:
-    local = _by_tracked_run(outputs)
-    tracked = matching_runs(uri, outputs, wanted)
-    runs = [local.get(run) or _fetched(run, outputs, uri) for run in tracked]
+def _filtered(expression: str, outputs: Path, uri: str | None) -> list[Path]:
+    local = _local_runs_by_id(outputs)
+    tracked = matching_runs(uri, outputs, expression)
+    runs = [local.get(run) or _downloaded(run, outputs, uri) for run in tracked]
     if finished := [run for run in runs if run is not None]:
         return finished
-    raise InputError(f"{wanted}: no finished run of these matches in MLflow")
+    raise InputError(f"{expression}: no finished run in MLflow matches this filter")
 
 
-def _fetched(run: str, outputs: Path, uri: str | None) -> Path | None:
-    """The files of a run that was made elsewhere, from the tracking server."""
+def _downloaded(run: str, outputs: Path, uri: str | None) -> Path | None:
+    """The files of a run made elsewhere, from the tracking server; None if it is not finished."""
     folder = outputs / "cache" / "tracked" / run
-    if not (folder / "result.json").exists():
+    if not RunDir(folder).is_finished:
         fetch_run(uri, outputs, run, folder)
-    return folder if (folder / "result.json").exists() else None
+    return folder if RunDir(folder).is_finished else None
 
 
-def failed_beside(runs: Sequence[Path]) -> int:
-    """The jobs without a result in the sweeps whose finished jobs are all among the runs.
+def count_unfinished_jobs(runs: Sequence[Path]) -> int:
+    """The number of jobs without a result in the sweeps whose finished jobs are all among `runs`.
 
-    They were tried too, so that their comparisons belong to the family.
+    They were tried too, so their comparisons belong to the family.
     """
     sweeps = {run.parent for run in runs if run.parent.parent.name == "sweeps"}
-    whole = [sweep for sweep in sweeps if set(_below(sweep)) <= set(runs)]
-    jobs = [path.parent for sweep in whole for path in sweep.glob("*/knobs.json")]
-    return len(set(jobs) - set(runs))
+    jobs = {
+        path.parent
+        for sweep in sweeps
+        if set(_finished_below(sweep)) <= set(runs)
+        for name in ("options.json", "knobs.json")  # the current and the earlier file name
+        for path in sweep.glob(f"*/{name}")
+    }
+    return len(jobs - set(runs))
 
 
 def common_sweep(runs: Iterable[Path]) -> Path | None:
-    """The sweep's folder that all runs stand in, if they do."""
+    """The folder of the sweep that all runs belong to; None if there is none."""
     parents = {run.parent for run in runs}
-    only = parents.pop() if len(parents) == 1 else None
-    return only if only is not None and only.parent.name == "sweeps" else None
+    if len(parents) != 1:
+        return None
+    (parent,) = parents
+    return parent if parent.parent.name == "sweeps" else None

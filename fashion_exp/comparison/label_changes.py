@@ -1,38 +1,38 @@
-"""Runs that read different versions of the labels: what of them can still be compared."""
+"""Compares runs that used different versions of the labels."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from fashion_exp.comparison.run_data import RunData
+if TYPE_CHECKING:
+    from fashion_exp.comparison.run_data import RunData
 
 
-def contested(members: Sequence[RunData], part: str) -> pd.Index:
-    """Ids of the images that some of the runs were judged on by another label than others."""
-    found: set[str] = set()
-    if len({member.result.facts.get("data_fingerprint") for member in members}) == 1:
+def conflicting_images(runs: Sequence[RunData], part: str) -> pd.Index:
+    """Ids of the images that do not have the same label in all runs."""
+    if len({run.result.facts.get("data_fingerprint") for run in runs}) == 1:
         return pd.Index([])
-    known, *others = [member.labels(part) for member in members]
-    for labels in others:
-        shared = known.index.intersection(labels.index)
-        found |= set(shared[(known[shared] != labels[shared]).to_numpy()])
-        known = pd.concat([known, labels[~labels.index.isin(known.index)]])
-    return pd.Index(sorted(found))
+    labels = pd.concat([run.labels(part) for run in runs])
+    counts = labels.groupby(level=0).nunique()
+    return counts.index[counts > 1]
 
 
-def versions_told(members: Sequence[RunData], names: Sequence[str], part: str) -> Iterator[str]:
-    """A sentence where the runs read different versions of the labels."""
-    read: dict[str, list[str]] = {}
-    for member, name in zip(members, names, strict=True):
-        read.setdefault(member.label_version, []).append(name)
-    if len(read) < 2:
+def describe_label_versions(
+    runs: Sequence[RunData], names: Sequence[str], part: str
+) -> Iterator[str]:
+    """A sentence if the runs used different versions of the labels."""
+    names_by_version: dict[str, list[str]] = {}
+    for run, name in zip(runs, names, strict=True):
+        names_by_version.setdefault(run.label_version, []).append(name)
+    if len(names_by_version) < 2:
         return
-    told = "; ".join(f"{version}: {', '.join(runs)}" for version, runs in read.items())
-    count = len(contested(members, part))
+    versions = "; ".join(f"{v}: {', '.join(names)}" for v, names in names_by_version.items())
+    count = len(conflicting_images(runs, part))
     yield (
-        f"These runs read different versions of the labels ({told}). They are compared on images "
-        f"whose label they agree on; {count} {part} images with another label in some run are left "
-        "out. Each run's own accuracy is by its own labels."
+        f"These runs used different versions of the labels ({versions}). They are compared on the "
+        f"images whose label is the same in all runs; {count} {part} images with different labels "
+        "are excluded. The accuracy of each run is measured with its own labels."
     )

@@ -1,4 +1,4 @@
-"""The photos that all runs, most runs, or all but the winner get wrong."""
+"""Collects the images that the runs misclassify, with thumbnails."""
 
 from __future__ import annotations
 
@@ -14,114 +14,117 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from fashion_exp.comparison.label_changes import contested
-from fashion_exp.comparison.run_data import RunData
+from fashion_exp.comparison.label_changes import conflicting_images
 from fashion_exp.errors import InputError
 from fashion_exp.evaluation.predictions import labels_and_probabilities
 from fashion_exp.reporting.report_content import Photo, PhotoGroup
 
 if TYPE_CHECKING:
+    from fashion_exp.comparison.run_data import RunData
     from fashion_exp.data.table import ImageTable
 
 log = logging.getLogger(__name__)
 
-SHOWN = 24
-EDGE = 160  # px of the longer side
-MOST = 2 / 3
+MAX_SHOWN = 24
+THUMBNAIL_SIZE = 160
+"""Longer side in px."""
+MOST_RUNS = 2 / 3
 
 
-def photo_groups(
-    members: Sequence[RunData], winner: int, part: str, cache: Path
-) -> list[PhotoGroup]:
-    """Of the images that every run predicted, one per group of copies."""
-    rights = pd.DataFrame(
-        {place: member.scores(part, "accuracy").mean() for place, member in enumerate(members)}
+def photo_groups(runs: Sequence[RunData], winner: int, part: str, cache: Path) -> list[PhotoGroup]:
+    """Images that all runs predicted and most, all or all but the winner misclassify.
+
+    Of images in one group, only the first is considered. A run misclassifies an image if fewer
+    than half of its models are right.
+    """
+    accuracy = pd.DataFrame(
+        {index: run.scores(part, "accuracy").mean() for index, run in enumerate(runs)}
     ).dropna()
-    rights = rights.drop(contested(members, part), errors="ignore")
-    facts = members[winner].frame(part).drop_duplicates("image_id").set_index("image_id")
-    rights = rights[~facts.loc[rights.index, "group_id"].duplicated()]
-    wrong = (rights < 0.5).sum(axis=1)
-    others = rights.drop(columns=winner)
-    chosen = {"Wrong in every run": rights[wrong == len(members)]}
-    if len(members) > 2:
-        most = (wrong >= MOST * len(members)) & (wrong < len(members))
-        chosen["Wrong in most runs"] = rights[most]
-    if len(members) > 1:
-        alone = (rights[winner] > 0.5) & (others < 0.5).all(axis=1)
-        chosen["Right in the winner alone"] = rights[alone]
-    read = Pictures(images_of(members[winner], cache))
-    said = _Said(members, part)
+    accuracy = accuracy.drop(conflicting_images(runs, part), errors="ignore")
+    rows = runs[winner].predictions(part).drop_duplicates("image_id").set_index("image_id")
+    accuracy = accuracy[~rows.loc[accuracy.index, "group_id"].duplicated()]
+    wrong = (accuracy < 0.5).sum(axis=1)
+    groups = {"Wrong in every run": accuracy[wrong == len(runs)]}
+    if len(runs) > 2:
+        is_most = (wrong >= MOST_RUNS * len(runs)) & (wrong < len(runs))
+        groups["Wrong in most runs"] = accuracy[is_most]
+    if len(runs) > 1:
+        others_wrong = (accuracy.drop(columns=winner) < 0.5).all(axis=1)
+        groups["Right in the winner alone"] = accuracy[(accuracy[winner] > 0.5) & others_wrong]
+    thumbnails = Thumbnails(load_run_images(runs[winner], cache))
+    votes = _votes(runs, part)
     return [
         PhotoGroup(
             title,
-            len(found),
+            len(group),
             [
                 Photo(
-                    read(image), str(facts["path"][image]), str(facts["label"][image]), said(image)
+                    thumbnails(image),
+                    str(rows["path"][image]),
+                    str(rows["label"][image]),
+                    _caption(votes[image]),
                 )
-                for image in found.mean(axis=1).sort_values().index[:SHOWN]
+                for image in group.mean(axis=1).sort_values().index[:MAX_SHOWN]
             ],
         )
-        for title, found in chosen.items()
-        if len(found)
+        for title, group in groups.items()
+        if len(group)
     ]
 
 
-class _Said:
-    """ "14 of 15 say shirt", over all models of all runs."""
-
-    def __init__(self, members: Sequence[RunData], part: str) -> None:
-        frames = []
-        for member in members:
-            frame = member.frame(part)
-            _, probabilities = labels_and_probabilities(frame)
-            names = np.array(member.classes, dtype=object)[probabilities.argmax(axis=1)]
-            frames.append(pd.DataFrame({"image_id": frame["image_id"], "said": names}))
-        said = pd.concat(frames)
-        self._said = said.groupby("image_id")["said"].agg(Counter).to_dict()
-
-    def __call__(self, image: str) -> str:
-        counts = self._said[image]
-        ((name, most),) = counts.most_common(1)
-        return f"{most} of {counts.total()} say {name}"
+def _votes(runs: Sequence[RunData], part: str) -> dict[str, Counter[str]]:
+    """How many models of all runs predict each class, by image id."""
+    frames = []
+    for run in runs:
+        predictions = run.predictions(part)
+        _, probabilities = labels_and_probabilities(predictions)
+        predicted = np.array(run.classes, dtype=object)[probabilities.argmax(axis=1)]
+        frames.append(pd.DataFrame({"image_id": predictions["image_id"], "predicted": predicted}))
+    votes = pd.concat(frames).groupby("image_id")["predicted"].agg(Counter)
+    return {str(image): counts for image, counts in votes.items()}
 
 
-class Pictures:
-    """Small JPEGs of a table's photos, of `edge` px on the longer side."""
+def _caption(votes: Counter[str]) -> str:
+    ((name, count),) = votes.most_common(1)
+    return f"{count} of {votes.total()} say {name}"
 
-    def __init__(self, table: ImageTable | None, edge: int = EDGE) -> None:
-        self._table, self._edge = table, edge
+
+class Thumbnails:
+    """Small JPEGs of the images of a table, with `size` px on the longer side."""
+
+    def __init__(self, table: ImageTable | None, size: int = THUMBNAIL_SIZE) -> None:
+        self._table, self._size = table, size
         images = [] if table is None else table.rows["image_id"].to_list()
         self._rows = {image: row for row, image in enumerate(images)}
 
     def __call__(self, image: str) -> bytes | None:
-        """None where the photo is not at hand or cannot be read."""
-        from fashion_exp.data.table import UnreadableImage
+        """None if the image is missing or cannot be read."""
+        from fashion_exp.data.table import UnreadableImageError
 
         if self._table is None or image not in self._rows:
             return None
         try:
-            picture = Image.fromarray(self._table.read(self._rows[image]))
-        except (UnreadableImage, OSError):
+            thumbnail = Image.fromarray(self._table.read(self._rows[image]))
+        except (UnreadableImageError, OSError):
             return None
-        picture.thumbnail((self._edge, self._edge))
+        thumbnail.thumbnail((self._size, self._size))
         buffer = io.BytesIO()
-        picture.convert("RGB").save(buffer, "jpeg", quality=80)
+        thumbnail.convert("RGB").save(buffer, "jpeg", quality=80)
         return buffer.getvalue()
 
 
-def images_of(member: RunData, cache: Path, **knobs: Any) -> ImageTable | None:
-    """The photos that a run read, under the labels that it read, with other `knobs` of the data.
+def load_run_images(run: RunData, cache: Path, **options: Any) -> ImageTable | None:
+    """The images of a run with the labels that it used; `options` replace options of its dataset.
 
-    None, and a warning, where they were moved or removed since.
+    Logs a warning and returns None if they were moved or removed since.
     """
     from fashion_exp.data.sources.load import load_images
 
     try:
-        cfg = member.config.dataset
-        if cfg.labels == "current":  # of then, which may have become another since
-            knobs = {"labels": member.result.facts["labels_version"]} | knobs
-        return load_images(replace(cfg, **knobs), cache)
+        dataset = run.config.dataset
+        if dataset.labels == "current":  # the current version may be another one by now
+            options = {"labels": run.result.facts["labels_version"]} | options
+        return load_images(replace(dataset, **options), cache)
     except InputError as error:
-        log.warning("no photos: %s", error)
+        log.warning("images of the run cannot be shown: %s", error)
         return None

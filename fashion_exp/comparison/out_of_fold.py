@@ -1,43 +1,51 @@
-"""What models that have not seen an image say of it, one row an image."""
+"""Validation predictions by models that were not trained on the image."""
 
 from __future__ import annotations
 
-import numpy as np
+from typing import TYPE_CHECKING
+
 import pandas as pd
 
-from fashion_exp.comparison.run_data import RunData
 from fashion_exp.evaluation.predictions import class_names, labels_and_probabilities
 
+if TYPE_CHECKING:
+    from fashion_exp.comparison.run_data import RunData
 
-def by_image(frame: pd.DataFrame) -> pd.DataFrame:
-    """Predictions averaged over the models that were asked, indexed by image id.
 
-    path, group_id, label, p_<class> …; `models` were asked, of which the share `agree` names the
-    class that the mean names.
+def average_by_image(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Averages predictions over the models; one row per image, indexed by image id.
+
+    Columns: path, group_id, label, p_<class> …, models (how many predicted the image), agree (the
+    share of them whose most probable class is that of the average).
     """
-    columns = [f"p_{name}" for name in class_names(frame)]
-    _, probabilities = labels_and_probabilities(frame)
-    images = frame.groupby("image_id", sort=True)
+    columns = [f"p_{name}" for name in class_names(predictions)]
+    _, probabilities = labels_and_probabilities(predictions)
+    images = predictions.groupby("image_id", sort=True)
     table = images[["path", "group_id", "label"]].first()
     table[columns] = images[columns].mean()
     table["models"] = images.size()
     top = table[columns].to_numpy().argmax(axis=1)
-    named = pd.Series(probabilities.argmax(axis=1), index=frame["image_id"])
-    agrees = named == pd.Series(top, index=table.index).reindex(named.index)
+    predicted = pd.Series(probabilities.argmax(axis=1), index=predictions["image_id"])
+    agrees = predicted == pd.Series(top, index=table.index).reindex(predicted.index)
     table["agree"] = agrees.groupby(level=0).mean()
     return table
 
 
-def seen_in_training(member: RunData) -> pd.DataFrame:
-    """The validation predictions whose model was trained on the image, on a copy, or on another
-    image of its group, or of whose training nothing is known: the rows of the frame."""
-    frame, split = member.frame("validation"), member.split.set_index("image_id")
-    seen = np.ones(len(frame), dtype=bool)
-    names = "r" + frame["repeat"].astype(str) + "f" + frame["fold"].astype(str)
-    for name in names.unique():
-        places = np.flatnonzero(names == name)
-        if name in split:
-            trained = set(split.loc[split[name] == "train", "group_id"])
-            groups = split["group_id"].reindex(frame["image_id"].iloc[places])
-            seen[places] = [group in trained or pd.isna(group) for group in groups]
-    return frame[seen]
+def predictions_on_training_images(run: RunData) -> pd.DataFrame:
+    """The validation predictions by models that were trained on the image or on its group.
+
+    Predictions by models whose training images are unknown are included.
+    """
+    predictions, split = run.predictions("validation"), run.split.set_index("image_id")
+    folds = "r" + predictions["repeat"].astype(str) + "f" + predictions["fold"].astype(str)
+    groups = split["group_id"].reindex(predictions["image_id"])
+    trained = {
+        fold: set(split.loc[split[fold] == "train", "group_id"])
+        for fold in folds.unique()
+        if fold in split
+    }
+    is_seen = [
+        fold not in trained or pd.isna(group) or group in trained[fold]
+        for fold, group in zip(folds, groups, strict=True)
+    ]
+    return predictions[is_seen]

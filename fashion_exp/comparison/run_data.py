@@ -1,216 +1,94 @@
-"""The runs of a study, as they lie in their folders."""
+"""Reads finished runs from their folders and arranges their per-image scores as arrays."""
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, wraps
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 import numpy as np
 import pandas as pd
-import yaml
 
-from fashion_exp.atomic_io import read_json
-from fashion_exp.configuration.composition import SEARCHPATH, load_config
-from fashion_exp.configuration.schema import Config
-from fashion_exp.errors import InputError
+from fashion_exp.configuration.composition import load_config
+from fashion_exp.configuration.overrides import defines_experiment, rerun_command
 from fashion_exp.evaluation.predictions import (
-    PART_FILES,
     class_names,
     labels_and_probabilities,
     read_predictions,
 )
 from fashion_exp.evaluation.results import RunResult, load_result
-from fashion_exp.evaluation.summary import EvaluationSummary
+from fashion_exp.evaluation.run_dir import PART_FILES, RunDir, require_finished
 from fashion_exp.stats import metrics
 
-NOT_TYPED = ("sweep.", "sweep=", "hydra", "outputs=", "tracking")
-"""Beginnings of overrides that the driver added, or that say where and not what."""
+if TYPE_CHECKING:
+    from fashion_exp.configuration.schema import Config
+    from fashion_exp.evaluation.summary import EvaluationSummary
+
 
 PER_IMAGE = {"accuracy": metrics.per_image_correct, "loss": metrics.per_image_loss}
-"""Metrics that are a mean over images; the macro-F1 is one only of influences, see `Answers`."""
+"""Metrics that are a mean over images. The macro-F1 is not one; see `ScoreMatrix`."""
+
+Self = TypeVar("Self")
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
 
 
-@dataclass(frozen=True)
-class RunData:
-    """A finished run: its result, its knobs and what was typed for it."""
+def cached_method(
+    method: Callable[Concatenate[Self, Parameters], Result],
+) -> Callable[Concatenate[Self, Parameters], Result]:
+    """Caches results on the instance: `functools.cached_property` for methods with arguments.
 
-    result: RunResult
-    knobs: Mapping[str, Any]
-    overrides: Sequence[str]
+    `functools.lru_cache` would keep the instances alive.
+    """
 
-    @property
-    def name(self) -> str:
-        return self.result.name
+    @wraps(method)
+    def wrapper(self: Self, *args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
+        cache = vars(self).setdefault(f"_{method.__name__}_cache", {})
+        key = (args, tuple(kwargs.items()))
+        if key not in cache:
+            cache[key] = method(self, *args, **kwargs)
+        result: Result = cache[key]
+        return result
 
-    @property
-    def opened(self) -> bool:
-        return self.result.test_evaluations > 0
-
-    def frame(self, part: str) -> pd.DataFrame:
-        """The predictions of "validation", or of "test" once it has been opened."""
-        return self._validation if part == "validation" else self._test
-
-    def summary(self, part: str) -> EvaluationSummary:
-        return self._validation_evidence if part == "validation" else self._test_evidence
-
-    @cached_property
-    def _validation(self) -> pd.DataFrame:
-        return read_predictions(self.result.output / PART_FILES["validation"])
-
-    @cached_property
-    def _test(self) -> pd.DataFrame:
-        assert self.opened, "the test is sealed"
-        return read_predictions(self.result.output / PART_FILES["test"])
-
-    @cached_property
-    def _validation_evidence(self) -> EvaluationSummary:
-        return self.result.summary("validation")
-
-    @cached_property
-    def _test_evidence(self) -> EvaluationSummary:
-        return self.result.summary("test")
-
-    @cached_property
-    def history(self) -> pd.DataFrame:
-        return pd.read_csv(self.result.output / "history.csv")
-
-    @cached_property
-    def trainings(self) -> pd.DataFrame:
-        """A row a training: images, updates, seconds, accuracy on training images."""
-        return pd.read_csv(self.result.output / "trainings.csv")
-
-    @cached_property
-    def split(self) -> pd.DataFrame:
-        return pd.read_csv(self.result.output / "split.csv", keep_default_na=False)
-
-    def labels(self, part: str) -> pd.Series:
-        """The class that each image was judged by, by image id."""
-        if part not in self._labels:
-            rows = self.frame(part).drop_duplicates("image_id")
-            self._labels[part] = rows.set_index("image_id")["label"]
-        return self._labels[part]
-
-    @cached_property
-    def _labels(self) -> dict[str, pd.Series]:
-        return {}
-
-    @property
-    def label_version(self) -> str:
-        """Of its data: "none" for the original labels, else the version and its fingerprint."""
-        facts = self.result.facts
-        name = facts.get("labels_version", "none")  # runs of earlier times knew no versions
-        print_ = facts.get("labels_fingerprint", "")
-        return f"{name} ({print_[:8]})" if print_ else name
-
-    def scores(self, part: str, metric: str) -> pd.DataFrame:
-        """One row a trained model (repeat, fold), one column an image id; nan: not asked."""
-        if (part, metric) not in self._scores:
-            if metric == "macro_f1":
-                found = self.answers(part, metric)
-                index = pd.MultiIndex.from_tuples(found.keys, names=["repeat", "fold"])
-                self._scores[part, metric] = pd.DataFrame(found.values, index, found.images)
-            else:
-                scores = PER_IMAGE[metric](*labels_and_probabilities(self.frame(part)))
-                self._scores[part, metric] = self._by_image(part, scores.astype(np.float64))
-        return self._scores[part, metric]
-
-    @cached_property
-    def _scores(self) -> dict[tuple[str, str], pd.DataFrame]:
-        return {}
-
-    def answers(self, part: str, metric: str) -> ScoreMatrix:
-        """`scores` as arrays."""
-        if (part, metric) not in self._answers:
-            rows = self.frame(part).drop_duplicates("image_id").set_index("image_id")
-            if metric == "macro_f1":
-                labels, probabilities = labels_and_probabilities(self.frame(part))
-                guesses = self._by_image(part, metrics.predicted_labels(probabilities))
-                truth = self._by_image(part, labels).max()
-                table, confused = guesses, Confused(
-                    truth.to_numpy().astype(int),
-                    guesses.fillna(NOT_ASKED).to_numpy().astype(int),
-                    len(self.classes),
-                )  # fmt: skip
-                values = confused.values()
-            else:
-                table, confused = self.scores(part, metric), None
-                values = table.to_numpy()
-            groups = rows["group_id"][table.columns].to_numpy()
-            self._answers[part, metric] = ScoreMatrix(
-                values, table.columns, groups, tuple(table.index), confused
-            )
-        return self._answers[part, metric]
-
-    @cached_property
-    def _answers(self) -> dict[tuple[str, str], ScoreMatrix]:
-        return {}
-
-    def _by_image(self, part: str, values: np.ndarray) -> pd.DataFrame:
-        """A value of each prediction as one row a model and one column an image."""
-        table = self.frame(part)[["repeat", "fold", "image_id"]].assign(value=values)
-        return table.pivot(index=["repeat", "fold"], columns="image_id", values="value")
-
-    @cached_property
-    def classes(self) -> tuple[str, ...]:
-        return class_names(self._validation)
-
-    @cached_property
-    def config(self) -> Config:
-        """Raises `InputError` where the knobs of today are no longer those of then."""
-        return load_config(self.result.output / "config" / "config.yaml")
-
-    @property
-    def command(self) -> str:
-        return rerun_command(self.overrides)
-
-
-NOT_ASKED = -1
-
-
-@dataclass(frozen=True)
-class Confused:
-    """What each model called each image, for metrics that are more than a mean over images."""
-
-    labels: np.ndarray
-    """(images,) class numbers."""
-    predicted: np.ndarray
-    """(models, images) class numbers; `NOT_ASKED` where a model was not asked."""
-    classes: int
-
-    def values(self) -> np.ndarray:
-        """(models, images) what each image gives to its model's macro-F1; nan: not asked."""
-        given = np.full(self.predicted.shape, np.nan)
-        for row, guesses in zip(given, self.predicted, strict=True):
-            asked = guesses != NOT_ASKED
-            if asked.any():
-                row[asked] = metrics.per_image_macro_f1(
-                    self.labels[asked], guesses[asked], self.classes
-                )
-        return given
+    return wrapper
 
 
 @dataclass(frozen=True)
 class ScoreMatrix:
-    """The scores of a run on one part as an array, for comparing many runs quickly.
+    """The per-image scores of a run on one part, with a row per model and a column per image.
 
-    The mean of a row is the model's metric on the images it was asked. What an image gives to a
-    macro-F1 depends on the other images, so fewer images are scored anew.
+    The mean of a row is the metric of that model. For the macro-F1 the columns are the images'
+    contributions (`metrics.per_image_macro_f1`). These depend on the other images in the matrix,
+    so `values` is computed from the predicted classes after each selection.
     """
 
-    values: np.ndarray
-    """(models, images); nan: not asked."""
+    raw: np.ndarray
+    """(models, images) scores, or predicted class indices for the macro-F1; nan: not predicted."""
     images: pd.Index
     """Image ids, sorted."""
     groups: np.ndarray
     """Group id of each image."""
     keys: tuple[tuple[int, int], ...]
     """Repeat and fold of each model."""
-    confused: Confused | None = None
-    """For the macro-F1 only."""
+    n_classes: int
+    labels: np.ndarray | None = None
+    """(images,) true class indices, for the macro-F1 only."""
+
+    @cached_property
+    def values(self) -> np.ndarray:
+        """(models, images) scores; nan where a model did not predict an image."""
+        if self.labels is None:
+            return self.raw
+        values = np.full(self.raw.shape, np.nan)
+        for row, predicted in zip(values, self.raw, strict=True):
+            valid = ~np.isnan(predicted)
+            if valid.any():
+                row[valid] = metrics.per_image_macro_f1(
+                    self.labels[valid], predicted[valid].astype(int), self.n_classes
+                )
+        return values
 
     @cached_property
     def folds(self) -> int:
@@ -221,93 +99,162 @@ class ScoreMatrix:
         return len({repeat for repeat, _ in self.keys})
 
     @cached_property
-    def complete(self) -> bool:
-        """Whether every model was asked every image."""
-        return not np.isnan(self.values).any()
+    def is_complete(self) -> bool:
+        """Whether every model predicted every image."""
+        return not np.isnan(self.raw).any()
 
     @cached_property
-    def grouped(self) -> bool:
-        """Whether some images share a source."""
+    def has_shared_groups(self) -> bool:
+        """Whether some images belong to the same group."""
         return len(set(self.groups)) < len(self.groups)
 
-    def of(self, images: pd.Index) -> ScoreMatrix:
-        """To these images only."""
+    def select_images(self, images: pd.Index) -> ScoreMatrix:
         if images is self.images or self.images.equals(images):
             return self
-        places = self.images.get_indexer(images)
-        groups = self.groups[places]
-        if self.confused is None:
-            return ScoreMatrix(self.values[:, places], images, groups, self.keys)
-        kept = Confused(
-            self.confused.labels[places], self.confused.predicted[:, places], self.confused.classes
+        columns = self.images.get_indexer(images)
+        return replace(
+            self,
+            raw=self.raw[:, columns],
+            images=images,
+            groups=self.groups[columns],
+            labels=None if self.labels is None else self.labels[columns],
         )
-        return ScoreMatrix(kept.values(), images, groups, self.keys, kept)
 
-    def by(self, keys: Sequence[tuple[int, int]]) -> ScoreMatrix:
-        """Of these models only."""
+    def select_models(self, keys: Sequence[tuple[int, int]]) -> ScoreMatrix:
         if tuple(keys) == self.keys:
             return self
-        places = [self.keys.index(key) for key in keys]
-        kept = self.confused and replace(self.confused, predicted=self.confused.predicted[places])
-        return ScoreMatrix(self.values[places], self.images, self.groups, tuple(keys), kept)
+        rows = [self.keys.index(key) for key in keys]
+        return replace(self, raw=self.raw[rows], keys=tuple(keys))
 
-    def only(self, asked: np.ndarray) -> ScoreMatrix:
-        """What was `asked` (models, images) only."""
-        if self.confused is None:
-            return replace(self, values=np.where(asked, self.values, np.nan))
-        guesses = np.where(asked, self.confused.predicted, NOT_ASKED)
-        kept = replace(self.confused, predicted=guesses)
-        return replace(self, values=kept.values(), confused=kept)
+    def mask(self, valid: np.ndarray) -> ScoreMatrix:
+        """Without the predictions where `valid` (models, images) is false."""
+        return replace(self, raw=np.where(valid, self.raw, np.nan))
 
-    def pooled(self) -> ScoreMatrix:
-        """The folds of a repeat, which ask each image once, as one model."""
+    def pool_folds(self) -> ScoreMatrix:
+        """One model per repeat: its folds together predict each image once."""
         repeats = sorted({repeat for repeat, _ in self.keys})
-        rows = [[own == repeat for own, _ in self.keys] for repeat in repeats]
-        keys = tuple((repeat, 0) for repeat in repeats)
-        if self.confused is None:
-            values = np.array([np.nanmax(self.values[row], axis=0) for row in rows])
-            return ScoreMatrix(values, self.images, self.groups, keys)
-        guesses = np.array([self.confused.predicted[row].max(axis=0) for row in rows])
-        kept = replace(self.confused, predicted=guesses)
-        return ScoreMatrix(kept.values(), self.images, self.groups, keys, kept)
+        rows = [[repeat == key[0] for key in self.keys] for repeat in repeats]
+        pooled = np.array([np.fmax.reduce(self.raw[row], axis=0) for row in rows])
+        return replace(self, raw=pooled, keys=tuple((repeat, 0) for repeat in repeats))
+
+
+@dataclass(frozen=True)
+class RunData:
+    """A finished run: its result, its options by dotted name, and its overrides as typed."""
+
+    result: RunResult
+    options: Mapping[str, Any]
+    overrides: Sequence[str]
+
+    @property
+    def name(self) -> str:
+        return self.result.name
+
+    @property
+    def is_test_evaluated(self) -> bool:
+        return self.result.test_evaluations > 0
+
+    @cached_method
+    def predictions(self, part: str) -> pd.DataFrame:
+        """The predictions of "validation", or of "test" once it was evaluated."""
+        assert part == "validation" or self.is_test_evaluated, "the test predictions are held out"
+        return read_predictions(self.result.output / PART_FILES[part])
+
+    def summary(self, part: str) -> EvaluationSummary:
+        return self.result.summary(part)
+
+    @cached_property
+    def history(self) -> pd.DataFrame:
+        return pd.read_csv(self.result.output / "history.csv")
+
+    @cached_property
+    def trainings(self) -> pd.DataFrame:
+        """One row per training: images, updates, seconds, accuracy on training images."""
+        return pd.read_csv(self.result.output / "trainings.csv")
+
+    @cached_property
+    def split(self) -> pd.DataFrame:
+        return pd.read_csv(self.result.output / "split.csv", keep_default_na=False)
+
+    @cached_method
+    def labels(self, part: str) -> pd.Series:
+        """The true class name of each image, indexed by image id."""
+        rows = self.predictions(part).drop_duplicates("image_id")
+        return rows.set_index("image_id")["label"]
+
+    @property
+    def label_version(self) -> str:
+        """The version of its labels and their fingerprint; "none" for the original labels."""
+        facts = self.result.facts
+        name = facts.get("labels_version", "none")  # missing in runs of older versions
+        fingerprint = facts.get("labels_fingerprint", "")
+        return f"{name} ({fingerprint[:8]})" if fingerprint else name
+
+    def scores(self, part: str, metric: str) -> pd.DataFrame:
+        """One row per model (repeat, fold), one column per image id; nan: not predicted."""
+        matrix = self.score_matrix(part, metric)
+        index = pd.MultiIndex.from_tuples(matrix.keys, names=["repeat", "fold"])
+        return pd.DataFrame(matrix.values, index, matrix.images, copy=False)
+
+    @cached_method
+    def score_matrix(self, part: str, metric: str) -> ScoreMatrix:
+        frame = self.predictions(part)
+        labels, probabilities = labels_and_probabilities(frame)
+        is_f1 = metric == "macro_f1"
+        raw = (
+            metrics.predicted_labels(probabilities)
+            if is_f1
+            else PER_IMAGE[metric](labels, probabilities)
+        )
+        frame = frame.assign(raw=raw.astype(np.float64), class_index=labels)
+        table = frame.pivot(index=["repeat", "fold"], columns="image_id", values="raw")
+        images = frame.drop_duplicates("image_id").set_index("image_id").loc[table.columns]
+        return ScoreMatrix(
+            table.to_numpy(),
+            table.columns,
+            images["group_id"].to_numpy(),
+            tuple(table.index),
+            len(self.classes),
+            images["class_index"].to_numpy() if is_f1 else None,
+        )
+
+    @cached_property
+    def classes(self) -> tuple[str, ...]:
+        return class_names(self.predictions("validation"))
+
+    @cached_property
+    def config(self) -> Config:
+        """Raises `InputError` if this version has other options than the run."""
+        return load_config(self.result.output / "config" / "config.yaml")
+
+    @property
+    def command(self) -> str:
+        return rerun_command(self.overrides)
 
 
 def load_run(folder: Path) -> RunData:
     """Raises `InputError` if `folder` holds no finished run."""
-    if not (folder / "result.json").is_file() or (folder / "unfinished").exists():
-        raise InputError(f"{folder}: no finished run; finish it with resume={folder}")
-    if not (folder / "trainings.csv").is_file():
-        raise InputError(f"{folder}: a run of an older version; run it again to compare it")
-    knobs = read_json(folder / "knobs.json")
-    typed = yaml.safe_load((folder / "config" / "overrides.yaml").read_text()) or []
-    return RunData(load_result(folder), knobs, [line for line in typed if defines_experiment(line)])
+    run = RunDir(folder)
+    require_finished(run)
+    overrides = [text for text in run.overrides() if defines_experiment(text)]
+    return RunData(load_result(folder), run.options(), overrides)
 
 
-def defines_experiment(override: str) -> bool:
-    """Whether an override is part of what an experiment is, and not of where and how it runs."""
-    bare = override.lstrip("+")
-    return bare.startswith(SEARCHPATH) or not bare.startswith(NOT_TYPED)
+def distinct_names(runs: Sequence[RunData]) -> list[str]:
+    """Short names of the runs, without the words that all of them share.
+
+    The shared model stays unless every name keeps an option. Equal names are numbered.
+    """
+    tokens = [run.name.split() for run in runs]
+    shared = set(tokens[0]).intersection(*tokens[1:]) if len(tokens) > 1 else set()
+    names = _join_without(tokens, shared)
+    if not all("=" in name for name in names):
+        names = _join_without(tokens, {token for token in shared if "=" in token})
+    return [
+        f"{name} ({names[:index].count(name) + 1})" if names.count(name) > 1 else name
+        for index, name in enumerate(names)
+    ]
 
 
-def rerun_command(overrides: Sequence[str]) -> str:
-    """The line that runs an experiment with these overrides."""
-    return shlex.join(["scripts/run", *overrides])
-
-
-def distinct_names(members: Sequence[RunData]) -> list[str]:
-    """The names without the knobs that all share, and without the model if it is shared and knobs
-    remain for each; numbered where two are called alike."""
-    words = [member.name.split() for member in members]
-    shared = set(words[0]).intersection(*words[1:]) if len(words) > 1 else set()
-    knobs = {word for word in shared if "=" in word}
-    own, names = (
-        [" ".join(word for word in told if word not in left) for told in words]
-        for left in (shared, knobs)
-    )
-    names = own if all("=" in name for name in own) else names
-    seen: dict[str, int] = {}
-    told = []
-    for name in names:
-        seen[name] = seen.get(name, 0) + 1
-        told.append(f"{name} ({seen[name]})" if names.count(name) > 1 else name)
-    return told
+def _join_without(tokens: Sequence[Sequence[str]], excluded: set[str]) -> list[str]:
+    return [" ".join(token for token in name if token not in excluded) for name in tokens]

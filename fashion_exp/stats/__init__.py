@@ -1,1 +1,27 @@
-"""Statistics: plain numbers in, results out; nothing else is known here."""
+"""Statistics library: arrays and counts in, intervals, tests and sample sizes out.
+
+It imports nothing else of this project. To find a function:
+
+| question | module: functions |
+|---|---|
+| accuracy, loss, macro-F1, confusion matrix | `metrics` |
+| interval for an accuracy on one test set | `proportions`: `wilson`, `clopper_pearson` |
+| the same, images in groups | `proportions`: `wilson_grouped`, `design_effect` |
+| interval over folds or repeated splits | `t_intervals`: `corrected_t_interval` |
+| interval over several seeds on one split | `crossed`: `crossed_t_interval` |
+| interval for any other metric | `bootstrap`: `bootstrap` |
+| two models, right or wrong per image | `paired`: `mcnemar`, `tango` |
+| two models, any per-image score | `bootstrap`: `paired_bootstrap` |
+| two models, images in groups | `paired_t`: `paired_grouped` |
+| two recipes, folds or repeated splits | `paired_t`: `paired_corrected_t`, `five_by_two` |
+| the same, as a posterior with a ROPE | `paired_t`: `bayesian_correlated_t` |
+| two recipes, several seeds on one split | `paired_crossed`: `paired_crossed`, `unpaired_crossed` |
+| many comparisons | `multiplicity`: `holm`, `cochrans_q` |
+| the best of many configs | `selection`: `bbc_cv` |
+| whether a target accuracy is reached | `planning`: `assess_target` |
+| how many images or seeds are needed | `planning`: `images_*`, `seeds_to_separate` |
+| intervals as others publish them | `t_intervals`: `t_interval`, `t_naive`, `epoch_spread` |
+
+Every interval is an `interval.Interval` and names its estimand; every paired test is a
+`paired.PairedTest`. `checks` validates inputs; `groups` holds the cluster-robust mean.
+"""

@@ -1,4 +1,4 @@
-"""What scores, counts and sizes must be before anything is computed from them."""
+"""Input validation: a function returns the validated value or raises ValueError."""
 
 from __future__ import annotations
 
@@ -8,100 +8,119 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fashion_exp.stats.interval import Bounds, Floats
-
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+Bounds = tuple[float, float] | None
 Sizes = float | Sequence[float] | Floats
 
-ROUNDING = 1e-9  # an average may pass its bound by rounding, never by more
+PROPORTION_BOUNDS: Bounds = (0.0, 1.0)
+DIFFERENCE_BOUNDS: Bounds = (-1.0, 1.0)
+ROUNDING = 1e-9  # an average may exceed its bound by floating-point error
+MIN_RESAMPLES = 100
 
 
-def checked_count(correct: float, n: float, *, fractional: bool) -> float:
-    """The count, cut to `n`.
+def validate_fraction(value: float, name: str) -> None:
+    """Raises ValueError unless 0 < value < 1."""
+    if not 0 < value < 1:
+        raise ValueError(f"{name} must be in (0,1), not {value}")
+
+
+def validate_minimum(value: float, minimum: float, name: str) -> None:
+    """Raises ValueError if value < minimum."""
+    if value < minimum:
+        raise ValueError(f"{name} must be at least {minimum}, not {value}")
+
+
+def validate_resampling(level: float, resamples: int) -> None:
+    """Raises ValueError for a level outside (0, 1) or fewer than 100 resamples."""
+    validate_fraction(level, "level")
+    validate_minimum(resamples, MIN_RESAMPLES, "resamples")
+
+
+def validate_count(correct: float, n: float, *, fractional: bool) -> float:
+    """The number of correct images, clipped to `n`.
 
     Raises:
-        ValueError: counts negative, not finite, above `n`, or fractional unless allowed.
+        ValueError: a count is negative, not finite, above `n`, or fractional unless allowed.
     """
     if not (math.isfinite(correct) and math.isfinite(n)) or correct < 0 or n < 0:
         raise ValueError(f"counts must be finite and not negative: {correct} of {n}")
     if not fractional and (correct % 1 or n % 1):
-        raise ValueError(f"fractional counts, {correct} of {n}, need wilson with fractional=True")
+        raise ValueError(
+            f"counts must be whole numbers, not {correct} of {n}; "
+            "for fractional counts use wilson with fractional=True"
+        )
     if correct > n * (1 + ROUNDING):
-        raise ValueError(f"more correct than images: {correct} of {n}")
+        raise ValueError(f"more correct images than images: {correct} of {n}")
     return min(correct, n)
 
 
-def checked_scores(values: ArrayLike, bounds: Bounds, *, missing: bool = False) -> Floats:
-    """A row of at least one score, shape (n,), cut to `bounds`; nan only where `missing`.
+def validate_scores(values: ArrayLike, bounds: Bounds, *, allow_missing: bool = False) -> Floats:
+    """Scores of shape (n,), n >= 1, clipped to `bounds`; nan stays if `allow_missing`.
 
     Raises:
-        ValueError: another shape, no scores, scores missing, infinite or outside `bounds`.
+        ValueError: the shape is wrong, there is no score, or a score is missing, infinite or
+            outside `bounds`.
     """
     scores: Floats = np.asarray(values, dtype=np.float64)
     if scores.ndim != 1:
-        raise ValueError(f"scores must be one row of numbers, not of shape {scores.shape}")
-    if not missing:
-        missing_note(~np.isnan(scores), allowed=False)
-    return _checked_values(scores, bounds)
+        raise ValueError(f"scores must have one dimension, not shape {scores.shape}")
+    missing = int(np.isnan(scores).sum())
+    description = f"{missing} of {scores.size} scores missing"
+    if missing and not allow_missing:
+        raise ValueError(f"incomplete: {description}; no interval unless allow_missing=True")
+    if missing and missing == scores.size:
+        raise ValueError(f"no scores: {description}")
+    return _validate_values(scores, bounds)
 
 
-def checked_matrix(values: ArrayLike, bounds: Bounds) -> Floats:
-    """Scores of every model for every image, shape (models, images), cut to `bounds`.
+def validate_matrix(values: ArrayLike, bounds: Bounds) -> Floats:
+    """Scores of shape (models, images), clipped to `bounds`.
 
     Raises:
-        ValueError: another shape, empty, scores missing, infinite or outside `bounds`.
+        ValueError: the shape is wrong, the matrix is empty, or a score is missing, infinite or
+            outside `bounds`.
     """
     scores: Floats = np.asarray(values, dtype=np.float64)
     if scores.ndim != 2:
-        raise ValueError(f"scores must be (models, images), not of shape {scores.shape}")
+        raise ValueError(f"scores must have shape (models, images), not {scores.shape}")
     if np.isnan(scores).any():
         raise ValueError("incomplete: every model needs a score for every image")
-    return _checked_values(scores, bounds)
+    return _validate_values(scores, bounds)
 
 
-def checked_pair(a: ArrayLike, b: ArrayLike) -> tuple[Floats, Floats]:
-    """The scores of two models for the same images, both of shape (n,).
+def validate_pair(a: ArrayLike, b: ArrayLike) -> tuple[Floats, Floats]:
+    """Scores of two models for the same images, both of shape (n,).
 
     Raises:
-        ValueError: as `checked_scores`, or unequal lengths.
+        ValueError: as `validate_scores`; the lengths differ.
     """
-    first, second = checked_scores(a, None), checked_scores(b, None)
+    first, second = validate_scores(a, None), validate_scores(b, None)
     if first.size != second.size:
         raise ValueError(
-            f"{first.size} scores against {second.size}: join the predictions by image id; "
+            f"{first.size} scores of a but {second.size} of b: join the predictions by image id; "
             "never align by position"
         )
     return first, second
 
 
-def missing_note(present: NDArray[np.bool_], *, allowed: bool) -> str:
-    """How many scores are missing, in words; empty where none is.
-
-    Raises:
-        ValueError: some are missing and that is not `allowed`, or all are.
-    """
-    missing = int((~present).sum())
-    if not missing:
-        return ""
-    what = f"{missing} of {present.size} scores missing"
-    if not allowed:
-        raise ValueError(f"incomplete: {what}; no interval unless allow_missing=True")
-    if missing == present.size:
-        raise ValueError(f"no scores: {what}")
-    return f"{what}: k={present.size - missing}"
+def is_binary(scores: Floats) -> bool:
+    """Whether all scores are 0 or 1."""
+    return bool(((scores == 0) | (scores == 1)).all())
 
 
 def size_ratio(n_train: Sizes | None, n_test: Sizes | None, scores: int) -> float:
-    """Test images over training images, each summed over the scores.
+    """sum(n_test) / sum(n_train) over J = `scores` scores; a scalar size holds for all of them.
 
     Raises:
-        ValueError: sizes missing, not above 0, or not one number or `scores` of them.
+        ValueError: a size is missing or not above 0, or there are neither 1 nor J sizes.
     """
     if n_train is None or n_test is None:
         raise ValueError("n_train and n_test are required: the correction is their ratio")
     return _total(n_test, scores, "n_test") / _total(n_train, scores, "n_train")
 
 
-def _checked_values(scores: Floats, bounds: Bounds) -> Floats:
+def _validate_values(scores: Floats, bounds: Bounds) -> Floats:
     if scores.size == 0:
         raise ValueError("no scores")
     if np.isinf(scores).any():
@@ -111,17 +130,17 @@ def _checked_values(scores: Floats, bounds: Bounds) -> Floats:
     low, high = bounds
     if ((scores < low - ROUNDING) | (scores > high + ROUNDING)).any():
         raise ValueError(
-            f"a score lies outside [{low:g},{high:g}]; bounded=False for metrics that may"
+            f"a score is outside [{low:g},{high:g}]; set bounded=False for an unbounded metric"
         )
     return np.clip(scores, low, high)
 
 
 def _total(sizes: Sizes, scores: int, name: str) -> float:
-    given: Floats = np.asarray(sizes, dtype=np.float64)
-    if given.ndim == 0:
-        given = np.full(scores, given)
-    if given.shape != (scores,):
-        raise ValueError(f"{name} must be one number or {scores}, not of shape {given.shape}")
-    if not (np.isfinite(given).all() and (given > 0).all()):
+    array: Floats = np.asarray(sizes, dtype=np.float64)
+    if array.ndim == 0:
+        array = np.full(scores, array)
+    if array.shape != (scores,):
+        raise ValueError(f"{name} must be one number or {scores}, not of shape {array.shape}")
+    if not (np.isfinite(array).all() and (array > 0).all()):
         raise ValueError(f"{name} must be above 0 for every score")
-    return float(given.sum())
+    return float(array.sum())

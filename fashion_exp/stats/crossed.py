@@ -1,41 +1,33 @@
-"""Several models that share their test images: both the models and the images are samples."""
+"""Crossed designs: several models evaluated on the same test images, both treated as random."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fashion_exp.stats.checks import checked_matrix
-from fashion_exp.stats.groups import clustered_mean, few_groups_note, group_codes
-from fashion_exp.stats.interval import (
-    RECIPE_HERE,
-    SHARE,
+from fashion_exp.stats.checks import (
+    PROPORTION_BOUNDS,
     Floats,
     Integers,
+    is_binary,
+    validate_matrix,
+)
+from fashion_exp.stats.groups import TOO_FEW, clustered_mean, few_groups_note, group_codes
+from fashion_exp.stats.interval import (
+    MIN_RELIABLE_SCORES,
+    NO_VARIANCE,
+    NO_VARIANCE_REMEDY,
+    Estimand,
     Interval,
-    check_level,
-    flat,
-    instead,
-    joined,
-    spread,
-    student,
-    undefined,
+    point_estimate,
+    sample_sd,
 )
 from fashion_exp.stats.proportions import wilson, wilson_grouped
-from fashion_exp.stats.scores import MIN_SCORES_SHOWN
 
-FALLBACK = "wilson at the mean accuracy"
-
-
-class Part(NamedTuple):
-    """One part of the variance of a mean, and the degrees of freedom it is known with."""
-
-    variance: float
-    df: float
+FALLBACK_NAME = "wilson at the mean accuracy"
 
 
 def crossed_t_interval(
@@ -45,50 +37,46 @@ def crossed_t_interval(
     bounded: bool = True,
     groups: ArrayLike | None = None,
 ) -> Interval:
-    """The t-interval for S models, each trained separately, that share the same n test images.
+    """The t-interval for S separately trained models on the same n test images.
 
-    `correct` has shape (S, n): one row per model, one column per image, holding any score that
-    is averaged over images (right or wrong; log loss with `bounded=False`); `groups` (n,) labels
-    images that are not independent. Covers the expected score of models made by the recipe on
-    these training images. A t over the S accuracies alone would leave out that other test images
-    would have given other accuracies.
+    `correct` (S, n) holds any score that is averaged over images: one row per model, one column
+    per image (for log loss set `bounded=False`). `groups` (n,) labels images that are not
+    independent. Estimand: the expected score of models trained by the recipe on these training
+    images. A t-interval over the S accuracies would ignore the sampling of the test images.
 
-    Variance = s2(model means) / S + s2(image means over the models) / n (cluster-robust where
-    there are groups), with Satterthwaite's degrees of freedom. The model x image interaction is
-    in both terms, so the variance is slightly too large rather than too small. S = 1 or n = 1 is
-    undefined and no spread at all degenerate; the fallback of both, for right-or-wrong scores, is
-    Wilson at the mean accuracy. Fewer than 4 models are flagged: two that differ much cover .93
-    instead of .95.
+    Variance: s2(model means) / S + s2(image means over models) / n, the second term cluster-robust
+    with `groups`; degrees of freedom by Satterthwaite. Both terms contain the model x image
+    interaction, so the variance is biased slightly upwards. S = 1 or n = 1 gives an
+    undefined interval and zero variance a degenerate one; for right-or-wrong scores both fall back
+    on Wilson at the mean accuracy. Fewer than 4 models add a warning: with two models of very
+    different accuracy the coverage is .93 instead of .95.
 
-    Source: two-way crossed random effects (Cornfield & Tukey 1956, Ann. Math. Stat. 27:907-949);
+    Source: two-way crossed random effects, Cornfield & Tukey 1956, Ann. Math. Stat. 27:907-949;
     degrees of freedom Satterthwaite 1946, Biometrics Bull. 2:110-114, and Welch 1947, Biometrika
     34:28-35.
 
     Raises:
-        ValueError: not a matrix, empty, with missing or infinite scores or, if bounded, scores
-            outside [0, 1]; not one group per image; `level` outside (0, 1).
+        ValueError: invalid scores (`validate_matrix`) or groups (`group_codes`); `level` is
+            outside (0, 1).
     """
-    check_level(level)
-    bounds = SHARE if bounded else None
-    scores = checked_matrix(correct, bounds)
+    bounds = PROPORTION_BOUNDS if bounded else None
+    scores = validate_matrix(correct, bounds)
     models, images = scores.shape
     codes = group_codes(groups, images)
-    blank = undefined(
-        float(scores.mean()), level, "crossed_t", RECIPE_HERE, "models x images", images, models
-    )
+    mean, target, unit = float(scores.mean()), Estimand.RECIPE_ON_DATA, "models x images"
+    point = point_estimate(mean, level, "crossed_t", target, unit, scores=models, n=images)
     fallback = _mean_wilson(scores, groups, level)
-    if lacking := what_lacks(models, codes, groups is not None):
-        return instead(blank, lacking, fallback, FALLBACK)
-    scale, df = pooled([by_model(scores), by_image(scores.mean(axis=0), codes)])
-    if scale == 0:
-        remedy = "" if fallback else "for counts use wilson on the distinct test images"
-        return flat(blank, joined("no variance among the scores", remedy), fallback, FALLBACK)
-    done = student(blank, scale, df, bounds)
-    return replace(done, note=joined(few_note(models, codes), done.note))
+    if reason := undefined_reason(models, codes, grouped=groups is not None):
+        return point.without_limits(reason, fallback, FALLBACK_NAME)
+    se, df = satterthwaite([model_term(scores), image_term(scores.mean(axis=0), codes)])
+    if se == 0:
+        reason = NO_VARIANCE if fallback else NO_VARIANCE_REMEDY
+        return point.degenerate(reason, fallback, FALLBACK_NAME)
+    return point.with_t_limits(se, df, bounds).with_warning(small_sample_note(models, codes))
 
 
-def what_lacks(models: int, codes: Integers, grouped: bool) -> str:
-    """Why there is no crossed variance; empty where there is one."""
+def undefined_reason(models: int, codes: Integers, *, grouped: bool) -> str:
+    """Why the crossed variance cannot be estimated; empty if it can."""
     if models < 2:
         return "needs at least 2 models"
     if codes.max() == 0:
@@ -96,70 +84,80 @@ def what_lacks(models: int, codes: Integers, grouped: bool) -> str:
     return ""
 
 
-def few_note(models: int, codes: Integers) -> str:
-    """The warning where models or groups are too few; empty where they are not."""
-    few = f"S={models} models: their variance is barely known" if models < MIN_SCORES_SHOWN else ""
+def small_sample_note(models: int, codes: Integers) -> str:
+    """A warning about few models or few groups, else empty."""
     groups = int(codes.max()) + 1
-    return joined(few, few_groups_note(groups) if groups < codes.size else "")
+    notes = [
+        f"S={models} models: {TOO_FEW}" if models < MIN_RELIABLE_SCORES else "",
+        few_groups_note(groups) if groups < codes.size else "",
+    ]
+    return "; ".join(filter(None, notes))
 
 
-def by_model(scores: Floats) -> Part:
-    """The part that the models (S, n) have in the variance of the grand mean."""
+class VarianceTerm(NamedTuple):
+    """A term of the variance of a mean, with its degrees of freedom."""
+
+    variance: float
+    df: float
+
+
+def model_term(scores: Floats) -> VarianceTerm:
+    """The contribution of the models (S, n) to the variance of the grand mean."""
     models = len(scores)
-    return Part(spread(scores.mean(axis=1)) ** 2 / models, models - 1)
+    return VarianceTerm(sample_sd(scores.mean(axis=1)) ** 2 / models, models - 1)
 
 
-def by_image(means: Floats, codes: Integers) -> Part:
-    """The part that the images have, from their means over the models (n,) and their groups."""
-    found = clustered_mean(means, codes)
-    return Part(found.se**2, found.groups - 1)
+def image_term(means: Floats, codes: Integers) -> VarianceTerm:
+    """The contribution of the images, from their means over models (n,) and their group codes."""
+    clustered = clustered_mean(means, codes)
+    return VarianceTerm(clustered.se**2, clustered.groups - 1)
 
 
-def pooled(parts: list[Part]) -> tuple[float, float]:
-    """The standard error of independent parts together and its degrees of freedom.
+def satterthwaite(terms: list[VarianceTerm]) -> tuple[float, float]:
+    """Standard error and degrees of freedom of a sum of independent variance terms.
 
     Source: Satterthwaite 1946, Biometrics Bull. 2:110-114.
     """
-    total = sum(part.variance for part in parts)
+    total = sum(term.variance for term in terms)
     if total == 0:
         return 0.0, 1.0
-    return math.sqrt(total), 1 / sum((part.variance / total) ** 2 / part.df for part in parts)
+    return math.sqrt(total), 1 / sum((term.variance / total) ** 2 / term.df for term in terms)
 
 
-class Components(NamedTuple):
-    """Variances of one score: between models, between images, and what is left."""
+class VarianceComponents(NamedTuple):
+    """Variances of one score: between models, between images, and residual."""
 
     models: float
     images: float
     residual: float
 
 
-def crossed_components(scores: ArrayLike) -> Components:
-    """The variance components of scores (S, n), or of differences of two runs, S, n >= 2.
+def crossed_components(scores: ArrayLike) -> VarianceComponents:
+    """Variance components of scores (S, n), or of score differences of two runs; S, n >= 2.
 
-    For planning: what more models or more images would gain. A component that comes out negative
-    is 0.
+    They predict the effect of more models or more images (`planning.seeds_to_separate`). Negative
+    estimates are set to 0.
 
     Source: analysis of variance of the two-way crossed design without replicates; Searle, Casella
     & McCulloch 1992, Variance Components, section 4.3.
 
     Raises:
-        ValueError: not a matrix of at least 2 models and 2 images; scores missing or infinite.
+        ValueError: invalid scores (`validate_matrix`); fewer than 2 models or 2 images.
     """
-    table = checked_matrix(scores, None)
+    table = validate_matrix(scores, None)
     models, images = table.shape
     if min(models, images) < 2:
         raise ValueError("variance components need at least 2 models and 2 images")
-    rows, columns = table.mean(axis=1), table.mean(axis=0)
-    left = table - rows[:, None] - columns[None, :] + table.mean()
-    residual = float((left**2).sum()) / ((models - 1) * (images - 1))
-    of_models = float(np.var(rows, ddof=1)) - residual / images
-    of_images = float(np.var(columns, ddof=1)) - residual / models
-    return Components(max(of_models, 0.0), max(of_images, 0.0), residual)
+    model_means, image_means = table.mean(axis=1), table.mean(axis=0)
+    residuals = table - model_means[:, None] - image_means[None, :] + table.mean()
+    residual = float((residuals**2).sum()) / ((models - 1) * (images - 1))
+    between_models = float(np.var(model_means, ddof=1)) - residual / images
+    between_images = float(np.var(image_means, ddof=1)) - residual / models
+    return VarianceComponents(max(between_models, 0.0), max(between_images, 0.0), residual)
 
 
 def _mean_wilson(scores: Floats, groups: ArrayLike | None, level: float) -> Interval | None:
-    if not np.isin(scores, (0, 1)).all():
+    if not is_binary(scores):
         return None
     models, images = scores.shape
     if groups is not None:

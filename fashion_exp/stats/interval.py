@@ -1,53 +1,55 @@
-"""An interval that says of what it is one, or why there is none.
+"""`Interval`: an estimate with confidence limits, or the reason why there are none.
 
-Three truths must be told apart: the true accuracy of *one model*, the mean true accuracy of *the
-models tested*, and the expected accuracy of *the recipe* that made them; and each of them for the
-difference of two. Every function of this package names the one it covers in `Interval.target`.
+A function that computes an interval starts from `point_estimate` and adds limits to it.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import special
 
+from fashion_exp.stats.checks import Bounds, Floats, validate_fraction
+
 Status = Literal["ok", "degenerate", "undefined"]
-Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
-Bounds = tuple[float, float] | None
 
-SHARE: Bounds = (0.0, 1.0)
-DIFFERENCE: Bounds = (-1.0, 1.0)
+MIN_RELIABLE_SCORES = 4  # with fewer scores, t-intervals carry a warning; tables omit them
+NO_VARIANCE = "no variance among the scores"
+NO_VARIANCE_REMEDY = f"{NO_VARIANCE}; for counts use wilson on the distinct test images"
 
-ONE_MODEL = "the model tested"
-MODELS_TESTED = "the mean of the models tested"
-INDEPENDENT_SCORES = "the mean of scores drawn independently like these"
-RECIPE = "the recipe at this training size"
-RECIPE_HERE = "the recipe on these training images"
-CHOSEN = "the config that is chosen among these by its score"
-TWO_MODELS = "the difference of the two models tested"
-PAIRS_TESTED = "the mean difference of the models tested"
-TWO_RECIPES = "the difference of the recipes at this training size"
-TWO_RECIPES_HERE = "the difference of the recipes on these training images"
+
+class Estimand(StrEnum):
+    """What an interval estimates. An accuracy of one model, of the mean of several, and of the
+    recipe that trained them are different quantities with different uncertainty."""
+
+    MODEL = "the tested model"
+    MEAN_OF_MODELS = "the mean of the tested models"
+    SCORE_DISTRIBUTION = "the mean of the distribution of the scores"
+    RECIPE = "a new training on as many other photos"
+    RECIPE_ON_DATA = "a new training on these photos"
+    SELECTED_CONFIG = "the config selected by its score"
+    MODEL_DIFFERENCE = "the difference between the two tested models"
+    MEAN_MODEL_DIFFERENCE = "the mean difference between the tested models"
+    RECIPE_DIFFERENCE = "the difference for new trainings on as many other photos"
+    RECIPE_DIFFERENCE_ON_DATA = "the difference for new trainings on these photos"
 
 
 @dataclass(frozen=True)
 class Interval:
-    """An estimate with its limits, or the reason why there are none.
+    """An estimate with confidence limits at `level`, or the reason why there are none.
 
-    - `target` says in words what the interval is of, `unit` what was counted as one measurement;
-      `n` is the number of distinct test images where known (fractional where a design effect has
-      shrunk it), `scores` the number of scores or models J.
-    - `low` and `high` are fit to be shown (inside [0, 1] for a bounded metric, [-1, 1] for its
-      differences); `raw_low` and `raw_high` are what the formula gave.
-    - `status` is `undefined` (no limits; `note` has the reason), `degenerate` (no spread in the
-      data, so the limits coincide and mean nothing: show `fallback`), or `ok`. `note` holds
-      reasons and warnings. `fallback` is the interval to use in place of one that is not `ok`,
-      where the data allow one.
+    - `target` is the estimand, `unit` the sampling unit.
+    - `n` is the number of distinct test images if known, fractional if divided by a design effect;
+      `scores` is the number J of scores or models.
+    - `low` and `high` are clipped to the range of the metric; `raw_low` and `raw_high` are the
+      limits before clipping. All are in the unit of the metric (an accuracy lies in [0, 1]).
+    - `status` is `ok`, `degenerate` (no variance in the data: the limits coincide and are not an
+      interval) or `undefined` (no limits). `note` holds the reason and any warnings.
+    - `fallback` is the interval to use instead of one that is not `ok`, if the data allow one.
     """
 
     estimate: float | None
@@ -55,7 +57,7 @@ class Interval:
     high: float | None
     level: float
     method: str
-    target: str
+    target: Estimand
     unit: str
     n: float | None
     scores: int
@@ -68,83 +70,88 @@ class Interval:
     def __post_init__(self) -> None:
         limits = (self.low, self.high, self.raw_low, self.raw_high)
         if self.status == "undefined":
-            assert limits == (None,) * 4 and self.note, "undefined: no limits, but a reason"
+            assert limits == (None,) * 4 and self.note, "undefined needs a reason and no limits"
         else:
-            numbers = (self.estimate, *limits)
-            assert all(x is not None and math.isfinite(x) for x in numbers), "a silent nan"
+            values = (self.estimate, *limits)
+            assert all(x is not None and math.isfinite(x) for x in values), "limits must be finite"
 
     @property
-    def shown(self) -> Interval:
-        """What may be shown: itself, else what stands in for it, else the estimate alone."""
+    def or_fallback(self) -> Interval:
+        """The interval to report: itself if `ok`, else its fallback, else the estimate alone."""
         if self.status == "ok":
             return self
         if self.fallback is not None:
-            return self.fallback.shown
-        none = {"low": None, "high": None, "raw_low": None, "raw_high": None}
-        return replace(self, status="undefined", **none)  # type: ignore[arg-type]
+            return self.fallback.or_fallback
+        no_limits = {"low": None, "high": None, "raw_low": None, "raw_high": None}
+        return replace(self, status="undefined", **no_limits)  # type: ignore[arg-type]
+
+    def with_limits(self, low: float, high: float, bounds: Bounds = None) -> Interval:
+        """Sets the limits, clipped to `bounds`; the note reports clipping."""
+        shown, note = (low, high), ""
+        if bounds is not None:
+            shown = max(low, bounds[0]), min(high, bounds[1])
+            note = "" if shown == (low, high) else f"limit outside [{bounds[0]:g},{bounds[1]:g}]"
+        return replace(
+            self, low=shown[0], high=shown[1], raw_low=low, raw_high=high, status="ok", note=note
+        )
+
+    def with_t_limits(self, se: float, df: float, bounds: Bounds) -> Interval:
+        """Sets the limits estimate +- t(df) * se of Student's t."""
+        assert self.estimate is not None
+        half_width = -float(special.stdtrit(df, (1 - self.level) / 2)) * se
+        return self.with_limits(self.estimate - half_width, self.estimate + half_width, bounds)
+
+    def with_percentile_limits(self, resampled: Floats, bounds: Bounds = None) -> Interval:
+        """Sets the equal-tailed percentiles of the resampled statistics (B,) as limits."""
+        low, high = np.quantile(resampled, [(1 - self.level) / 2, (1 + self.level) / 2])
+        return self.with_limits(float(low), float(high), bounds)
+
+    def without_limits(
+        self, reason: str, fallback: Interval | None = None, fallback_name: str = ""
+    ) -> Interval:
+        """Sets the reason for missing limits, and the fallback unless that is undefined too."""
+        if fallback is None or fallback.status == "undefined":
+            return replace(self, note=reason, fallback=None)
+        note = f"{reason}; fallback: {fallback_name or fallback.method}"
+        return replace(self, note=note, fallback=fallback)
+
+    def degenerate(
+        self, reason: str, fallback: Interval | None = None, fallback_name: str = ""
+    ) -> Interval:
+        """Sets both limits to the estimate and marks the interval as degenerate for `reason`."""
+        x = self.estimate
+        marked = self.without_limits(reason, fallback, fallback_name)
+        return replace(marked, low=x, high=x, raw_low=x, raw_high=x, status="degenerate")
+
+    def with_warning(self, text: str) -> Interval:
+        """Appends `text` to the note, unless it is empty."""
+        return replace(self, note=f"{self.note}; {text}" if self.note else text) if text else self
 
 
-def check_level(level: float) -> None:
-    """Raises ValueError unless `level` is a confidence between 0 and 1, both excluded."""
-    if not 0 < level < 1:
-        raise ValueError(f"level must be in (0,1), not {level}")
-
-
-def joined(*notes: str) -> str:
-    """The notes that say anything, as one."""
-    return "; ".join(note for note in notes if note)
-
-
-def undefined(
+def point_estimate(
     estimate: float | None,
     level: float,
     method: str,
-    target: str,
+    target: Estimand,
     unit: str,
-    n: float | None,
+    *,
     scores: int,
-    reason: str = "no data for limits",
+    n: float | None = None,
+    reason: str = "limits not computed",
 ) -> Interval:
-    """What is known before the limits are: the answer where the data allow none."""
+    """An interval without limits (`undefined`, with `reason`), to which limits can be added.
+
+    Raises:
+        ValueError: `level` outside (0, 1).
+    """
+    validate_fraction(level, "level")
     return Interval(
         estimate, None, None, level, method, target, unit, n, scores, "undefined", reason
     )
 
 
-def limited(blank: Interval, low: float, high: float, bounds: Bounds = None) -> Interval:
-    """`blank` with its limits, cut to `bounds` to be shown; the note says if that changed them."""
-    shown = (max(low, bounds[0]), min(high, bounds[1])) if bounds else (low, high)
-    cut = bounds is not None and shown != (low, high)
-    note = f"limit outside [{bounds[0]:g},{bounds[1]:g}]" if bounds and cut else ""
-    return replace(
-        blank, low=shown[0], high=shown[1], raw_low=low, raw_high=high, status="ok", note=note
-    )
-
-
-def student(blank: Interval, scale: float, df: float, bounds: Bounds) -> Interval:
-    """`blank` with the limits estimate +- t(df) scale."""
-    assert blank.estimate is not None
-    half = -float(special.stdtrit(df, (1 - blank.level) / 2)) * scale
-    return limited(blank, blank.estimate - half, blank.estimate + half, bounds)
-
-
-def instead(blank: Interval, reason: str, fallback: Interval | None, named: str) -> Interval:
-    """`blank` without limits for `reason`; the note names the fallback if it has any."""
-    if fallback is not None and fallback.status == "undefined":
-        fallback = None
-    note = joined(reason, f"fallback: {named}" if fallback else "")
-    return replace(blank, note=note, fallback=fallback)
-
-
-def flat(blank: Interval, reason: str, fallback: Interval | None, named: str) -> Interval:
-    """Limits that coincide, as the formula gives them, marked as no interval."""
-    at = blank.estimate
-    bare = instead(blank, reason, fallback, named)
-    return replace(bare, low=at, high=at, raw_low=at, raw_high=at, status="degenerate")
-
-
-def spread(scores: Floats) -> float:
-    """The standard deviation (n - 1), with mere rounding of equal scores counted as none."""
+def sample_sd(scores: Floats) -> float:
+    """Sample standard deviation (n - 1); 0 for one score or a spread within rounding error."""
     if scores.size < 2:
         return 0.0
     sd = float(scores.std(ddof=1))

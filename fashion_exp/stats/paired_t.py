@@ -1,49 +1,57 @@
-"""Tests of two runs by Student's t, where McNemar's does not hold: the design says which.
+"""t-tests of two runs for designs in which McNemar's test does not hold.
 
-Images in groups: `paired_grouped`. Splits or folds that were redrawn: `paired_corrected_t` and,
-as a posterior, `bayesian_correlated_t`. 5x2 cross-validation: `five_by_two`. Several seeds on one
-split: `paired_crossed`. All take differences a - b.
+| design | function |
+|---|---|
+| images in groups | `paired_grouped` |
+| redrawn splits, repeated folds | `paired_corrected_t`; as a posterior `bayesian_correlated_t` |
+| 5x2 cross-validation | `five_by_two` |
+| several seeds on one split | `paired_crossed.paired_crossed` |
+
+All take differences a - b.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import special, stats
+from scipy import stats
 
-from fashion_exp.stats.checks import Sizes, checked_matrix, checked_scores
+from fashion_exp.stats.checks import (
+    DIFFERENCE_BOUNDS,
+    Floats,
+    Sizes,
+    validate_matrix,
+    validate_scores,
+)
 from fashion_exp.stats.groups import (
+    TOO_FEW,
     clustered_mean,
     few_groups_note,
     group_codes,
     kish_effective_size,
 )
 from fashion_exp.stats.interval import (
-    DIFFERENCE,
-    PAIRS_TESTED,
-    TWO_MODELS,
-    TWO_RECIPES,
-    Bounds,
-    Floats,
+    MIN_RELIABLE_SCORES,
+    Estimand,
     Interval,
     Status,
-    check_level,
-    flat,
-    instead,
-    joined,
-    spread,
-    student,
-    undefined,
+    point_estimate,
+    sample_sd,
 )
-from fashion_exp.stats.paired import PairedTest, tango
-from fashion_exp.stats.scores import MIN_SCORES_SHOWN, corrected_scale
+from fashion_exp.stats.paired import (
+    CONSTANT_DIFFERENCE,
+    NO_DIFFERENCE,
+    PairedTest,
+    t_test,
+    tango,
+    undefined_test,
+)
+from fashion_exp.stats.t_intervals import corrected_se
 
-NO_DIFFERENCE = "no difference anywhere"
-CERTAIN = "the same difference everywhere: no variance to test it by"
 ONE_DIFFERENCE = "needs at least 2 scores"
 
 
@@ -55,37 +63,37 @@ def paired_grouped(
     bounded: bool = True,
     models: int = 1,
 ) -> PairedTest:
-    """The cluster-robust t-test of two models on images that come in groups.
+    """The cluster-robust t-test of two models on clustered images.
 
-    `differences` (n,) a - b per image (in [-1, 1] if `bounded`) and the label of each image's
-    group; `models` > 1 where out-of-fold predictions of so many pairs of models are pooled. About
-    the models tested. G - 1 degrees of freedom; equal to the paired t-test where every image is
-    its own group. One group is undefined; fewer than 20 are flagged. Where no image differs p is
-    1 and the fallback is Tango's interval, groups counted as if their images were all alike.
+    `differences` (n,) holds a - b per image (in [-1, 1] if `bounded`), `groups` (n,) the group
+    labels; `models` > 1 if the out-of-fold predictions of that many pairs of models are pooled. The
+    claim is about the tested models. G - 1 degrees of freedom; it equals the paired t-test if
+    every image is its own group. One group gives an undefined test; fewer than 20 add a warning. If
+    no image differs, p is 1 and the fallback is Tango's interval with the images of a group counted
+    as copies.
 
     Source: Liang & Zeger 1986, Biometrika 73:13-22, with G / (G - 1); degrees of freedom as in
     Cameron & Miller 2015, J. Human Resources 50:317-372, section VI.
 
     Raises:
-        ValueError: no differences, missing, infinite or, if bounded, outside [-1, 1]; not one
-            group per image; `level` outside (0, 1).
+        ValueError: invalid differences (`validate_scores`) or groups (`group_codes`); `level` is
+            outside (0, 1).
     """
-    check_level(level)
-    bounds = DIFFERENCE if bounded else None
-    scores = checked_scores(differences, bounds)
+    bounds = DIFFERENCE_BOUNDS if bounded else None
+    scores = validate_scores(differences, bounds)
     codes = group_codes(groups, scores.size)
     mean, n = float(scores.mean()), scores.size
-    target = TWO_MODELS if models == 1 else PAIRS_TESTED
-    blank = undefined(mean, level, "paired_grouped_t", target, "groups", n, models)
+    target = Estimand.MODEL_DIFFERENCE if models == 1 else Estimand.MEAN_MODEL_DIFFERENCE
+    point = point_estimate(mean, level, "paired_grouped_t", target, "groups", scores=models, n=n)
     if codes.max() == 0:
-        return untested(blank, "needs at least 2 groups", None)
-    found = clustered_mean(scores, codes)
+        return undefined_test(point, "needs at least 2 groups")
+    clustered = clustered_mean(scores, codes)
     fallback = None
     if bounded and not scores.any():
-        alike = kish_effective_size(np.bincount(codes), 1.0)
-        fallback = tango(alike, 0, 0, 0, level, models=models)
-    note = few_groups_note(found.groups)
-    return t_test(blank, found.se, found.groups - 1, bounds, fallback, note)
+        size = kish_effective_size(np.bincount(codes), 1.0)
+        fallback = tango(size, 0, 0, 0, level, models=models)
+    note = few_groups_note(clustered.groups)
+    return t_test(point, clustered.se, clustered.groups - 1, bounds, fallback, note)
 
 
 def paired_corrected_t(
@@ -99,35 +107,37 @@ def paired_corrected_t(
 ) -> PairedTest:
     """The corrected resampled t-test of two recipes on J splits or folds of one data set.
 
-    `differences` (J,) a - b of the scores on the same test images. About the recipes at this
-    training size. J - 1 degrees of freedom; one difference is undefined, fewer than 4 flagged.
+    `differences` (J,) holds a - b of the scores on the same test images; `n_train` and `n_test` are
+    as for `corrected_t_interval`. The claim is about the recipes at this training size. J - 1
+    degrees of freedom; one difference gives an undefined test, fewer than 4 add a warning.
 
     Source: Nadeau & Bengio 2003, Machine Learning 52:239-281; for repeated k-fold Bouckaert &
     Frank 2004, PAKDD, 3-12.
 
     Raises:
-        ValueError: no differences, missing, infinite or, if bounded, outside [-1, 1]; sizes
-            missing, not above 0 or not one or J of them; `level` outside (0, 1).
+        ValueError: invalid differences (`validate_scores`) or sizes (`size_ratio`); `level` is
+            outside (0, 1).
     """
-    check_level(level)
-    bounds = DIFFERENCE if bounded else None
-    scores = checked_scores(differences, bounds)
+    bounds = DIFFERENCE_BOUNDS if bounded else None
+    scores = validate_scores(differences, bounds)
     count = scores.size
-    scale = corrected_scale(spread(scores), n_train, n_test, count)
+    se = corrected_se(sample_sd(scores), n_train, n_test, count)
     mean = float(scores.mean())
-    blank = undefined(mean, level, "paired_corrected_t", TWO_RECIPES, unit, None, count)
+    target = Estimand.RECIPE_DIFFERENCE
+    point = point_estimate(mean, level, "paired_corrected_t", target, unit, scores=count)
     if count < 2:
-        return untested(blank, ONE_DIFFERENCE, None)
-    few = f"J={count} differences: their variance is barely known"
-    return t_test(blank, scale, count - 1, bounds, None, few if count < MIN_SCORES_SHOWN else "")
+        return undefined_test(point, ONE_DIFFERENCE)
+    few = f"J={count} differences: {TOO_FEW}"
+    return t_test(point, se, count - 1, bounds, None, few if count < MIN_RELIABLE_SCORES else "")
 
 
 @dataclass(frozen=True)
 class RopePosterior:
-    """The probabilities that a is worse than b, practically equal, and better, adding to 1.
+    """Posterior probabilities that a is worse than, equivalent to and better than b (sum 1).
 
-    `rope` is the half-width of what counts as equal. None where `status` is `undefined`;
-    `degenerate` where no variance puts all of the probability on one of the three.
+    `rope`, the region of practical equivalence, is the half-width of what counts as equal. The
+    probabilities are None if `status` is `undefined`; if it is `degenerate` (no variance), one of
+    them is 1.
     """
 
     worse: float | None
@@ -144,25 +154,26 @@ def bayesian_correlated_t(
 ) -> RopePosterior:
     """The posterior of the difference of two recipes, from J differences a - b of one data set.
 
-    Student's t with J - 1 degrees of freedom around the mean, scaled as in
-    `corrected_t_interval`; `rope` in the unit of the metric (0.01 is one point of accuracy).
+    Student's t with J - 1 degrees of freedom around the mean, with the scale of `corrected_se`.
+    `differences` has shape (J,); `rope` is in the unit of the metric (0.01 is one point of
+    accuracy).
 
     Source: Benavoli, Corani, Demsar & Zaffalon 2017, JMLR 18(77):1-36, section 4; correlation
     n_test / (n_train + n_test).
 
     Raises:
-        ValueError: as `paired_corrected_t` unbounded; `rope` negative or not finite.
+        ValueError: as `paired_corrected_t` unbounded; `rope` is negative or not finite.
     """
-    scores = checked_scores(differences, None)
+    scores = validate_scores(differences, None)
     if not (rope >= 0 and math.isfinite(rope)):
         raise ValueError(f"rope must be 0 or more, not {rope}")
-    scale = corrected_scale(spread(scores), n_train, n_test, scores.size)
+    scale = corrected_se(sample_sd(scores), n_train, n_test, scores.size)
     if scores.size < 2:
         return RopePosterior(None, None, None, rope, scores.size, "undefined", ONE_DIFFERENCE)
     mean = float(scores.mean())
     if scale == 0:
         shares = float(mean < -rope), float(abs(mean) <= rope), float(mean > rope)
-        return RopePosterior(*shares, rope, scores.size, "degenerate", CERTAIN)
+        return RopePosterior(*shares, rope, scores.size, "degenerate", CONSTANT_DIFFERENCE)
     posterior = stats.t(scores.size - 1, loc=mean, scale=scale)
     worse, better = float(posterior.cdf(-rope)), float(posterior.sf(rope))
     return RopePosterior(worse, max(1 - worse - better, 0.0), better, rope, scores.size, "ok")
@@ -173,83 +184,51 @@ def five_by_two(
 ) -> PairedTest:
     """The 5x2cv test of two recipes: Alpaydin's F, or Dietterich's t.
 
-    `differences` (5, 2) of a - b: replications by folds. The t rests on the very first
-    difference, so the order of replications must be the one they were drawn in; the F does not.
-    The interval of both is t(5) around the mean of all ten with Dietterich's scale (conservative:
-    measured coverage .98-1.00). About the recipes at half of the images. No difference at all
-    gives p = 1, no variance within any replication p = 0 and a warning; both are degenerate.
+    `differences` (5, 2) holds a - b by replication and fold, in [-1, 1]. The numerator of the t is
+    the first difference only, so replications must keep the order in which they were drawn; the F
+    does not depend on it. The interval of both variants is t(5) around the mean of all ten with
+    Dietterich's scale (conservative: measured coverage .98-1.00). The claim is about the recipes
+    at half of the images. No difference gives p = 1. No variance within any replication gives
+    p = 0 and a warning. Both are degenerate.
 
     Source: Alpaydin 1999, Neural Computation 11:1885-1892, F(10, 5); Dietterich 1998, Neural
     Computation 10:1895-1923, t(5).
 
     Raises:
-        ValueError: not (5, 2); differences missing, infinite or outside [-1, 1]; `level` outside
-            (0, 1); an unknown variant.
+        ValueError: the shape is not (5, 2); a difference is missing, infinite or outside [-1, 1];
+            `level` is outside (0, 1); `variant` is unknown.
     """
-    check_level(level)
-    scores = checked_matrix(differences, DIFFERENCE)
+    scores = validate_matrix(differences, DIFFERENCE_BOUNDS)
     if scores.shape != (5, 2):
         raise ValueError(f"needs exactly 5 replications of 2 folds, not {scores.shape}")
     if variant not in ("F", "t"):
-        raise ValueError(f"variant {variant!r} is not F or t")
+        raise ValueError(f"variant must be F or t, not {variant!r}")
     within = float((np.diff(scores, axis=1) ** 2).sum()) / 2
     name, mean = f"5x2cv_{variant}", float(scores.mean())
-    blank = undefined(mean, level, "5x2cv_t_at_mean", TWO_RECIPES, "folds", None, 10)
-    df = (10.0, 5.0) if variant == "F" else 5.0
+    target = Estimand.RECIPE_DIFFERENCE
+    point = point_estimate(mean, level, "5x2cv_t_at_mean", target, "folds", scores=10)
     if within <= 1e-24 * float((scores**2).max()):
-        return _five_by_two_flat(name, blank, scores, df, variant)
-    top = float((scores**2).sum()) / 2 if variant == "F" else float(scores[0, 0]) * math.sqrt(5)
-    statistic = top / (within if variant == "F" else math.sqrt(within))
-    tail = stats.f.sf(statistic, 10, 5) if variant == "F" else 2 * stats.t.sf(abs(statistic), 5)
-    interval = student(blank, math.sqrt(within / 5), 5, DIFFERENCE)
-    return PairedTest(name, float(tail), statistic, df, interval, "ok")
+        return _five_by_two_without_variance(name, point, scores, variant)
+    interval = point.with_t_limits(math.sqrt(within / 5), 5, DIFFERENCE_BOUNDS)
+    if variant == "F":
+        statistic = float((scores**2).sum()) / 2 / within
+        p = float(stats.f.sf(statistic, 10, 5))
+        return PairedTest(name, p, statistic, (10.0, 5.0), interval, "ok")
+    statistic = float(scores[0, 0]) * math.sqrt(5) / math.sqrt(within)
+    return PairedTest(
+        name, float(2 * stats.t.sf(abs(statistic), 5)), statistic, 5.0, interval, "ok"
+    )
 
 
-def t_test(
-    blank: Interval,
-    scale: float,
-    df: float,
-    bounds: Bounds,
-    fallback: Interval | None,
-    note: str = "",
+def _five_by_two_without_variance(
+    name: str, point: Interval, scores: Floats, variant: Literal["F", "t"]
 ) -> PairedTest:
-    """The test and the interval of estimate +- t(df) scale; degenerate where `scale` is 0."""
-    assert blank.estimate is not None
-    if scale == 0:
-        return _without_spread(blank, df, fallback)
-    statistic = blank.estimate / scale
-    p = 2 * float(special.stdtr(df, -abs(statistic)))  # scipy.stats' own takes ten times as long
-    interval = student(blank, scale, df, bounds)
-    interval = replace(interval, note=joined(note, interval.note))
-    return PairedTest(blank.method, p, statistic, df, interval, "ok", note)
-
-
-def untested(blank: Interval, reason: str, fallback: Interval | None) -> PairedTest:
-    """No test, for `reason`."""
-    interval = instead(blank, reason, fallback, fallback.method if fallback else "")
-    return PairedTest(blank.method, None, None, None, interval, "undefined", reason)
-
-
-def _without_spread(blank: Interval, df: float, fallback: Interval | None) -> PairedTest:
-    same = blank.estimate == 0
-    reason = NO_DIFFERENCE if same else CERTAIN
-    interval = flat(blank, reason, fallback, fallback.method if fallback else "")
-    p, statistic = (1.0, 0.0) if same else (None, None)
-    return PairedTest(blank.method, p, statistic, df, interval, "degenerate", reason)
-
-
-def _five_by_two_flat(
-    name: str,
-    blank: Interval,
-    scores: Floats,
-    df: float | tuple[float, float],
-    variant: Literal["F", "t"],
-) -> PairedTest:
+    df = (10.0, 5.0) if variant == "F" else 5.0
     tested = scores if variant == "F" else scores[:1, :1]
-    if not tested.any():
-        interval = flat(blank, NO_DIFFERENCE, None, "")
-        return PairedTest(name, 1.0, 0.0, df, interval, "degenerate", NO_DIFFERENCE)
-    warning = "zero within-replication variance; p not trustworthy"
-    statistic = math.copysign(math.inf, 1.0 if variant == "F" else float(scores[0, 0]))
-    interval = flat(blank, warning, None, "")
-    return PairedTest(name, 0.0, statistic, df, interval, "degenerate", warning)
+    if tested.any():
+        reason = "zero within-replication variance; p not trustworthy"
+        p, statistic = 0.0, math.copysign(math.inf, 1.0 if variant == "F" else scores[0, 0])
+    else:
+        reason, p, statistic = NO_DIFFERENCE, 1.0, 0.0
+    interval = point.degenerate(reason)
+    return PairedTest(name, p, statistic, df, interval, "degenerate", reason)

@@ -1,4 +1,4 @@
-"""Intervals for the share of images that are right."""
+"""Intervals for an accuracy: the proportion of correct images."""
 
 from __future__ import annotations
 
@@ -9,103 +9,97 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from fashion_exp.stats.checks import checked_count, checked_scores
+from fashion_exp.stats.checks import (
+    PROPORTION_BOUNDS,
+    validate_count,
+    validate_minimum,
+    validate_scores,
+)
 from fashion_exp.stats.groups import (
     clustered_mean,
     few_groups_note,
     group_codes,
     kish_effective_size,
 )
-from fashion_exp.stats.interval import (
-    MODELS_TESTED,
-    ONE_MODEL,
-    SHARE,
-    Interval,
-    check_level,
-    joined,
-    limited,
-    undefined,
-)
+from fashion_exp.stats.interval import Estimand, Interval, point_estimate
 
 
 def wilson(
     correct: float, n: float, level: float = 0.95, *, fractional: bool = False, models: int = 1
 ) -> Interval:
-    """Wilson's score interval for an accuracy over `n` distinct test images.
+    """Wilson's score interval for an accuracy on `n` distinct test images.
 
-    Covers the true accuracy of the model tested; with `models` > 1, where `correct` is the mean
-    accuracy times `n` or the right answers pooled over folds, the mean true accuracy of those
-    models. `fractional=True` admits counts that are no whole numbers: a mean over models, or
-    counts divided by a design effect. `n` = 0 gives an undefined interval.
+    Estimand: the true accuracy of the tested model. With `models` > 1 it is the mean true
+    accuracy of these models; `correct` is then their mean accuracy times `n`, or the number of
+    correct images pooled over folds. `fractional=True` allows counts that are not whole numbers: a
+    mean over models, or counts divided by a design effect. `n` = 0 gives an undefined interval.
 
     Source: Wilson 1927, JASA 22:209-212, in the form of Newcombe 1998, Stat. Med. 17:857-872,
-    method 3: (2np + z^2 -+ z sqrt(z^2 + 4npq)) / (2(n + z^2)), rearranged without cancellation
-    so that the limits are exactly 0 and 1 where none and all are right.
+    method 3: (2np + z^2 -+ z sqrt(z^2 + 4npq)) / (2(n + z^2)), rearranged to avoid cancellation,
+    so that the limits are exactly 0 and 1 if no or all images are correct.
 
     Raises:
-        ValueError: counts negative, not finite, above `n`, or fractional unless allowed; `level`
-            outside (0, 1); `models` below 1.
+        ValueError: a count is negative, not finite, above `n`, or fractional unless allowed;
+            `level` is outside (0, 1); `models` is below 1.
     """
-    check_level(level)
-    correct = checked_count(correct, n, fractional=fractional)
-    blank = _no_count(correct, n, level, "wilson", models)
+    correct = validate_count(correct, n, fractional=fractional)
+    point = _accuracy(correct, n, level, "wilson", models)
     if n == 0:
-        return blank
+        return point
     z = float(stats.norm.isf((1 - level) / 2))
-    return limited(
-        blank, _wilson_lower(correct, n - correct, z), 1 - _wilson_lower(n - correct, correct, z)
-    )
+    wrong = n - correct
+    return point.with_limits(_wilson_lower(correct, wrong, z), 1 - _wilson_lower(wrong, correct, z))
 
 
 def wilson_grouped(
     correct: ArrayLike, groups: ArrayLike, level: float = 0.95, *, models: int = 1
 ) -> Interval:
-    """Wilson's interval for images that come in groups, with n / max(1, design effect) images.
+    """Wilson's interval for clustered images, with n / max(1, design effect) images.
 
-    `correct` and `groups` have shape (n,): per image right (1) or wrong (0), or the share of the
-    models that were right, and the label of its group. Covers what `wilson` does; the note names
-    the design effect. Where no image differs from the others the design effect cannot be
-    estimated, and groups count as if their images were all alike (conservative). One group gives
-    an undefined interval; fewer than 20 are flagged.
+    `correct` (n,) is 1 or 0 per image, or the fraction of models that were correct; `groups` (n,)
+    holds the group labels. The estimand is that of `wilson`; the note gives the design effect. If
+    all images have the same score, the design effect cannot be estimated and the images of a
+    group count as copies (conservative). One group gives an undefined interval; fewer than 20 add
+    a warning.
 
-    Source: `wilson` and `design_effect`; the use of an effective size as in Korn & Graubard 1998,
-    Survey Methodology 24:193-201.
+    Source: `wilson` and `design_effect`; effective sample size as in Korn & Graubard 1998, Survey
+    Methodology 24:193-201.
 
     Raises:
-        ValueError: as `design_effect`; `level` outside (0, 1); `models` below 1.
+        ValueError: as `design_effect`; `level` is outside (0, 1); `models` is below 1.
     """
-    check_level(level)
-    scores = checked_scores(correct, SHARE)
-    codes = group_codes(groups, scores.size)
-    sizes = np.bincount(codes)
+    scores = validate_scores(correct, PROPORTION_BOUNDS)
+    sizes = np.bincount(group_codes(groups, scores.size))
     mean = float(scores.mean())
-    blank = _no_count(mean * scores.size, scores.size, level, "wilson_grouped", models)
+    point = _accuracy(mean * scores.size, scores.size, level, "wilson_grouped", models)
     if sizes.size < 2:
-        return replace(blank, note="needs at least 2 groups")
+        return replace(point, note="needs at least 2 groups")
     effect = design_effect(scores, groups)
     if effect is None:
         size = kish_effective_size(sizes, 1.0)
-        note = f"no spread to estimate a design effect from: counted as {size:.1f} images"
+        note = f"no variance to estimate a design effect from: counted as {size:.1f} images"
     else:
         size = scores.size / max(1.0, effect)
         note = f"design effect {effect:.2f} of {sizes.size} groups"
-    found = wilson(mean * size, size, level, fractional=True, models=models)
-    return replace(found, method=blank.method, note=joined(note, few_groups_note(sizes.size)))
+    interval = wilson(mean * size, size, level, fractional=True, models=models)
+    interval = replace(interval, method=point.method, note=note)
+    return interval.with_warning(few_groups_note(sizes.size))
 
 
 def design_effect(correct: ArrayLike, groups: ArrayLike) -> float | None:
-    """How many times larger the variance of the accuracy is than for independent images.
+    """Variance of the accuracy of clustered images relative to independent images.
 
     `correct` (n,) in [0, 1] and `groups` (n,) as for `wilson_grouped`. The cluster-robust (CR1)
-    variance of the mean over the binomial one, p (1 - p) / n; None where that is 0 or there is
-    one group only.
+    variance of the mean divided by the binomial variance p (1 - p) / n; None if that is 0 or there
+    is only one group.
 
-    Source: Liang & Zeger 1986, Biometrika 73:13-22; the ratio is Kish's (Survey Sampling, 1965).
+    Source: Liang & Zeger 1986, Biometrika 73:13-22; the ratio is that of Kish 1965, Survey
+    Sampling.
 
     Raises:
-        ValueError: no images; scores missing or outside [0, 1]; not one group per image.
+        ValueError: invalid scores (`validate_scores`) or groups (`group_codes`).
     """
-    scores = checked_scores(correct, SHARE)
+    scores = validate_scores(correct, PROPORTION_BOUNDS)
     codes = group_codes(groups, scores.size)
     p = float(scores.mean())
     if p in (0, 1) or codes.max() == 0:
@@ -114,32 +108,31 @@ def design_effect(correct: ArrayLike, groups: ArrayLike) -> float | None:
 
 
 def clopper_pearson(correct: float, n: float, level: float = 0.95) -> Interval:
-    """Clopper-Pearson's interval for the true accuracy of the model tested.
+    """Clopper and Pearson's exact interval for the true accuracy of the tested model.
 
-    Guaranteed to cover at least `level`, hence wider than Wilson's. `n` = 0 gives an undefined
+    Its coverage is at least `level`, so it is wider than Wilson's. `n` = 0 gives an undefined
     interval.
 
     Source: Clopper & Pearson 1934, Biometrika 26:404-413, as beta quantiles.
 
     Raises:
-        ValueError: counts negative, not finite, above `n`, or no whole numbers (the guarantee
-            does not hold for means); `level` outside (0, 1).
+        ValueError: a count is negative, not finite, above `n` or fractional (the guarantee does
+            not hold for means); `level` is outside (0, 1).
     """
-    check_level(level)
-    correct = checked_count(correct, n, fractional=False)
-    blank = _no_count(correct, n, level, "clopper_pearson", 1)
+    correct = validate_count(correct, n, fractional=False)
+    point = _accuracy(correct, n, level, "clopper_pearson", 1)
     if n == 0:
-        return blank
+        return point
     tail = (1 - level) / 2
-    return limited(blank, _beta_lower(correct, n, tail), 1 - _beta_lower(n - correct, n, tail))
+    return point.with_limits(_beta_lower(correct, n, tail), 1 - _beta_lower(n - correct, n, tail))
 
 
 def clopper_pearson_lower(correct: float, n: float, level: float = 0.95) -> Interval:
-    """The one-sided Clopper-Pearson bound, for "at least 95 % with 95 % confidence".
+    """The one-sided Clopper-Pearson bound, for claims such as "at least 95 %".
 
-    Returns an interval from the bound to exactly 1: the true accuracy of the model tested lies
-    above `low` with at least `level` confidence. With no error it is (1 - level)^(1/n). `n` = 0
-    gives an undefined interval.
+    The interval reaches from the bound to exactly 1: the true accuracy of the tested model exceeds
+    `low` with confidence `level` or more. Without errors `low` is (1 - level)^(1/n). `n` = 0 gives
+    an undefined interval.
 
     Source: Clopper & Pearson 1934, Biometrika 26:404-413; without errors the success-run bound
     of Wilks 1941, Ann. Math. Stat. 12:91-96.
@@ -147,24 +140,25 @@ def clopper_pearson_lower(correct: float, n: float, level: float = 0.95) -> Inte
     Raises:
         ValueError: as `clopper_pearson`.
     """
-    check_level(level)
-    correct = checked_count(correct, n, fractional=False)
-    blank = _no_count(correct, n, level, "clopper_pearson_lower", 1)
-    return blank if n == 0 else limited(blank, _beta_lower(correct, n, 1 - level), 1.0)
+    correct = validate_count(correct, n, fractional=False)
+    point = _accuracy(correct, n, level, "clopper_pearson_lower", 1)
+    return point if n == 0 else point.with_limits(_beta_lower(correct, n, 1 - level), 1.0)
 
 
-def _no_count(correct: float, n: float, level: float, method: str, models: int) -> Interval:
-    if models < 1:
-        raise ValueError(f"models is {models}, not at least 1")
-    target = ONE_MODEL if models == 1 else MODELS_TESTED
+def _accuracy(correct: float, n: float, level: float, method: str, models: int) -> Interval:
+    validate_minimum(models, 1, "models")
+    target = Estimand.MODEL if models == 1 else Estimand.MEAN_OF_MODELS
     estimate = correct / n if n else None
-    return undefined(estimate, level, method, target, "images", n, models, "no images")
+    return point_estimate(
+        estimate, level, method, target, "images", scores=models, n=n, reason="no images"
+    )
 
 
-def _wilson_lower(hits: float, misses: float, z: float) -> float:
-    n = hits + misses
-    return 2 * hits * (hits / n) / (2 * hits + z * z + z * math.sqrt(z * z + 4 * hits * misses / n))
+def _wilson_lower(correct: float, wrong: float, z: float) -> float:
+    n = correct + wrong
+    root = math.sqrt(z * z + 4 * correct * wrong / n)
+    return 2 * correct * (correct / n) / (2 * correct + z * z + z * root)
 
 
-def _beta_lower(hits: float, n: float, tail: float) -> float:
-    return float(stats.beta.ppf(tail, hits, n - hits + 1)) if hits else 0.0
+def _beta_lower(correct: float, n: float, tail: float) -> float:
+    return float(stats.beta.ppf(tail, correct, n - correct + 1)) if correct else 0.0

@@ -1,0 +1,177 @@
+"""The tables of a comparison: one row per run, and one row per pair of runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fashion_exp.comparison.factors import update_count
+from fashion_exp.comparison.metrics import METRICS
+from fashion_exp.reporting.formats import DASH, number, percent, percent_range
+from fashion_exp.reporting.tables import PlainTable
+
+if TYPE_CHECKING:
+    from fashion_exp.comparison.comparison import Comparison
+
+TEST_NAMES = {
+    "mcnemar_midp": "McNemar's mid-p test with Tango's interval",
+    "mcnemar_exact": "McNemar's exact test with Tango's interval",
+    "paired_grouped_t": "t over groups of images, cluster-robust",
+    "paired_crossed_t": "t with trainings and images crossed",
+    "unpaired_crossed_t": "t with trainings and images crossed, trainings unpaired",
+    "paired_corrected_t": "t with Nadeau and Bengio's correction",
+    "5x2cv_F": "Alpaydin's 5x2cv F with Dietterich's t-interval",
+}
+
+OPTION_COLUMNS: Mapping[str, str] = {
+    "model": "model.name",
+    "split": "split.name",
+    "train ratio": "split.train_ratio",
+    "epochs": "training.epochs",
+    "depth": "model.depth",
+    "head": "model.head",
+    "hidden": "model.hidden",
+    "optimizer": "optim.name",
+    "lr": "optim.lr",
+    "dropout": "model.dropout",
+    "seed": "seed",
+}
+"""The option columns of the paper's Figure 4."""
+
+
+def runs_table(comparison: Comparison) -> PlainTable:
+    """The table of the paper's Figure 4, with further swept options, intervals and counts."""
+    columns = [
+        (title, option)
+        for title, option in OPTION_COLUMNS.items()
+        if any(run.options.get(option) is not None for run in comparison.runs)
+    ]
+    swept = {f.options[0] for f in comparison.factors if len(f.options) == 1}
+    further = sorted(swept - set(OPTION_COLUMNS.values()))
+    columns += [(option.rpartition(".")[2], option) for option in further]
+    titles, options = zip(*columns, strict=True)
+    header = [
+        "run", *titles, "activation", "weights", "loss", "macro-F1", "validation",
+        f"{100 * comparison.settings.level:g} % interval", "t-interval", "n", "J", "test", "test n",
+        "updates", "split manifest",
+    ]  # fmt: skip
+    rows = [_run_row(comparison, index, options) for index in comparison.ranking]
+    notes = [
+        "Best validation first. n: different photos judged. J: trainings. "
+        f"Test: {DASH} while it is held out."
+    ]
+    return PlainTable(header, rows, notes=notes)
+
+
+def _run_row(comparison: Comparison, index: int, options: Sequence[str]) -> list[str]:
+    run = comparison.runs[index]
+    summary = run.summary("validation")
+    wilson, t = summary.accuracy, summary.accuracy_t
+    test, test_n = DASH, DASH
+    if run.is_test_evaluated:
+        test_summary = run.summary("test")
+        accuracy = test_summary.accuracy
+        test = f"{percent(accuracy.estimate)} ({_limits(accuracy.low, accuracy.high)})"
+        test_n = f"{test_summary.images}"
+    return [
+        comparison.names[index],
+        *(_option(run.options.get(option)) for option in options),
+        "ReLU" if run.options["model.name"] == "basic_cnn" else "the network's own",
+        _weights(run.result.facts["weights"]),
+        number(summary.loss.estimate),
+        percent(summary.macro_f1.estimate),
+        percent(wilson.estimate),
+        _limits(wilson.low, wilson.high),
+        DASH if summary.t_interval_omitted else _limits(t.low, t.high),
+        f"{summary.images}",
+        f"{wilson.scores}",
+        test,
+        test_n,
+        f"{update_count(run):,}",
+        run.result.facts["split_hash"][:8],
+    ]
+
+
+def _option(value: Any) -> str:
+    if value is None:
+        return DASH
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _weights(identity: str) -> str:
+    """ "none", "imagenet", or the name of the weights file."""
+    source = identity.split(":")[0]
+    return Path(source).stem if "/" in source else source
+
+
+def _limits(low: float | None, high: float | None) -> str:
+    return DASH if low is None or high is None else percent_range(low, high)
+
+
+def pairs_table(comparison: Comparison) -> PlainTable:
+    """One row per pair: difference, interval, p-values, verdict, test, n and J."""
+    metric = METRICS[comparison.settings.metric]
+    header = [
+        "a", "b", "a minus b", f"{100 * comparison.settings.level:g} % interval",
+        "paired bootstrap", "p", "p (Holm)", "verdict", "test", "estimates", "n", "J", "note",
+    ]  # fmt: skip
+    rows = []
+    for pair in comparison.pairs:
+        a, b, test = comparison.names[pair.a], comparison.names[pair.b], pair.test
+        if test is None:
+            rows.append([a, b, *[DASH] * 5, pair.verdict, *[DASH] * 4, pair.note])
+            continue
+        interval = test.interval.or_fallback
+        rows.append(
+            [
+                a,
+                b,
+                metric.format_difference(test.difference),
+                metric.format_limits(interval),
+                metric.format_limits(pair.bootstrap),
+                _format_p(test.p),
+                _format_p(pair.p_holm),
+                pair.verdict,
+                TEST_NAMES.get(test.method, test.method),
+                interval.target,
+                DASH if interval.n is None else f"{interval.n:g}",
+                f"{interval.scores}",
+                pair.note,
+            ]
+        )
+    if all(pair.bootstrap is None for pair in comparison.pairs):
+        column = header.index("paired bootstrap")
+        header, *rows = [[*row[:column], *row[column + 1 :]] for row in (header, *rows)]
+    return PlainTable(header, rows, notes=multiplicity_notes(comparison))
+
+
+def multiplicity_notes(comparison: Comparison) -> list[str]:
+    """How the p-values and verdicts account for the number of comparisons."""
+    settings = comparison.settings
+    metric = METRICS[settings.metric]
+    kind = "all pairs" if settings.baseline is None else "all against the baseline"
+    omitted = comparison.omitted_comparisons
+    failed = f", {omitted} of them with runs that failed or are not shown" if omitted else ""
+    notes = [
+        f"{metric.label[0].upper()}{metric.label[1:]} on the {comparison.part} images; Holm over "
+        f"{comparison.family_size} comparisons ({kind}{failed}), alpha = {settings.alpha:g}; "
+        f"equivalent: the {100 * (1 - 2 * settings.alpha):g} % interval lies within "
+        f"±{settings.rope * metric.scale:g} {metric.unit}."
+    ]
+    omnibus = comparison.omnibus
+    if omnibus is not None and omnibus.p is not None:
+        p = _format_p(omnibus.p) if omnibus.p < 1e-4 else f"= {_format_p(omnibus.p)}"
+        some = "some runs differ" if omnibus.p < settings.alpha else "no difference is shown"
+        notes.append(
+            f"Cochran's Q over {omnibus.models} runs on {omnibus.n} images: "
+            f"Q = {omnibus.statistic:.2f} with {omnibus.df} degrees of freedom, p {p}: {some}. "
+            "No pair's p (Holm) is below this p."
+        )
+    return notes
+
+
+def _format_p(p: float | None) -> str:
+    if p is None:
+        return DASH
+    return "< 0.0001" if p < 1e-4 else f"{p:.4f}"
