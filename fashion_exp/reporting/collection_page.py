@@ -1,39 +1,39 @@
-"""The page of a collection: what each class has, picture by picture, with whom to thank."""
+"""The HTML page of a collection: images by class with creator, license and source."""
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from fashion_exp.reporting.formats import shorten_to_cells
 from fashion_exp.reporting.tables import PlainTable
+from fashion_exp.reporting.templates import render
 
 
 @dataclass(frozen=True)
-class Shown:
-    """A picture; texts and addresses are a stranger's own."""
+class ImageCard:
+    """One image; its texts and URLs are untrusted."""
 
     thumbnail: bytes
-    """JPEG; empty if there is none."""
+    """JPEG; empty if the image cannot be read."""
     file: str
     caption: str
     creator: str
     licence: str
     licence_url: str
-    page: str
-    conflict: bool
-    """Whether it stands under another class too."""
+    source: str
+    """URL."""
+    is_conflict: bool
+    """Whether another class has the image, too."""
 
 
 @dataclass(frozen=True)
-class ClassSheet:
+class ClassSection:
     name: str
-    pictures: int
-    told: str
-    """A sentence below the heading."""
-    shown: Sequence[Shown]
+    image_count: int
+    note: str
+    """A line below the heading."""
+    cards: Sequence[ImageCard]
+    """All images or a sample."""
 
 
 @dataclass(frozen=True)
@@ -42,36 +42,12 @@ class CollectionPage:
     created: str
     lead: str
     summary: PlainTable
-    classes: Sequence[ClassSheet]
+    classes: Sequence[ClassSection]
     conflicts: Sequence[Sequence[str]]
-    """The files of each picture under several classes."""
+    """For each image in several classes its files."""
     reasons: PlainTable
 
 
-def html(page: CollectionPage) -> str:
-    """The whole page, which needs nothing else and runs nothing."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"data_uri": _data_uri, "link": link, "short": _short}
-    return environment.get_template("collection.html.j2").render(page=page)
-
-
-def link(address: str) -> str:
-    """The address if a click on it can only open a web page, else nothing."""
-    return address if address.startswith(("https://", "http://")) else ""
-
-
-def _short(file: str) -> str:
-    """The beginning of a hash is enough to find the file by."""
-    return shorten_to_cells(file, 24)
-
-
-def _data_uri(picture: bytes) -> str:
-    return f"data:image/jpeg;base64,{base64.b64encode(picture).decode()}"
+def render_page(page: CollectionPage) -> str:
+    """A self-contained page without scripts."""
+    return render("collection.html.j2", page=page)

@@ -1,4 +1,4 @@
-"""How numbers and names are written, in pictures, tables and progress lines alike."""
+"""How figures, tables and progress lines write numbers and names."""
 
 from __future__ import annotations
 
@@ -9,32 +9,62 @@ from rich.cells import cell_len
 
 DASH = "\N{EN DASH}"
 ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
+MINUS = "\N{MINUS SIGN}"
 
 
 def number(value: float | None, decimals: int = 3) -> str:
-    """Fixed decimals, or three significant digits where that would be long; a dash for none."""
+    """Fixed decimals, or three significant digits from 100 on; a dash for None."""
     if value is None:
         return DASH
     return f"{value:.{decimals}f}" if abs(value) < 100 else f"{value:.3g}"
 
 
 def percent(share: float | None, decimals: int = 1) -> str:
-    """0.8417 as "84.2 %"; a dash for none."""
+    """0.8417 as "84.2 %"; a dash for None and NaN."""
     return DASH if share is None or math.isnan(share) else f"{100 * share:.{decimals}f} %"
 
 
-def counted(count: int, thing: str) -> str:
-    """ "1 job" or "1,204 jobs"."""
-    return f"{count:,} {thing}{'s' * (count != 1)}"
-
-
-def span(low: float, high: float) -> str:
-    """The limits of an interval of shares in percent, without the sign: "81.0-86.9" (en dash)."""
+def percent_range(low: float, high: float) -> str:
+    """Limits of an interval of shares in percent, without the sign: "81.0-86.9" (en dash)."""
     return f"{100 * low:.1f}{DASH}{100 * high:.1f}"
 
 
+def with_limits(value: float, low: float | None, high: float | None, is_share: bool = True) -> str:
+    """ "84.2 % (81.0-86.9)", or "0.412 (0.377-0.450)" if it is no share; no limits if None."""
+    text = percent(value) if is_share else number(value)
+    if low is None or high is None:
+        return text
+    limits = percent_range(low, high) if is_share else f"{number(low)}{DASH}{number(high)}"
+    return f"{text} ({limits})"
+
+
+def signed(value: float | None, decimals: int) -> str:
+    """ "+1.25", "−1.25" with a real minus, "0.00" if it rounds to zero; a dash for None and NaN."""
+    if value is None or math.isnan(value):
+        return DASH
+    text = f"{value:+.{decimals}f}"
+    return text[1:] if float(text) == 0 else text.replace("-", MINUS)
+
+
+def difference_text(difference: float | None, is_share: bool = True) -> str:
+    """A difference of shares in percentage points ("+1.2"), another one as it is ("+0.012")."""
+    if difference is None or not is_share:
+        return signed(difference, 3)
+    return signed(100 * difference, 1)
+
+
+def difference_range(low: float, high: float, is_share: bool = True) -> str:
+    """ "−0.4 to +2.8"; a dash between the two would read as a third sign."""
+    return f"{difference_text(low, is_share)} to {difference_text(high, is_share)}"
+
+
+def pluralize(count: int, noun: str) -> str:
+    """ "1 job" or "1,204 jobs"."""
+    return f"{count:,} {noun}{'s' * (count != 1)}"
+
+
 def duration(seconds: float) -> str:
-    """ "42 s", "1 min 15 s" or "2 h 05 min"."""
+    """ "9.9 s", "42 s", "1 min 15 s" or "2 h 05 min"."""
     if seconds < 9.95:
         return f"{seconds:.1f} s"
     whole = round(seconds)
@@ -53,20 +83,20 @@ def clock(seconds: float) -> str:
 
 
 def shorten(text: str, fits: Callable[[str], bool]) -> str:
-    """The text, or as much of its two ends as fits around an ellipsis.
+    """The text if it fits, else as much of both ends as fits around an ellipsis.
 
-    The middle goes, because names of one family differ at their ends.
+    The middle is cut because related names usually differ at their ends.
     """
     if fits(text):
         return text
-    for kept in range(len(text) - 1, 0, -1):
-        head = (kept + 1) // 2
-        candidate = text[:head].rstrip() + ELLIPSIS + text[len(text) - (kept - head) :].lstrip()
+    for length in range(len(text) - 1, 0, -1):
+        head = (length + 1) // 2
+        candidate = text[:head].rstrip() + ELLIPSIS + text[len(text) - (length - head) :].lstrip()
         if fits(candidate):
             return candidate
     return ELLIPSIS
 
 
 def shorten_to_cells(text: str, cells: int) -> str:
-    """At most so many columns of a terminal; a CJK character takes two."""
+    """The text in at most this many terminal columns; a CJK character takes two."""
     return shorten(text, lambda candidate: cell_len(candidate) <= cells)

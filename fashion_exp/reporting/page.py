@@ -1,49 +1,43 @@
-"""A report as files: one page that needs nothing else, the same as Markdown, tables, figures."""
+"""Writes a report: a self-contained HTML page, the same in Markdown, CSV tables and figures."""
 
 from __future__ import annotations
 
-import base64
-import csv
-import io
-import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fashion_exp.atomic_io import write_text
-from fashion_exp.reporting.comparison_figures import MOST_CONFUSIONS, Drawings, draw_all
+from fashion_exp.reporting.comparison_figures import MAX_CONFUSIONS, Drawings, draw_all
 from fashion_exp.reporting.formats import percent
-from fashion_exp.reporting.percentage_points import difference_text
-from fashion_exp.reporting.report_content import Confusion, Photo, Report, VerdictMatrix
+from fashion_exp.reporting.report_content import Confusion, Report
 from fashion_exp.reporting.report_markdown import markdown
-from fashion_exp.reporting.tables import PlainTable
+from fashion_exp.reporting.tables import csv_table
+from fashion_exp.reporting.templates import render
 from fashion_exp.reporting.verdict_matrix import (
-    MOST_NAMES,
-    MOST_WITH_WORDS,
-    SIGNS,
+    MAX_LABELED,
+    MAX_NAMES,
+    SYMBOLS,
     cell_text,
-    most_pairs,
+    first_pairs,
 )
 
-if TYPE_CHECKING:
-    from jinja2 import Environment
-
-_OURS = ("accuracy-*.png", "effect-*.png", "confusion-*.png", "curves.png", "verdicts.png")
+_FIGURES = ("accuracy-*.png", "effect-*.png", "confusion-*.png", "curves.png", "verdicts.png")
+"""Files of an earlier report that are removed; other files in the folder stay."""
 
 
 def write_report(report: Report, folder: Path) -> Path:
-    """Write report.html, report.md, runs.csv, pairs.csv and figures/*.png into `folder`.
+    """Writes report.html, report.md, runs.csv, pairs.csv and figures/*.png into `folder`.
 
-    Each is whole or as it was before; what an earlier report left and this one does not have is
-    removed. Returns the path of the page.
+    Each file is written atomically. Figures and pairs.csv of an earlier report that this one lacks
+    are removed. Returns the path of the page.
     """
     figures = folder / "figures"
     drawings = draw_all(report, figures)
-    _write_csv(report.runs, folder / "runs.csv")
+    write_text(folder / "runs.csv", csv_table(report.runs))
     if report.pairs is not None:
-        _write_csv(report.pairs, folder / "pairs.csv")
+        write_text(folder / "pairs.csv", csv_table(report.pairs))
     else:
         (folder / "pairs.csv").unlink(missing_ok=True)
-    for stale in {path for name in _OURS for path in figures.glob(name)} - {*drawings.pictures}:
+    for stale in {path for name in _FIGURES for path in figures.glob(name)} - {*drawings.files}:
         stale.unlink()
     write_text(folder / "report.md", markdown(report, drawings))
     page = folder / "report.html"
@@ -53,102 +47,26 @@ def write_report(report: Report, folder: Path) -> Path:
 
 def html(report: Report, drawings: Drawings) -> str:
     """The whole page."""
-    template = environment().get_template("report.html.j2")
-    return template.render(
+    return render(
+        "report.html.j2",
         report=report,
         drawings=drawings,
-        verdicts=_verdict_table(report.verdicts),
-        pairs=most_pairs(report.pairs),
-        confusions=[_confusion_table(told) for told in report.confusions[:MOST_CONFUSIONS]],
-        signs=SIGNS,
+        names=report.verdicts.names[:MAX_NAMES] if report.verdicts else [],
+        max_labeled=MAX_LABELED,
+        cell_text=cell_text,
+        symbols=SYMBOLS,
+        pairs=first_pairs(report.pairs),
+        confusions=[_confusion_table(item) for item in report.confusions[:MAX_CONFUSIONS]],
     )
 
 
-def environment() -> Environment:
-    """Of the templates beside this file, with the filters that they use."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "right_aligned": right_aligned,
-        "data_uri": _data_uri,
-        "percent": percent,
-        "difference": difference_text,
-        "tied": tied,
-        "words": re.compile(r"(\s+)").split,
-    }
-    return environment
-
-
-_NUMBER = re.compile(r"[+\N{MINUS SIGN}-]?\d[\d.,]*(e[+-]?\d+)?\b(?!/)|[<>] ?\d|\N{EN DASH}$|$")
-
-
-def right_aligned(table: PlainTable) -> list[bool]:
-    """Of each column, whether it is of numbers: texts that begin with one, dashes and gaps."""
-    columns = [[row[place] for row in table.rows] for place in range(len(table.header))]
-    return [
-        place > 0 and any(column) and all(_NUMBER.match(cell) for cell in column)
-        for place, column in enumerate(columns)
-    ]
-
-
-def tied(text: str) -> str:
-    """The text, with a number and its sign never at two lines' ends."""
-    return re.sub(r"(?<=\d) (?=%)|(?<=\bn) (?==)|(?<=[<>=]) (?=\d)", "\N{NO-BREAK SPACE}", text)
-
-
-def _data_uri(photo: Photo) -> str:
-    assert photo.picture is not None
-    return f"data:image/jpeg;base64,{base64.b64encode(photo.picture).decode()}"
-
-
-def _verdict_table(matrix: VerdictMatrix | None) -> dict[str, Any] | None:
-    """The matrix row by row: of a cell its class, sign, words and numbers, or None."""
-    if matrix is None or len(matrix.names) < 2:
-        return None
-    names = list(matrix.names[:MOST_NAMES])
+def _confusion_table(confusion: Confusion) -> dict[str, Any]:
+    """Counts by row with their shares of the true class."""
     rows = []
-    for row, name in enumerate(names):
-        cells = []
-        for column, other in enumerate(names):
-            cell = matrix.cells.get((row, column))
-            told = (
-                None
-                if cell is None
-                else {"cell": cell, "all": cell_text(cell, name, other, matrix.percent)}
-            )
-            cells.append(told)
-        rows.append((name, cells))
-    return {
-        "names": names,
-        "rows": rows,
-        "roomy": len(names) <= MOST_WITH_WORDS,
-        "left_out": len(matrix.names) - len(names),
-        "caption": matrix.caption,
-        "percent": matrix.percent,
-    }
-
-
-def _confusion_table(told: Confusion) -> dict[str, Any]:
-    """Counts with their share of the true class."""
-    rows = []
-    for name, counts in zip(told.classes, told.counts, strict=True):
+    for name, counts in zip(confusion.classes, confusion.counts, strict=True):
         total = sum(counts)
-        rates = [count / total if total else 0.0 for count in counts]
-        rows.append((name, list(zip(counts, rates, strict=True)), total))
-    everything = sum(total for *_, total in rows)
-    right = sum(told.counts[place][place] for place in range(len(told.classes)))
-    accuracy = percent(right / everything if everything else None)
-    return {"told": told, "rows": rows, "accuracy": accuracy, "total": everything}
-
-
-def _write_csv(table: PlainTable, path: Path) -> None:
-    target = io.StringIO()
-    csv.writer(target, lineterminator="\n").writerows([table.header, *table.rows])
-    write_text(path, target.getvalue())
+        rows.append((name, [(n, n / total if total else 0.0) for n in counts], total))
+    total = sum(row_total for *_, row_total in rows)
+    correct = sum(counts[index] for index, counts in enumerate(confusion.counts))
+    accuracy = percent(correct / total if total else None)
+    return {"content": confusion, "rows": rows, "accuracy": accuracy, "total": total}

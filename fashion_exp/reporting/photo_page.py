@@ -1,20 +1,21 @@
-"""A page of photos with what is said of them: what was looked through, and what was found."""
+"""HTML page that shows photos in titled sections and needs no other file."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from fashion_exp.atomic_io import write_text
-from fashion_exp.reporting.page import environment
 from fashion_exp.reporting.report_content import PhotoGroup
 from fashion_exp.reporting.tables import PlainTable
+from fashion_exp.reporting.templates import render
 
 
 @dataclass(frozen=True)
-class Chapter:
-    """A part of the page; what is empty is not shown."""
+class Section:
+    """One section of the page; empty fields are not rendered."""
 
     anchor: str
     title: str
@@ -24,19 +25,15 @@ class Chapter:
 
 
 @dataclass(frozen=True)
-class Album:
+class PhotoPage:
     title: str
-    created: str
-    """ISO date and time."""
-    answer: Sequence[str]
-    """Sentences; the first is the answer."""
-    chapters: Sequence[Chapter]
-    foot: str
-    """Where the same stands as data."""
+    conclusions: Sequence[str]
+    """Sentences; the first states the main result."""
+    sections: Sequence[Section]
+    footer: str
+    created: str = field(default_factory=lambda: time.strftime("%Y-%m-%d %H:%M"))
 
 
-def write_album(album: Album, page: Path) -> Path:
-    """Writes one page that needs nothing else; it is whole or as it was before."""
-    template = environment().get_template("photo_page.html.j2")
-    write_text(page, template.render(album=album))
-    return page
+def write_photo_page(page: PhotoPage, path: Path) -> None:
+    """Writes the page atomically."""
+    write_text(path, render("photo_page.html.j2", page=page))

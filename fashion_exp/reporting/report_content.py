@@ -1,4 +1,4 @@
-"""What a report shows, as finished texts and numbers: read by the page, the tables, the figures."""
+"""The content of a report as finished texts and numbers, independent of how it is rendered."""
 
 from __future__ import annotations
 
@@ -9,53 +9,53 @@ from typing import Literal
 from fashion_exp.reporting.tables import PlainTable
 
 Severity = Literal["wrong", "doubtful", "fine"]
-Verdict = Literal["better", "worse", "equivalent", "undecided", "not comparable"]
+VerdictLabel = Literal["better", "worse", "equivalent", "undecided", "not comparable"]
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of the audit."""
+    """The result of one check of the audit."""
 
     severity: Severity
     title: str
-    """What was looked for: "test images seen in training"."""
+    """What was checked: "test images seen in training"."""
     detail: str
-    """What was found."""
+    """The result."""
     runs: Sequence[str] = ()
-    """The runs it is about, with the figures of each; empty: all."""
+    """The runs concerned, with their numbers; empty: all."""
 
 
 @dataclass(frozen=True)
 class ForestRow:
-    """An estimate with its limits; shares, or for a loss nats."""
+    """An estimate with its limits: shares in [0, 1], or nats for a loss."""
 
     name: str
     estimate: float | None
     low: float | None
     high: float | None
     note: str = ""
-    """Why there are no limits, or what else must be known: "greyed: chosen on these images"."""
+    """Why there are no limits, or a caveat: "chosen on these images"."""
     muted: bool = False
     winner: bool = False
 
 
 @dataclass(frozen=True)
-class Forest:
+class ForestPlot:
     title: str
-    """What is shown, of what, at which level."""
+    """The quantity, the images and the confidence level."""
     rows: Sequence[ForestRow]
-    """In the order they are drawn in; of very many only the first are drawn."""
-    percent: bool = True
-    """False: numbers as they are (a loss)."""
+    """In drawing order. The figure shows only the first ones of very many."""
+    is_share: bool = True
+    """False: the values are plain numbers (a loss)."""
     lines: Mapping[str, float] = field(default_factory=dict)
     """Vertical lines by label: {"target": 0.95, "human (assumed)": 0.95, "chance": 0.33}."""
     bands: Mapping[str, tuple[float, float]] = field(default_factory=dict)
-    """The same with limits: {"human 95 % of 200": (0.91, 0.97)}, {"±1 point": (-0.01, 0.01)}."""
+    """Shaded ranges by label: {"human 95 % of 200": (0.91, 0.97), "±1 point": (-0.01, 0.01)}."""
 
 
 @dataclass(frozen=True)
 class Curve:
-    """One run's validation accuracy (share) by epoch, one line a training (fold or repeat)."""
+    """One run's validation accuracy (share) by epoch, one line per training (fold or repeat)."""
 
     name: str
     lines: Sequence[Sequence[float]]
@@ -63,43 +63,43 @@ class Curve:
 
 
 @dataclass(frozen=True)
-class Cell:
-    """What the row's run is against the column's: row minus column, shares; for a loss nats."""
+class VerdictCell:
+    """The comparison of two runs, row minus column: shares, or nats for a loss."""
 
-    verdict: Verdict
+    verdict: VerdictLabel
     difference: float | None
     low: float | None
     high: float | None
     p: float | None
-    """Adjusted by Holm."""
+    """Adjusted by Holm's method."""
     note: str = ""
 
 
 @dataclass(frozen=True)
 class VerdictMatrix:
     names: Sequence[str]
-    cells: Mapping[tuple[int, int], Cell]
-    """(row, column) by place in `names`; both triangles, no diagonal; may lack what was not
-    asked (all against a baseline)."""
+    cells: Mapping[tuple[int, int], VerdictCell]
+    """By (row, column), indices into `names`: both triangles without the diagonal. Pairs may be
+    missing, as when all runs are compared with a baseline."""
     caption: str
-    """Test, family size, level, rope."""
-    percent: bool = True
-    """False: differences as they are (a loss)."""
+    """Test, family size, level, equivalence margin."""
+    is_share: bool = True
+    """False: the differences are plain numbers (a loss)."""
 
 
 @dataclass(frozen=True)
 class Confusion:
     name: str
     counts: Sequence[Sequence[int]]
-    """Rows true, columns predicted."""
+    """Rows are true classes, columns predicted ones."""
     classes: Sequence[str]
     part: str
 
 
 @dataclass(frozen=True)
 class Photo:
-    picture: bytes | None
-    """A small JPEG; None where the photo is no longer at hand, or cannot be read."""
+    jpeg: bytes | None
+    """A thumbnail; None if the photo is gone or unreadable."""
     file: str
     label: str
     caption: str
@@ -111,7 +111,7 @@ class PhotoGroup:
     title: str
     """"Wrong in every run"."""
     count: int
-    """How many there are; `photos` may be the first ones."""
+    """Photos in the group; `photos` may hold only the first ones."""
     photos: Sequence[Photo]
 
 
@@ -121,27 +121,27 @@ class Report:
     created: str
     """ISO date and time."""
     answer: Sequence[str]
-    """Sentences that a reviewer could not fault; the first is the answer."""
+    """The conclusions in sentences; the first one answers the question."""
     audit: Sequence[Finding]
     runs: PlainTable
-    """The table of the runs: a row a run."""
-    accuracy: Sequence[Forest]
-    """Test first where it is open, then validation."""
+    """One row per run."""
+    accuracy: Sequence[ForestPlot]
+    """Test accuracy first if it was evaluated, then validation accuracy."""
     curves: Sequence[Curve]
     verdicts: VerdictMatrix | None
     pairs: PlainTable | None
-    """A row a pair: every number behind the matrix."""
-    effects: Sequence[Forest]
-    """Main effects of the swept knobs, a forest a knob: differences between levels."""
+    """One row per pair: every number behind the matrix."""
+    effects: Sequence[ForestPlot]
+    """Main effects of the swept options, one plot per option: differences between levels."""
     confounds: Sequence[str]
     """Sentences: which runs differ in several factors, or in training budget."""
     missing_cells: Sequence[str]
-    """Commands that would run what is missing to tell the factors apart."""
+    """Commands of the runs that are missing to separate the factors."""
     plan: Sequence[str]
     """How many images or seeds would decide what is undecided."""
     confusions: Sequence[Confusion]
     photos: Sequence[PhotoGroup]
     reproduce: Sequence[str]
-    """Commands, one a run, first the one that makes this page."""
+    """The command that makes this report, then one command per run."""
     methods: Sequence[str]
-    """What each interval and test is, with n, J, level and source."""
+    """The method of each interval and test, with n, J, level and source."""

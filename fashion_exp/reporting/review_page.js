@@ -1,201 +1,208 @@
 "use strict";
-const told = JSON.parse(document.getElementById("told").textContent);
-const PER_PAGE = 50;
-const KEY = "fashion_exp labels " + told.key;
 const byId = (id) => document.getElementById(id);
+const review = JSON.parse(byId("review-data").textContent);
+const PAGE_SIZE = 50;
+const STORAGE_KEY = "fashion_exp labels " + review.key;
+const NOT_SAVED = " · this browser does not save decisions: export before you leave";
 
-// Decisions by the number of the case: "keep", "exclude", a class, or several: "dress|shirt".
+// Decisions by case index: "keep", "exclude", a class, or several classes as "dress|shirt".
 let decisions = {};
-let unsaved = "";
+let warning = "";
 try {
-  decisions = JSON.parse(localStorage.getItem(KEY)) || {};
+  decisions = JSON.parse(localStorage.getItem(STORAGE_KEY)) || {};
 } catch (error) {
-  unsaved = " · not kept by this browser: export before you leave";
+  warning = NOT_SAVED;
 }
 let page = 0;
-let shown = [];
+let visible = [];  // indices of the cases that pass the filter
 
 function element(name, properties, ...children) {
-  const made = Object.assign(document.createElement(name), properties);
-  made.append(...children);
-  return made;
+  const node = Object.assign(document.createElement(name), properties);
+  node.append(...children);
+  return node;
 }
 
-function picture(id, text) {
-  if (!told.pictures[id]) return element("div", { className: "none" }, "no picture");
-  const source = "data:image/jpeg;base64," + told.pictures[id];
+function thumbnail(id, text) {
+  if (!review.thumbnails[id]) return element("div", { className: "none" }, "no image");
+  const source = "data:image/jpeg;base64," + review.thumbnails[id];
   return element("img", { src: source, alt: text, loading: "lazy", decoding: "async" });
 }
 
-function passes(number) {
-  const wanted = byId("filter").value;
-  const decided = number in decisions;
-  if (wanted === "open") return !decided;
-  if (wanted === "done") return decided;
-  return wanted === "all" || told.cases[number].kind === wanted;
+// "dress|shirt" as two names, unless a class has this very name.
+function splitClasses(text) {
+  return review.classes.includes(text) ? [text] : text.split("|");
 }
 
-function decide(number, decision) {
-  if (decision) decisions[number] = decision;
-  else delete decisions[number];
+function passesFilter(index) {
+  const filter = byId("filter").value;
+  const isDecided = index in decisions;
+  if (filter === "open") return !isDecided;
+  if (filter === "done") return isDecided;
+  return filter === "all" || review.cases[index].kind === filter;
+}
+
+function decide(index, decision) {
+  if (decision) decisions[index] = decision;
+  else delete decisions[index];
   try {
-    localStorage.setItem(KEY, JSON.stringify(decisions));
+    localStorage.setItem(STORAGE_KEY, JSON.stringify(decisions));
   } catch (error) {
-    unsaved = " · not kept by this browser: export before you leave";
+    warning = NOT_SAVED;
   }
-  const card = document.querySelector(`article[data-case="${number}"]`);
-  if (card) mark(card, number);
-  count();
+  const article = document.querySelector(`article[data-case="${index}"]`);
+  if (article) markDecision(article, index);
+  showCount();
 }
 
-// The classes that are on, of the decision of a case.
-function chosen(number) {
-  const decision = decisions[number];
+function selectedClasses(index) {
+  const decision = decisions[index];
   if (decision === undefined || decision === "exclude") return [];
-  const names = decision === "keep" ? told.cases[number].given : decision;
-  return told.classes.includes(names) ? [names] : names.split("|");
+  return splitClasses(decision === "keep" ? review.cases[index].given : decision);
 }
 
-function toggle(number, name) {
-  const names = new Set(chosen(number));
+function toggleClass(index, name) {
+  const names = new Set(selectedClasses(index));
   if (!names.delete(name)) names.add(name);
   const decision = [...names].sort().join("|");
-  decide(number, decision === told.cases[number].given ? "keep" : decision);
+  decide(index, decision === review.cases[index].given ? "keep" : decision);
 }
 
-function accept(number) {
-  const suggested = told.cases[number].suggested;
-  const names = told.classes.includes(suggested) ? [suggested] : suggested.split("|");
-  if (names.every((name) => told.classes.includes(name))) decide(number, names.sort().join("|"));
+function accept(index) {
+  const names = splitClasses(review.cases[index].suggested);
+  if (names.every((name) => review.classes.includes(name))) decide(index, names.sort().join("|"));
 }
 
-function mark(card, number) {
-  const on = new Set(chosen(number));
-  card.classList.toggle("decided", number in decisions);
-  for (const button of card.querySelectorAll("button")) {
-    const pressed = button.dataset.name === undefined
-      ? decisions[number] === button.dataset.decision
-      : on.has(button.dataset.name);
-    button.setAttribute("aria-pressed", String(pressed));
+function markDecision(article, index) {
+  const selected = new Set(selectedClasses(index));
+  article.classList.toggle("decided", index in decisions);
+  for (const button of article.querySelectorAll("button")) {
+    const isPressed = button.dataset.name === undefined
+      ? decisions[index] === button.dataset.decision
+      : selected.has(button.dataset.name);
+    button.setAttribute("aria-pressed", String(isPressed));
   }
 }
 
-function choices(number) {
-  const { suggested, given } = told.cases[number];
-  const hinted = told.classes.includes(suggested) ? [suggested] : suggested.split("|");
+function choiceButtons(index) {
+  const { suggested, given } = review.cases[index];
+  const suggestedNames = splitClasses(suggested);
   const row = element("div", { className: "choices" });
-  told.classes.forEach((name, place) => {
-    const button = element("button", { type: "button", title: place < 9 ? `key ${place + 1}` : "" }, name);
+  review.classes.forEach((name, position) => {
+    const title = position < 9 ? `key ${position + 1}` : "";
+    const button = element("button", { type: "button", title }, name);
     button.dataset.name = name;
-    button.classList.toggle("suggested", hinted.includes(name) && name !== given);
-    button.onclick = () => toggle(number, name);
+    button.classList.toggle("suggested", suggestedNames.includes(name) && name !== given);
+    button.onclick = () => toggleClass(index, name);
     row.append(button);
   });
   for (const [decision, text] of [["keep", `keep ${given}`], ["exclude", "exclude"]]) {
     const button = element("button", { type: "button" }, text);
     button.dataset.decision = decision;
-    button.classList.toggle("apart", decision === "keep");
-    button.onclick = () => decide(number, decisions[number] === decision ? "" : decision);
+    button.classList.toggle("separate", decision === "keep");
+    button.onclick = () => decide(index, decisions[index] === decision ? "" : decision);
     row.append(button);
   }
   return row;
 }
 
-function card(number) {
-  const one = told.cases[number];
-  const made = element("article", { tabIndex: 0 });
-  made.dataset.case = number;
-  made.setAttribute("aria-label", `case ${number + 1}: ${one.given}, ${one.suggested}?`);
-  const [[id, path], ...copies] = one.images;
-  const own = element("div", { className: "own" }, picture(id, path));
+function caseArticle(index) {
+  const item = review.cases[index];
+  const article = element("article", { tabIndex: 0 });
+  article.dataset.case = index;
+  article.setAttribute("aria-label", `case ${index + 1}: ${item.given}, ${item.suggested}?`);
+  const [[id, path], ...copies] = item.images;
+  const images = element("div", { className: "images" }, thumbnail(id, path));
   if (copies.length) {
-    const few = copies.slice(0, 6).map(([other, where]) => picture(other, where));
-    own.append(element("div", { className: "copies" }, ...few));
-    own.append(element("div", { className: "path" }, `${one.images.length} images of one source`));
+    const thumbnails = copies.slice(0, 6).map(([copyId, copyPath]) => thumbnail(copyId, copyPath));
+    images.append(element("div", { className: "copies" }, ...thumbnails));
+    images.append(element("div", { className: "path" }, `${item.images.length} images of one source`));
   }
-  own.append(element("div", { className: "path" }, path));
-  const near = one.near.map((other) => element("li", {}, picture(other.image_id, other.label),
-    element("div", {}, other.label), element("div", { className: "path" }, other.alike)));
-  const said = element("div", {},
-    element("span", { className: `kind ${one.kind}` }, one.kind),
-    element("h2", {}, `given ${one.given}, suggested ${one.suggested.split("|").join(" or ")}`),
-    element("div", { className: "path" }, one.sentence),
-    element("ul", { className: "near" }, ...near));
-  said.append(choices(number));
-  made.append(own, said);
-  mark(made, number);
-  return made;
+  images.append(element("div", { className: "path" }, path));
+  const neighbors = item.neighbors.map((neighbor) => element("li", {},
+    thumbnail(neighbor.image_id, neighbor.label),
+    element("div", {}, neighbor.label),
+    element("div", { className: "path" }, neighbor.similarity)));
+  const details = element("div", {},
+    element("span", { className: `kind ${item.kind}` }, item.kind),
+    element("h2", {}, `given ${item.given}, suggested ${item.suggested.split("|").join(" or ")}`),
+    element("div", { className: "path" }, item.explanation),
+    element("ul", { className: "neighbors" }, ...neighbors),
+    choiceButtons(index));
+  article.append(images, details);
+  markDecision(article, index);
+  return article;
 }
 
-function count() {
-  const decided = Object.keys(decisions).length;
-  byId("count").textContent = `${decided} of ${told.cases.length} decided${unsaved}`;
+function showCount() {
+  const count = Object.keys(decisions).length;
+  byId("count").textContent = `${count} of ${review.cases.length} decided${warning}`;
 }
 
-function show() {
-  shown = told.cases.map((_, number) => number).filter(passes);
-  const pages = Math.max(1, Math.ceil(shown.length / PER_PAGE));
+function showPage() {
+  visible = review.cases.map((_, index) => index).filter(passesFilter);
+  const pages = Math.max(1, Math.ceil(visible.length / PAGE_SIZE));
   page = Math.min(Math.max(page, 0), pages - 1);
-  const cards = shown.slice(page * PER_PAGE, (page + 1) * PER_PAGE).map(card);
-  const none = element("p", { className: "empty" }, "Nothing to show here.");
-  byId("cases").replaceChildren(...(cards.length ? cards : [none]));
+  const articles = visible.slice(page * PAGE_SIZE, (page + 1) * PAGE_SIZE).map(caseArticle);
+  const empty = element("p", { className: "empty" }, "No cases match the filter.");
+  byId("cases").replaceChildren(...(articles.length ? articles : [empty]));
   byId("page").textContent = `page ${page + 1} of ${pages}`;
   byId("back").disabled = page === 0;
   byId("next").disabled = page === pages - 1;
-  count();
+  showCount();
 }
 
-function turn(by) {
-  page += by;
-  show();
+function turnPage(step) {
+  page += step;
+  showPage();
   window.scrollTo(0, 0);
 }
 
-function move(from, by) {
-  const cards = [...document.querySelectorAll("article")];
-  const place = from ? cards.indexOf(from) + by : 0;
-  if (cards[place]) {
-    cards[place].focus();
-    cards[place].scrollIntoView({ block: "nearest" });
+function moveFocus(current, step) {
+  const articles = [...document.querySelectorAll("article")];
+  const target = articles[current ? articles.indexOf(current) + step : 0];
+  if (target) {
+    target.focus();
+    target.scrollIntoView({ block: "nearest" });
   }
 }
 
-const cell = (text) => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
+const quote = (text) => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
 
 function csv() {
-  const lines = [["image_id", "path", "given", "suggested", "kind", "group", "data", "decision"]];
-  told.cases.forEach((one, number) => {
-    if (!(number in decisions)) return;
-    for (const [id, path] of one.images) {
-      lines.push([id, path, one.given, one.suggested, one.kind, one.group, told.data, decisions[number]]);
+  const rows = [["image_id", "path", "given", "suggested", "kind", "group", "data", "decision"]];
+  review.cases.forEach((item, index) => {
+    if (!(index in decisions)) return;
+    const { given, suggested, kind, group } = item;
+    for (const [id, path] of item.images) {
+      rows.push([id, path, given, suggested, kind, group, review.data, decisions[index]]);
     }
   });
-  return lines.map((line) => line.map(cell).join(",")).join("\n") + "\n";
+  return rows.map((row) => row.map(quote).join(",")).join("\n") + "\n";
 }
 
 byId("export").onclick = () => {
-  const address = URL.createObjectURL(new Blob([csv()], { type: "text/csv" }));
-  element("a", { href: address, download: "decisions.csv" }).click();
-  setTimeout(() => URL.revokeObjectURL(address), 1000);
+  const url = URL.createObjectURL(new Blob([csv()], { type: "text/csv" }));
+  element("a", { href: url, download: "decisions.csv" }).click();
+  setTimeout(() => URL.revokeObjectURL(url), 1000);
 };
-byId("back").onclick = () => turn(-1);
-byId("next").onclick = () => turn(1);
-byId("filter").onchange = () => { page = 0; show(); };
+byId("back").onclick = () => turnPage(-1);
+byId("next").onclick = () => turnPage(1);
+byId("filter").onchange = () => { page = 0; showPage(); };
 
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   if (event.target.closest("select, summary")) return;
   const current = event.target.closest("article");
-  if (event.key === "j" || event.key === "k") move(current, event.key === "j" ? 1 : -1);
+  if (event.key === "j" || event.key === "k") moveFocus(current, event.key === "j" ? 1 : -1);
   if (!current || (event.target.closest("button") && ["Enter", " "].includes(event.key))) return;
-  const number = Number(current.dataset.case);
-  const place = Number(event.key) - 1;
-  if (event.key === "Enter") accept(number);
-  else if (event.key === " ") decide(number, "keep");
-  else if (event.key === "x") decide(number, "exclude");
-  else if (event.key === "Backspace") decide(number, "");
-  else if (told.classes[place] !== undefined) toggle(number, told.classes[place]);
+  const index = Number(current.dataset.case);
+  const name = review.classes[Number(event.key) - 1];
+  if (event.key === "Enter") accept(index);
+  else if (event.key === " ") decide(index, "keep");
+  else if (event.key === "x") decide(index, "exclude");
+  else if (event.key === "Backspace") decide(index, "");
+  else if (name !== undefined) toggleClass(index, name);
   else return;
   event.preventDefault();
 });
-show();
+showPage();

@@ -1,4 +1,4 @@
-"""The page on which a person decides about labels, and exports the decisions."""
+"""HTML page for deciding on labels and exporting the decisions."""
 
 from __future__ import annotations
 
@@ -10,62 +10,57 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from fashion_exp.atomic_io import write_text
+from fashion_exp.reporting.templates import render
 
 
 @dataclass(frozen=True)
-class Near:
+class NeighborImage:
     image_id: str
     label: str
-    alike: str
-    """The cosine, as it is shown."""
+    similarity: str
+    """Formatted cosine."""
 
 
 @dataclass(frozen=True)
-class Case:
-    """Images of one source under one label, on which one decision is made."""
+class ReviewCase:
+    """Images with the same source and label, for one decision."""
 
     kind: str
     """wrong or ambiguous."""
     given: str
     suggested: str
     """Classes, separated by "|"."""
-    sentence: str
-    """What the models say, with numbers."""
+    explanation: str
+    """Probabilities and agreement of the models."""
     group: str
     images: Sequence[tuple[str, str]]
-    """Image id and path."""
-    near: Sequence[Near]
+    """(image id, path)."""
+    neighbors: Sequence[NeighborImage]
 
 
 @dataclass(frozen=True)
-class Review:
+class ReviewPage:
     title: str
     notes: Sequence[str]
     classes: Sequence[str]
     data: str
-    """Where the decisions apply; empty where they cannot be."""
-    cases: Sequence[Case]
-    pictures: Mapping[str, bytes]
-    """Small JPEGs by image id, of the cases and their neighbours; some may be missing."""
+    """Folder or list that the decisions apply to; "" if they cannot be applied."""
+    cases: Sequence[ReviewCase]
+    thumbnails: Mapping[str, bytes]
+    """JPEGs by image id of cases and neighbors; some may be missing."""
 
 
-def write_review(review: Review, page: Path) -> None:
-    """The page, whole or as it was: it needs no other file and no server."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined
-    )
-    cases = [asdict(case) for case in review.cases]
-    told = {
-        "classes": list(review.classes),
-        "data": review.data,
+def write_review_page(page: ReviewPage, path: Path) -> None:
+    """Writes the page atomically; it needs no other file and no server."""
+    cases = [asdict(case) for case in page.cases]
+    data = {
+        "classes": list(page.classes),
+        "data": page.data,
         "cases": cases,
-        # decisions are kept by the browser for this list of cases, not for another of the same name
+        # The browser stores decisions under this key, so another list of cases starts empty.
         "key": hashlib.sha256(json.dumps(cases).encode()).hexdigest()[:16],
-        "pictures": {
-            image: base64.b64encode(picture).decode() for image, picture in review.pictures.items()
+        "thumbnails": {
+            image_id: base64.b64encode(jpeg).decode() for image_id, jpeg in page.thumbnails.items()
         },
     }
-    template = environment.get_template("review_page.html.j2")
-    write_text(page, template.render(review=review, told=told))
+    write_text(path, render("review_page.html.j2", page=page, data=data))

@@ -1,4 +1,4 @@
-"""What a run and a sweep came to, as tables: for the terminal by rich, and as Markdown."""
+"""Results of runs and sweeps as tables: for a terminal (rich), as Markdown and as CSV."""
 
 from __future__ import annotations
 
@@ -17,262 +17,247 @@ from rich.console import Console, ConsoleOptions, JustifyMethod, RenderableType,
 from rich.table import Table
 from rich.text import Text
 
-from fashion_exp.reporting.formats import DASH, counted, duration, number, percent, span
+from fashion_exp.reporting.formats import (
+    DASH,
+    duration,
+    percent,
+    percent_range,
+    pluralize,
+    with_limits,
+)
 
 
 @dataclass(frozen=True)
 class PlainTable:
-    """A table of finished texts; the first column names the rows."""
+    """A table of formatted texts; the first column names the rows."""
 
     header: Sequence[str]
     rows: Sequence[Sequence[str]]
     title: str = ""
     notes: Sequence[str] = ()
-    """Sentences that stand below it."""
+    """Sentences below the table."""
 
 
 @dataclass(frozen=True)
-class Interval:
-    """Limits as shares in [0, 1], or why there are none."""
+class ReportedInterval:
+    """Limits as shares in [0, 1], or the reason why there are none."""
 
     method: str
     low: float | None = None
     high: float | None = None
-    absent: str = ""
-    """The reason, where `low` and `high` are None: "J = 2, shown from 4 on"."""
+    omitted: str = ""
+    """The reason, if `low` and `high` are None: "J = 2, shown from 4 on"."""
 
 
 @dataclass(frozen=True)
-class Scored:
-    """A metric with the limits of its t-interval, where there are some."""
+class ReportedScore:
+    """A metric, with the limits of its t-interval if there is one."""
 
     value: float
     low: float | None = None
     high: float | None = None
 
+    def text(self, is_share: bool) -> str:
+        return with_limits(self.value, self.low, self.high, is_share)
+
 
 @dataclass(frozen=True)
 class PartResult:
-    """What the predictions of one part ("validation", "test") came to; accuracies are shares."""
+    """The results of one part ("validation", "test"); accuracies are shares."""
 
     part: str
     accuracy: float
-    wilson: Interval
-    t: Interval
+    wilson: ReportedInterval
+    t: ReportedInterval
     images: int
     """n, distinct images."""
-    scores: int
-    """J, trainings whose accuracies the t-interval is of."""
-    loss: Scored
-    macro_f1: Scored
+    trainings: int
+    """J, the number of accuracies behind the t-interval."""
+    loss: ReportedScore
+    macro_f1: ReportedScore
     f1: Mapping[str, float]
     """By class name; the same classes in the same order in every part."""
 
 
 @dataclass(frozen=True)
-class Summary:
+class ResultsSummary:
     parts: Sequence[PartResult]
     level: float
-    """Confidence level of every interval."""
+    """Confidence level of all intervals."""
     seconds: float
-    """Training time of all trainings together."""
+    """Total training time."""
     test_evaluations: int
-    """How often this test set has been looked at, this time included; 0 if it is sealed."""
+    """Evaluations on this test set so far, including this one; 0 if it is held out."""
     title: str = ""
     notes: Sequence[str] = ()
 
 
-def results(summary: Summary) -> PlainTable:
-    """A run's end: a column a part, a row a quantity."""
+def results_table(summary: ResultsSummary) -> PlainTable:
+    """The results of a run: one column per part, one row per quantity."""
     parts, level = summary.parts, f"{100 * summary.level:g} %"
     rows = [
         (
             f"accuracy ({level} Wilson)",
-            *(_with_limits(part.accuracy, part.wilson) for part in parts),
+            *(with_limits(p.accuracy, p.wilson.low, p.wilson.high) for p in parts),
         ),
         (f"accuracy, {level} t-interval", *(_limits(part.t) for part in parts)),
-        ("distinct images, n", *(f"{part.images:,}" for part in parts)),
-        ("trainings, J", *(f"{part.scores}" for part in parts)),
-        ("macro-F1, t-interval", *(_share(part.macro_f1) for part in parts)),
-        ("cross-entropy, t-interval", *(_nats(part.loss) for part in parts)),
+        ("different photos, n", *(f"{part.images:,}" for part in parts)),
+        ("trainings, J", *(f"{part.trainings}" for part in parts)),
+        ("macro-F1, t-interval", *(part.macro_f1.text(is_share=True) for part in parts)),
+        ("cross-entropy, t-interval", *(part.loss.text(is_share=False) for part in parts)),
         *((f"F1 {name}", *(percent(part.f1[name]) for part in parts)) for name in parts[0].f1),
         ("training time", duration(summary.seconds), *("" for _ in parts[1:])),
-        ("looks at the test set", *(_looks(part, summary.test_evaluations) for part in parts)),
+        (
+            "test evaluations",
+            *(f"{summary.test_evaluations}" if part.part == "test" else "" for part in parts),
+        ),
     ]
-    shown = [row for row in rows if any(row[1:])]
     notes = [note for part in parts for note in _method_notes(part)]
     header = ["", *(part.part for part in parts)]
+    shown = [row for row in rows if any(row[1:])]
     return PlainTable(header, shown, summary.title, [*notes, *summary.notes])
 
 
-def _share(score: Scored) -> str:
-    if score.low is None or score.high is None:
-        return percent(score.value)
-    return f"{percent(score.value)} ({span(score.low, score.high)})"
-
-
-def _nats(score: Scored) -> str:
-    if score.low is None or score.high is None:
-        return number(score.value)
-    return f"{number(score.value)} ({number(score.low)}{DASH}{number(score.high)})"
-
-
-def _looks(part: PartResult, looks: int) -> str:
-    return f"{looks}" if part.part == "test" else ""
-
-
-def _with_limits(value: float, interval: Interval) -> str:
-    if interval.low is None or interval.high is None:
-        return percent(value)
-    return f"{percent(value)} ({span(interval.low, interval.high)})"
-
-
-def _limits(interval: Interval) -> str:
+def _limits(interval: ReportedInterval) -> str:
     if interval.low is None or interval.high is None:
         return DASH
-    return f"{span(interval.low, interval.high)} %"
+    return f"{percent_range(interval.low, interval.high)} %"
 
 
 def _method_notes(part: PartResult) -> list[str]:
     intervals = (("Wilson interval", part.wilson), ("t-interval", part.t))
     return [
-        f"No {name} ({part.part}): {interval.absent}."
-        if interval.absent
+        f"No {name} ({part.part}): {interval.omitted}."
+        if interval.omitted
         else f"{name} ({part.part}): {interval.method}."
         for name, interval in intervals
-        if interval.absent or interval.method != "Wilson"
+        if interval.omitted or interval.method != "Wilson"
     ]
 
 
 def leaderboard(
-    jobs: Sequence[Mapping[str, Any]], open_test: bool = False, comparisons: int = 0
+    jobs: Sequence[Mapping[str, Any]], show_test: bool = False, comparisons: int = 0
 ) -> PlainTable:
-    """A multirun's end: the jobs by validation accuracy, those that did not finish last.
+    """The results of a sweep: finished jobs by validation accuracy, then the others.
 
-    Each job has `knobs` (the swept ones by their full names), `status` ("FINISHED", …) and, as far
-    as it got there, `seconds`, `val_acc`, `val_lo`, `val_hi` and the same with `test_`. The test
-    accuracy is told of the first job alone, unless `open_test`. `against` says how it compares with
-    the first, with a verdict that counts so many `comparisons`. Equals keep the order they came in.
+    Each job has `options` (the swept options by full name), `status` ("FINISHED", …) and, as far as
+    it got, `seconds`, `val_acc`, `val_lo`, `val_hi` and the same with `test_`. Only the test
+    accuracy of the first job is reported, in a note; `show_test` adds a column for all. `against`
+    is the comparison with the first job; its verdict accounts for this many `comparisons`. Ties
+    keep their order.
     """
-    ranked = sorted(jobs, key=lambda job: (not _ranks(job), -job["val_acc"] if _ranks(job) else 0))
-    knobs = list(dict.fromkeys(name for job in jobs for name in job["knobs"]))
+    ranked = sorted(jobs, key=lambda job: -job["val_acc"] if _is_ranked(job) else math.inf)
+    options = list(dict.fromkeys(name for job in jobs for name in job["options"]))
     compared = any(job.get("against") for job in ranked)
-    header = [
-        "", *_short_names(knobs), "validation", *["against the first"] * compared, "status", "time",
-        *["test"] * open_test,
-    ]  # fmt: skip
-    rows = []
-    for place, job in enumerate(ranked, start=1):
-        seconds = job.get("seconds")
-        rows.append(
-            [
-                f"{place}" if _ranks(job) else DASH,
-                *(_knob(job["knobs"].get(name)) for name in knobs),
-                _accuracy(job, "val"),
-                *([job.get("against") or DASH] * compared),
-                _STATUS.get(job["status"], job["status"].lower()),
-                DASH if seconds is None else duration(seconds),
-                *([_accuracy(job, "test")] * open_test),
-            ]
-        )
-    notes = _ranking_notes(ranked, open_test)
+    header = ["", *_short_names(options), "validation", "status", "time"]
+    rows = [
+        [
+            f"{rank}" if _is_ranked(job) else DASH,
+            *(_option_text(job["options"].get(name)) for name in options),
+            _accuracy(job, "val"),
+            "done" if job["status"] == "FINISHED" else job["status"].lower(),
+            DASH if job.get("seconds") is None else duration(job["seconds"]),
+        ]
+        for rank, job in enumerate(ranked, start=1)
+    ]
+    notes = _ranking_notes(ranked, show_test)
     if compared:
+        header.insert(-2, "against the first")
+        for row, job in zip(rows, ranked, strict=True):
+            row.insert(-2, job.get("against") or DASH)
         notes.append(
-            "Each interval is of its difference alone; the verdicts are Holm's over "
-            f"{counted(comparisons, 'comparison')}."
+            "Each interval covers its own difference only; the verdicts are corrected by Holm's "
+            f"method for {pluralize(comparisons, 'comparison')}."
         )
+    if show_test:
+        header.append("test")
+        for row, job in zip(rows, ranked, strict=True):
+            row.append(_accuracy(job, "test"))
     return PlainTable(header, rows, notes=notes)
 
 
-_STATUS = {"FINISHED": "done"}
-
-
-def _ranks(job: Mapping[str, Any]) -> bool:
-    """Whether a job may win: one that was stopped has no result to compare with the others'."""
+def _is_ranked(job: Mapping[str, Any]) -> bool:
+    """Whether a job can win: the accuracy of an unfinished one is not comparable."""
     accuracy = job.get("val_acc")
     return job["status"] == "FINISHED" and accuracy is not None and not math.isnan(accuracy)
 
 
 def _accuracy(job: Mapping[str, Any], prefix: str) -> str:
     value = job.get(f"{prefix}_acc")
-    limits = Interval("Wilson", job.get(f"{prefix}_lo"), job.get(f"{prefix}_hi"))
-    return DASH if value is None else _with_limits(value, limits)
+    limits = job.get(f"{prefix}_lo"), job.get(f"{prefix}_hi")
+    return DASH if value is None else with_limits(value, *limits)
 
 
-def _knob(value: object) -> str:
+def _option_text(value: object) -> str:
     if value is None:
         return DASH
     return f"{value:g}" if isinstance(value, float) else f"{value}"
 
 
-def _short_names(knobs: Sequence[str]) -> list[str]:
-    """`optim.lr` as "lr", `model.name` as "model"; whole where another would be named alike."""
-    short = [knob.removesuffix(".name").rpartition(".")[2] for knob in knobs]
+def _short_names(options: Sequence[str]) -> list[str]:
+    """`optim.lr` as "lr", `model.name` as "model"; the full name if the short one is ambiguous."""
+    short = [option.removesuffix(".name").rpartition(".")[2] for option in options]
     return [
-        name if short.count(name) == 1 else knob for name, knob in zip(short, knobs, strict=True)
+        name if short.count(name) == 1 else option
+        for name, option in zip(short, options, strict=True)
     ]
 
 
-def _ranking_notes(ranked: Sequence[Mapping[str, Any]], open_test: bool) -> list[str]:
-    finished = [job for job in ranked if _ranks(job)]
+def _ranking_notes(ranked: Sequence[Mapping[str, Any]], show_test: bool) -> list[str]:
+    finished = [job for job in ranked if _is_ranked(job)]
     pruned = sum(job["status"] == "PRUNED" for job in ranked)
     notes = []
     if finished and len(finished) + pruned > 1:
         early = f" ({pruned} of them pruned early)" if pruned else ""
         notes.append(
             f"The first is the best of {len(finished) + pruned} on these validation images{early}; "
-            "having been chosen by it makes its validation accuracy optimistic."
+            "this selection makes its validation accuracy optimistic."
         )
-    if finished and not open_test and finished[0].get("test_acc") is not None:
-        others = "; the others' test predictions stay sealed" if len(finished) > 1 else ""
+    if finished and not show_test and finished[0].get("test_acc") is not None:
+        others = "; the others were not evaluated on it" if len(finished) > 1 else ""
         notes.append(f"Test accuracy of the first: {_accuracy(finished[0], 'test')}{others}.")
     return notes
 
 
-def only(table: PlainTable, columns: Sequence[str]) -> PlainTable:
-    """Some columns of a table, where all do not fit."""
-    places = [table.header.index(name) for name in columns]
-    rows = [[row[place] for place in places] for row in table.rows]
-    return PlainTable(list(columns), rows, table.title, table.notes)
+def select_columns(table: PlainTable, columns: Sequence[str]) -> PlainTable:
+    """The table with only these columns, in this order."""
+    indices = [table.header.index(name) for name in columns]
+    rows = [[row[index] for index in indices] for row in table.rows]
+    return replace(table, header=list(columns), rows=rows)
 
 
-def head(table: PlainTable, most: int, whole: Path) -> PlainTable:
-    """The first rows of a table, and the file that has all of them."""
-    left = len(table.rows) - most
-    if left <= 0:
+def first_rows(table: PlainTable, count: int, file: Path) -> PlainTable:
+    """The table with its first rows only and a note on the file that has all."""
+    omitted = len(table.rows) - count
+    if omitted <= 0:
         return table
-    return replace(table, rows=table.rows[:most], notes=[f"and {left} more: {whole}", *table.notes])
+    notes = [f"and {omitted:,} more: {file}", *table.notes]
+    return replace(table, rows=table.rows[:count], notes=notes)
 
 
 def rich_table(table: PlainTable) -> RenderableType:
-    """The table for a rich console; where it is too wide, cells break, and no digit is lost."""
-    return _Fitted(table)
+    """The table for a rich console. In a narrow one, cells are wrapped and lose no digit."""
+    return _RichTable(table)
+
+
+_NUMBER = re.compile(r"\d+([.,]\d+)*( |$)")
+"""A number, alone or before its unit; not "0.5x"."""
 
 
 @dataclass(frozen=True)
-class _Fitted:
-    """In a narrow place names of columns are stacked, and of the cells the longer ones alone break:
-    a learning rate stays whole."""
-
+class _RichTable:
     table: PlainTable
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        names, rows = list(self.table.header), self.table.rows
-        columns = [[row[place] for row in rows] for place in range(len(names))]
-        cells = [max(map(cell_len, column), default=0) for column in columns]
-        if _width(names, cells) > options.max_width:
-            names = [
-                _stacked(name) if cell_len(name) > width else name
-                for name, width in zip(names, cells, strict=True)
-            ]
-        short = [
-            _width([name], [width]) <= _SHORT for name, width in zip(names, cells, strict=True)
-        ]
-        breaking = [
-            _SHORT if not whole else width for whole, width in zip(short, cells, strict=True)
-        ]
-        roomy = _width(names, breaking) <= options.max_width
-        shown = Table(
+        full = self._layout(stacked=False)
+        fits = console.measure(full, options=options.update(max_width=1000)).maximum
+        yield full if fits <= options.max_width else self._layout(stacked=True)
+        if self.table.notes:  # not as the caption, which is as narrow as the table
+            yield Text("\n".join(self.table.notes), "table.caption")
+
+    def _layout(self, stacked: bool) -> Table:
+        """`stacked` wraps the names of columns whose cells are narrower, one word per line."""
+        layout = Table(
             title=Text(self.table.title) if self.table.title else None,
             box=box.SIMPLE_HEAD,
             title_justify="left",
@@ -280,55 +265,35 @@ class _Fitted:
             pad_edge=False,
             collapse_padding=True,
         )
-        for name, column, whole in zip(names, columns, short, strict=True):
-            justify: JustifyMethod = "right" if any(map(_NUMBER.match, column)) else "left"
-            shown.add_column(Text(name), justify=justify, overflow="fold", no_wrap=whole and roomy)
-        for row in rows:
-            # Text, not str: a class may be called "[red]".
-            shown.add_row(*(Text(cell) for cell in row))
-        yield shown
-        if self.table.notes:  # as wide as the place, however narrow the table
-            yield Text("\n".join(self.table.notes), "table.caption")
-
-
-def _width(names: Sequence[str], cells: Sequence[int]) -> int:
-    """Of a table whose columns have such names, above cells so wide."""
-    heads = [max(map(cell_len, name.split("\n"))) for name in names]
-    return sum(map(max, heads, cells)) + _GAP * (len(names) - 1)
-
-
-_SHORT = 12
-"""Cells up to here are one figure or one word."""
-_GAP = 2
-
-
-def _stacked(name: str) -> str:
-    """The name of a knob above cells that are narrower, a word a line."""
-    return re.sub(r"_| (?=[^\s%])", lambda found: f"{found[0].strip()}\n", name)
-
-
-_NUMBER = re.compile(r"\d+([.,]\d+)*( |$)")
-"""A number, alone or before its unit; not "0.5x"."""
+        for index, name in enumerate(self.table.header):
+            cells = [row[index] for row in self.table.rows]
+            if stacked and cell_len(name) > max(map(cell_len, cells), default=0):
+                name = re.sub(r"_| (?=[^\s%])", lambda match: f"{match[0].strip()}\n", name)
+            justify: JustifyMethod = "right" if any(map(_NUMBER.match, cells)) else "left"
+            layout.add_column(Text(name), justify=justify, overflow="fold")
+        for row in self.table.rows:
+            layout.add_row(*map(Text, row))  # not str: a class may be called "[red]"
+        return layout
 
 
 def csv_table(table: PlainTable) -> str:
-    """Header and rows as CSV, for programs."""
+    """Header and rows as CSV."""
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows([table.header, *table.rows])
     return text.getvalue()
 
 
 def markdown_table(table: PlainTable) -> str:
-    """The table in GitHub's Markdown; what looks like markup in a text stays text."""
-    head, *rows = ([escape(cell) for cell in row] for row in (table.header, *table.rows))
-    lines = [head, ["---"] + ["--:"] * (len(head) - 1), *rows]
+    """The table in GitHub's Markdown; markup in texts is escaped."""
+    header, *rows = [[*map(escape_markdown, row)] for row in (table.header, *table.rows)]
+    lines = [header, ["---"] + ["--:"] * (len(header) - 1), *rows]
     blocks = ["\n".join(f"| {' | '.join(line)} |" for line in lines)]
     if table.title:
-        blocks.insert(0, f"**{escape(table.title)}**")
-    return "\n\n".join([*blocks, *(escape(note) for note in table.notes)]) + "\n"
+        blocks.insert(0, f"**{escape_markdown(table.title)}**")
+    return "\n\n".join([*blocks, *(escape_markdown(note) for note in table.notes)]) + "\n"
 
 
-def escape(text: str) -> str:
-    # An underscore within a word is no markup, and knobs are full of them.
+def escape_markdown(text: str) -> str:
+    """Escapes markup; an underscore within a word is none."""
     escaped = re.sub(r"([\\`*\[\]<>|~$]|(?<!\w)_|_(?!\w))", r"\\\1", text)
     return " ".join(escaped.split())
