@@ -1,4 +1,4 @@
-"""MLflow behind a handful of verbs, and a null tracker with the same ones.
+"""Experiment tracking with MLflow, or with a null tracker that records nothing.
 
 Importing this package does not import MLflow; opening a tracker does.
 """
@@ -10,9 +10,9 @@ import os
 from fashion_exp.tracking.provenance import provenance
 from fashion_exp.tracking.store import fetch_run, matching_runs, open_tracker, store_uri
 from fashion_exp.tracking.tracker import NullTracker, Status, Tracker, TrackingError
-from fashion_exp.tracking.urls import ui_address
+from fashion_exp.tracking.urls import runs_url
 
-# Read by MLflow when it is imported, which is after this.
+# MLflow reads these when it is imported, which happens later.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 
@@ -25,6 +25,6 @@ __all__ = [
     "matching_runs",
     "open_tracker",
     "provenance",
+    "runs_url",
     "store_uri",
-    "ui_address",
 ]

@@ -1,4 +1,4 @@
-"""Reaching a store, and the experiment in it."""
+"""Connecting to an MLflow store, its experiments and the runs that this package recorded."""
 
 from __future__ import annotations
 
@@ -12,163 +12,180 @@ from mlflow.entities import Experiment
 from mlflow.exceptions import MlflowException
 
 from fashion_exp.errors import InputError
-from fashion_exp.tracking.mlflow_tracker import MlflowTracker, impatient, reason
-from fashion_exp.tracking.sqlite_database import PREFIX, artifacts_beside, ensure_database
-from fashion_exp.tracking.urls import public, view_tag
+from fashion_exp.tracking.mlflow_tracker import MlflowTracker, fail_fast, first_line
+from fashion_exp.tracking.sqlite_database import SQLITE_PREFIX, artifact_root, ensure_database
+from fashion_exp.tracking.urls import redact_uri, runs_view_tag
 
 
-def opened(uri: str, experiment: str, experiment_id: str | None = None) -> MlflowTracker:
-    """A tracker on the store, its experiment made if need be. Raises `InputError`."""
+def connect(uri: str, experiment_name: str, experiment_id: str | None = None) -> MlflowTracker:
+    """Opens a tracker; creates the experiment if it does not exist. Raises `InputError`."""
     client = _client(uri)
     if experiment_id is not None:
         return MlflowTracker(client, experiment_id)
-    with _usable(uri), impatient():
-        found = client.get_experiment_by_name(experiment) or _made(client, experiment)
-    if found.lifecycle_stage == "deleted":
+    with _store_access(uri):
+        experiment = client.get_experiment_by_name(experiment_name)
+        experiment = experiment or _create_experiment(client, experiment_name)
+    if experiment.lifecycle_stage == "deleted":
         raise InputError(
-            f"tracking.experiment={experiment}: deleted in {public(uri)}; `mlflow experiments "
-            f"restore --experiment-id {found.experiment_id}` there, or choose another name"
+            f"tracking.experiment={experiment_name}: deleted in {redact_uri(uri)}; run `mlflow "
+            f"experiments restore --experiment-id {experiment.experiment_id}` there, "
+            "or choose another name"
         )
-    with _usable(uri), impatient():
-        _show(client, found)
-    return MlflowTracker(client, found.experiment_id)
+    with _store_access(uri):
+        _ensure_view_tag(client, experiment)
+    return MlflowTracker(client, experiment.experiment_id)
 
 
-def search(uri: str, wanted: str) -> list[str]:
-    """Ids of the finished runs of our experiments that match, newest first; no sweeps, no folds."""
+def search_runs(uri: str, filter_string: str) -> list[str]:
+    """Ids of matching runs of finished jobs, newest first; without sweeps and folds."""
     client = _client(uri)
-    with _usable(uri), impatient():
-        ours = _ours(client)
+    with _store_access(uri):
+        experiments = _own_experiments(client)
+    if not experiments:
+        return []
     try:
-        found = client.search_runs(ours, wanted, order_by=["start_time DESC"]) if ours else []
+        runs = client.search_runs(experiments, filter_string, order_by=["start_time DESC"])
     except MlflowException as error:
         raise InputError(
-            f"{wanted}: no filter that MLflow can read ({reason(error)}); for example "
+            f"{filter_string}: not a valid MLflow filter ({first_line(error)}); for example "
             "\"metrics.val_acc > 0.8 and params.`optim.lr` = '0.001'\""
         ) from error
-    return [run.info.run_id for run in found if "job_hash" in run.data.tags]
+    return [run.info.run_id for run in runs if "job_hash" in run.data.tags]
 
 
-def download(uri: str, run: str, folder: Path) -> None:
-    """The run's tables and config; not its pictures and models."""
+def download_run(uri: str, run_id: str, folder: Path) -> None:
+    """Downloads the top-level files and the config of a run; neither figures nor models."""
     client = _client(uri)
     folder.mkdir(parents=True, exist_ok=True)
-    with _usable(uri), impatient():
-        for file in client.list_artifacts(run):
+    with _store_access(uri):
+        for file in client.list_artifacts(run_id):
             if file.path == "config" or not file.is_dir:
-                client.download_artifacts(run, file.path, str(folder))
+                client.download_artifacts(run_id, file.path, str(folder))
 
 
 @dataclass(frozen=True)
-class LeftRunning:
-    """A run whose end the store has not been told."""
+class RunningRun:
+    """A run with status RUNNING in the store, whether or not its process is alive."""
 
     run: str
+    """Id."""
     name: str
-    began: float
+    started: float
     """Seconds since 1970."""
-    begun_as: str
-    """By the tag of that name; empty where it has none."""
+    token: str
+    """Value of the tag `begun_as`; empty without the tag."""
 
 
-def running(uri: str) -> list[LeftRunning]:
-    """Our runs that the store has as RUNNING, folds and sweeps included."""
+def running_runs(uri: str) -> list[RunningRun]:
+    """Runs with status RUNNING, folds and sweeps included."""
     client = _client(uri)
-    with _usable(uri), impatient():
-        ours = _ours(client)
-        found = client.search_runs(ours, "attributes.status = 'RUNNING'") if ours else []
+    with _store_access(uri):
+        experiments = _own_experiments(client)
+        running = "attributes.status = 'RUNNING'"
+        runs = client.search_runs(experiments, running) if experiments else []
     return [
-        LeftRunning(
+        RunningRun(
             run.info.run_id,
             run.info.run_name,
             run.info.start_time / 1000,
             run.data.tags.get("begun_as", ""),
         )
-        for run in found
+        for run in runs
     ]
 
 
-def end_as_killed(uri: str, runs: Iterable[str]) -> None:
+def mark_killed(uri: str, run_ids: Iterable[str]) -> None:
+    """Ends runs with status KILLED."""
     client = _client(uri)
-    with _usable(uri):
-        for run in runs:
-            client.set_terminated(run, "KILLED")
+    with _store_errors(uri):
+        for run_id in run_ids:
+            client.set_terminated(run_id, "KILLED")
 
 
-def _ours(client: MlflowClient) -> list[str]:
-    name, _ = view_tag()
-    return [found.experiment_id for found in client.search_experiments() if name in found.tags]
-
-
-def experiment_of(uri: str, run: str) -> str:
-    """Id of the experiment that a run stands in."""
+def experiment_id_of(uri: str, run_id: str) -> str:
+    """Id of the experiment that a run belongs to."""
     client = _client(uri)
-    with _usable(uri), impatient():
-        return str(client.get_run(run).info.experiment_id)
+    with _store_access(uri):
+        return str(client.get_run(run_id).info.experiment_id)
 
 
-def newest_experiment(uri: str) -> str | None:
-    """Id of the one of our experiments that has the latest run; None if there is no run."""
+def latest_experiment_id(uri: str) -> str | None:
+    """Id of the experiment with the latest run; None if there are no runs."""
     client = _client(uri)
-    with _usable(uri), impatient():
-        ours = _ours(client)
-        runs = client.search_runs(ours, max_results=1, order_by=["start_time DESC"]) if ours else []
+    with _store_access(uri):
+        experiments = _own_experiments(client)
+        if not experiments:
+            return None
+        runs = client.search_runs(experiments, max_results=1, order_by=["start_time DESC"])
     return runs[0].info.experiment_id if runs else None
 
 
+def _own_experiments(client: MlflowClient) -> list[str]:
+    """Ids of the experiments that this package has recorded in."""
+    tag, _ = runs_view_tag()
+    return [item.experiment_id for item in client.search_experiments() if tag in item.tags]
+
+
 def _client(uri: str) -> MlflowClient:
-    if uri.startswith(PREFIX):
+    if uri.startswith(SQLITE_PREFIX):
         ensure_database(_database(uri))
     return MlflowClient(tracking_uri=uri)
 
 
 def _database(uri: str) -> Path:
-    return Path(uri.removeprefix(PREFIX))
+    return Path(uri.removeprefix(SQLITE_PREFIX))
 
 
-def _made(client: MlflowClient, name: str) -> Experiment:
-    """The new experiment, or the one that another process has made meanwhile."""
+def _create_experiment(client: MlflowClient, name: str) -> Experiment:
+    """Creates the experiment, or returns the one that another process created meanwhile."""
     uri = client.tracking_uri
-    artifacts = artifacts_beside(_database(uri)) if uri.startswith(PREFIX) else None
+    artifacts = artifact_root(_database(uri)) if uri.startswith(SQLITE_PREFIX) else None
     try:
-        client.create_experiment(name, artifact_location=artifacts, tags=dict([view_tag()]))
+        client.create_experiment(name, artifact_location=artifacts, tags=dict([runs_view_tag()]))
     except MlflowException as error:
         if error.error_code == "INVALID_PARAMETER_VALUE":
-            raise InputError(f"tracking.experiment={name}: {reason(error)}") from error
+            raise InputError(f"tracking.experiment={name}: {first_line(error)}") from error
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
-    found = client.get_experiment_by_name(name)
-    assert found is not None
-    return found
+    experiment = client.get_experiment_by_name(name)
+    assert experiment is not None
+    return experiment
 
 
-def _show(client: MlflowClient, experiment: Experiment) -> None:
-    """Gives an experiment that others made, or an older version of ours, today's table of runs."""
-    name, view = view_tag()
-    if experiment.tags.get(name) == view:
+def _ensure_view_tag(client: MlflowClient, experiment: Experiment) -> None:
+    """Sets the current runs view on an experiment that others or older versions created."""
+    tag, view = runs_view_tag()
+    if experiment.tags.get(tag) == view:
         return
     try:
-        client.set_experiment_tag(experiment.experiment_id, name, view)
+        client.set_experiment_tag(experiment.experiment_id, tag, view)
     except MlflowException:
-        # Another process may have been first.
-        if client.get_experiment(experiment.experiment_id).tags.get(name) != view:
+        # Another process may have set it at the same time.
+        if client.get_experiment(experiment.experiment_id).tags.get(tag) != view:
             raise
 
 
 @contextmanager
-def _usable(uri: str) -> Iterator[None]:
+def _store_access(uri: str) -> Iterator[None]:
+    """Short timeouts, and `InputError` if the store cannot be used."""
+    with _store_errors(uri), fail_fast():
+        yield
+
+
+@contextmanager
+def _store_errors(uri: str) -> Iterator[None]:
     try:
         yield
     except MlflowException as error:
-        served = uri.startswith("http")
-        remedy = "start the server, give another address" if served else "give another database"
+        is_server = uri.startswith("http")
+        remedy = "start the server, set another URL" if is_server else "set another database"
         raise InputError(
-            f"tracking.uri={public(uri)}: cannot be used ({_told(error)}); {remedy}, "
+            f"tracking.uri={redact_uri(uri)}: cannot be used ({_root_cause(error)}); {remedy}, "
             "or set tracking=none"
         ) from error
 
 
-def _told(error: MlflowException) -> str:
-    """What went wrong, without the layers of HTTP libraries around it."""
-    text = reason(error)
+def _root_cause(error: MlflowException) -> str:
+    """The error message without those of the HTTP libraries that wrap it."""
+    text = first_line(error)
     return text.rpartition(": ")[2].strip("()\"'") if "Caused by" in text else text

@@ -1,4 +1,4 @@
-"""Runs recorded in MLflow, on its client alone: no current run, no global state."""
+"""Runs recorded in MLflow through its client alone: no current run, no global state."""
 
 from __future__ import annotations
 
@@ -29,14 +29,15 @@ from mlflow.utils.mlflow_tags import (
 
 from fashion_exp.errors import InputError
 from fashion_exp.tracking.names import PARAM_LENGTH, TAG_LENGTH, clean_name, clean_texts
-from fashion_exp.tracking.tracker import Status, TrackingError
-from fashion_exp.tracking.urls import public, run_address, ui_address, view_tag
+from fashion_exp.tracking.tracker import Status, Tracker, TrackingError
+from fashion_exp.tracking.urls import redact_uri, run_url, runs_url, runs_view_tag
 
-Result = TypeVar("Result")
+T = TypeVar("T")
 
 METRICS_PER_BATCH = 1000
 SECONDS_BETWEEN_WRITES = 1.0
-"""Of metrics: one takes milliseconds however many there are, as long as steps of a small head."""
+"""Shortest time between two writes of metrics. A write takes milliseconds, whatever its size, which
+is as long as several training steps of a small head."""
 TEXTS_PER_BATCH = 100
 
 logging.getLogger("alembic").setLevel(logging.WARNING)
@@ -44,37 +45,37 @@ logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
 
 
 @contextmanager
-def impatient() -> Iterator[None]:
-    """Makes MLflow give up on a silent server after seconds, where it would try for minutes."""
-    haste = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "4"}
-    before = {name: os.environ.get(name) for name in haste}
-    os.environ.update(haste)
+def fail_fast() -> Iterator[None]:
+    """Makes MLflow give up on an unresponsive server after seconds instead of minutes."""
+    settings = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "4"}
+    previous = {name: os.environ.get(name) for name in settings}
+    os.environ.update(settings)
     try:
         yield
     finally:
-        for name, value in before.items():
+        for name, value in previous.items():
             if value is None:
                 del os.environ[name]
             else:
                 os.environ[name] = value
 
 
-def reason(error: Exception) -> str:
-    """The first line of an error's message."""
+def first_line(error: Exception) -> str:
+    """The first line of an error's message, or its type if there is no message."""
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 
-class MlflowTracker:
-    """See `Tracker`.
+class MlflowTracker(Tracker):
+    """Records runs in an MLflow store.
 
-    One thread of its own speaks to the store: training does not wait for it, and a signal, which
-    is raised in the main thread, cannot break a transaction off and leave the database locked.
+    A single writer thread accesses the store. Training does not wait for it, and a signal, which
+    Python raises in the main thread, cannot interrupt a transaction and leave the database locked.
     """
 
     def __init__(self, client: MlflowClient, experiment_id: str) -> None:
         self._client = client
         self.experiment_id = experiment_id
-        self.uri: str = client.tracking_uri
+        self.uri = client.tracking_uri
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="tracking")
         self._metrics: dict[str, list[Metric]] = {}
         self._last_write = -math.inf
@@ -92,76 +93,82 @@ class MlflowTracker:
         if parent:
             texts[MLFLOW_PARENT_RUN_ID] = parent
         create = partial(self._client.create_run, self.experiment_id, tags=texts, run_name=name)
-        coming = self._writer.submit(create)
+        future = self._writer.submit(create)
         try:
-            with self._explained("starting a run"):
-                identity: str = coming.result().info.run_id
-        except KeyboardInterrupt:  # it will be there all the same
-            self._later(lambda: self._client.set_terminated(coming.result().info.run_id, "KILLED"))
+            with self._wrap_errors("starting a run"):
+                run_id: str = future.result().info.run_id
+        except KeyboardInterrupt:  # the writer thread creates the run nevertheless
+            self._enqueue(
+                lambda: self._client.set_terminated(future.result().info.run_id, "KILLED")
+            )
             raise
         values = [Param(*item) for item in clean_texts(params, PARAM_LENGTH).items()]
-        self._in_batches(identity, "params", values, TEXTS_PER_BATCH)
-        return identity
+        self._enqueue_batches(run_id, "params", values, TEXTS_PER_BATCH)
+        return run_id
 
-    def begun_as(self, token: str) -> str | None:
-        wanted = f"tags.begun_as = '{token}'"
-        with self._explained("looking for a run"):
-            search = partial(self._client.search_runs, [self.experiment_id], wanted, max_results=1)
-            found = self._now(search)
-        return found[0].info.run_id if found else None
+    def find_by_token(self, token: str) -> str | None:
+        search = partial(
+            self._client.search_runs,
+            [self.experiment_id],
+            f"tags.begun_as = '{token}'",
+            max_results=1,
+        )
+        with self._wrap_errors("searching for a run"):
+            runs = self._call(search)
+        return runs[0].info.run_id if runs else None
 
-    def resume(self, run: str) -> None:
+    def resume(self, run_id: str) -> None:
         try:
-            self._now(partial(self._client.update_run, run, status="RUNNING"))
+            self._call(partial(self._client.update_run, run_id, status="RUNNING"))
         except MlflowException as error:
             if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
-                raise self._explanation("resuming a run", error) from error
+                raise self._tracking_error("resuming a run", error) from error
             raise InputError(
-                f"resume: {public(self.uri)} has no run {run} that could go on "
-                f"({reason(error)}); restore it, or start anew without `resume`"
+                f"resume: {redact_uri(self.uri)} has no active run {run_id} "
+                f"({first_line(error)}); restore it, or start again without `resume`"
             ) from error
 
     def log(
         self,
-        run: str,
+        run_id: str,
         metrics: Mapping[str, float | None],
         step: int | None = None,
         when: float | None = None,
     ) -> None:
-        now = int(1000 * (time.time() if when is None else when))
-        self._metrics.setdefault(run, []).extend(
-            Metric(clean_name(name), float(value), now, step or 0)
+        timestamp = int(1000 * (time.time() if when is None else when))
+        self._metrics.setdefault(run_id, []).extend(
+            Metric(clean_name(name), float(value), timestamp, step or 0)
             for name, value in metrics.items()
             if value is not None and math.isfinite(value)
         )
         if time.monotonic() - self._last_write >= SECONDS_BETWEEN_WRITES:
-            self._write_metrics()
+            self._enqueue_metrics()
 
-    def tag(self, run: str, tags: Mapping[str, str]) -> None:
+    def tag(self, run_id: str, tags: Mapping[str, str]) -> None:
         values = [RunTag(*item) for item in clean_texts(tags, TAG_LENGTH).items()]
-        self._in_batches(run, "tags", values, TEXTS_PER_BATCH)
+        self._enqueue_batches(run_id, "tags", values, TEXTS_PER_BATCH)
 
-    def view(self, run: str, params: Sequence[str]) -> None:
-        name, value = view_tag(run, params)
-        self._later(lambda: self._client.set_experiment_tag(self.experiment_id, name, value))
+    def set_runs_view(self, run_id: str, params: Sequence[str]) -> None:
+        name, value = runs_view_tag(run_id, params)
+        self._enqueue(lambda: self._client.set_experiment_tag(self.experiment_id, name, value))
 
-    def note(self, run: str, markdown: str) -> None:
-        self.tag(run, {MLFLOW_RUN_NOTE: markdown})
+    def set_description(self, run_id: str, markdown: str) -> None:
+        self.tag(run_id, {MLFLOW_RUN_NOTE: markdown})
 
-    def artifact(self, run: str, path: Path, folder: str = "") -> None:
-        log = self._client.log_artifacts if path.is_dir() else self._client.log_artifact
-        with self._explained(f"storing {path.name}"):
-            self._now(partial(log, run, str(path), folder or None))
+    def log_artifact(self, run_id: str, path: Path, folder: str = "") -> None:
+        upload = self._client.log_artifacts if path.is_dir() else self._client.log_artifact
+        with self._wrap_errors(f"storing {path.name}"):
+            self._call(partial(upload, run_id, str(path), folder or None))
 
-    def model(self, run: str, model: Any, example: np.ndarray) -> None:
+    def log_model(self, run_id: str, model: Any, example: np.ndarray) -> None:
         import mlflow.pytorch
 
         with (
             tempfile.TemporaryDirectory() as folder,
-            self._explained("storing the model"),
+            self._wrap_errors("storing the model"),
             warnings.catch_warnings(),
         ):
-            warnings.simplefilter("ignore", UserWarning)  # MLflow wishes for more type hints
+            warnings.simplefilter("ignore", UserWarning)  # MLflow recommends type hints
             mlflow.pytorch.save_model(
                 model,
                 f"{folder}/model",
@@ -169,11 +176,11 @@ class MlflowTracker:
                 pip_requirements=[f"torch=={version('torch')}"],
                 serialization_format="pt2",
             )
-            self._now(partial(self._client.log_artifacts, run, folder))
+            self._call(partial(self._client.log_artifacts, run_id, folder))
 
-    def dataset(
+    def log_dataset(
         self,
-        run: str,
+        run_id: str,
         *,
         name: str,
         digest: str,
@@ -181,91 +188,93 @@ class MlflowTracker:
         profile: Mapping[str, object],
         context: str,
     ) -> None:
-        data = Dataset(
+        dataset = Dataset(
             name=name,
             digest=digest,
             source_type="local",
             source=json.dumps({"uri": source}),
             profile=json.dumps(profile),
         )
-        use = DatasetInput(data, [InputTag(MLFLOW_DATASET_CONTEXT, context)])
+        inputs = [DatasetInput(dataset, [InputTag(MLFLOW_DATASET_CONTEXT, context)])]
+        write = partial(self._client.log_inputs, run_id, datasets=inputs)
+        self._enqueue(lambda: _retry_duplicate(write))
 
-        def write() -> None:
-            self._client.log_inputs(run, datasets=[use])
-
-        self._later(lambda: _again_if_taken(write))
-
-    def end(self, run: str, status: Status) -> None:
-        failed = self._drained()
+    def end(self, run_id: str, status: Status) -> None:
+        error = self._drain()
         try:
-            with impatient() if failed else nullcontext():
-                self._now(partial(self._client.set_terminated, run, status))
-        except MlflowException as error:
-            failed = failed or self._explanation("ending a run", error)
-        if failed:
-            raise failed
+            with fail_fast() if error else nullcontext():
+                self._call(partial(self._client.set_terminated, run_id, status))
+        except MlflowException as failure:
+            error = error or self._tracking_error("ending a run", failure)
+        if error:
+            raise error
 
     def flush(self) -> None:
-        if failed := self._drained():
-            raise failed
+        if error := self._drain():
+            raise error
 
-    def address(self, run: str) -> str | None:
-        served = self.uri.startswith("http")
-        return run_address(self.uri, self.experiment_id, run) if served else None
+    def run_url(self, run_id: str) -> str | None:
+        return run_url(self.uri, self.experiment_id, run_id) if self._is_server() else None
 
-    def view_address(self, run: str) -> str | None:
-        served = self.uri.startswith("http")
-        return ui_address(self.uri, self.experiment_id, run) if served else None
+    def runs_view_url(self, run_id: str) -> str | None:
+        return runs_url(self.uri, self.experiment_id, run_id) if self._is_server() else None
 
-    def _write_metrics(self) -> None:
-        for run, values in self._metrics.items():
-            self._in_batches(run, "metrics", values, METRICS_PER_BATCH)
+    def _is_server(self) -> bool:
+        return self.uri.startswith("http")
+
+    def _enqueue_metrics(self) -> None:
+        for run_id, values in self._metrics.items():
+            self._enqueue_batches(run_id, "metrics", values, METRICS_PER_BATCH)
         self._metrics = {}
         self._last_write = time.monotonic()
 
-    def _in_batches(self, run: str, kind: str, values: Sequence[object], size: int) -> None:
-        for at in range(0, len(values), size):
-            batch: dict[str, Any] = {kind: values[at : at + size]}
-            self._later(partial(self._client.log_batch, run, **batch))
+    def _enqueue_batches(self, run_id: str, kind: str, values: Sequence[object], size: int) -> None:
+        for start in range(0, len(values), size):
+            batch: dict[str, Any] = {kind: values[start : start + size]}
+            self._enqueue(partial(self._client.log_batch, run_id, **batch))
 
-    def _now(self, call: Callable[[], Result]) -> Result:
-        return self._writer.submit(call).result()
+    def _call(self, function: Callable[[], T]) -> T:
+        """Runs the function in the writer thread and waits for its result."""
+        return self._writer.submit(function).result()
 
-    def _later(self, write: Callable[[], object]) -> None:
-        self._writer.submit(self._attempt, write)
+    def _enqueue(self, write: Callable[[], object]) -> None:
+        self._writer.submit(self._write, write)
 
-    def _attempt(self, write: Callable[[], object]) -> None:
+    def _write(self, write: Callable[[], object]) -> None:
         if self._error is None:
             try:
                 write()
             except Exception as error:
-                self._error = self._explanation("recording", error)
+                self._error = self._tracking_error("recording", error)
 
-    def _drained(self) -> TrackingError | None:
-        """Has everything written and waits for it; the first error since the last time."""
-        self._write_metrics()
-        self._writer.submit(lambda: None).result()
+    def _drain(self) -> TrackingError | None:
+        """Waits for all writes; returns the first error since the last call."""
+        self._enqueue_metrics()
+        self._call(lambda: None)
         error, self._error = self._error, None
         return error
 
     @contextmanager
-    def _explained(self, doing: str) -> Iterator[None]:
+    def _wrap_errors(self, action: str) -> Iterator[None]:
         try:
             yield
         except (MlflowException, OSError) as error:
-            raise self._explanation(doing, error) from error
+            raise self._tracking_error(action, error) from error
 
-    def _explanation(self, doing: str, error: Exception) -> TrackingError:
-        explained = TrackingError(f"{public(self.uri)}: {doing} failed: {reason(error)}")
-        explained.__cause__ = error
-        return explained
+    def _tracking_error(self, action: str, cause: Exception) -> TrackingError:
+        error = TrackingError(f"{redact_uri(self.uri)}: {action} failed: {first_line(cause)}")
+        error.__cause__ = cause
+        return error
 
 
-def _again_if_taken(write: Callable[[], object]) -> None:
-    """MLflow looks whether a data set is there, then makes it: of two runs at once one fails."""
+def _retry_duplicate(write: Callable[[], object]) -> None:
+    """Repeats a write that failed because another run stored the same dataset at the same time.
+
+    MLflow checks whether the dataset exists before it inserts it, without a lock.
+    """
     try:
         write()
     except MlflowException as error:
-        if not any(words in str(error) for words in ("UNIQUE constraint", "duplicate key")):
+        if not any(text in str(error) for text in ("UNIQUE constraint", "duplicate key")):
             raise
         write()

@@ -1,8 +1,7 @@
-"""What MLflow lets names and values be, and how ours are made so."""
+"""Limits that MLflow puts on names and values, and conversions that respect them."""
 
 from __future__ import annotations
 
-import posixpath
 import re
 from collections.abc import Mapping
 
@@ -10,25 +9,27 @@ NAME_LENGTH = 250
 PARAM_LENGTH = 6000
 TAG_LENGTH = 8000
 
-_REFUSED = re.compile(r"[^A-Za-z0-9_\-. :/]")
+_INVALID_CHARACTER = re.compile(r"[^A-Za-z0-9_\-. :/]")
+_PARENT_FOLDER = re.compile(r"^\.\.|(?<=/)\.\.(?=/|$)")
 
 
 def clean_name(name: str) -> str:
-    """The name with what MLflow refuses replaced by `_`.
+    """Converts any text to a name that MLflow accepts for metrics, parameters and tags.
 
-    MLflow takes letters, digits and `_-. :/`, 250 characters, and only names that as a relative
-    path stay what they are and do not lead upwards.
+    MLflow accepts letters, digits and `_-. :/`, at most 250 characters, and only normalized
+    relative paths that stay below their root. Valid ASCII names are unchanged. Invalid characters
+    and the dots of `..` become `_`; empty and `.` path components are dropped.
     """
-    plain = _REFUSED.sub("_", name)[:NAME_LENGTH].lstrip("/")
-    path = posixpath.normpath(plain)
-    return re.sub(r"^\.+", lambda dots: "_" * len(dots.group()), path)
+    text = _INVALID_CHARACTER.sub("_", name)[:NAME_LENGTH]
+    path = "/".join(part for part in text.split("/") if part not in ("", "."))
+    return _PARENT_FOLDER.sub("__", path) or "_"
 
 
-def shortened(text: str, length: int) -> str:
-    """The text, or its beginning and an ellipsis: at most `length` characters."""
+def shorten(text: str, length: int) -> str:
+    """Cuts the text to at most `length` characters; the last one is then an ellipsis."""
     return text if len(text) <= length else text[: length - 1] + "…"
 
 
 def clean_texts(texts: Mapping[str, object], length: int) -> dict[str, str]:
-    """Names cleaned, values as text of at most `length` characters."""
-    return {clean_name(name): shortened(str(value), length) for name, value in texts.items()}
+    """Cleans the names and converts the values to text of at most `length` characters."""
+    return {clean_name(name): shorten(str(value), length) for name, value in texts.items()}

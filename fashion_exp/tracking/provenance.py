@@ -1,4 +1,4 @@
-"""What a run was made with: code, versions, machine."""
+"""Tags that say which code, library versions and machine produced a run."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ PACKAGES = (
 
 
 def provenance(repository: Path) -> dict[str, str]:
-    """Tags: `git_commit` and `git_dirty`, `versions`, `python`, `platform`, `cpu`.
+    """Tags `git_commit`, `git_dirty`, `versions`, `python`, `platform` and `cpu`.
 
-    The git tags are missing where `repository` is not the top of a checkout, has no commit or git
-    is absent. Only tracked files make it dirty.
+    The git tags are missing if `repository` is not the top of a checkout, has no commit, or git is
+    not installed. Untracked files do not count as dirty.
     """
     return {
         **_git_state(repository),
-        "versions": ", ".join(f"{name} {number}" for name, number in _versions()),
+        "versions": ", ".join(f"{name} {_version(name)}" for name in PACKAGES),
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "cpu": _cpu(),
+        "cpu": _cpu_name(),
     }
 
 
 def _git_state(repository: Path) -> dict[str, str]:
     try:
         top, commit = _git(repository, "rev-parse", "--show-toplevel", "HEAD").splitlines()
-        # An installed package may lie within a checkout of something else.
+        # An installed package can lie inside the checkout of another project.
         if not Path(top).samefile(repository):
             return {}
         changes = _git(repository, "status", "--porcelain", "--untracked-files=no")
@@ -47,25 +47,21 @@ def _git_state(repository: Path) -> dict[str, str]:
     return {"git_commit": commit, "git_dirty": "true" if changes else "false"}
 
 
-def _git(repository: Path, *arguments: str) -> str:
-    command = ["git", "-C", str(repository), "--no-optional-locks", *arguments]
-    return subprocess.run(
-        command, check=True, capture_output=True, text=True, timeout=10
-    ).stdout.strip()
+def _git(repository: Path, *args: str) -> str:
+    command = ["git", "-C", str(repository), "--no-optional-locks", *args]
+    process = subprocess.run(command, check=True, capture_output=True, text=True, timeout=10)
+    return process.stdout.strip()
 
 
-def _versions() -> list[tuple[str, str]]:
-    found = []
-    for name in PACKAGES:
-        try:
-            found.append((name, version(name)))
-        except PackageNotFoundError:
-            found.append((name, "missing"))
-    return found
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "missing"
 
 
-def _cpu() -> str:
-    """The processor's model name, or its architecture where the system does not tell."""
+def _cpu_name() -> str:
+    """Model name of the processor, or its architecture if the system does not report one."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""MLflow's database in a file of our own: made whole, once, however many ask for it at a time."""
+"""MLflow's sqlite database: safe creation by concurrent processes, version check, migration."""
 
 from __future__ import annotations
 
@@ -11,117 +11,110 @@ from pathlib import Path
 
 import mlflow
 from filelock import FileLock
-from mlflow.store.db.utils import _get_latest_schema_revision, _upgrade_db
-from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from sqlalchemy import Engine, create_engine, event
 
 from fashion_exp.atomic_io import atomic_write
 from fashion_exp.errors import InputError
+from fashion_exp.tracking import compat
 
-PREFIX = "sqlite:///"
+SQLITE_PREFIX = "sqlite:///"
 
 
 def ensure_database(database: Path) -> None:
-    """Makes the database if there is none, else sees that this MLflow can work with it.
+    """Creates the database if there is none, else checks its schema version.
 
-    MLflow's own way of making one breaks when several processes come at once or one is killed in
-    it, and on finding an older database it may migrate it unasked.
+    MLflow itself leaves a broken database if several processes create it at once or one is killed
+    while creating it, and may migrate an older one without asking. Raises `InputError`.
     """
     try:
         if not database.exists():
-            _make_once(database)
+            database.parent.mkdir(parents=True, exist_ok=True)
+            with FileLock(f"{database}.lock"):
+                if not database.exists():
+                    _create(database)
     except OSError as error:
         raise InputError(
             f"{database}: cannot be written ({error.strerror}); "
-            "set outputs or tracking.uri to another place, or tracking=none"
+            "set outputs or tracking.uri to another location, or tracking=none"
         ) from None
-    _check(database)
+    _check_schema(database)
 
 
-def _make_once(database: Path) -> None:
-    database.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{database}.lock"):
-        if not database.exists():
-            _make(database)
-
-
-def _make(database: Path) -> None:
-    with atomic_write(database) as draft, _unsynced():
-        SqlAlchemyStore(PREFIX + str(draft), artifacts_beside(database)).engine.dispose()
-
-
-def artifacts_beside(database: Path) -> str:
+def artifact_root(database: Path) -> str:
+    """URI of the artifact folder that belongs to a database."""
     return (database.parent / "artifacts").as_uri()
 
 
-@contextmanager
-def _unsynced() -> Iterator[None]:
-    """Database connections that do not wait for the disk: for a draft that a crash may take."""
+def _create(database: Path) -> None:
+    with atomic_write(database) as draft, _without_fsync():
+        compat.create_schema(SQLITE_PREFIX + str(draft), artifact_root(database))
 
-    def hurry(connection: sqlite3.Connection, _: object) -> None:
+
+@contextmanager
+def _without_fsync() -> Iterator[None]:
+    """Turns off waiting for the disk. A draft needs no durability: a crash discards it."""
+
+    def set_pragmas(connection: sqlite3.Connection, _: object) -> None:
         connection.execute("PRAGMA synchronous = OFF")
         connection.execute("PRAGMA journal_mode = MEMORY")
 
-    event.listen(Engine, "connect", hurry)
+    event.listen(Engine, "connect", set_pragmas)
     try:
         yield
     finally:
-        event.remove(Engine, "connect", hurry)
+        event.remove(Engine, "connect", set_pragmas)
 
 
-def _check(database: Path) -> None:
-    ours = _our_schema()
+def _check_schema(database: Path) -> None:
     try:
-        theirs = _schema(database)
+        schema = _schema(database)
     except sqlite3.DatabaseError as error:
         raise InputError(
-            f"{database}: not a database of MLflow ({error}); "
-            "move it away, or set tracking.uri to another"
+            f"{database}: not an MLflow database ({error}); "
+            "move the file, or set tracking.uri to another one"
         ) from None
-    if theirs != ours:
+    if schema != _installed_schema():
         raise InputError(
-            f"{database}: written by another version of MLflow (schema {theirs}; "
-            f"MLflow {mlflow.__version__} has {ours}); `scripts/run doctor --fix` copies the file "
-            "and brings it up to date, or set tracking.uri to another"
+            f"{database}: written by another version of MLflow (schema {schema}; "
+            f"MLflow {mlflow.__version__} has {_installed_schema()}); `scripts/run doctor --fix` "
+            "copies the file and migrates it, or set tracking.uri to another one"
         )
 
 
 def needs_migration(database: Path) -> bool:
-    """Whether the database is an older one of MLflow, which this one can bring up to date."""
+    """Whether the file is an MLflow database with another schema version."""
     try:
-        schema = _schema(database)
+        return _schema(database) != _installed_schema()
     except sqlite3.DatabaseError:
         return False
-    return schema != _our_schema()
 
 
 def migrate(database: Path) -> Path:
-    """Brings an older database up to date; gives the copy that was made before.
+    """Migrates an older database; returns the backup that is made first.
 
-    Raises `InputError` where MLflow cannot: then the file is as it was.
+    Raises `InputError` if MLflow cannot migrate it; the file is then restored.
     """
-    copy = database.with_name(f"{database.name}.schema-{_schema(database)}")
-    with closing(sqlite3.connect(database)) as source, closing(sqlite3.connect(copy)) as target:
+    backup = database.with_name(f"{database.name}.schema-{_schema(database)}")
+    with closing(sqlite3.connect(database)) as source, closing(sqlite3.connect(backup)) as target:
         source.backup(target)
-    engine = create_engine(PREFIX + str(database))
+    engine = create_engine(SQLITE_PREFIX + str(database))
     try:
-        _upgrade_db(engine)
-    except Exception as error:  # alembic raises whatever a step stumbles over
+        compat.upgrade_schema(engine)
+    except Exception as error:  # a migration can raise anything
         engine.dispose()
-        shutil.copyfile(copy, database)
-        reason = str(error).splitlines()[0]
+        shutil.copyfile(backup, database)
         raise InputError(
-            f"{database}: MLflow {mlflow.__version__} cannot bring it up to date ({reason}); use "
-            "the version that wrote it, or set tracking.uri to another"
+            f"{database}: MLflow {mlflow.__version__} cannot migrate it "
+            f"({str(error).splitlines()[0]}); use the version that wrote it, "
+            "or set tracking.uri to another one"
         ) from None
     engine.dispose()
-    return copy
+    return backup
 
 
 @cache
-def _our_schema() -> str:
-    """That of this MLflow, which it finds by reading all of its migrations."""
-    return str(_get_latest_schema_revision())
+def _installed_schema() -> str:
+    return compat.latest_schema_revision()
 
 
 def _schema(database: Path) -> str:

@@ -1,4 +1,4 @@
-"""Which store a run is recorded in, and the way to it."""
+"""Access to the tracking store without importing MLflow until it is needed."""
 
 from __future__ import annotations
 
@@ -8,73 +8,74 @@ from urllib.parse import urlsplit
 from fashion_exp.configuration.schema import TrackingConfig
 from fashion_exp.errors import InputError, suggest
 from fashion_exp.tracking.tracker import NullTracker, Tracker
-from fashion_exp.tracking.urls import public
+from fashion_exp.tracking.urls import redact_uri
 
 SCHEMES = ("sqlite", "http", "https")
 
 
 def store_uri(uri: str | None, outputs: Path) -> str:
-    """The checked, absolute URI of the store; None: the database under `outputs`.
+    """Checks the URI of a store and makes it absolute; None is the database below `outputs`.
 
-    Raises `InputError` for what is neither a server nor a sqlite file. Touches nothing.
+    Raises `InputError` unless it is a server or a sqlite file. Does not access the store.
     """
     if uri is None:
         uri = f"sqlite:///{outputs}/mlflow.db"
     scheme, colon, rest = uri.partition(":")
     if not colon or scheme == "file":
         raise InputError(
-            f"tracking.uri={uri}: MLflow no longer writes to folders; sqlite:///{rest or uri}"
-            "/mlflow.db, or the address of a server"
+            f"tracking.uri={uri}: MLflow does not support folders; use sqlite:///{rest or uri}"
+            "/mlflow.db or the URL of a server"
         )
     if scheme not in SCHEMES:
-        raise InputError(f"tracking.uri={public(uri)}: unknown scheme; {_hint(scheme)}")
+        raise InputError(
+            f"tracking.uri={redact_uri(uri)}: unknown scheme; {suggest(scheme, SCHEMES)}; "
+            "for example sqlite:///folder/mlflow.db or http://host:5000"
+        )
     if scheme == "sqlite":
-        return _absolute(uri)
+        return _absolute_sqlite_uri(uri)
     if not urlsplit(uri).hostname:
-        raise InputError(f"tracking.uri={uri}: names no host; for example http://host:5000")
+        raise InputError(f"tracking.uri={uri}: the host is missing; for example http://host:5000")
     return uri.rstrip("/")
 
 
-def _hint(scheme: str) -> str:
-    return f"{suggest(scheme, SCHEMES)}; for example sqlite:///folder/mlflow.db or http://host:5000"
-
-
-def _absolute(uri: str) -> str:
+def _absolute_sqlite_uri(uri: str) -> str:
     path = uri.removeprefix("sqlite:///")
     if path == uri or path in ("", ":memory:"):
-        raise InputError(f"tracking.uri={uri}: names no file; sqlite:///folder/mlflow.db")
+        raise InputError(
+            f"tracking.uri={uri}: the file is missing; for example sqlite:///folder/mlflow.db"
+        )
     if {"?", "%"} & set(path):
-        raise InputError(f"tracking.uri={uri}: MLflow cannot open a path with ? or % in it")
+        raise InputError(f"tracking.uri={uri}: MLflow cannot open a path that contains ? or %")
     return f"sqlite:///{Path(path).absolute()}"
 
 
 def open_tracker(cfg: TrackingConfig, outputs: Path, experiment_id: str | None = None) -> Tracker:
-    """The tracker that the config asks for, its store reached and its experiment made.
+    """Connects to the configured store and creates the experiment if it does not exist.
 
-    The jobs of a sweep know the `experiment_id` that its driver found. Raises `InputError` if the
-    store cannot be used; a server has a few seconds to answer.
+    The jobs of a sweep pass the `experiment_id` that the sweep determined. Raises `InputError` if
+    the store cannot be used; a server must answer within a few seconds.
     """
     if cfg.name == "none":
         return NullTracker()
     assert cfg.experiment is not None
     uri = store_uri(cfg.uri, outputs)
-    from fashion_exp.tracking.connection import opened
+    from fashion_exp.tracking.connection import connect
 
-    return opened(uri, cfg.experiment, experiment_id)
+    return connect(uri, cfg.experiment, experiment_id)
 
 
-def matching_runs(uri: str | None, outputs: Path, wanted: str) -> list[str]:
-    """Ids of the experiments' runs that a filter in MLflow's language matches, newest first.
+def matching_runs(uri: str | None, outputs: Path, filter_string: str) -> list[str]:
+    """Ids of the experiments' runs that match a filter in MLflow's syntax, newest first.
 
-    Raises `InputError` for a filter that MLflow cannot read, or a store that cannot be used.
+    Raises `InputError` for an invalid filter or a store that cannot be used.
     """
-    from fashion_exp.tracking.connection import search
+    from fashion_exp.tracking.connection import search_runs
 
-    return search(store_uri(uri, outputs), wanted)
+    return search_runs(store_uri(uri, outputs), filter_string)
 
 
-def fetch_run(uri: str | None, outputs: Path, run: str, folder: Path) -> None:
-    """Copies the files of a tracked run into `folder`; raises `InputError` as `matching_runs`."""
-    from fashion_exp.tracking.connection import download
+def fetch_run(uri: str | None, outputs: Path, run_id: str, folder: Path) -> None:
+    """Downloads the tables and config of a run into `folder`; raises like `matching_runs`."""
+    from fashion_exp.tracking.connection import download_run
 
-    download(store_uri(uri, outputs), run, folder)
+    download_run(store_uri(uri, outputs), run_id, folder)

@@ -1,35 +1,35 @@
-"""The verbs of tracking, and the tracker that does nothing."""
+"""The tracker interface, and a tracker that records nothing."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
+
 
 Status = Literal["FINISHED", "FAILED", "KILLED"]
 
 
 class TrackingError(RuntimeError):
-    """Something could not be recorded although the store had opened; one line."""
+    """A write to an open store failed. The message is one line."""
 
 
-class Tracker(Protocol):
-    """Records runs, each named by its id; there is no current run.
+class Tracker:
+    """Interface for recording runs, each addressed by its id; there is no current run.
 
-    Text and metrics are written in the background, in the order of the calls. What goes wrong
-    there is raised, as a `TrackingError`, by the next `flush` or `end`; until then further
-    writes are dropped, so that a dead server costs its retries once.
+    Texts and metrics are written in the background, in the order of the calls. The next `flush` or
+    `end` raises the first error of these writes as a `TrackingError`. Writes after an error are
+    dropped until then, so that an unreachable server costs its retries once.
+
+    The methods of this base class record nothing, and every id is empty.
     """
 
-    @property
-    def uri(self) -> str:
-        """Of the store; other processes open the same one by it."""
-        ...
-
-    @property
-    def experiment_id(self) -> str: ...
+    uri: str = ""
+    """URI of the store; other processes can open the same store with it."""
+    experiment_id: str = ""
 
     def start(
         self,
@@ -39,145 +39,57 @@ class Tracker(Protocol):
         params: Mapping[str, object],
         tags: Mapping[str, str],
     ) -> str:
-        """Id of a new run, RUNNING, below `parent`.
+        """Creates a run with status RUNNING below `parent`; returns its id.
 
-        Interrupted, it leaves none that is RUNNING.
+        A `KeyboardInterrupt` during the call ends the new run as KILLED.
         """
-        ...
-
-    def begun_as(self, token: str) -> str | None:
-        """Id of the run that was started with this as its tag `begun_as`, if there is one."""
-        ...
-
-    def resume(self, run: str) -> None:
-        """Sets an ended run RUNNING again.
-
-        Raises `InputError` if the store has no such run.
-        """
-        ...
-
-    def log(
-        self,
-        run: str,
-        metrics: Mapping[str, float | None],
-        step: int | None = None,
-        when: float | None = None,
-    ) -> None:
-        """One batch of metrics; None, nan and infinity are left out. A store may have it later.
-
-        `when` is in seconds since 1970, now by default; the same values logged again with the same
-        time are there once. Without a step it is 0. The UI's table shows the value of the highest
-        step, so one key should have either steps or a single final value.
-        """
-        ...
-
-    def tag(self, run: str, tags: Mapping[str, str]) -> None: ...
-
-    def view(self, run: str, params: Sequence[str]) -> None:
-        """Prepares the UI's table of the runs right below `run`, with these parameters' columns.
-
-        `view_address` leads to it.
-        """
-        ...
-
-    def note(self, run: str, markdown: str) -> None:
-        """Sets the description that the UI shows on the run's page."""
-        ...
-
-    def artifact(self, run: str, path: Path, folder: str = "") -> None:
-        """Copies a file, or what is in a directory, into the run's `folder`; done on return."""
-        ...
-
-    def model(self, run: str, model: Any, example: np.ndarray) -> None:
-        """Stores a torch model as MLflow's `model`, loadable without this package.
-
-        `example` is a batch of two of its inputs.
-        """
-        ...
-
-    def dataset(
-        self,
-        run: str,
-        *,
-        name: str,
-        digest: str,
-        source: str,
-        profile: Mapping[str, object],
-        context: str,
-    ) -> None:
-        """Names the data that the run read, without storing them.
-
-        `digest` is their fingerprint, of at most 36 characters; `profile` a few numbers about
-        them; `context` what they were for ("training", "test").
-        """
-        ...
-
-    def end(self, run: str, status: Status) -> None:
-        """Flushes, then ends the run, even where the flush had an error to raise."""
-        ...
-
-    def flush(self) -> None:
-        """Returns when everything is written."""
-        ...
-
-    def address(self, run: str) -> str | None:
-        """Where the UI shows the run; None if no server is known."""
-        ...
-
-    def view_address(self, run: str) -> str | None:
-        """Where the UI shows the table that `view` has prepared; None if no server is known."""
-        ...
-
-
-class NullTracker:
-    """Records nothing; every id is empty."""
-
-    uri = ""
-    experiment_id = ""
-
-    def start(
-        self,
-        name: str,
-        *,
-        parent: str | None,
-        params: Mapping[str, object],
-        tags: Mapping[str, str],
-    ) -> str:
         return ""
 
-    def begun_as(self, token: str) -> str | None:
+    def find_by_token(self, token: str) -> str | None:
+        """Returns the id of the run that was started with this value of the tag `begun_as`."""
         return None
 
-    def resume(self, run: str) -> None:
-        pass
+    def resume(self, run_id: str) -> None:
+        """Sets an ended run to RUNNING; raises `InputError` if the store does not have it."""
 
     def log(
         self,
-        run: str,
+        run_id: str,
         metrics: Mapping[str, float | None],
         step: int | None = None,
         when: float | None = None,
     ) -> None:
-        pass
+        """Logs metrics, possibly with a delay; None, nan and infinity are left out.
 
-    def tag(self, run: str, tags: Mapping[str, str]) -> None:
-        pass
+        `when` is in seconds since 1970 and defaults to now; logging the same values with the same
+        time twice stores them once. `step` defaults to 0. The runs table of the UI shows the value
+        with the highest step, so log a metric either per step or once as a final value.
+        """
 
-    def view(self, run: str, params: Sequence[str]) -> None:
-        pass
+    def tag(self, run_id: str, tags: Mapping[str, str]) -> None:
+        """Sets tags of the run."""
 
-    def note(self, run: str, markdown: str) -> None:
-        pass
+    def set_runs_view(self, run_id: str, params: Sequence[str]) -> None:
+        """Prepares the UI's table of the child runs of `run_id` with columns for `params`.
 
-    def artifact(self, run: str, path: Path, folder: str = "") -> None:
-        pass
+        `runs_view_url` returns its URL.
+        """
 
-    def model(self, run: str, model: Any, example: np.ndarray) -> None:
-        pass
+    def set_description(self, run_id: str, markdown: str) -> None:
+        """Sets the description on the run's page in the UI."""
 
-    def dataset(
+    def log_artifact(self, run_id: str, path: Path, folder: str = "") -> None:
+        """Copies a file, or the content of a directory, into the run's `folder`; blocks."""
+
+    def log_model(self, run_id: str, model: Any, example: np.ndarray) -> None:
+        """Stores a torch model as the artifact `model`, loadable without this package.
+
+        `example` is a batch of two inputs.
+        """
+
+    def log_dataset(
         self,
-        run: str,
+        run_id: str,
         *,
         name: str,
         digest: str,
@@ -185,16 +97,26 @@ class NullTracker:
         profile: Mapping[str, object],
         context: str,
     ) -> None:
-        pass
+        """Records which data the run read, without storing them.
 
-    def end(self, run: str, status: Status) -> None:
-        pass
+        `digest` is their fingerprint of at most 36 characters, `profile` a few summary numbers,
+        `context` their use ("training", "test").
+        """
+
+    def end(self, run_id: str, status: Status) -> None:
+        """Flushes, then ends the run, even if the flush raises."""
 
     def flush(self) -> None:
-        pass
+        """Blocks until everything is written."""
 
-    def address(self, run: str) -> str | None:
+    def run_url(self, run_id: str) -> str | None:
+        """Returns the URL of the run in the UI; None without a server."""
         return None
 
-    def view_address(self, run: str) -> str | None:
+    def runs_view_url(self, run_id: str) -> str | None:
+        """Returns the URL of the table that `set_runs_view` prepared; None without a server."""
         return None
+
+
+class NullTracker(Tracker):
+    """Records nothing."""

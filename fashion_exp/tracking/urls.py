@@ -1,8 +1,8 @@
-"""Where MLflow's UI shows what, and how its table of runs looks there.
+"""URLs of MLflow's UI, and the columns, filter and order of its runs table.
 
-The UI takes columns neither from an address nor from a default. It takes them from a shared view:
-a tag of the experiment, in JSON, that an address names. One with a filter of its own in the
-address would be ignored, so that filter and order stand in the view too.
+The UI reads columns neither from the URL nor from a default, only from a shared view: an
+experiment tag with JSON content that the URL names. The UI then ignores a filter in the URL, so
+filter and order are part of the view too.
 """
 
 from __future__ import annotations
@@ -14,45 +14,48 @@ from collections.abc import Sequence
 ALL_RUNS = "all"
 METRICS = ("val_acc", "val_lo", "val_hi", "val_t_lo", "val_t_hi", "val_n", "test_acc")
 
-# Without it the UI opens an experiment as one of language models, with neither runs nor metrics.
-_KIND = "workflowType=machine_learning"
+# Without it, the UI opens an experiment in its view for language models: no runs, no metrics.
+_WORKFLOW = "workflowType=machine_learning"
 
 
-def public(uri: str) -> str:
-    """The URI as it may be printed: without user and password, and without a slash at its end."""
-    return without_passwords(uri).rstrip("/")
+def redact_uri(uri: str) -> str:
+    """Removes user, password and trailing slashes, so that the URI can be printed."""
+    return redact_credentials(uri).rstrip("/")
 
 
-def without_passwords(text: str) -> str:
-    """A text without the users and passwords of the URIs in it."""
+def redact_credentials(text: str) -> str:
+    """Removes user and password from every URI in the text."""
     return re.sub(r"://[^/\s]*@", "://", text)
 
 
-def run_address(base: str, experiment_id: str, run: str) -> str:
-    return f"{public(base)}/#/experiments/{experiment_id}/runs/{run}?{_KIND}"
+def run_url(base: str, experiment_id: str, run_id: str) -> str:
+    """URL of a run's page."""
+    return f"{redact_uri(base)}/#/experiments/{experiment_id}/runs/{run_id}?{_WORKFLOW}"
 
 
-def ui_address(base: str, experiment_id: str, parent_run: str | None = None) -> str:
-    """The experiment's table of runs, best validation accuracy first.
+def runs_url(base: str, experiment_id: str, parent_id: str | None = None) -> str:
+    """URL of the experiment's runs table, best validation accuracy first.
 
-    With a parent only the runs right below it, as `Tracker.view` has prepared them.
+    With a parent, the table has its child runs only (see `Tracker.set_runs_view`).
     """
-    key = parent_run or ALL_RUNS
-    return f"{public(base)}/#/experiments/{experiment_id}/runs?viewStateShareKey={key}&{_KIND}"
+    key = parent_id or ALL_RUNS
+    return (
+        f"{redact_uri(base)}/#/experiments/{experiment_id}/runs?viewStateShareKey={key}&{_WORKFLOW}"
+    )
 
 
-def view_tag(parent_run: str | None = None, params: Sequence[str] = ()) -> tuple[str, str]:
-    """Name and value of the experiment's tag that `ui_address` refers to.
+def runs_view_tag(parent_id: str | None = None, params: Sequence[str] = ()) -> tuple[str, str]:
+    """Name and value of the experiment tag that `runs_url` refers to.
 
-    Only runs with a final result are listed: no sweeps, no folds.
+    The view lists runs with a final result only, so neither sweeps nor folds.
     """
     columns = [f"params.`{name}`" for name in params] + [f"metrics.`{name}`" for name in METRICS]
-    below = f"tags.`mlflow.parentRunId` = '{parent_run}' AND " if parent_run else ""
+    parent_filter = f"tags.`mlflow.parentRunId` = '{parent_id}' AND " if parent_id else ""
     view = {
-        "searchFilter": f"{below}metrics.`val_acc` >= 0",
+        "searchFilter": f"{parent_filter}metrics.`val_acc` >= 0",
         "orderByKey": "metrics.`val_acc`",
         "orderByAsc": False,
         "selectedColumns": columns,
         "columnOrder": columns,
     }
-    return f"mlflow.sharedViewState.{parent_run or ALL_RUNS}", json.dumps(view)
+    return f"mlflow.sharedViewState.{parent_id or ALL_RUNS}", json.dumps(view)
