@@ -1,4 +1,4 @@
-"""`doctor`: what dead processes and older versions have left, and putting it right."""
+"""`doctor`: find and fix what crashes and older versions leave in `outputs`."""
 
 from __future__ import annotations
 
@@ -6,56 +6,52 @@ import argparse
 import json
 import sys
 
-from fashion_exp.experiment.job import DONE, FAILED
+from fashion_exp.errors import ExitCode
 from fashion_exp.paths import outputs_dir, with_outputs_option
 
 
 def run(arguments: list[str]) -> int:
-    """Prints what is found; exits with 1 where something is left to mend. Raises `InputError`."""
-    own = argparse.ArgumentParser(
+    """Prints all findings; returns 1 if --fix could fix any. Raises `InputError`."""
+    parser = argparse.ArgumentParser(
         prog="fashion_exp doctor",
         description=__doc__,
-        epilog="Exit code: 0, nothing to mend is left; 1, --fix would mend something.",
+        epilog="Exit code: 0 if nothing is left to fix, 1 if --fix would fix something.",
     )
-    own.add_argument("--fix", action="store_true", help="do what is said")
-    own.add_argument("--json", action="store_true", help="for programs")
-    own.add_argument("--uri", help="of one tracking store; default: all that runs here are in")
-    own.add_argument("--outputs", help="where the runs are; default: as for experiments")
-    options = own.parse_args(arguments)
-    from fashion_exp.tools.doctor import checkup
+    parser.add_argument("--fix", action="store_true", help="apply the remedies")
+    parser.add_argument("--json", action="store_true", help="print the findings as JSON")
+    parser.add_argument("--uri", help="tracking store to check; default: all stores of the runs")
+    parser.add_argument("--outputs", help="folder of the runs; default: as for experiments")
+    options = parser.parse_args(arguments)
+    from fashion_exp.tools.doctor.check import check_outputs
     from fashion_exp.tracking import store_uri
 
     outputs = outputs_dir(options.outputs)
     uri = store_uri(options.uri, outputs) if options.uri else None
-    told = []
-    for finding in checkup(outputs, uri):
-        if options.fix and finding.mend is not None:
-            finding.mend()  # before more is looked for: what is true now may not be so later
-        told.append(
+    results = []
+    for finding in check_outputs(outputs, uri):
+        state = "manual"
+        if finding.fix is not None:
+            state = "fixable"
+            if options.fix:
+                finding.fix()  # before the next check, because a finding can become outdated
+                state = "fixed"
+        results.append(
             {
                 "what": finding.what,
                 "where": finding.where,
                 "remedy": finding.remedy,
-                "state": _state(finding.mend is not None, options.fix),
+                "state": state,
             }
         )
+    is_fixable = any(result["state"] == "fixable" for result in results)
     if options.json:
-        json.dump(told, sys.stdout, indent=1)
+        json.dump(results, sys.stdout, indent=1)
     else:
-        _print(told, with_outputs_option("scripts/run doctor --fix", outputs))
-    return FAILED if any(one["state"] == "to mend" for one in told) else DONE
-
-
-def _state(mendable: bool, fixed: bool) -> str:
-    if not mendable:
-        return "for you"
-    return "mended" if fixed else "to mend"
-
-
-def _print(told: list[dict[str, str]], fix: str) -> None:
-    if not told:
-        print("nothing found")
-    for one in told:  # no table: paths are long, and are copied from here
-        print(f"{one['what']}: {one['where']}\n    {one['state']}: {one['remedy']}")
-    if any(one["state"] == "to mend" for one in told):
-        print(f"{fix} does it")
+        for result in results:  # not a table: long paths must stay copyable
+            print(f"{result['what']}: {result['where']}")
+            print(f"    {result['state']}: {result['remedy']}")
+        if not results:
+            print("no problems found")
+        if is_fixable:
+            print(f"to fix: {with_outputs_option('scripts/run doctor --fix', outputs)}")
+    return ExitCode.FAILED if is_fixable else ExitCode.DONE

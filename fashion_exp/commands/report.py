@@ -1,49 +1,52 @@
-"""`report`: the page of one or several finished runs, with its tables and figures."""
+"""`report`: a page about one or several finished runs, with tables and figures."""
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fashion_exp.commands.compare import check, parser, study_of, typed
+from fashion_exp.commands.comparison_options import build_parser, load_comparison, validate_options
 from fashion_exp.errors import InputError
-from fashion_exp.paths import unique_name
+from fashion_exp.paths import outputs_dir, unique_name
 
 if TYPE_CHECKING:
     from fashion_exp.comparison.run_data import RunData
 
 
 def run(arguments: list[str]) -> int:
-    """Writes the page and prints where it lies. Raises `InputError` for what cannot be done."""
-    own = parser("report", __doc__)
-    own.add_argument("--into", help="the folder to write; default: beside the sweep or the run")
-    options = own.parse_args(arguments)
-    check(options)
+    """Writes the page and prints its path. Raises `InputError`."""
+    parser = build_parser("report", __doc__)
+    parser.add_argument("--into", help="folder to write; default: report/ in the sweep or run")
+    args = parser.parse_args(arguments)
+    validate_options(args)
     from fashion_exp.comparison.find_runs import common_sweep
-    from fashion_exp.comparison.report_data import report
+    from fashion_exp.comparison.report_data import build_report
     from fashion_exp.reporting.page import write_report
 
-    study, outputs = study_of(options)
-    folders = [member.result.output for member in study.runs]
-    folder = folders[0] if len(folders) == 1 else common_sweep(folders)
-    if options.into:
-        place = Path(options.into).expanduser().resolve()
-    elif folder is not None:
-        place = folder / "report"
+    outputs = outputs_dir(args.outputs)
+    comparison = load_comparison(args)
+    folders = [run.result.output for run in comparison.runs]
+    parent = folders[0] if len(folders) == 1 else common_sweep(folders)
+    if args.into:
+        folder = Path(args.into).expanduser().resolve()
+    elif parent is not None:
+        folder = parent / "report"
     else:
-        place = outputs / "reports" / unique_name("report")
-    made = report(study, typed("report", arguments), outputs / "cache")
-    page = write_report(made, place)
+        folder = outputs / "reports" / unique_name("report")
+    command = shlex.join(["scripts/run", "report", *arguments])
+    report = build_report(comparison, command, outputs / "cache")
+    page = write_report(report, folder)
     if len(folders) == 1:
-        _draw_what_is_missing(study.runs[0], outputs / "cache")
-    print(*made.answer, sep="\n")
+        _draw_missing_figures(comparison.runs[0], outputs / "cache")
+    print(*report.answer, sep="\n")
     print(f"page:    {page}")
     return 0
 
 
-def _draw_what_is_missing(member: RunData, cache: Path) -> None:
-    """A run's own pictures: in a multirun only the winner's are drawn at once."""
-    folder = member.result.output / "figures"
+def _draw_missing_figures(run: RunData, cache: Path) -> None:
+    """Draws the figures of a run of a sweep, which draws only those of the winner."""
+    folder = run.result.output / "figures"
     if folder.is_dir():
         return
     from fashion_exp.data.sources.load import load_images
@@ -51,8 +54,8 @@ def _draw_what_is_missing(member: RunData, cache: Path) -> None:
     from fashion_exp.tracking import NullTracker
 
     try:
-        draw_figures(member.result, load_images(member.config.dataset, cache), NullTracker())
+        draw_figures(run.result, load_images(run.config.dataset, cache), NullTracker())
     except InputError as error:
-        print(f"no pictures of the run: {error}")
+        print(f"figures of the run cannot be drawn: {error}")
         return
-    print(f"pictures: {folder}")
+    print(f"figures: {folder}")

@@ -1,4 +1,4 @@
-"""`data`: a folder of photos made, checked, grouped, relabelled, and told of."""
+"""`data`: collect photos, check and group them, and review their labels."""
 
 from __future__ import annotations
 
@@ -6,27 +6,29 @@ import importlib
 
 from fashion_exp.errors import InputError, suggest
 
-VERBS: dict[str, str] = {
-    "collect": "photos gathered by a plan, with licence and creator",
-    "check": "every photo decoded; what must not be trained on goes into quarantine.csv",
-    "duplicates": "exact and near copies, mirrored too, grouped in groups.csv",
-    "labels": "labels that look wrong, by models that had not seen the images",
-    "apply": "decisions on labels made a version of the data set, or undone",
-    "summary": "counts, sizes, colours, a few photos of each class, drift between parts",
+SUBCOMMANDS: dict[str, str] = {
+    "collect": "download photos by a plan, with license and creator",
+    "check": "decode every photo; list unusable files in quarantine.csv",
+    "duplicates": "group exact, near and mirrored copies in groups.csv",
+    "labels": "find labels that look wrong, by models that have not seen the images",
+    "apply": "apply or undo decisions on labels as a new version of the data set",
+    "summary": "show counts, sizes, colors, photos of each class, drift between parts",
 }
-"""Each is a module of this package, with what it does."""
+"""Description of each subcommand; each is a module of this package."""
 
 
 def run(arguments: list[str]) -> int:
-    """Hands the words after `data` to the verb that the first of them names; gives the exit code.
+    """Runs the subcommand that the first argument names; returns its exit code.
 
-    Raises `InputError` for a verb that there is not.
+    Raises `InputError` for an unknown subcommand.
     """
     if not arguments or arguments[0] in ("--help", "-h"):
-        print("fashion_exp data VERB …; each tells its arguments by --help\n")
-        print("\n".join(f"  {verb:<12}{does}" for verb, does in VERBS.items()))
+        print("fashion_exp data SUBCOMMAND …; data SUBCOMMAND --help shows its options\n")
+        print("\n".join(f"  {name:<12}{text}" for name, text in SUBCOMMANDS.items()))
         return 0
-    verb, *rest = arguments
-    if verb not in VERBS:
-        raise InputError(f"data {verb}: no such verb; {suggest(verb, VERBS)}")
-    return int(importlib.import_module(f"fashion_exp.commands.data.{verb}").run(rest))
+    subcommand, *rest = arguments
+    if subcommand not in SUBCOMMANDS:
+        raise InputError(
+            f"data {subcommand}: unknown subcommand; {suggest(subcommand, SUBCOMMANDS)}"
+        )
+    return int(importlib.import_module(f"fashion_exp.commands.data.{subcommand}").run(rest))

@@ -1,130 +1,126 @@
-"""`data apply`: decisions on labels made a new version of the data set. The photos stay as and
-where they are; versions are lines of label_versions.jsonl beside them."""
+"""Applies decisions on labels as a new version of the data set. Photos are not changed; versions
+are lines of label_versions.jsonl in the same folder."""
 
 from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fashion_exp.errors import InputError
 
 if TYPE_CHECKING:
-    from fashion_exp.data.label_versions import History, Version
+    from fashion_exp.data.label_versions import LabelHistory, LabelVersion
 
-ENDING = """\
-A file of decisions has the columns image_id, given and decision: keep, exclude, a class, or several
-separated by | ("dress|shirt"); rows without a decision are passed over. data labels writes one, and
-its page exports one.
+EPILOG = """\
+A file of decisions has the columns image_id, given and decision. A decision is keep, exclude, a
+class, or several classes separated by | ("dress|shirt"); rows without a decision are skipped.
+data labels writes such a file, and its page exports one.
 """
 
 
 def run(arguments: list[str]) -> int:
-    """Appends a version and tells of it. Raises `InputError` for what cannot be done."""
-    options = _parser().parse_args(arguments)
-    _check(options)
+    """Appends a version and prints it, or lists the versions."""
+    options = _parse(arguments)
     data = _data(options)
     if options.list:
-        from fashion_exp.data.label_versions import journal_of, read_history
+        from fashion_exp.data.label_versions import journal_path, read_history
 
-        _print_list(read_history(journal_of(data)), options.json)
+        _print_history(read_history(journal_path(data)), options.json)
         return 0
-    from fashion_exp.data.sources.classes import normal
-    from fashion_exp.tools.relabel.apply import apply_decisions, restore
+    from fashion_exp.data.sources.classes import normalize_name
+    from fashion_exp.tools.relabel.apply import apply_decisions, restore_version
 
     root = Path(options.root).expanduser().resolve() if options.root else None
     if options.undo or options.revert:
-        made = restore(data, options.revert, root)
+        version = restore_version(data, options.revert, root)
     else:
-        new = [normal(name) for name in options.new_class]
-        made = apply_decisions(Path(options.what).expanduser(), data, root, new)
-    _print_made(made, data, options.json)
+        new_classes = [normalize_name(name) for name in options.new_class]
+        version = apply_decisions(Path(options.what).expanduser(), data, root, new_classes)
+    _print_version(version, data, options.json)
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    own = argparse.ArgumentParser(
-        prog="fashion_exp data apply", description=__doc__, epilog=ENDING,
+def _parse(arguments: list[str]) -> argparse.Namespace:
+    """Raises `InputError` for options that do not fit together, before anything is read."""
+    parser = argparse.ArgumentParser(
+        prog="fashion_exp data apply", description=__doc__, epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
-    own.add_argument(
+    parser.add_argument(
         "what", metavar="DECISIONS.csv|DATA",
-        help="a file of decisions; with --list, --undo and --revert the folder or list of photos",
+        help="file of decisions; with --list, --undo and --revert the folder or list of photos",
     )  # fmt: skip
-    own.add_argument("--data", help="folder or list the decisions are about; default: as they say")
-    own.add_argument("--root", help="of the paths of a list, if not its own folder")
-    own.add_argument(
-        "--new-class", action="append", default=[], metavar="NAME", help="a class no photo has yet"
-    )
-    does = own.add_mutually_exclusive_group()
-    does.add_argument("--undo", action="store_true", help="the version before the current one")
-    does.add_argument("--revert", metavar="VERSION", help="an earlier version again: v2, or none")
-    does.add_argument("--list", action="store_true", help="the versions that there are")
-    own.add_argument("--json", action="store_true", help="for programs")
-    return own
-
-
-def _check(options: argparse.Namespace) -> None:
-    """Raises `InputError` for options that cannot act together, before anything is read."""
+    parser.add_argument("--data", help="folder or list of photos; default: as in the decisions")
+    parser.add_argument("--root", help="root of the paths in a list; default: the list's folder")
+    parser.add_argument(
+        "--new-class", action="append", default=[], metavar="NAME",
+        help="accept decisions for a class that no photo has yet",
+    )  # fmt: skip
+    action = parser.add_mutually_exclusive_group()
+    action.add_argument("--undo", action="store_true", help="restore the previous version")
+    action.add_argument("--revert", metavar="VERSION", help="restore a version: v2, or none")
+    action.add_argument("--list", action="store_true", help="list the versions")
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    options = parser.parse_args(arguments)
     if options.undo or options.revert or options.list:
-        if options.data:
-            raise InputError(
-                f"--data {options.data}: acts when decisions are applied; name it alone"
-            )
-        if options.new_class:
-            raise InputError("--new-class: acts when decisions are applied")
-        return
-    if Path(options.what).expanduser().is_dir():
+        for name, value in (("data", options.data), ("new-class", options.new_class)):
+            if value:
+                raise InputError(
+                    f"--{name}: only applies to a file of decisions; not with --list, --undo or "
+                    "--revert"
+                )
+    elif Path(options.what).expanduser().is_dir():
         raise InputError(
-            f"{options.what}: a folder; name a file of decisions, or say --list, --undo or --revert"
+            f"{options.what}: is a folder; name a file of decisions, or add --list, --undo or "
+            "--revert"
         )
+    return options
 
 
 def _data(options: argparse.Namespace) -> Path:
+    """The folder or list of photos."""
     if options.undo or options.revert or options.list:
         return _existing(options.what)
     if options.data:
         return _existing(options.data)
-    from fashion_exp.data.label_decisions import data_named, read_decisions
+    from fashion_exp.data.label_decisions import read_data_path, read_decisions
 
     file = Path(options.what).expanduser()
-    read_decisions(file)  # its own mistakes first
-    named = data_named(file)
-    if named is None:
-        raise InputError(f"{file}: does not say which photos it is about; add --data DIR")
-    return _existing(str(named))
+    read_decisions(file)  # reports a malformed file first
+    data = read_data_path(file)
+    if data is None:
+        raise InputError(f"{file}: does not name the photos that it is about; add --data DIR")
+    return _existing(str(data))
 
 
 def _existing(name: str) -> Path:
     from fashion_exp.data.sources.walk import existing_folder
 
-    place = Path(name).expanduser()
-    return (place if place.is_file() else existing_folder("data", name)).resolve()
+    path = Path(name).expanduser()
+    return (path if path.is_file() else existing_folder("data", name)).resolve()
 
 
-def _print_made(made: Version | None, data: Path, as_json: bool) -> None:
-    from dataclasses import asdict
-
-    from fashion_exp.data.labels import in_words
+def _print_version(version: LabelVersion | None, data: Path, as_json: bool) -> None:
+    from fashion_exp.data.labels import describe_changes
 
     if as_json:
-        told = {} if made is None else {**asdict(made), "changed": len(made.changes)}
-        print(json.dumps({"data": str(data), "new": made is not None, **told}, indent=1))
-    elif made is None:
-        print(f"{data}: nothing to change, its labels are so already")
+        fields = {} if version is None else asdict(version) | {"changed": len(version.changes)}
+        print(json.dumps({"data": str(data), "new": version is not None, **fields}, indent=1))
+    elif version is None:
+        print(f"{data}: no changes; the labels already match")
     else:
         print(
-            f"{data}: labels {made.version}, {len(made.changes)} changed against {made.parent}; "
-            f"decided now: {in_words(made.counts)}"
+            f"{data}: labels {version.version}, {len(version.changes)} changes from "
+            f"{version.parent}; decisions in force: {describe_changes(version.counts)}"
         )
-        print("Runs read them from now on; the photos and their folders are as they were.")
-        print(f"back:    scripts/run data apply {data} --revert {made.parent}")
+        print("Runs use these labels from now on; photos and folders are unchanged.")
+        print(f"undo:    scripts/run data apply {data} --revert {version.parent}")
 
 
-def _print_list(history: History, as_json: bool) -> None:
-    from dataclasses import asdict
-
+def _print_history(history: LabelHistory, as_json: bool) -> None:
     if as_json:
         versions = [asdict(version) for version in history.versions]
         print(json.dumps({"current": history.current, "versions": versions}, indent=1))
@@ -134,21 +130,21 @@ def _print_list(history: History, as_json: bool) -> None:
         return
     from rich.console import Console
 
-    from fashion_exp.data.labels import in_words
+    from fashion_exp.data.labels import describe_changes
     from fashion_exp.reporting.tables import PlainTable, rich_table
 
     rows = [
         [
-            one.version,
-            one.parent,
-            one.time[:16].replace("T", " "),
-            f"{len(one.changes)}",
-            in_words(one.counts),
-            one.decisions or f"{one.restores} again",
-            one.fingerprint[:8],
+            version.version,
+            version.parent,
+            version.time[:16].replace("T", " "),
+            f"{len(version.changes)}",
+            describe_changes(version.counts),
+            version.decisions or f"{version.restores} restored",
+            version.fingerprint[:8],
         ]
-        for one in history.versions
+        for version in history.versions
     ]
-    header = ["version", "parent", "time", "changed", "in force", "by", "fingerprint"]
-    notes = [f"Current: {history.current}; dataset.labels=VERSION reads another."]
+    header = ["version", "parent", "time", "changes", "decisions in force", "from", "fingerprint"]
+    notes = [f"Current: {history.current}. dataset.labels=VERSION selects another."]
     Console().print(rich_table(PlainTable(header, rows, notes=notes)))

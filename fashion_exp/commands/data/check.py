@@ -1,57 +1,52 @@
-"""Every photo decoded: what must not be trained on goes into quarantine.csv, the rest is listed."""
+"""Decodes every photo and lists the files that must not be used for training in quarantine.csv."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from fashion_exp.commands.data.common import (
-    checked,
-    console_of,
-    looks_at,
-    page_folder,
-    parser,
-    shown,
-    tell,
+    base_parser,
+    inspect_images,
+    publish,
+    stderr_if_json,
+    validate,
 )
 from fashion_exp.errors import InputError
 
 
 def run(arguments: list[str]) -> int:
-    """Prints what was found. Raises `InputError` for what cannot be done."""
-    own = parser("check", __doc__)
-    own.add_argument("--list", help="another file than quarantine.csv in DIR, to write")
-    own.add_argument("--tiny", type=int, default=64, help="the shortest side that is enough, px")
-    options = own.parse_args(arguments)
-    checked(options)
+    parser = base_parser("check", __doc__)
+    parser.add_argument("--list", help="list to write instead of quarantine.csv in DIR")
+    parser.add_argument(
+        "--tiny", type=int, default=64, help="report shorter sides than this, px; default: 64"
+    )
+    options = parser.parse_args(arguments)
+    validate(options)
     if options.tiny < 0:
-        raise InputError(f"--tiny {options.tiny}: pixels, 0 or more")
-    from fashion_exp.data.sources.curation_lists import QUARANTINE, REASON, read_lines
+        raise InputError(f"--tiny {options.tiny}: must be 0 or more pixels")
+    from fashion_exp.data.sources.curation_lists import (
+        QUARANTINE_FILE,
+        REASON_COLUMN,
+        read_curation_list,
+    )
     from fashion_exp.reporting.progress import Progress
-    from fashion_exp.tools.curate.check_page import as_data, check_album, kinds_table
+    from fashion_exp.tools.curate.check_report import check_report
     from fashion_exp.tools.curate.csv_files import write_quarantine
-    from fashion_exp.tools.curate.findings import find, find_hidden
-    from fashion_exp.tools.curate.image_tree import look_through
+    from fashion_exp.tools.curate.findings import find_hidden_images, find_problems
+    from fashion_exp.tools.curate.image_tree import scan_folder
 
-    folder = look_through(options.folder)
-    file = Path(options.list).expanduser() if options.list else folder.root / QUARANTINE
-    read_lines("quarantine", file, REASON)  # before the work: a mistake in it ends here
-    console = console_of(options)
-    with Progress(console) as progress:
-        looks = looks_at(folder.pictures, options, progress)
-    findings = [*find(folder.pictures, looks, options.tiny), *find_hidden(folder.others)]
-    ours, theirs = write_quarantine(folder.root, file, findings)
-    count = len(folder.pictures)
-    title = f"Check of {shown(folder.root)}"
-    album = check_album(title, count, findings, theirs, options.max_megapixels)
-    data = {
-        "folder": shown(folder.root),
-        "files": count,
-        "quarantine": shown(file) if file.exists() else None,
-        "quarantined": ours,
-        "by_hand": theirs,
-        "findings": [as_data(finding) for finding in findings],
-    }
-    table, into = kinds_table(findings), page_folder(options, folder.root)
-    doubt = "" if options.list else folder.doubt
-    tell(console, options, "check", data, album, table, into, [doubt])
+    tree = scan_folder(options.folder)
+    list_file = Path(options.list).expanduser() if options.list else tree.root / QUARANTINE_FILE
+    read_curation_list(
+        "quarantine", list_file, REASON_COLUMN
+    )  # a malformed list fails before the slow part
+    with Progress(stderr_if_json(options)) as progress:
+        inspections = inspect_images(tree, options, progress)
+    findings = [
+        *find_problems(tree.images, inspections, options.tiny),
+        *find_hidden_images(tree.other_files),
+    ]
+    line_counts = write_quarantine(tree.root, list_file, findings)
+    report = check_report(tree, findings, list_file, line_counts, options.max_megapixels)
+    publish(report, "check", tree, options, ["" if options.list else tree.root_warning])
     return 0

@@ -1,4 +1,4 @@
-"""What the verbs that look through a folder have in common: their words, and the looking."""
+"""Options, inspection and output that check, duplicates and summary share."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ import argparse
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fashion_exp.atomic_io import write_text
 from fashion_exp.errors import InputError
@@ -17,104 +16,106 @@ from fashion_exp.paths import outputs_dir
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from fashion_exp.reporting.photo_page import Album
     from fashion_exp.reporting.progress import Progress
-    from fashion_exp.reporting.tables import PlainTable
-    from fashion_exp.tools.curate.image_tree import Place
-    from fashion_exp.tools.curate.inspection import Look
+    from fashion_exp.tools.curate.image_tree import ImageTree
+    from fashion_exp.tools.curate.inspection import ImageInspection
+    from fashion_exp.tools.curate.report import FolderReport
 
-CODES = "Exit codes: 0 done, whatever was found; 2 a mistake in the words or the lists; 130 stopped"
+EPILOG = (
+    "Exit codes: 0 done, with or without findings; 2 invalid arguments or lists; 130 interrupted"
+)
 
 
-def parser(verb: str, does: str | None) -> argparse.ArgumentParser:
-    """With the words that all of them take."""
-    own = argparse.ArgumentParser(f"fashion_exp data {verb}", description=does, epilog=CODES)
-    own.add_argument("folder", metavar="DIR", help="photos in a folder per class, or any below it")
-    own.add_argument("--json", action="store_true", help="for programs: all that was found")
-    own.add_argument("--into", help="the folder for the page; default: one in outputs/data/")
-    own.add_argument("--outputs", help="where pages and kept looks are; default: as for runs")
-    own.add_argument(
-        "--max-megapixels", type=float, default=40.0, help="files of more are not decoded"
+def base_parser(subcommand: str, description: str | None) -> argparse.ArgumentParser:
+    """Parser with the options that all three subcommands have."""
+    parser = argparse.ArgumentParser(
+        f"fashion_exp data {subcommand}", description=description, epilog=EPILOG
     )
-    return own
+    parser.add_argument("folder", metavar="DIR", help="folder of photos, usually one per class")
+    parser.add_argument("--json", action="store_true", help="print all results as JSON")
+    parser.add_argument("--into", help="folder for the page; default: one in outputs/data/")
+    parser.add_argument("--outputs", help="folder of pages and caches; default: as for runs")
+    parser.add_argument(
+        "--max-megapixels", type=float, default=40.0,
+        help="do not decode larger images; default: %(default)g",
+    )  # fmt: skip
+    return parser
 
 
-def checked(options: argparse.Namespace) -> None:
-    """Raises `InputError` for what the words alone show to be wrong."""
+def validate(options: argparse.Namespace) -> None:
+    """Raises `InputError` for invalid values of the shared options."""
     if not options.max_megapixels > 0:
-        raise InputError(f"--max-megapixels {options.max_megapixels:g}: a number above 0")
+        raise InputError(f"--max-megapixels {options.max_megapixels:g}: must be above 0")
     if options.into and Path(options.into).expanduser().is_file():
         raise InputError(f"--into {options.into}: is a file; name a folder")
 
 
-def looks_at(
-    places: Sequence[Place], options: argparse.Namespace, progress: Progress
-) -> list[Look]:
-    """Each file's, taken now or kept from an earlier time."""
-    from fashion_exp.data.parallel import cores
-    from fashion_exp.tools.curate.inspection_cache import LookStore, look_at_all
-
-    store = LookStore(outputs_dir(options.outputs) / "cache" / "looks.sqlite")
-    tick = progress.stage("looking at photos", len(places))
-    return look_at_all(places, store, options.max_megapixels, cores(), tick)
-
-
-def shown(path: Path) -> str:
-    """The whole path, as it can be printed and written."""
-    from fashion_exp.data.image_files import printable
-
-    return printable(str(path.resolve()))
-
-
-def page_folder(options: argparse.Namespace, root: Path) -> Path:
-    """Where the page goes: the folder asked for, or one of its own for each data folder."""
-    if options.into:
-        return Path(options.into).expanduser().resolve()
-    real = root.resolve()
-    mark = hashlib.sha256(str(real).encode(errors="surrogateescape")).hexdigest()[:6]
-    return outputs_dir(options.outputs) / "data" / f"{real.name}-{mark}"
-
-
-def console_of(options: argparse.Namespace) -> Console:
-    """For progress: beside the JSON, not in it."""
+def stderr_if_json(options: argparse.Namespace) -> Console:
+    """Console for progress and text; with --json, stdout carries only the JSON."""
     from rich.console import Console
 
     return Console(stderr=options.json)
 
 
-def tell(
-    console: Console,
+def inspect_images(
+    tree: ImageTree, options: argparse.Namespace, progress: Progress
+) -> list[ImageInspection]:
+    """One inspection per image, new or from the cache."""
+    from fashion_exp.process import cpu_count
+    from fashion_exp.tools.curate.inspection_cache import InspectionCache, inspect_files
+
+    cache = InspectionCache(outputs_dir(options.outputs) / "cache" / "looks.sqlite")
+    tick = progress.stage("inspecting photos", len(tree.images))
+    return inspect_files(tree.images, cache, options.max_megapixels, cpu_count(), tick)
+
+
+def page_folder(options: argparse.Namespace, root: Path) -> Path:
+    """--into, or a folder in outputs that is unique to the data folder."""
+    if options.into:
+        return Path(options.into).expanduser().resolve()
+    resolved = root.resolve()
+    suffix = hashlib.sha256(str(resolved).encode(errors="surrogateescape")).hexdigest()[:6]
+    return outputs_dir(options.outputs) / "data" / f"{resolved.name}-{suffix}"
+
+
+def publish(
+    report: FolderReport,
+    subcommand: str,
+    tree: ImageTree,
     options: argparse.Namespace,
-    verb: str,
-    data: dict[str, Any],
-    album: Album,
-    table: PlainTable | None,
-    folder: Path,
-    more: Sequence[str] = (),
+    warnings: Sequence[str] = (),
 ) -> None:
-    """Writes the page and the data beside it; prints either the data or what a person reads.
+    """Writes SUBCOMMAND.html and .json into the page folder; prints the JSON or the conclusions.
 
-    `more` sentences join the page's answer.
+    `warnings` are appended to the conclusions; empty ones are skipped.
     """
-    from fashion_exp.reporting.photo_page import write_album
+    from fashion_exp.reporting.photo_page import PhotoPage, write_photo_page
     from fashion_exp.reporting.tables import rich_table
+    from fashion_exp.tools.curate.image_tree import display_path
 
-    album = replace(album, answer=[*album.answer, *filter(None, more)])
+    folder = page_folder(options, tree.root)
+    page = folder / f"{subcommand}.html"
+    conclusions = [*report.conclusions, *filter(None, warnings)]
+    root = display_path(tree.root)
+    title = f"{subcommand.capitalize()}: {root}"
+    footer = f"The same results as JSON: {subcommand}.json."
+    data = {"folder": root, "files": len(tree.images), **report.data, "page": display_path(page)}
+    text = json.dumps(data, indent=1, ensure_ascii=False)
     try:
-        page = write_album(album, folder / f"{verb}.html")
-        text = json.dumps(data | {"page": shown(page)}, indent=1, ensure_ascii=False)
-        write_text(folder / f"{verb}.json", text + "\n")
+        write_photo_page(PhotoPage(title, conclusions, report.sections, footer), page)
+        write_text(page.with_suffix(".json"), text + "\n")
     except OSError as error:
         raise InputError(f"--into {folder}: cannot be written ({error.strerror})") from error
     if options.json:
         print(text)
         return
-    for sentence in album.answer:
+    console = stderr_if_json(options)
+    for sentence in conclusions:
         console.print(sentence, highlight=False, markup=False)
-    if table is not None and table.rows:
-        console.print(rich_table(table))
-    for name in ("quarantine", "groups", "conflicts"):
-        if data.get(name):
-            line = f"{name + ':':<13}{data[name]}"
+    for table in report.sections[0].tables:
+        if table.rows:
+            console.print(rich_table(table))
+    for name in ("quarantine", "groups", "conflicts", "page"):
+        if path := data.get(name):
+            line = f"{name + ':':<13}{path}"
             console.print(line, soft_wrap=True, highlight=False, markup=False)
-    console.print(f"{'page:':<13}{shown(page)}", soft_wrap=True, highlight=False, markup=False)

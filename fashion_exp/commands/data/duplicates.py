@@ -1,133 +1,121 @@
-"""Copies of one photo, exact, re-encoded, resized or mirrored, put into groups.csv."""
+"""Groups exact, re-encoded, resized and mirrored copies of photos in groups.csv."""
 
 from __future__ import annotations
 
 import argparse
-import csv
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fashion_exp.atomic_io import write_text
 from fashion_exp.commands.data.common import (
-    checked,
-    console_of,
-    looks_at,
+    base_parser,
+    inspect_images,
     page_folder,
-    parser,
-    shown,
-    tell,
+    publish,
+    stderr_if_json,
+    validate,
 )
 from fashion_exp.errors import InputError
 
 if TYPE_CHECKING:
     from fashion_exp.reporting.progress import Progress
-    from fashion_exp.tools.curate.duplicates import Found, Group, Link
+    from fashion_exp.tools.curate.duplicates import DuplicatePair, Group, InspectedImage
 
-COSINE = 0.95
-"""Of features seen from their mean. Among 1,000 clothing photos no two others reach 0.89 in
-ImageNet's MobileNet; of 50 disguised copies the least alike have 0.78."""
+MIN_COSINE = 0.95
+"""Cosine of centered features from which a pair is grouped. With MobileNet's ImageNet weights, no
+two different photos among 1,000 of the clothing data reach 0.89; the least similar of 50 altered
+copies has 0.78."""
 
 
 def run(arguments: list[str]) -> int:
-    """Prints what was found. Raises `InputError` for what cannot be done."""
-    options = _parser().parse_args(arguments)
-    checked(options)
-    _check_features(options)
-    from fashion_exp.data.sources.curation_lists import GROUPS
+    options = _parse(arguments)
+    from fashion_exp.data.sources.curation_lists import GROUPS_FILE
     from fashion_exp.reporting.progress import Progress
-    from fashion_exp.tools.curate.csv_files import read_hand, write_groups
-    from fashion_exp.tools.curate.duplicates import comparable, doubtful, find_groups
-    from fashion_exp.tools.curate.duplicates_page import (
-        as_data,
-        conflicts,
-        copies_album,
-        kinds_table,
-        link_data,
-    )
-    from fashion_exp.tools.curate.image_tree import look_through
+    from fashion_exp.tools.curate.csv_files import read_manual_groups, write_groups
+    from fashion_exp.tools.curate.duplicates import find_groups, possible_duplicates, usable_images
+    from fashion_exp.tools.curate.duplicates_report import duplicates_report
+    from fashion_exp.tools.curate.image_tree import scan_folder
 
-    folder = look_through(options.folder)
-    file = Path(options.list).expanduser() if options.list else folder.root / GROUPS
-    hand = read_hand(folder, file)
-    console = console_of(options)
-    with Progress(console) as progress:
-        looks = looks_at(folder.pictures, options, progress)
-        found = comparable(folder.pictures, looks, hand.alone)
-        links = _links(found, options, progress)
-    groups = find_groups(found, links, hand.together)
-    lost = write_groups(folder.root, file, groups)
-    perhaps = doubtful(found, links, groups)
-    count, into = len(folder.pictures), page_folder(options, folder.root)
-    album = copies_album(
-        f"Copies in {shown(folder.root)}", count, groups, perhaps, options.max_megapixels
+    tree = scan_folder(options.folder)
+    list_file = Path(options.list).expanduser() if options.list else tree.root / GROUPS_FILE
+    manual = read_manual_groups(tree, list_file)
+    with Progress(stderr_if_json(options)) as progress:
+        inspections = inspect_images(tree, options, progress)
+        images = usable_images(tree.images, inspections, manual.excluded)
+        pairs = _find_pairs(images, options, progress)
+    groups = find_groups(images, pairs, manual.groups)
+    ungrouped = write_groups(tree.root, list_file, groups)
+    conflicts_file = page_folder(options, tree.root) / "label_conflicts.csv"
+    has_conflicts = _write_conflicts(groups, conflicts_file)
+    report = duplicates_report(
+        tree,
+        groups,
+        possible_duplicates(pairs, groups),
+        list_file,
+        conflicts_file if has_conflicts else None,
+        options.max_megapixels,
     )
-    data = {
-        "folder": shown(folder.root),
-        "files": count,
-        "groups": shown(file) if file.exists() else None,
-        "conflicts": _write_conflicts(conflicts(groups), into / "label_conflicts.csv"),
-        "found": [as_data(group) for group in groups],
-        "perhaps": [link_data(*pair) for pair in perhaps],
-    }
-    more = ["" if options.list else folder.doubt, _without_features(lost)]
-    tell(console, options, "duplicates", data, album, kinds_table(groups), into, more)
+    warnings = ["" if options.list else tree.root_warning]
+    if ungrouped:
+        warnings.append(
+            f"{ungrouped} photos were grouped by network features before and are in no group now; "
+            "--embeddings RUN groups them again."
+        )
+    publish(report, "duplicates", tree, options, warnings)
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    own = parser("duplicates", __doc__)
-    own.add_argument("--list", help="another file than groups.csv in DIR, to write")
-    own.add_argument("--embeddings", metavar="RUN", help="join what this run's network finds alike")
-    own.add_argument("--cosine", type=float, help=f"from here on it is; default: {COSINE}")
-    return own
+def _parse(arguments: list[str]) -> argparse.Namespace:
+    parser = base_parser("duplicates", __doc__)
+    parser.add_argument("--list", help="list to write instead of groups.csv in DIR")
+    parser.add_argument(
+        "--embeddings", metavar="RUN", help="also group similar features in the network of this run"
+    )
+    parser.add_argument(
+        "--cosine", type=float, help=f"least cosine of similar features; default: {MIN_COSINE}"
+    )
+    options = parser.parse_args(arguments)
+    validate(options)
+    if options.cosine is not None:
+        if not options.embeddings:
+            raise InputError("--cosine: needs --embeddings RUN")
+        if not 0 < options.cosine <= 1:
+            raise InputError(f"--cosine {options.cosine:g}: must be above 0 and at most 1")
+    return options
 
 
-def _links(found: Sequence[Found], options: argparse.Namespace, progress: Progress) -> list[Link]:
-    from fashion_exp.tools.curate.duplicates import find_links
+def _find_pairs(
+    images: Sequence[InspectedImage], options: argparse.Namespace, progress: Progress
+) -> list[DuplicatePair]:
+    from fashion_exp.tools.curate.duplicates import find_pairs
 
-    links = find_links(found, progress.stage("comparing photos", len(found)))
+    pairs = find_pairs(images, progress.stage("comparing photos", len(images)))
     if options.embeddings:
-        from fashion_exp.tools.curate.embeddings import alike
+        from fashion_exp.tools.curate.embeddings import find_similar_features
 
-        limits = options.cosine or COSINE, options.max_megapixels
-        tick = progress.stage("features", len(found))
-        links += alike(found, options.embeddings, *limits, tick)
-    return links
-
-
-def _without_features(lost: int) -> str:
-    if not lost:
-        return ""
-    return (
-        f"{lost} photos were in groups by the features of a network and are in none now: "
-        "--embeddings RUN joins them again."
-    )
+        pairs += find_similar_features(
+            images,
+            options.embeddings,
+            options.cosine or MIN_COSINE,
+            options.max_megapixels,
+            progress.stage("features", len(images)),
+        )
+    return pairs
 
 
-def _check_features(options: argparse.Namespace) -> None:
-    if options.cosine is None:
-        return
-    if not options.embeddings:
-        raise InputError("--cosine: acts with --embeddings RUN; there is nothing else to compare")
-    if not 0 < options.cosine <= 1:
-        raise InputError(f"--cosine {options.cosine:g}: above 0, at most 1")
-
-
-def _write_conflicts(groups: Sequence[Group], file: Path) -> str | None:
-    """One line a photo of a picture under several classes; no file where there is none."""
-    if not groups:
+def _write_conflicts(groups: Sequence[Group], file: Path) -> bool:
+    """Writes one line per image of a label conflict; removes the file if there are none."""
+    conflicts = [group for group in groups if group.has_label_conflict]
+    if not conflicts:
         file.unlink(missing_ok=True)
-        return None
-    target = io.StringIO()
-    lines = csv.writer(target, lineterminator="\n")
-    lines.writerow(["group", "path", "label", "part", "joined by"])
-    lines.writerows(
-        [group.name, member.place.path, member.place.label, member.place.part, kinds]
-        for group in groups
-        for kinds in [" and ".join(group.kinds)]
+        return False
+    from fashion_exp.data.csv_lists import write_csv_rows
+
+    columns = ("group", "path", "label", "part", "joined by")
+    rows = [
+        (group.name, member.path, member.file.label, member.file.part, " and ".join(group.kinds))
+        for group in conflicts
         for member in group.members
-    )
-    write_text(file, target.getvalue())
-    return shown(file)
+    ]
+    write_csv_rows(file, columns, [dict(zip(columns, row, strict=True)) for row in rows])
+    return True

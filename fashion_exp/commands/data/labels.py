@@ -1,5 +1,5 @@
-"""`data labels`: labels that look wrong and images between classes, by models that had not seen
-them; a list and a page to decide on."""
+"""Finds wrong labels and ambiguous images by models that had not seen them; writes a list and a
+page for decisions."""
 
 from __future__ import annotations
 
@@ -12,89 +12,86 @@ from fashion_exp.errors import InputError
 from fashion_exp.paths import outputs_dir
 
 if TYPE_CHECKING:
-    from fashion_exp.tools.relabel.suggestions import Suggestions
+    from rich.console import Console
 
-MOST_ROWS = 20
-"""Of more, the terminal shows the first; the list has all."""
+    from fashion_exp.tools.relabel.suggestions import LabelSuggestions
+
+MAX_ROWS = 20
+"""Suggestions shown on the terminal; the list has all."""
 
 
 def run(arguments: list[str]) -> int:
-    """Writes suggestions.csv and review.html, and prints the first suggestions.
-
-    Raises `InputError` for what cannot be done.
-    """
-    options = _parser().parse_args(arguments)
-    if options.most < 1:
-        raise InputError(f"--most {options.most}: at least one image")
+    """Writes suggestions.csv and review.html, and prints the first suggestions."""
+    options = _parse(arguments)
     from rich.console import Console
 
     from fashion_exp.atomic_io import write_text
     from fashion_exp.comparison.find_runs import find_runs
-    from fashion_exp.comparison.misclassified import images_of
+    from fashion_exp.comparison.misclassified import load_run_images
     from fashion_exp.comparison.run_data import load_run
     from fashion_exp.reporting.progress import Progress
-    from fashion_exp.reporting.review_page import write_review
-    from fashion_exp.tools.relabel.review import review
-    from fashion_exp.tools.relabel.suggestions import data_of, suggestions
+    from fashion_exp.reporting.review_page import write_review_page
+    from fashion_exp.tools.relabel.review import review_page
+    from fashion_exp.tools.relabel.suggestions import labeled_data, suggest_labels
 
     outputs = outputs_dir(options.outputs)
-    words = [options.run] if options.run else []
-    folders = find_runs(words, outputs, options.uri, newest=["runs"])
+    requested = [options.run] if options.run else []
+    folders = find_runs(requested, outputs, options.uri, newest=["runs"])
     if len(folders) > 1:
         raise InputError(
-            f"{options.run}: means {len(folders)} runs, such as {folders[0]}; name one"
+            f"{options.run}: matches {len(folders)} runs, such as {folders[0]}; name one of them"
         )
     member = load_run(folders[0])
     cache = outputs / "cache"
-    table = images_of(member, cache, classes=None, rename={})
-    data = data_of(member.knobs, cache)
-    found = suggestions(member, table, data)
+    table = load_run_images(member, cache, classes=None, rename={})
+    data = labeled_data(member.options, cache)
+    suggestions = suggest_labels(member, table, data)
     into = Path(options.into).expanduser().resolve() if options.into else folders[0] / "labels"
-    write_text(into / "suggestions.csv", found.rows.to_csv(index=False, float_format="%.4f"))
+    csv_text = suggestions.rows.to_csv(index=False, float_format="%.4f")
+    write_text(into / "suggestions.csv", csv_text)
     console = Console(stderr=options.json)
     with Progress(console) as progress:
-        made = review(found, member, table, data, options.most, progress)
-    write_review(made, into / "review.html")
+        page = review_page(suggestions, member, table, data, options.most, progress)
+    write_review_page(page, into / "review.html")
     if options.json:
-        print(json.dumps(_told(found, into), indent=1))
+        print(json.dumps(_json_data(suggestions, into), indent=1))
     else:
-        _print(console, found, into)
+        _print(console, suggestions, into)
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    own = argparse.ArgumentParser(prog="fashion_exp data labels", description=__doc__)
-    own.add_argument(
+def _parse(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="fashion_exp data labels", description=__doc__)
+    parser.add_argument(
         "run", nargs="?", metavar="RUN",
-        help="folder or name of a run, or id of a tracked one; best of split=kfold, which predicts "
-        "each development image; default: the newest",
+        help="folder or name of a run, or id of a tracked run; preferably with split=kfold, which "
+        "predicts every development image; default: the newest run",
     )  # fmt: skip
-    own.add_argument("--most", type=int, default=500, help="images on the page; default: 500")
-    own.add_argument("--into", help="the folder to write; default: labels/ of the run")
-    own.add_argument("--json", action="store_true", help="for programs")
-    own.add_argument("--uri", help="of the tracking store, for filters")
-    own.add_argument("--outputs", help="where the runs are; default: as for experiments")
-    return own
+    parser.add_argument("--most", type=int, default=500, help="images on the page; default: 500")
+    parser.add_argument("--into", help="output folder; default: labels/ in the folder of the run")
+    parser.add_argument("--json", action="store_true", help="print all results as JSON")
+    parser.add_argument("--uri", help="tracking store for ids of tracked runs")
+    parser.add_argument("--outputs", help="folder of the runs; default: as for experiments")
+    options = parser.parse_args(arguments)
+    if options.most < 1:
+        raise InputError(f"--most {options.most}: must be at least 1")
+    return options
 
 
-def _told(found: Suggestions, into: Path) -> dict[str, object]:
+def _json_data(suggestions: LabelSuggestions, into: Path) -> dict[str, object]:
     return {
-        **found.counts(),
-        "notes": found.notes(),
-        "suggestions": json.loads(found.rows.to_json(orient="records")),
+        **suggestions.counts(),
+        "notes": suggestions.notes(),
+        "suggestions": json.loads(suggestions.rows.to_json(orient="records")),
         "list": str(into / "suggestions.csv"),
         "page": str(into / "review.html"),
     }
 
 
-def _print(console: object, found: Suggestions, into: Path) -> None:
-    from rich.console import Console
-
+def _print(console: Console, suggestions: LabelSuggestions, into: Path) -> None:
     from fashion_exp.reporting.formats import percent, shorten_to_cells
     from fashion_exp.reporting.tables import PlainTable, rich_table
 
-    assert isinstance(console, Console)
-    told = found.counts()
     rows = [
         [
             shorten_to_cells(row["path"], 26),
@@ -104,16 +101,18 @@ def _print(console: object, found: Suggestions, into: Path) -> None:
             percent(row["quality"]),
             percent(row["confidence"]),
         ]
-        for row in found.rows.head(MOST_ROWS).to_dict("records")
+        for row in suggestions.rows.head(MAX_ROWS).to_dict("records")
     ]
-    header = ["image", "given", "suggested", "kind", "given's p", "suggested's"]
-    more = len(found.rows) - len(rows)
-    notes = [*([f"and {more:,} more in the list"] if more else []), *found.notes()]
+    header = ["image", "given", "suggested", "kind", "p(given)", "p(suggested)"]
+    omitted = len(suggestions.rows) - len(rows)
+    notes = [*([f"The list has {omitted:,} more."] if omitted else []), *suggestions.notes()]
     console.print(rich_table(PlainTable(header, rows, notes=notes)))
+    counts = suggestions.counts()
     for line in (
-        f"{told['wrong']} of {told['images']:,} labels look wrong, of {told['wrong_sources']} of "
-        f"{told['sources']:,} sources ({percent(told['wrong_share_of_sources'])}; copies count "
-        f"once); {told['ambiguous']} images are between classes.",
+        f"{counts['wrong']} of {counts['images']:,} labels look wrong, from "
+        f"{counts['wrong_sources']} of {counts['sources']:,} sources "
+        f"({percent(counts['wrong_share_of_sources'])}; copies count once); "
+        f"{counts['ambiguous']} images are ambiguous.",
         f"list:    {into / 'suggestions.csv'}",
         f"page:    {into / 'review.html'}",
     ):

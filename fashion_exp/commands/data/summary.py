@@ -1,45 +1,42 @@
-"""What a folder of photos holds, and whether its official parts differ."""
+"""Summarizes a folder of photos and tests whether its official parts differ."""
 
 from __future__ import annotations
 
 from fashion_exp.commands.data.common import (
-    checked,
-    console_of,
-    looks_at,
-    page_folder,
-    parser,
-    shown,
-    tell,
+    base_parser,
+    inspect_images,
+    publish,
+    stderr_if_json,
+    validate,
 )
 
 
 def run(arguments: list[str]) -> int:
-    """Prints the summary. Raises `InputError` for what cannot be done."""
-    options = parser("summary", __doc__).parse_args(arguments)
-    checked(options)
+    options = base_parser("summary", __doc__).parse_args(arguments)
+    validate(options)
     from fashion_exp.data.sources.curation_lists import (
-        GROUP,
-        GROUPS,
-        QUARANTINE,
-        REASON,
-        read_lines,
+        GROUP_COLUMN,
+        GROUPS_FILE,
+        QUARANTINE_FILE,
+        REASON_COLUMN,
+        read_curation_list,
     )
     from fashion_exp.reporting.progress import Progress
     from fashion_exp.tools.curate.drift import find_drift
-    from fashion_exp.tools.curate.duplicates import comparable
-    from fashion_exp.tools.curate.image_tree import look_through
-    from fashion_exp.tools.curate.summary import Summary, as_data, classes_table, summary_album
+    from fashion_exp.tools.curate.duplicates import usable_images
+    from fashion_exp.tools.curate.image_tree import scan_folder
+    from fashion_exp.tools.curate.summary_report import summary_report
 
-    folder = look_through(options.folder)
-    quarantined = len(read_lines("quarantine", folder.root / QUARANTINE, REASON))
-    grouped = len(read_lines("groups", folder.root / GROUPS, GROUP))
-    console = console_of(options)
-    with Progress(console) as progress:
-        looks = looks_at(folder.pictures, options, progress)
-    found = comparable(folder.pictures, looks)
-    summary = Summary(folder.pictures, looks, found, find_drift(found), quarantined, grouped)
-    album = summary_album(f"Summary of {shown(folder.root)}", summary, options.max_megapixels)
-    data = {"folder": shown(folder.root)} | as_data(summary)
-    table = classes_table(summary)
-    tell(console, options, "summary", data, album, table, page_folder(options, folder.root))
+    tree = scan_folder(options.folder)
+    line_counts = (
+        len(read_curation_list("quarantine", tree.root / QUARANTINE_FILE, REASON_COLUMN)),
+        len(read_curation_list("groups", tree.root / GROUPS_FILE, GROUP_COLUMN)),
+    )
+    with Progress(stderr_if_json(options)) as progress:
+        inspections = inspect_images(tree, options, progress)
+    images = usable_images(tree.images, inspections)
+    report = summary_report(
+        tree, inspections, images, find_drift(images), line_counts, options.max_megapixels
+    )
+    publish(report, "summary", tree, options)
     return 0

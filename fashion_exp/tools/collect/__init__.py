@@ -1,1 +1,1 @@
-"""Photos gathered by a plan: asked for, fetched with care, kept with where each came from."""
+"""Collects images by a plan of search terms, with the source and license of each image."""

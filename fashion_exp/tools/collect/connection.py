@@ -1,4 +1,4 @@
-"""One request to one checked address, over before its deadline whatever the other side does."""
+"""One HTTP request to a checked address within a time budget."""
 
 from __future__ import annotations
 
@@ -16,107 +16,115 @@ from urllib3.response import HTTPResponse
 from urllib3.util import Url
 
 from fashion_exp.tools.collect.rejections import Postponed, TooLarge
-from fashion_exp.tools.collect.url_guard import PORTS, bare_host, port
+from fashion_exp.tools.collect.url_guard import DEFAULT_PORTS, host_name, port
 
-_FAILURES = (OSError, HTTPError, http.client.HTTPException, ValueError)
-"""What a connection that is cut, or an answer that is no HTTP, can raise. TLS's are OSErrors."""
-_CHUNK = 1 << 16
+_CONNECTION_ERRORS = (OSError, HTTPError, http.client.HTTPException, ValueError)
+"""Raised by broken connections and invalid HTTP; TLS errors are OSErrors."""
+_CHUNK_BYTES = 1 << 16
 
 
-class Deadline:
-    """So many seconds for all transfers of one file; waits in between are not counted."""
+class TimeBudget:
+    """Seconds for all transfers of one file; pauses between them do not count."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
-        self.left = seconds
-        self.passed = False
+        self.remaining = seconds
+        self.is_exceeded = False
 
     @contextmanager
-    def watching(self, connection: socket.socket) -> Iterator[None]:
-        """Shuts the connection down when the time is over: a slow drip resets every timeout of
-        the socket's own."""
-        began = time.monotonic()
-        watch = threading.Timer(max(self.left, 0.001), self._end, [connection])
-        watch.daemon = True
-        watch.start()
+    def enforce(self, connection: socket.socket) -> Iterator[None]:
+        """Shuts the connection down when the budget is spent.
+
+        Socket timeouts are not enough: each received byte restarts them.
+        """
+        start = time.monotonic()
+        timer = threading.Timer(max(self.remaining, 0.001), self._shut_down, [connection])
+        timer.daemon = True
+        timer.start()
         try:
             yield
         finally:
-            watch.cancel()
-            self.left -= time.monotonic() - began
+            timer.cancel()
+            self.remaining -= time.monotonic() - start
 
-    def _end(self, connection: socket.socket) -> None:
-        self.passed = True
+    def _shut_down(self, connection: socket.socket) -> None:
+        self.is_exceeded = True
         with suppress(OSError):
             connection.shutdown(socket.SHUT_RDWR)
 
 
 @contextmanager
-def answer(
+def open_response(
     url: Url,
     addresses: Sequence[str],
     headers: Mapping[str, str],
-    deadline: Deadline,
+    budget: TimeBudget,
     context: ssl.SSLContext,
 ) -> Iterator[HTTPResponse]:
-    """The answer to a GET, its body unread. `addresses`: the checked ones, tried in their order.
+    """The response to a GET request with an unread body.
 
-    Host header and TLS name are the link's, whatever address is connected to. No proxy is asked.
-    Raises `Postponed` for whatever goes wrong on the way.
+    Tries `addresses` in order. Host header and TLS name come from the URL. Ignores proxies.
+    Raises `Postponed` for every connection error.
     """
     connection = None
     try:
-        connection = _connected(url, addresses, deadline, context)
+        connection = _connect(url, addresses, budget, context)
         assert connection.sock is not None
-        with deadline.watching(connection.sock):
-            host = url.host if url.port in (None, PORTS[str(url.scheme)]) else url.netloc
+        with budget.enforce(connection.sock):
+            is_default_port = url.port in (None, DEFAULT_PORTS[str(url.scheme)])
+            host = url.host if is_default_port else url.netloc
             connection.request(
                 "GET", url.request_uri, headers={"Host": str(host), **headers},
                 preload_content=False, decode_content=False,
             )  # fmt: skip
             response = connection.getresponse()
-            with closing(response):  # or its socket stays open with what was left unread
+            with closing(response):  # an unread body would keep the socket open
                 yield response
-    except _FAILURES as error:
-        if deadline.passed:
+    except _CONNECTION_ERRORS as error:
+        if budget.is_exceeded:
             raise Postponed(
-                "too slow", f"{url.host} took longer than {deadline.seconds:g} s"
+                "too slow", f"{url.host} took longer than {budget.seconds:g} s"
             ) from error
         if isinstance(error.__cause__ or error, http.client.IncompleteRead):
             raise Postponed("cut short", f"{url.host} sent less than it declared") from error
-        raise Postponed("unreachable", f"{url.host}: {_short(error)}") from error
+        # urllib3's messages begin with the repr of the connection.
+        message = str(error).rpartition(": ")[2] or type(error).__name__
+        raise Postponed("unreachable", f"{url.host}: {message}") from error
     finally:
         if connection is not None:
             connection.close()
 
 
-def body(response: HTTPResponse, most: int, deadline: Deadline) -> bytes:
-    """All of the body. Raises `TooLarge` if it is declared or turns out larger than `most` bytes,
-    `Postponed` if it does not come whole."""
+def read_body(response: HTTPResponse, max_bytes: int, budget: TimeBudget) -> bytes:
+    """The whole body.
+
+    Raises `TooLarge` if its declared or actual size exceeds `max_bytes`, and `Postponed` if the
+    time budget ends the transfer.
+    """
     declared = response.headers.get("Content-Length", "")
-    if declared.isdecimal() and int(declared) > most:
-        raise TooLarge(most, f"declared as {int(declared):,} bytes, more than {most:,}")
-    parts, size = [], 0
-    while part := response.read1(_CHUNK, decode_content=False):
-        size += len(part)
-        if size > most:
-            raise TooLarge(most)
-        parts.append(part)
-    if deadline.passed:
-        raise Postponed("too slow", f"took longer than {deadline.seconds:g} s")
-    return b"".join(parts)
+    if declared.isdecimal() and int(declared) > max_bytes:
+        raise TooLarge(max_bytes, f"declared as {int(declared):,} bytes, more than {max_bytes:,}")
+    chunks, size = [], 0
+    while chunk := response.read1(_CHUNK_BYTES, decode_content=False):
+        size += len(chunk)
+        if size > max_bytes:
+            raise TooLarge(max_bytes)
+        chunks.append(chunk)
+    if budget.is_exceeded:
+        raise Postponed("too slow", f"took longer than {budget.seconds:g} s")
+    return b"".join(chunks)
 
 
-def _connected(
-    url: Url, addresses: Sequence[str], deadline: Deadline, context: ssl.SSLContext
+def _connect(
+    url: Url, addresses: Sequence[str], budget: TimeBudget, context: ssl.SSLContext
 ) -> HTTPConnection:
-    failed: Exception | None = None
+    last_error: Exception | None = None
     for address in addresses:
-        began = time.monotonic()
-        timeout = max(deadline.left, 0.001)
+        start = time.monotonic()
+        timeout = max(budget.remaining, 0.001)
         if url.scheme == "https":
             connection: HTTPConnection = HTTPSConnection(
-                address, port(url), timeout=timeout, server_hostname=bare_host(url),
+                address, port(url), timeout=timeout, server_hostname=host_name(url),
                 ssl_context=context,
             )  # fmt: skip
         else:
@@ -124,15 +132,10 @@ def _connected(
         try:
             connection.connect()
             return connection
-        except _FAILURES as error:
+        except _CONNECTION_ERRORS as error:
             connection.close()
-            failed = error
+            last_error = error
         finally:
-            deadline.left -= time.monotonic() - began
-    assert failed is not None
-    raise failed
-
-
-def _short(error: Exception) -> str:
-    """Of urllib3's messages the end; before it stands the connection as an object."""
-    return str(error).rpartition(": ")[2] or type(error).__name__
+            budget.remaining -= time.monotonic() - start
+    assert last_error is not None
+    raise last_error

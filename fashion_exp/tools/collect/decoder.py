@@ -1,4 +1,4 @@
-"""Pictures decoded at arm's length: by a process that may die, and is believed in nothing else."""
+"""Detects the format of untrusted images and decodes them in a process that they may crash."""
 
 from __future__ import annotations
 
@@ -9,32 +9,43 @@ import sys
 import threading
 from contextlib import suppress
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Self
 
 from fashion_exp.tools.collect.rejections import Postponed, Rejected
 
-MOST_MEGAPIXELS = 40.0
-SECONDS = 60.0
-"""For one picture, by the clock on the wall: beyond the process's own limit of CPU time."""
-THUMBNAIL_EDGE = 200
-"""Pixels."""
-_LARGEST_ANSWER = 1 << 20
+MAX_MEGAPIXELS = 40.0
+MAX_SECONDS = 60.0
+"""Wall-clock time for one image; the process itself limits its CPU time."""
+THUMBNAIL_SIZE = 200
+"""Pixels of the longer side."""
+_MAX_RESPONSE_BYTES = 1 << 20
+
+
+_CONTENT_TYPES = {
+    ".jpg": ("image/jpeg", "image/jpg", "image/pjpeg"),
+    ".png": ("image/png", "image/x-png"),
+    ".webp": ("image/webp",),
+}
+"""The accepted formats by file suffix, with obsolete content types that servers still send."""
+
+ACCEPT = "image/jpeg, image/png, image/webp"
+"""Accept header. With `image/*` some servers send formats that we do not accept."""
 
 
 @dataclass(frozen=True)
-class Picture:
-    """Of a picture turned upright: its size, and a SHA-256 of its pixels."""
+class DecodedImage:
+    """Properties of an image after its EXIF rotation."""
 
     width: int
     height: int
     pixels: str
+    """SHA-256 of the pixels."""
     thumbnail: bytes = b""
-    """JPEG, if one was asked for."""
+    """JPEG; empty unless requested."""
 
 
 class Decoder:
-    """A context manager that holds the process; one that has died is replaced."""
+    """A context manager that owns the process and restarts it after a crash."""
 
     def __init__(
         self, command: tuple[str, ...] = ("-m", "fashion_exp.tools.collect.decoder_process")
@@ -45,40 +56,45 @@ class Decoder:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._end()
+    def __exit__(self, *error: object) -> None:
+        self._stop()
 
-    def picture(self, content: bytes, thumbnail: bool = False) -> Picture:
-        """Decodes a whole file. Raises `Rejected` if it is broken, too large, or kills its
-        decoder, and `Postponed` if it takes too long."""
+    def decode(self, content: bytes, thumbnail: bool = False) -> DecodedImage:
+        """Decodes an image file.
+
+        Raises `Rejected` if the image is broken, too large, or crashes the process, and
+        `Postponed` if decoding exceeds the time limit.
+        """
         process = self._process or self._start()
-        late = threading.Event()
-        watch = threading.Timer(SECONDS, _end_late, [process, late])
-        watch.start()
+        timed_out = threading.Event()
+
+        def stop_on_timeout() -> None:
+            timed_out.set()
+            process.kill()
+
+        timer = threading.Timer(MAX_SECONDS, stop_on_timeout)
+        timer.start()
         try:
-            return _asked(process, content, THUMBNAIL_EDGE if thumbnail else 0)
+            return _request(process, content, THUMBNAIL_SIZE if thumbnail else 0)
         except Rejected:
             raise
-        except Exception as error:  # what a broken or hijacked process says can be anything
-            code = self._end()
-            if late.is_set():  # of how busy the machine is, not of the picture
-                raise Postponed("too slow", f"decoding took longer than {SECONDS:g} s") from error
+        except Exception as error:  # a crashed or exploited process can respond with anything
+            code = self._stop()
+            if timed_out.is_set():  # may be due to a busy machine, so not the fault of the image
+                raise Postponed(
+                    "too slow", f"decoding took longer than {MAX_SECONDS:g} s"
+                ) from error
             raise Rejected(
-                "broken picture", f"its decoder died of it (exit code {code})"
+                "broken picture", f"the image crashed its decoder (exit code {code})"
             ) from error
-        except KeyboardInterrupt:  # what it still has to say would be taken for the next answer
-            self._end()
+        except KeyboardInterrupt:  # the pending response must not be read as the next one
+            self._stop()
             raise
         finally:
-            watch.cancel()
+            timer.cancel()
 
     def _start(self) -> subprocess.Popen[bytes]:
-        # No secret of ours is in its environment, and Ctrl-C is for us alone to answer.
+        # The environment holds no secrets, and the new session does not receive Ctrl-C.
         environment = {
             "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
             "OMP_NUM_THREADS": "1",
@@ -94,34 +110,53 @@ class Decoder:
         )
         return self._process
 
-    def _end(self) -> int | None:
-        """Gives its exit code: its own, if it had ended before."""
+    def _stop(self) -> int | None:
+        """Kills the process; returns its exit code."""
         process, self._process = self._process, None
         if process is None:
             return None
         process.kill()
         code = process.wait()
         assert process.stdin is not None and process.stdout is not None
-        with suppress(OSError):  # of what it has not read
+        with suppress(OSError):  # unread input
             process.stdin.close()
         process.stdout.close()
         return code
 
 
-def _end_late(process: subprocess.Popen[bytes], late: threading.Event) -> None:
-    late.set()
-    process.kill()
-
-
-def _asked(process: subprocess.Popen[bytes], content: bytes, edge: int) -> Picture:
-    """Raises `Rejected` if the picture is broken; whatever else, if the answer is no answer."""
+def _request(process: subprocess.Popen[bytes], content: bytes, size: int) -> DecodedImage:
+    """Raises `Rejected` for a broken image and any other exception for an invalid response."""
     assert process.stdin is not None and process.stdout is not None
-    request = {"bytes": len(content), "max_megapixels": MOST_MEGAPIXELS, "thumbnail": edge}
+    request = {"bytes": len(content), "max_megapixels": MAX_MEGAPIXELS, "thumbnail": size}
     process.stdin.write(json.dumps(request).encode() + b"\n" + content)
     process.stdin.flush()
-    told = json.loads(process.stdout.readline(_LARGEST_ANSWER))
-    thumbnail = process.stdout.read(max(0, min(int(told["bytes"]), _LARGEST_ANSWER)))
-    if "broken" in told:
-        kind = "too large" if "megapixels" in str(told["broken"]) else "broken picture"
-        raise Rejected(kind, str(told["broken"]))
-    return Picture(int(told["width"]), int(told["height"]), str(told["pixels"]), thumbnail)
+    response = json.loads(process.stdout.readline(_MAX_RESPONSE_BYTES))
+    thumbnail = process.stdout.read(max(0, min(int(response["bytes"]), _MAX_RESPONSE_BYTES)))
+    if "broken" in response:
+        reason = str(response["broken"])
+        raise Rejected("too large" if "megapixels" in reason else "broken picture", reason)
+    return DecodedImage(
+        int(response["width"]), int(response["height"]), str(response["pixels"]), thumbnail
+    )
+
+
+def detect_format(content: bytes, content_type: str | None) -> str:
+    """The suffix of an image file's format by its first bytes: .jpg, .png or .webp.
+
+    Raises `Rejected` if the format is not accepted or contradicts the content type.
+    """
+    declared = None
+    if content_type is not None:
+        declared = content_type.partition(";")[0].strip().casefold() or "nothing"
+    if content.startswith(b"\xff\xd8\xff"):
+        suffix = ".jpg"
+    elif content.startswith(b"\x89PNG\r\n\x1a\n"):
+        suffix = ".png"
+    elif content[:4] == b"RIFF" and content[8:12] == b"WEBP":
+        suffix = ".webp"
+    else:
+        note = f" (sent as {declared})" if declared else ""
+        raise Rejected("no picture", f"not a JPEG, PNG or WebP file{note}")
+    if declared and declared not in _CONTENT_TYPES[suffix]:
+        raise Rejected("wrong type", f"sent as {declared} but is a {suffix} file")
+    return suffix

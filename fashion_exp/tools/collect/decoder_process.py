@@ -1,8 +1,8 @@
-"""The process that decodes strangers' pictures: little memory, little time, no way to anything.
+"""The process that decodes untrusted images with limited memory, CPU time and file access.
 
-`python -m fashion_exp.tools.collect.decoder_process` reads requests from its input and answers on
-its output, each a line of JSON and then the bytes that it announces. What kills it costs one
-picture.
+`python -m fashion_exp.tools.collect.decoder_process` reads requests from stdin and writes responses
+to stdout. Each is a line of JSON followed by as many bytes as its key `bytes` states. A crash costs
+one image.
 """
 
 from __future__ import annotations
@@ -22,64 +22,64 @@ import numpy as np
 from PIL import Image
 
 from fashion_exp.data.decode import decode
-from fashion_exp.data.table import UnreadableImage
+from fashion_exp.data.table import UnreadableImageError
 
-MEMORY = 3 << 29
-"""Bytes beyond what the process has when it starts."""
-CPU_SECONDS = 20
-"""For one picture."""
+MAX_MEMORY = 3 << 29
+"""Bytes beyond the memory in use at the start."""
+MAX_CPU_SECONDS = 20
+"""For one image."""
 
 
-def serve(requests: BinaryIO, answers: BinaryIO) -> None:
-    """Answers until the input ends."""
+def serve(requests: BinaryIO, responses: BinaryIO) -> None:
+    """Answers requests until the input ends."""
     while line := requests.readline():
         request = json.loads(line)
         content = requests.read(request["bytes"])
-        _allow_cpu()
-        told, thumbnail = _looked_at(content, request)
-        answers.write(json.dumps(told | {"bytes": len(thumbnail)}).encode() + b"\n" + thumbnail)
-        answers.flush()
+        _reset_cpu_limit()
+        properties, thumbnail = _inspect(content, request)
+        header = properties | {"bytes": len(thumbnail)}
+        responses.write(json.dumps(header).encode() + b"\n" + thumbnail)
+        responses.flush()
 
 
-def _looked_at(content: bytes, request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+def _inspect(content: bytes, request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
     try:
         pixels = decode(content, request["max_megapixels"])
-    except UnreadableImage as error:
+    except UnreadableImageError as error:
         return {"broken": str(error)}, b""
     except MemoryError:
         return {"broken": "needs too much memory"}, b""
     height, width = pixels.shape[:2]
-    identity = hashlib.sha256(f"{width}x{height}:".encode())
-    identity.update(np.ascontiguousarray(pixels).data)
-    told = {"width": width, "height": height, "pixels": identity.hexdigest()}
-    return told, _thumbnail(pixels, request["thumbnail"]) if request["thumbnail"] else b""
+    digest = hashlib.sha256(f"{width}x{height}:".encode())
+    digest.update(np.ascontiguousarray(pixels).data)
+    properties = {"width": width, "height": height, "pixels": digest.hexdigest()}
+    return properties, _thumbnail(pixels, request["thumbnail"]) if request["thumbnail"] else b""
 
 
-def _thumbnail(pixels: np.ndarray, edge: int) -> bytes:
+def _thumbnail(pixels: np.ndarray, size: int) -> bytes:
     image = Image.fromarray(pixels)
-    image.thumbnail((edge, edge))
-    target = io.BytesIO()
-    image.save(target, "JPEG", quality=80)
-    return target.getvalue()
+    image.thumbnail((size, size))
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=80)
+    return buffer.getvalue()
 
 
-def _confine() -> None:
-    """No file can be written or grow, no core is dumped, memory is bounded where Linux says how
-    much there is already."""
+def _restrict() -> None:
+    """Forbids writing files and core dumps; limits the memory where /proc states its use."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     statm = Path("/proc/self/statm")
     if statm.exists():
-        has = int(statm.read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
-        resource.setrlimit(resource.RLIMIT_AS, (has + MEMORY, has + MEMORY))
+        used = int(statm.read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+        resource.setrlimit(resource.RLIMIT_AS, (used + MAX_MEMORY, used + MAX_MEMORY))
 
 
-def _allow_cpu() -> None:
-    limit = math.ceil(time.process_time()) + CPU_SECONDS
+def _reset_cpu_limit() -> None:
+    limit = math.ceil(time.process_time()) + MAX_CPU_SECONDS
     resource.setrlimit(resource.RLIMIT_CPU, (limit, resource.RLIM_INFINITY))
 
 
 if __name__ == "__main__":
-    Image.init()  # plugins are imported now, not when memory is short
-    _confine()
+    Image.init()  # import the plugins now, before memory is limited
+    _restrict()
     serve(sys.stdin.buffer, sys.stdout.buffer)

@@ -1,4 +1,4 @@
-"""Providers that search nothing: a list of addresses, and a folder of this machine."""
+"""Providers without a search: a CSV file of URLs, and a local folder."""
 
 from __future__ import annotations
 
@@ -6,34 +6,50 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from fashion_exp.data.csv_lists import read_list
-from fashion_exp.data.image_files import opened
+from fashion_exp.data.csv_lists import read_csv_rows
+from fashion_exp.data.image_files import open_regular_file
 from fashion_exp.data.sources import walk
-from fashion_exp.data.table import UnreadableImage
+from fashion_exp.data.table import UnreadableImageError
 from fashion_exp.errors import InputError, suggest
-from fashion_exp.tools.collect.candidate import Candidate, Page
-from fashion_exp.tools.collect.fetching import Fetcher
+from fashion_exp.tools.collect.decoder import ACCEPT
+from fashion_exp.tools.collect.fetcher import Fetcher
 from fashion_exp.tools.collect.plan import FolderSource, Plan, Query
+from fashion_exp.tools.collect.provider import Candidate, Page
 from fashion_exp.tools.collect.rejections import Postponed, TooLarge
 
-_FACTS = (
+_SOURCE_COLUMNS = (
     "landing_page", "title", "creator", "creator_url", "licence", "licence_url", "attribution",
     "group",
 )  # fmt: skip
-"""Columns of a list that are kept as they are; `url` and `class` are needed."""
+"""Optional columns of a URL list, copied to the candidates."""
 
 
-class Listed:
-    """The addresses of a CSV file: `url`, `class`, if wanted the plan's attribute and `_FACTS`."""
+class _CandidateList:
+    """A provider whose candidates are listed in advance: one query per class with one page."""
 
-    remembered = False
+    has_cached_pages = False
 
-    def __init__(self, file: Path, plan: Plan, fetcher: Fetcher, most: int) -> None:
-        """Raises `InputError` for what is no such list."""
-        self._fetcher, self._most = fetcher, most
-        self._file = file.name
-        self.name = f"urls {file.name}"
-        self._rows = [
+    def __init__(self, kind: str, source: Path, candidates: Sequence[Candidate]) -> None:
+        self.name = f"{kind} {source.name}"
+        self._source_name = source.name
+        self._candidates = candidates
+
+    def queries(self, label: str) -> Sequence[Query]:
+        count = sum(candidate.label == label for candidate in self._candidates)
+        return [Query(label, self._source_name, "", count)] if count else []
+
+    def pages(self, query: Query, first: int) -> Iterator[Page]:
+        yield Page([item for item in self._candidates if item.label == query.label], is_last=True)
+
+
+class UrlList(_CandidateList):
+    """A CSV file with the columns `url` and `class`; optional are the plan's attribute and
+    `_SOURCE_COLUMNS`."""
+
+    def __init__(self, file: Path, plan: Plan, fetcher: Fetcher, max_bytes: int) -> None:
+        """Raises `InputError` if the file is not such a list."""
+        self._fetcher, self._max_bytes = fetcher, max_bytes
+        candidates = [
             Candidate(
                 url=row["url"],
                 label=row["class"],
@@ -41,84 +57,60 @@ class Listed:
                 rank=rank,
                 provider="urls",
                 attributes={key: row[key] for key in [plan.attribute] if row.get(key)},
-                **{fact: row.get(fact, "") for fact in _FACTS},
+                **{column: row.get(column, "") for column in _SOURCE_COLUMNS},
             )
-            for rank, row in enumerate(_rows(file, plan), start=1)
+            for rank, row in enumerate(_read_rows(file, plan), start=1)
         ]
+        super().__init__("urls", file, candidates)
 
-    def queries(self, label: str) -> Sequence[Query]:
-        mine = sum(row.label == label for row in self._rows)
-        return [Query(label, self._file, "", mine)] if mine else []
-
-    def pages(self, query: Query, first: int) -> Iterator[Page]:
-        yield Page([row for row in self._rows if row.label == query.label], last=True)
-
-    def content(self, candidate: Candidate) -> tuple[bytes, str | None]:
-        return self._fetcher.picture(candidate.url, self._most)
+    def fetch(self, candidate: Candidate) -> tuple[bytes, str | None]:
+        return self._fetcher.get(candidate.url, self._max_bytes, ACCEPT)
 
 
-class Folder:
-    """The pictures below a folder's class folders."""
+class LocalFolder(_CandidateList):
+    """The images in a folder with one subfolder per class."""
 
-    remembered = False
-
-    def __init__(self, root: Path, source: FolderSource, plan: Plan, most: int) -> None:
-        """Raises `InputError` if there is no such folder, or none of a class in it."""
-        self._most = most
-        self._root = root.name
-        self.name = f"folder {root.name}"
-        walk.existing_folder("the plan's folder", str(root))
-        self._files: dict[str, list[Candidate]] = {}
+    def __init__(self, root: Path, source: FolderSource, plan: Plan, max_bytes: int) -> None:
+        """Raises `InputError` if the folder does not exist or has no images of any class."""
+        self._max_bytes = max_bytes
         self._paths: dict[str, Path] = {}
+        """By URL, because a URL does not convert back to a path if its name is not UTF-8."""
+        walk.existing_folder("the plan's folder", str(root))
+        candidates = []
         for label in plan.classes:
-            below = walk.files_below(root / label, root) if (root / label).is_dir() else ()
-            pictures = [path for path, _ in below if walk.has_image_ending(path.name)]
-            # An address cannot be turned back into every name that a disk knows.
-            self._paths |= {_address(path): path for path in pictures}
-            self._files[label] = [
-                Candidate(
-                    url=_address(path),
-                    label=label,
-                    query=root.name,
-                    rank=rank,
-                    provider="folder",
-                    creator=source.creator,
-                    licence=source.licence,
-                )
-                for rank, path in enumerate(pictures, start=1)
-            ]
-        if not any(self._files.values()):
-            raise InputError(
-                f"{root}: has no pictures below folders named {', '.join(plan.classes)}"
-            )
+            files = walk.walk_files(root / label, root) if (root / label).is_dir() else ()
+            paths = [path for path, _ in files if walk.has_image_extension(path.name)]
+            for rank, path in enumerate(paths, start=1):
+                url = Path(os.path.abspath(path)).as_uri()
+                self._paths[url] = path
+                candidates.append(
+                    Candidate(
+                        url, label, root.name, rank, "folder",
+                        creator=source.creator, licence=source.licence,
+                    )
+                )  # fmt: skip
+        if not candidates:
+            raise InputError(f"{root}: has no images in subfolders named {', '.join(plan.classes)}")
+        super().__init__("folder", root, candidates)
 
-    def queries(self, label: str) -> Sequence[Query]:
-        mine = len(self._files[label])
-        return [Query(label, self._root, "", mine)] if mine else []
-
-    def pages(self, query: Query, first: int) -> Iterator[Page]:
-        yield Page(self._files[query.label], last=True)
-
-    def content(self, candidate: Candidate) -> tuple[bytes, str | None]:
+    def fetch(self, candidate: Candidate) -> tuple[bytes, str | None]:
         try:
-            with opened(str(self._paths[candidate.url])) as file:
-                content = file.read(self._most + 1)
-        except (UnreadableImage, OSError) as error:
+            with open_regular_file(str(self._paths[candidate.url])) as file:
+                content = file.read(self._max_bytes + 1)
+        except (UnreadableImageError, OSError) as error:
             raise Postponed("unreadable", str(error)) from error
-        if len(content) > self._most:
-            raise TooLarge(self._most)
+        if len(content) > self._max_bytes:
+            raise TooLarge(self._max_bytes)
         return content, None
 
 
-def _address(path: Path) -> str:
-    return Path(os.path.abspath(path)).as_uri()
-
-
-def _rows(file: Path, plan: Plan) -> Iterator[Mapping[str, str]]:
-    for row in read_list(file, ("url", "class"), (plan.attribute, *_FACTS)):
+def _read_rows(file: Path, plan: Plan) -> Iterator[Mapping[str, str]]:
+    for row in read_csv_rows(file, ("url", "class"), (plan.attribute, *_SOURCE_COLUMNS)):
         if row.cells["class"] not in plan.classes:
             hint = suggest(row.cells["class"], plan.classes)
-            raise InputError(f"{row.where}: the plan has no class '{row.cells['class']}'; {hint}")
+            raise InputError(
+                f"{row.location}: the plan has no class '{row.cells['class']}'; {hint}"
+            )
         if not row.cells["url"]:
-            raise InputError(f"{row.where}: has no url; fill it in or delete the line")
+            raise InputError(f"{row.location}: the url is empty; fill it in or delete the line")
         yield row.cells

@@ -1,6 +1,6 @@
-"""`manifest.jsonl`: every picture that was offered, and what became of it; only ever added to.
+"""`manifest.jsonl`: an append-only log of all offered images, their outcomes and result pages.
 
-It is the collection's memory. A line is on the disk before anything that follows from it is done.
+Each line is synced to the disk before the collection continues, so a killed run can resume.
 """
 
 from __future__ import annotations
@@ -9,40 +9,40 @@ import json
 import os
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any, BinaryIO, Literal, Self
 
 from fashion_exp.errors import InputError
-from fashion_exp.tools.collect.candidate import Candidate, Page
+from fashion_exp.tools.collect.provider import Candidate, Page
 
-FILE = "manifest.jsonl"
+FILE_NAME = "manifest.jsonl"
 
 Status = Literal["accepted", "copy", "conflict", "rejected", "failed"]
-"""`copy`: these bytes are there already, of this class; `conflict`: of another class;
+"""`copy`: the class already has the same bytes; `conflict`: another class has them;
 `failed`: to be tried again."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a candidate."""
+    """The result of processing a candidate."""
 
     status: Status
     kind: str = ""
-    """What reasons are counted by, where it was not taken."""
+    """Category of the reason; empty if accepted."""
     reason: str = ""
     file: str = ""
-    """Of the collection, relative to it."""
+    """Path relative to the collection."""
     bytes: int = 0
-    """Of the file; of one that was too large, those that were taken at most."""
+    """File size; for a file that is too large, the size limit."""
     width: int = 0
     height: int = 0
-    """Pixels, turned upright."""
+    """Pixels after EXIF rotation."""
     sha256: str = ""
-    """Of the file."""
+    """Hash of the file."""
     pixels: str = ""
-    """SHA-256 of the upright pixels."""
+    """SHA-256 of the pixels after EXIF rotation."""
     time: str = ""
 
 
@@ -53,33 +53,42 @@ class Entry:
 
 
 @dataclass
-class Listing:
-    """The pages that a provider has answered a query with."""
+class CachedResults:
+    """The result pages of one query so far."""
 
     pages: int = 0
-    last: bool = False
+    is_complete: bool = False
     candidates: list[Candidate] = field(default_factory=list)
 
 
 class Manifest:
-    """The file of one collection, open for adding: a context manager."""
+    """The open manifest of a collection folder; a context manager."""
 
-    def __init__(self, into: Path) -> None:
-        """Reads what there is; a last line that was cut off by a crash is taken away.
+    def __init__(self, folder: Path) -> None:
+        """Reads existing lines and removes an incomplete last line, which a crash may leave.
 
-        Raises `InputError` if another line is not ours.
+        Raises `InputError` for any other invalid line.
         """
-        self._path = into / FILE
+        self._folder = folder
+        path = folder / FILE_NAME
         self._entries: dict[tuple[str, str, str], Entry] = {}
-        self._listings: dict[tuple[str, str, str], Listing] = defaultdict(Listing)
-        self._addresses: dict[str, Outcome] = {}
-        self._classes: dict[str, dict[str, Outcome]] = defaultdict(dict)
-        for told in _lines(self._path):
-            self._take(told)
-        self._file: BinaryIO = open(self._path, "ab")  # noqa: SIM115 (closed by __exit__)
-        self._file.truncate(len(_whole(self._path)))
+        self._results: dict[tuple[str, str, str], CachedResults] = defaultdict(CachedResults)
+        self._url_outcomes: dict[str, Outcome] = {}
+        self._hash_outcomes: dict[str, dict[str, Outcome]] = defaultdict(dict)
+        content = path.read_bytes() if path.exists() else b""
+        content = content[: content.rfind(b"\n") + 1]
+        for number, line in enumerate(content.split(b"\n")[:-1], start=1):
+            try:
+                self._apply(json.loads(line))
+            except (ValueError, KeyError, TypeError) as error:
+                raise InputError(
+                    f"{path}, line {number}: is not a line of a collection manifest; delete the "
+                    "line, or collect into another folder"
+                ) from error
+        self._file: BinaryIO = open(path, "ab")  # noqa: SIM115 (closed by __exit__)
+        self._file.truncate(len(content))
 
-    def __enter__(self) -> Manifest:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -87,72 +96,98 @@ class Manifest:
 
     @property
     def entries(self) -> Iterable[Entry]:
-        """The latest outcome of each candidate, in the order in which they were first met."""
+        """The latest outcome of each candidate, in the order of first appearance."""
         return self._entries.values()
 
-    @property
-    def hashes(self) -> Iterable[str]:
-        """SHA-256 of all the files that were ever taken."""
-        return self._classes
+    def entries_with_file(self) -> list[Entry]:
+        """The entries whose file exists, including copies of an earlier file."""
+        return [
+            entry
+            for entry in self.entries
+            if entry.outcome.file and (self._folder / entry.outcome.file).is_file()
+        ]
+
+    def accepted_hashes(self) -> dict[str, set[str]]:
+        """{class: SHA-256 of its existing files that no other class has}"""
+        hashes: dict[str, set[str]] = {}
+        for sha256, files in self._existing_files().items():
+            if len(files) == 1:
+                hashes.setdefault(next(iter(files)), set()).add(sha256)
+        return hashes
+
+    def conflicts(self) -> list[dict[str, str]]:
+        """{class: file} of each image that exists in several classes."""
+        return [files for files in self._existing_files().values() if len(files) > 1]
+
+    def _existing_files(self) -> dict[str, dict[str, str]]:
+        """{SHA-256: {class: file}} without deleted files."""
+        existing: dict[str, dict[str, str]] = {}
+        for sha256, outcomes in self._hash_outcomes.items():
+            for label, outcome in outcomes.items():
+                if (self._folder / outcome.file).is_file():
+                    existing.setdefault(sha256, {})[label] = outcome.file
+        return existing
 
     def outcome(self, candidate: Candidate) -> Outcome | None:
-        """What became of this address for this query, if it is known."""
-        found = self._entries.get(_key(candidate))
-        return None if found is None else found.outcome
+        """The outcome of this URL for this class and query."""
+        entry = self._entries.get(_key(candidate))
+        return None if entry is None else entry.outcome
 
-    def of_address(self, url: str) -> Outcome | None:
-        """What became of an address for any query, unless it is to be tried again."""
-        return self._addresses.get(url)
+    def outcome_of_url(self, url: str) -> Outcome | None:
+        """The outcome of a URL for any query, unless it is to be tried again."""
+        return self._url_outcomes.get(url)
 
-    def classes_with(self, sha256: str) -> dict[str, Outcome]:
-        """The classes under which these bytes are, each with the outcome that brought them."""
-        return self._classes.get(sha256, {})
+    def outcomes_by_class(self, sha256: str) -> dict[str, Outcome]:
+        """The first outcome with these bytes in each class that has them."""
+        return self._hash_outcomes.get(sha256, {})
 
-    def listing(self, provider: str, label: str, query: str) -> Listing:
-        return self._listings[provider, label, query]
+    def cached_results(self, provider: str, label: str, query: str) -> CachedResults:
+        return self._results[provider, label, query]
 
     def add_page(self, provider: str, label: str, query: str, page: Page) -> None:
-        """Remembers a page of results, so that it need not be asked for again."""
-        told = {
+        """Caches a page of results."""
+        record = {
             "status": "listed",
             "provider": provider,
             "class": label,
             "query": query,
-            "last": page.last,
-            "candidates": [_plain(candidate) for candidate in page.candidates],
-            "time": now(),
+            "last": page.is_last,
+            "candidates": [_to_record(candidate) for candidate in page.candidates],
+            "time": timestamp(),
         }
-        self._write(told)
-        self._take(told)
+        self._write(record)
+        self._apply(record)
 
     def add(self, candidate: Candidate, outcome: Outcome) -> None:
-        told = _plain(candidate) | asdict(outcome)
-        self._write({key: value for key, value in told.items() if value not in ("", 0, {})})
-        self._take(told)
+        record = _to_record(candidate) | asdict(outcome)
+        self._write({key: value for key, value in record.items() if value not in ("", 0, {})})
+        self._apply(record)
 
-    def _write(self, told: dict[str, Any]) -> None:
-        self._file.write(json.dumps(told).encode() + b"\n")
+    def _write(self, record: dict[str, Any]) -> None:
+        self._file.write(json.dumps(record).encode() + b"\n")
         self._file.flush()
         os.fsync(self._file.fileno())
 
-    def _take(self, told: dict[str, Any]) -> None:
-        if told["status"] == "listed":
-            listing = self.listing(told["provider"], told["class"], told["query"])
-            listing.pages += 1
-            listing.last = told["last"]
-            listing.candidates += [_candidate(one) for one in told["candidates"]]
+    def _apply(self, record: dict[str, Any]) -> None:
+        """Updates the indices with a line. Raises KeyError or TypeError for an invalid one."""
+        if record["status"] == "listed":
+            candidates = [_to_candidate(item) for item in record["candidates"]]
+            results = self.cached_results(record["provider"], record["class"], record["query"])
+            results.pages += 1
+            results.is_complete = record["last"]
+            results.candidates += candidates
             return
-        entry = Entry(_candidate(told), _of(Outcome, told))
-        self._entries[_key(entry.candidate)] = entry
-        before = self._addresses.get(entry.candidate.url)
-        if entry.outcome.status != "failed" and (before is None or before.status == "rejected"):
-            self._addresses[entry.candidate.url] = entry.outcome
-        if entry.outcome.file:
-            self._classes[entry.outcome.sha256].setdefault(entry.candidate.label, entry.outcome)
+        candidate, outcome = _to_candidate(record), _from_record(Outcome, record)
+        self._entries[_key(candidate)] = Entry(candidate, outcome)
+        previous = self._url_outcomes.get(candidate.url)
+        if outcome.status != "failed" and (previous is None or previous.status == "rejected"):
+            self._url_outcomes[candidate.url] = outcome
+        if outcome.file:
+            self._hash_outcomes[outcome.sha256].setdefault(candidate.label, outcome)
 
 
-def now() -> str:
-    """With the zone, to the second."""
+def timestamp() -> str:
+    """The local time with its zone, to the second."""
     return time.strftime("%Y-%m-%dT%H:%M:%S%z")
 
 
@@ -160,44 +195,15 @@ def _key(candidate: Candidate) -> tuple[str, str, str]:
     return candidate.label, candidate.query, candidate.url
 
 
-def _plain(candidate: Candidate) -> dict[str, Any]:
-    told = asdict(candidate)
-    return {"class": told.pop("label"), **told}
+def _to_record(candidate: Candidate) -> dict[str, Any]:
+    record = asdict(candidate)
+    return {"class": record.pop("label"), **record}
 
 
-def _candidate(told: dict[str, Any]) -> Candidate:
-    return _of(Candidate, {**told, "label": told["class"]})
+def _to_candidate(record: dict[str, Any]) -> Candidate:
+    candidate: Candidate = _from_record(Candidate, {**record, "label": record["class"]})
+    return candidate
 
 
-def _of(kind: Any, told: dict[str, Any]) -> Any:
-    return kind(**{one.name: told[one.name] for one in fields(kind) if one.name in told})
-
-
-def _whole(path: Path) -> bytes:
-    """The file up to the end of its last whole line."""
-    content = path.read_bytes()
-    return content[: content.rfind(b"\n") + 1]
-
-
-def _lines(path: Path) -> Iterator[dict[str, Any]]:
-    if not path.exists():
-        return
-    for number, line in enumerate(_whole(path).split(b"\n")[:-1], start=1):
-        try:
-            told = json.loads(line)
-            _check(told)
-        except (ValueError, KeyError, TypeError) as error:
-            raise InputError(
-                f"{path}, line {number}: is no line of a collection's manifest; take it out, or "
-                "collect into another folder"
-            ) from error
-        yield told
-
-
-def _check(told: dict[str, Any]) -> None:
-    if told["status"] == "listed":
-        for one in told["candidates"]:
-            _candidate(one)
-    else:
-        _candidate(told)
-        _of(Outcome, told)
+def _from_record(kind: Any, record: dict[str, Any]) -> Any:
+    return kind(**{f.name: record[f.name] for f in fields(kind) if f.name in record})

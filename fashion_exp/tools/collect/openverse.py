@@ -1,4 +1,4 @@
-"""Openverse: openly licensed pictures by words (api.openverse.org, version 1)."""
+"""Image search with Openverse (api.openverse.org, version 1)."""
 
 from __future__ import annotations
 
@@ -8,94 +8,93 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-from fashion_exp.tools.collect import plan as plans
-from fashion_exp.tools.collect.candidate import Candidate, Page
-from fashion_exp.tools.collect.fetching import Fetcher
+from fashion_exp.tools.collect.decoder import ACCEPT
+from fashion_exp.tools.collect.fetcher import Fetcher
 from fashion_exp.tools.collect.plan import OpenverseSource, Plan, Query
-from fashion_exp.tools.collect.rejections import Postponed, ProviderStopped, Rejected, printable
+from fashion_exp.tools.collect.provider import Candidate, Page
+from fashion_exp.tools.collect.rejections import Postponed, ProviderStopped, Rejected, sanitize
 
-TOKEN = "OPENVERSE_TOKEN"
-"""Environment variable of an access token, without which the limits are narrow."""
-_LARGEST_PAGE = 8 << 20
-"""Bytes."""
-OFFLINE = (
-    "without internet, 'kind: folder' takes pictures of this machine, and 'kind: urls' those of a "
-    "server on your network with --allow-address"
+TOKEN_VARIABLE = "OPENVERSE_TOKEN"
+"""Environment variable with an access token, which raises the rate limits."""
+_MAX_PAGE_BYTES = 8 << 20
+_OFFLINE_HINT = (
+    "without internet, use 'kind: folder' for local images, or 'kind: urls' with --allow-address "
+    "for a server in your network"
 )
 
 
 class Openverse:
-    """The provider. `most`: bytes of a picture; `token`: "" asks anonymously."""
+    """The provider. `max_bytes`: largest image file. `token`: access token; "" is anonymous."""
 
-    remembered = True
+    has_cached_pages = True
 
     def __init__(
-        self, source: OpenverseSource, plan: Plan, fetcher: Fetcher, most: int, token: str
+        self, source: OpenverseSource, plan: Plan, fetcher: Fetcher, max_bytes: int, token: str
     ) -> None:
-        self._source, self._plan, self._fetcher, self._most = source, plan, fetcher, most
-        self._secret = {"Authorization": f"Bearer {token}"} if token else {}
+        self._source, self._plan = source, plan
+        self._fetcher, self._max_bytes = fetcher, max_bytes
+        self._secret_headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._base = source.base.rstrip("/")
-        self._host = urlsplit(source.base).hostname
         self._licences = ",".join(sorted(source.licences))
         self.name = f"openverse {self._base} {self._licences} {source.page_size}"
 
     def queries(self, label: str) -> Sequence[Query]:
-        return plans.queries(self._plan, label)
+        return self._plan.queries(label)
 
     def pages(self, query: Query, first: int) -> Iterator[Page]:
-        """`Candidate.licence` is as in "by-sa 2.0"; other licences than asked for are left out."""
-        number, last = first, False
-        while not last:
-            found = self._ask(query, number)
+        """Leaves out results with another license. `Candidate.licence` is such as "by-sa 2.0"."""
+        number, is_last = first, False
+        while not is_last:
+            response = self._search(query, number)
             try:
-                results, pages = list(found["results"]), int(found["page_count"])
-                start = (number - 1) * self._source.page_size
-                offered = [self._candidate(one, query) for one in results]
+                results, page_count = list(response["results"]), int(response["page_count"])
+                candidates = [self._candidate(result, query) for result in results]
             except (KeyError, TypeError, ValueError, AttributeError) as error:
-                raise self._stopped("answers in a form that is not Openverse's") from error
+                raise self._stopped("the response does not have Openverse's format") from error
+            first_rank = (number - 1) * self._source.page_size + 1
             ranked = [
-                replace(one, rank=start + place)
-                for place, one in enumerate(offered, start=1)
-                if one is not None
+                replace(candidate, rank=rank)
+                for rank, candidate in enumerate(candidates, start=first_rank)
+                if candidate is not None
             ]
-            last = number >= pages or not results
-            yield Page(ranked, last)
+            is_last = number >= page_count or not results
+            yield Page(ranked, is_last)
             number += 1
 
-    def content(self, candidate: Candidate) -> tuple[bytes, str | None]:
-        return self._fetcher.picture(candidate.url, self._most)
+    def fetch(self, candidate: Candidate) -> tuple[bytes, str | None]:
+        return self._fetcher.get(candidate.url, self._max_bytes, ACCEPT)
 
-    def _ask(self, query: Query, page: int) -> Any:
-        asked = {
+    def _search(self, query: Query, page: int) -> Any:
+        parameters = {
             "q": query.text,
             "license": self._licences,
             "page": page,
             "page_size": self._source.page_size,
         }
-        address = f"{self._base}/images/?{urlencode(asked)}"
+        address = f"{self._base}/images/?{urlencode(parameters)}"
         try:
-            fetched = self._fetcher.get(
-                address, _LARGEST_PAGE, "application/json", self._secret, ask_robots=False
-            )
-            return json.loads(fetched.content)
-        except Postponed as later:
-            if later.kind == "busy":
-                raise self._stopped(
-                    f"{later}; the same line goes on from here then; a token in {TOKEN} has wider "
-                    "limits"
-                ) from later
-            remedy = OFFLINE if later.kind == "unreachable" else "the same line asks again"
-            raise self._stopped(f"{later}; {remedy}") from later
-        except Rejected as no:
-            raise self._stopped(f"{no}; is the token or the page size right?") from no
+            content, _ = self._fetcher.get(
+                address, _MAX_PAGE_BYTES, "application/json", self._secret_headers,
+                obey_robots=False,
+            )  # fmt: skip
+            return json.loads(content)
+        except Postponed as error:
+            remedy = "run the same command again to continue"
+            if error.kind == "busy":
+                remedy += f"; a token in {TOKEN_VARIABLE} raises the limits"
+            elif error.kind == "unreachable":
+                remedy = _OFFLINE_HINT
+            raise self._stopped(f"{error}; {remedy}") from error
+        except Rejected as error:
+            raise self._stopped(f"{error}; check the token and the page size") from error
         except ValueError as error:
-            raise self._stopped("answers with something that is not JSON") from error
+            raise self._stopped("the response is not JSON") from error
 
-    def _candidate(self, told: Mapping[str, Any], query: Query) -> Candidate | None:
-        """What one result says; None where it lacks an address or has another licence."""
+    def _candidate(self, result: Mapping[str, Any], query: Query) -> Candidate | None:
+        """None if the result has no URL or a license that the plan does not allow."""
 
         def text(key: str) -> str:
-            return printable(str(told.get(key) or ""), 2000)
+            return sanitize(str(result.get(key) or ""), 2000)
 
         if not text("url") or text("license") not in self._source.licences:
             return None
@@ -115,5 +114,5 @@ class Openverse:
             attribution=text("attribution"),
         )
 
-    def _stopped(self, why: str) -> ProviderStopped:
-        return ProviderStopped(f"openverse ({self._host}): {why}")
+    def _stopped(self, message: str) -> ProviderStopped:
+        return ProviderStopped(f"openverse ({urlsplit(self._base).hostname}): {message}")

@@ -1,4 +1,4 @@
-"""A plan's YAML file: read with the line of everything in it, each mistake in one line."""
+"""Reads plan files (YAML) and reports each error with its line."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 
 import yaml
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
-from fashion_exp.data.decode import reason
-from fashion_exp.errors import InputError, suggest
+from fashion_exp.errors import InputError, os_error_reason, suggest
 from fashion_exp.tools.collect.plan import (
     ClassPlan,
     FolderSource,
@@ -19,10 +19,10 @@ from fashion_exp.tools.collect.plan import (
     UrlsSource,
 )
 
-Place = tuple[str | int, ...]
-"""A way through the tree: ("classes", "dress", "terms", 0)."""
+KeyPath = tuple[str | int, ...]
+"""Keys and list indices from the root, such as ("classes", "dress", "terms", 0)."""
 
-_KINDS: dict[str, type[BaseModel]] = {
+_PROVIDERS: dict[str, type[BaseModel]] = {
     "openverse": OpenverseSource,
     "urls": UrlsSource,
     "folder": FolderSource,
@@ -33,109 +33,116 @@ _KINDS: dict[str, type[BaseModel]] = {
 class PlanFile:
     plan: Plan
     path: Path
-    lines: dict[Place, int]
+    lines: dict[KeyPath, int]
+    """Line numbers, from 1."""
 
-    def line(self, *place: str | int) -> int:
-        """Where something stands, or else what it stands in."""
-        return _line(self.lines, place)
+    def line(self, *keys: str | int) -> int:
+        """The line of a value, or of the closest enclosing value that has one."""
+        return _line(self.lines, keys)
 
-    def beside(self, file: str) -> Path:
-        """A path of the plan, relative to where the plan lies."""
-        return self.path.parent / Path(file).expanduser()
+    def resolve(self, path: str) -> Path:
+        """A path in the plan, relative to the folder of the plan file."""
+        return self.path.parent / Path(path).expanduser()
 
 
 def read_plan(path: Path) -> PlanFile:
-    """Raises `InputError` with file and line for whatever is not a plan."""
-    lines: dict[Place, int] = {}
+    """Raises `InputError` with file and line if the file is not a valid plan."""
+    lines: dict[KeyPath, int] = {}
     try:
         root = yaml.compose(path.read_text(encoding="utf-8-sig"), Loader=yaml.SafeLoader)
         if root is None:
-            raise InputError(f"{path}: is empty; a plan has classes: at least")
-        tree = _tree(root, (), lines, path)
+            raise InputError(f"{path}: is empty; a plan needs at least the key 'classes'")
+        values = _parse_node(root, (), lines, path)
     except OSError as error:
-        raise InputError(f"{path}: {reason(error)}; give the plan's YAML file") from error
+        raise InputError(
+            f"{path}: {os_error_reason(error)}; give the YAML file of a plan"
+        ) from error
     except UnicodeDecodeError as error:
-        raise InputError(f"{path}: is not UTF-8; save it as that") from error
+        raise InputError(f"{path}: is not UTF-8; save it as UTF-8") from error
     except (yaml.YAMLError, RecursionError) as error:
-        raise InputError(_of_yaml(error, path)) from error
+        mark = getattr(error, "problem_mark", None)
+        where = f"{path}, line {mark.line + 1}" if mark else path
+        problem = getattr(error, "problem", None) or "nested too deeply"
+        raise InputError(f"{where}: invalid YAML: {problem}") from error
     try:
-        return PlanFile(Plan.model_validate(tree), path, lines)
+        return PlanFile(Plan.model_validate(values), path, lines)
     except ValidationError as error:
-        raise InputError(_of_pydantic(error, lines, path)) from None
+        raise InputError(_validation_message(error, lines, path)) from None
 
 
-def _tree(node: yaml.Node, place: Place, lines: dict[Place, int], path: Path) -> Any:
-    """The node's value; of everything in it the line, counted from 1, joins `lines`."""
-    lines.setdefault(place, node.start_mark.line + 1)
+def _parse_node(node: yaml.Node, keys: KeyPath, lines: dict[KeyPath, int], path: Path) -> Any:
+    """The value of a node; adds the line of each value below it to `lines`."""
+    lines.setdefault(keys, node.start_mark.line + 1)
     if isinstance(node, yaml.SequenceNode):
-        return [_tree(child, (*place, at), lines, path) for at, child in enumerate(node.value)]
+        return [
+            _parse_node(child, (*keys, index), lines, path)
+            for index, child in enumerate(node.value)
+        ]
     if not isinstance(node, yaml.MappingNode):
-        return _value(node, path)
-    found: dict[Any, Any] = {}
+        return _parse_scalar(node, path)
+    values: dict[Any, Any] = {}
     for key_node, child in node.value:
         line = key_node.start_mark.line + 1
         if not isinstance(key_node, yaml.ScalarNode):
-            raise InputError(f"{path}, line {line}: a key must be one word or text")
-        key = _value(key_node, path)
-        if key in found:
-            first = lines[(*place, key)]
-            raise InputError(f"{path}, line {line}: '{key}' again, after line {first}; keep one")
-        lines[(*place, key)] = line
-        found[key] = _tree(child, (*place, key), lines, path)
-    return found
+            raise InputError(f"{path}, line {line}: a key must be a single word or text")
+        key = _parse_scalar(key_node, path)
+        if key in values:
+            first_line = lines[(*keys, key)]
+            raise InputError(
+                f"{path}, line {line}: duplicate key '{key}', first on line {first_line}; "
+                "delete one"
+            )
+        lines[(*keys, key)] = line
+        values[key] = _parse_node(child, (*keys, key), lines, path)
+    return values
 
 
-def _value(node: yaml.ScalarNode, path: Path) -> Any:
+def _parse_scalar(node: yaml.ScalarNode, path: Path) -> Any:
     try:
         return yaml.SafeLoader("").construct_object(node)
-    except ValueError:  # it looks like a date, or is said to be a number
+    except ValueError:  # an invalid date, or text tagged as a number
         line = node.start_mark.line + 1
-        raise InputError(f"{path}, line {line}: '{node.value}' cannot be read; quote it") from None
+        raise InputError(f"{path}, line {line}: '{node.value}' is invalid; quote it") from None
 
 
-def _line(lines: dict[Place, int], place: Place) -> int:
-    if place not in lines and place[2:3] == ("terms",):  # in `dress: [dress]` they have no key
-        place = place[:2] + place[3:]
-    while place and place not in lines:
-        place = place[:-1]
-    return lines.get(place, 1)
+def _line(lines: dict[KeyPath, int], keys: KeyPath) -> int:
+    if keys not in lines and keys[2:3] == ("terms",):  # the short form `dress: [dress]`
+        keys = keys[:2] + keys[3:]
+    while keys and keys not in lines:
+        keys = keys[:-1]
+    return lines.get(keys, 1)
 
 
-def _of_yaml(error: Exception, path: Path) -> str:
-    mark = getattr(error, "problem_mark", None)
-    said = getattr(error, "problem", None) or "nested too deeply"
-    return f"{path}{f', line {mark.line + 1}' if mark else ''}: is not YAML: {said}"
-
-
-def _of_pydantic(error: ValidationError, lines: dict[Place, int], path: Path) -> str:
+def _validation_message(error: ValidationError, lines: dict[KeyPath, int], path: Path) -> str:
     first = error.errors(include_url=False)[0]
-    # Of a union's member pydantic puts the tag into the way; the file has no such step.
-    place = tuple(
-        step
-        for at, step in enumerate(first["loc"])
-        if not (step in _KINDS and at == 2 and first["loc"][0] == "providers")
-    )
-    name = ".".join(str(step) for step in place)
-    said = first["msg"].removeprefix("Value error, ")
-    said = said[0].lower() + said[1:]
-    if first["type"] == "extra_forbidden":
-        *above, key = place
-        said = f"no such key; {suggest(str(key), _keys(tuple(above), first['loc']))}"
-    elif first["type"].startswith("union_tag"):
-        given = first["input"].get("kind") if isinstance(first["input"], dict) else first["input"]
-        said = f"no provider '{given}'; {suggest(str(given), _KINDS)}"
-    elif first["type"] == "missing":
-        said = "is missing"
-    elif first["type"] == "string_type":
-        said += f", and {first['input']!r} is none in YAML; quote it"
-    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-    return f"{path}, line {_line(lines, place)}: {name or 'the plan'}: {said}{more}"
+    location = first["loc"]
+    # Pydantic inserts the kind of a provider as a step of its own, as in ("providers", 0, "urls").
+    has_kind = location[:1] == ("providers",) and location[2:3] and location[2] in _PROVIDERS
+    keys = location[:2] + location[3:] if has_kind else location
+    name = ".".join(map(str, keys)) or "the plan"
+    count = error.error_count() - 1
+    more = f" (and {count} more {'error' if count == 1 else 'errors'})" if count else ""
+    return f"{path}, line {_line(lines, keys)}: {name}: {_describe(first, keys)}{more}"
 
 
-def _keys(above: Place, location: tuple[int | str, ...]) -> list[str]:
-    """The keys that there are at a place."""
-    if above[:1] == ("classes",):
+def _describe(error: ErrorDetails, keys: KeyPath) -> str:
+    kind, value = error["type"], error["input"]
+    if kind == "missing":
+        return "is missing"
+    if kind == "extra_forbidden":
+        return f"unknown key; {suggest(str(keys[-1]), _valid_keys(error['loc']))}"
+    if kind.startswith("union_tag"):
+        provider = value.get("kind") if isinstance(value, dict) else value
+        return f"unknown provider '{provider}'; {suggest(str(provider), _PROVIDERS)}"
+    message = error["msg"].removeprefix("Value error, ")
+    message = message[0].lower() + message[1:]
+    return f"{message}, but YAML reads {value!r}; quote it" if kind == "string_type" else message
+
+
+def _valid_keys(location: KeyPath) -> list[str]:
+    """The keys that are valid beside the last key of a location."""
+    if location[0] == "classes" and len(location) > 1:
         return list(ClassPlan.model_fields)
-    if above[:1] == ("providers",):
-        return list(_KINDS[str(location[2])].model_fields)
+    if location[0] == "providers" and len(location) > 2:
+        return list(_PROVIDERS[str(location[2])].model_fields)
     return list(Plan.model_fields)

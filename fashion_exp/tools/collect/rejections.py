@@ -1,38 +1,42 @@
-"""Why a picture is not taken: for good, for now, or because its provider gives no more."""
+"""Reasons for not accepting an image: permanent, temporary, or a provider that stopped."""
 
 from __future__ import annotations
 
 
 class Rejected(Exception):
-    """It will never be taken; `kind` is what such reasons are counted by."""
+    """A permanent rejection. `kind` is the category that the summary counts."""
 
     def __init__(self, kind: str, detail: str) -> None:
-        super().__init__(printable(detail))
+        super().__init__(sanitize(detail))
         self.kind = kind
 
 
 class TooLarge(Rejected):
-    """Its file has more bytes than are taken: for good, unless `most` is raised."""
+    """The file exceeds the size limit; a run with a larger limit tries it again."""
 
-    def __init__(self, most: int, detail: str = "") -> None:
-        super().__init__("too large", detail or f"more than {most:,} bytes")
-        self.most = most
+    def __init__(self, max_bytes: int, detail: str = "") -> None:
+        super().__init__("too large", detail or f"more than {max_bytes:,} bytes")
+        self.max_bytes = max_bytes
 
 
 class Postponed(Exception):
-    """It may be had at another time: the next run asks again. `retry`: a later try may do now."""
+    """A temporary failure: the next run tries again. `retry`: this run may try again, too."""
 
     def __init__(self, kind: str, detail: str, retry: bool = False) -> None:
-        super().__init__(printable(detail))
+        super().__init__(sanitize(detail))
         self.kind = kind
         self.retry = retry
 
 
 class ProviderStopped(Exception):
-    """A provider cannot be asked any further; the message ends with the remedy."""
+    """A provider answers no further queries; the message ends with the remedy."""
 
 
-def printable(text: str, longest: int = 200) -> str:
-    """What a stranger's server has said, without what a terminal would obey."""
-    plain = "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in text)
-    return plain if len(plain) <= longest else plain[: longest - 1] + "\N{HORIZONTAL ELLIPSIS}"
+def sanitize(text: str, max_length: int = 200) -> str:
+    """Untrusted text, shortened and without control characters that a terminal would interpret."""
+    plain = "".join(
+        character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text
+    )
+    if len(plain) <= max_length:
+        return plain
+    return plain[: max_length - 1] + "\N{HORIZONTAL ELLIPSIS}"

@@ -1,1 +1,1 @@
-"""A folder of photos looked through: what is wrong with them, which are one, what they are."""
+"""Checks a folder of photos: damaged files, duplicates, and a summary of its contents."""

@@ -1,4 +1,4 @@
-"""quarantine.csv and groups.csv written anew, with every line kept that a person wrote."""
+"""Updates quarantine.csv and groups.csv without changing lines that a person wrote."""
 
 from __future__ import annotations
 
@@ -6,98 +6,104 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fashion_exp.data.csv_lists import write_list
-from fashion_exp.data.decode import reason
-from fashion_exp.data.sources.curation_lists import FINE, GROUP, REASON, place_of, read_lines
-from fashion_exp.errors import InputError
+from fashion_exp.data.csv_lists import write_csv_rows
+from fashion_exp.data.sources.curation_lists import (
+    FINE,
+    GROUP_COLUMN,
+    REASON_COLUMN,
+    canonical_path,
+    read_curation_list,
+)
+from fashion_exp.errors import InputError, os_error_reason
 from fashion_exp.tools.curate.duplicates import FEATURES, Group
 from fashion_exp.tools.curate.findings import Finding
-from fashion_exp.tools.curate.image_tree import Folder
+from fashion_exp.tools.curate.image_tree import ImageTree
 
 CHECK, DUPLICATES, EMBEDDINGS = "check", "duplicates", "embeddings"
-"""What `by` says of a line of ours; any other, or none, is a person's."""
+"""Values of the column `by` in generated lines; any other value marks a manual line."""
 
-Cells = Mapping[str, str]
+CsvRow = Mapping[str, str]
 
 
 @dataclass(frozen=True)
-class Hand:
-    """What people have written about groups, by the paths of the places found."""
+class ManualGroups:
+    """Manual lines of groups.csv, by paths as in `ImageFile.path`."""
 
-    together: Mapping[str, str]
-    """{path: name of its group}."""
-    alone: frozenset[str]
-    """Files that are in no group, whatever they look like."""
+    groups: Mapping[str, str]
+    """{path: group name}."""
+    excluded: frozenset[str]
+    """Paths with an empty group: these images join no group."""
 
 
-def write_quarantine(root: Path, file: Path, findings: Sequence[Finding]) -> tuple[int, int]:
-    """Puts what must not be trained on into the list; gives the counts of ours and of theirs.
+def write_quarantine(root: Path, list_file: Path, findings: Sequence[Finding]) -> tuple[int, int]:
+    """Replaces the generated lines of the list; returns the numbers of generated and manual lines.
 
-    A file that a person's line names is left to it. Raises `InputError` for a list that is
-    ill-formed, which stays as it is, or that cannot be written.
+    A file with a manual line gets no generated one. Raises `InputError` for a malformed list, which
+    stays unchanged, or if the list cannot be written.
     """
-    before = [row.cells for row in read_lines("quarantine", file, REASON)]
-    theirs = [c for c in before if c.get("by") != CHECK or c[REASON].casefold() == FINE]
-    named = {place_of(root, cells["path"]) for cells in theirs}
-    reasons = {f.place.path: f.detail for f in reversed(findings) if f.leaves_out}
-    ours = [
-        {"path": path, REASON: why, "by": CHECK}
-        for path, why in sorted(reasons.items())
-        if place_of(root, path) not in named
+    old_rows = [row.cells for row in read_curation_list("quarantine", list_file, REASON_COLUMN)]
+    manual = [r for r in old_rows if r.get("by") != CHECK or r[REASON_COLUMN].casefold() == FINE]
+    manual_paths = {canonical_path(root, row["path"]) for row in manual}
+    reasons = {f.file.path: f.detail for f in reversed(findings) if f.is_quarantined}
+    generated = [
+        {"path": path, REASON_COLUMN: detail, "by": CHECK}
+        for path, detail in sorted(reasons.items())
+        if canonical_path(root, path) not in manual_paths
     ]
-    _write(file, REASON, before, [*theirs, *ours])
-    return len(ours), len(theirs)
+    _write_if_changed(list_file, REASON_COLUMN, old_rows, [*manual, *generated])
+    return len(generated), len(manual)
 
 
-def read_hand(folder: Folder, file: Path) -> Hand:
-    """What people have written into groups.csv; raises `InputError` for a list that is ill-formed.
-
-    However they spell a path.
-    """
-    paths = {place_of(folder.root, place.path): place.path for place in folder.pictures}
-    said = {
-        paths[place]: cells[GROUP]
-        for cells in _of_people(file)
-        if (place := place_of(folder.root, cells["path"])) in paths
+def read_manual_groups(tree: ImageTree, list_file: Path) -> ManualGroups:
+    """Matches paths in any spelling. Raises `InputError` for a malformed list."""
+    paths = {canonical_path(tree.root, image.path): image.path for image in tree.images}
+    groups = {
+        paths[key]: row[GROUP_COLUMN]
+        for row in _manual_group_rows(list_file)
+        if (key := canonical_path(tree.root, row["path"])) in paths
     }
-    together = {path: group for path, group in said.items() if group}
-    return Hand(together, frozenset(said.keys() - together.keys()))
+    named = {path: group for path, group in groups.items() if group}
+    return ManualGroups(named, frozenset(groups.keys() - named.keys()))
 
 
-def _of_people(file: Path) -> list[Cells]:
-    rows = [row.cells for row in read_lines("groups", file, GROUP)]
-    ours = (DUPLICATES, EMBEDDINGS)
-    return [cells for cells in rows if cells.get("by") not in ours or not cells[GROUP]]
+def _manual_group_rows(list_file: Path) -> list[CsvRow]:
+    rows = [row.cells for row in read_curation_list("groups", list_file, GROUP_COLUMN)]
+    return [r for r in rows if r.get("by") not in (DUPLICATES, EMBEDDINGS) or not r[GROUP_COLUMN]]
 
 
-def write_groups(root: Path, file: Path, groups: Sequence[Group]) -> int:
-    """Puts the files of each group into the list; raises `InputError` as `write_quarantine`.
+def write_groups(root: Path, list_file: Path, groups: Sequence[Group]) -> int:
+    """Replaces the generated lines of the list; raises `InputError` like `write_quarantine`.
 
-    Gives the count of files that were in a group by their features and are in none any more.
+    Returns the number of files that were grouped by network features and no longer are.
     """
-    before = [row.cells for row in read_lines("groups", file, GROUP)]
-    theirs = _of_people(file)
-    named = {place_of(root, cells["path"]) for cells in theirs}
-    ours = [
-        {"path": member.place.path, GROUP: group.name, "by": by}
+    old_rows = [row.cells for row in read_curation_list("groups", list_file, GROUP_COLUMN)]
+    manual = _manual_group_rows(list_file)
+    manual_paths = {canonical_path(root, row["path"]) for row in manual}
+    generated = [
+        {
+            "path": member.path,
+            GROUP_COLUMN: group.name,
+            "by": EMBEDDINGS if FEATURES in group.kinds else DUPLICATES,
+        }
         for group in groups
-        for by in [EMBEDDINGS if FEATURES in group.kinds else DUPLICATES]
         for member in group.members
-        if place_of(root, member.place.path) not in named
+        if canonical_path(root, member.path) not in manual_paths
     ]
-    _write(file, GROUP, before, [*theirs, *ours])
-    grouped = {cells["path"] for cells in ours}
-    alike = {cells["path"] for cells in before if cells.get("by") == EMBEDDINGS}
-    return len(alike - grouped)
+    _write_if_changed(list_file, GROUP_COLUMN, old_rows, [*manual, *generated])
+    old_paths = {row["path"] for row in old_rows if row.get("by") == EMBEDDINGS}
+    return len(old_paths - {row["path"] for row in generated})
 
 
-def _write(file: Path, column: str, before: Sequence[Cells], rows: Sequence[Cells]) -> None:
-    """Only where something changes: a folder without findings stays without a list."""
-    if list(before) == list(rows):
+def _write_if_changed(
+    list_file: Path, column: str, old_rows: Sequence[CsvRow], rows: Sequence[CsvRow]
+) -> None:
+    """A folder without findings thus gets no list."""
+    if list(old_rows) == list(rows):
         return
     try:
-        write_list(file, ("path", column, "by"), rows)
+        write_csv_rows(list_file, ("path", column, "by"), rows)
     except OSError as error:
         raise InputError(
-            f"'{file}' cannot be written: {reason(error)}; name another file by --list"
+            f"'{list_file}' cannot be written: {os_error_reason(error)}; choose another file "
+            "with --list FILE"
         ) from error

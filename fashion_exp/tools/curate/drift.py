@@ -1,148 +1,137 @@
-"""Whether the official parts of a data set look like draws from one source."""
+"""Tests whether the official parts of a data set follow the same distribution."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
+import pandas as pd
 from scipy import stats
 
 from fashion_exp.stats.multiplicity import holm
-from fashion_exp.tools.curate.duplicates import Found
+from fashion_exp.tools.curate.duplicates import InspectedImage
 
 ALPHA = 0.05
 _FOLDS = 5
-_FEWEST = 4 * _FOLDS
-"""Photos of a part below which the domain check is not made."""
-
-QUANTITIES: dict[str, Callable[[Found], float]] = {
-    "shorter side": lambda one: min(one.sight.width, one.sight.height),
-    "aspect": lambda one: one.sight.width / one.sight.height,
-    "bytes a pixel": lambda one: one.look.bytes / (one.sight.width * one.sight.height),
-    "brightness": lambda one: one.sight.brightness,
-    "contrast": lambda one: one.sight.spread,
-    "red minus blue": lambda one: one.sight.colour[0] - one.sight.colour[2],
-}
-"""What is compared of two parts, photo by photo."""
+_MIN_PART_SIZE = 4 * _FOLDS
+"""Images per part that the classifier test needs."""
 
 
 @dataclass(frozen=True)
-class Difference:
-    """One test of two parts, or of all."""
+class DriftTest:
+    """Result of one test of two parts."""
 
-    parts: tuple[str, ...]
-    what: str
+    parts: tuple[str, str]
+    quantity: str
     test: str
-    size: float
-    """Cramér's V, the Kolmogorov-Smirnov distance, or the AUC: see `test`."""
+    """Test and effect size: Cramér's V, the Kolmogorov-Smirnov distance D, or the AUC."""
+    effect_size: float
     p: float
-    """Adjusted by Holm over all tests here."""
+    """Holm-adjusted over all tests of the folder."""
 
     @property
-    def differs(self) -> bool:
+    def is_significant(self) -> bool:
         return self.p < ALPHA
 
 
-def find_drift(found: Sequence[Found]) -> list[Difference]:
-    """Every test of every two parts, on distinct pictures; empty where there are not two parts."""
-    distinct = list({one.sight.pixels: one for one in found if one.place.part}.values())
-    parts: dict[str, list[Found]] = {}
-    for one in distinct:
-        parts.setdefault(one.place.part, []).append(one)
-    names = [name for name in ("train", "validation", "test") if name in parts]
-    raw = [test for pair in combinations(names, 2) for test in _of_pair(pair, parts)]
-    adjusted = holm([test.p for test in raw])
+def find_drift(images: Sequence[InspectedImage]) -> list[DriftTest]:
+    """All tests of all pairs of parts, on distinct images; empty for fewer than two parts."""
+    distinct = {image.stats.pixel_hash: image for image in images if image.file.part}
+    parts = {
+        name: [image for image in distinct.values() if image.file.part == name]
+        for name in ("train", "validation", "test")
+    }
+    present = [name for name, members in parts.items() if members]
+    results = [
+        (pair, *result)
+        for pair in combinations(present, 2)
+        for result in _test_pair(parts[pair[0]], parts[pair[1]])
+    ]
+    adjusted = holm([float(p) for *_, p in results])
     return [
-        Difference(test.parts, test.what, test.test, test.size, p)
-        for test, p in zip(raw, adjusted, strict=True)
+        DriftTest(pair, quantity, test, float(effect_size), p)
+        for (pair, quantity, test, effect_size, _), p in zip(results, adjusted, strict=True)
         if p is not None
     ]
 
 
-def _of_pair(pair: tuple[str, str], parts: Mapping[str, Sequence[Found]]) -> list[Difference]:
-    one, other = (parts[name] for name in pair)
-    made = [_class_shares(pair, one, other)]
-    made += [_distribution(pair, what, one, other) for what in QUANTITIES]
-    made.append(_domains(pair, one, other))
-    return [test for test in made if test is not None]
+def _test_pair(
+    a: Sequence[InspectedImage], b: Sequence[InspectedImage]
+) -> Iterator[tuple[str, str, float, float]]:
+    """(quantity, test, effect size, unadjusted p-value) of each test of two parts."""
+    images, part = [*a, *b], np.repeat([0, 1], [len(a), len(b)])
+    counts = pd.crosstab(part, [image.file.label for image in images])
+    if counts.shape[1] > 1:
+        chi2, chi2_p, *_ = stats.chi2_contingency(counts, correction=False)
+        yield "class shares", "chi-square, V", np.sqrt(chi2 / len(images)), chi2_p
+    quantities = _quantities(images)
+    for name, values in quantities.items():
+        ks = stats.ks_2samp(values[part == 0], values[part == 1], method="asymp")
+        yield str(name), "Kolmogorov-Smirnov, D", ks.statistic, ks.pvalue
+    if min(len(a), len(b)) >= _MIN_PART_SIZE:
+        gray = np.array([image.stats.gray for image in images], np.float64)
+        coarse = gray.reshape(-1, 8, 4, 8, 4).mean((2, 4)).reshape(len(images), -1)
+        auc, p = _classifier_test(np.hstack([quantities.to_numpy(np.float64), coarse]), part)
+        yield "all features", "logistic regression, AUC", auc, p
 
 
-def _class_shares(
-    pair: tuple[str, str], one: Sequence[Found], other: Sequence[Found]
-) -> Difference | None:
-    """Pearson's chi-square of classes by parts; its size as Cramér's V."""
-    classes = sorted({found.place.label for found in (*one, *other)})
-    if len(classes) < 2:
-        return None
-    counts = np.array(
-        [[sum(f.place.label == name for f in part) for name in classes] for part in (one, other)]
+def _quantities(images: Sequence[InspectedImage]) -> pd.DataFrame:
+    """One row per image; the distribution of each column is compared between parts."""
+    width, height = (
+        np.array([getattr(image.stats, side) for image in images]) for side in ("width", "height")
     )
-    test = stats.chi2_contingency(counts, correction=False)
-    size = float(np.sqrt(test.statistic / counts.sum()))
-    return Difference(pair, "class shares", "chi-square, V", size, float(test.pvalue))
-
-
-def _distribution(
-    pair: tuple[str, str], what: str, one: Sequence[Found], other: Sequence[Found]
-) -> Difference:
-    value = QUANTITIES[what]
-    first, second = ([value(found) for found in part] for part in (one, other))
-    test = stats.ks_2samp(first, second, method="asymp")
-    return Difference(
-        pair, what, "Kolmogorov-Smirnov, D", float(test.statistic), float(test.pvalue)
+    return pd.DataFrame(
+        {
+            "shorter side": np.minimum(width, height),
+            "aspect ratio": width / height,
+            "bytes per pixel": [image.size_bytes for image in images] / (width * height),
+            "brightness": [image.stats.brightness for image in images],
+            "contrast": [image.stats.max_std for image in images],
+            "red minus blue": [i.stats.mean_rgb[0] - i.stats.mean_rgb[2] for i in images],
+        }
     )
 
 
-def _domains(
-    pair: tuple[str, str], one: Sequence[Found], other: Sequence[Found]
-) -> Difference | None:
-    """Whether a logistic regression tells the parts apart by what is compared above and the small
-    grey pictures: the AUC of its out-of-fold scores, p by Mann and Whitney."""
-    if min(len(one), len(other)) < _FEWEST:
-        return None
+def _classifier_test(features: np.ndarray, part: np.ndarray) -> tuple[float, float]:
+    """Classifier two-sample test: AUC of the out-of-fold scores of a logistic regression that
+    predicts the part, and the p-value of the Mann-Whitney U test."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import StratifiedKFold, cross_val_predict
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    which = np.repeat([0, 1], [len(one), len(other)])
     model = make_pipeline(
         StandardScaler(), LogisticRegression(C=0.01, class_weight="balanced", max_iter=2000)
     )
     folds = StratifiedKFold(_FOLDS, shuffle=True, random_state=0)
-    features = _features([*one, *other])
-    scores = cross_val_predict(model, features, which, cv=folds, method="decision_function")
-    test = stats.mannwhitneyu(scores[which == 1], scores[which == 0], alternative="greater")
-    area = float(test.statistic) / (len(one) * len(other))
-    return Difference(pair, "told apart", "logistic regression, AUC", area, float(test.pvalue))
+    scores = cross_val_predict(model, features, part, cv=folds, method="decision_function")
+    first, second = scores[part == 0], scores[part == 1]
+    test = stats.mannwhitneyu(second, first, alternative="greater")
+    return float(test.statistic) / (len(first) * len(second)), float(test.pvalue)
 
 
-def _features(found: Sequence[Found]) -> np.ndarray:
-    values = [[value(one) for value in QUANTITIES.values()] for one in found]
-    small = np.array([one.sight.small for one in found], np.float64)
-    coarse = small.reshape(len(found), 8, 4, 8, 4).mean((2, 4)).reshape(len(found), -1)
-    return np.hstack([np.array(values, np.float64), coarse])
-
-
-def sentences(differences: Sequence[Difference]) -> list[str]:
-    """What the tests came to, the parts in pairs."""
-    if not differences:
-        return ["The folder has no official parts that could differ."]
-    told = []
-    for parts in dict.fromkeys(one.parts for one in differences):
-        of_parts = [one for one in differences if one.parts == parts]
-        found = [one for one in of_parts if one.differs]
-        named = ", ".join(f"{one.what} ({one.size:.2f}, {_p(one.p)})" for one in found)
-        between = " and ".join(parts)
-        told.append(
-            f"{between} differ in {named}."
-            if found
-            else f"{between}: none of {len(of_parts)} tests finds a difference at {ALPHA:g}."
+def drift_sentences(tests: Sequence[DriftTest]) -> list[str]:
+    """One sentence per pair of parts."""
+    if not tests:
+        return ["The folder has no two official parts to compare."]
+    sentences = []
+    for parts in dict.fromkeys(test.parts for test in tests):
+        of_pair = [test for test in tests if test.parts == parts]
+        significant = [
+            f"{test.quantity} ({test.effect_size:.2f}, {_format_p(test.p)})"
+            for test in of_pair
+            if test.is_significant
+        ]
+        names = " and ".join(parts)
+        sentences.append(
+            f"{names} differ in {', '.join(significant)}."
+            if significant
+            else f"{names}: none of {len(of_pair)} tests finds a difference at {ALPHA:g}."
         )
-    return told
+    return sentences
 
 
-def _p(p: float) -> str:
+def _format_p(p: float) -> str:
     return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"

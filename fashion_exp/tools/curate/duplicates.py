@@ -1,4 +1,4 @@
-"""Groups of files that show one picture: by bytes, by pixels, by likeness, by a person's word."""
+"""Groups images of one source: equal bytes, equal pixels, near copies, and manual groups."""
 
 from __future__ import annotations
 
@@ -10,226 +10,237 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fashion_exp.reporting.progress import Tick
-from fashion_exp.tools.curate.image_tree import Place
-from fashion_exp.tools.curate.inspection import EDGE, Look, Sight
-from fashion_exp.tools.curate.near_duplicates import LEAST_LIKENESS, Hashes, Match, near_copies
+from fashion_exp.tools.curate.image_tree import ImageFile
+from fashion_exp.tools.curate.inspection import EDGE, ImageInspection, PixelStats
+from fashion_exp.tools.curate.near_duplicates import (
+    MAX_HASH_DISTANCE,
+    MIN_SIMILARITY,
+    Hashes,
+    find_near_copies,
+)
 
 if TYPE_CHECKING:
     from scipy.cluster.hierarchy import DisjointSet
 
-BLANK = 2.0
-"""Largest standard deviation of a channel, of 255, of a picture that shows nothing."""
+MAX_BLANK_STD = 2.0
+"""Largest standard deviation of a channel, of 255, of an image that counts as blank."""
 
-_MOST_COMPARED = 200
-"""Pictures of one group that are all compared with each other, to tell how far it spreads."""
+_MAX_COMPARED = 200
+"""Images of one group that are compared pairwise for its largest hash distance."""
 
-BYTES, PIXELS, NEAR, MIRRORED, PERSON, FEATURES = (
-    "same file", "same pixels", "near copy", "mirrored copy", "by hand", "alike features",
+SAME_FILE, SAME_PIXELS, NEAR_COPY, MIRRORED_COPY, FEATURES, MANUAL = KINDS = (
+    "same file", "same pixels", "near copy", "mirrored copy", "similar features", "by hand",
 )  # fmt: skip
+"""Kinds of duplicate pairs."""
 
 
 @dataclass(frozen=True)
-class Found:
-    """One file that can be compared: its place and what it shows."""
+class InspectedImage:
+    """A decoded image that is not blank."""
 
-    place: Place
-    look: Look
-    sight: Sight
+    file: ImageFile
+    image_id: str
+    size_bytes: int
+    stats: PixelStats
+
+    @property
+    def path(self) -> str:
+        return self.file.path
 
 
 @dataclass(frozen=True)
-class Link:
-    """Two files of one group, by their places among those found, and what joins them."""
-
-    first: int
-    second: int
-    why: str
-    bits: int = 0
-    """In which their hashes differ; mirrored, if they are."""
-    likeness: float = 1.0
-    """Correlation of their fine forms; of features, their cosine."""
-    sure: bool = True
-    """Whether they are to be joined; else a person decides."""
+class DuplicatePair:
+    first: InspectedImage
+    second: InspectedImage
+    kind: str
+    hash_distance: int = 0
+    """Differing bits of the perceptual hashes, of the mirrored one for a mirrored copy."""
+    similarity: float = 1.0
+    """Correlation of the details; cosine for `FEATURES`."""
+    is_certain: bool = True
+    """Whether the pair is grouped; otherwise a person decides."""
 
 
 @dataclass(frozen=True)
 class Group:
-    """Files of one source, in the order of their paths."""
+    """Images of one source, sorted by path."""
 
     name: str
-    members: tuple[Found, ...]
-    links: tuple[tuple[Found, Found, Link], ...]
-    farthest: int
-    """Most bits between the hashes of any two, linked or not: a chain of likenesses shows here."""
+    members: tuple[InspectedImage, ...]
+    pairs: tuple[DuplicatePair, ...]
+    max_distance: int
+    """Largest hash distance of two members, paired or not; reveals chains of similar images."""
 
     @property
     def labels(self) -> list[str]:
-        """The classes that its files stand under."""
-        return sorted({member.place.label for member in self.members} - {""})
+        return sorted({member.file.label for member in self.members} - {""})
 
     @property
     def parts(self) -> list[str]:
-        """The official parts that its files stand in."""
-        return sorted({member.place.part for member in self.members} - {""})
-
-    @property
-    def by_looks(self) -> bool:
-        """Whether nothing else than what the pixels show has joined it."""
-        return not {PERSON, FEATURES} & set(self.kinds)
+        return sorted({member.file.part for member in self.members} - {""})
 
     @property
     def kinds(self) -> list[str]:
-        """What joins its files, the plainest first."""
-        present = {link.why for *_, link in self.links}
-        return [why for why in (BYTES, PIXELS, NEAR, MIRRORED, FEATURES, PERSON) if why in present]
+        present = {pair.kind for pair in self.pairs}
+        return [kind for kind in KINDS if kind in present]
+
+    @property
+    def has_label_conflict(self) -> bool:
+        return len(self.labels) > 1
+
+    @property
+    def spans_parts(self) -> bool:
+        return len(self.parts) > 1
+
+    @property
+    def may_be_chain(self) -> bool:
+        """Whether pixels alone joined images that are farther apart than near copies can be."""
+        by_pixels = not {MANUAL, FEATURES} & set(self.kinds)
+        return by_pixels and self.max_distance > MAX_HASH_DISTANCE
 
 
-def comparable(
-    places: Sequence[Place], looks: Sequence[Look], alone: Collection[str] = ()
-) -> list[Found]:
-    """The files that show something: blank pictures are all alike and no copies of each other.
-
-    Without those whose paths are to stay `alone`.
-    """
+def usable_images(
+    files: Sequence[ImageFile],
+    inspections: Sequence[ImageInspection],
+    excluded: Collection[str] = (),
+) -> list[InspectedImage]:
+    """The decoded images that are not blank and whose paths are not `excluded`."""
     return [
-        Found(place, look, look.sight)
-        for place, look in zip(places, looks, strict=True)
-        if look.sight is not None and look.sight.spread > BLANK and place.path not in alone
+        InspectedImage(file, inspection.image_id, inspection.size_bytes, inspection.stats)
+        for file, inspection in zip(files, inspections, strict=True)
+        if inspection.stats is not None
+        and inspection.stats.max_std > MAX_BLANK_STD
+        and file.path not in excluded
     ]
 
 
-def find_links(found: Sequence[Found], tick: Tick) -> list[Link]:
-    """What joins the files without a person's word, and what might."""
-    pictures = _gathered((one.sight.pixels, place) for place, one in enumerate(found))
-    firsts = [members[0] for members in pictures.values()]
-    links = [
-        _same(found, members[0], other) for members in pictures.values() for other in members[1:]
+def find_pairs(images: Sequence[InspectedImage], tick: Tick) -> list[DuplicatePair]:
+    """Certain and possible pairs by file content and pixels."""
+    copies = defaultdict(list)
+    for image in images:
+        copies[image.stats.pixel_hash].append(image)
+    pairs = [
+        DuplicatePair(first, other, SAME_FILE if first.image_id == other.image_id else SAME_PIXELS)
+        for first, *others in copies.values()
+        for other in others
     ]
-    sights = [found[first].sight for first in firsts]
-    near = near_copies(_hashes(sights), _small(sights), tick)
-    return [*links, *(_near(firsts, match) for match in near)]
+    distinct = [first for first, *_ in copies.values()]
+    gray = np.array([image.stats.gray for image in distinct], np.uint8).reshape(-1, EDGE, EDGE)
+    for match in find_near_copies(_hashes(distinct), gray, tick):
+        first, second = distinct[match.first], distinct[match.second]
+        kind = MIRRORED_COPY if match.mirrored else NEAR_COPY
+        is_certain = match.similarity >= MIN_SIMILARITY
+        pairs.append(
+            DuplicatePair(first, second, kind, match.hash_distance, match.similarity, is_certain)
+        )
+    return pairs
 
 
-def _gathered(pairs: Iterable[tuple[str, int]]) -> dict[str, list[int]]:
-    gathered = defaultdict(list)
-    for key, place in pairs:
-        gathered[key].append(place)
-    return gathered
-
-
-def _hashes(sights: Sequence[Sight]) -> Hashes:
+def _hashes(images: Sequence[InspectedImage]) -> Hashes:
     return Hashes(
-        np.array([sight.phash for sight in sights], np.uint64),
-        np.array([sight.mirrored for sight in sights], np.uint64),
+        np.array([image.stats.phash for image in images], np.uint64),
+        np.array([image.stats.mirrored_phash for image in images], np.uint64),
     )
-
-
-def _small(sights: Sequence[Sight]) -> np.ndarray:
-    return np.array([sight.small for sight in sights], np.uint8).reshape(-1, EDGE, EDGE)
-
-
-def _same(found: Sequence[Found], first: int, second: int) -> Link:
-    same_file = found[first].look.image_id == found[second].look.image_id
-    return Link(first, second, BYTES if same_file else PIXELS)
-
-
-def _near(firsts: Sequence[int], match: Match) -> Link:
-    why = MIRRORED if match.mirrored else NEAR
-    ends = firsts[match.first], firsts[match.second]
-    return Link(*ends, why, match.bits, match.likeness, match.likeness >= LEAST_LIKENESS)
 
 
 def find_groups(
-    found: Sequence[Found], links: Iterable[Link], together: Mapping[str, str]
+    images: Sequence[InspectedImage],
+    pairs: Iterable[DuplicatePair],
+    manual_groups: Mapping[str, str],
 ) -> list[Group]:
-    """The groups of two files and more that the links make, joined transitively; largest first.
+    """Connected components of the certain pairs with two or more images, largest first.
 
-    `together`: {path: name of its group by a person's word}, which goes before: those files are
-    joined, and files of two such groups are not by what they look like.
+    `manual_groups` {path: group name} takes precedence: images of one manual group are joined, and
+    no pair joins two manual groups.
     """
-    kept, sets = _joined(found, links, together)
-    members, inside = defaultdict(list), defaultdict(list)
-    for place in range(len(found)):
-        members[sets[place]].append(place)
-    for link in kept:
-        inside[sets[link.first]].append(link)
-    groups = [_group(found, members[first], own, together) for first, own in inside.items()]
-    return sorted(groups, key=lambda group: (-len(group.members), group.members[0].place.path))
+    accepted, sets = _merge(images, pairs, manual_groups)
+    members, pairs_inside = defaultdict(list), defaultdict(list)
+    for image in images:
+        members[sets[image.path]].append(image)
+    for pair in accepted:
+        pairs_inside[sets[pair.first.path]].append(pair)
+    groups = [_group(members[key], inside, manual_groups) for key, inside in pairs_inside.items()]
+    return sorted(groups, key=lambda group: (-len(group.members), group.members[0].path))
 
 
-def doubtful(
-    found: Sequence[Found], links: Iterable[Link], groups: Sequence[Group]
-) -> list[tuple[Found, Found, Link]]:
-    """Pairs that may be one thing photographed twice and are in no group together, likest first.
+def _merge(
+    images: Sequence[InspectedImage],
+    pairs: Iterable[DuplicatePair],
+    manual_groups: Mapping[str, str],
+) -> tuple[list[DuplicatePair], DisjointSet]:
+    """The accepted pairs and the disjoint sets of paths that they join.
 
-    Of two groups, or a group and a photo, the likest pair alone.
-    """
-    group = {member.place.path: g.name for g in groups for member in g.members}
-    pairs = [(found[link.first], found[link.second], link) for link in links if not link.sure]
-    apart = [
-        pair
-        for pair in pairs
-        if (own := group.get(pair[0].place.path)) is None or own != group.get(pair[1].place.path)
-    ]
-    likest: dict[frozenset[str], tuple[Found, Found, Link]] = {}
-    for pair in sorted(apart, key=lambda pair: -pair[2].likeness):
-        ends = (one.place.path for one in pair[:2])
-        likest.setdefault(frozenset(group.get(path, path) for path in ends), pair)
-    return list(likest.values())
-
-
-def _joined(
-    found: Sequence[Found], links: Iterable[Link], together: Mapping[str, str]
-) -> tuple[list[Link], DisjointSet]:
-    """What joins the files, and the files that it joins, by their places.
-
-    A person's word first, then the sure links, the likest first, without those that would join two
-    groups of a person's, be it by way of others.
+    Manual groups come first, then the certain pairs by decreasing similarity, without those that
+    would join two manual groups directly or through other images.
     """
     from scipy.cluster.hierarchy import DisjointSet
 
-    sets = DisjointSet(range(len(found)))
-    kept = _by_hand(found, together)
-    for link in kept:
-        sets.merge(link.first, link.second)
-    groups = [together.get(one.place.path) for one in found]
-    names = {sets[place]: group for place, group in enumerate(groups) if group}
-    for link in sorted((link for link in links if link.sure), key=lambda link: -link.likeness):
-        ends = {sets[link.first], sets[link.second]}
-        own = {names[end] for end in ends if end in names}
-        if len(own) > 1:
+    sets = DisjointSet(image.path for image in images)
+    accepted = _manual_pairs(images, manual_groups)
+    for pair in accepted:
+        sets.merge(pair.first.path, pair.second.path)
+    names = {sets[i.path]: manual_groups[i.path] for i in images if i.path in manual_groups}
+    certain = [pair for pair in pairs if pair.is_certain]
+    for pair in sorted(certain, key=lambda pair: -pair.similarity):
+        roots = {sets[pair.first.path], sets[pair.second.path]}
+        joined_names = {names[root] for root in roots if root in names}
+        if len(joined_names) > 1:
             continue
-        sets.merge(link.first, link.second)
-        if own:
-            names[sets[link.first]] = own.pop()
-        kept.append(link)
-    return kept, sets
+        sets.merge(pair.first.path, pair.second.path)
+        if joined_names:
+            names[sets[pair.first.path]] = joined_names.pop()
+        accepted.append(pair)
+    return accepted, sets
 
 
-def _by_hand(found: Sequence[Found], together: Mapping[str, str]) -> list[Link]:
-    named = ((together.get(one.place.path, ""), place) for place, one in enumerate(found))
-    groups = _gathered((name, place) for name, place in named if name)
-    return [Link(m[0], other, PERSON) for m in groups.values() for other in m[1:]]
+def _manual_pairs(
+    images: Sequence[InspectedImage], manual_groups: Mapping[str, str]
+) -> list[DuplicatePair]:
+    members = defaultdict(list)
+    for image in images:
+        if image.path in manual_groups:
+            members[manual_groups[image.path]].append(image)
+    return [
+        DuplicatePair(first, other, MANUAL)
+        for first, *others in members.values()
+        for other in others
+    ]
 
 
 def _group(
-    found: Sequence[Found],
-    members: Sequence[int],
-    links: Sequence[Link],
-    together: Mapping[str, str],
+    members: Sequence[InspectedImage],
+    pairs: Sequence[DuplicatePair],
+    manual_groups: Mapping[str, str],
 ) -> Group:
-    files = sorted((found[place] for place in members), key=lambda one: one.place.path)
-    names = sorted({together.get(one.place.path, "") for one in files} - {""})
+    members = sorted(members, key=lambda image: image.path)
+    names = sorted({manual_groups[i.path] for i in members if i.path in manual_groups})
     return Group(
-        name=names[0] if names else min(one.look.image_id for one in files),
-        members=tuple(files),
-        links=tuple((found[link.first], found[link.second], link) for link in links),
-        farthest=_farthest([one.sight for one in files[:_MOST_COMPARED]]),
+        name=names[0] if names else min(image.image_id for image in members),
+        members=tuple(members),
+        pairs=tuple(pairs),
+        max_distance=_max_distance(members[:_MAX_COMPARED]),
     )
 
 
-def _farthest(sights: Sequence[Sight]) -> int:
-    hashes = _hashes(sights)
+def _max_distance(images: Sequence[InspectedImage]) -> int:
+    hashes = _hashes(images)
     plain = np.bitwise_count(hashes.plain[:, None] ^ hashes.plain[None])
     mirrored = np.bitwise_count(hashes.plain[:, None] ^ hashes.mirrored[None])
     return int(np.minimum(plain, mirrored).max())
+
+
+def possible_duplicates(
+    pairs: Iterable[DuplicatePair], groups: Sequence[Group]
+) -> list[DuplicatePair]:
+    """Uncertain pairs of images that share no group, most similar first.
+
+    Of several pairs between the same groups or ungrouped images only the most similar is returned.
+    """
+    group_of = {member.path: group.name for group in groups for member in group.members}
+    best: dict[frozenset[str], DuplicatePair] = {}
+    uncertain = [pair for pair in pairs if not pair.is_certain]
+    for pair in sorted(uncertain, key=lambda pair: -pair.similarity):
+        first, second = (group_of.get(i.path, i.path) for i in (pair.first, pair.second))
+        if first != second:
+            best.setdefault(frozenset((first, second)), pair)
+    return list(best.values())

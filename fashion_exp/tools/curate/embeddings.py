@@ -1,4 +1,4 @@
-"""Photos that a trained network finds alike: the cosine of what its head reads."""
+"""Finds images with similar features in a trained network."""
 
 from __future__ import annotations
 
@@ -12,95 +12,96 @@ import torch
 
 from fashion_exp.configuration.composition import load_config
 from fashion_exp.data.decode import decode
-from fashion_exp.data.parallel import in_processes
+from fashion_exp.data.parallel import map_in_processes
 from fashion_exp.data.pixels import Geometry, resize
 from fashion_exp.errors import InputError
 from fashion_exp.models.build import build_model
 from fashion_exp.models.classifier import Classifier
 from fashion_exp.models.plan import plan_model
 from fashion_exp.models.weights import find_weights
+from fashion_exp.process import cpu_count
 from fashion_exp.reporting.progress import Tick
-from fashion_exp.tools.curate.duplicates import FEATURES, Found, Link
-from fashion_exp.training.device import choose_compute, cpu_count
-from fashion_exp.training.fit import extract
+from fashion_exp.tools.curate.duplicates import FEATURES, DuplicatePair, InspectedImage
+from fashion_exp.training.device import choose_compute
+from fashion_exp.training.fit import extract_features
 
-_BATCH = 64
+_BATCH_SIZE = 64
 _ROWS = 1024
-"""Photos compared with all others at once, for the memory that it takes."""
+"""Images compared with all others at once, which bounds memory."""
 
 
-def alike(
-    found: Sequence[Found], run: str, cosine: float, max_megapixels: float, tick: Tick
-) -> list[Link]:
-    """Links between the files whose features in the network of a finished run have at least this
-    cosine, or those of one and of the other's mirror image. Raises `InputError` for what is no
-    such run."""
-    model, geometry = network_of(run)
+def find_similar_features(
+    images: Sequence[InspectedImage], run: str, min_cosine: float, max_megapixels: float, tick: Tick
+) -> list[DuplicatePair]:
+    """Pairs whose features in the network of a finished run reach the cosine, as they are or with
+    one image mirrored. Raises `InputError` if `run` is not the folder of a finished run."""
+    model, geometry = load_network(run)
     compute = choose_compute("auto", "auto", cpu_count())
-    firsts = list({one.sight.pixels: place for place, one in enumerate(found)}.values())
-    read = partial(_pictures, geometry, max_megapixels)
-    files = [found[place].place.file for place in firsts]
-    tasks = [files[start : start + _BATCH] for start in range(0, len(files), _BATCH)]
-
-    def batches() -> Iterator[torch.Tensor]:
-        done = 0
-        for pictures in in_processes(read, tasks, compute.threads):
-            yield torch.from_numpy(pictures).permute(0, 3, 1, 2)
-            done += len(pictures)
-            tick(done, len(files))
-
+    distinct = list({image.stats.pixel_hash: image for image in images}.values())
+    read = partial(_read_batch, geometry, max_megapixels)
+    paths = [image.file.real_path for image in distinct]
+    tasks = [paths[start : start + _BATCH_SIZE] for start in range(0, len(paths), _BATCH_SIZE)]
+    plain, mirrored = [], []
+    done = 0
     with torch.inference_mode():
         model = model.to(compute.device)
-        made = [
-            [extract(model, seen, compute).float() for seen in (batch, batch.flip(-1))]
-            for batch in batches()
-        ]
-    features, mirrored = (torch.cat(parts).numpy() for parts in zip(*made, strict=True))
+        for pixels in map_in_processes(read, tasks, compute.threads):
+            batch = torch.from_numpy(pixels).permute(0, 3, 1, 2)
+            plain.append(extract_features(model, batch, compute).float())
+            mirrored.append(extract_features(model, batch.flip(-1), compute).float())
+            done += len(pixels)
+            tick(done, len(paths))
+    features = torch.cat(plain).numpy(), torch.cat(mirrored).numpy()
     return [
-        Link(firsts[one], firsts[other], FEATURES, 0, likeness)
-        for one, other, likeness in close_features(features, mirrored, cosine)
+        DuplicatePair(distinct[first], distinct[second], FEATURES, similarity=cosine)
+        for first, second, cosine in close_features(*features, min_cosine)
     ]
 
 
-def network_of(run: str) -> tuple[Classifier, Geometry]:
-    """The network that a finished run kept, and how a picture comes into it."""
+def load_network(run: str) -> tuple[Classifier, Geometry]:
+    """The trained network of a finished run and the geometry of its input images."""
     folder = Path(run).expanduser()
     saved = folder / "config" / "config.yaml"
     if not saved.is_file():
-        raise InputError(f"--embeddings {run}: no run's folder; give one of outputs/runs/")
+        raise InputError(
+            f"--embeddings {run}: not the folder of a run; name a folder of outputs/runs/"
+        )
     cfg = load_config(saved)
     weights = find_weights(cfg.model.name, str(folder))
-    plain = replace(cfg.model, weights=str(folder), freeze="none")
-    plan = plan_model(plain, cfg.dataset, cfg.optim, weights, native_size=0)
-    model = build_model(plain, plan, classes=2, seed=0)  # the head is not used
+    model_cfg = replace(cfg.model, weights=str(folder), freeze="none")
+    plan = plan_model(model_cfg, cfg.dataset, cfg.optim, weights, native_size=0)
+    model = build_model(model_cfg, plan, classes=2, seed=0)  # the head is not used
     fit = cfg.dataset.fit.value
     return model, Geometry(plan.size, fit, plan.interpolation, plan.channels)
 
 
-def _pictures(geometry: Geometry, max_megapixels: float, files: Sequence[str]) -> np.ndarray:
-    return np.stack([resize(decode(file, max_megapixels), geometry) for file in files])
+def _read_batch(geometry: Geometry, max_megapixels: float, paths: Sequence[str]) -> np.ndarray:
+    return np.stack([resize(decode(path, max_megapixels), geometry) for path in paths])
 
 
 def close_features(
-    features: np.ndarray, mirrored: np.ndarray, cosine: float
+    features: np.ndarray, mirrored: np.ndarray, min_cosine: float
 ) -> Iterator[tuple[int, int, float]]:
-    """(one, other, cosine), one < other, of pictures whose rows of (n, width) are that close, seen
-    plainly or one of the two in the mirror."""
-    centre = features.mean(0)
-    plain, mirror = directions(features, centre), directions(mirrored, centre)
+    """(first, second, cosine) with first < second, for pairs that reach the cosine.
+
+    `features` and `mirrored` (n, width) belong to the images and to their mirrored versions. The
+    larger of the plain and the mirrored cosine counts.
+    """
+    center = features.mean(0)
+    plain, mirror = unit_vectors(features, center), unit_vectors(mirrored, center)
     for start in range(0, len(plain), _ROWS):
         rows = plain[start : start + _ROWS]
         cosines = np.maximum(rows @ plain[start:].T, rows @ mirror[start:].T)
-        for row, column in np.argwhere(cosines >= cosine):
+        for row, column in np.argwhere(cosines >= min_cosine):
             if row < column:
                 yield int(start + row), int(start + column), float(cosines[row, column])
 
 
-def directions(features: np.ndarray, centre: np.ndarray) -> np.ndarray:
-    """The rows of (n, width) seen from their mean, of unit length.
+def unit_vectors(features: np.ndarray, center: np.ndarray) -> np.ndarray:
+    """Rows of (n, width) minus the center, at unit length.
 
-    After a rectifier all features are positive, and all their angles from zero small.
+    Features after a ReLU are nonnegative, so without centering all their angles are small.
     """
-    apart = features - centre
-    length = np.linalg.norm(apart, axis=1, keepdims=True)
-    return np.asarray(apart / np.maximum(length, 1e-12))
+    centered = features - center
+    norm = np.linalg.norm(centered, axis=1, keepdims=True)
+    return np.asarray(centered / np.maximum(norm, 1e-12))

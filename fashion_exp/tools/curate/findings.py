@@ -1,4 +1,4 @@
-"""What is wrong with a file, or worth a look, by rules that each say what they hold against it."""
+"""Rules that find damaged or unusual image files."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from fashion_exp.data.decode import Header, header
-from fashion_exp.data.image_files import opened
-from fashion_exp.data.table import UnreadableImage
-from fashion_exp.tools.curate.duplicates import BLANK
-from fashion_exp.tools.curate.image_tree import Place
-from fashion_exp.tools.curate.inspection import Look, Sight
+from fashion_exp.data.decode import ImageHeader, read_header
+from fashion_exp.data.image_files import open_regular_file
+from fashion_exp.data.table import UnreadableImageError
+from fashion_exp.tools.curate.duplicates import MAX_BLANK_STD
+from fashion_exp.tools.curate.image_tree import ImageFile
+from fashion_exp.tools.curate.inspection import ImageInspection, PixelStats
 
-ENDINGS = {
+EXTENSIONS = {
     "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
     "PNG": (".png", ".apng"),
     "WebP": (".webp",),
@@ -22,107 +22,108 @@ ENDINGS = {
     "TIFF": (".tif", ".tiff"),
 }
 USUAL_MODES = frozenset({"RGB", "L"})
-PALE = 8.0
-"""Largest standard deviation of a channel, of 255, of a picture that shows very little."""
-ELONGATED = 3.0
-"""Least ratio of the sides of a picture of which a square shows but a part."""
+MAX_PALE_STD = 8.0
+"""Largest standard deviation of a channel, of 255, of an image with very low contrast."""
+MIN_ELONGATED_RATIO = 3.0
+"""Aspect ratio from which a square crop shows only a small part of the image."""
 
 KINDS = {
-    "unreadable": "cannot be decoded to the last pixel",
-    "oversized": "more pixels than the limit; not decoded",
-    "blank": "one colour all over",
-    "tiny": "a side shorter than the limit: enlarged, it shows little",
-    "elongated": f"one side {ELONGATED:g} times the other or more: cut or padded much",
-    "pale": "hardly any contrast",
-    "mode": "stored neither as RGB nor as grey: converted, transparency laid on white",
-    "ending": "the content is of another kind than the name says; the content counts",
-    "animated": "several frames or pages: the first is taken",
-    "turned": "turned upright by its EXIF orientation, as other programs may not do",
-    "hidden": "a picture whose name has no ending of one: not taken",
+    "unreadable": "the image cannot be decoded completely",
+    "oversized": "the image has more pixels than the limit and was not decoded",
+    "blank": "the whole image has one color",
+    "tiny": "a side is shorter than the limit; enlarging adds no detail",
+    "elongated": f"one side is {MIN_ELONGATED_RATIO:g} times the other or more; "
+    "much is cropped or padded",
+    "pale": "the image has very low contrast",
+    "mode": "the image is neither RGB nor gray; it is converted, and transparency becomes white",
+    "ending": "the extension contradicts the content; the content decides the format",
+    "animated": "the file has several frames or pages; the first is used",
+    "turned": "the EXIF orientation rotates the image; other programs may ignore it",
+    "hidden": "the file is an image without an image extension; it is ignored",
 }
-"""Each kind of finding, and what it means; the graver first."""
+"""Kinds of findings with their meaning, most serious first."""
 
-LEFT_OUT = frozenset({"unreadable", "oversized", "blank"})
-"""Kinds that must not be trained on: they go into quarantine."""
+QUARANTINED_KINDS = frozenset({"unreadable", "oversized", "blank"})
+"""Kinds of findings whose files must not be used for training."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    place: Place
+    file: ImageFile
     kind: str
     detail: str
-    """What was found, in a few words: "truncated JPEG"."""
+    """For example "truncated JPEG"."""
 
     @property
-    def leaves_out(self) -> bool:
-        return self.kind in LEFT_OUT
+    def is_quarantined(self) -> bool:
+        return self.kind in QUARANTINED_KINDS
 
 
-def find(places: Sequence[Place], looks: Sequence[Look], tiny: int) -> list[Finding]:
-    """Everything that the rules find, by path; `tiny`: the shortest side that is none, px."""
+def find_problems(
+    files: Sequence[ImageFile], inspections: Sequence[ImageInspection], min_side: int
+) -> list[Finding]:
+    """Findings in the order of the files; a side below `min_side` px makes an image tiny."""
     return [
-        Finding(place, kind, detail)
-        for place, look in zip(places, looks, strict=True)
-        for kind, detail in _of_file(place, look, tiny)
+        Finding(file, kind, detail)
+        for file, inspection in zip(files, inspections, strict=True)
+        for kind, detail in _check_file(file.path, inspection, min_side)
     ]
 
 
-def _of_file(place: Place, look: Look, tiny: int) -> Iterator[tuple[str, str]]:
-    if look.sight is None:
-        yield ("oversized" if "megapixels" in look.reason else "unreadable"), look.reason
+def _check_file(path: str, inspection: ImageInspection, min_side: int) -> Iterator[tuple[str, str]]:
+    if inspection.stats is None:
+        yield ("oversized" if inspection.is_oversized else "unreadable"), inspection.reason
     else:
-        yield from _of_sight(look.sight, tiny)
-    if look.header is not None:
-        yield from _of_header(look.header, place.path)
+        yield from _check_pixels(inspection.stats, min_side)
+    if inspection.header is not None:
+        yield from _check_header(inspection.header, path)
 
 
-def _of_sight(sight: Sight, tiny: int) -> Iterator[tuple[str, str]]:
-    size = f"{sight.width} × {sight.height} px"
-    if sight.spread <= BLANK:
-        yield "blank", f"blank: all {_hexadecimal(sight.colour)}"
-    elif sight.spread <= PALE:
-        yield "pale", f"standard deviation {sight.spread:.1f} of 255"
-    if min(sight.width, sight.height) < tiny:
+def _check_pixels(stats: PixelStats, min_side: int) -> Iterator[tuple[str, str]]:
+    size = f"{stats.width} × {stats.height} px"
+    if stats.max_std <= MAX_BLANK_STD:
+        color = "".join(f"{round(channel):02x}" for channel in stats.mean_rgb)
+        yield "blank", f"blank: all #{color}"
+    elif stats.max_std <= MAX_PALE_STD:
+        yield "pale", f"standard deviation {stats.max_std:.1f} of 255"
+    short, long = sorted((stats.width, stats.height))
+    if short < min_side:
         yield "tiny", size
-    if max(sight.width, sight.height) >= ELONGATED * min(sight.width, sight.height):
+    if long >= MIN_ELONGATED_RATIO * short:
         yield "elongated", size
 
 
-def _of_header(header: Header, path: str) -> Iterator[tuple[str, str]]:
-    ending = os.path.splitext(path)[1]
-    if ending.casefold() not in ENDINGS[header.kind]:
-        yield "ending", f"{header.kind} named {ending}"
-    if header.mode not in USUAL_MODES:
-        yield "mode", f"mode {header.mode}"
-    if header.frames > 1:
-        yield "animated", f"{header.frames} frames"
-    if header.orientation != 1:
-        yield "turned", f"orientation {header.orientation}"
+def _check_header(head: ImageHeader, path: str) -> Iterator[tuple[str, str]]:
+    extension = os.path.splitext(path)[1]
+    if extension.casefold() not in EXTENSIONS[head.kind]:
+        yield "ending", f"{head.kind} named {extension}"
+    if head.mode not in USUAL_MODES:
+        yield "mode", f"mode {head.mode}"
+    if head.frames > 1:
+        yield "animated", f"{head.frames} frames"
+    if head.orientation != 1:
+        yield "turned", f"orientation {head.orientation}"
 
 
-def _hexadecimal(colour: Sequence[float]) -> str:
-    return "#" + "".join(f"{round(channel):02x}" for channel in colour)
+def find_hidden_images(files: Sequence[ImageFile]) -> list[Finding]:
+    """Images among files without an image extension."""
+    details = ((file, _hidden_image(file.real_path)) for file in files)
+    return [Finding(file, "hidden", detail) for file, detail in details if detail]
 
 
-def find_hidden(places: Sequence[Place]) -> list[Finding]:
-    """Pictures among the files whose names have no ending of one."""
-    told = ((place, _hidden(place.file)) for place in places)
-    return [Finding(place, "hidden", detail) for place, detail in told if detail]
+_UNSUPPORTED_BRANDS = {b"heic": "HEIC", b"heix": "HEIC", b"mif1": "HEIC", b"avif": "AVIF"}
+"""Formats of phone cameras, by the brand in the first ISO-BMFF box."""
 
 
-_NOT_READ = {b"heic": "HEIC", b"heix": "HEIC", b"mif1": "HEIC", b"avif": "AVIF"}
-"""What telephones save, by the brand in their first box."""
-
-
-def _hidden(file: str) -> str:
-    """What kind of picture the file is, "" if none."""
+def _hidden_image(path: str) -> str:
+    """Format of the image and what to do with it; "" if the file is no image."""
     try:
-        with opened(file) as content:
-            first = content.read(12)
-        brand = _NOT_READ.get(first[8:12]) if first[4:8] == b"ftyp" else None
+        with open_regular_file(path) as file:
+            start = file.read(12)
+        brand = _UNSUPPORTED_BRANDS.get(start[8:12]) if start[4:8] == b"ftyp" else None
         if brand is not None:
-            return f"{brand} is not read; convert it to JPEG"
-        kind = header(file).kind
-    except UnreadableImage:
+            return f"{brand} is not supported; convert it to JPEG"
+        kind = read_header(path).kind
+    except UnreadableImageError:
         return ""
-    return f"a {kind}; give its name the ending {ENDINGS[kind][0]}"
+    return f"{kind} content; add the extension {EXTENSIONS[kind][0]}"

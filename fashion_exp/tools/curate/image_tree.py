@@ -1,4 +1,4 @@
-"""Every picture below a folder, and the class and part that its place gives it."""
+"""Image files below a folder, with the class and official part that their paths imply."""
 
 from __future__ import annotations
 
@@ -7,80 +7,84 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from fashion_exp.data.decode import reason
-from fashion_exp.data.image_files import printable
+from fashion_exp.data.image_files import printable_path
 from fashion_exp.data.sources import walk
-from fashion_exp.data.sources.assemble import PARTS
-from fashion_exp.data.sources.classes import normal
-from fashion_exp.errors import InputError
+from fashion_exp.data.sources.build_table import PART_ALIASES
+from fashion_exp.data.sources.classes import normalize_name
+from fashion_exp.errors import InputError, os_error_reason
 
 
 @dataclass(frozen=True)
-class Place:
-    """One file below the folder."""
-
+class ImageFile:
     path: str
-    """Relative to the folder, as it is written into lists."""
-    file: str
-    """Its real path, to open it by."""
+    """Relative to the root, as written to lists."""
+    real_path: str
+    """Absolute path with links resolved, for opening the file."""
     label: str
-    """The class folder that it is in; "" directly in the folder or in an official part."""
+    """Name of the class folder; "" for files directly in the root or in an official part."""
     part: str
-    """train, validation, test, or "" where the folder has no such parts."""
+    """train, validation, test, or "" if the folder has no official parts."""
 
 
 @dataclass(frozen=True)
-class Folder:
-    """What lies below a folder, each by path."""
-
+class ImageTree:
     root: Path
-    pictures: list[Place]
-    """By the ending of their names."""
-    others: list[Place]
+    images: list[ImageFile]
+    """Files with an image extension, sorted by path."""
+    other_files: list[ImageFile]
 
     @property
-    def doubt(self) -> str:
-        """Why lists that are written here may be read by no run; empty where that is sure."""
-        real = self.root.resolve()
-        if real.name.casefold() in PARTS:
+    def root_warning(self) -> str:
+        """Warns that runs may not find lists written to this root; "" if they will."""
+        resolved = self.root.resolve()
+        if resolved.name.casefold() in PART_ALIASES:
             kind = "an official part"
-        elif all(not place.label for place in self.pictures):
+        elif all(not image.label for image in self.images):
             kind = "one class"
         else:
             return ""
         return (
-            f"This looks like the folder of {kind}: runs read the lists at their dataset.root. "
-            f"Where that is {printable(str(real.parent))}, look through that one."
+            f"This looks like the folder of {kind}, but runs read the lists in their dataset.root. "
+            f"If dataset.root is {printable_path(str(resolved.parent))}, run this command on "
+            "that folder instead."
         )
 
 
-def look_through(folder: str) -> Folder:
-    """Raises `InputError` for a folder that is not there, cannot be listed, or has no pictures."""
+def scan_folder(folder: str) -> ImageTree:
+    """Raises `InputError` if the folder is missing, cannot be listed, or has no images."""
     root = walk.existing_folder("DIR", folder)
     try:
-        places = sorted(_places(root), key=lambda place: place.path)
+        files = sorted(_files(root), key=lambda file: file.path)
     except OSError as error:
         raise InputError(
-            f"DIR: '{error.filename}' cannot be listed: {reason(error)}; mend its rights"
+            f"DIR: cannot list '{error.filename}': {os_error_reason(error)}; fix its permissions"
         ) from error
-    pictures = [place for place in places if walk.has_image_ending(place.path)]
-    if not pictures:
-        raise InputError(f"DIR: no pictures in '{root}'; JPEG, PNG, WebP, BMP, GIF, TIFF are read")
-    others = [place for place in places if not walk.has_image_ending(place.path)]
-    return Folder(root, pictures, others)
+    images = [file for file in files if walk.has_image_extension(file.path)]
+    if not images:
+        raise InputError(
+            f"DIR: no images in '{root}'; supported formats: JPEG, PNG, WebP, BMP, GIF, TIFF"
+        )
+    return ImageTree(root, images, [f for f in files if not walk.has_image_extension(f.path)])
 
 
-def _places(root: Path) -> Iterator[Place]:
-    for name in walk.files_directly_in(root):
-        yield _place(root, root / name, os.path.realpath(root / name))
+def display_path(path: Path) -> str:
+    """The absolute path as printable text."""
+    return printable_path(str(path.resolve()))
+
+
+def _files(root: Path) -> Iterator[ImageFile]:
+    for name in walk.list_files(root):
+        yield _image_file(root, root / name, os.path.realpath(root / name))
     for folder in walk.subfolders(root):
-        for path, file in walk.files_below(folder, root):
-            yield _place(root, path, file)
+        for path, real_path in walk.walk_files(folder, root):
+            yield _image_file(root, path, real_path)
 
 
-def _place(root: Path, path: Path, file: str) -> Place:
+def _image_file(root: Path, path: Path, real_path: str) -> ImageFile:
     relative = path.relative_to(root)
-    above = [normal(printable(name)) for name in relative.parts[:-1]]
-    part = PARTS.get(above[0].casefold(), "") if above else ""
-    label = above[1:2] if part else above[:1]
-    return Place(printable(relative.as_posix()), file, label[0] if label else "", part)
+    folders = [normalize_name(printable_path(name)) for name in relative.parts[:-1]]
+    part = PART_ALIASES.get(folders[0].casefold(), "") if folders else ""
+    if part:
+        folders = folders[1:]
+    label = folders[0] if folders else ""
+    return ImageFile(printable_path(relative.as_posix()), real_path, label, part)

@@ -1,4 +1,4 @@
-"""One look at a picture file: everything that checking, grouping and telling want to know of it."""
+"""Inspection of one image file: everything that the check, duplicates and summary need."""
 
 from __future__ import annotations
 
@@ -11,107 +11,127 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageStat
 
-from fashion_exp.data.decode import Header, decode, header
-from fashion_exp.data.image_files import image_id, opened
-from fashion_exp.data.table import UnreadableImage
+from fashion_exp.data.decode import ImageHeader, decode, oversize_reason, read_header
+from fashion_exp.data.image_files import content_id, open_regular_file
+from fashion_exp.data.table import UnreadableImageError
 
 VERSION = 1
-"""Of what a look holds and how it is computed; looks kept under another are not used."""
+"""Version of an inspection's content and algorithms; cached inspections of others are ignored."""
 
 EDGE = 32
-"""Of the small grey picture that is hashed and compared, px: four times the frequencies kept."""
+"""Edge of the small gray image for hashes and comparison, px: four times the hash's frequencies."""
+
+_STORED_NAMES = {
+    "pixel_hash": "pixels", "mirrored_phash": "mirrored", "gray_base64": "grey",
+    "mean_rgb": "colour", "max_std": "spread",
+}  # fmt: skip
+"""Keys of the cached JSON that differ from the field names of `PixelStats`."""
 
 
 @dataclass(frozen=True)
-class Sight:
-    """What the decoded pixels are."""
+class PixelStats:
+    """Statistics of the decoded pixels; intensities are 0 to 255."""
 
     width: int
     height: int
-    """Upright, px."""
-    pixels: str
-    """Hash of the upright RGB pixels: the same for the same picture in another file."""
+    """After EXIF rotation, px."""
+    pixel_hash: str
+    """Hash of the rotated RGB pixels; independent of file format."""
     phash: int
-    """64 bits: which of the lowest frequencies of the grey picture lie above their median."""
-    mirrored: int
-    """The same of its mirror image."""
-    grey: str
-    """The picture stretched to `EDGE` × `EDGE`, 8-bit luma (ITU-R 601-2), in base 64."""
-    colour: tuple[float, float, float]
-    """Mean red, green, blue, of 255."""
-    spread: float
-    """Largest standard deviation of a channel over all pixels, of 255."""
+    """64-bit perceptual hash: which of the lowest DCT frequencies exceed their median."""
+    mirrored_phash: int
+    """`phash` of the mirrored image."""
+    gray_base64: str
+    """`gray` as base64."""
+    mean_rgb: tuple[float, float, float]
+    max_std: float
+    """Largest standard deviation of a channel over all pixels."""
 
     @property
-    def small(self) -> np.ndarray:
-        """`grey` as uint8 (EDGE, EDGE)."""
-        return np.frombuffer(b64decode(self.grey), np.uint8).reshape(EDGE, EDGE)
+    def gray(self) -> np.ndarray:
+        """The image resized to uint8 (EDGE, EDGE), luma of ITU-R 601-2."""
+        return np.frombuffer(b64decode(self.gray_base64), np.uint8).reshape(EDGE, EDGE)
 
     @property
     def brightness(self) -> float:
-        """Mean luma, of 255."""
-        return float(self.small.mean())
+        """Mean luma."""
+        return float(self.gray.mean())
 
 
 @dataclass(frozen=True)
-class Look:
-    """A file as it was found; its content decides all of it."""
+class ImageInspection:
+    """Result of inspecting a file; depends only on its content and the megapixel limit."""
 
     image_id: str
-    """As in the image table; "" where the file cannot be opened."""
-    bytes: int
-    header: Header | None
-    sight: Sight | None
-    """None where `reason` says why."""
+    """As in the image table; "" if the file cannot be opened."""
+    size_bytes: int
+    header: ImageHeader | None
+    stats: PixelStats | None
+    """None if the image was not decoded; `reason` says why."""
     reason: str = ""
-    """Why it cannot be decoded, or may not."""
+    is_oversized: bool = False
+    """Whether the image exceeds the megapixel limit."""
 
-    def kept(self) -> dict[str, Any]:
-        """What JSON can hold."""
-        return asdict(self)
-
-
-def look_of(kept: dict[str, Any]) -> Look:
-    """The look that `Look.kept` was made from."""
-    head, sight = kept["header"], kept["sight"]
-    seen = sight and Sight(**(sight | {"colour": tuple(sight["colour"])}))
-    return Look(**(kept | {"header": head and Header(**head), "sight": seen}))
-
-
-def read_content(file: str) -> bytes:
-    """Raises `UnreadableImage` for what is no regular file, or empty."""
-    with opened(file) as content:
-        return content.read()
+    def to_json(self) -> dict[str, Any]:
+        stats = self.stats and {
+            _STORED_NAMES.get(name, name): value for name, value in asdict(self.stats).items()
+        }
+        return {
+            "image_id": self.image_id,
+            "bytes": self.size_bytes,
+            "header": self.header and asdict(self.header),
+            "sight": stats,
+            "reason": self.reason,
+        }
 
 
-def look_at(content: bytes, max_megapixels: float) -> Look:
-    """The look at a file's bytes; all pixels are decoded, of an animation those of the first."""
-    name, size, head = image_id(BytesIO(content)), len(content), None
+def inspection_from_json(saved: dict[str, Any]) -> ImageInspection:
+    """Inverse of `ImageInspection.to_json`."""
+    stats = None
+    if saved["sight"]:
+        names = {stored: name for name, stored in _STORED_NAMES.items()}
+        fields = {names.get(name, name): value for name, value in saved["sight"].items()}
+        stats = PixelStats(**fields | {"mean_rgb": tuple(fields["mean_rgb"])})
+    head = saved["header"] and ImageHeader(**saved["header"])
+    return ImageInspection(saved["image_id"], saved["bytes"], head, stats, saved["reason"])
+
+
+def read_content(path: str) -> bytes:
+    """Raises `UnreadableImage` if the path is not a regular file or the file is empty."""
+    with open_regular_file(path) as file:
+        return file.read()
+
+
+def inspect_image(content: bytes, max_megapixels: float) -> ImageInspection:
+    """Inspects a file's bytes; decodes all pixels, of an animation those of the first frame."""
+    name, size, head = content_id(BytesIO(content)), len(content), None
     try:
-        head = header(content)
-        return Look(name, size, head, _sight(decode(content, max_megapixels)))
-    except UnreadableImage as error:
-        return Look(name, size, head, None, str(error))
+        head = read_header(content)
+        if message := oversize_reason(head.width, head.height, max_megapixels):
+            return ImageInspection(name, size, head, None, message, is_oversized=True)
+        return ImageInspection(name, size, head, _pixel_stats(decode(content, max_megapixels)))
+    except UnreadableImageError as error:
+        return ImageInspection(name, size, head, None, str(error))
 
 
-def _sight(picture: np.ndarray) -> Sight:
-    image = Image.fromarray(picture)
-    grey = image.convert("L").resize((EDGE, EDGE), Image.Resampling.LANCZOS)
-    told = ImageStat.Stat(image)
-    red, green, blue = (round(mean, 2) for mean in told.mean)
-    return Sight(
+def _pixel_stats(pixels: np.ndarray) -> PixelStats:
+    image = Image.fromarray(pixels)
+    gray = image.convert("L").resize((EDGE, EDGE), Image.Resampling.LANCZOS)
+    channels = ImageStat.Stat(image)
+    red, green, blue = (round(mean, 2) for mean in channels.mean)
+    return PixelStats(
         width=image.width,
         height=image.height,
-        pixels=hashlib.sha256(repr(picture.shape).encode() + picture.data).hexdigest()[:16],
-        phash=_phash(grey),
-        mirrored=_phash(grey.transpose(Image.Transpose.FLIP_LEFT_RIGHT)),
-        grey=b64encode(grey.tobytes()).decode(),
-        colour=(red, green, blue),
-        spread=round(max(told.stddev), 3),
+        pixel_hash=hashlib.sha256(repr(pixels.shape).encode() + pixels.data).hexdigest()[:16],
+        phash=_phash(gray),
+        mirrored_phash=_phash(gray.transpose(Image.Transpose.FLIP_LEFT_RIGHT)),
+        gray_base64=b64encode(gray.tobytes()).decode(),
+        mean_rgb=(red, green, blue),
+        max_std=round(max(channels.stddev), 3),
     )
 
 
-def _phash(grey: Image.Image) -> int:
+def _phash(gray: Image.Image) -> int:
     from imagehash import phash
 
-    return int.from_bytes(np.packbits(phash(grey).hash).tobytes(), "big")
+    return int.from_bytes(np.packbits(phash(gray).hash).tobytes(), "big")

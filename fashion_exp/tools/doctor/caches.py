@@ -1,4 +1,4 @@
-"""Kept pixels, features and trainings that no run can use any more."""
+"""Cached pixels, features and training results that no run can use anymore."""
 
 from __future__ import annotations
 
@@ -10,33 +10,42 @@ from pathlib import Path
 from fashion_exp.cache.array_store import read_key_fields
 from fashion_exp.cache.manager import KINDS, TRAININGS, Store, list_stores
 from fashion_exp.cache.provenance import library_versions
-from fashion_exp.tools.doctor import Finding
+from fashion_exp.evaluation.run_dir import RunDir
+from fashion_exp.tools.doctor.finding import Finding
 
 
 def findings(cache: Path) -> Iterator[Finding]:
     for store in list_stores(cache):
-        if store.kind in KINDS and _is_of_other_versions(store):
-            what = f"{store.kind} that other versions of the libraries made, or damaged"
-            where = f"{store.folder} ({store.size / 1e6:,.1f} MB)"
-            yield Finding(what, where, "delete them, if no process uses them", store.clear)
+        if store.kind in KINDS and _is_unusable(store):
+            yield Finding(
+                f"cached {store.kind} of other library versions, or damaged",
+                f"{store.folder} ({store.size / 1e6:,.1f} MB)",
+                "delete them unless a process uses them",
+                store.clear,
+            )
     for entry in sorted((cache / TRAININGS).glob("*.json")):
-        if not _is_there(entry):
-            mend = partial(entry.unlink, missing_ok=True)
-            yield Finding("a training whose run is gone", str(entry), "forget it", mend)
+        if not _run_exists(entry):
+            yield Finding(
+                "a cached training whose run is gone",
+                str(entry),
+                "delete the entry",
+                partial(entry.unlink, missing_ok=True),
+            )
 
 
-def _is_of_other_versions(store: Store) -> bool:
-    about = read_key_fields(store.folder)
-    if about is None:  # nobody can use what is damaged either
+def _is_unusable(store: Store) -> bool:
+    """Whether the store is damaged or was written with other library versions."""
+    key_fields = read_key_fields(store.folder)
+    if key_fields is None:
         return True
-    made_by = about.get("versions", {})
-    names = [name for name in made_by if name != "python"]
-    return bool(names) and library_versions(*names) != made_by
+    versions = key_fields.get("versions", {})
+    libraries = [name for name in versions if name != "python"]
+    return bool(libraries) and library_versions(*libraries) != versions
 
 
-def _is_there(entry: Path) -> bool:
+def _run_exists(entry: Path) -> bool:
     try:
-        run = entry.parent / json.loads(entry.read_text())["run"]
+        run = RunDir(entry.parent / json.loads(entry.read_text())["run"])
     except (OSError, ValueError, KeyError):
         return False
-    return (run / "result.json").is_file()
+    return run.result_file.is_file()

@@ -1,4 +1,4 @@
-"""Half-written files, runs that never began, and runs that wait to go on."""
+"""Temporary files, runs that never started, interrupted runs, and damaged files."""
 
 from __future__ import annotations
 
@@ -13,112 +13,116 @@ from pathlib import Path
 
 from fashion_exp.atomic_io import read_json
 from fashion_exp.errors import InputError
-from fashion_exp.experiment.job import FAILURE_FILE, KNOBS_FILE, is_running
-from fashion_exp.tools.doctor import Finding
+from fashion_exp.evaluation.run_dir import PART_FILES, RunDir
+from fashion_exp.tools.doctor.finding import Finding
 
-OLD = 600.0
-"""Seconds after which nobody is still writing a file."""
-_DRAFT = re.compile(r"\..+\.(\d{1,9})")
-_NOTES = ("tracked.json", FAILURE_FILE, KNOBS_FILE, "result.json", "test_opened.json")
-_MARK = re.compile(r"\.disk-[0-9a-f]{8}")
+MIN_AGE = 600.0
+"""Seconds; younger files and folders may still be in use."""
+_TEMPORARY_FILE = re.compile(r"\..+\.(\d{1,9})")
+"""Written by `atomic_write`; ends with the process id."""
+_DISK_MARK = re.compile(r"\.disk-[0-9a-f]{8}")
+"""Written by a sweep to test whether its nodes share the disk."""
 
 
 def findings(outputs: Path) -> Iterator[Finding]:
-    yield from _drafts(outputs)
-    yield from _empty_runs(outputs)
-    yield from _unfinished(outputs)
-    yield from _damaged(outputs)
+    yield from _temporary_files(outputs)
+    yield from _runs_without_start(outputs)
+    yield from _interrupted_runs(outputs)
+    yield from _damaged_runs(outputs)
+    yield from _damaged_sweeps(outputs)
 
 
-def _drafts(outputs: Path) -> Iterator[Finding]:
-    """What `replacing` and a sweep's launcher leave where a process is killed in between."""
+def _temporary_files(outputs: Path) -> Iterator[Finding]:
     for file in outputs.rglob(".*"):
-        draft = _DRAFT.fullmatch(file.name)
-        if not (draft or _MARK.fullmatch(file.name)) or not file.is_file():
+        temporary = _TEMPORARY_FILE.fullmatch(file.name)
+        if not (temporary or _DISK_MARK.fullmatch(file.name)) or not file.is_file():
             continue
-        in_use = _is_alive(int(draft[1])) if draft else is_running(file.parent)
-        if not in_use and time.time() - file.stat().st_mtime > OLD:
-            yield Finding("a half-written file", str(file), "delete it", file.unlink)
+        in_use = _is_alive(int(temporary[1])) if temporary else RunDir(file.parent).is_running
+        if not in_use and _is_old(file):
+            yield Finding("a leftover temporary file", str(file), "delete it", file.unlink)
 
 
-def _is_alive(process: int) -> bool:
+def _is_old(path: Path) -> bool:
+    return time.time() - path.stat().st_mtime > MIN_AGE
+
+
+def _is_alive(process_id: int) -> bool:
     try:
-        os.kill(process, 0)
+        os.kill(process_id, 0)
     except ProcessLookupError:
         return False
-    except PermissionError:
-        return True
+    except PermissionError:  # the process belongs to another user
+        pass
     return True
 
 
-def _empty_runs(outputs: Path) -> Iterator[Finding]:
+def _runs_without_start(outputs: Path) -> Iterator[Finding]:
     """Folders of runs that were killed before their first result."""
     for folder in outputs.glob("runs/*"):
-        began = [folder / name for name in ("tracked.json", "unfinished", "result.json")]
-        old = time.time() - folder.stat().st_mtime > OLD
-        if old and not any(path.exists() for path in began) and not is_running(folder):
-            mend = partial(shutil.rmtree, folder)
-            yield Finding("a run that never began", str(folder), "delete its folder", mend)
+        run = RunDir(folder)
+        is_empty = not (run.has_started or run.result_file.exists())
+        if is_empty and _is_old(folder) and not run.is_running:
+            fix = partial(shutil.rmtree, folder)
+            yield Finding("a run that never started", str(folder), "delete its folder", fix)
 
 
-def _unfinished(outputs: Path) -> Iterator[Finding]:
+def _interrupted_runs(outputs: Path) -> Iterator[Finding]:
     for unfinished in outputs.glob("runs/*/unfinished"):
         folder = unfinished.parent
-        if not is_running(folder):
-            remedy = f"nothing is lost; to go on: scripts/run resume={folder}"
+        if not RunDir(folder).is_running:
+            remedy = f"nothing is lost; to continue: scripts/run resume={folder}"
             yield Finding("an interrupted run", str(folder), remedy)
 
 
-def _damaged(outputs: Path) -> Iterator[Finding]:
-    """What a power cut or a person has left of runs and of sweeps."""
+def _damaged_runs(outputs: Path) -> Iterator[Finding]:
     for folder in (*outputs.glob("runs/*"), *outputs.glob("sweeps/*/*")):
-        if folder.is_dir() and not is_running(folder) and (reason := _lost(folder)):
-            aside = outputs / "damaged" / f"{folder.parent.name}-{folder.name}"
+        run = RunDir(folder)
+        if folder.is_dir() and not run.is_running and (file := _damaged_file(run)):
+            target = outputs / "damaged" / f"{folder.parent.name}-{folder.name}"
             yield Finding(
                 "a damaged run",
-                f"{folder}: {reason}",
-                f"move it to {aside}; its line runs it again",
-                partial(_move, folder, aside),
+                f"{folder}: {file} cannot be read",
+                f"move it to {target}; the same command runs it again",
+                partial(_move, folder, target),
             )
-    for ledger in outputs.glob("sweeps/*/sweep.json"):
-        if not _reads(ledger) and not is_running(ledger.parent):
-            aside = outputs / "damaged" / f"{ledger.parent.name}-{ledger.name}"
+
+
+def _damaged_sweeps(outputs: Path) -> Iterator[Finding]:
+    for state_file in outputs.glob("sweeps/*/sweep.json"):
+        if not _is_readable(state_file) and not RunDir(state_file.parent).is_running:
+            target = outputs / "damaged" / f"{state_file.parent.name}-{state_file.name}"
             yield Finding(
                 "a damaged sweep",
-                str(ledger),
-                f"move it to {aside}; the sweep's line makes it anew, its jobs stay as they are",
-                partial(_move, ledger, aside),
+                str(state_file),
+                f"move it to {target}; the command of the sweep creates it again and keeps its "
+                "jobs",
+                partial(_move, state_file, target),
             )
 
 
-def _lost(folder: Path) -> str:
-    """Which of its notes, or of the files that its numbers come from, cannot be read; empty where
-    none is."""
-    notes = [folder / name for name in _NOTES if (folder / name).exists()]
-    for note in (*notes, *folder.glob("unfinished/*.json")):
-        if not _reads(note):
-            return f"{note.relative_to(folder)} cannot be read"
-    if not (folder / "result.json").exists() or (folder / "unfinished").exists():
-        return ""
-    from fashion_exp.evaluation.predictions import PART_FILES, read_predictions
-
-    for name in PART_FILES.values():
+def _damaged_file(run: RunDir) -> str:
+    """The first unreadable file of a run: a record or, if it has finished, predictions; else ""."""
+    for record in run.records():
+        if not _is_readable(record):
+            return str(record.relative_to(run.path))
+    for part in PART_FILES if run.is_finished else ():
         try:
-            read_predictions(folder / name)
+            run.predictions(part)
         except InputError:
-            return f"{name} cannot be read"
+            return run.predictions_file(part).name
     return ""
 
 
-def _reads(note: Path) -> bool:
+def _is_readable(record: Path) -> bool:
     try:
-        read_json(note)
+        read_json(record)
     except InputError:
         return False
     return True
 
 
-def _move(path: Path, aside: Path) -> None:
-    aside.parent.mkdir(parents=True, exist_ok=True)
-    number = next(i for i in count(1) if not aside.with_name(f"{aside.name}-{i}").exists())
-    path.rename(aside.with_name(f"{aside.name}-{number}"))
+def _move(path: Path, target: Path) -> None:
+    """Moves to the target's name with the first free number."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    number = next(i for i in count(1) if not target.with_name(f"{target.name}-{i}").exists())
+    path.rename(target.with_name(f"{target.name}-{number}"))

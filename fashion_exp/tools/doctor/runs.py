@@ -1,4 +1,4 @@
-"""Tracked runs that are RUNNING although the process that ran them is gone."""
+"""Tracking stores: outdated databases, and runs with status RUNNING whose process is gone."""
 
 from __future__ import annotations
 
@@ -11,72 +11,87 @@ from pathlib import Path
 
 from fashion_exp.atomic_io import read_json
 from fashion_exp.errors import InputError
-from fashion_exp.experiment.job import is_running
+from fashion_exp.evaluation.run_dir import RunDir
 from fashion_exp.paths import outputs_id
-from fashion_exp.reporting.formats import counted
-from fashion_exp.tools.doctor import Finding
-from fashion_exp.tracking.connection import LeftRunning, end_as_killed, running
-from fashion_exp.tracking.sqlite_database import PREFIX
-from fashion_exp.tracking.urls import public
+from fashion_exp.reporting.formats import pluralize
+from fashion_exp.tools.doctor.finding import Finding
+from fashion_exp.tracking.connection import RunningRun, mark_killed, running_runs
+from fashion_exp.tracking.sqlite_database import SQLITE_PREFIX, migrate, needs_migration
+from fashion_exp.tracking.urls import redact_uri
 
-YOUNG = 60.0
-"""Seconds in which a run may not have noted its id in its folder yet."""
+STARTUP_SECONDS = 60.0
+"""Time in which a new run may not have written its id to its folder yet."""
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where a tracked run is at work, and the store that it is recorded in."""
+class RunLocation:
+    """The folder of a tracked run and the URI of its tracking store."""
 
     folder: Path
     uri: str
 
 
-def noted(outputs: Path) -> dict[str, Place]:
-    """The place of each tracked run whose id is noted in one: runs, their folds, and sweeps."""
-    found: dict[str, Place] = {}
-    for note in (*outputs.glob("runs/*/tracked.json"), *outputs.glob("sweeps/*/*/tracked.json")):
-        for file in (note, *note.parent.glob("unfinished/*-tracked.json")):
-            _add(found, file, "run", note.parent)
-    for note in outputs.glob("sweeps/*/sweep.json"):
-        _add(found, note, "parent", note.parent)
-    return found
+def locate_tracked_runs(outputs: Path) -> dict[str, RunLocation]:
+    """The locations by run id: of runs, their folds, and the parent runs of sweeps."""
+    records = [(path, path.parent, "parent") for path in outputs.glob("sweeps/*/sweep.json")]
+    for path in (*outputs.glob("runs/*/tracked.json"), *outputs.glob("sweeps/*/*/tracked.json")):
+        folds = path.parent.glob("unfinished/*-tracked.json")
+        records += [(record, path.parent, "run") for record in (path, *folds)]
+    locations = {}
+    for path, folder, key in records:
+        with suppress(InputError):  # files.findings() reports damaged files
+            content = read_json(path)
+            if content.get(key) and content.get("uri"):
+                locations[content[key]] = RunLocation(folder, content["uri"])
+    return locations
 
 
-def _add(found: dict[str, Place], note: Path, key: str, folder: Path) -> None:
-    with suppress(InputError):  # what is damaged is found elsewhere
-        told = read_json(note)
-        if told.get(key) and told.get("uri"):
-            found[told[key]] = Place(folder, told["uri"])
+def outdated_database(uri: str) -> Finding | None:
+    """A finding if another MLflow version wrote the database of a store."""
+    database = Path(uri.removeprefix(SQLITE_PREFIX))
+    if not (uri.startswith(SQLITE_PREFIX) and database.exists() and needs_migration(database)):
+        return None
+    return Finding(
+        "a database of another MLflow version",
+        str(database),
+        "back it up and migrate it",
+        partial(migrate, database),
+    )
 
 
-def findings(uri: str, places: Mapping[str, Place], outputs: Path) -> Iterator[Finding]:
-    """Those begun in these outputs whose folder has no process at work, or is gone.
+def findings(uri: str, locations: Mapping[str, RunLocation], outputs: Path) -> Iterator[Finding]:
+    """The runs started in `outputs` whose folder is gone or has no active process.
 
-    Of others nobody can see from here whether they live: those of another machine, of other
-    outputs, and of outputs that these are a copy of. They are left alone.
+    Runs of other machines and other outputs, including copies of these, may be active: they are
+    counted but not changed.
     """
-    if uri.startswith(PREFIX) and not Path(uri.removeprefix(PREFIX)).exists():
+    if uri.startswith(SQLITE_PREFIX) and not Path(uri.removeprefix(SQLITE_PREFIX)).exists():
         return
     try:
-        found = running(uri)
+        active = running_runs(uri)
     except InputError as error:
-        yield Finding("a tracking store that cannot be asked", str(error), "doctor again then")
+        yield Finding(
+            "an unreachable tracking store", str(error), "run doctor again when it is reachable"
+        )
         return
-    elsewhere, own = 0, outputs_id(outputs)
-    for left in found:
-        place = places.get(left.run)
-        if not (own and left.begun_as.startswith(f"{own}-")):
-            elsewhere += 1
-        elif _is_dead(left, place):
-            where = f"{left.name} ({place.folder if place else 'its folder is gone'})"
-            mend = partial(end_as_killed, uri, [left.run])
-            yield Finding("a run left RUNNING", where, "end it as KILLED", mend)
-    if elsewhere:
-        told = "begun on another machine or in other outputs: left alone; run doctor there"
-        yield Finding(f"{counted(elsewhere, 'run')} RUNNING", public(uri), told)
+    foreign_count, local_id = 0, outputs_id(outputs)
+    for run in active:
+        location = locations.get(run.run)
+        if not (local_id and run.token.startswith(f"{local_id}-")):
+            foreign_count += 1
+        elif _is_dead(run, location):
+            where = f"{run.name} ({location.folder if location else 'its folder is gone'})"
+            fix = partial(mark_killed, uri, [run.run])
+            yield Finding("a dead run with status RUNNING", where, "set its status to KILLED", fix)
+    if foreign_count:
+        yield Finding(
+            f"{pluralize(foreign_count, 'run')} with status RUNNING from other outputs or machines",
+            redact_uri(uri),
+            "not changed; run doctor there",
+        )
 
 
-def _is_dead(left: LeftRunning, place: Place | None) -> bool:
-    if place is None:
-        return time.time() - left.began > YOUNG
-    return not is_running(place.folder)
+def _is_dead(run: RunningRun, location: RunLocation | None) -> bool:
+    if location is None:
+        return time.time() - run.started > STARTUP_SECONDS
+    return not RunDir(location.folder).is_running

@@ -1,1 +1,1 @@
-"""Labels that look wrong found, looked at by a person, and the decisions applied to the data."""
+"""Finds labels that look wrong, lets a person review them, and applies the decisions."""

@@ -1,4 +1,7 @@
-"""Decisions made a new version of a data set's labels, and taken back; no photo is touched."""
+"""Applies decisions as a new version of a data set's labels, and restores versions.
+
+Images are not changed.
+"""
 
 from __future__ import annotations
 
@@ -12,108 +15,111 @@ from typing import Any
 import pandas as pd
 from filelock import FileLock
 
-from fashion_exp.data.decode import reason
-from fashion_exp.data.label_decisions import counts, decided, read_decisions
+from fashion_exp.data.label_decisions import count_changes, read_decisions, resolve_decisions
 from fashion_exp.data.label_versions import (
-    History,
+    LabelHistory,
+    LabelOverrides,
     Labels,
-    State,
-    Version,
-    fingerprint,
-    journal_of,
+    LabelVersion,
+    journal_path,
+    labels_fingerprint,
     read_history,
     write_history,
 )
-from fashion_exp.data.labels import own_labels
+from fashion_exp.data.labels import original_labels
 from fashion_exp.data.sources.csv_manifest import list_manifest
 from fashion_exp.data.sources.folder import list_folder
 from fashion_exp.data.sources.walk import existing_folder
-from fashion_exp.errors import InputError
+from fashion_exp.errors import InputError, os_error_reason
 
 
 def apply_decisions(
     file: Path, data: Path, root: Path | None = None, new_classes: Collection[str] = ()
-) -> Version | None:
-    """The version that the decisions of a file make of the current one; None: they stand already.
+) -> LabelVersion | None:
+    """The new version, or None if the current labels already match the decisions.
 
-    `data` is a folder of photos, or a CSV list of them with paths below `root`. Raises `InputError`
-    where a decision does not fit the data; nothing is written then.
+    `data` is a folder of photos, or a CSV list with paths relative to `root`. Raises `InputError`
+    if a decision does not fit the data; nothing is written then.
     """
     decisions = read_decisions(file)
     sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
-    own = own_labels(_listed(data, root))
+    original = original_labels(_list_images(data, root))
 
-    def change(history: History) -> tuple[State, dict[str, Any]]:
-        state = history.state(history.current)
-        now = own | {image: labels for image, labels in state.items() if image in own}
-        classes = {name for labels in [*own.values(), *now.values()] for name in labels}
-        found = decided(decisions, now, classes | {*new_classes}, str(data))
-        return state | found, {"decisions": file.name, "sha256": sha256}
+    def change(history: LabelHistory) -> tuple[LabelOverrides, dict[str, Any]]:
+        state = history.overrides_at(history.current)
+        current = original | {image: state[image] for image in state if image in original}
+        classes = {name for labels in [*original.values(), *current.values()] for name in labels}
+        changes = resolve_decisions(decisions, current, classes | {*new_classes}, str(data))
+        return state | changes, {"decisions": file.name, "sha256": sha256}
 
-    return _next_version(data, own, change)
+    return _append_version(data, original, change)
 
 
-def restore(data: Path, version: str | None, root: Path | None = None) -> Version | None:
-    """An earlier version taken up again as a new one; None: the labels are as then already.
+def restore_version(
+    data: Path, version: str | None, root: Path | None = None
+) -> LabelVersion | None:
+    """Appends a version with the labels of an earlier one; None if they are current already.
 
-    Without a version that which the current one replaced. Raises `InputError` where there is none.
+    Without `version`, restores the version before the current one. Raises `InputError` if there is
+    no such version.
     """
-    own = own_labels(_listed(data, root))
+    original = original_labels(_list_images(data, root))
 
-    def change(history: History) -> tuple[State, dict[str, Any]]:
-        to = history.before(history.current) if version is None else version
-        if to is None:
-            raise InputError(f"{data}: nothing to undo, its labels are the original ones")
-        return history.state(to), {"restores": to, "by_name": version is not None}
+    def change(history: LabelHistory) -> tuple[LabelOverrides, dict[str, Any]]:
+        target = history.undo_target(history.current) if version is None else version
+        if target is None:
+            raise InputError(f"{data}: nothing to undo, the labels are the original ones")
+        return history.overrides_at(target), {"restores": target, "by_name": version is not None}
 
-    return _next_version(data, own, change)
+    return _append_version(data, original, change)
 
 
-def _listed(data: Path, root: Path | None) -> pd.DataFrame:
-    if data.is_dir():
-        if root is not None:
-            raise InputError(f"--root {root}: acts for a list of photos only; '{data}' is a folder")
-        return list_folder(data)[0]
+def _list_images(data: Path, root: Path | None) -> pd.DataFrame:
     if data.is_file():
         return list_manifest(data, root or data.parent)[0]
-    existing_folder("data", str(data))
-    raise AssertionError("a folder that is there was none")
+    folder = existing_folder("data", str(data))
+    if root is not None:
+        raise InputError(f"--root {root}: needs a list of photos, but '{data}' is a folder")
+    return list_folder(folder)[0]
 
 
-def _next_version(
-    data: Path, own: dict[str, Labels], change: Callable[[History], tuple[State, dict[str, Any]]]
-) -> Version | None:
-    """Appends what `change` makes of the history, one process at a time."""
-    journal = journal_of(data)
-    with _held(journal):
+def _append_version(
+    data: Path,
+    original: dict[str, Labels],
+    change: Callable[[LabelHistory], tuple[LabelOverrides, dict[str, Any]]],
+) -> LabelVersion | None:
+    """Appends the version that `change` computes, under a lock against other processes."""
+    journal = journal_path(data)
+    with _lock(journal):
         history = read_history(journal)
-        before = history.state(history.current)
-        after, told = change(history)
+        before = history.overrides_at(history.current)
+        after, source = change(history)
         if after == before:
             return None
-        changed = {image: after.get(image) for image in sorted({*before, *after})}
-        version = Version(
+        version = LabelVersion(
             version=f"v{len(history.versions) + 1}",
             parent=history.current,
-            fingerprint=fingerprint(after),
+            fingerprint=labels_fingerprint(after),
             time=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
             changes={
-                image: labels for image, labels in changed.items() if labels != before.get(image)
+                image: after.get(image)
+                for image in sorted({*before, *after})
+                if after.get(image) != before.get(image)
             },
-            counts=counts(after, own),
-            **told,
+            counts=count_changes(after, original),
+            **source,
         )
         write_history(journal, [*history.versions, version])
     return version
 
 
 @contextmanager
-def _held(journal: Path) -> Iterator[None]:
+def _lock(journal: Path) -> Iterator[None]:
     try:
         with FileLock(journal.with_name(f".{journal.name}.lock")):
             yield
     except OSError as error:
         raise InputError(
-            f"{journal}: cannot be written ({reason(error)}); where the photos must stay as they "
-            "are, train with dataset.labels=FILE on the file of decisions itself"
+            f"{journal}: cannot be written ({os_error_reason(error)}); if the data set is "
+            "read-only, train with dataset.labels=FILE, the file of decisions"
         ) from None

@@ -1,4 +1,4 @@
-"""Suggestions as the page on which a person decides."""
+"""Content of the review page for label suggestions."""
 
 from __future__ import annotations
 
@@ -6,75 +6,79 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from fashion_exp.comparison.misclassified import Pictures
+from fashion_exp.comparison.misclassified import Thumbnails
 from fashion_exp.comparison.run_data import RunData
 from fashion_exp.data.table import ImageTable
 from fashion_exp.reporting.formats import percent
 from fashion_exp.reporting.progress import Progress
-from fashion_exp.reporting.review_page import Case, Near, Review
-from fashion_exp.tools.relabel.neighbours import Neighbour, descriptions, neighbours
-from fashion_exp.tools.relabel.suggestions import Suggestions
+from fashion_exp.reporting.review_page import NeighborImage, ReviewCase, ReviewPage
+from fashion_exp.tools.relabel.neighbors import Neighbor, find_neighbors, neighbor_features
+from fashion_exp.tools.relabel.suggestions import LabelSuggestions
 
-NEAR_EDGE = 72  # px
+NEIGHBOR_EDGE = 72  # px
 
 
-def review(
-    found: Suggestions, member: RunData, table: ImageTable | None, data: Path | None, most: int,
+def review_page(
+    suggestions: LabelSuggestions,
+    run: RunData,
+    table: ImageTable | None,
+    data: Path | None,
+    limit: int,
     progress: Progress,
-) -> Review:  # fmt: skip
-    """The first `most` suggestions as cases of one source and label, with what looks alike."""
-    rows = found.rows.head(most)
-    cases = [own for _, own in rows.groupby(["group", "given"], sort=False)]
-    first = [str(own["image_id"].iloc[0]) for own in cases]
-    described, by = descriptions(member, found.images, progress)
-    near = neighbours(found.images, described, first)
-    given = dict(zip(found.images.index, found.images["label"], strict=True))
-    notes = [
-        _head(found, len(rows), data),
-        *found.notes(),
-        f"Beside each image those that look most alike by {by}, with their given labels.",
-    ]
-    return Review(
-        title=f"Labels to look at: {member.name}",
-        notes=notes,
-        classes=found.classes,
+) -> ReviewPage:
+    """The first `limit` suggestions; images with the same source and label form one case."""
+    rows = suggestions.rows.head(limit)
+    cases = [members for _, members in rows.groupby(["group", "given"], sort=False)]
+    first_ids = [str(members["image_id"].iloc[0]) for members in cases]
+    features, features_name = neighbor_features(run, suggestions.images, progress)
+    neighbors = find_neighbors(suggestions.images, features, first_ids)
+    labels = suggestions.images["label"]
+    return ReviewPage(
+        title=f"Label suggestions: {run.name}",
+        notes=[
+            _headline(suggestions, len(rows), data),
+            *suggestions.notes(),
+            f"Next to each image are its nearest neighbors by {features_name}, with their labels.",
+        ],
+        classes=suggestions.classes,
         data="" if data is None else str(data),
         cases=[
-            Case(
-                kind=str(own["kind"].iloc[0]),
-                given=str(own["given"].iloc[0]),
-                suggested=str(own["suggested"].iloc[0]),
-                sentence=_sentence(own.iloc[0].to_dict()),
-                group=str(own["group"].iloc[0]),
-                images=list(zip(own["image_id"], own["path"], strict=True)),
-                near=[
-                    Near(o.image_id, str(given[o.image_id]), f"{o.alike:.2f}") for o in near[id_]
+            ReviewCase(
+                kind=str(members["kind"].iloc[0]),
+                given=str(members["given"].iloc[0]),
+                suggested=str(members["suggested"].iloc[0]),
+                explanation=_explanation(members.iloc[0].to_dict()),
+                group=str(members["group"].iloc[0]),
+                images=list(zip(members["image_id"], members["path"], strict=True)),
+                neighbors=[
+                    NeighborImage(n.image_id, str(labels[n.image_id]), f"{n.similarity:.2f}")
+                    for n in neighbors[image_id]
                 ],
             )
-            for own, id_ in zip(cases, first, strict=True)
+            for members, image_id in zip(cases, first_ids, strict=True)
         ],
-        pictures=_pictures(list(rows["image_id"]), near, table, progress),
+        thumbnails=_thumbnails(list(rows["image_id"]), neighbors, table, progress),
     )
 
 
-def _head(found: Suggestions, shown: int, data: Path | None) -> str:
-    told = found.counts()
-    more = (
-        f" The first {shown} are here; suggestions.csv has all." if shown < len(found.rows) else ""
-    )
-    where = (
-        f" Decisions apply to {data}: export them, then data apply decisions.csv."
+def _headline(suggestions: LabelSuggestions, shown: int, data: Path | None) -> str:
+    counts = suggestions.counts()
+    sentences = [
+        f"{counts['wrong']} labels look wrong ({counts['wrong_sources']} of "
+        f"{counts['sources']:,} sources, {percent(counts['wrong_share_of_sources'])}); "
+        f"{counts['ambiguous']} images are ambiguous."
+    ]
+    if shown < len(suggestions.rows):
+        sentences.append(f"This page shows the first {shown}; suggestions.csv lists all.")
+    sentences.append(
+        f"Decisions apply to {data}: export them, then run data apply decisions.csv."
         if data is not None
-        else " These pictures are no files of yours: decisions on them cannot be applied."
+        else "Decisions cannot be applied, because these images are not files of yours."
     )
-    return (
-        f"{told['wrong']} labels look wrong ({told['wrong_sources']} of {told['sources']:,} "
-        f"sources, {percent(told['wrong_share_of_sources'])}), {told['ambiguous']} images are "
-        f"between classes.{more}{where}"
-    )
+    return " ".join(sentences)
 
 
-def _sentence(row: Mapping[Any, Any]) -> str:
+def _explanation(row: Mapping[Any, Any]) -> str:
     suggested = str(row["suggested"]).replace("|", " and ")
     return (
         f"{percent(row['confidence'])} for {suggested}, {percent(row['quality'])} for "
@@ -82,17 +86,20 @@ def _sentence(row: Mapping[Any, Any]) -> str:
     )
 
 
-def _pictures(
-    own: Sequence[str], near: Mapping[str, Sequence[Neighbour]], table: ImageTable | None,
+def _thumbnails(
+    image_ids: Sequence[str],
+    neighbors: Mapping[str, Sequence[Neighbor]],
+    table: ImageTable | None,
     progress: Progress,
-) -> dict[str, bytes]:  # fmt: skip
-    beside = {other.image_id for others in near.values() for other in others} - set(own)
-    tick = progress.stage("pictures of the page", len(own) + len(beside))
-    large, small = Pictures(table), Pictures(table, NEAR_EDGE)
-    readers = [*((image, large) for image in own), *((image, small) for image in sorted(beside))]
-    found = {}
-    for done, (image, read) in enumerate(readers, 1):
-        if (picture := read(image)) is not None:
-            found[image] = picture
+) -> dict[str, bytes]:
+    """JPEGs of the images and, smaller, of their neighbors."""
+    neighbor_ids = {n.image_id for of_image in neighbors.values() for n in of_image}
+    large, small = Thumbnails(table), Thumbnails(table, NEIGHBOR_EDGE)
+    readers = dict.fromkeys(sorted(neighbor_ids), small) | dict.fromkeys(image_ids, large)
+    tick = progress.stage("thumbnails of the page", len(readers))
+    thumbnails = {}
+    for done, (image_id, read) in enumerate(readers.items(), 1):
+        if (jpeg := read(image_id)) is not None:
+            thumbnails[image_id] = jpeg
         tick(done)
-    return found
+    return thumbnails

@@ -1,7 +1,8 @@
-"""What is proposed to a person about the labels of a run's images, by the data's own names."""
+"""Suggestions for labels that a person should review, in the class names of the data set."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,17 +10,22 @@ from typing import Any
 
 import pandas as pd
 
-from fashion_exp.comparison.audit import GOOD
-from fashion_exp.comparison.out_of_fold import by_image, seen_in_training
+from fashion_exp.comparison.audit import GOOD_ACCURACY
+from fashion_exp.comparison.out_of_fold import average_by_image, predictions_on_training_images
 from fashion_exp.comparison.run_data import RunData
-from fashion_exp.data.label_decisions import BETWEEN
-from fashion_exp.data.label_versions import ORIGINAL, History, journal_of, read_history
-from fashion_exp.data.sources.clothing import kept_folder
+from fashion_exp.data.label_decisions import SEPARATOR
+from fashion_exp.data.label_versions import ORIGINAL, LabelHistory, journal_path, read_history
+from fashion_exp.data.sources.clothing import download_folder
 from fashion_exp.data.table import ImageTable
 from fashion_exp.errors import InputError
 from fashion_exp.evaluation.predictions import class_names, labels_and_probabilities
 from fashion_exp.reporting.formats import percent
-from fashion_exp.tools.relabel.suspects import AMBIGUOUS, WRONG, judged, ranked
+from fashion_exp.tools.relabel.label_issues import (
+    AMBIGUOUS,
+    WRONG,
+    assess_labels,
+    rank_label_issues,
+)
 
 COLUMNS = (
     "image_id", "path", "given", "suggested", "kind", "quality", "confidence", "agree", "group",
@@ -28,157 +34,155 @@ COLUMNS = (
 
 
 @dataclass(frozen=True)
-class Suggestions:
-    """The images whose labels a person should look at, and how much was looked at."""
-
+class LabelSuggestions:
     rows: pd.DataFrame
-    """`COLUMNS`, wrong before ambiguous, the most doubtful first; no decision yet."""
+    """`COLUMNS`; wrong before ambiguous, worst first; the column decision is empty."""
     images: pd.DataFrame
-    """All that were predicted, as `judged` has them."""
+    """All predicted images, from `assess_labels`."""
     development: int
-    """Images that are not of the test set; the predicted ones are some of them."""
+    """Number of images outside the test set, predicted or not."""
     decided: int
-    """Suspects that a person has decided on already: not among the rows."""
+    """Number of label issues that are not in `rows` because a person has decided on them."""
     classes: tuple[str, ...]
-    """The data's own names, for decisions."""
-    read: str
-    """The version of the labels that the run read."""
-    current: str
-    """That which the data have now."""
+    """Class names of the data set, for decisions."""
+    run_version: str
+    """Version of the labels that the run used."""
+    current_version: str
+    """Version of the labels that the data set has now."""
+
+    @property
+    def accuracy(self) -> float:
+        """Share of sources whose given label the mean prediction matches."""
+        labels, probabilities = labels_and_probabilities(self.images)
+        correct = pd.Series(probabilities.argmax(axis=1) == labels, index=self.images.index)
+        return float(correct.groupby(self.images["group_id"]).mean().mean())
 
     def counts(self) -> dict[str, Any]:
-        """Images, and sources, of which copies count once."""
-        kinds = {kind: self.images[self.images["kind"] == kind] for kind in (WRONG, AMBIGUOUS)}
+        """Counts of images and of sources; copies of one source count once."""
+        wrong, ambiguous = (self.images[self.images["kind"] == k] for k in (WRONG, AMBIGUOUS))
         sources = self.images["group_id"].nunique()
-        wrong = kinds[WRONG]["group_id"].nunique()
+        wrong_sources = wrong["group_id"].nunique()
         return {
             "images": len(self.images),
             "development_images": self.development,
             "covered": len(self.images) / self.development,
             "sources": sources,
             "accuracy": self.accuracy,
-            "wrong": len(kinds[WRONG]),
-            "wrong_sources": wrong,
-            "wrong_share_of_sources": wrong / sources,
-            "ambiguous": len(kinds[AMBIGUOUS]),
-            "ambiguous_sources": kinds[AMBIGUOUS]["group_id"].nunique(),
+            "wrong": len(wrong),
+            "wrong_sources": wrong_sources,
+            "wrong_share_of_sources": wrong_sources / sources,
+            "ambiguous": len(ambiguous),
+            "ambiguous_sources": ambiguous["group_id"].nunique(),
             "decided_already": self.decided,
         }
 
-    @property
-    def accuracy(self) -> float:
-        """Share of sources whose given label the models name, by their mean."""
-        labels, probabilities = labels_and_probabilities(self.images)
-        right = pd.Series(probabilities.argmax(axis=1) == labels, index=self.images.index)
-        return float(right.groupby(self.images["group_id"]).mean().mean())
-
     def notes(self) -> list[str]:
-        """What a reader must know of the list, a sentence each."""
-        told = []
+        """Limitations of the suggestions, one sentence each."""
+        notes = []
         covered = len(self.images) / self.development
         if covered < 1:
-            told.append(
+            notes.append(
                 f"Only {len(self.images):,} of {self.development:,} development images "
                 f"({percent(covered, 0)}) were predicted by a model that had not seen them; "
                 "split=kfold predicts all."
             )
-        told.append("Test images are not looked at: their predictions stay sealed here.")
-        if self.accuracy < GOOD:
-            told.append(
-                f"The models name the given label of {percent(self.accuracy, 0)} of the sources "
-                "only: much of what they call wrong is their own error. Train better, then ask "
-                "again."
+        notes.append("Test predictions are not used: the test set stays held out.")
+        if self.accuracy < GOOD_ACCURACY:
+            notes.append(
+                f"The models predict the given label of only {percent(self.accuracy, 0)} of the "
+                "sources, so many suggestions are errors of the models. Train a better model first."
             )
-        if self.read != self.current:
-            told.append(
-                f"The run read the labels {self.read}, the current ones are {self.current}: "
-                "decisions on what has changed since will be refused."
+        if self.run_version != self.current_version:
+            notes.append(
+                f"The run used labels {self.run_version}; the current version is "
+                f"{self.current_version}. Decisions on labels that changed since are rejected."
             )
         if self.decided:
-            told.append(f"{self.decided} suspects have been decided on already: not listed.")
-        return told
+            notes.append(f"Not listed, because already decided: {self.decided} suggestions.")
+        return notes
 
 
-def suggestions(member: RunData, table: ImageTable | None, data: Path | None) -> Suggestions:
-    """What a finished run's validation predictions say of its labels; the test's are not read.
+def suggest_labels(run: RunData, table: ImageTable | None, data: Path | None) -> LabelSuggestions:
+    """Label issues by the validation predictions of a finished run; test predictions are not read.
 
-    `table` are its images under the data's own class names, `data` is where decisions apply. Raises
-    `InputError` where a model predicted what it was trained on.
+    `table` holds the run's images under the class names of the data set; `data` is the folder or
+    list that decisions apply to. Raises `InputError` if a model predicted its training images.
     """
-    _refuse_seen(member)
-    images = judged(by_image(member.frame("validation")))
-    own = _OwnNames(member.knobs, images, table)
-    suspects = ranked(images)
-    read = member.result.facts.get("labels_version", ORIGINAL)
-    history = History(Path()) if data is None else read_history(journal_of(data))
-    current = read if data is None else history.current
-    state = history.state(history.current)
-    waiting = suspects[~suspects.index.isin(list(state))]
-    rows = waiting.assign(
-        image_id=waiting.index,
-        given=[own.given(str(image), label) for image, label in waiting["label"].items()],
-        suggested=[own.meant(classes) for classes in waiting["suggested"]],
-        group=waiting["group_id"],
+    _reject_seen_images(run)
+    images = assess_labels(average_by_image(run.predictions("validation")))
+    names = _DatasetClassNames(run.options, images, table)
+    issues = rank_label_issues(images)
+    run_version = run.result.facts.get("labels_version", ORIGINAL)
+    history = LabelHistory(Path()) if data is None else read_history(journal_path(data))
+    undecided = issues[~issues.index.isin(list(history.overrides_at(history.current)))]
+    rows = undecided.assign(
+        image_id=undecided.index,
+        given=[names.given(str(image), label) for image, label in undecided["label"].items()],
+        suggested=[names.join(classes) for classes in undecided["suggested"]],
+        group=undecided["group_id"],
         data="" if data is None else str(data),
         decision="",
     )
-    split = member.split
-    folds = split.drop(columns=["image_id", "group_id", "label"])
-    development = int(folds.isin(["train", "validation"]).any(axis=1).sum())
-    skipped = len(suspects) - len(waiting)
-    columns = rows[list(COLUMNS)].reset_index(drop=True)
-    return Suggestions(columns, images, development, skipped, own.classes, read, current)
+    folds = run.split.drop(columns=["image_id", "group_id", "label"])
+    return LabelSuggestions(
+        rows=rows[list(COLUMNS)].reset_index(drop=True),
+        images=images,
+        development=int(folds.isin(["train", "validation"]).any(axis=1).sum()),
+        decided=len(issues) - len(undecided),
+        classes=names.classes,
+        run_version=run_version,
+        current_version=run_version if data is None else history.current,
+    )
 
 
-def _refuse_seen(member: RunData) -> None:
-    rows = seen_in_training(member)
+def _reject_seen_images(run: RunData) -> None:
+    rows = predictions_on_training_images(run)
     if len(rows):
         raise InputError(
-            f"{member.name}: {rows['image_id'].nunique()} images were predicted by models that had "
-            f"trained on them or their copies, such as {rows['path'].iloc[0]}: such predictions "
-            "say nothing of a label; run it again with split=kfold"
+            f"{run.name}: {rows['image_id'].nunique()} images were predicted by models that had "
+            f"trained on them or their copies, such as {rows['path'].iloc[0]}; such predictions "
+            "cannot reveal wrong labels; run again with split=kfold"
         )
 
 
-class _OwnNames:
-    """From the classes of an experiment to those of the data, which may have others' names."""
+class _DatasetClassNames:
+    """Maps the classes of an experiment back to those of the data set (before dataset.rename)."""
 
     def __init__(
-        self, knobs: Mapping[str, Any], images: pd.DataFrame, table: ImageTable | None
+        self, options: Mapping[str, Any], images: pd.DataFrame, table: ImageTable | None
     ) -> None:
-        rename = dict(knobs.get("dataset.rename") or {})
-        self._old: dict[str, list[str]] = {}
-        for old, new in rename.items():
-            self._old.setdefault(new, []).append(old)
+        rename: dict[str, str] = dict(options.get("dataset.rename") or {})
+        self._originals: dict[str, list[str]] = defaultdict(list)
+        for original, new in rename.items():
+            self._originals[new].append(original)
         self._given: dict[str, str] = {}
         names = class_names(images)
-        self.classes = tuple(old for name in names for old in self._of(name))
+        self.classes = tuple(original for name in names for original in self._original(name))
         if table is not None:
             given = [table.classes[label] for label in table.labels]
             self._given = dict(zip(table.rows["image_id"], given, strict=True))
             self.classes = table.classes
-            kept = [name for name in names if name in table.classes and name not in rename]
-            for name in kept:  # a class merged into another's name keeps that name
-                if name in self._old:
-                    self._old[name].append(name)
+            for name in names:  # a class that others were merged into keeps its own name too
+                if name in self._originals and name in table.classes and name not in rename:
+                    self._originals[name].append(name)
 
-    def _of(self, name: str) -> list[str]:
-        return self._old.get(name, [name])
+    def _original(self, name: str) -> list[str]:
+        return self._originals.get(name, [name])
 
-    def given(self, image: str, label: str) -> str:
-        return self._given.get(image, " or ".join(self._of(label)))
+    def given(self, image_id: str, label: str) -> str:
+        return self._given.get(image_id, " or ".join(self._original(label)))
 
-    def meant(self, classes: Sequence[str]) -> str:
-        """The classes as a decision would name them."""
-        return BETWEEN.join(" or ".join(self._of(name)) for name in classes)
+    def join(self, classes: Sequence[str]) -> str:
+        """The classes in the notation of decisions."""
+        return SEPARATOR.join(" or ".join(self._original(name)) for name in classes)
 
 
-def data_of(knobs: Mapping[str, Any], cache: Path) -> Path | None:
-    """The folder or list whose labels can be decided on; None for drawn and downloaded pictures."""
-    name = knobs.get("dataset.name")
-    root, manifest = knobs.get("dataset.root"), knobs.get("dataset.manifest")
+def labeled_data(options: Mapping[str, Any], cache: Path) -> Path | None:
+    """The folder or list whose labels can be changed; None for generated and downloaded images."""
+    name = options.get("dataset.name")
+    root, manifest = options.get("dataset.root"), options.get("dataset.manifest")
     if name == "csv" and manifest:
         return Path(manifest).expanduser().resolve()
     if name in ("folder", "clothing") and root:
         return Path(root).expanduser().resolve()
-    return kept_folder(cache) if name == "clothing" else None
+    return download_folder(cache) if name == "clothing" else None

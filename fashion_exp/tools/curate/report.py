@@ -1,0 +1,57 @@
+"""What check, duplicates and summary report, in one form for the terminal, the page and JSON."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from PIL import Image
+
+from fashion_exp.data.decode import decode
+from fashion_exp.data.table import UnreadableImageError
+from fashion_exp.reporting.photo_page import Section
+from fashion_exp.reporting.report_content import Photo
+from fashion_exp.tools.curate.image_tree import ImageFile
+from fashion_exp.tools.curate.inspection import read_content
+
+MAX_PHOTOS = 400
+"""Most photos on a page, which bounds its size and the time to write it."""
+
+_THUMBNAIL_EDGE = 160  # px of the longer side
+
+
+@dataclass(frozen=True)
+class FolderReport:
+    conclusions: Sequence[str]
+    """Sentences; the first states the main result."""
+    sections: Sequence[Section]
+    """Sections of the page; the terminal shows the tables of the first."""
+    data: dict[str, Any]
+    """Output of `--json`, without the keys that all subcommands have."""
+
+
+def photo(file: ImageFile, caption: str, max_megapixels: float) -> Photo:
+    label = file.label or "no class"
+    return Photo(_thumbnail(file.real_path, max_megapixels), file.path, label, caption)
+
+
+def swatch(color: tuple[int, int, int], label: str, caption: str) -> Photo:
+    """A uniform color as a photo."""
+    return Photo(_jpeg(Image.new("RGB", (16, 16), color)), "", label, caption)
+
+
+def _thumbnail(path: str, max_megapixels: float) -> bytes | None:
+    try:
+        image = Image.fromarray(decode(read_content(path), max_megapixels))
+    except UnreadableImageError:
+        return None
+    image.thumbnail((_THUMBNAIL_EDGE, _THUMBNAIL_EDGE))
+    return _jpeg(image)
+
+
+def _jpeg(image: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, "jpeg", quality=80)
+    return buffer.getvalue()
