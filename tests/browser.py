@@ -1,4 +1,4 @@
-"""A real browser for tests: Chromium without a window, told what to do by its own protocol."""
+"""A headless Chromium for tests, driven by the DevTools protocol."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from typing import Any
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 COMMAND = next((path for name in NAMES if (path := shutil.which(name))), None)
 NO_BROWSER = f"no browser: none of {', '.join(NAMES)} is on the PATH"
-_PATIENCE = 60.0
-"""Seconds for one answer."""
+_TIMEOUT = 60.0
+"""Seconds to wait for an answer."""
 
 
 class Browser:
-    """One page at a time; `events` is what the browser told since the page was opened."""
+    """One page at a time; `events` are those since it was opened."""
 
     def __init__(self, profile: Path) -> None:
         assert COMMAND is not None
         child_in, self._to = os.pipe()
         self._from, child_out = os.pipe()
-        # The protocol is spoken over the descriptors 3 and 4, and needs no library.
+        # The protocol over the descriptors 3 and 4 needs no library.
         flags = "--headless --no-sandbox --disable-gpu --disable-dev-shm-usage --no-first-run"
         line = f'exec "$0" {flags} --remote-debugging-pipe "$@" 3<&{child_in} 4>&{child_out}'
         self._process = subprocess.Popen(
@@ -58,19 +58,19 @@ class Browser:
         trace: TracebackType | None,
     ) -> None:
         self._process.terminate()
-        self._process.wait(_PATIENCE)
+        self._process.wait(_TIMEOUT)
         os.close(self._to)
         os.close(self._from)
 
     def call(self, method: str, **parameters: Any) -> dict[str, Any]:
-        """One command and its answer."""
+        """Sends a command and returns its result."""
         self._number += 1
         message: dict[str, Any] = {"id": self._number, "method": method, "params": parameters}
         if self._session:
             message["sessionId"] = self._session
-        told = json.dumps(message).encode() + b"\0"
-        while told:
-            told = told[os.write(self._to, told) :]
+        data = json.dumps(message).encode() + b"\0"
+        while data:
+            data = data[os.write(self._to, data) :]
         while True:
             answer = self._read()
             if answer.get("id") == self._number:
@@ -79,18 +79,18 @@ class Browser:
             self.events.append(answer)
 
     def _read(self) -> dict[str, Any]:
-        end = time.monotonic() + _PATIENCE
+        end = time.monotonic() + _TIMEOUT
         while b"\0" not in self._buffer:
             ready, _, _ = select.select([self._from], [], [], max(0.0, end - time.monotonic()))
             piece = os.read(self._from, 1 << 20) if ready else b""
             if not piece:
-                raise TimeoutError("the browser says nothing")
+                raise TimeoutError("the browser does not answer")
             self._buffer += piece
         message, _, self._buffer = self._buffer.partition(b"\0")
         return dict(json.loads(message))
 
     def open(self, page: Path | str, width: int, height: int, dark: bool = False) -> None:
-        """Load a file or an address as a phone (below 600 px) or a desktop shows it."""
+        """Loads a file or a URL at this size; below 600 px wide as a phone does."""
         phone = width < 600
         size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": phone}
         self.call("Emulation.setDeviceMetricsOverride", **size)
@@ -101,43 +101,43 @@ class Browser:
         while not any(event.get("method") == "Page.loadEventFired" for event in self.events):
             self.events.append(self._read())
 
-    def ask(self, expression: str) -> Any:
+    def evaluate(self, expression: str) -> Any:
         """The value of a JavaScript expression."""
         answer = self.call("Runtime.evaluate", expression=expression, returnByValue=True)
         assert "exceptionDetails" not in answer, answer
         return answer["result"].get("value")
 
     def wait_until(self, expression: str) -> Any:
-        """The value of a JavaScript expression, once it is true."""
-        end = time.monotonic() + _PATIENCE
-        while not (value := self.ask(expression)):
+        """Waits until a JavaScript expression is true and returns its value."""
+        end = time.monotonic() + _TIMEOUT
+        while not (value := self.evaluate(expression)):
             assert time.monotonic() < end, f"never true: {expression}"
             time.sleep(0.1)
         return value
 
-    def complaints(self) -> list[str]:
-        """Errors and warnings of the page so far."""
-        told = []
+    def errors(self) -> list[str]:
+        """Errors and warnings of the page and everything it logged."""
+        messages = []
         for event in self.events:
             parameters = event.get("params", {})
             if event.get("method") == "Log.entryAdded":
-                told.append(str(parameters["entry"]["text"]))
+                messages.append(str(parameters["entry"]["text"]))
             elif event.get("method") in ("Runtime.exceptionThrown", "Runtime.consoleAPICalled"):
-                told.append(json.dumps(parameters))
-        return told
+                messages.append(json.dumps(parameters))
+        return messages
 
     def requests(self) -> list[str]:
-        """The addresses that the page asked for, data in the page itself apart."""
+        """The URLs that the page requested, without data URLs."""
         sent = [e["params"] for e in self.events if e.get("method") == "Network.requestWillBeSent"]
-        urls = [str(one["request"]["url"]) for one in sent]
+        urls = [str(request["request"]["url"]) for request in sent]
         return [url for url in urls if not url.startswith("data:")]
 
-    def picture(self) -> bytes:
+    def screenshot(self) -> bytes:
         """A PNG of the whole page."""
         answer = self.call("Page.captureScreenshot", captureBeyondViewport=True)
         return base64.b64decode(answer["data"])
 
-    def paper(self) -> bytes:
-        """A PDF of the page as it is printed."""
+    def pdf(self) -> bytes:
+        """The printed page."""
         answer = self.call("Page.printToPDF", preferCSSPageSize=True, printBackground=False)
         return base64.b64decode(answer["data"])

@@ -1,4 +1,4 @@
-"""A signal that a library swallows is not lost."""
+"""An interruption is not lost, even if a library swallows it."""
 
 from __future__ import annotations
 
@@ -17,32 +17,32 @@ from fashion_exp.signals import Terminated, install_handlers, raise_if_interrupt
 
 
 @pytest.fixture(autouse=True)
-def handlers() -> Iterator[None]:
-    before = {one: signal.getsignal(one) for one in (signal.SIGTERM, signal.SIGINT)}
+def restored_handlers() -> Iterator[None]:
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     yield
-    signals._asked.clear()
+    signals._received.clear()
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    for one, handler in before.items():
-        signal.signal(one, handler)
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.mark.parametrize(
     ("number", "error"), [(signal.SIGTERM, Terminated), (signal.SIGINT, KeyboardInterrupt)]
 )
-def test_what_was_swallowed_is_raised_again(
+def test_swallowed_interruption_is_raised_again(
     number: signal.Signals, error: type[BaseException]
 ) -> None:
     install_handlers(number)
     raise_if_interrupted()
-    with suppress(BaseException):  # as libraries do around what may fail to import
+    with suppress(BaseException):  # as some libraries do around imports
         os.kill(os.getpid(), number)
     with pytest.raises(error) as raised:
         raise_if_interrupted()
     assert type(raised.value) is error
 
 
-def test_one_that_comes_while_logging_holds_a_lock_waits_until_that_is_given_back() -> None:
-    class Interrupted(logging.Handler):
+def test_interruption_waits_until_logging_releases_its_lock() -> None:
+    class InterruptedHandler(logging.Handler):
         interrupted = False
 
         def acquire(self) -> None:
@@ -54,10 +54,11 @@ def test_one_that_comes_while_logging_holds_a_lock_waits_until_that_is_given_bac
         def emit(self, record: logging.LogRecord) -> None:
             pass
 
-    handler = Interrupted()
+    handler = InterruptedHandler()
     install_handlers(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
         handler.handle(logging.makeLogRecord({}))
         time.sleep(5)
-    with ThreadPoolExecutor() as others:
-        assert others.submit(handler.lock.acquire, timeout=1).result()
+    assert handler.lock is not None
+    with ThreadPoolExecutor() as other_thread:
+        assert other_thread.submit(handler.lock.acquire, timeout=1).result()

@@ -1,58 +1,58 @@
-"""A sweep of 24 heads (4 rates × 3 dropouts × 2 ratios) against one of its jobs, features warm;
-and what a job of a multirun takes beside its training.
+"""A sweep of 24 heads on cached features vs. one of its jobs, and the overhead of a job.
 
-The heads are linear, on a small network's averaged features: what is measured is the sweep.
+The grid has 4 learning rates, 3 dropout rates and 2 split ratios. The heads are linear, on the
+averaged features of a small network, so that the sweep itself dominates the time.
 """
 
 from __future__ import annotations
 
 import json
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 
-from tests.bench.reuse import photos
-from tests.bench.runner import Figure, command, ratio
+from tests.bench.reuse import dataset_overrides
+from tests.bench.runner import Figure, ratio_figure, run_command
 
 GRID = ("optim.lr=1e-4,2e-4,5e-4,1e-3", "model.dropout=0,0.3,0.5", "split.train_ratio=0.5,0.8")
+GRID_JOBS = 24
 SMALL_GRID = ("optim.lr=1e-4,2e-4", "model.dropout=0", "split.train_ratio=0.5,0.8")
+SMALL_GRID_JOBS = 4
 
 
 def measure(quick: bool) -> list[Figure]:
-    seconds: dict[str, list[float]] = {"24 jobs": [], "one job": []}
-    beside = []
+    seconds: dict[str, list[float]] = {"24 jobs, s": [], "one job, s": []}
+    overheads = []
     for _ in range(1 if quick else 3):
         with tempfile.TemporaryDirectory() as outputs:
-            line = (*_line(quick), f"outputs={outputs}")
-            command(*line)  # the database, pixels and features are there from now on
-            line = (*line, "cache.trainings=false")
-            seconds["one job"].append(command(*line))
-            all_of_them = command("-m", *line, *GRID, "sweep.name=all")
-            seconds["24 jobs"].append(all_of_them)
-            few = command("-m", *line, *SMALL_GRID, "sweep.name=few")
-            trained = _trained(Path(outputs), "all") - _trained(Path(outputs), "few")
-            beside.append((all_of_them - few - trained) / (24 - 4))
+            overrides = (*_overrides(quick), f"outputs={outputs}")
+            run_command(*overrides)  # creates the database and caches pixels and features
+            overrides = (*overrides, "cache.trainings=false")
+            seconds["one job, s"].append(run_command(*overrides))
+            large = run_command("-m", *overrides, *GRID, "sweep.name=large")
+            seconds["24 jobs, s"].append(large)
+            small = run_command("-m", *overrides, *SMALL_GRID, "sweep.name=small")
+            large_training = _training_seconds(Path(outputs), "large")
+            small_training = _training_seconds(Path(outputs), "small")
+            overhead = (large - large_training) - (small - small_training)
+            overheads.append(overhead / (GRID_JOBS - SMALL_GRID_JOBS))
     parts = {name: tuple(values) for name, values in seconds.items()}
-    jobs = ratio("24 heads over one of them, features warm", parts)
+    at_most = (None, None) if quick else (6.0, 0.5)
     return [
-        jobs if quick else replace(jobs, at_most=6.0),
-        Figure(
-            "a job of a multirun, beside its training", tuple(beside), "s",
-            at_most=None if quick else 0.5,
-        ),
-    ]  # fmt: skip
+        ratio_figure("24 heads vs. one, features cached", parts, at_most=at_most[0]),
+        Figure("overhead of a job of a multirun", tuple(overheads), "s", at_most=at_most[1]),
+    ]
 
 
-def _line(quick: bool) -> tuple[str, ...]:
+def _overrides(quick: bool) -> tuple[str, ...]:
     return (
         "model=timm", "model.name=mobilenetv3_small_050", "model.weights=none",
-        "model.freeze=backbone", *photos(quick), "repeats=1",
+        "model.freeze=backbone", *dataset_overrides(quick), "repeats=1",
         f"training.epochs={2 if quick else 20}",
     )  # fmt: skip
 
 
-def _trained(outputs: Path, sweep: str) -> float:
-    """Seconds that the trainings of a sweep took together."""
-    files = list(outputs.glob(f"sweeps/{sweep}/*/result.json"))
-    assert files
-    return sum(float(json.loads(file.read_text())["seconds"]) for file in files)
+def _training_seconds(outputs: Path, sweep: str) -> float:
+    """Training time of all jobs of a sweep together."""
+    results = list(outputs.glob(f"sweeps/{sweep}/*/result.json"))
+    assert len(results) in (GRID_JOBS, SMALL_GRID_JOBS)
+    return sum(float(json.loads(file.read_text())["seconds"]) for file in results)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,16 +16,14 @@ from fashion_exp.models.classifier import Classifier
 from fashion_exp.models.plan import ModelPlan, plan_model
 from fashion_exp.models.weights import find_weights
 from fashion_exp.training.device import Compute, choose_compute, is_depthwise, threads_per_process
-from fashion_exp.training.fit import Batches, fit
 from fashion_exp.training.optimizers import build_optimizer
-from fashion_exp.training.process_group import ProcessGroup
 
 CLASSES = 3
 
 
 @dataclass(frozen=True)
-class Learning:
-    """A random network of some size and what trains it."""
+class Workload:
+    """A network with random weights on its device, and the config that trains it."""
 
     cfg: Config
     plan: ModelPlan
@@ -34,70 +31,60 @@ class Learning:
     compute: Compute
 
     @property
-    def batch(self) -> int:
+    def batch_size(self) -> int:
         return self.cfg.training.batch_size
 
+    def batch(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Random images, uint8 (n, channels, size, size), and their labels, on the CPU."""
+        images = torch.from_numpy(random_pixels(self.batch_size, self.plan.size))
+        return images.permute(0, 3, 1, 2), torch.arange(self.batch_size) % CLASSES
 
-def learning(name: str, size: int, batch: int, precision: str = "auto", *more: str) -> Learning:
-    words = ["model=timm", f"model.name={name}", "model.weights=none", f"dataset.image_size={size}"]
-    cfg = parse_command_line([*words, f"training.batch_size={batch}", *more]).jobs[0]
+    def new_optimizer(self) -> torch.optim.Optimizer:
+        optim = self.cfg.optim
+        return build_optimizer(
+            name=optim.name,
+            head=self.model.head,
+            backbone=self.model.network,
+            lr=optim.lr,
+            backbone_lr_factor=optim.backbone_lr_factor,
+            weight_decay=optim.weight_decay,
+            momentum=optim.momentum,
+            options=optim.options,
+        )
+
+
+def build_workload(
+    name: str, size: int, batch_size: int, precision: str = "auto", overrides: tuple[str, ...] = ()
+) -> Workload:
+    """A timm network for images of `size` px, on the automatically chosen device."""
+    arguments = [
+        "model=timm", f"model.name={name}", "model.weights=none", f"dataset.image_size={size}",
+        f"training.batch_size={batch_size}", *overrides,
+    ]  # fmt: skip
+    cfg = parse_command_line(arguments).jobs[0]
     plan = plan_model(cfg.model, cfg.dataset, cfg.optim, find_weights(name, "none"), size)
     model = build_model(cfg.model, plan, CLASSES, seed=0)
+    assert not is_depthwise(model.network), "Compute.depthwise would have to be set"
     compute = choose_compute("auto", precision, threads_per_process(1))
-    assert not is_depthwise(model.network)
-    return Learning(cfg, plan, model.to(compute.device), compute)
+    return Workload(cfg, plan, model.to(compute.device), compute)
 
 
-def pixels(count: int, size: int) -> np.ndarray:
-    """uint8 (count, size, size, 3), noise."""
+def random_pixels(count: int, size: int) -> np.ndarray:
+    """uint8 (count, size, size, 3)."""
     return np.random.default_rng(0).integers(0, 256, (count, size, size, 3), dtype=np.uint8)
 
 
-def batch_of(learned: Learning) -> tuple[torch.Tensor, torch.Tensor]:
-    images = torch.from_numpy(pixels(learned.batch, learned.plan.size)).permute(0, 3, 1, 2)
-    return images, torch.arange(learned.batch) % CLASSES
-
-
-class Again:
-    """One batch in memory, so often an epoch."""
-
-    def __init__(self, batch: tuple[torch.Tensor, torch.Tensor], steps: int) -> None:
-        self._batch, self.steps = batch, steps
-
-    def __len__(self) -> int:
-        return len(self._batch[1]) * self.steps
-
-    def epoch(self, number: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        for _ in range(self.steps):
-            yield self._batch
-
-
-def bare_steps(learned: Learning, steps: int) -> float:
-    """Images a second of forward, backward and update alone, on a batch in memory."""
-    images, labels = (learned.compute.move(t) for t in batch_of(learned))
-    model, criterion = learned.model.train(), nn.CrossEntropyLoss()
-    optimizer = _optimizer(learned)
-    began = time.perf_counter()
+def bare_step_rate(workload: Workload, steps: int) -> float:
+    """Images per second of forward pass, backward pass and update, on one batch in memory."""
+    images, labels = (workload.compute.move(tensor) for tensor in workload.batch())
+    model, criterion = workload.model.train(), nn.CrossEntropyLoss()
+    optimizer = workload.new_optimizer()
+    start = time.perf_counter()
     for _ in range(steps):
-        with learned.compute.precision(images):
+        with workload.compute.precision(images):
             loss = criterion(model(images).float(), labels)
         loss.backward()
         optimizer.step()
         optimizer.zero_grad()
-    loss.item()
-    return learned.batch * steps / (time.perf_counter() - began)
-
-
-def fitted(learned: Learning, batches: Batches, tick: Callable[..., None]) -> float:
-    """Images a second of an epoch of our loop."""
-    (epoch,) = fit(
-        learned.model, batches, _optimizer(learned), nn.CrossEntropyLoss(), lambda time: 1.0,
-        learned.compute, ProcessGroup(), epochs=range(1), accumulate=1, clip_norm=None,
-        seed_of_epoch=lambda epoch: epoch, tick=tick,
-    )  # fmt: skip
-    return epoch.views / epoch.seconds
-
-
-def _optimizer(learned: Learning) -> torch.optim.Optimizer:
-    model = learned.model
-    return build_optimizer(head=model.head, backbone=model.network, **vars(learned.cfg.optim))
+    loss.item()  # waits for the device
+    return workload.batch_size * steps / (time.perf_counter() - start)

@@ -1,7 +1,6 @@
-"""Automatic precision against fp32: training ResNet50, the features of VGG16, heads on features.
+"""Automatic precision vs. fp32: training ResNet50, computing features of VGG16, training a head.
 
-VGG16 in fp32 is in the framework's default layout and nothing of ours: `paper_vgg16_v2`'s backbone
-as a plain network.
+The baselines "in the default layout" use PyTorch and timm without channels-last or our loop.
 """
 
 from __future__ import annotations
@@ -12,118 +11,127 @@ import timm
 import torch
 from torch import nn
 
-from fashion_exp.training.fit import extract
-from tests.bench.networks import CLASSES, Learning, bare_steps, batch_of, learning
-from tests.bench.runner import Figure, in_turn, ratio
+from fashion_exp.training.device import choose_compute, threads_per_process
+from fashion_exp.training.fit import extract_features
+from fashion_exp.training.optimizers import build_optimizer
+from tests.bench.networks import CLASSES, Workload, bare_step_rate, build_workload
+from tests.bench.runner import Figure, alternate, ratio_figure
 
 
 def measure(quick: bool) -> list[Figure]:
-    return [*_training(quick), _features(quick), _head(quick)]
+    return [*_measure_training(quick), _measure_features(quick), _measure_head(quick)]
 
 
-def _training(quick: bool) -> list[Figure]:
+def _measure_training(quick: bool) -> list[Figure]:
     size, steps = (128, 1) if quick else (224, 4)
-    auto, fp32 = (learning("resnet50", size, 20, precision) for precision in ("auto", "fp32"))
-    plain = timm.create_model("resnet50", num_classes=CLASSES)
-    parts = in_turn(
+    auto, fp32 = (build_workload("resnet50", size, 20, name) for name in ("auto", "fp32"))
+    network = timm.create_model("resnet50", num_classes=CLASSES)
+    parts = alternate(
         {
-            "auto, images/s": lambda: bare_steps(auto, steps),
-            "fp32, images/s": lambda: bare_steps(fp32, steps),
-            "fp32 in the default layout, images/s": lambda: _plain_steps(plain, size, steps),
+            "auto, images/s": lambda: bare_step_rate(auto, steps),
+            "fp32, images/s": lambda: bare_step_rate(fp32, steps),
+            "fp32 in the default layout, images/s": lambda: _plain_step_rate(network, size, steps),
         },
         3 if quick else 5,
     )
-    first, second, default = parts
-    what, least = f"training ResNet50 at {size} px", None if quick or not _has_amx() else 2.5
+    auto_name, fp32_name, plain_name = parts
+    what = f"training ResNet50 at {size} px, auto vs. fp32"
+    at_least = None if quick or not _has_amx() else 2.5
     return [
-        ratio(f"{what}, auto against fp32", parts, (first, second), at_least=least),
-        ratio(f"{what}, auto against fp32 in the default layout", parts, (first, default)),
+        ratio_figure(what, parts, (auto_name, fp32_name), at_least=at_least),
+        ratio_figure(f"{what} in the default layout", parts, (auto_name, plain_name)),
     ]
 
 
-def _plain_steps(network: nn.Module, size: int, steps: int) -> float:
-    """Images a second of the loop that PyTorch's tutorials have, with nothing of ours."""
+def _plain_step_rate(network: nn.Module, size: int, steps: int) -> float:
+    """Images per second of the training loop in PyTorch's tutorials."""
     images, labels = torch.rand(20, 3, size, size), torch.arange(20) % CLASSES
     optimizer = torch.optim.Adam(network.train().parameters())
-    began = time.perf_counter()
+    start = time.perf_counter()
     for _ in range(steps):
         nn.functional.cross_entropy(network(images), labels).backward()
         optimizer.step()
         optimizer.zero_grad()
-    return 20 * steps / (time.perf_counter() - began)
+    return 20 * steps / (time.perf_counter() - start)
 
 
-def _features(quick: bool) -> Figure:
-    steps, batch = (1, 16) if quick else (4, 32)
-    vgg = ("model.head=new", "model.pool=flatten")
-    auto = learning("vgg16", 224, batch, "auto", *vgg)
-    plain = learning("vgg16", 224, batch, "fp32", *vgg)
+def _measure_features(quick: bool) -> Figure:
+    """The backbone of `paper_vgg16_v2`."""
+    steps, batch_size = (1, 16) if quick else (4, 32)
+    overrides = ("model.head=new", "model.pool=flatten")
+    auto = build_workload("vgg16", 224, batch_size, "auto", overrides)
+    plain = build_workload("vgg16", 224, batch_size, "fp32", overrides)
     plain.model.to(memory_format=torch.contiguous_format)
-    parts = in_turn(
+    parts = alternate(
         {
-            "auto, images/s": lambda: _extracted(auto, steps),
-            "fp32, images/s": lambda: _plain(plain, steps),
+            "auto, images/s": lambda: _feature_rate(auto, steps),
+            "fp32 in the default layout, images/s": lambda: _plain_feature_rate(plain, steps),
         },
         3,
     )
-    least = None if quick or not _has_amx() else 4.0
-    return ratio("VGG16's features, auto against plain fp32", parts, at_least=least)
+    at_least = None if quick or not _has_amx() else 4.0
+    what = "features of VGG16, auto vs. fp32 in the default layout"
+    return ratio_figure(what, parts, at_least=at_least)
 
 
-def _extracted(learned: Learning, steps: int) -> float:
-    images, _ = batch_of(learned)
-    began = time.perf_counter()
+def _feature_rate(workload: Workload, steps: int) -> float:
+    images, _ = workload.batch()
+    start = time.perf_counter()
     for _ in range(steps):
-        extract(learned.model, images, learned.compute)
-    return learned.batch * steps / (time.perf_counter() - began)
+        extract_features(workload.model, images, workload.compute)
+    return workload.batch_size * steps / (time.perf_counter() - start)
 
 
-def _plain(learned: Learning, steps: int) -> float:
-    images = batch_of(learned)[0].contiguous().float() / 255
-    network = learned.model.network.eval()
-    began = time.perf_counter()
+def _plain_feature_rate(workload: Workload, steps: int) -> float:
+    images = workload.batch()[0].contiguous().float() / 255
+    network = workload.model.network.eval()
+    start = time.perf_counter()
     with torch.inference_mode():
         for _ in range(steps):
             network.forward_features(images)
-    return learned.batch * steps / (time.perf_counter() - began)
+    return workload.batch_size * steps / (time.perf_counter() - start)
 
 
-def _head(quick: bool) -> Figure:
-    """The paper's head, 25,088 → 256 → 3 at batch 20: our step against PyTorch's plain RMSprop."""
-    from fashion_exp.training.optimizers import build_optimizer
+def _measure_head(quick: bool) -> Figure:
+    """The paper's VGG16 head at batch size 20: our step vs. bf16 with PyTorch's RMSprop."""
+    count = 20 if quick else 100
+    compute = choose_compute("auto", "auto", threads_per_process(1))
+    inputs, labels = torch.randn(20, 25_088), torch.arange(20) % CLASSES
+    head = nn.Sequential(
+        nn.Linear(25_088, 256), nn.ReLU(), nn.Dropout(0.5), nn.Linear(256, CLASSES)
+    )
+    fused = build_optimizer(
+        name="RMSprop",
+        head=head,
+        backbone=nn.Identity(),
+        lr=1e-6,
+        backbone_lr_factor=1,
+        weight_decay=0,
+        momentum=None,
+        options={},
+    )
+    plain = torch.optim.RMSprop(head.parameters(), 1e-6)
 
-    compute = learning("test_resnet", 64, 20).compute
-    inputs, labels = torch.randn(20, 25_088), torch.arange(20) % 3
-    head = nn.Sequential(nn.Linear(25_088, 256), nn.ReLU(), nn.Dropout(0.5), nn.Linear(256, 3))
-    ours = build_optimizer(
-        "RMSprop", head, nn.Identity(), lr=1e-6, backbone_lr_factor=1, weight_decay=0,
-        momentum=None, options={},
-    )  # fmt: skip
-    theirs = torch.optim.RMSprop(head.parameters(), 1e-6)
-
-    def steps(optimizer: torch.optim.Optimizer, bf16: bool) -> float:
-        count = 20 if quick else 100
-        began = time.perf_counter()
+    def step_rate(optimizer: torch.optim.Optimizer, bf16: bool) -> float:
+        start = time.perf_counter()
         for _ in range(count):
-            context = (
-                torch.autocast("cpu", dtype=torch.bfloat16) if bf16 else compute.precision(inputs)
-            )
-            with context:
+            autocast = torch.autocast("cpu", dtype=torch.bfloat16)
+            with autocast if bf16 else compute.precision(inputs):
                 logits = head(inputs)
             nn.functional.cross_entropy(logits.float(), labels).backward()
             optimizer.step()
             optimizer.zero_grad()
-        return count / (time.perf_counter() - began)
+        return count / (time.perf_counter() - start)
 
-    steps(ours, False)
-    parts = in_turn(
+    step_rate(fused, bf16=False)  # warm-up
+    parts = alternate(
         {
-            "ours, steps/s": lambda: steps(ours, False),
-            "bf16 and plain RMSprop, steps/s": lambda: steps(theirs, True),
+            "ours, steps/s": lambda: step_rate(fused, bf16=False),
+            "bf16 and plain RMSprop, steps/s": lambda: step_rate(plain, bf16=True),
         },
         5,
     )
-    return ratio("a step of the paper's VGG16 head", parts)
+    return ratio_figure("a training step of the paper's VGG16 head", parts)
 
 
 def _has_amx() -> bool:

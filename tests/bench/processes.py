@@ -1,18 +1,23 @@
-"""Two processes against one: seconds of training ResNet18 on all cores either way."""
+"""Training ResNet18 with two processes vs. one, both on all cores."""
 
 from __future__ import annotations
 
 from functools import partial
 
-from tests.bench.runner import Figure, in_turn, ratio
-from tests.bench.runs import training_seconds
+from tests.bench.runner import Figure, alternate, ratio_figure, training_seconds
 
 
 def measure(quick: bool) -> list[Figure]:
-    size, images, turns = (64, 60, 1) if quick else (128, 150, 3)
-    words = ("model=timm", "model.name=resnet18", "model.weights=none", "augmentation=light",
-             f"dataset.per_class={images}", f"dataset.image_size={size}", "training.epochs=2",
-             "repeats=1", "tracking=none")  # fmt: skip
-    one, two = (partial(training_seconds, *words, f"training.processes={n}") for n in (1, 2))
-    parts = in_turn({"one process, s": one, "two processes, s": two}, turns)
-    return [ratio(f"speed of two processes, ResNet18 at {size} px", parts)]
+    size, per_class, turns = (64, 60, 1) if quick else (128, 150, 3)
+    overrides = (
+        "model=timm", "model.name=resnet18", "model.weights=none", "augmentation=light",
+        f"dataset.per_class={per_class}", f"dataset.image_size={size}", "training.epochs=2",
+        "repeats=1", "tracking=none",
+    )  # fmt: skip
+    names = {1: "one process, s", 2: "two processes, s"}
+    measurements = {
+        name: partial(training_seconds, *overrides, f"training.processes={count}")
+        for count, name in names.items()
+    }
+    parts = alternate(measurements, turns)
+    return [ratio_figure(f"speed of two processes vs. one, ResNet18 at {size} px", parts)]

@@ -1,4 +1,4 @@
-"""What every claim of `scripts/bench` shares: things measured in turn, and ratios of one turn."""
+"""What all claims share: alternating measurements, figures with bounds, and timed commands."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import platform
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -17,24 +18,27 @@ from pathlib import Path
 from fashion_exp.reporting.tables import PlainTable
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+COMMAND = (sys.executable, "-m", "fashion_exp")
+ENVIRONMENT = os.environ | {"PYTHONPATH": str(REPOSITORY), "PYTHONDONTWRITEBYTECODE": ""}
+"""With bytecode files, as users have them: without these, every start compiles every module."""
 
-Work = Callable[[], float | None]
-"""Does something once; gives what it measured, or None to have its seconds taken."""
+Measurement = Callable[[], float | None]
+"""Runs something once. Returns the measured value, or None to use the elapsed seconds."""
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A claim's number, measured several times, and what it must reach."""
+    """A measured quantity with its bound. The field names are keys of the JSON file."""
 
     what: str
     values: tuple[float, ...]
-    """One a turn: ratios where two things were measured in turn."""
+    """One per turn."""
     unit: str
-    """×, s, GB, %."""
+    """×, s or GB."""
     at_least: float | None = None
     at_most: float | None = None
     parts: dict[str, tuple[float, ...]] = field(default_factory=dict)
-    """What the values were made of, by name, one a turn."""
+    """The measurements that `values` are computed from, by name, one value per turn."""
 
     @property
     def median(self) -> float:
@@ -48,70 +52,80 @@ class Figure:
 
     @property
     def reached(self) -> bool | None:
-        """By the median; None where nothing is asked."""
+        """Whether the median is within the bound; None if there is no bound."""
         if self.at_least is not None:
             return self.median >= self.at_least
         return self.median <= self.at_most if self.at_most is not None else None
 
 
-def in_turn(works: Mapping[str, Work], turns: int) -> dict[str, tuple[float, ...]]:
-    """What each work measured in each turn.
+def ratio_figure(
+    what: str,
+    parts: dict[str, tuple[float, ...]],
+    names: tuple[str, str] | None = None,
+    at_least: float | None = None,
+    at_most: float | None = None,
+) -> Figure:
+    """The first named part divided by the second, turn by turn. Default: the first two parts."""
+    numerator, denominator = names or tuple(parts)[:2]
+    pairs = zip(parts[numerator], parts[denominator], strict=True)
+    return Figure(what, tuple(a / b for a, b in pairs), "×", at_least, at_most, parts)
 
-    Every other turn goes backwards, so that a machine that drifts favours none.
+
+def alternate(measurements: Mapping[str, Measurement], turns: int) -> dict[str, tuple[float, ...]]:
+    """The values of each measurement, one per turn.
+
+    Every second turn runs in reverse order, so that a gradual change of the machine's speed does
+    not favor one of them.
     """
-    found: dict[str, list[float]] = {name: [] for name in works}
+    values: dict[str, list[float]] = {name: [] for name in measurements}
     for turn in range(turns):
-        for name in list(works) if turn % 2 == 0 else list(works)[::-1]:
-            found[name].append(timed(works[name]))
-    return {name: tuple(values) for name, values in found.items()}
+        for name in list(measurements)[:: 1 if turn % 2 == 0 else -1]:
+            start = time.perf_counter()
+            value = measurements[name]()
+            seconds = time.perf_counter() - start
+            values[name].append(seconds if value is None else value)
+    return {name: tuple(by_turn) for name, by_turn in values.items()}
 
 
-def timed(work: Work) -> float:
-    """What a work measured, or the seconds that it took."""
-    began = time.perf_counter()
-    told = work()
-    return time.perf_counter() - began if told is None else told
+def run_command(*arguments: str) -> float:
+    """Runs `fashion_exp` with these arguments in a process of its own; returns the seconds.
 
-
-def ratio(
-    what: str, parts: dict[str, tuple[float, ...]], between: tuple[str, str] | None = None,
-    at_least: float | None = None, at_most: float | None = None,
-) -> Figure:  # fmt: skip
-    """One part divided by another, turn by turn: the first two where nothing is said."""
-    over, under = between or tuple(parts)[:2]
-    values = tuple(a / b for a, b in zip(parts[over], parts[under], strict=True))
-    return Figure(what, values, "×", at_least, at_most, parts)
-
-
-def command(*overrides: str) -> float:
-    """Seconds that a whole `scripts/run …` takes, in a process of its own.
-
-    Raises `RuntimeError` with the end of what it said where it fails.
+    Raises `RuntimeError` with the end of the error output if the command fails.
     """
-    began = time.perf_counter()
-    done = subprocess.run(
-        [sys.executable, "-m", "fashion_exp", *overrides],
-        capture_output=True,
-        text=True,
-        cwd=REPOSITORY,
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+    start = time.perf_counter()
+    process = subprocess.run(
+        [*COMMAND, *arguments], capture_output=True, text=True, cwd=REPOSITORY, env=ENVIRONMENT
     )
-    if done.returncode:
-        raise RuntimeError(f"{' '.join(overrides)}: {done.returncode}: {done.stderr[-2000:]}")
-    return time.perf_counter() - began
+    seconds = time.perf_counter() - start
+    check_exit_code(process.returncode, arguments, process.stderr)
+    return seconds
 
 
-def table(figures: Sequence[Figure]) -> PlainTable:
-    """A row a figure, then what it was made of, once where several are made of the same."""
+def check_exit_code(code: int, arguments: Sequence[str], output: str) -> None:
+    """Raises `RuntimeError` with the end of the output if the code is not 0."""
+    if code:
+        raise RuntimeError(f"{' '.join(arguments)}: exit code {code}: {output[-2000:]}")
+
+
+def training_seconds(*overrides: str) -> float:
+    """Runs one experiment; returns its training time without start-up, evaluation and figures."""
+    with tempfile.TemporaryDirectory() as outputs:
+        run_command(*overrides, f"outputs={outputs}", "cache.trainings=false")
+        (result,) = Path(outputs).glob("runs/*/result.json")
+        return float(json.loads(result.read_text())["seconds"])
+
+
+def figure_table(figures: Sequence[Figure]) -> PlainTable:
+    """A row per figure, followed by its parts. Consecutive figures with the same parts list them
+    once."""
     rows: list[list[str]] = []
-    for figure, after in zip_longest(figures, figures[1:]):
+    for figure, following in zip_longest(figures, figures[1:]):
         reached = {None: "", True: "yes", False: "no"}[figure.reached]
         rows.append([figure.what, *_spread(figure.values), figure.unit, figure.bound, reached])
-        if after is None or after.parts is not figure.parts:
+        if following is None or following.parts is not figure.parts:
             parts = figure.parts.items()
-            rows += [[f"  {name}", *_spread(part), "", "", ""] for name, part in parts]
-    headers = ["claim", "min", "median", "max", "", "asked", "reached"]
-    return PlainTable(headers, rows)
+            rows += [[f"  {name}", *_spread(values), "", "", ""] for name, values in parts]
+    return PlainTable(["claim", "min", "median", "max", "unit", "required", "reached"], rows)
 
 
 def _spread(values: Sequence[float]) -> list[str]:
@@ -119,14 +133,15 @@ def _spread(values: Sequence[float]) -> list[str]:
 
 
 def write_json(path: Path, figures: Sequence[Figure], arguments: Sequence[str]) -> None:
-    """The figures, and where and when they were measured."""
-    told = {
+    """Writes the figures with the date, the command and the machine."""
+    content = {
         "date": time.strftime("%Y-%m-%d"),
         "command": ["scripts/bench", *arguments],
         "machine": {"cores": len(os.sched_getaffinity(0)), "system": platform.platform()},
         "figures": [
-            asdict(one) | {"median": one.median, "reached": one.reached} for one in figures
+            asdict(figure) | {"median": figure.median, "reached": figure.reached}
+            for figure in figures
         ],
     }
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(told, indent=1, ensure_ascii=False))
+    path.write_text(json.dumps(content, indent=1, ensure_ascii=False))

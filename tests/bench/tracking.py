@@ -1,21 +1,23 @@
-"""Tracking on against off: the seconds of training of two runs that differ in nothing else.
+"""Training time with vs. without tracking in MLflow.
 
-MLflow's import is start-up's, and what is recorded at the end is no training's.
+Importing MLflow belongs to start-up and recording the final result to evaluation; neither counts.
 """
 
 from __future__ import annotations
 
 from functools import partial
 
-from tests.bench.runner import Figure, in_turn, ratio
-from tests.bench.runs import training_seconds
+from tests.bench.runner import Figure, alternate, ratio_figure, training_seconds
 
 
 def measure(quick: bool) -> list[Figure]:
-    epochs = 6 if quick else 25
-    words = ("dataset.per_class=150", "dataset.image_size=64", f"training.epochs={epochs}",
-             "repeats=1")  # fmt: skip
-    on, off = (partial(training_seconds, *words, f"tracking={t}") for t in ("mlflow", "none"))
-    parts = in_turn({"on, s": on, "off, s": off}, 2 if quick else 7)
-    on_over_off, most = "training with tracking against without", None if quick else 1.02
-    return [ratio(on_over_off, parts, at_most=most)]
+    epochs, turns, at_most = (6, 2, None) if quick else (25, 7, 1.02)
+    overrides = (
+        "dataset.per_class=150", "dataset.image_size=64", f"training.epochs={epochs}", "repeats=1",
+    )  # fmt: skip
+    measurements = {
+        "with tracking, s": partial(training_seconds, *overrides, "tracking=mlflow"),
+        "without tracking, s": partial(training_seconds, *overrides, "tracking=none"),
+    }
+    parts = alternate(measurements, turns)
+    return [ratio_figure("training with vs. without tracking", parts, at_most=at_most)]

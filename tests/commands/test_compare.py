@@ -1,4 +1,4 @@
-"""`compare` and `report` on the command line: what they print and write, and their refusals."""
+"""The output of `compare` and `report`, and the options they reject."""
 
 from __future__ import annotations
 
@@ -9,47 +9,68 @@ import pytest
 
 from fashion_exp.commands import compare, report
 from fashion_exp.errors import InputError
-from tests.comparison.made_runs import answers, made_run
+from fashion_exp.evaluation.test_usage import JOURNAL
+from tests.comparison.synthetic_runs import make_run, random_correctness
+
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
 def outputs(tmp_path: Path) -> Path:
-    for place, accuracy in enumerate((0.9, 0.6)):
-        scores = answers(place, 5, 300, accuracy)
-        folder = tmp_path / "sweeps" / "grid" / str(place)
-        knobs = {"optim.lr": 10.0**-place}
-        made_run(folder, f"run {place}", scores, scores, opened=False, redrawn=False, knobs=knobs)
+    """A sweep of two runs with held-out tests."""
+    for index, accuracy in enumerate((0.9, 0.6)):
+        make_held_out_run(tmp_path / "sweeps" / "grid" / str(index), index, accuracy)
     return tmp_path
 
 
-def test_compare_prints_the_answer_and_every_number_behind_it(
-    outputs: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    words = ["grid", "--outputs", str(outputs), "--target", "0.5"]
-    assert compare.run(words) == 0
-    said = " ".join(capsys.readouterr().out.split())
-    for told in (
-        "run 0 is better than run 1",
-        "p (Holm)",
-        "better",
-        "is met",
-        "sealed",
-        "+30.0 points",
-    ):
-        assert told in said, said
+def make_held_out_run(folder: Path, index: int, accuracy: float) -> None:
+    scores = random_correctness(index, 5, 300, accuracy)
+    make_run(
+        folder,
+        f"run {index}",
+        scores,
+        scores,
+        is_test_evaluated=False,
+        redrawn=False,
+        options={"optim.lr": 10.0**-index},
+    )
 
 
-def test_opening_the_tests_is_asked_for_and_counted(
+def output_of(capsys: pytest.CaptureFixture[str]) -> str:
+    return " ".join(capsys.readouterr().out.split())
+
+
+def test_compare_prints_tables_and_conclusions(
     outputs: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    compare.run(["grid", "--outputs", str(outputs), "--open-test"])
+    assert compare.run(["grid", "--outputs", str(outputs), "--target", "0.5"]) == 0
+    output = output_of(capsys)
+    for text in ("run 0 is better than run 1", "p (Holm)", "is met", "held out", "+30.0 points"):
+        assert text in output
+
+
+@pytest.mark.parametrize("option", ["--evaluate-test", "--open-test"])
+def test_evaluates_and_counts_tests_on_request(
+    option: str, outputs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    compare.run(["grid", "--outputs", str(outputs), option])
     compare.run(["grid", "--outputs", str(outputs)])
-    said = " ".join(capsys.readouterr().out.split())
-    assert said.count("test images)") == 2 and "looked at by 2 runs" in said
-    assert len((outputs / "test_looks.jsonl").read_text().splitlines()) == 2
+    output = output_of(capsys)
+    assert output.count("300 test images)") == 2
+    assert output.count("Runs evaluated on this test set: 2.") == 2
+    assert len((outputs / JOURNAL).read_text().splitlines()) == 2
 
 
-def test_a_report_lies_beside_its_sweep(outputs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_shows_only_the_current_name_of_the_option(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        compare.run(["--help"])
+    output = output_of(capsys)
+    assert "--evaluate-test" in output and "--open-test" not in output
+
+
+def test_report_is_written_into_the_sweep(
+    outputs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert report.run(["grid", "--outputs", str(outputs), "--human", "0.95:200"]) == 0
     page = outputs / "sweeps" / "grid" / "report" / "report.html"
     assert str(page) in capsys.readouterr().out
@@ -58,34 +79,32 @@ def test_a_report_lies_beside_its_sweep(outputs: Path, capsys: pytest.CaptureFix
     assert "scripts/run report grid" in re.sub("<[^>]*>", "", text)
 
 
-def test_a_baseline_may_stand_outside_of_the_runs(
+def test_baseline_may_be_outside_the_compared_runs(
     outputs: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    scores = answers(5, 5, 300, 0.7)
-    made_run(outputs / "runs" / "old", "old", scores, scores, opened=False, redrawn=False)
+    make_held_out_run(outputs / "runs" / "old", 5, 0.7)
     compare.run(["grid", "--outputs", str(outputs), "--baseline", "old"])
-    said = " ".join(capsys.readouterr().out.split())
-    assert "Holm over 2 comparisons (all against the baseline)" in said
+    assert "Holm over 2 comparisons (all against the baseline)" in output_of(capsys)
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("arguments", "message"),
     [
-        (["--metric", "acuracy"], "accuracy"),
+        (["--metric", "acuracy"], "did you mean accuracy"),
         (["--target", "95"], "between 0 and 1"),
-        (["--alpha", "0"], "between 0 and 1"),
-        (["--alpha", "0.7"], "below 0.5"),
+        (["--alpha", "0"], "between 0 and 0.5"),
+        (["--alpha", "0.7"], "between 0 and 0.5"),
         (["--rope", "-1"], "not be negative"),
         (["--rope", "nan"], "not be negative"),
         (["--human", "good"], "0.95:200"),
         (["--human", "2:0"], "between 0 and 1"),
-        (["nowhere"], "no run, sweep, folder or filter"),
-        (["--baseline", "grid"], "means 2 runs; name one"),
+        (["nowhere"], "no such run, sweep, folder or filter"),
+        (["--baseline", "grid"], "matches 2 runs; name one"),
     ],
 )
-def test_a_mistake_is_told_before_anything_is_opened(
-    words: list[str], told: str, outputs: Path
+def test_rejects_invalid_options_before_any_test_is_evaluated(
+    arguments: list[str], message: str, outputs: Path
 ) -> None:
-    with pytest.raises(InputError, match=told):
-        compare.run(["--outputs", str(outputs), "--open-test", *words])
-    assert not (outputs / "test_looks.jsonl").exists()
+    with pytest.raises(InputError, match=message):
+        compare.run(["--outputs", str(outputs), "--evaluate-test", *arguments])
+    assert not (outputs / JOURNAL).exists()

@@ -1,4 +1,4 @@
-"""`sweep list` and `sweep status` on folders as sweeps leave them."""
+"""`sweep list` and `sweep status`."""
 
 from __future__ import annotations
 
@@ -9,81 +9,78 @@ import pytest
 
 from fashion_exp.commands.sweep import run
 from fashion_exp.errors import InputError
-from fashion_exp.sweeps.state import Ledger, held, note_left
-from tests.comparison.made_runs import answers, made_run
+from fashion_exp.sweeps.find_sweeps import find_sweep
+from fashion_exp.sweeps.state import SweepState, lock_sweep, record_remaining
+from tests.comparison.synthetic_runs import make_run, random_correctness
+
+pytestmark = pytest.mark.slow
+
+Capture = pytest.CaptureFixture[str]
 
 
 @pytest.fixture
 def outputs(tmp_path: Path) -> Path:
-    """A sweep of three jobs: one finished, one failed, one that has not begun."""
+    """A sweep of three jobs: one finished, one failed, one queued."""
     sweep = tmp_path / "sweeps" / "cnn-lr-1234"
-    scores = answers(0, 2, 50, 0.8)
-    made_run(sweep / "aaaa", "cnn lr=1", scores, scores)
+    scores = random_correctness(0, 2, 50, 0.8)
+    make_run(sweep / "aaaa", "cnn lr=1", scores, scores)
     (sweep / "bbbb").mkdir()
     (sweep / "bbbb" / "failure.json").write_text('{"kind": "Diverged", "reason": "nan"}')
     jobs = {"aaaa": "optim.lr=1", "bbbb": "optim.lr=2", "cccc": "optim.lr=3"}
-    Ledger(["-m", "optim.lr=1,2,3"], jobs=jobs).write(sweep)
+    SweepState(["-m", "optim.lr=1,2,3"], jobs=jobs).write(sweep)
     return tmp_path
 
 
-def test_status_tells_each_job_and_how_to_go_on(
-    outputs: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_status_shows_each_job_and_the_command_to_resume(outputs: Path, capsys: Capture) -> None:
     assert run(["status", "--outputs", str(outputs)]) == 0
-    said = capsys.readouterr().out
-    assert "1 finished, 1 failed, 1 queued; not running" in said and "Diverged: nan" in said
-    assert "to go on: scripts/run -m optim.lr=1,2,3" in said
+    output = capsys.readouterr().out
+    assert "1 finished, 1 failed, 1 queued; not running" in output and "Diverged: nan" in output
+    assert "to resume: scripts/run -m optim.lr=1,2,3" in output
 
 
-def test_a_search_that_came_to_its_end_has_nothing_to_go_on_with(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    sweep = tmp_path / "sweeps" / "cnn-lr-1234"
-    scores = answers(0, 2, 50, 0.8)
-    made_run(sweep / "aaaa", "cnn lr=1", scores, scores)
-    (sweep / "bbbb").mkdir()
-    (sweep / "bbbb" / "pruned.json").write_text('{"epochs": 3}')
-    Ledger(["-m", "tracking.uri=http://me:secret@host"], jobs={"aaaa": "a", "bbbb": "b"}).write(
-        sweep
-    )
-    for concluded in (False, True):
-        if concluded:
-            note_left(sweep, 0)
-        assert run(["status", "--outputs", str(tmp_path)]) == 0
-        said = capsys.readouterr().out
-        assert (
-            "secret" not in said
-            and "1 finished, 1 pruned" in said
-            and ("to go on:" in said) is not concluded
-        )
-
-
-def test_status_for_programs(outputs: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with held(outputs / "sweeps" / "cnn-lr-1234"):
-        assert run(["status", "cnn", "--json", "--outputs", str(outputs)]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert told["running"] and told["states"] == {"finished": 1, "failed": 1, "queued": 1}
-    assert [job["state"] for job in told["jobs"]] == ["finished", "failed", "queued"]
-    assert told["jobs"][0]["val_acc"] == pytest.approx(0.8, abs=0.05)
-
-
-def test_list_has_a_row_a_sweep(outputs: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["list", "--outputs", str(outputs)]) == 0
-    said = capsys.readouterr().out
-    assert "cnn-lr-1234" in said and "1 failed" in said
-
-
-def test_a_sweep_has_one_driver(outputs: Path) -> None:
+def test_status_shows_no_command_for_a_completed_search(outputs: Path, capsys: Capture) -> None:
     sweep = outputs / "sweeps" / "cnn-lr-1234"
-    with held(sweep), pytest.raises(InputError, match="another process is running"), held(sweep):
-        pass
+    (sweep / "bbbb" / "failure.json").rename(sweep / "bbbb" / "pruned.json")
+    line = ["-m", "tracking.uri=http://me:secret@host"]
+    SweepState(line, jobs={"aaaa": "a", "bbbb": "b"}).write(sweep)
+    for is_completed in (False, True):
+        if is_completed:
+            record_remaining(sweep, 0)
+        assert run(["status", "--outputs", str(outputs)]) == 0
+        output = capsys.readouterr().out
+        assert "1 finished, 1 pruned" in output and "secret" not in output
+        assert ("to resume:" in output) is not is_completed
 
 
-@pytest.mark.parametrize("words", [["status", "cmn-lr"], ["status", "--outputs", "/nowhere"]])
-def test_what_is_not_there_is_told(
-    words: list[str], outputs: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with pytest.raises(
-        InputError, match=r"cmn-lr: no such sweep; .*cnn-lr-1234|no sweep there yet"
-    ):
-        run([*words[:1], "--outputs", str(outputs), *words[1:]])
+def test_status_as_json(outputs: Path, capsys: Capture) -> None:
+    with lock_sweep(outputs / "sweeps" / "cnn-lr-1234"):
+        assert run(["status", "cnn", "--json", "--outputs", str(outputs)]) == 0
+    status = json.loads(capsys.readouterr().out)
+    assert status["running"] and status["states"] == {"finished": 1, "failed": 1, "queued": 1}
+    assert [job["state"] for job in status["jobs"]] == ["finished", "failed", "queued"]
+    assert status["jobs"][0]["val_acc"] == pytest.approx(0.8, abs=0.05)
+
+
+def test_list_has_an_entry_for_each_sweep(outputs: Path, capsys: Capture) -> None:
+    assert run(["list", "--outputs", str(outputs)]) == 0
+    output = capsys.readouterr().out
+    assert "cnn-lr-1234" in output and "1 failed" in output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["status", "cmn-lr"], r"cmn-lr: no such sweep; .*cnn-lr-1234"),
+        (["status", "--outputs", "/nowhere"], "no sweeps yet"),
+    ],
+)
+def test_rejects_unknown_sweeps(arguments: list[str], message: str, outputs: Path) -> None:
+    with pytest.raises(InputError, match=message):
+        run([arguments[0], "--outputs", str(outputs), *arguments[1:]])
+
+
+def test_name_prefix_must_be_unique() -> None:
+    sweeps = [Path("/o/cnn-lr-1"), Path("/o/cnn-lr-2")]
+    assert find_sweep(sweeps, None) == find_sweep(sweeps, "cnn-lr-2") == sweeps[1]
+    with pytest.raises(InputError, match="cnn: matches 2 sweeps"):
+        find_sweep(sweeps, "cnn")

@@ -1,4 +1,4 @@
-"""The winner, what its choice is worth, targets and plans."""
+"""Ranking, correction for selection, targets and plans."""
 
 from __future__ import annotations
 
@@ -6,57 +6,67 @@ from pathlib import Path
 
 import numpy as np
 
-from fashion_exp.comparison.best_run import index_of_best, optimism, reaches, to_separate
+from fashion_exp.comparison.best_run import (
+    correct_for_selection,
+    evaluate_target,
+    plan_separation,
+    rank_runs,
+)
 from fashion_exp.comparison.run_data import RunData
-from tests.comparison.made_runs import answers, made_run
+from tests.comparison.synthetic_runs import make_run, random_correctness
 
 
-def equals(tmp_path: Path, count: int, validation: int = 200) -> list[RunData]:
-    """Runs whose models guess equally well: any difference is luck."""
+def equal_runs(tmp_path: Path, count: int) -> list[RunData]:
+    """Runs with the same true accuracy of 80 %."""
     rng = np.random.default_rng(3)
     return [
-        made_run(
-            tmp_path / str(place), f"run {place}",
-            (rng.random((1, validation)) < 0.8).astype(float),
+        make_run(
+            tmp_path / str(index),
+            f"run {index}",
+            (rng.random((1, 200)) < 0.8).astype(float),
             (rng.random((1, 500)) < 0.8).astype(float),
         )
-        for place in range(count)
-    ]  # fmt: skip
-
-
-def test_validation_chooses_the_winner_whatever_the_test_says(tmp_path: Path) -> None:
-    good, bad = answers(0, 3, 200, 0.9), answers(0, 3, 200, 0.6)
-    runs = [
-        made_run(tmp_path / "a", "a", bad, good),
-        made_run(tmp_path / "b", "b", good, bad),
+        for index in range(count)
     ]
-    assert index_of_best(runs) == 1 and index_of_best(runs, "loss") == 1
 
 
-def test_the_best_of_many_equals_loses_its_luck(tmp_path: Path) -> None:
-    found = optimism(equals(tmp_path, 20), 0.95)
-    assert found.optimism is not None and 0.02 < found.optimism < 0.08
-    assert found.interval.estimate is not None and abs(found.interval.estimate - 0.8) < 0.03
+def test_ranks_by_validation_not_by_test(tmp_path: Path) -> None:
+    good, bad = (random_correctness(0, 3, 200, accuracy) for accuracy in (0.9, 0.6))
+    runs = [make_run(tmp_path / "a", "a", bad, good), make_run(tmp_path / "b", "b", good, bad)]
+    assert rank_runs(runs) == rank_runs(runs, "loss") == [1, 0]
+    assert rank_runs([runs[0], runs[0]]) == [0, 1]
 
 
-def test_a_run_alone_was_not_chosen(tmp_path: Path) -> None:
-    assert optimism(equals(tmp_path, 1), 0.95).optimism == 0
+def test_correction_removes_the_optimism_of_the_best_of_equal_runs(tmp_path: Path) -> None:
+    selection = correct_for_selection(equal_runs(tmp_path, 20), 0.95)
+    assert selection.optimism is not None and 0.02 < selection.optimism < 0.08
+    assert selection.interval.estimate is not None
+    assert abs(selection.interval.estimate - 0.8) < 0.03
 
 
-def test_targets_are_met_missed_or_undecided(tmp_path: Path) -> None:
-    (run,) = equals(tmp_path, 1)
-    said = {t: reaches(run, "test", t, 0.95).verdict.verdict for t in (0.6, 0.8, 0.95)}
-    assert said == {0.6: "met", 0.8: "undecided", 0.95: "not met"}
-    assert reaches(run, "test", 0.8, 0.95).verdict.method == "clopper_pearson"
+def test_single_run_has_no_optimism(tmp_path: Path) -> None:
+    assert correct_for_selection(equal_runs(tmp_path, 1), 0.95).optimism == 0
 
 
-def test_a_plan_asks_for_images_or_for_seeds(tmp_path: Path) -> None:
-    one = equals(tmp_path / "one", 2)
-    plan = to_separate(*one, "test", 0.05)
+def test_target_is_met_undecided_or_not_met(tmp_path: Path) -> None:
+    (run,) = equal_runs(tmp_path, 1)
+    verdicts = [evaluate_target(run, "test", target, 0.95).verdict for target in (0.6, 0.8, 0.95)]
+    assert [verdict.verdict for verdict in verdicts] == ["met", "undecided", "not met"]
+    assert verdicts[1].method == "clopper_pearson"
+
+
+def test_plan_is_in_images_for_single_models_and_in_seeds_for_several(tmp_path: Path) -> None:
+    a, b = equal_runs(tmp_path, 2)
+    plan = plan_separation(a, b, "test", 0.05)
     assert plan is not None and plan.unit == "images"
-    several = [
-        made_run(tmp_path / f"s{i}", f"s{i}", answers(i, 5, 100, 0.8), answers(i, 5, 300, p))
-        for i, p in enumerate((0.8, 0.7))
-    ]
-    plan = to_separate(*several, "test", 0.05)
+    c, d = (
+        make_run(
+            tmp_path / name,
+            name,
+            random_correctness(seed, 5, 100, 0.8),
+            random_correctness(seed, 5, 300, accuracy),
+        )
+        for seed, (name, accuracy) in enumerate((("c", 0.8), ("d", 0.7)))
+    )
+    plan = plan_separation(c, d, "test", 0.05)
     assert plan is not None and plan.unit == "seeds"

@@ -1,4 +1,4 @@
-"""What a word of the command line means."""
+"""References to runs on the command line."""
 
 from __future__ import annotations
 
@@ -6,101 +6,111 @@ from pathlib import Path
 
 import pytest
 
-from fashion_exp.comparison.find_runs import common_sweep, failed_beside, find_runs
+from fashion_exp.comparison.find_runs import common_sweep, count_unfinished_jobs, find_runs
 from fashion_exp.comparison.run_data import load_run
 from fashion_exp.errors import InputError
-from tests.comparison.made_runs import answers, made_run
+from tests.comparison.synthetic_runs import make_run, random_correctness
+
+SCORES = random_correctness(0, 1, 10, 0.8)
 
 
 @pytest.fixture
 def outputs(tmp_path: Path) -> Path:
-    """One run, and a sweep of eleven jobs of which the last never finished."""
-    scores = answers(0, 1, 10, 0.8)
-    made_run(tmp_path / "runs" / "2026-alone-1a2b", "alone", scores, scores)
-    for job in range(11):
-        made_run(tmp_path / "sweeps" / "2026-grid-3c4d" / str(job), f"job {job}", scores, scores)
-    (tmp_path / "sweeps" / "2026-grid-3c4d" / "10" / "unfinished").mkdir()
+    """One run, and a sweep of four jobs of which the last did not finish."""
+    make_run(tmp_path / "runs" / "2026-alone-1a2b", "alone", SCORES, SCORES)
+    sweep = tmp_path / "sweeps" / "2026-grid-3c4d"
+    for job in (2, 3, 10, 11):
+        make_run(sweep / f"{job}", f"job {job}", SCORES, SCORES)
+    (sweep / "11" / "unfinished").mkdir()
     return tmp_path
 
 
-def names(found: list[Path]) -> list[str]:
-    return [folder.name for folder in found]
+def names(folders: list[Path]) -> list[str]:
+    return [folder.name for folder in folders]
 
 
 @pytest.mark.parametrize(
-    ("word", "expected"),
+    ("reference", "expected"),
     [
         ("2026-alone-1a2b", ["2026-alone-1a2b"]),
         ("1a2b", ["2026-alone-1a2b"]),
-        ("2026-grid", [str(job) for job in range(10)]),
-        ("id-job 7", ["7"]),
+        ("2026-grid", ["2", "3", "10"]),
+        ("id-job 3", ["3"]),
     ],
 )
-def test_a_name_its_end_its_beginning_or_a_tracked_id(
-    word: str, expected: list[str], outputs: Path
+def test_finds_by_name_beginning_end_or_tracked_id(
+    reference: str, expected: list[str], outputs: Path
 ) -> None:
-    assert names(find_runs([word], outputs, None)) == expected
+    assert names(find_runs([reference], outputs, None)) == expected
 
 
-def test_a_whole_name_goes_before_the_beginning_of_another(outputs: Path) -> None:
-    scores = answers(0, 1, 10, 0.8)
-    made_run(outputs / "sweeps" / "2026-grid-3c4d-until-2027" / "old", "old", scores, scores)
-    assert len(find_runs(["2026-grid-3c4d"], outputs, None)) == 10
+def test_exact_name_precedes_names_that_begin_with_it(outputs: Path) -> None:
+    make_run(outputs / "sweeps" / "2026-grid-3c4d-longer" / "0", "other", SCORES, SCORES)
+    assert len(find_runs(["2026-grid-3c4d"], outputs, None)) == 3
 
 
-def test_a_folder_of_one_or_many_runs_each_once(outputs: Path) -> None:
-    grid = outputs / "sweeps" / "2026-grid-3c4d"
-    assert names(find_runs([str(grid / "3"), str(grid)], outputs, None))[:3] == ["3", "0", "1"]
-    assert len(find_runs([str(outputs)], outputs, None)) == 11
-    assert common_sweep(find_runs([str(grid)], outputs, None)) == grid
-    assert common_sweep(find_runs([str(outputs)], outputs, None)) is None
+def test_finds_runs_below_folders_without_repeats(outputs: Path) -> None:
+    sweep = outputs / "sweeps" / "2026-grid-3c4d"
+    assert names(find_runs([str(sweep / "3"), str(sweep)], outputs, None)) == ["3", "2", "10"]
+    everything = find_runs([str(outputs)], outputs, None)
+    assert len(everything) == 4
+    assert common_sweep(find_runs([str(sweep)], outputs, None)) == sweep
+    assert common_sweep(everything) is None
 
 
-def test_failed_jobs_of_whole_sweeps_are_counted(outputs: Path) -> None:
-    grid = find_runs(["2026-grid"], outputs, None)
-    assert failed_beside(grid) == 1
-    assert failed_beside(grid[:2]) == 0
+def test_counts_unfinished_jobs_of_complete_sweeps_only(outputs: Path) -> None:
+    runs = find_runs(["2026-grid"], outputs, None)
+    assert count_unfinished_jobs(runs) == 1
+    assert count_unfinished_jobs(runs[:2]) == 0
 
 
-def test_no_word_is_the_newest_sweep(outputs: Path) -> None:
-    assert len(find_runs([], outputs, None)) == 10
+def test_counts_unfinished_jobs_of_earlier_versions(outputs: Path) -> None:
+    unfinished = outputs / "sweeps" / "2026-grid-3c4d" / "11"
+    (unfinished / "options.json").rename(unfinished / "knobs.json")
+    assert count_unfinished_jobs(find_runs(["2026-grid"], outputs, None)) == 1
 
 
-def test_a_filter_asks_the_tracking_store(outputs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = []
+def test_default_is_the_newest_sweep(outputs: Path) -> None:
+    assert names(find_runs([], outputs, None)) == ["2", "3", "10"]
 
-    def matching(uri: str | None, where: Path, wanted: str) -> list[str]:
-        asked.append(wanted)
-        return ["id-job 2", "elsewhere"]
 
-    def fetched(uri: str | None, where: Path, run: str, folder: Path) -> None:
-        scores = answers(0, 1, 10, 0.8)
-        made_run(folder, "from elsewhere", scores, scores)
+def test_filter_queries_the_tracking_store(outputs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    filters = []
 
-    monkeypatch.setattr("fashion_exp.comparison.find_runs.matching_runs", matching)
-    monkeypatch.setattr("fashion_exp.comparison.find_runs.fetch_run", fetched)
-    assert names(find_runs(["metrics.val_acc > 0.5"], outputs, None)) == ["2", "elsewhere"]
-    assert asked == ["metrics.val_acc > 0.5"]
+    def matching_runs(uri: str | None, outputs: Path, expression: str) -> list[str]:
+        filters.append(expression)
+        return ["id-job 2", "remote"]
+
+    def fetch_run(uri: str | None, outputs: Path, run: str, folder: Path) -> None:
+        make_run(folder, "remote", SCORES, SCORES)
+
+    monkeypatch.setattr("fashion_exp.comparison.find_runs.matching_runs", matching_runs)
+    monkeypatch.setattr("fashion_exp.comparison.find_runs.fetch_run", fetch_run)
+    assert names(find_runs(["metrics.val_acc > 0.5"], outputs, None)) == ["2", "remote"]
+    assert filters == ["metrics.val_acc > 0.5"]
 
 
 @pytest.mark.parametrize(
-    ("word", "told"),
-    [("2026-alone-1a2c", "2026-alone-1a2b"), ("2026", "means 2 folders"), ("", "no run, sweep")],
+    ("reference", "message"),
+    [
+        ("2026-alone-1a2c", "2026-alone-1a2b"),
+        ("2026", "matches 2 folders"),
+        ("nothing-like-it", "no such run, sweep, folder or filter"),
+    ],
 )
-def test_a_word_that_means_nothing_gets_the_nearest(word: str, told: str, outputs: Path) -> None:
-    with pytest.raises(InputError, match=told):
-        find_runs([word] if word else ["nothing-like-it"], outputs, None)
+def test_rejects_unknown_and_ambiguous_names(reference: str, message: str, outputs: Path) -> None:
+    with pytest.raises(InputError, match=message):
+        find_runs([reference], outputs, None)
 
 
-def test_a_run_of_an_older_version_says_so(outputs: Path) -> None:
+def test_rejects_runs_of_older_versions(outputs: Path) -> None:
     run = outputs / "runs" / "2026-alone-1a2b"
     (run / "trainings.csv").unlink()
-    with pytest.raises(InputError, match="older version; run it again"):
+    with pytest.raises(InputError, match="older version"):
         load_run(run)
 
 
-def test_an_empty_place_says_so(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no finished run there"):
-        find_runs([], tmp_path, None)
+@pytest.mark.parametrize("is_default", [True, False])
+def test_rejects_folders_without_finished_runs(is_default: bool, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no finished run in this folder"):
-        find_runs([str(tmp_path)], tmp_path, None)
+        find_runs([] if is_default else [str(tmp_path)], tmp_path, None)

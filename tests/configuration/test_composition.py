@@ -1,4 +1,4 @@
-"""Every YAML composes, and every value that is out of range or cannot act is refused by name."""
+"""Every YAML composes; values that are out of range or have no effect are refused by name."""
 
 from __future__ import annotations
 
@@ -6,14 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from fashion_exp.configuration.composition import parse_command_line
+from fashion_exp.configuration.composition import (
+    load_config,
+    parse_command_line,
+    save_config,
+)
 from fashion_exp.configuration.overrides import quote_value
 from fashion_exp.configuration.schema import (
-    OPTION_CONDITIONS,
     RESULT_NEUTRAL_OPTIONS,
     flatten_options,
     to_plain,
 )
+from fashion_exp.configuration.validation import OPTION_CONDITIONS
 from fashion_exp.errors import InputError
 from fashion_exp.paths import conf_dir
 
@@ -26,11 +30,11 @@ CHOICES = [
     f"{folder.name}={file.stem}"
     for folder in sorted(conf_dir().iterdir())
     if folder.name in (*GROUPS, "experiment")
-    for file in sorted(folder.glob("*.yaml"))
+    for file in sorted(folder.glob("[!_]*.yaml"))
 ]
 
 
-def test_the_choices_are_seen() -> None:
+def test_choices_are_found() -> None:
     assert len(CHOICES) >= 34
     assert {choice.split("=")[0] for choice in CHOICES} == {*GROUPS, "experiment"}
 
@@ -40,22 +44,21 @@ def test_every_choice_composes_alone(choice: str) -> None:
     parse_command_line([choice, *MANDATORY.get(choice, [])])
 
 
-@pytest.mark.parametrize("file", sorted(conf_dir().glob("sweep/*.yaml")), ids=lambda f: f.stem)
+@pytest.mark.parametrize("file", sorted(conf_dir().glob("sweep/[!_]*.yaml")), ids=lambda f: f.stem)
 def test_every_sweep_composes(file: Path) -> None:
     assert len(parse_command_line(["-m", f"sweep={file.stem}"]).jobs) > 1
 
 
 @pytest.mark.parametrize("file", sorted(conf_dir().rglob("*/*.yaml")), ids=lambda f: f.stem)
-def test_every_choice_says_what_it_is(file: Path) -> None:
+def test_every_choice_has_a_head_comment(file: Path) -> None:
     lines = file.read_text().splitlines()
-    said = [line for line in lines if line.startswith("# ") and not line.startswith("# @package")]
-    assert said, "a head comment, please"
+    assert any(line.startswith("# ") and not line.startswith("# @package") for line in lines)
 
 
 @pytest.mark.parametrize(
-    ("typed", "told"),
+    ("override", "message"),
     [
-        ("optim.lrr=1", "optim.lrr=1: no such knob or group; did you mean optim.lr"),
+        ("optim.lrr=1", "optim.lrr=1: no such option or group; did you mean optim.lr"),
         ("+optim.lrr=1", "did you mean optim.lr"),
         ("model=resnet5", "model=resnet5: no such choice; did you mean resnet50?"),
         ("model.dropout=1.5", "model.dropout=1.5: input should be less than 1"),
@@ -69,70 +72,104 @@ def test_every_choice_says_what_it_is(file: Path) -> None:
         ("--flag", "--flag: no such switch"),
         ("--multirn", "did you mean --multirun?"),
         ("--config-dir=no/such", "--config-dir=no/such: no such folder"),
-        ("--config-path=conf", "--config-path: would replace the configs"),
-        ("--config-name=mine", "--config-dir=FOLDER adds choices of your own"),
-        ("split.folds=3", "split.folds cannot act here: it acts only with split=kfold"),
-        ("optim.momentum=0.9", "optim.momentum cannot act here: it acts only with optim=sgd"),
-        ("model.hidden=[9]", "model.hidden cannot act here: it acts only with model.head=new"),
-        ("dataset.root=x", "dataset.root cannot act here"),
+        ("--config-path=conf", "--config-path would replace the built-in configs"),
+        ("--config-name=mine", "use --config-dir=FOLDER to add your own choices"),
+        ("split.folds=3", "split.folds has no effect here: it needs split=kfold"),
+        ("optim.momentum=0.9", "optim.momentum has no effect here: it needs optim=sgd"),
+        ("model.hidden=[9]", "model.hidden has no effect here: it needs model.head=new"),
+        ("dataset.root=x", "dataset.root has no effect here"),
         ("dataset.classes=dress", "dataset.classes: needs a list"),
-        ("dataset.classes=[a", "cannot be read"),
+        ("dataset.classes=[a", "not a valid override"),
         ("model=timm", "model.name: needs a value"),
-        ("~optim.lr", "cannot be taken out"),
-        ("+optim.lr=1", "without the +"),
+        ("~optim.lr", "options cannot be deleted"),
+        ("+optim.lr=1", "write it without +"),
         ("optim.lr=1,2", "several values need --multirun"),
         ("sweep=lr", "several values need --multirun"),
         ("hydra/launcher=x", "hydra/launcher=x: no such choice"),
-        ("dataset.channels=2", "3 for RGB or 1 for grey"),
+        ("dataset.channels=2", "must be 3 (RGB) or 1 (gray)"),
         ("schedule.warmup_epochs=9", "more than training.epochs=8"),
-        ("dataset.mean=[0,0,0]", "give both or neither"),
+        ("dataset.mean=[0,0,0]", "set both or neither"),
     ],
 )
-def test_a_mistake_is_one_line_that_names_it(typed: str, told: str) -> None:
-    with pytest.raises(InputError) as refusal:
-        parse_command_line([typed])
-    assert told in str(refusal.value) and "\n" not in str(refusal.value)
+def test_mistake_is_reported_in_one_line(override: str, message: str) -> None:
+    with pytest.raises(InputError) as error:
+        parse_command_line([override])
+    assert message in str(error.value) and "\n" not in str(error.value)
 
 
-def test_every_job_of_a_multirun_is_checked() -> None:
+def test_every_job_of_a_multirun_is_validated() -> None:
     with pytest.raises(InputError, match=r"model\.dropout=1\.5"):
         parse_command_line(["-m", "model.dropout=0,0.5,1.5"])
 
 
-def test_the_jobs_of_a_multirun_are_the_product() -> None:
+def test_jobs_of_a_multirun_are_the_product_of_values() -> None:
     jobs = parse_command_line(["-m", "optim.lr=1e-4,2e-4", "model.dropout=0,0.5"]).jobs
     assert [(j.optim.lr, j.model.dropout) for j in jobs] == [
         (1e-4, 0.0), (1e-4, 0.5), (2e-4, 0.0), (2e-4, 0.5),
     ]  # fmt: skip
 
 
-def test_a_job_of_a_multirun_is_what_its_line_composes_to_alone() -> None:
-    """Its groups are composed once for all jobs that share them."""
+def test_job_of_a_multirun_equals_its_overrides_composed_alone() -> None:
+    """Jobs with the same choices of groups share a composition."""
     line = parse_command_line(
         ["-m", "seed=3", "model=basic_cnn,resnet50", "optim.lr=1e-4,0.5", "optim=sgd,adam",
          "dataset.rename={a: b}", "++dataset.rename.c=d,e", "model.dropout=0.5"]
     )  # fmt: skip
     assert len(set(map(repr, line.jobs))) == len(line.jobs) == 16
-    assert list(line.jobs) == [parse_command_line(words).jobs[0] for words in line.lines]
+    alone = [parse_command_line(overrides).jobs[0] for overrides in line.job_overrides]
+    assert list(line.jobs) == alone
 
 
-@pytest.mark.parametrize("spelt", ["dataset.rename={a: b}", "dataset.rename.a=b"])
-def test_a_mapping_takes_keys_of_the_users_own(spelt: str) -> None:
-    assert parse_command_line([spelt]).jobs[0].dataset.rename == {"a": "b"}
+@pytest.mark.parametrize("override", ["dataset.rename={a: b}", "dataset.rename.a=b"])
+def test_open_mapping_takes_any_key(override: str) -> None:
+    assert parse_command_line([override]).jobs[0].dataset.rename == {"a": "b"}
 
 
 @pytest.mark.parametrize("name", ["Bücher/日本", "~/a b=c", "a;b!", "x'y"])
-def test_a_folder_may_be_called_anything(name: str) -> None:
-    typed = quote_value(name) if "'" in name else name
-    several = parse_command_line(["-m", f"outputs={typed}", "optim.lr=1e-3,1e-4"]).jobs
-    assert [job.outputs for job in several] == [name, name]
+def test_folder_may_have_any_name(name: str) -> None:
+    value = quote_value(name) if "'" in name else name
+    jobs = parse_command_line(["-m", f"outputs={value}", "optim.lr=1e-3,1e-4"]).jobs
+    assert [job.outputs for job in jobs] == [name, name]
 
 
-def test_seeds_follow_the_seed_unless_set() -> None:
+def test_seeds_follow_the_seed_unless_they_are_set() -> None:
     seeds = parse_command_line(["seed=7", "seeds.order=1"]).jobs[0].seeds
     assert (seeds.initialisation, seeds.order, seeds.dropout) == (7, 1, 7)
 
 
-def test_the_rules_speak_of_knobs_that_exist() -> None:
+def test_conditions_name_existing_options() -> None:
     names = {name for name, _ in flatten_options(to_plain(parse_command_line([]).jobs[0]))}
     assert set(OPTION_CONDITIONS) <= names and names >= RESULT_NEUTRAL_OPTIONS
+
+
+@pytest.mark.parametrize(
+    ("override", "option", "value"),
+    [
+        ("sweep.cells=['optim.lr=0.5','optim.lr=0.25']", "points", None),
+        ("sweep.open_test=true", "evaluate_test", True),
+    ],
+)
+def test_option_names_of_earlier_versions_still_work(
+    override: str, option: str, value: object
+) -> None:
+    jobs = parse_command_line(["-m", override, "model.dropout=0,0.5"]).jobs
+    if value is None:
+        assert [job.optim.lr for job in jobs] == [0.5, 0.25] * 2
+    else:
+        assert all(getattr(job.sweep, option) is value for job in jobs)
+
+
+def test_saved_config_is_read_back(tmp_path: Path) -> None:
+    cfg = parse_command_line(["dataset.rename={a: 1e3}", "outputs='2024_11'"]).jobs[0]
+    save_config(cfg, tmp_path / "config.yaml")
+    assert load_config(tmp_path / "config.yaml") == cfg
+
+
+def test_config_of_an_earlier_version_is_read_in_the_names_of_this_one(tmp_path: Path) -> None:
+    cfg = parse_command_line([]).jobs[0]
+    save_config(cfg, tmp_path / "config.yaml")
+    text = (tmp_path / "config.yaml").read_text()
+    earlier = text.replace("evaluate_test:", "open_test:").replace("points:", "cells:")
+    assert earlier != text
+    (tmp_path / "config.yaml").write_text(earlier)
+    assert load_config(tmp_path / "config.yaml") == cfg

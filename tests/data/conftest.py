@@ -1,4 +1,4 @@
-"""Tiny pictures and data set configurations."""
+"""Tiny image files and data set configurations."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from PIL import Image
 
 from fashion_exp.configuration.schema import DatasetConfig
 
-Photo = Callable[..., Path]
-Config = Callable[..., DatasetConfig]
+WriteImage = Callable[..., Path]
+MakeConfig = Callable[..., DatasetConfig]
 
 
 @pytest.fixture
-def photo(tmp_path: Path) -> Photo:
-    """Writes a picture of random pixels below tmp_path; equal seeds make equal bytes."""
+def write_image(tmp_path: Path) -> WriteImage:
+    """Writes an image of random pixels below tmp_path; equal seeds give equal bytes."""
 
     def write(name: str, seed: int, size: tuple[int, int] = (8, 8), **options: Any) -> Path:
         path = tmp_path / name
@@ -31,12 +31,17 @@ def photo(tmp_path: Path) -> Photo:
 
 
 @pytest.fixture
-def config(tmp_path: Path) -> Config:
-    """A data set's configuration with all that the sources read; `root` is relative to tmp_path."""
+def make_config(tmp_path: Path) -> MakeConfig:
+    """Makes a data set configuration; `root` is relative to tmp_path."""
 
-    def make(root: str | None = "", **knobs: Any) -> DatasetConfig:
-        knobs = {"name": "folder", "classes": None, "rename": {}, "max_megapixels": 40.0} | knobs
-        place = None if root is None else str(tmp_path / root)
-        return DatasetConfig(root=place, **knobs)
+    def make(root: str | None = "", **options: Any) -> DatasetConfig:
+        defaults: dict[str, Any] = {
+            "name": "folder",
+            "classes": None,
+            "rename": {},
+            "max_megapixels": 40.0,
+        }
+        path = None if root is None else str(tmp_path / root)
+        return DatasetConfig(root=path, **(defaults | options))
 
     return make

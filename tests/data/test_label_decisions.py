@@ -1,115 +1,113 @@
-"""Files of decisions: what they mean, and how each mistake in them is told."""
+"""Files of label decisions: their meaning and their errors."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
-from fashion_exp.data.label_decisions import Decision, counts, data_named, decided, read_decisions
+from fashion_exp.data.label_decisions import (
+    Decision,
+    count_changes,
+    read_data_path,
+    read_decisions,
+    resolve_decisions,
+)
 from fashion_exp.data.label_versions import Labels
 from fashion_exp.errors import InputError
 
-NOW: dict[str, Labels] = {"a": ("dress",), "b": ("shirt",), "c": ("dress", "shirt"), "d": ()}
+CURRENT: dict[str, Labels] = {"a": ("dress",), "b": ("shirt",), "c": ("dress", "shirt"), "d": ()}
 CLASSES = ("dress", "shirt", "t-shirt", "top|vest")
 
 
-def one(image: str, given: str, decision: str, line: int = 2) -> Decision:
+def make_decision(image: str, given: str, decision: str, line: int = 2) -> Decision:
     return Decision(f"d.csv, line {line}", image, given, decision)
 
 
-@pytest.mark.parametrize(
-    ("decision", "labels"),
-    [
-        (one("a", "dress", "shirt"), ("shirt",)),
-        (one("a", "dress", "keep"), ("dress",)),
-        (one("a", "dress", "exclude"), ()),
-        (one("a", "dress", "t-shirt | dress"), ("dress", "t-shirt")),
-        (one("a", "dress", "top|vest"), ("top|vest",)),
-        (one("c", "shirt|dress", "dress"), ("dress",)),
-        (one("c", "dress|shirt", "keep"), ("dress", "shirt")),
-        (one("d", "exclude", "dress"), ("dress",)),
-        (one("b", "dress", "shirt"), ("shirt",)),  # stands already: applied before
-    ],
-)
-def test_what_a_decision_means(decision: Decision, labels: Labels) -> None:
-    assert decided([decision], NOW, CLASSES, "photos") == {decision.image_id: labels}
+def resolve(*decisions: Decision) -> dict[str, Labels]:
+    return resolve_decisions(decisions, CURRENT, CLASSES, "photos")
 
 
 @pytest.mark.parametrize(
-    ("decisions", "told"),
+    ("image", "given", "decision", "labels"),
     [
-        ([one("z", "dress", "shirt")], "d.csv, line 2: no image 'z' in photos"),
-        ([one("a", "dress", "shrit")], "line 2: no class 'shrit'; did you mean shirt"),
-        ([one("a", "dress", "Keep")], "line 2: no class 'Keep'; did you mean keep"),
-        ([one("a", "shirt", "t-shirt")], "image a is labelled dress now, not shirt"),
-        ([one("a", "shirt", "keep")], "image a is labelled dress now, not shirt"),
-        ([one("a", "", "shirt")], "not empty"),
-        (
-            [one("a", "dress", "shirt"), one("a", "dress", "exclude", 5)],
-            "d.csv, line 5: a second decision on image a, another than in d.csv, line 2",
-        ),
+        ("a", "dress", "shirt", ("shirt",)),
+        ("a", "dress", "keep", ("dress",)),
+        ("a", "dress", "exclude", ()),
+        ("a", "dress", "t-shirt | dress", ("dress", "t-shirt")),
+        ("a", "dress", "top|vest", ("top|vest",)),
+        ("c", "shirt|dress", "dress", ("dress",)),
+        ("c", "dress|shirt", "keep", ("dress", "shirt")),
+        ("d", "exclude", "dress", ("dress",)),
+        ("b", "dress", "shirt", ("shirt",)),  # already in force
     ],
 )
-def test_decisions_that_do_not_fit_are_refused_by_line(
-    decisions: list[Decision], told: str
+def test_decision_gives_labels(image: str, given: str, decision: str, labels: Labels) -> None:
+    assert resolve(make_decision(image, given, decision)) == {image: labels}
+
+
+@pytest.mark.parametrize(
+    ("image", "given", "decision", "message"),
+    [
+        ("z", "dress", "shirt", "d.csv, line 2: no image 'z' in photos"),
+        ("a", "dress", "shrit", "line 2: no class 'shrit'; did you mean shirt"),
+        ("a", "dress", "Keep", "line 2: no class 'Keep'; did you mean keep"),
+        ("a", "shirt", "t-shirt", "image a is labelled dress now, not shirt"),
+        ("a", "shirt", "keep", "image a is labelled dress now, not shirt"),
+        ("a", "", "shirt", "not empty"),
+        ("a", "dress", "keep|shirt", "'keep' cannot be combined with a class"),
+        ("a", "dress", "shirt|exclude", "'exclude' cannot be combined with a class"),
+    ],
+)
+def test_rejects_decision_that_does_not_fit(
+    image: str, given: str, decision: str, message: str
 ) -> None:
-    with pytest.raises(InputError, match=told.replace("|", r"\|")):
-        decided(decisions, NOW, CLASSES, "photos")
+    with pytest.raises(InputError, match=re.escape(message)):
+        resolve(make_decision(image, given, decision))
 
 
-def test_the_same_decision_twice_is_one() -> None:
-    twice = [one("a", "dress", "shirt"), one("a", "dress", "shirt", 3)]
-    assert decided(twice, NOW, CLASSES, "photos") == {"a": ("shirt",)}
+def test_repeated_decisions_must_agree() -> None:
+    first = make_decision("a", "dress", "shirt")
+    assert resolve(first, make_decision("a", "dress", "shirt", 3)) == {"a": ("shirt",)}
+    with pytest.raises(
+        InputError, match=r"d\.csv, line 5: .* image a differs from the one in d\.csv, line 2"
+    ):
+        resolve(first, make_decision("a", "dress", "exclude", 5))
 
 
-@pytest.mark.parametrize("decision", ["keep|shirt", "shirt|exclude"])
-def test_keep_and_exclude_stand_alone(decision: str) -> None:
-    with pytest.raises(InputError, match=r"'(keep|exclude)' stands alone"):
-        decided([one("a", "dress", decision)], NOW, CLASSES, "photos")
+def test_rejects_class_named_like_keyword() -> None:
+    with pytest.raises(InputError, match="the class name 'keep' is reserved"):
+        resolve_decisions([], CURRENT, [*CLASSES, "keep"], "photos")
 
 
-def test_a_class_may_not_be_called_as_a_decision_is() -> None:
-    with pytest.raises(InputError, match="a class is called 'keep', a word of decisions"):
-        decided([one("a", "dress", "keep")], NOW, [*CLASSES, "keep"], "photos")
-
-
-def test_rows_without_a_decision_are_passed_over(tmp_path: Path) -> None:
+def test_skips_rows_without_decision(tmp_path: Path) -> None:
     file = tmp_path / "d.csv"
     file.write_bytes(
         b"\xef\xbb\xbfimage_id, given ,decision,data\r\na,dress,,\r\n\r\n"
         b"b, shirt , keep ,/photos\r\n"
     )
     assert read_decisions(file) == [Decision(f"{file}, line 4", "b", "shirt", "keep")]
-    assert data_named(file) == Path("/photos")
+    assert read_data_path(file) == Path("/photos")
 
 
-@pytest.mark.parametrize(
-    ("content", "told"),
-    [
-        ("image,given,decision\n", "has no column 'image_id'; did you mean image"),
-        ("image_id,given,decision,given\n", "has the column 'given' twice"),
-        ("image_id,given,decision\na,b,c,d\n", "line 2 has more fields than columns"),
-        ('image_id,given,decision\n"a,b\n', "not a CSV file"),
-    ],
-)
-def test_a_file_that_is_none_of_decisions_is_refused(
-    content: str, told: str, tmp_path: Path
-) -> None:
-    (tmp_path / "d.csv").write_text(content)
-    with pytest.raises(InputError, match=told):
+def test_rejects_invalid_or_missing_file(tmp_path: Path) -> None:
+    (tmp_path / "d.csv").write_text("image,given,decision\n")
+    with pytest.raises(InputError, match="has no column 'image_id'; did you mean image"):
         read_decisions(tmp_path / "d.csv")
-
-
-def test_files_about_two_data_sets_and_files_that_are_not_there(tmp_path: Path) -> None:
-    (tmp_path / "d.csv").write_text("data\none\ntwo\n")
-    with pytest.raises(InputError, match="about 2 data sets"):
-        data_named(tmp_path / "d.csv")
     with pytest.raises(InputError, match="no such file"):
         read_decisions(tmp_path / "none.csv")
 
 
-def test_decisions_are_counted_against_the_data_s_own_labels() -> None:
-    state: dict[str, Labels] = {"a": ("dress",), "b": ("dress",), "c": ("x", "y"), "d": ()}
-    own: dict[str, Labels] = {"a": ("dress",), "b": ("shirt",)}
-    assert counts(state, own) == {"relabelled": 1, "several": 1, "excluded": 1, "kept": 1}
+def test_rejects_file_about_two_data_sets(tmp_path: Path) -> None:
+    (tmp_path / "d.csv").write_text("data\none\ntwo\n")
+    with pytest.raises(InputError, match="names 2 data sets"):
+        read_data_path(tmp_path / "d.csv")
+
+
+def test_counts_changes_from_original_labels() -> None:
+    overrides: dict[str, Labels] = {"a": ("dress",), "b": ("dress",), "c": ("x", "y"), "d": ()}
+    original: dict[str, Labels] = {"a": ("dress",), "b": ("shirt",)}
+    assert count_changes(overrides, original) == {
+        "relabelled": 1, "several": 1, "excluded": 1, "kept": 1,
+    }  # fmt: skip

@@ -1,4 +1,4 @@
-"""The journal of label versions: what is in force, what undoing leads to, what is refused."""
+"""The journal of label versions: overrides in force, undo, damaged files."""
 
 from __future__ import annotations
 
@@ -10,73 +10,74 @@ from hypothesis import strategies as st
 
 from fashion_exp.data.label_versions import (
     ORIGINAL,
-    History,
+    LabelHistory,
     Labels,
-    Version,
-    fingerprint,
-    journal_of,
+    LabelVersion,
+    journal_path,
+    labels_fingerprint,
     read_history,
     write_history,
 )
 from fashion_exp.errors import InputError
 
+Changes = dict[str, Labels | None]
 IMAGES = st.sampled_from("abc")
 LABELS = st.sampled_from([(), ("dress",), ("dress", "shirt")])
 CHANGES = st.dictionaries(IMAGES, st.one_of(st.none(), LABELS), max_size=3)
 
 
-def history(*changes: dict[str, Labels | None], restores: dict[int, str] | None = None) -> History:
+def make_history(*changes: Changes, restores: dict[int, str] | None = None) -> LabelHistory:
     versions = [
-        Version(
-            f"v{number + 1}", f"v{number}" if number else ORIGINAL, "", "now", own, {},
-            restores=(restores or {}).get(number, ""),
+        LabelVersion(
+            f"v{index + 1}", f"v{index}" if index else ORIGINAL, "", "now", version_changes, {},
+            restores=(restores or {}).get(index, ""),
         )
-        for number, own in enumerate(changes)
+        for index, version_changes in enumerate(changes)
     ]  # fmt: skip
-    return History(Path("journal"), tuple(versions))
+    return LabelHistory(Path("journal"), tuple(versions))
 
 
 @given(st.lists(CHANGES, max_size=4))
-def test_the_state_is_the_last_word_on_each_image(changes: list[dict[str, Labels | None]]) -> None:
-    made = history(*changes)
-    last = {image: labels for own in changes for image, labels in own.items()}
+def test_last_change_of_each_image_is_in_force(changes: list[Changes]) -> None:
+    history = make_history(*changes)
+    last = {image: labels for version in changes for image, labels in version.items()}
     expected = {image: labels for image, labels in last.items() if labels is not None}
-    assert made.state(made.current) == expected
-    assert made.state(ORIGINAL) == {}
+    assert history.overrides_at(history.current) == expected
+    assert history.overrides_at(ORIGINAL) == {}
 
 
 @given(changes=st.lists(CHANGES, max_size=4))
-def test_a_journal_is_read_as_it_was_written(
-    tmp_path_factory: pytest.TempPathFactory, changes: list[dict[str, Labels | None]]
+def test_written_journal_is_read_back(
+    tmp_path_factory: pytest.TempPathFactory, changes: list[Changes]
 ) -> None:
     file = tmp_path_factory.mktemp("journal") / "journal"
-    write_history(file, history(*changes).versions)
-    assert read_history(file).versions == history(*changes).versions
+    write_history(file, make_history(*changes).versions)
+    assert read_history(file).versions == make_history(*changes).versions
 
 
-def test_undoing_again_goes_further_back_and_not_to_what_was_undone() -> None:
-    three = history({"a": ("x",)}, {"a": ("y",)}, {"a": ("x",)}, restores={2: "v1"})
-    assert three.before("v2") == "v1" and three.before("v3") == ORIGINAL
-    undone = history({"a": ("x",)}, {"a": None}, restores={1: ORIGINAL})
-    assert undone.before("v2") is None and undone.before(ORIGINAL) is None
+def test_repeated_undo_goes_further_back() -> None:
+    history = make_history({"a": ("x",)}, {"a": ("y",)}, {"a": ("x",)}, restores={2: "v1"})
+    assert history.undo_target("v2") == "v1" and history.undo_target("v3") == ORIGINAL
+    undone = make_history({"a": ("x",)}, {"a": None}, restores={1: ORIGINAL})
+    assert undone.undo_target("v2") is None and undone.undo_target(ORIGINAL) is None
 
 
 @given(st.dictionaries(IMAGES, LABELS, max_size=3), st.dictionaries(IMAGES, LABELS, max_size=3))
-def test_fingerprints_are_equal_where_the_states_are(
+def test_fingerprints_are_equal_exactly_for_equal_overrides(
     a: dict[str, Labels], b: dict[str, Labels]
 ) -> None:
-    assert (fingerprint(a) == fingerprint(b)) == (a == b)
-    assert bool(fingerprint(a)) == bool(a)
+    assert (labels_fingerprint(a) == labels_fingerprint(b)) == (a == b)
+    assert bool(labels_fingerprint(a)) == bool(a)
 
 
-def test_a_damaged_journal_is_refused_by_line(tmp_path: Path) -> None:
-    file = journal_of(tmp_path)
-    write_history(file, history({"a": ("x",)}).versions)
+def test_rejects_damaged_journal(tmp_path: Path) -> None:
+    file = journal_path(tmp_path)
+    write_history(file, make_history({"a": ("x",)}).versions)
     file.write_text(file.read_text() + '{"version": "v2", "par\n')
     with pytest.raises(InputError, match=r"jsonl, line 2: not a version of labels"):
         read_history(file)
 
 
-def test_a_version_that_is_not_there_is_told_with_those_that_are() -> None:
+def test_rejects_unknown_version() -> None:
     with pytest.raises(InputError, match="no version 'v9' of the labels"):
-        history({}, {}).state("v9")
+        make_history({}, {}).overrides_at("v9")

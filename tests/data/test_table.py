@@ -1,4 +1,4 @@
-"""The image table's own promises."""
+"""The image table: counts, subsets and fingerprint."""
 
 from __future__ import annotations
 
@@ -10,35 +10,32 @@ import pandas as pd
 from fashion_exp.data.table import COLUMNS, ImageTable, left_out_table
 
 
-def read(row: int) -> np.ndarray:
+def read_row(row: int) -> np.ndarray:
     return np.full((1, 1), row, np.uint8)
 
 
-def table() -> ImageTable:
+def make_table() -> ImageTable:
     rows = [(f"i{n}", f"g{n}", f"p{n}", n // 2, "", 1 + n % 2) for n in range(4)]
-    left = left_out_table([("x", "empty file")])
+    left_out = left_out_table([("x", "empty file")])
     frame = pd.DataFrame(rows, columns=list(COLUMNS))
-    return ImageTable("test", frame, ("dress", "shirt"), read, 8, left)
+    return ImageTable("test", frame, ("dress", "shirt"), read_row, 8, left_out)
 
 
-def test_found_counts_rows_copies_and_what_was_left_out() -> None:
-    assert table().found == 4 + 2 + 1
+def test_file_count_includes_copies_and_files_left_out() -> None:
+    assert make_table().file_count == 4 + 2 + 1
 
 
-def test_taking_rows_keeps_each_with_its_picture_however_often() -> None:
-    taken = (
-        table()
-        .take([3, 1, 0], left_out_table([("p2", "truncated JPEG")]))
-        .take([0, 2], left_out_table([]))
-    )
+def test_taken_rows_keep_their_images() -> None:
+    truncated = left_out_table([("p2", "truncated JPEG")])
+    taken = make_table().take([3, 1, 0], truncated).take([0, 2], left_out_table([]))
     assert taken.rows["path"].tolist() == ["p3", "p0"]
     assert [taken.read(row).item() for row in range(2)] == [3, 0]
     assert taken.left_out["path"].tolist() == ["x", "p2"]
     assert pickle.loads(pickle.dumps(taken)).read(0).item() == 3
 
 
-def test_the_fingerprint_tells_content_and_labels_and_not_places() -> None:
-    moved, relabelled = table(), table()
+def test_fingerprint_depends_on_labels_and_not_on_paths() -> None:
+    moved, relabeled = make_table(), make_table()
     moved.rows["path"] = "elsewhere/" + moved.rows["path"]
-    relabelled.rows.loc[0, "label"] = 1
-    assert moved.fingerprint == table().fingerprint != relabelled.fingerprint
+    relabeled.rows.loc[0, "label"] = 1
+    assert moved.fingerprint == make_table().fingerprint != relabeled.fingerprint

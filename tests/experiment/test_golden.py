@@ -1,9 +1,10 @@
-"""The losses of a run equal those of a plain loop, written here without the package's parts."""
+"""The losses of a run equal those of a plain loop that uses no part of the package."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,21 +13,27 @@ import torch
 from PIL import Image
 from torch import nn
 
-from fashion_exp.data.batches import epoch_order
+from fashion_exp.configuration.composition import parse_command_line
+from fashion_exp.data.batches import shuffled_batches
+from fashion_exp.data.sources.folder import load_folder
 from fashion_exp.seeding import derive_seed
 from tests.conftest import TinyRun
 
+pytestmark = pytest.mark.slow
 
-def reference(root: Path, split: pd.DataFrame, rows: list[dict[str, object]]) -> pd.DataFrame:
-    """Conv 32, ReLU, flatten (as Keras does), dense; Adam 1e-3; batches of 12; three epochs."""
-    pictures = {r["image_id"]: np.array(Image.open(root / str(r["path"]))) for r in rows}
+
+def reference(root: Path, split: pd.DataFrame, rows: list[dict[Any, Any]]) -> pd.DataFrame:
+    """Convolution 32, ReLU, flatten (as Keras does), dense; Adam 1e-3; batches of 12; 3 epochs."""
+    pixels = {r["image_id"]: np.array(Image.open(root / str(r["path"]))) for r in rows}
     table = pd.DataFrame(rows).merge(split[["image_id", "r0f0"]], on="image_id")
     parts = {
         part: (
-            torch.stack([torch.from_numpy(pictures[i]).permute(2, 0, 1) for i in own["image_id"]]),
-            torch.tensor(own["label"].to_numpy()),
+            torch.stack(
+                [torch.from_numpy(pixels[i]).permute(2, 0, 1) for i in part_rows["image_id"]]
+            ),
+            torch.tensor(part_rows["label"].to_numpy()),
         )
-        for part, own in table.groupby("r0f0")
+        for part, part_rows in table.groupby("r0f0")
     }
     inputs = {part: (images.float() / 255 - 0.5) / 0.5 for part, (images, _) in parts.items()}
     torch.manual_seed(derive_seed("initialisation", 0, 0, 0))
@@ -41,7 +48,7 @@ def reference(root: Path, split: pd.DataFrame, rows: list[dict[str, object]]) ->
     for epoch in range(3):
         total, hits = 0.0, 0
         labels = parts["train"][1]
-        for batch in epoch_order(len(labels), 12, derive_seed("order", 0, 0, 0), epoch):
+        for batch in shuffled_batches(len(labels), 12, derive_seed("order", 0, 0, 0), epoch):
             logits = net(inputs["train"][batch])
             loss = nn.functional.cross_entropy(logits, labels[batch])
             optimizer.zero_grad()
@@ -57,13 +64,10 @@ def reference(root: Path, split: pd.DataFrame, rows: list[dict[str, object]]) ->
     return pd.DataFrame(history, columns=["loss", "accuracy", "validation_loss"])
 
 
-def test_losses_equal_those_of_a_plain_loop(tiny: Callable[..., TinyRun], photos: Path) -> None:
+def test_losses_equal_a_plain_loop(tiny: Callable[..., TinyRun], photos: Path) -> None:
     run = tiny("augmentation=none", "training.epochs=3", "training.precision=fp32")
-    frames = pd.concat([run.frame("validation"), run.frame("test")])
+    frames = pd.concat([run.predictions("validation"), run.predictions("test")])
     split = pd.read_csv(run.output / "split.csv")
-    from fashion_exp.configuration.composition import parse_command_line
-    from fashion_exp.data.sources.folder import load_folder
-
     cfg = parse_command_line(["dataset=folder", f"dataset.root={photos}"]).jobs[0].dataset
     rows = load_folder(cfg).rows[["image_id", "path", "label"]].to_dict("records")
     expected = reference(photos, split, rows)

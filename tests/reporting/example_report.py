@@ -1,4 +1,4 @@
-"""Made-up reports: a study of twelve runs as it may have been, and of any size."""
+"""Made-up reports: an example with twelve runs, and reports of any size."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
-from fashion_exp.reporting.percentage_points import difference_span, difference_text
+from fashion_exp.reporting.formats import difference_range, difference_text
 from fashion_exp.reporting.report_content import (
-    Cell,
     Confusion,
     Curve,
     Finding,
-    Forest,
+    ForestPlot,
     ForestRow,
     Photo,
     PhotoGroup,
     Report,
-    Verdict,
+    VerdictCell,
+    VerdictLabel,
     VerdictMatrix,
 )
 from fashion_exp.reporting.tables import PlainTable
@@ -32,27 +32,27 @@ HEADER = (
 )  # fmt: skip
 
 
-def study() -> Report:
+def example_report() -> Report:
     """Two basic CNNs and ten heads on a frozen backbone, tested on 214 photos."""
     names = ["basic_cnn lr=0.001", "basic_cnn lr=0.0001"]
     for split in ("80/20", "50/50"):
         for rate in ("0.001", "0.0001"):
             names += [f"mobilenet lr={rate} dropout={share} {split}" for share in ("0", "0.5")]
     names += ["mobilenet lr=0.01 dropout=0 80/20", "mobilenet lr=0.01 dropout=0.5 80/20"]
-    return made_up(names, 214, seed=1)
+    return make_report(names, 214, seed=1)
 
 
-def made_up(names: Sequence[str], images: int, seed: int, epochs: int = 20) -> Report:
-    """A report about runs of these names, with numbers that fit each other."""
+def make_report(names: Sequence[str], images: int, seed: int, epochs: int = 20) -> Report:
+    """A report on runs with these names; its numbers are consistent."""
     rng = np.random.default_rng(seed)
     accuracy = np.sort(np.where([n.startswith("basic") for n in names], 0.8, 0.93))
     accuracy = np.sort(accuracy + rng.normal(0, 0.012, len(names)).clip(-0.03, 0.03))[::-1]
-    order = sorted(range(len(names)), key=lambda place: names[place].startswith("basic"))
-    ranked = [names[place] for place in order]
+    order = sorted(range(len(names)), key=lambda index: names[index].startswith("basic"))
+    ranked = [names[index] for index in order]
     half = 1.96 * np.sqrt(accuracy * (1 - accuracy) / images)
     tests = [
-        ForestRow(name, float(a), float(a - h), min(float(a + h), 0.997), winner=place == 0)
-        for place, (name, a, h) in enumerate(zip(ranked, accuracy, half, strict=True))
+        ForestRow(name, float(a), float(a - h), min(float(a + h), 0.997), winner=index == 0)
+        for index, (name, a, h) in enumerate(zip(ranked, accuracy, half, strict=True))
     ]
     lines = {"target": 0.95, "human (assumed)": 0.95, "chance": 1 / 3}
     matrix = _matrix(ranked, accuracy, images)
@@ -64,15 +64,15 @@ def made_up(names: Sequence[str], images: int, seed: int, epochs: int = 20) -> R
         audit=_audit(ranked),
         runs=_runs(ranked, tests, images),
         accuracy=[
-            Forest(
+            ForestPlot(
                 f"Test accuracy, n = {images} photos, 95 % Wilson intervals of the mean model",
                 tests,
                 lines=lines,
                 bands={"human 95 % of 200 (assumed)": (0.91, 0.973)},
             ),
-            Forest(
+            ForestPlot(
                 "Validation accuracy, 95 % Wilson intervals; runs were chosen on these images",
-                [ForestRow(r.name, r.estimate, r.low, r.high, _optimism(r), True) for r in tests],
+                [ForestRow(r.name, r.estimate, r.low, r.high, _caveat(r), True) for r in tests],
                 lines={"target": 0.95},
             ),
         ],
@@ -94,7 +94,7 @@ def made_up(names: Sequence[str], images: int, seed: int, epochs: int = 20) -> R
         * bool(effects),
         plan=[
             "At the observed rates, 1,870 test images would separate the two best runs with "
-            "80 % power; 214 are there.",
+            "80 % power; 214 are available.",
         ],
         confusions=[_confusion(ranked[0], rng, images)],
         photos=_photos(rng),
@@ -109,7 +109,7 @@ def made_up(names: Sequence[str], images: int, seed: int, epochs: int = 20) -> R
     )
 
 
-def _optimism(row: ForestRow) -> str:
+def _caveat(row: ForestRow) -> str:
     return "chosen on these images: optimistic" if row.winner else ""
 
 
@@ -121,8 +121,8 @@ def _answer(tests: Sequence[ForestRow], images: int) -> list[str]:
         f"{best.name} had the highest test accuracy, {100 * best.estimate:.1f} % "
         f"(95 % interval {limits}, n = {images}), and whether it exceeds 95 % is undecided.",
         "It is better than both basic CNNs (Holm-adjusted p < 0.001 over all pairs); from "
-        "the other mobilenet heads it cannot be told apart on these images.",
-        "This is a claim about the checkpoints tested, from one seed a recipe.",
+        "the other mobilenet heads it does not differ significantly on these images.",
+        "This is a claim about the checkpoints tested, from one seed per recipe.",
     ]
 
 
@@ -144,7 +144,7 @@ def _audit(names: Sequence[str]) -> list[Finding]:
 
 def _runs(names: Sequence[str], tests: Sequence[ForestRow], images: int) -> PlainTable:
     rows = []
-    for place, (name, row) in enumerate(zip(names, tests, strict=True)):
+    for index, (name, row) in enumerate(zip(names, tests, strict=True)):
         assert row.estimate is not None and row.low is not None and row.high is not None
         shown = f"{100 * row.estimate:.1f} % ({100 * row.low:.1f}–{100 * row.high:.1f})"
         basic = name.startswith("basic")
@@ -153,11 +153,11 @@ def _runs(names: Sequence[str], tests: Sequence[ForestRow], images: int) -> Plai
                 name, "basic_cnn" if basic else "mobilenetv1_100", "50/50" if "50/50" in name
                 else "80/20", "frozen head" if not basic else "from scratch", "20",
                 "4" if basic else "28", "adam", "0.001", "0.5" if "=0.5" in name else "0",
-                "relu" if basic else "relu6", f"{0.2 + 0.02 * place:.3f}", shown, shown,
+                "relu" if basic else "relu6", f"{0.2 + 0.02 * index:.3f}", shown, shown,
                 f"{images}", "3", "1,240", "0, 1, 2", "9f3c2a1b",
             )
         )  # fmt: skip
-    notes = ["Ranked by validation accuracy.", "Test set looked at 3 times, this time included."]
+    notes = ["Ranked by validation accuracy.", "3 test evaluations, including this one."]
     return PlainTable(HEADER, rows, "", notes)
 
 
@@ -176,7 +176,7 @@ def _matrix(names: Sequence[str], accuracy: np.ndarray, images: int) -> VerdictM
             if row != column:
                 d = float(above - below)
                 p = 0.0002 if abs(d) > 2 * half else 0.4
-                cells[row, column] = Cell(_verdict(d, half), d, d - half, d + half, p)
+                cells[row, column] = VerdictCell(_verdict(d, half), d, d - half, d + half, p)
     caption = (
         f"McNemar mid-p on one split, Holm over {len(names) * (len(names) - 1) // 2} pairs, "
         "two-sided 5 %; equivalent where the 90 % interval lies within ±1 point."
@@ -184,7 +184,7 @@ def _matrix(names: Sequence[str], accuracy: np.ndarray, images: int) -> VerdictM
     return VerdictMatrix(names, cells, caption)
 
 
-def _verdict(difference: float, half: float) -> Verdict:
+def _verdict(difference: float, half: float) -> VerdictLabel:
     if abs(difference) > half:
         return "better" if difference > 0 else "worse"
     return "equivalent" if abs(difference) < 0.002 else "undecided"
@@ -197,34 +197,34 @@ def _pairs(matrix: VerdictMatrix) -> PlainTable:
         if row < column:
             assert cell.low is not None and cell.high is not None and cell.p is not None
             pair = f"{matrix.names[row]} − {matrix.names[column]}"
-            wide = difference_span(cell.low, cell.high)
-            shown = (
+            interval = difference_range(cell.low, cell.high)
+            numbers = (
                 pair,
                 difference_text(cell.difference),
-                wide,
+                interval,
                 f"{cell.p / 7:.4f}",
                 f"{cell.p:.4f}",
             )
-            rows.append((*shown, cell.verdict, "214", cell.note))
+            rows.append((*numbers, cell.verdict, "214", cell.note))
     return PlainTable(header, rows, notes=["Differences in percentage points."])
 
 
-def _effects() -> list[Forest]:
+def _effects() -> list[ForestPlot]:
     rope = {"±1 point": (-0.01, 0.01)}
     zero = {"no difference": 0.0}
-    told = {
+    differences = {
         "lr": [("0.001 − 0.0001", 0.004, -0.006, 0.014), ("0.01 − 0.0001", -0.03, -0.048, -0.012)],
         "dropout": [("0.5 − 0", 0.001, -0.007, 0.009)],
         "train_ratio": [("0.8 − 0.5", 0.012, -0.001, 0.025)],
     }
     return [
-        Forest(
-            f"{knob}: difference in test accuracy, 95 % intervals over paired cells",
+        ForestPlot(
+            f"{option}: difference in test accuracy, 95 % intervals over paired runs",
             [ForestRow(*row) for row in rows],
             lines=zero,
             bands=rope,
         )
-        for knob, rows in told.items()
+        for option, rows in differences.items()
     ]
 
 
@@ -235,17 +235,17 @@ def _confusion(name: str, rng: np.random.Generator, images: int) -> Confusion:
 
 
 def _photos(rng: np.random.Generator) -> list[PhotoGroup]:
-    def photo(place: int) -> Photo:
+    def photo(index: int) -> Photo:
         pixels = rng.integers(60, 220, (6, 6, 3), dtype=np.uint8)
-        image = Image.fromarray(pixels).resize((96, 128 if place % 2 else 96), Image.Resampling(3))
-        target = io.BytesIO()
-        image.save(target, "jpeg", quality=80)
-        caption = f"{14 - place} of 15 say {CLASSES[place % 3]}"
-        return Photo(target.getvalue(), f"dress/{place:04}.jpg", CLASSES[(place + 1) % 3], caption)
+        image = Image.fromarray(pixels).resize((96, 128 if index % 2 else 96), Image.Resampling(3))
+        buffer = io.BytesIO()
+        image.save(buffer, "jpeg", quality=80)
+        caption = f"{14 - index} of 15 say {CLASSES[index % 3]}"
+        return Photo(buffer.getvalue(), f"dress/{index:04}.jpg", CLASSES[(index + 1) % 3], caption)
 
-    gone = Photo(None, "shirt/0007.jpg", "Shirt", "15 of 15 say Dress")
+    missing = Photo(None, "shirt/0007.jpg", "Shirt", "15 of 15 say Dress")
     return [
-        PhotoGroup("Wrong in every run", 3, [*map(photo, range(2)), gone]),
-        PhotoGroup("Wrong in most runs", 23, [photo(place) for place in range(8)]),
-        PhotoGroup("Only the winner is right", 0, []),
+        PhotoGroup("Wrong in every run", 3, [*map(photo, range(2)), missing]),
+        PhotoGroup("Wrong in most runs", 23, [photo(index) for index in range(8)]),
+        PhotoGroup("Only the best run is right", 0, []),
     ]

@@ -1,4 +1,4 @@
-"""The page as its readers see it: a phone, a desktop, in light and dark, and on paper."""
+"""The report page in a browser: phone and desktop, light and dark, and printed."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import pytest
 
 from fashion_exp.reporting.page import write_report
 from tests.browser import COMMAND, NO_BROWSER, Browser
-from tests.reporting.example_report import made_up, study
+from tests.reporting.example_report import example_report, make_report
 
-pytestmark = pytest.mark.skipif(COMMAND is None, reason=NO_BROWSER)
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(COMMAND is None, reason=NO_BROWSER)]
 
 SIZES = {"phone": (360, 800), "desktop": (1280, 900)}
 OUTSIDE = """
@@ -28,7 +28,7 @@ CUT_OFF = """
       || own.top < whole.top - 1 || own.bottom > whole.bottom + 1;
   }).map(e => e.textContent))
 """
-LEAST_LETTER = """
+SMALLEST_FONT = """
 Math.min(...[...document.querySelectorAll('svg text')].filter(e => e.getBoundingClientRect().width)
   .map(e => parseFloat(getComputedStyle(e).fontSize) * e.getScreenCTM().a))
 """
@@ -42,97 +42,99 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_report(study(), tmp_path_factory.mktemp("page"))
+    return write_report(example_report(), tmp_path_factory.mktemp("page"))
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("size", SIZES)
-def test_nothing_is_wider_than_the_window(
-    browser: Browser, page: Path, size: str, dark: bool
-) -> None:
+def test_content_fits_the_window(browser: Browser, page: Path, size: str, dark: bool) -> None:
     width, height = SIZES[size]
     browser.open(page, width, height, dark)
-    browser.ask("document.querySelectorAll('details').forEach(e => { e.open = true })")
-    assert browser.ask("document.documentElement.scrollWidth") <= width
-    assert browser.ask(OUTSIDE) == []
-    assert browser.ask(CUT_OFF) == []
-    assert browser.complaints() == []
+    browser.evaluate("document.querySelectorAll('details').forEach(e => { e.open = true })")
+    assert browser.evaluate("document.documentElement.scrollWidth") <= width
+    assert browser.evaluate(OUTSIDE) == []
+    assert browser.evaluate(CUT_OFF) == []
+    assert browser.errors() == []
     assert browser.requests() == [page.resolve().as_uri()]
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_figures_have_the_form_of_the_window_and_letters_of_a_size(
+def test_figure_variant_fits_the_window_and_is_readable(
     browser: Browser, page: Path, size: str
 ) -> None:
     browser.open(page, *SIZES[size])
-    shown = "[...document.querySelectorAll('.%s svg')].filter(e => e.checkVisibility()).length"
-    forms = {form: browser.ask(shown % form) for form in ("wide", "narrow")}
-    assert forms == {"wide": 6 * (size == "desktop"), "narrow": 6 * (size == "phone")}
-    assert browser.ask(LEAST_LETTER) >= 9
+    count = "[...document.querySelectorAll('.%s svg')].filter(e => e.checkVisibility()).length"
+    visible = {variant: browser.evaluate(count % variant) for variant in ("wide", "narrow")}
+    assert visible == {"wide": 6 * (size == "desktop"), "narrow": 6 * (size == "phone")}
+    assert browser.evaluate(SMALLEST_FONT) >= 9
 
 
-def test_dark_is_dark_and_light_is_light(browser: Browser, page: Path) -> None:
-    colours = "[document.body, document.querySelector('svg text')].map(e => getComputedStyle(e))"
-    asked = f"(([body, text]) => [body.backgroundColor, text.fill])({colours})"
+def test_color_scheme_is_respected(browser: Browser, page: Path) -> None:
+    styles = "[document.body, document.querySelector('svg text')].map(e => getComputedStyle(e))"
+    colors = f"(([body, text]) => [body.backgroundColor, text.fill])({styles})"
     for dark in (False, True):
         browser.open(page, *SIZES["desktop"], dark)
-        ground, text = (sum(map(int, re.findall(r"\d+", told))) for told in browser.ask(asked))
-        assert (ground < 150 and text > 400) if dark else (ground > 700 and text < 400)
+        background, text = (
+            sum(map(int, re.findall(r"\d+", color))) for color in browser.evaluate(colors)
+        )
+        assert (background < 150 and text > 400) if dark else (background > 700 and text < 400)
 
 
-def test_the_runs_keep_their_names_in_sight(browser: Browser, page: Path) -> None:
+def test_run_names_stay_visible_while_scrolling(browser: Browser, page: Path) -> None:
     browser.open(page, *SIZES["phone"])
-    moved = """(() => {
+    scroll = """(() => {
       const box = document.querySelector('#runs-section .scroll');
       box.scrollLeft = 300;
       const name = box.querySelector('tbody th').getBoundingClientRect();
       return [box.scrollLeft, name.left - box.getBoundingClientRect().left];
     })()"""
-    assert browser.ask(moved) == [300, pytest.approx(0, abs=1)]
+    assert browser.evaluate(scroll) == [300, pytest.approx(0, abs=1)]
 
 
-def test_paper_shows_what_the_screen_folds(browser: Browser, page: Path) -> None:
+def test_print_includes_collapsed_content(browser: Browser, page: Path) -> None:
     browser.open(page, *SIZES["desktop"], dark=True)
-    assert browser.ask("document.querySelectorAll('details:not([open])').length") > 5
-    folded = browser.paper()
-    browser.ask("document.querySelectorAll('details').forEach(e => e.open = true)")
-    unfolded = browser.paper()
-    assert folded.startswith(b"%PDF") and 1 < sheets(folded) == sheets(unfolded) < 25
-    assert len(folded) == pytest.approx(len(unfolded), rel=0.02)
+    assert browser.evaluate("document.querySelectorAll('details:not([open])').length") > 5
+    collapsed = browser.pdf()
+    browser.evaluate("document.querySelectorAll('details').forEach(e => e.open = true)")
+    expanded = browser.pdf()
+    assert (
+        collapsed.startswith(b"%PDF") and 1 < count_pages(collapsed) == count_pages(expanded) < 25
+    )
+    assert len(collapsed) == pytest.approx(len(expanded), rel=0.02)
 
 
-def test_paper_is_white(browser: Browser, page: Path) -> None:
+def test_print_has_a_white_background(browser: Browser, page: Path) -> None:
     browser.open(page, *SIZES["desktop"], dark=True)
     browser.call("Emulation.setEmulatedMedia", media="print")
     try:
-        ground = browser.ask("getComputedStyle(document.body).backgroundColor")
+        background = browser.evaluate("getComputedStyle(document.body).backgroundColor")
     finally:
         browser.call("Emulation.setEmulatedMedia", media="")
-    assert ground == "rgb(255, 255, 255)"
+    assert background == "rgb(255, 255, 255)"
 
 
-def sheets(paper: bytes) -> int:
-    return paper.count(b"/Type /Page\n")
+def count_pages(pdf: bytes) -> int:
+    return pdf.count(b"/Type /Page\n")
 
 
-def test_the_runs_fit_a_sheet_of_paper(browser: Browser, page: Path) -> None:
+def test_runs_table_fits_a_printed_page(browser: Browser, page: Path) -> None:
     landscape = round((297 - 20) / 25.4 * 96)
     browser.open(page, landscape, 900)
     browser.call("Emulation.setEmulatedMedia", media="print")
     try:
         sizes = "['table', '.name'].map(e => document.querySelector('#runs-section ' + e))"
-        table, name = browser.ask(f"{sizes}.map(e => e.getBoundingClientRect().width)")
+        table, name = browser.evaluate(f"{sizes}.map(e => e.getBoundingClientRect().width)")
         assert table <= landscape and name > 100
     finally:
         browser.call("Emulation.setEmulatedMedia", media="")
 
 
 def test_two_hundred_runs_load_quickly(browser: Browser, tmp_path: Path) -> None:
-    names = [f"vit_{place // 40} lr=1e-{place % 40} dropout=0.{place}" for place in range(200)]
-    page = write_report(made_up(names, 2000, seed=0, epochs=60), tmp_path)
+    names = [f"vit_{i // 40} lr=1e-{i % 40} dropout=0.{i}" for i in range(200)]
+    page = write_report(make_report(names, 2000, seed=0, epochs=60), tmp_path)
     browser.open(page, *SIZES["phone"])
-    assert browser.ask("document.documentElement.scrollWidth") <= 360
-    assert browser.ask("document.querySelectorAll('#runs-section tbody tr').length") == 200
+    assert browser.evaluate("document.documentElement.scrollWidth") <= 360
+    assert browser.evaluate("document.querySelectorAll('#runs-section tbody tr').length") == 200
     load = "performance.getEntriesByType('navigation')[0].loadEventEnd"
-    assert browser.ask(load) < 10_000
-    assert browser.ask(CUT_OFF) == [] and browser.complaints() == []
+    assert browser.evaluate(load) < 10_000
+    assert browser.evaluate(CUT_OFF) == [] and browser.errors() == []

@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from fashion_exp.reporting import style
-from fashion_exp.reporting.figures import apart, confusion, curves
+from fashion_exp.reporting.figures import confusion_matrix, learning_curves
+from tests.reporting.test_comparison_figures import assert_legible, displayed_texts
+
+pytestmark = pytest.mark.slow
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
 
-def _history(trainings: int, epochs: list[int]) -> pd.DataFrame:
+def make_history(trainings: int, epochs: list[int]) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "fold": 0,
@@ -38,163 +38,144 @@ def _history(trainings: int, epochs: list[int]) -> pd.DataFrame:
     )
 
 
-def _texts(figure: Figure) -> list[str]:
-    from matplotlib.text import Text
-
-    return [text.get_text() for text in figure.findobj(Text) if text.get_text()]
-
-
-def _thick(axes: Axes, colour: str) -> Line2D:
+def mean_line(axes: Axes, color: str) -> Line2D:
     (line,) = [
-        line for line in axes.lines if line.get_linewidth() == 2 and line.get_color() == colour
+        line for line in axes.lines if line.get_linewidth() == 2 and line.get_color() == color
     ]
     return line
 
 
-def test_the_thick_line_is_the_mean_of_the_thin_ones() -> None:
-    accuracy = curves(_history(3, [4]), [10, 10]).axes[1]
+def test_thick_line_is_the_mean_of_the_thin_ones() -> None:
+    accuracy = learning_curves(make_history(3, [4]), [10, 10]).axes[1]
     thin = [
         np.asarray(line.get_ydata())
         for line in accuracy.lines
-        if line.get_linewidth() < 1 and line.get_color() == style.BLUE
+        if line.get_linewidth() < 0.8 and line.get_color() == style.BLUE
     ]
     assert len(thin) == 3
-    assert _thick(accuracy, style.BLUE).get_ydata() == pytest.approx(np.mean(thin, axis=0))
+    assert mean_line(accuracy, style.BLUE).get_ydata() == pytest.approx(np.mean(thin, axis=0))
 
 
-def test_the_mean_ends_where_the_first_training_stops() -> None:
-    figure = curves(_history(2, [3, 5]), [10, 10])
-    assert np.asarray(_thick(figure.axes[0], style.BLUE).get_xdata()).tolist() == [1, 2, 3]
-    assert any("until the first one stops" in text for text in _texts(figure))
+def test_mean_ends_where_the_first_training_stops() -> None:
+    figure = learning_curves(make_history(2, [3, 5]), [10, 10])
+    assert np.asarray(mean_line(figure.axes[0], style.BLUE).get_xdata()).tolist() == [1, 2, 3]
+    assert any("until the first one stops" in text for text in displayed_texts(figure))
 
 
-def test_training_and_validation_differ_in_more_than_colour() -> None:
-    loss = curves(_history(1, [4]), [10, 10]).axes[0]
-    assert _thick(loss, style.BLUE).get_linestyle() != _thick(loss, style.VERMILION).get_linestyle()
-    lone = curves(_history(1, [1]), [10, 10]).axes[0]
-    assert _thick(lone, style.BLUE).get_marker() != _thick(lone, style.VERMILION).get_marker()
+def test_parts_differ_in_more_than_color() -> None:
+    several = learning_curves(make_history(1, [4]), [10, 10]).axes[0]
+    styles = {mean_line(several, c).get_linestyle() for c in (style.BLUE, style.VERMILION)}
+    single = learning_curves(make_history(1, [1]), [10, 10]).axes[0]
+    markers = {mean_line(single, color).get_marker() for color in (style.BLUE, style.VERMILION)}
+    assert len(styles) == len(markers) == 2
 
 
-def test_a_single_epoch_shows_a_point_for_every_training() -> None:
-    accuracy = curves(_history(3, [1]), [10, 10]).axes[1]
+def test_single_epoch_shows_a_point_for_every_training() -> None:
+    accuracy = learning_curves(make_history(3, [1]), [10, 10]).axes[1]
     points = [line for line in accuracy.lines if line.get_marker() not in ("", "None")]
     assert len(points) == 2 * (3 + 1)
 
 
-def test_chance_follows_from_the_class_shares() -> None:
-    texts = _texts(curves(_history(1, [2]), [30, 10, 0]))
-    assert "chance 75.0 %" in texts
+def test_chance_level_follows_from_the_class_shares() -> None:
+    texts = displayed_texts(learning_curves(make_history(1, [2]), [30, 10, 0]))
     entropy = -(0.75 * np.log(0.75) + 0.25 * np.log(0.25))
-    assert f"chance {entropy:.2f}" in texts
+    assert "chance 75.0 %" in texts and f"chance {entropy:.2f}" in texts
 
 
-def test_the_kept_epoch_of_every_training_has_a_ring() -> None:
-    history = _history(2, [4])
+def test_evaluated_epoch_of_every_training_has_a_ring() -> None:
+    history = make_history(2, [4])
     history["kept"] = history["epoch"] == 3
-    for axes in curves(history, [10, 10]).axes:
+    for axes in learning_curves(history, [10, 10]).axes:
         (rings,) = axes.collections
-        assert [place[0] for place in np.asarray(rings.get_offsets())] == [3, 3]
-    assert not curves(_history(2, [4]), [10, 10]).axes[0].collections
+        assert [x for x, _ in np.asarray(rings.get_offsets())] == [3, 3]
+    assert not learning_curves(make_history(2, [4]), [10, 10]).axes[0].collections
 
 
-def test_an_exploding_loss_does_not_hide_the_others() -> None:
-    history = _history(1, [6])
-    assert curves(history, [10, 10]).axes[0].get_yscale() == "linear"
+def test_outlier_in_loss_switches_to_a_log_axis() -> None:
+    history = make_history(1, [6])
+    assert learning_curves(history, [10, 10]).axes[0].get_yscale() == "linear"
     history.loc[0, "loss"] = 500.0
-    assert curves(history, [10, 10]).axes[0].get_yscale() == "log"
+    assert learning_curves(history, [10, 10]).axes[0].get_yscale() == "log"
 
 
-def test_a_loss_that_is_no_number_leaves_a_gap(tmp_path: Path) -> None:
-    history = _history(1, [4])
-    history.loc[history["epoch"] >= 3, "loss"] = np.nan
+@pytest.mark.parametrize("first", [1, 3])
+def test_loss_that_is_not_finite_is_omitted(first: int) -> None:
+    history = make_history(1, [4])
+    history.loc[history["epoch"] >= first, "loss"] = np.nan
     history.loc[history["epoch"] == 4, "loss"] = np.inf
-    style.save(curves(history, [10, 10]), tmp_path / "a.png")
-    history["loss"] = np.nan
-    style.save(curves(history, [10, 10]), tmp_path / "b.png")
+    assert_legible(learning_curves(history, [10, 10]))
 
 
-@given(st.lists(st.floats(-0.2, 1.2), min_size=1, max_size=5))
-def test_labels_stand_apart_in_the_order_of_their_lines(heights: list[float]) -> None:
-    placed = apart(heights, 0.1)
-    order = np.argsort(heights, kind="stable")
-    assert np.all(np.diff(np.asarray(placed)[order]) >= 0.1 - 1e-9)
-    assert np.mean(placed) == pytest.approx(np.mean(heights))
-    if len(heights) == 1 or np.diff(np.sort(heights)).min() >= 0.1:
-        assert placed == pytest.approx(heights)
-
-
-def test_every_count_and_its_share_of_the_row_stand_in_the_matrix() -> None:
-    texts = _texts(confusion(np.array([[30, 10], [0, 1234]]), ["hat", "shoe"], "Test"))
+def test_confusion_matrix_shows_every_count_and_row_share() -> None:
+    counts = np.array([[30, 10], [0, 1234]])
+    texts = displayed_texts(confusion_matrix(counts, ["hat", "shoe"], "Test"))
     for text in ("30", "75 %", "10", "25 %", "0", "100 %"):
         assert texts.count(text) == 1, text
-    assert texts.count("1,234") == 2, "in its cell, and as the row's n"
-    assert "accuracy 99.2 %, 1,274 predictions" in texts
+    assert texts.count("1,234") == 2, "in its cell and as the count of its row"
+    assert "accuracy 99.2 %, 1,274 predictions" in texts and "Test" in texts
     assert texts.count("75.0 %") == texts.count("100.0 %") == 1, "recall"
 
 
 def test_rates_are_not_rounded_to_none_or_all() -> None:
-    texts = _texts(confusion(np.array([[999, 1], [0, 5]]), ["hat", "shoe"]))
-    assert ">99 %" in texts
-    assert "<1 %" in texts
+    texts = displayed_texts(confusion_matrix(np.array([[999, 1], [0, 5]]), ["hat", "shoe"]))
+    assert ">99 %" in texts and "<1 %" in texts
 
 
-def test_a_class_without_images_has_no_recall() -> None:
-    texts = _texts(confusion(np.array([[5, 0], [0, 0]]), ["hat", "shoe"]))
+def test_class_without_images_has_no_recall() -> None:
+    texts = displayed_texts(confusion_matrix(np.array([[5, 0], [0, 0]]), ["hat", "shoe"]))
     assert texts.count("\N{EN DASH}") == 1
 
 
 def test_rows_are_true_and_columns_predicted_classes() -> None:
-    axes = confusion(np.array([[1, 2], [3, 4]]), ["hat", "shoe"]).axes[0]
-    assert axes.get_ylabel() == "true class"
+    axes = confusion_matrix(np.array([[1, 2], [3, 4]]), ["hat", "shoe"]).axes[0]
+    assert axes.get_ylabel() == "true class" and axes.get_xlabel() == "predicted class"
     (cell,) = [text for text in axes.texts if text.get_text() == "2"]
     column, row = cell.get_position()
     assert (round(column), round(row)) == (1, 0)
     assert axes.yaxis_inverted()
 
 
-def _overlap(extents: list[tuple[float, float]]) -> bool:
-    return any(first[1] > second[0] for first, second in pairwise(sorted(extents)))
-
-
-@pytest.mark.parametrize("count", [2, 10, 30])
-@pytest.mark.parametrize("length", [0, 1, 30])
-def test_names_of_any_length_keep_clear_of_each_other(count: int, length: int) -> None:
-    names = [f"{place}{' name' * length}" for place in range(count)]
-    figure = confusion(np.eye(count, dtype=int) * 7, names)
+@pytest.mark.parametrize(("count", "length"), [(2, 30), (10, 0), (10, 1), (30, 0), (30, 30)])
+def test_class_names_do_not_overlap(count: int, length: int) -> None:
+    names = [f"{i}{' name' * length}" for i in range(count)]
+    figure = confusion_matrix(np.diag([7] + [0] * (count - 1)), names)
     figure.draw_without_rendering()
     (axes,) = figure.axes
     rows = [label.get_window_extent() for label in axes.get_yticklabels()]
-    assert not _overlap([(box.y0, box.y1) for box in rows])
+    assert_disjoint([(box.y0, box.y1) for box in rows])
     assert max(box.x1 for box in rows) < axes.get_window_extent().x0
-    columns = [label.get_window_extent() for label in axes.get_xticklabels()]
     if axes.get_xticklabels()[0].get_rotation() == 45:
-        # Lines of text turned by 45 degrees stand a cell / sqrt(2) apart.
+        # The distance of lines rotated by 45 degrees is the cell width / sqrt(2).
         assert max(box.height for box in rows) < axes.get_window_extent().width / count / 2**0.5
     else:
-        assert not _overlap([(box.x0, box.x1) for box in columns])
+        columns = [label.get_window_extent() for label in axes.get_xticklabels()]
+        assert_disjoint([(box.x0, box.x1) for box in columns])
 
 
-def test_a_dollar_in_a_name_is_a_dollar(tmp_path: Path) -> None:
-    nonsense = r"$\nonsense$"
-    matrix = np.eye(2, dtype=int)
-    style.save(confusion(matrix, [nonsense, "b"], nonsense), tmp_path / "a.png")
-    style.save(curves(_history(1, [2]), [1, 1], nonsense), tmp_path / "b.png")
+def assert_disjoint(extents: list[tuple[float, float]]) -> None:
+    assert all(first[1] <= second[0] for first, second in pairwise(sorted(extents)))
 
 
-def test_importing_loads_no_matplotlib_and_drawing_changes_no_global_state(tmp_path: Path) -> None:
+def test_dollar_signs_are_literal(tmp_path: Path) -> None:
+    name = r"$\nonsense$"
+    style.save(confusion_matrix(np.eye(2, dtype=int), [name, "b"], name), tmp_path / "a.png")
+    style.save(learning_curves(make_history(1, [2]), [1, 1], name), tmp_path / "b.png")
+
+
+def test_import_loads_no_matplotlib_and_drawing_changes_no_global_state(tmp_path: Path) -> None:
     program = """
 import sys
 from pathlib import Path
-from fashion_exp.reporting import figures, formats, progress, sheets, style, tables
+from fashion_exp.reporting import contact_sheets, figures, formats, progress, style, tables
 assert not {"matplotlib", "PIL"} & set(sys.modules)
 
 import matplotlib
-def look():  # the backend's look-up would be what loads pyplot
+def settings():  # looking up the backend would load pyplot
     return {name: matplotlib.rcParams[name] for name in matplotlib.rcParams if name != "backend"}
 
-before = look()
-style.save(figures.confusion([[1, 0], [0, 1]], ["a", "b"]), Path(sys.argv[1]))
+before = settings()
+style.save(figures.confusion_matrix([[1, 0], [0, 1]], ["a", "b"]), Path(sys.argv[1]))
 assert "matplotlib.pyplot" not in sys.modules
-assert look() == before
+assert settings() == before
 """
     subprocess.run([sys.executable, "-c", program, str(tmp_path / "a.png")], check=True)

@@ -7,31 +7,52 @@ from rich.cells import cell_len
 
 from fashion_exp.reporting.formats import (
     clock,
+    difference_range,
+    difference_text,
     duration,
     number,
     percent,
+    percent_range,
     shorten_to_cells,
-    span,
 )
 
+NAN = float("nan")
 
-def test_shares_are_written_in_percent_with_one_decimal() -> None:
+
+def test_shares_are_percent_with_one_decimal() -> None:
     assert percent(0.8417) == "84.2 %"
-    assert span(0.81, 0.869) == "81.0\N{EN DASH}86.9"
+    assert percent_range(0.81, 0.869) == "81.0\N{EN DASH}86.9"
 
 
-def test_what_is_not_there_is_a_dash() -> None:
-    assert percent(None) == percent(float("nan")) == number(None) == "\N{EN DASH}"
+def test_missing_values_are_dashes() -> None:
+    assert percent(None) == percent(NAN) == number(None) == "\N{EN DASH}"
 
 
-def test_a_loss_that_is_no_number_is_told_as_such() -> None:
-    assert number(float("nan")) == "nan"
-    assert number(float("inf")) == "inf"
+def test_number_shows_nan_and_infinity() -> None:
+    assert number(NAN) == "nan" and number(float("inf")) == "inf"
 
 
-def test_a_huge_loss_stays_short() -> None:
+def test_huge_number_is_short() -> None:
     assert number(0.41234) == "0.412"
     assert number(1234567.0) == "1.23e+06"
+
+
+@pytest.mark.parametrize(
+    ("difference", "text"),
+    [
+        (0.0123, "+1.2"), (-0.0123, "−1.2"), (0.0004, "0.0"), (-0.0004, "0.0"),
+        (None, "\N{EN DASH}"), (NAN, "\N{EN DASH}"),
+    ],
+)  # fmt: skip
+def test_difference_has_a_sign_unless_it_rounds_to_zero(
+    difference: float | None, text: str
+) -> None:
+    assert difference_text(difference) == text
+
+
+def test_difference_range_is_in_points_or_plain_numbers() -> None:
+    assert difference_range(-0.004, 0.028) == "−0.4 to +2.8"
+    assert difference_range(-0.004, 0.028, is_share=False) == "−0.004 to +0.028"
 
 
 @pytest.mark.parametrize(
@@ -46,24 +67,24 @@ def test_a_huge_loss_stays_short() -> None:
         (7500, "2 h 05 min"),
     ],
 )
-def test_a_duration_has_at_most_two_units_and_never_sixty_of_one(seconds: float, text: str) -> None:
+def test_duration_has_at_most_two_units_and_never_sixty_of_one(seconds: float, text: str) -> None:
     assert duration(seconds) == text
 
 
-def test_time_left_is_written_as_on_a_clock() -> None:
+def test_clock_has_minutes_and_hours_when_needed() -> None:
     assert [clock(seconds) for seconds in (0, 42, 61, 3723)] == ["0:00", "0:42", "1:01", "1:02:03"]
 
 
 @given(st.text(max_size=40), st.integers(1, 30))
-def test_a_shortened_text_fits_and_a_short_one_is_unchanged(text: str, cells: int) -> None:
+def test_shortened_text_fits_and_short_text_is_unchanged(text: str, cells: int) -> None:
     short = shorten_to_cells(text, cells)
     assert cell_len(short) <= cells
     assert (short == text) == (cell_len(text) <= cells)
 
 
-def test_both_ends_of_a_long_name_stay() -> None:
+def test_shortening_preserves_both_ends() -> None:
     assert shorten_to_cells("women's dress, long", 9) == "wome\N{HORIZONTAL ELLIPSIS}long"
 
 
-def test_a_wide_character_counts_twice() -> None:
+def test_wide_character_counts_twice() -> None:
     assert shorten_to_cells("帽子帽子", 7) == "帽子\N{HORIZONTAL ELLIPSIS}子"

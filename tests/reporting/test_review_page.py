@@ -1,4 +1,4 @@
-"""The page of decisions in a browser: by mouse and by keys, kept, and exported."""
+"""The review page in a browser: decisions by mouse and keys are saved and exported."""
 
 from __future__ import annotations
 
@@ -11,64 +11,75 @@ import pytest
 from PIL import Image
 
 from fashion_exp.data.label_decisions import read_decisions
-from fashion_exp.reporting.review_page import Case, Near, Review, write_review
+from fashion_exp.reporting.review_page import (
+    NeighborImage,
+    ReviewCase,
+    ReviewPage,
+    write_review_page,
+)
 from tests.browser import COMMAND, NO_BROWSER, Browser
 
-pytestmark = pytest.mark.skipif(COMMAND is None, reason=NO_BROWSER)
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(COMMAND is None, reason=NO_BROWSER)]
 
 
-def jpeg() -> bytes:
+def _jpeg() -> bytes:
     buffer = io.BytesIO()
     Image.new("RGB", (40, 60), "teal").save(buffer, "jpeg")
     return buffer.getvalue()
 
 
-def case(number: int, kind: str = "wrong") -> Case:
-    near = [Near(f"n{number}", "shirt", "0.93")]
-    path = f'dress/<b>"{number}",.jpg'  # would break markup and CSV that are not careful
+def _case(number: int, kind: str = "wrong") -> ReviewCase:
+    neighbors = [NeighborImage(f"n{number}", "shirt", "0.93")]
+    path = f'dress/<b>"{number}",.jpg'  # needs escaping in HTML and CSV
     suggested = "shirt" if kind == "wrong" else "dress|shirt"
-    return Case(kind, "dress", suggested, "80 % for shirt", "g", [(f"i{number}", path)], near)
+    images = [(f"i{number}", path)]
+    return ReviewCase(kind, "dress", suggested, "80 % for shirt", "g", images, neighbors)
 
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    with Browser(tmp_path_factory.mktemp("profile")) as started:
-        yield started
+    with Browser(tmp_path_factory.mktemp("profile")) as browser:
+        yield browser
 
 
 @pytest.fixture
 def page(tmp_path: Path) -> Path:
-    cases = [*(case(i) for i in range(498)), case(498, "ambiguous")]
-    copies = Case("wrong", "dress", "shirt", "", "h", [("c1", "c1.jpg"), ("c2", "c2.jpg")], [])
-    pictures = {one.images[0][0]: jpeg() for one in cases}
+    """500 cases: one with two copies, 498 wrong labels and an ambiguous image."""
+    copies = [("c1", "c1.jpg"), ("c2", "c2.jpg")]
+    cases = [
+        ReviewCase("wrong", "dress", "shirt", "", "h", copies, []),
+        *(_case(number) for number in range(498)),
+        _case(498, "ambiguous"),
+    ]
+    thumbnails = {case.images[0][0]: _jpeg() for case in cases[1:]}
     classes = ["dress", "shirt", "t-shirt </script>"]
-    write_review(
-        Review("Labels of <run>", ["a note"], classes, "/photos", [copies, *cases], pictures),
-        tmp_path / "review.html",
-    )
+    content = ReviewPage("Labels of <run>", ["a note"], classes, "/photos", cases, thumbnails)
+    write_review_page(content, tmp_path / "review.html")
     return tmp_path / "review.html"
 
 
-def press(browser: Browser, *keys: str) -> None:
+def _press(browser: Browser, *keys: str) -> None:
     for key in keys:
-        browser.ask(
+        browser.evaluate(
             "document.activeElement.dispatchEvent(new KeyboardEvent('keydown', "
             f"{{key: {key!r}, bubbles: true, cancelable: true}}))"
         )
 
 
-def test_decisions_are_made_kept_and_exported(browser: Browser, page: Path, tmp_path: Path) -> None:
+def test_decisions_are_saved_and_exported(browser: Browser, page: Path, tmp_path: Path) -> None:
     browser.open(page, 1200, 900)
-    assert browser.ask("document.querySelectorAll('article').length") == 50
-    # accept, keep, exclude, two classes, one class, and one taken back
-    press(browser, "j", "Enter", "j", " ", "j", "x", "j", "1", "2", "j", "3", "j", "2", "Backspace")
-    browser.ask("document.getElementById('next').click()")
-    browser.ask("document.querySelector('article button[data-name=shirt]').click()")
-    assert browser.ask("document.getElementById('count').textContent") == "6 of 500 decided"
-    browser.open(page, 360, 800)  # another visit
-    assert browser.ask("document.getElementById('count').textContent") == "6 of 500 decided"
-    assert browser.ask("document.documentElement.scrollWidth") <= 360
-    exported = browser.ask("csv()")
+    assert browser.evaluate("document.querySelectorAll('article').length") == 50
+    # accept, keep, exclude, two classes, one class, and one decision that is removed
+    keys = ["j", "Enter", "j", " ", "j", "x", "j", "1", "2", "j", "3", "j", "2", "Backspace"]
+    _press(browser, *keys)
+    browser.evaluate("document.getElementById('next').click()")
+    browser.evaluate("document.querySelector('article button[data-name=shirt]').click()")
+    count = "document.getElementById('count').textContent"
+    assert browser.evaluate(count) == "6 of 500 decided"
+    browser.open(page, 360, 800)  # reload
+    assert browser.evaluate(count) == "6 of 500 decided"
+    assert browser.evaluate("document.documentElement.scrollWidth") <= 360
+    exported = browser.evaluate("csv()")
     rows = list(csv.DictReader(io.StringIO(exported)))
     assert [(row["image_id"], row["decision"]) for row in rows] == [
         ("c1", "shirt"), ("c2", "shirt"), ("i0", "keep"), ("i1", "exclude"),
@@ -77,20 +88,20 @@ def test_decisions_are_made_kept_and_exported(browser: Browser, page: Path, tmp_
     assert rows[2]["path"] == 'dress/<b>"0",.jpg' and rows[0]["data"] == "/photos"
     (tmp_path / "decisions.csv").write_text(exported)
     assert len(read_decisions(tmp_path / "decisions.csv")) == 7
-    assert browser.complaints() == [] and browser.requests() == [page.resolve().as_uri()]
+    assert browser.errors() == [] and browser.requests() == [page.resolve().as_uri()]
 
 
-def test_a_filter_shows_what_it_says(browser: Browser, page: Path) -> None:
+def test_filters_show_matching_cases(browser: Browser, page: Path) -> None:
     browser.open(page, 1200, 900)
 
-    def shown(name: str) -> int:
-        browser.ask(
+    def count_visible(name: str) -> int:
+        browser.evaluate(
             f"byId('filter').value = '{name}'; byId('filter').dispatchEvent(new Event('change'))"
         )
-        return int(browser.ask("shown.length"))
+        return int(browser.evaluate("visible.length"))
 
-    assert [shown(name) for name in ("all", "wrong", "ambiguous")] == [500, 499, 1]
-    browser.ask("accept(499)")
-    assert browser.ask("decisions[499]") == "dress|shirt"
-    decided = browser.ask("Object.keys(decisions).length")
-    assert shown("done") == decided and shown("open") == 500 - decided
+    assert [count_visible(name) for name in ("all", "wrong", "ambiguous")] == [500, 499, 1]
+    browser.evaluate("accept(499)")
+    assert browser.evaluate("decisions[499]") == "dress|shirt"
+    decided = browser.evaluate("Object.keys(decisions).length")
+    assert count_visible("done") == decided and count_visible("open") == 500 - decided

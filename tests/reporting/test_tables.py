@@ -10,33 +10,41 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from fashion_exp.reporting.tables import (
-    Interval,
     PartResult,
     PlainTable,
-    Scored,
-    Summary,
-    head,
+    ReportedInterval,
+    ReportedScore,
+    ResultsSummary,
+    first_rows,
     leaderboard,
     markdown_table,
-    results,
+    results_table,
     rich_table,
 )
 
 DASH = "\N{EN DASH}"
 
 
-def _part(part: str, accuracy: float, t: Interval) -> PartResult:
-    wilson = Interval("Wilson", 0.81, 0.869)
+def make_part(part: str, accuracy: float, t: ReportedInterval) -> PartResult:
+    wilson = ReportedInterval("Wilson", 0.81, 0.869)
     f1 = {"[red]hat": 0.75, "shoe|boot": 0.5}
     return PartResult(
-        part, accuracy, wilson, t, 1720, 5, Scored(0.41234), Scored(0.625, 0.6, 0.65), f1
+        part,
+        accuracy,
+        wilson,
+        t,
+        1720,
+        5,
+        ReportedScore(0.41234),
+        ReportedScore(0.625, 0.6, 0.65),
+        f1,
     )
 
 
-SUMMARY = Summary(
+SUMMARY = ResultsSummary(
     parts=[
-        _part("validation", 0.8417, Interval("Nadeau and Bengio", 0.79, 0.893)),
-        _part("test", 0.9, Interval("crossed", absent="J = 2, shown from 4 on")),
+        make_part("validation", 0.8417, ReportedInterval("Nadeau and Bengio", 0.79, 0.893)),
+        make_part("test", 0.9, ReportedInterval("crossed", omitted="J = 2, shown from 4 on")),
     ],
     level=0.95,
     seconds=75,
@@ -45,94 +53,94 @@ SUMMARY = Summary(
 )
 
 
-def _rows(table: PlainTable) -> dict[str, list[str]]:
+def rows_by_name(table: PlainTable) -> dict[str, list[str]]:
     return {row[0]: list(row[1:]) for row in table.rows}
 
 
-def _printed(table: PlainTable, width: int) -> str:
+def print_table(table: PlainTable, width: int) -> str:
     file = io.StringIO()
     Console(file=file, width=width).print(rich_table(table))
     return file.getvalue()
 
 
-def test_an_accuracy_stands_with_its_interval_in_percent() -> None:
-    rows = _rows(results(SUMMARY))
+def test_results_have_intervals_in_percent() -> None:
+    rows = rows_by_name(results_table(SUMMARY))
     assert rows["accuracy (95 % Wilson)"] == [
         f"84.2 % (81.0{DASH}86.9)",
         f"90.0 % (81.0{DASH}86.9)",
     ]
     assert rows["accuracy, 95 % t-interval"] == [f"79.0{DASH}89.3 %", DASH]
-    assert rows["distinct images, n"] == ["1,720"] * 2
+    assert rows["different photos, n"] == ["1,720"] * 2
     assert rows["trainings, J"] == ["5"] * 2
     assert rows["cross-entropy, t-interval"] == ["0.412"] * 2
     assert rows["macro-F1, t-interval"] == [f"62.5 % (60.0{DASH}65.0)"] * 2
     assert rows["F1 [red]hat"] == ["75.0 %"] * 2
     assert rows["training time"] == ["1 min 15 s", ""]
-    assert rows["looks at the test set"] == ["", "3"]
+    assert rows["test evaluations"] == ["", "3"]
 
 
-def test_a_missing_interval_is_told_with_its_reason() -> None:
-    notes = results(SUMMARY).notes
+def test_omitted_interval_is_noted_with_its_reason() -> None:
+    notes = results_table(SUMMARY).notes
     assert "No t-interval (test): J = 2, shown from 4 on." in notes
     assert "t-interval (validation): Nadeau and Bengio." in notes
     assert "Random weights." in notes
 
 
-def test_a_sealed_test_set_is_not_spoken_of() -> None:
-    sealed = Summary(SUMMARY.parts[:1], 0.95, 75, 0)
-    assert "test" not in markdown_table(results(sealed))
+def test_held_out_test_set_is_not_mentioned() -> None:
+    held_out = ResultsSummary(SUMMARY.parts[:1], 0.95, 75, 0)
+    assert "test" not in markdown_table(results_table(held_out))
 
 
-def test_a_class_name_is_never_markup() -> None:
-    assert "F1 [red]hat" in _printed(results(SUMMARY), 80)
-    assert r"F1 \[red\]hat" in markdown_table(results(SUMMARY))
+def test_class_name_is_never_markup() -> None:
+    assert "F1 [red]hat" in print_table(results_table(SUMMARY), 80)
+    assert r"F1 \[red\]hat" in markdown_table(results_table(SUMMARY))
 
 
 @pytest.mark.parametrize("width", [80, 120])
-def test_the_table_of_results_needs_no_second_line_for_a_row(width: int) -> None:
-    table = PlainTable(results(SUMMARY).header, results(SUMMARY).rows)
-    lines = _printed(table, width).splitlines()
+def test_results_take_one_line_per_row(width: int) -> None:
+    table = PlainTable(results_table(SUMMARY).header, results_table(SUMMARY).rows)
+    lines = print_table(table, width).splitlines()
     assert len(lines) == 2 + len(table.rows)
     assert max(map(len, lines)) <= width
 
 
 @pytest.mark.parametrize("width", [30, 40, 60])
-def test_a_narrow_terminal_loses_no_digit(width: int) -> None:
-    table = leaderboard([_job(0.8417, lr=0.0001, dropout=0.5)], open_test=True)
-    printed = _printed(PlainTable(table.header, table.rows), width)
+def test_narrow_terminal_loses_no_digit(width: int) -> None:
+    table = leaderboard([make_job(0.8417, lr=0.0001, dropout=0.5)], show_test=True)
+    printed = print_table(PlainTable(table.header, table.rows), width)
     digits = [character for row in table.rows for cell in row for character in cell]
     assert sorted(c for c in printed if c.isdigit()) == sorted(c for c in digits if c.isdigit())
 
 
-def _job(accuracy: float | None, status: str = "FINISHED", **knobs: Any) -> dict[str, Any]:
-    job: dict[str, Any] = {"knobs": {f"x.{name}": value for name, value in knobs.items()}}
+def make_job(accuracy: float | None, status: str = "FINISHED", **options: Any) -> dict[str, Any]:
+    job: dict[str, Any] = {"options": {f"x.{name}": value for name, value in options.items()}}
     job |= {"status": status, "seconds": 75.0, "test_acc": 0.5, "test_lo": 0.4, "test_hi": 0.6}
     if accuracy is not None:
         job |= {"val_acc": accuracy, "val_lo": accuracy - 0.1, "val_hi": accuracy + 0.1}
     return job
 
 
-def _order(table: PlainTable) -> list[str]:
+def option_column(table: PlainTable) -> list[str]:
     return [row[1] for row in table.rows]
 
 
-def test_jobs_are_ranked_by_validation_accuracy_and_unfinished_ones_stand_last() -> None:
+def test_jobs_are_ranked_by_validation_accuracy_with_unfinished_ones_last() -> None:
     jobs = [
-        _job(None, "FAILED", lr=1),
-        _job(0.7, lr=2),
-        _job(0.99, "KILLED", lr=3),
-        _job(0.8, lr=4),
-        _job(0.7, lr=5),
-        _job(float("nan"), lr=6),
+        make_job(None, "FAILED", lr=1),
+        make_job(0.7, lr=2),
+        make_job(0.99, "KILLED", lr=3),
+        make_job(0.8, lr=4),
+        make_job(0.7, lr=5),
+        make_job(float("nan"), lr=6),
     ]
     table = leaderboard(jobs)
-    assert _order(table) == ["4", "2", "5", "1", "3", "6"]
+    assert option_column(table) == ["4", "2", "5", "1", "3", "6"]
     assert [row[0] for row in table.rows] == ["1", "2", "3", DASH, DASH, DASH]
     assert [row[3] for row in table.rows] == ["done", "done", "done", "failed", "killed", "done"]
 
 
-def test_only_the_winners_test_accuracy_is_told() -> None:
-    jobs = [_job(0.7, lr=1), {**_job(0.8, lr=2), "test_acc": 0.55}]
+def test_only_the_best_job_shows_its_test_accuracy() -> None:
+    jobs = [make_job(0.7, lr=1), {**make_job(0.8, lr=2), "test_acc": 0.55}]
     table = leaderboard(jobs)
     assert "test" not in table.header
     text = markdown_table(table)
@@ -141,64 +149,66 @@ def test_only_the_winners_test_accuracy_is_told() -> None:
     assert "best of 2" in text
 
 
-def test_cells_that_were_pruned_count_among_those_chosen_from() -> None:
-    jobs = [_job(0.7, lr=1), *(_job(None, "PRUNED", lr=lr) for lr in (2, 3))]
-    told = "The first is the best of 3 on these validation images (2 of them pruned early)"
-    assert told in markdown_table(leaderboard(jobs)).replace("\\", "")
+def test_pruned_jobs_count_as_candidates() -> None:
+    jobs = [make_job(0.7, lr=1), *(make_job(None, "PRUNED", lr=lr) for lr in (2, 3))]
+    note = "The first is the best of 3 on these validation images (2 of them pruned early)"
+    assert note in markdown_table(leaderboard(jobs)).replace("\\", "")
     assert "best of" not in markdown_table(leaderboard(jobs[1:]))
 
 
-def test_an_opened_test_set_is_a_column() -> None:
-    table = leaderboard([_job(0.7, lr=1), _job(0.8, lr=2)], open_test=True)
+def test_show_test_adds_a_column() -> None:
+    table = leaderboard([make_job(0.7, lr=1), make_job(0.8, lr=2)], show_test=True)
     assert table.header[-1] == "test"
     assert [row[-1] for row in table.rows] == [f"50.0 % (40.0{DASH}60.0)"] * 2
 
 
-def test_a_sweep_in_which_all_failed_has_no_winner() -> None:
-    table = leaderboard([_job(None, "FAILED", lr=1)])
+def test_leaderboard_without_finished_jobs_has_no_notes() -> None:
+    table = leaderboard([make_job(None, "FAILED", lr=1)])
     assert not table.notes
     assert table.rows[0][2] == DASH
 
 
-def test_knobs_are_named_by_their_ends_unless_two_end_alike() -> None:
-    knobs = {"optim.lr": 2e-4, "dataset.fit": "pad", "model.fit": None, "model.name": "vgg16"}
-    table = leaderboard([{"knobs": knobs, "status": "FINISHED", "val_acc": 0.5}])
+def test_options_have_short_names_unless_ambiguous() -> None:
+    options = {"optim.lr": 2e-4, "dataset.fit": "pad", "model.fit": None, "model.name": "vgg16"}
+    table = leaderboard([{"options": options, "status": "FINISHED", "val_acc": 0.5}])
     assert list(table.header[1:5]) == ["lr", "dataset.fit", "model.fit", "model"]
     assert list(table.rows[0][1:5]) == ["0.0002", "pad", DASH, "vgg16"]
 
 
-def test_in_a_narrow_place_intervals_break_and_figures_do_not() -> None:
-    knobs = {"lr": 0.0002, "train_ratio": 0.5, "dropout": 0.25, "depth": 1}
+def test_narrow_table_wraps_intervals_and_headers_but_not_numbers() -> None:
+    options: dict[str, Any] = {"lr": 0.0002, "train_ratio": 0.5, "dropout": 0.25, "depth": 1}
     against = "worse: -17.0 (-25.4 to -8.7)"
-    table = leaderboard([_job(0.8, **knobs), {**_job(0.7, **knobs), "against": against}])
-    printed = _printed(table, 80)
+    table = leaderboard(
+        [make_job(0.8, **options), {**make_job(0.7, **options), "against": against}]
+    )
+    printed = print_table(table, 80)
     assert "0.0002" in printed and "1 min 15 s" in printed and "train_\n" not in printed
     assert max(map(len, printed.splitlines())) <= 80
-    assert "train_ratio" not in printed and "train_ratio" in _printed(table, 200)
+    assert "train_ratio" not in printed and "train_ratio" in print_table(table, 200)
 
 
-def test_a_pipe_does_not_end_a_cell() -> None:
+def test_markdown_escapes_markup() -> None:
     text = markdown_table(PlainTable(["a|b", "c"], [["x\ny", "*z*"]], "T", ["see <b>"]))
-    head, rule, row = text.split("\n\n")[1].splitlines()
-    assert head == r"| a\|b | c |"
+    first_rows, rule, row = text.split("\n\n")[1].splitlines()
+    assert first_rows == r"| a\|b | c |"
     assert rule == "| --- | --: |"
     assert row == r"| x y | \*z\* |"
     assert text.endswith("see \\<b\\>\n")
 
 
 @given(st.lists(st.text(max_size=12), min_size=1, max_size=5))
-def test_a_markdown_row_has_as_many_cells_whatever_they_say(cells: list[str]) -> None:
+def test_markdown_row_has_as_many_cells_whatever_they_contain(cells: list[str]) -> None:
     last = markdown_table(PlainTable(["h"] * len(cells), [cells])).rstrip("\n").split("\n")[-1]
     unescaped = last.replace(r"\\", "").replace(r"\|", "")
     assert unescaped.count("|") == len(cells) + 1
 
 
-def test_an_underscore_within_a_word_is_left_alone() -> None:
+def test_underscore_within_a_word_is_not_escaped() -> None:
     assert "| train_ratio \\_x |" in markdown_table(PlainTable(["train_ratio _x"], []))
 
 
-def test_of_a_long_table_the_first_rows_are_shown_and_the_file_of_all(tmp_path: Path) -> None:
+def test_first_rows_name_the_file_with_all(tmp_path: Path) -> None:
     table = PlainTable(["a"], [[f"{row}"] for row in range(5)], notes=["so"])
-    shown = head(table, 3, tmp_path / "all.csv")
+    shown = first_rows(table, 3, tmp_path / "all.csv")
     assert len(shown.rows) == 3 and shown.notes == [f"and 2 more: {tmp_path / 'all.csv'}", "so"]
-    assert head(table, 5, tmp_path) is table
+    assert first_rows(table, 5, tmp_path) is table

@@ -1,1 +1,1 @@
-"""Real servers for tests, each on loopback and in a folder of its own; skipped where absent."""
+"""Real servers for tests, on loopback and in their own folders; tests skip if not installed."""

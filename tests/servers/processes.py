@@ -1,4 +1,4 @@
-"""Processes that a server consists of."""
+"""Starting and stopping the processes of a server."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 
 
-def needed(*programs: str) -> None:
-    """Skips the test where one of the programs is not installed."""
-    path = "/usr/sbin:/usr/bin:/sbin:/bin"
+def require_programs(*programs: str) -> None:
+    """Skips the test if one of the programs is not installed."""
     for program in programs:
-        if shutil.which(program) is None and shutil.which(program, path=path) is None:
+        # Servers are in sbin, which the PATH of a user need not contain.
+        if not (shutil.which(program) or shutil.which(program, path="/usr/sbin:/sbin")):
             pytest.skip(f"{program} is not installed")
 
 
@@ -28,12 +28,12 @@ def free_port() -> int:
 
 
 @contextmanager
-def running(
+def start_process(
     command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """The process of a command while the block runs; ended by SIGTERM, then by force."""
-    with open(log, "ab") as said:
-        process = subprocess.Popen(command, stdout=said, stderr=said, env=environment)
+    """Runs a command during the block, then stops it with SIGTERM, and SIGKILL after 15 s."""
+    with open(log, "ab") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=output, env=environment)
     try:
         yield process
     finally:
@@ -45,9 +45,9 @@ def running(
             process.wait()
 
 
-def until(holds: Callable[[], bool], log: Path, seconds: float = 60) -> None:
-    """Waits for a condition; fails with the server's log where it never holds."""
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end, log.read_text(errors="replace")[-3000:]
+def wait_until(condition: Callable[[], bool], log: Path, seconds: float = 60) -> None:
+    """Waits for the condition; fails with the end of the log after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, log.read_text(errors="replace")[-3000:]
         time.sleep(0.2)

@@ -1,4 +1,4 @@
-"""A Slurm of one node, from Debian's packages."""
+"""A Slurm cluster with one node, from the distribution's packages."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers.processes import free_port, needed, running, until
+from tests.servers.processes import free_port, require_programs, start_process, wait_until
 
 CONF = """\
 ClusterName=one
@@ -40,10 +40,10 @@ PartitionName=main Nodes=one Default=YES MaxTime=INFINITE State=UP
 
 @contextmanager
 def slurm(folder: Path) -> Iterator[None]:
-    """Slurm's commands of this process reach a cluster of this machine alone."""
-    needed("slurmctld", "slurmd", "munged", "sbatch")
+    """Points this process's Slurm commands to a cluster of this machine alone."""
+    require_programs("slurmctld", "slurmd", "munged", "sbatch", "sinfo")
     if os.getuid() != 0:
-        pytest.skip("a Slurm of one node is started by root")
+        pytest.skip("starting Slurm requires root")
     for name in ("state", "spool"):
         (folder / name).mkdir()
     key = folder / "munge.key"
@@ -57,26 +57,19 @@ def slurm(folder: Path) -> Iterator[None]:
               f"--socket={folder}/munge.socket", f"--pid-file={folder}/munge.pid",
               f"--log-file={folder}/munge.log", f"--seed-file={folder}/munge.seed"]  # fmt: skip
     log = folder / "log"
-    before = os.environ.get("SLURM_CONF")
-    os.environ["SLURM_CONF"] = str(conf)
-    try:
-        with running(munged, log):
-            until((folder / "munge.socket").exists, log)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SLURM_CONF", str(conf))
+        with start_process(munged, log):
+            wait_until((folder / "munge.socket").exists, log)
             with (
-                running(["slurmctld", "-D", "-f", str(conf)], log),
-                running(["slurmd", "-D", "-f", str(conf), "-N", "one"], log),
+                start_process(["slurmctld", "-D", "-f", str(conf)], log),
+                start_process(["slurmd", "-D", "-f", str(conf), "-N", "one"], log),
             ):
-                until(_is_idle, log)
+                wait_until(_is_idle, log)
                 yield
-    finally:
-        if before is None:
-            del os.environ["SLURM_CONF"]
-        else:
-            os.environ["SLURM_CONF"] = before
 
 
 def _is_idle() -> bool:
-    asked = subprocess.run(
-        ["sinfo", "--noheader", "--format", "%t"], capture_output=True, text=True, check=False
-    )
-    return asked.stdout.strip() == "idle"
+    command = ["sinfo", "--noheader", "--format", "%t"]
+    state = subprocess.run(command, capture_output=True, text=True, check=False)
+    return state.stdout.strip() == "idle"

@@ -1,8 +1,9 @@
-"""Holm over a family that keeps its failed tests, and Cochran's Q as the gate."""
+"""Holm's adjustment of a family with failed tests, and Cochran's Q."""
 
 from __future__ import annotations
 
 import math
+from random import Random
 
 import numpy as np
 import pytest
@@ -11,26 +12,26 @@ from hypothesis import strategies as st
 
 from fashion_exp.stats.multiplicity import cochrans_q, holm
 from fashion_exp.stats.paired import mcnemar, paired_counts
-from tests.stats.given import LAW, answers
+from tests.stats.helpers import PROPERTY, simulated_answers
 
 FAMILIES = st.lists(st.one_of(st.none(), st.floats(0, 1)), max_size=20)
 
 
-def test_a_failed_test_stays_in_the_family() -> None:
+def test_failed_test_stays_in_the_family() -> None:
     assert holm([0.01, None, 0.04]) == [pytest.approx(0.03), None, pytest.approx(0.08)]
     assert holm([0.01, 1.0, 0.04])[::2] == holm([0.01, None, 0.04])[::2]
     assert holm([]) == [] and holm([0.03]) == [0.03] and holm([None, None]) == [None, None]
 
 
 @pytest.mark.parametrize("p", [math.nan, -0.1, 1.1])
-def test_what_is_no_p_value_is_refused(p: float) -> None:
-    with pytest.raises(ValueError, match="no p-value"):
+def test_rejects_invalid_p_value(p: float) -> None:
+    with pytest.raises(ValueError, match="p-value must be in"):
         holm([0.5, p])
 
 
-@LAW
+@PROPERTY
 @given(FAMILIES)
-def test_adjusting_keeps_order_and_never_lowers(family: list[float | None]) -> None:
+def test_adjustment_keeps_order_and_never_lowers_p(family: list[float | None]) -> None:
     pairs = [(p, q) for p, q in zip(family, holm(family), strict=True) if p is not None]
     assert [q is None for q in holm(family)] == [p is None for p in family]
     for p, q in pairs:
@@ -39,45 +40,49 @@ def test_adjusting_keeps_order_and_never_lowers(family: list[float | None]) -> N
     assert ordered == sorted(ordered)
 
 
-@LAW
+@PROPERTY
 @given(FAMILIES, st.randoms())
-def test_the_order_of_the_family_does_not_matter(family: list[float | None], random) -> None:  # type: ignore[no-untyped-def]
-    places = list(range(len(family)))
-    random.shuffle(places)
+def test_order_of_the_family_is_irrelevant(family: list[float | None], random: Random) -> None:
+    order = list(range(len(family)))
+    random.shuffle(order)
     adjusted = holm(family)
-    assert holm([family[place] for place in places]) == [adjusted[place] for place in places]
+    assert holm([family[index] for index in order]) == [adjusted[index] for index in order]
 
 
-@LAW
+@PROPERTY
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=10), st.integers(0, 5))
-def test_every_failure_makes_it_harder(family: list[float], failures: int) -> None:
-    alone, among = holm(family), holm([*family, *[None] * failures])
-    assert all(p is not None and q is not None and q >= p for p, q in zip(alone, among))  # noqa: B905
+def test_failed_tests_only_raise_p(family: list[float], failures: int) -> None:
+    with_failures = holm([*family, *[None] * failures])[: len(family)]
+    for p, q in zip(holm(family), with_failures, strict=True):
+        assert p is not None and q is not None and q >= p
 
 
-def test_q_of_two_models_is_mcnemars_chi2() -> None:
-    a, b = answers(2, 300)
+def test_q_of_two_models_equals_mcnemar_chi2() -> None:
+    a, b = simulated_answers(2, 300)
     chi2 = mcnemar(*paired_counts(a, b), variant="chi2")
-    gate = cochrans_q([a, b])
-    assert (gate.statistic, gate.p) == pytest.approx((chi2.statistic, chi2.p))
-    assert (gate.df, gate.n, gate.models) == (1, 300, 2)
+    omnibus = cochrans_q([a, b])
+    assert (omnibus.statistic, omnibus.p) == pytest.approx((chi2.statistic, chi2.p))
+    assert (omnibus.df, omnibus.n, omnibus.models) == (1, 300, 2)
 
 
-def test_images_that_all_get_right_or_wrong_do_not_count() -> None:
-    right = answers(4, 100)
-    more = np.hstack([right, np.ones((4, 50)), np.zeros((4, 20))])
-    assert cochrans_q(more).p == pytest.approx(cochrans_q(right).p)
+def test_q_ignores_images_on_which_all_models_agree() -> None:
+    right = simulated_answers(4, 100)
+    extended = np.hstack([right, np.ones((4, 50)), np.zeros((4, 20))])
+    assert cochrans_q(extended).p == pytest.approx(cochrans_q(right).p)
 
 
-def test_models_that_agree_everywhere_do_not_differ() -> None:
-    same = cochrans_q(np.tile(answers(1, 50), (3, 1)))
+def test_q_of_equal_models_has_p_1() -> None:
+    same = cochrans_q(np.tile(simulated_answers(1, 50), (3, 1)))
     assert (same.p, same.statistic, same.note) == (1.0, 0.0, "models agree on every image")
 
 
-def test_one_model_has_no_gate() -> None:
-    one = cochrans_q([[1, 0, 1]])
-    assert (one.status, one.p, one.note) == ("undefined", None, "needs at least 2 models")
+def test_q_of_one_model_is_undefined() -> None:
+    single = cochrans_q([[1, 0, 1]])
+    assert (single.status, single.p, single.note) == ("undefined", None, "needs at least 2 models")
+
+
+def test_q_rejects_invalid_answers() -> None:
     with pytest.raises(ValueError, match="right"):
-        cochrans_q([[1, 0.5], [0, 1]])
+        cochrans_q([[1.0, 0.5], [0.0, 1.0]])
     with pytest.raises(ValueError, match="incomplete"):
-        cochrans_q([[1, math.nan], [0, 1]])
+        cochrans_q([[1.0, math.nan], [0.0, 1.0]])

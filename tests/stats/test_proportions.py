@@ -1,4 +1,4 @@
-"""Intervals for the share that is right: published limits, edges, laws, images in groups."""
+"""Intervals for an accuracy: published limits, edge cases, invariants, clustered images."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ from fashion_exp.stats.proportions import (
     wilson,
     wilson_grouped,
 )
-from tests.stats.given import LAW, LEVELS, limits, width
+from tests.stats.helpers import LEVELS, PROPERTY, limits, width
+
+COUNTS = st.integers(1, 10_000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
 
 
 @pytest.mark.parametrize(
@@ -34,92 +36,84 @@ from tests.stats.given import LAW, LEVELS, limits, width
         (clopper_pearson(682, 925), (0.70767, 0.76541)),
     ],
 )
-def test_published_limits_of_counts(interval: Interval, expected: tuple[float, float]) -> None:
+def test_reproduces_published_limits(interval: Interval, expected: tuple[float, float]) -> None:
     assert limits(interval) == pytest.approx(expected, abs=5e-6)
 
 
 @pytest.mark.parametrize("method", [wilson, clopper_pearson])
-def test_none_and_all_right_touch_the_ends_exactly(method: Callable[..., Interval]) -> None:
+def test_limit_is_exact_if_none_or_all_are_correct(method: Callable[..., Interval]) -> None:
     for n in (1, 7, 20, 600):
         assert method(0, n).low == 0.0 and method(n, n).high == 1.0
         assert 0 < limits(method(0, n))[1] < 1 and 0 < limits(method(n, n))[0] < 1
 
 
-def test_the_one_sided_bound_without_errors_is_the_root_of_alpha() -> None:
+def test_one_sided_bound_without_errors_is_root_of_alpha() -> None:
     bound = clopper_pearson_lower(59, 59)
     assert limits(bound) == pytest.approx((0.05 ** (1 / 59), 1.0)) and bound.high == 1.0
     assert limits(clopper_pearson_lower(58, 58))[0] < 0.95 < limits(bound)[0]
 
 
 @pytest.mark.parametrize("method", [wilson, clopper_pearson, clopper_pearson_lower])
-def test_no_images_is_undefined_and_not_nan(method: Callable[..., Interval]) -> None:
-    nothing = method(0, 0)
-    assert nothing.status == "undefined" and nothing.note == "no images"
-    assert (nothing.estimate, nothing.low, nothing.high) == (None, None, None)
+def test_no_images_are_undefined(method: Callable[..., Interval]) -> None:
+    empty = method(0, 0)
+    assert empty.status == "undefined" and empty.note == "no images"
+    assert (empty.estimate, empty.low, empty.high) == (None, None, None)
 
 
 @pytest.mark.parametrize("method", [wilson, clopper_pearson, clopper_pearson_lower])
 @pytest.mark.parametrize(
     ("correct", "n"), [(5, 3), (1, 0), (-1, 3), (0, -1), (math.nan, 3), (1, math.inf), (4.5, 10)]
 )
-def test_impossible_counts_are_refused(
+def test_rejects_impossible_counts(
     method: Callable[..., Interval], correct: float, n: float
 ) -> None:
     with pytest.raises(ValueError, match=r"count|more correct"):
         method(correct, n)
 
 
-def test_a_mean_over_models_says_so_and_may_be_fractional() -> None:
-    one, mean = wilson(560, 600), wilson(560.4, 600, fractional=True, models=5)
-    assert (one.target, one.scores, one.unit) == ("the model tested", 1, "images")
-    assert (mean.target, mean.scores, mean.n) == ("the mean of the models tested", 5, 600)
+def test_mean_over_models_has_its_own_estimand() -> None:
+    single, mean = wilson(560, 600), wilson(560.4, 600, fractional=True, models=5)
+    assert (single.target, single.scores, single.unit) == ("the tested model", 1, "images")
+    assert (mean.target, mean.scores, mean.n) == ("the mean of the tested models", 5, 600)
     with pytest.raises(ValueError, match="models"):
         wilson(560, 600, models=0)
 
 
-def test_a_mean_of_perfect_models_survives_rounding() -> None:
+def test_count_above_n_by_rounding_is_clipped() -> None:
     perfect = wilson(3 * (1 + 1e-12), 3, fractional=True)
     assert (perfect.estimate, perfect.high) == (1.0, 1.0)
 
 
-def test_a_design_effect_widens_wilson() -> None:
-    assert width(wilson(540 / 2.5, 240, fractional=True)) > 1.5 * width(wilson(540, 600))
-
-
-COUNTS = st.integers(1, 10_000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
-
-
-@LAW
+@PROPERTY
 @given(COUNTS, LEVELS)
-def test_wilson_holds_its_estimate_inside_zero_and_one(
+def test_wilson_contains_estimate_and_stays_in_bounds(
     counts: tuple[int, int], level: float
 ) -> None:
-    found = wilson(*counts, level)
-    low, high = limits(found)
-    assert found.estimate is not None
-    assert 0 <= low <= found.estimate + 1e-15 and found.estimate - 1e-15 <= high <= 1
+    interval = wilson(*counts, level)
+    low, high = limits(interval)
+    assert interval.estimate is not None
+    assert 0 <= low <= interval.estimate + 1e-15 and interval.estimate - 1e-15 <= high <= 1
 
 
-@LAW
+@PROPERTY
 @given(COUNTS, st.tuples(LEVELS, LEVELS).filter(lambda pair: pair[0] < pair[1] - 1e-6))
-def test_more_confidence_never_narrows(counts: tuple[int, int], pair: tuple[float, float]) -> None:
+def test_higher_level_never_narrows(counts: tuple[int, int], pair: tuple[float, float]) -> None:
     for method in (wilson, clopper_pearson):
         narrow, wide = limits(method(*counts, pair[0])), limits(method(*counts, pair[1]))
         assert wide[0] <= narrow[0] and narrow[1] <= wide[1]
 
 
-@LAW
+@PROPERTY
 @given(COUNTS, LEVELS)
-def test_errors_mirror_hits(counts: tuple[int, int], level: float) -> None:
+def test_errors_mirror_correct_answers(counts: tuple[int, int], level: float) -> None:
     correct, n = counts
     for method in (wilson, clopper_pearson):
         low, high = limits(method(correct, n, level))
-        assert limits(method(n - correct, n, level)) == pytest.approx(
-            (1 - high, 1 - low), abs=1e-12
-        )
+        mirrored = limits(method(n - correct, n, level))
+        assert mirrored == pytest.approx((1 - high, 1 - low), abs=1e-12)
 
 
-@LAW
+@PROPERTY
 @given(COUNTS, LEVELS)
 def test_wilson_solves_the_score_equation(counts: tuple[int, int], level: float) -> None:
     correct, n = counts
@@ -131,82 +125,82 @@ def test_wilson_solves_the_score_equation(counts: tuple[int, int], level: float)
 
 # --- images in groups ------------------------------------------------------------------------
 
-TWENTY = [1, 1, 1, 0, 0, 1, 1, 1, 1, 0, 0, 0, 1, 1, 1, 1, 1, 0, 1, 1]
-SOURCES = [0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 2, 3, 3, 4, 4, 4, 4, 4, 4]
+CORRECT = [1, 1, 1, 0, 0, 1, 1, 1, 1, 0, 0, 0, 1, 1, 1, 1, 1, 0, 1, 1]
+GROUPS = [0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 2, 3, 3, 4, 4, 4, 4, 4, 4]
 GROUPED = st.lists(st.tuples(st.integers(0, 1), st.integers(0, 8)), min_size=5, max_size=80).filter(
     lambda rows: len({group for _, group in rows}) > 1
 )
 
 
-def test_the_design_effect_of_a_known_case() -> None:
-    found = clustered_mean(np.array(TWENTY, float), group_codes(SOURCES, 20))
-    assert (found.mean, found.se, found.groups) == pytest.approx((0.7, 0.12119200, 5))
-    assert design_effect(TWENTY, SOURCES) == pytest.approx(1.39880952)
+def test_design_effect_of_known_case() -> None:
+    result = clustered_mean(np.array(CORRECT, float), group_codes(GROUPS, 20))
+    assert (result.mean, result.se, result.groups) == pytest.approx((0.7, 0.12119200, 5))
+    assert design_effect(CORRECT, GROUPS) == pytest.approx(1.39880952)
 
 
-def test_groups_shrink_the_images_that_wilson_counts() -> None:
-    found = wilson_grouped(TWENTY, SOURCES)
-    assert found.n == pytest.approx(20 / 1.39880952) and found.estimate == pytest.approx(0.7)
-    assert found.note == "design effect 1.40 of 5 groups; G=5 groups: their spread is barely known"
-    assert width(found) > width(wilson(14, 20)) and found.method == "wilson_grouped"
+def test_grouped_wilson_divides_n_by_design_effect() -> None:
+    interval = wilson_grouped(CORRECT, GROUPS)
+    assert interval.n == pytest.approx(20 / 1.39880952)
+    assert interval.estimate == pytest.approx(0.7) and interval.method == "wilson_grouped"
+    assert interval.note.startswith("design effect 1.40 of 5 groups; G=5 groups: ")
+    assert width(interval) > width(wilson(14, 20))
 
 
-def test_groups_whose_images_differ_more_than_chance_gain_nothing() -> None:
-    opposed = wilson_grouped([1, 0] * 50, np.repeat(np.arange(50), 2))
-    assert limits(opposed) == limits(wilson(50, 100)) and "effect 0.00" in opposed.note
+def test_design_effect_below_1_is_ignored() -> None:
+    interval = wilson_grouped([1, 0] * 50, np.repeat(np.arange(50), 2))
+    assert limits(interval) == limits(wilson(50, 100)) and "effect 0.00" in interval.note
 
 
-def test_images_that_copy_each_other_count_once() -> None:
-    one = np.random.default_rng(0).integers(0, 2, 400)
-    copied = wilson_grouped(np.repeat(one, 5), np.repeat(np.arange(400), 5))
+def test_copies_of_an_image_in_one_group_count_once() -> None:
+    answers = np.random.default_rng(0).integers(0, 2, 400)
+    copied = wilson_grouped(np.repeat(answers, 5), np.repeat(np.arange(400), 5))
     assert copied.n == pytest.approx(400, rel=0.01)
 
 
-def test_no_errors_count_groups_as_if_all_alike() -> None:
-    perfect = wilson_grouped(np.ones(50), np.repeat(np.arange(25), 2))
+def test_equal_answers_count_groups() -> None:
+    groups = np.repeat(np.arange(25), 2)
+    perfect = wilson_grouped(np.ones(50), groups)
     assert limits(perfect) == pytest.approx(limits(wilson(25, 25)))
     assert perfect.status == "ok" and "counted as 25.0 images" in perfect.note
-    assert design_effect(np.ones(50), np.repeat(np.arange(25), 2)) is None
+    assert design_effect(np.ones(50), groups) is None
 
 
-def test_one_group_has_no_interval() -> None:
-    one = wilson_grouped([1, 0, 1], ["a"] * 3)
-    assert (one.status, one.note, one.low) == ("undefined", "needs at least 2 groups", None)
-    assert one.estimate == pytest.approx(2 / 3) and design_effect([1, 0, 1], ["a"] * 3) is None
+def test_one_group_is_undefined() -> None:
+    single = wilson_grouped([1, 0, 1], ["a"] * 3)
+    assert (single.status, single.note) == ("undefined", "needs at least 2 groups")
+    assert single.estimate == pytest.approx(2 / 3) and design_effect([1, 0, 1], ["a"] * 3) is None
 
 
-@LAW
+@PROPERTY
 @given(GROUPED)
-def test_grouped_wilson_is_never_narrower_and_ignores_order_and_names(
+def test_grouped_wilson_never_narrows_and_ignores_order_and_labels(
     rows: list[tuple[int, int]],
 ) -> None:
     correct, groups = (list(column) for column in zip(*rows, strict=True))
-    found = wilson_grouped(correct, groups)
-    turned = wilson_grouped(correct[::-1], [f"source {g}" for g in groups[::-1]])
-    assert limits(found) == pytest.approx(limits(turned))
-    assert width(found) >= width(wilson(sum(correct), len(correct))) - 1e-12
+    interval = wilson_grouped(correct, groups)
+    relabeled = wilson_grouped(correct[::-1], [f"group {g}" for g in groups[::-1]])
+    assert limits(interval) == pytest.approx(limits(relabeled))
+    assert width(interval) >= width(wilson(sum(correct), len(correct))) - 1e-12
 
 
-@LAW
+@PROPERTY
 @given(st.lists(st.floats(0, 1), min_size=2, max_size=50).filter(lambda v: np.ptp(v) > 1e-3))
-def test_images_that_are_their_own_groups_have_the_plain_standard_error(
-    values: list[float],
-) -> None:
-    found = clustered_mean(np.array(values), group_codes(None, len(values)))
-    assert found.se == pytest.approx(float(stats.sem(values)))
+def test_single_images_have_the_plain_standard_error(values: list[float]) -> None:
+    result = clustered_mean(np.array(values), group_codes(None, len(values)))
+    assert result.se == pytest.approx(float(stats.sem(values)))
 
 
-def test_kishs_effective_size() -> None:
+def test_kish_effective_size() -> None:
     assert kish_effective_size([5] * 100, 0.5) == pytest.approx(500 / 3)
     assert kish_effective_size([5] * 100, 0) == 500 and kish_effective_size([5] * 100, 1) == 100
     assert kish_effective_size([98, 1, 1], 1) == pytest.approx(100**2 / (98**2 + 2))
 
 
 @pytest.mark.parametrize(
-    ("call", "words"),
+    ("call", "message"),
     [
         (lambda: wilson_grouped([], []), "no scores"),
-        (lambda: wilson_grouped([1, 0], ["a"]), "one group each"),
+        (lambda: wilson_grouped([1, 0], ["a"]), "one group label each"),
         (lambda: wilson_grouped([1, 0], [1.0, math.nan]), "nan"),
         (lambda: wilson_grouped([1, math.nan], [0, 1]), "1 of 2 scores missing"),
         (lambda: wilson_grouped([1, 2], [0, 1]), "outside"),
@@ -217,6 +211,6 @@ def test_kishs_effective_size() -> None:
         (lambda: kish_effective_size([3], 2), "correlation"),
     ],
 )
-def test_a_mistaken_call_for_groups_is_refused(call: Callable[[], object], words: str) -> None:
-    with pytest.raises(ValueError, match=words):
+def test_rejects_invalid_arguments(call: Callable[[], object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         call()

@@ -1,7 +1,6 @@
-"""The shared known-answer cases, counted by method, so that none is passed over in silence.
+"""The shared known-answer cases, counted by method so that none is skipped silently.
 
-The cases lie beside the checkout; a few of them stand in the other modules too, so that they are
-held everywhere.
+The cases lie beside the checkout, which may lack them; the other test modules repeat a few.
 """
 
 from __future__ import annotations
@@ -10,11 +9,11 @@ from collections import Counter
 
 import pytest
 
-from tests.stats.cases import CASES_FILE, Case, all_cases
-from tests.stats.cases_of_one_run import OF_ONE_RUN
-from tests.stats.cases_of_runs import OF_RUNS
+from tests.stats.shared_cases import CASES_FILE, Case, all_cases
+from tests.stats.shared_cases_comparison import COMPARISON_CHECKS
+from tests.stats.shared_cases_one_run import ONE_RUN_CHECKS
 
-CHECKS = OF_ONE_RUN | OF_RUNS
+CHECKS = ONE_RUN_CHECKS | COMPARISON_CHECKS
 CASE_COUNTS = {
     "bayesian_correlated_t": 1,
     "bca_acceleration": 1,
@@ -36,20 +35,19 @@ CASE_COUNTS = {
     "holm_vs_control_from_ranks": 1,
     "macro_f1": 1,
     "mcnemar": 9,
-    "paired_accuracy_difference_newcombe10": 4,
     "paired_accuracy_difference_tango": 4,
     "paired_t": 1,
     "samplesize_wald_halfwidth": 1,
     "t_interval": 7,
     "t_interval_from_summary": 1,
     "wilson": 11,
-    "winner_curse_expected_max_z": 1,
 }
-NOT_OURS = {
-    "bootstrap_basic", "binomial_midp", "wilson_continuity",  # not offered
-    "friedman_iman_davenport_from_ranks", "nemenyi_critical_difference",  # across data sets only
+UNSUPPORTED = {
+    "bootstrap_basic", "binomial_midp", "wilson_continuity",
+    "paired_accuracy_difference_newcombe10", "winner_curse_expected_max_z",
+    "friedman_iman_davenport_from_ranks", "nemenyi_critical_difference",  # across data sets
     "wilcoxon_signed_rank_zsplit",
-    "fleiss_kappa", "cohens_kappa", "krippendorff_alpha", "dawid_skene_em",  # of annotators
+    "fleiss_kappa", "cohens_kappa", "krippendorff_alpha", "dawid_skene_em",  # annotators
     "confident_learning_off_diagonal", "asymmetric_loss",
     "least_confidence+margin+entropy", "margin", "k_center_greedy",  # active learning
     "average_precision", "mean_average_precision", "recall@k", "recall@k+precision@k",  # retrieval
@@ -57,18 +55,18 @@ NOT_OURS = {
 }  # fmt: skip
 
 
-def our_cases() -> list[Case]:
+def supported_cases() -> list[Case]:
     return [case for case in all_cases() if case["method"] in CHECKS]
 
 
-def test_the_shared_cases_are_all_seen() -> None:
+def test_every_shared_case_is_checked_or_listed_as_unsupported() -> None:
     if not CASES_FILE.exists():
         pytest.skip("the shared statistics cases are not beside this checkout")
-    assert Counter(case["method"] for case in our_cases()) == CASE_COUNTS
-    assert {case["method"] for case in all_cases()} - set(CHECKS) <= NOT_OURS
+    assert Counter(case["method"] for case in supported_cases()) == CASE_COUNTS
+    assert {case["method"] for case in all_cases()} - set(CHECKS) <= UNSUPPORTED
     assert len(all_cases()) == 105
 
 
-@pytest.mark.parametrize("case", our_cases(), ids=lambda case: case["id"])
-def test_a_shared_case_is_reproduced(case: Case) -> None:
+@pytest.mark.parametrize("case", supported_cases(), ids=lambda case: case["id"])
+def test_reproduces_shared_case(case: Case) -> None:
     CHECKS[case["method"]](case)

@@ -1,8 +1,8 @@
-"""Sweeps under stress, by `scripts/bench sweeps WHAT …`:
+"""Runs sweeps under stress. Usage: `scripts/bench sweeps COMMAND …`
 
-kills TIMES OVERRIDE …   killed at TIMES random moments: does it end as one left in peace?
-launchers OVERRIDE …     in-process, in processes, on Ray, by submitit, under Slurm: the same?
-many COUNT               tiny jobs: do time and memory of a job stay as they are?
+kills COUNT OVERRIDE …   kills a sweep COUNT times at random; checks that the result is the same
+launchers OVERRIDE …     runs a sweep with every launcher; checks that the results are the same
+many COUNT               runs many tiny jobs; checks that time and memory per job stay constant
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -24,88 +25,97 @@ from pathlib import Path
 
 import pandas as pd
 
-from fashion_exp.experiment.job import LOCK_FILE
+from fashion_exp.evaluation.run_dir import LOCK_FILE
 
 TINY = ["dataset.per_class=20", "dataset.image_size=16", "training.epochs=2", "repeats=2",
         "training.threads=1"]  # fmt: skip
-GRID = [*TINY, "optim.lr=1e-3,1e-4", "model.dropout=0,0.5"]
-
 
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 
 
 @dataclass
-class Drill:
-    """A sweep's line with an output folder of its own, and what happened to it."""
+class SweepCommand:
+    """The command line of a sweep with its own outputs folder, and the results it left there."""
 
-    words: Sequence[str]
+    overrides: Sequence[str]
     outputs: Path
-    finished: dict[str, int] = field(default_factory=dict)
-    """When each job's result was written, to see that none is written twice."""
-    repeated: set[str] = field(default_factory=set)
+    results: dict[str, int] = field(default_factory=dict)
+    """When the result of each finished job was written, in ns, by job hash."""
+    rewritten: set[str] = field(default_factory=set)
+    """Hashes of jobs whose result was written again although they were finished."""
+
+    @property
+    def arguments(self) -> list[str]:
+        return ["-m", *self.overrides, f"outputs={self.outputs}"]
 
     def start(self) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, "-m", "fashion_exp", "-m", *self.words, f"outputs={self.outputs}"],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
+            [sys.executable, "-m", "fashion_exp", *self.arguments],
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
+        )  # fmt: skip
 
     def run(self) -> tuple[int, str]:
-        """To the end: the exit code and what was said."""
+        """Runs to the end; returns the exit code and the output."""
         process = self.start()
-        said, _ = process.communicate(timeout=1800)
-        self.look()
-        return process.returncode, said
+        output, _ = process.communicate(timeout=1800)
+        self.check_results()
+        return process.returncode, output
 
-    def kill_after(self, seconds: float, number: signal.Signals) -> bool:
-        """Whether it was still running then; SIGKILL goes to the whole group."""
+    def kill_when(self, event: Callable[[], bool], number: signal.Signals) -> bool:
+        """Starts the sweep and sends the signal at the event; whether it was still running.
+
+        SIGKILL goes to all processes of the sweep, other signals to the first one.
+        """
         process = self.start()
-        try:
-            process.communicate(timeout=seconds)
-            alive = False
-        except subprocess.TimeoutExpired:
+        while process.poll() is None and not event():
+            time.sleep(0.02)
+        is_running = process.poll() is None
+        if is_running:
             send = os.killpg if number == signal.SIGKILL else os.kill
             send(process.pid, number)
-            process.communicate(timeout=120)
-            alive = True
-        self.look()
-        return alive
+        process.communicate(timeout=120)
+        self.check_results()
+        return is_running
 
-    def look(self) -> None:
-        """Notes which jobs are finished, and which were run again although they were."""
-        for result in self.outputs.glob("sweeps/*/*/result.json"):
-            if (result.parent / "unfinished").exists():
-                continue
-            written = result.stat().st_mtime_ns
-            if self.finished.setdefault(result.parent.name, written) != written:
-                self.repeated.add(result.parent.name)
+    def finished_jobs(self) -> list[Path]:
+        results = self.outputs.glob("sweeps/*/*/result.json")
+        return [file.parent for file in results if not (file.parent / "unfinished").exists()]
+
+    def has_begun_after(self, finished: int) -> bool:
+        """Whether this many jobs are finished and another one is in training."""
+        begun = any(self.outputs.glob("sweeps/*/*/unfinished"))
+        return begun and len(self.finished_jobs()) >= finished
+
+    def check_results(self) -> None:
+        """Updates `results` and `rewritten` from the outputs folder."""
+        for job in self.finished_jobs():
+            written = (job / "result.json").stat().st_mtime_ns
+            if self.results.setdefault(job.name, written) != written:
+                self.rewritten.add(job.name)
 
     def outcome(self) -> dict[str, str]:
-        """Of each job by its identity, a hash of its validation predictions."""
+        """A hash of the validation predictions of each job, by job hash."""
         files = self.outputs.glob("sweeps/*/*/validation_predictions.parquet")
         return {file.parent.name: _hash(pd.read_parquet(file)) for file in files}
 
     def statuses(self) -> dict[str, list[str]]:
-        """Statuses in the tracking store, by the run's name."""
+        """Statuses in the tracking store, by run name."""
         with sqlite3.connect(self.outputs / "mlflow.db") as store:
             rows = store.execute("select name, status from runs").fetchall()
-        told: dict[str, list[str]] = {}
+        statuses = defaultdict(list)
         for name, status in rows:
-            told.setdefault(name, []).append(status)
-        return told
+            statuses[name].append(status)
+        return dict(statuses)
 
 
-def at_work_in(job: Path) -> list[int]:
-    """The processes that have the job's lock open."""
-    found = []
+def job_processes(job: Path) -> list[int]:
+    """Ids of the processes that have the job's lock file open."""
+    processes = []
     for file in Path("/proc").glob("[0-9]*/fd/*"):
         with suppress(OSError):
             if os.readlink(file) == str(job / LOCK_FILE):
-                found.append(int(file.parts[2]))
-    return found
+                processes.append(int(file.parts[2]))
+    return processes
 
 
 def _hash(frame: pd.DataFrame) -> str:
@@ -113,126 +123,128 @@ def _hash(frame: pd.DataFrame) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def kills(times: int, words: Sequence[str], folder: Path) -> bool:
-    """Whether a sweep killed so often ends as one left in peace."""
+def _after(seconds: float) -> Callable[[], bool]:
+    deadline = time.monotonic() + seconds
+    return lambda: time.monotonic() > deadline
+
+
+def check_kills(count: int, overrides: Sequence[str], folder: Path) -> bool:
+    """Whether a sweep that is killed `count` times gives the result of an uninterrupted one."""
     rng = random.Random(0)
-    peace, war = Drill(words, folder / "peace"), Drill(words, folder / "war")
-    took = in_peace(peace)
+    reference = SweepCommand(overrides, folder / "reference")
+    killed = SweepCommand(overrides, folder / "killed")
+    seconds = _run_reference(reference)
     hits = 0
-    for _ in range(times):
-        wait, number = rng.uniform(3, max(6, took / 5)), rng.choice(SIGNALS)
-        hits += war.kill_after(wait, number)
-        print(f"{number.name} after {wait:.1f} s: {len(war.finished)} finished", flush=True)
-    code, _ = war.run()
-    same = war.outcome() == peace.outcome()
-    running = [name for name, told in war.statuses().items() if "RUNNING" in told]
+    for _ in range(count):
+        delay, number = rng.uniform(3, max(6, seconds / 5)), rng.choice(SIGNALS)
+        hits += killed.kill_when(_after(delay), number)
+        print(f"{number.name} after {delay:.1f} s: {len(killed.results)} finished", flush=True)
+    code, _ = killed.run()
+    is_same = killed.outcome() == reference.outcome()
+    running = [name for name, statuses in killed.statuses().items() if "RUNNING" in statuses]
     print(f"killed {hits} times, then exit code {code}")
-    print(f"same predictions: {same}; run twice: {len(war.repeated)}; RUNNING: {running}")
-    return same and not war.repeated and not running
+    print(f"same predictions: {is_same}; rerun: {len(killed.rewritten)}; RUNNING: {running}")
+    return is_same and not killed.rewritten and not running
 
 
-def launchers(words: Sequence[str], folder: Path) -> bool:
-    """Whether a sweep comes to the same on every launcher; one of two Ray nodes is lost midway."""
+def check_launchers(overrides: Sequence[str], folder: Path) -> bool:
+    """Whether a sweep gives the same result with every launcher; one of two Ray nodes is lost."""
     from tests.servers.slurm import slurm
 
-    peace = Drill([*words, "training.threads=1"], folder / "inline")
-    in_peace(peace)
+    reference = SweepCommand([*overrides, "training.threads=1"], folder / "inline")
+    _run_reference(reference)
 
-    def told(name: str, drill: Drill, code: int, began: float) -> bool:
-        same = code == 0 and drill.outcome() == peace.outcome()
-        seconds = time.monotonic() - began
-        print(f"{name}: {seconds:.0f} s, exit code {code}, same predictions: {same}", flush=True)
-        return same
+    def check(name: str, run: Callable[[SweepCommand], int], *more: str) -> bool:
+        start = time.monotonic()
+        sweep = SweepCommand([*reference.overrides, *more], folder / name.replace(" ", "-"))
+        code = run(sweep)
+        is_same = code == 0 and sweep.outcome() == reference.outcome()
+        seconds = time.monotonic() - start
+        print(f"{name}: {seconds:.0f} s, exit code {code}, same predictions: {is_same}", flush=True)
+        return is_same
 
-    def on(name: str, *more: str) -> bool:
-        began = time.monotonic()
-        drill = Drill([*peace.words, *more], folder / name.replace(" ", "-"))
-        return told(name, drill, drill.run()[0], began)
+    def run(sweep: SweepCommand) -> int:
+        return sweep.run()[0]
 
-    found = [
-        on("two processes", "hydra/launcher=processes", "hydra.launcher.jobs=2"),
-        on("submitit local", "hydra/launcher=slurm", "hydra.launcher.cluster=local"),
+    checks = [
+        check("two processes", run, "hydra/launcher=processes", "hydra.launcher.jobs=2"),
+        check("submitit local", run, "hydra/launcher=slurm", "hydra.launcher.cluster=local"),
     ]
     (folder / "slurm").mkdir()
     with slurm(folder / "slurm"):
-        found.append(on("a Slurm of one node", "hydra/launcher=slurm"))
-    found.append(_two_ray_nodes(peace, folder / "ray", told))
-    return all(found)
+        checks.append(check("a Slurm of one node", run, "hydra/launcher=slurm"))
+    checks.append(check("two Ray nodes, one lost", _run_with_lost_node, "hydra/launcher=ray"))
+    return all(checks)
 
 
-def _two_ray_nodes(peace: Drill, outputs: Path, told: Callable[..., bool]) -> bool:
+def _run_with_lost_node(sweep: SweepCommand) -> int:
+    """Runs a sweep on two Ray nodes, one of which is removed when the first job has finished."""
     from ray.cluster_utils import Cluster
 
-    began = time.monotonic()
     cluster = Cluster(True, head_node_args={"num_cpus": 1})
     try:
         second = cluster.add_node(num_cpus=1)
-        address = f"hydra.launcher.address='{cluster.address}'"
-        drill = Drill([*peace.words, "hydra/launcher=ray", address], outputs)
-        sweep = drill.start()
-        while not drill.finished and sweep.poll() is None:
+        sweep.overrides = [*sweep.overrides, f"hydra.launcher.address='{cluster.address}'"]
+        process = sweep.start()
+        while process.poll() is None and not sweep.finished_jobs():
             time.sleep(0.5)
-            drill.look()
         cluster.remove_node(second, allow_graceful=False)
-        said, _ = sweep.communicate(timeout=1800)
+        output, _ = process.communicate(timeout=1800)
     finally:
         cluster.shutdown()
-    print(f"jobs that got lost: {said.count('got lost')}")
-    return told("two Ray nodes, one lost", drill, sweep.returncode, began)
+    print(f"lost jobs: {output.count('was lost')}")
+    return process.returncode
 
 
-def many(count: int, folder: Path) -> bool:
-    """Seconds and memory of the first and the last jobs of many tiny ones, as their logs tell."""
-    rates = ",".join(f"{1e-3 * (1 + place / 1000):.6f}" for place in range(count))
-    words = [*TINY, "repeats=1", "training.epochs=1", f"optim.lr={rates}"]
-    drill = Drill(words, folder)
-    sweep = drill.start()
-    said = threading.Thread(target=sweep.communicate)
-    said.start()
+def check_many(count: int, folder: Path) -> bool:
+    """Whether the last of many tiny jobs are as fast as the first. Prints time and memory."""
+    rates = ",".join(f"{1e-3 * (1 + index / 1000):.6f}" for index in range(count))
+    sweep = SweepCommand([*TINY, "repeats=1", "training.epochs=1", f"optim.lr={rates}"], folder)
+    process = sweep.start()
+    reader = threading.Thread(target=process.communicate)
+    reader.start()
     memory = []
-    status = Path(f"/proc/{sweep.pid}/status")
-    while said.is_alive():
+    status = Path(f"/proc/{process.pid}/status")
+    while reader.is_alive():
         with suppress(OSError, IndexError, ValueError):
             kilobytes = status.read_text().split("VmRSS:")[1].split()[0]
-            ended = len(list(folder.glob("sweeps/*/*/result.json")))
-            memory.append((ended, int(kilobytes) / 1024))
+            memory.append((len(sweep.finished_jobs()), int(kilobytes) / 1024))
         time.sleep(2)
-    ends = sorted(f.stat().st_mtime for f in folder.glob("sweeps/*/*/result.json"))
+    ends = sorted((job / "result.json").stat().st_mtime for job in sweep.finished_jobs())
     tenth = max(2, len(ends) // 10)
     first, last = ((part[-1] - part[0]) / (tenth - 1) for part in (ends[:tenth], ends[-tenth:]))
-    early = [size for ended, size in memory if tenth <= ended < 2 * tenth]
-    late = [size for ended, size in memory if ended >= len(ends) - tenth]
-    print(f"{len(ends)} of {count} jobs, exit code {sweep.returncode}")
-    print(f"seconds a job: first tenth {first:.2f}, last tenth {last:.2f}")
+    early = [size for finished, size in memory if tenth <= finished < 2 * tenth]
+    late = [size for finished, size in memory if finished >= len(ends) - tenth]
+    print(f"{len(ends)} of {count} jobs, exit code {process.returncode}")
+    print(f"seconds per job: first tenth {first:.2f}, last tenth {last:.2f}")
     if early and late:
         print(f"memory: second tenth {max(early):.0f} MB, last tenth {max(late):.0f} MB")
-    began = time.monotonic()
+    start = time.monotonic()
     command = [sys.executable, "-m", "fashion_exp", "sweep", "status", "--outputs", str(folder)]
-    shown = subprocess.run(command, capture_output=True, text=True)
-    lines = len(shown.stdout.splitlines())
-    print(f"sweep status: {lines} lines in {time.monotonic() - began:.1f} s")
+    lines = subprocess.run(command, capture_output=True, text=True).stdout.splitlines()
+    print(f"sweep status: {len(lines)} lines in {time.monotonic() - start:.1f} s")
     return len(ends) == count and last < 1.5 * first
 
 
-def in_peace(drill: Drill) -> float:
-    """Seconds that the sweep takes; ends the program with what it said if it fails."""
-    began = time.monotonic()
-    code, said = drill.run()
-    if not drill.outcome():
-        sys.exit(said)
-    took = time.monotonic() - began
-    print(f"left in peace: {took:.0f} s, exit code {code}, {len(drill.outcome())} jobs", flush=True)
-    return took
+def _run_reference(sweep: SweepCommand) -> float:
+    """Runs a sweep without interruption; returns the seconds. Exits if no job finishes."""
+    start = time.monotonic()
+    code, output = sweep.run()
+    if not sweep.outcome():
+        sys.exit(output)
+    seconds = time.monotonic() - start
+    print(f"reference: {seconds:.0f} s, exit code {code}, {len(sweep.outcome())} jobs", flush=True)
+    return seconds
 
 
-def main(what: str, *words: str) -> bool:
+def main(command: str, *arguments: str) -> bool:
     with tempfile.TemporaryDirectory() as folder:
-        if what == "kills":
-            return kills(int(words[0]), words[1:], Path(folder))
-        if what == "launchers":
-            return launchers(words, Path(folder))
-        if what == "many":
-            return many(int(words[0]), Path(folder))
+        if command == "kills":
+            return check_kills(int(arguments[0]), arguments[1:], Path(folder))
+        if command == "launchers":
+            return check_launchers(arguments, Path(folder))
+        if command == "many":
+            return check_many(int(arguments[0]), Path(folder))
     sys.exit(__doc__)
 
 

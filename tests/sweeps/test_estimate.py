@@ -1,4 +1,4 @@
-"""The forecast scales with trainings and epochs, and is of runs of the same kind alone."""
+"""Estimates of the cost of jobs."""
 
 from __future__ import annotations
 
@@ -9,51 +9,55 @@ import pytest
 
 from fashion_exp.configuration.composition import parse_command_line
 from fashion_exp.configuration.schema import flatten_options, to_plain
-from fashion_exp.sweeps.estimate import forecast
+from fashion_exp.sweeps.estimate import estimate_cost
 from fashion_exp.sweeps.jobs import SweepJob
 from fashion_exp.training.device import choose_compute
-from tests.comparison.made_runs import answers, made_run
+from tests.comparison.synthetic_runs import make_run, random_correctness
 
 
-def jobs(folder: Path, *words: str) -> list[SweepJob]:
-    line = parse_command_line(["-m", *words])
+def make_jobs(folder: Path, *overrides: str) -> list[SweepJob]:
+    line = parse_command_line(["-m", *overrides])
     compute = choose_compute("cpu", "fp32", 1)
     return [
-        SweepJob(cfg, words, folder / f"{place}", words[-1], compute)
-        for place, (cfg, words) in enumerate(zip(line.jobs, line.lines, strict=True))
+        SweepJob(cfg, job_overrides, folder / f"{index}", job_overrides[-1], compute)
+        for index, (cfg, job_overrides) in enumerate(
+            zip(line.jobs, line.job_overrides, strict=True)
+        )
     ]
 
 
 @pytest.fixture
 def outputs(tmp_path: Path) -> Path:
-    """A finished run of the basic CNN: one training of four epochs."""
+    """Has a finished run of the basic CNN: one training of 4 epochs on the CPU in 8 s."""
     run = tmp_path / "runs" / "earlier"
-    scores = answers(0, 1, 50, 0.8)
-    made_run(run, "basic_cnn", scores, scores)
-    # as a sweep's job has it, whose device the sweep has decided on
-    cfg = parse_command_line(["training.epochs=4", "repeats=1", "training.device=cpu"]).jobs[0]
-    (run / "knobs.json").write_text(json.dumps(dict(flatten_options(to_plain(cfg)))))
-    told = json.loads((run / "result.json").read_text())
-    told["facts"]["device"] = "cpu"
-    (run / "result.json").write_text(json.dumps(told | {"seconds": 8.0}))
+    scores = random_correctness(0, 1, 50, 0.8)
+    make_run(run, "basic_cnn", scores, scores, facts={"device": "cpu"})
+    overrides = ["training.epochs=4", "repeats=1", "training.device=cpu"]
+    cfg = parse_command_line(overrides).jobs[0]
+    (run / "options.json").write_text(json.dumps(dict(flatten_options(to_plain(cfg)))))
+    edit_result(tmp_path, seconds=8.0)
     return tmp_path
 
 
-def test_time_goes_with_trainings_and_epochs(outputs: Path, tmp_path: Path) -> None:
-    planned = jobs(tmp_path, "optim.lr=1e-3,1e-4", "training.epochs=10", "repeats=3")
-    found = forecast(planned, outputs)
-    assert found.seconds == pytest.approx(2 * 3 * 10 * 8 / 4) and not found.unknown
-    single = forecast(jobs(tmp_path, "optim.lr=1e-3,1e-4", "repeats=1"), outputs)
-    assert found.size == pytest.approx(3 * single.size) and found.size > 0
+def edit_result(outputs: Path, **changes: object) -> None:
+    file = outputs / "runs" / "earlier" / "result.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | changes))
 
 
-def test_of_another_device_nothing_is_known(outputs: Path, tmp_path: Path) -> None:
-    told = json.loads((outputs / "runs/earlier/result.json").read_text())
-    told["facts"]["device"] = "cuda:0"
-    (outputs / "runs/earlier/result.json").write_text(json.dumps(told))
-    assert forecast(jobs(tmp_path, "optim.lr=1e-3,1e-4"), outputs).unknown == ("basic_cnn",)
+def test_cost_is_proportional_to_trainings_and_epochs(outputs: Path, tmp_path: Path) -> None:
+    jobs = make_jobs(tmp_path, "optim.lr=1e-3,1e-4", "training.epochs=10", "repeats=3")
+    cost = estimate_cost(jobs, outputs)
+    assert cost.seconds == pytest.approx(2 * 3 * 10 * 8 / 4) and not cost.unknown_models
+    single = estimate_cost(make_jobs(tmp_path, "optim.lr=1e-3,1e-4", "repeats=1"), outputs)
+    assert cost.bytes == pytest.approx(3 * single.bytes) and cost.bytes > 0
 
 
-def test_of_another_kind_nothing_is_known(outputs: Path, tmp_path: Path) -> None:
-    found = forecast(jobs(tmp_path, "model=basic_cnn,resnet50"), outputs)
-    assert found.unknown == ("resnet50",) and found.seconds > 0
+def test_runs_on_another_device_are_ignored(outputs: Path, tmp_path: Path) -> None:
+    edit_result(outputs, facts={"device": "cuda:0"})
+    jobs = make_jobs(tmp_path, "optim.lr=1e-3,1e-4")
+    assert estimate_cost(jobs, outputs).unknown_models == ("basic_cnn",)
+
+
+def test_runs_of_another_model_are_ignored(outputs: Path, tmp_path: Path) -> None:
+    cost = estimate_cost(make_jobs(tmp_path, "model=basic_cnn,resnet50"), outputs)
+    assert cost.unknown_models == ("resnet50",) and cost.seconds > 0

@@ -1,11 +1,12 @@
-"""What a sweep survives: a server that goes and comes back, a disk that fills up."""
+"""Sweeps survive an unreachable tracking server and a full disk."""
 
 from __future__ import annotations
 
 import os
 import subprocess
-import time
+import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -13,34 +14,44 @@ from mlflow import MlflowClient
 
 from tests.servers.mlflow_server import mlflow_server
 from tests.servers.processes import free_port
-from tests.sweeps.drill import TINY, Drill
+from tests.sweeps.drill import TINY, SweepCommand
+from tests.sweeps.in_process import run_in_process, wait_for
 
-EPOCHS = 30
-LONGER = [*TINY, f"training.epochs={EPOCHS}"]
+pytestmark = pytest.mark.slow
+
+EPOCHS = 20
 
 
-def test_a_server_that_is_away_for_a_while_has_every_epoch_in_the_end(tmp_path: Path) -> None:
-    store, port = f"sqlite:///{tmp_path / 'server.db'}", free_port()
-    server = (store, tmp_path / "artifacts", port, tmp_path / "log")
-    drill = Drill(
-        [*LONGER, "optim.lr=1e-3,1e-4", f"tracking.uri=http://127.0.0.1:{port}"],
-        tmp_path / "outputs",
-    )
-    with mlflow_server(*server):
-        sweep = drill.start()
-        while not list(drill.outputs.glob("sweeps/*/*/unfinished/*-tracked.json")):
-            assert sweep.poll() is None, sweep.communicate()[0]
-            time.sleep(0.05)
-    time.sleep(3)
-    with mlflow_server(*server) as address:
-        said, _ = sweep.communicate(timeout=300)
-        assert sweep.returncode == 0, said
+@pytest.mark.slow
+def test_every_epoch_is_recorded_after_a_server_outage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server is stopped during the first training, and takes seconds to start again."""
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "1")  # shorter waits
+    port = free_port()
+    server = (f"sqlite:///{tmp_path / 'server.db'}", tmp_path / "artifacts", port, tmp_path / "log")
+    overrides = [f"training.epochs={EPOCHS}", "sweep.cells=['optim.lr=1e-3']",
+                 f"tracking.uri=http://127.0.0.1:{port}"]  # fmt: skip
+    sweep = SweepCommand([*TINY, *overrides], tmp_path / "outputs")
+    with ExitStack() as second_server, ExitStack() as first_server:
+        address = first_server.enter_context(mlflow_server(*server))
+
+        def restart_server() -> None:
+            wait_for(lambda: any(sweep.outputs.glob("sweeps/*/*/unfinished/*-tracked.json")))
+            first_server.close()
+            second_server.enter_context(mlflow_server(*server))
+
+        thread = threading.Thread(target=restart_server, daemon=True)
+        thread.start()
+        code, output = run_in_process(sweep)
+        thread.join()
+        assert code == 0, output
         client = MlflowClient(tracking_uri=address)
         experiment = client.get_experiment_by_name("fashion_exp")
         assert experiment is not None
         runs = client.search_runs([experiment.experiment_id])
         folds = [run for run in runs if run.info.run_name.startswith("repeat")]
-        assert len(folds) == 4 and {run.info.status for run in runs} == {"FINISHED"}
+        assert len(folds) == 2 and {run.info.status for run in runs} == {"FINISHED"}
         for fold in folds:
             history = client.get_metric_history(fold.info.run_id, "f_val_acc")
             assert [metric.step for metric in history] == list(range(1, EPOCHS + 1))
@@ -50,22 +61,24 @@ def test_a_server_that_is_away_for_a_while_has_every_epoch_in_the_end(tmp_path: 
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of 1 MB."""
     if os.getuid() != 0:
-        pytest.skip("a small disk is mounted by root")
+        pytest.skip("mounting a small disk needs root")
     disk = tmp_path / "disk"
     disk.mkdir()
-    made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)])
-    if made.returncode:
-        pytest.skip("no file system can be mounted here")
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)]
+    if subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("file systems cannot be mounted here")
     yield disk
     subprocess.run(["umount", str(disk)], check=True)
 
 
-def test_a_full_disk_is_told_and_the_same_line_goes_on(small_disk: Path, tmp_path: Path) -> None:
-    words = [*TINY, "optim.lr=1e-3,1e-4", "model.width=256", "repeats=1", "tracking=none"]
-    full, peace = Drill(words, small_disk), Drill(words, tmp_path / "peace")
-    code, said = full.run()
-    assert code != 0 and "no room left" in said and "Traceback" not in said, said
+def test_full_disk_is_reported_and_the_same_command_resumes(
+    small_disk: Path, tmp_path: Path
+) -> None:
+    overrides = [*TINY, "optim.lr=1e-3,1e-4", "model.width=256", "repeats=1", "tracking=none"]
+    sweep, reference = (SweepCommand(overrides, path) for path in (small_disk, tmp_path / "whole"))
+    code, output = sweep.run()
+    assert code not in (0, 2) and "no space left" in output and "Traceback" not in output, output
     subprocess.run(["mount", "-o", "remount,size=200m", str(small_disk)], check=True)
-    code, said = full.run()
-    assert code == 0, said
-    assert peace.run()[0] == 0 and full.outcome() == peace.outcome()
+    code, output = run_in_process(sweep)
+    assert code == 0, output
+    assert run_in_process(reference)[0] == 0 and sweep.outcome() == reference.outcome()

@@ -1,4 +1,4 @@
-"""One store and one tracker for all tests of this folder: making a store is what is slow."""
+"""One store and one tracker for all tests of this folder, because creating a store is slow."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ def outputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def tracker(outputs: Path) -> MlflowTracker:
-    opened = open_tracker(TrackingConfig("mlflow", experiment="tests"), outputs)
-    assert isinstance(opened, MlflowTracker)
-    return opened
+    tracker = open_tracker(TrackingConfig("mlflow", experiment="tests"), outputs)
+    assert isinstance(tracker, MlflowTracker)
+    return tracker
 
 
 @pytest.fixture(scope="session")

@@ -12,72 +12,74 @@ from pathlib import Path
 import pytest
 import sqlalchemy
 from mlflow import MlflowClient
+from mlflow.entities import Metric
 from mlflow.exceptions import MlflowException
 
 from fashion_exp.errors import InputError
 from fashion_exp.tracking import Status, TrackingError, mlflow_tracker
 from fashion_exp.tracking.mlflow_tracker import MlflowTracker
-from fashion_exp.tracking.urls import view_tag
+from fashion_exp.tracking.urls import runs_view_tag
+
+pytestmark = pytest.mark.slow
 
 
-def test_a_run_begins_running_with_its_name_parameters_and_tags(
+def test_started_run_has_status_name_parameters_and_tags(
     tracker: MlflowTracker, client: MlflowClient
 ) -> None:
     params = {"optim.lr": 2e-4, "dataset.classes": ["a", "b"], "long": "x" * 9000}
     run = tracker.start("resnet50 lr=2e-4", parent=None, params=params, tags={"split": "abc"})
     tracker.flush()
-    found = client.get_run(run)
-    assert (found.info.status, found.info.run_name) == ("RUNNING", "resnet50 lr=2e-4")
-    assert found.info.experiment_id == tracker.experiment_id
-    assert found.data.params["optim.lr"] == "0.0002"
-    assert found.data.params["dataset.classes"] == "['a', 'b']"
-    assert found.data.params["long"] == "x" * 5999 + "…"
-    assert found.data.tags["split"] == "abc"
+    info, data = client.get_run(run).info, client.get_run(run).data
+    assert (info.status, info.run_name) == ("RUNNING", "resnet50 lr=2e-4")
+    assert info.experiment_id == tracker.experiment_id
+    assert data.params["optim.lr"] == "0.0002"
+    assert data.params["dataset.classes"] == "['a', 'b']"
+    assert data.params["long"] == "x" * 5999 + "…"
+    assert data.tags["split"] == "abc"
 
 
-def test_more_parameters_and_tags_than_a_batch_holds_all_arrive(
+def test_parameters_and_tags_can_exceed_a_batch(
     tracker: MlflowTracker, client: MlflowClient
 ) -> None:
-    many = {f"name{i}": str(i) for i in range(205)}
-    run = tracker.start("many", parent=None, params=many, tags={})
-    tracker.tag(run, many)
+    texts = {f"name{i}": str(i) for i in range(205)}
+    run = tracker.start("a run", parent=None, params=texts, tags={})
+    tracker.tag(run, texts)
     tracker.flush()
     data = client.get_run(run).data
-    assert data.params == many
-    assert data.tags.items() >= many.items()
+    assert data.params == texts
+    assert data.tags.items() >= texts.items()
 
 
-def test_sweep_config_and_fold_are_linked_as_parent_child_and_grandchild(
-    tracker: MlflowTracker, client: MlflowClient
-) -> None:
-    line: list[str] = []
-    for name in ("sweep", "config", "fold"):
-        parent = line[-1] if line else None
-        line.append(tracker.start(name, parent=parent, params={}, tags={}))
-    parents = [client.get_run(run).data.tags.get("mlflow.parentRunId") for run in line]
-    assert parents == [None, *line[:2]]
+def test_child_runs_refer_to_their_parent(tracker: MlflowTracker, client: MlflowClient) -> None:
+    runs: list[str] = []
+    for name in ("sweep", "job", "fold"):
+        parent = runs[-1] if runs else None
+        runs.append(tracker.start(name, parent=parent, params={}, tags={}))
+    parents = [client.get_run(run).data.tags.get("mlflow.parentRunId") for run in runs]
+    assert parents == [None, *runs[:2]]
 
 
-def test_the_metrics_of_a_moment_are_one_write(
+def test_metrics_are_written_in_batches(
     tracker: MlflowTracker, client: MlflowClient, run: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    writes: list[int] = []
+    sizes: list[int] = []
     write = tracker._client.log_batch
-    monkeypatch.setattr(
-        tracker._client,
-        "log_batch",
-        lambda run, metrics: [writes.append(len(metrics)), write(run, metrics=metrics)],
-    )
+
+    def log_batch(run_id: str, metrics: list[Metric]) -> None:
+        sizes.append(len(metrics))
+        write(run_id, metrics=metrics)
+
+    monkeypatch.setattr(tracker._client, "log_batch", log_batch)
     monkeypatch.setattr(mlflow_tracker, "SECONDS_BETWEEN_WRITES", 3600)
     monkeypatch.setattr(tracker, "_last_write", -math.inf)
     for epoch in range(3):
         tracker.log(run, {f"m{i}": float(i) for i in range(20)}, step=epoch)
     tracker.flush()
-    assert writes == [20, 40]
+    assert sizes == [20, 40]
     assert [m.step for m in client.get_metric_history(run, "m7")] == [0, 1, 2]
 
 
-def test_what_is_no_number_is_left_out(
+def test_metrics_that_are_not_finite_are_left_out(
     tracker: MlflowTracker, client: MlflowClient, run: str
 ) -> None:
     tracker.log(run, {"a": None, "b": math.nan, "c": math.inf, "val_acc": 0.5})
@@ -86,16 +88,17 @@ def test_what_is_no_number_is_left_out(
     assert client.get_run(run).data.metrics == {"val_acc": 0.5}
 
 
-def test_a_call_returns_before_its_write_and_writes_keep_their_order(
+def test_log_returns_before_the_write_and_keeps_the_order(
     tracker: MlflowTracker, run: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    gate, written = threading.Event(), []
+    gate = threading.Event()
+    written: list[float] = []
 
-    def slow(run: str, metrics: list) -> None:
+    def wait_and_write(run_id: str, metrics: list[Metric]) -> None:
         gate.wait(10)
         written.append(metrics[0].value)
 
-    monkeypatch.setattr(tracker._client, "log_batch", slow)
+    monkeypatch.setattr(tracker._client, "log_batch", wait_and_write)
     monkeypatch.setattr(mlflow_tracker, "SECONDS_BETWEEN_WRITES", 0)
     for value in range(5):
         tracker.log(run, {"m": float(value)})
@@ -105,43 +108,43 @@ def test_a_call_returns_before_its_write_and_writes_keep_their_order(
     assert written == [0, 1, 2, 3, 4]
 
 
-def test_a_metric_has_the_time_of_the_call_not_of_the_write(
+def test_metric_timestamp_is_the_time_of_the_call(
     tracker: MlflowTracker, client: MlflowClient, run: str
 ) -> None:
-    before = time.time_ns() // 1_000_000
-    tracker._later(lambda: time.sleep(0.3))
+    tracker._enqueue(lambda: time.sleep(0.3))
+    before = time.time()
     tracker.log(run, {"m": 1.0})
-    called = time.time_ns() // 1_000_000
+    after = time.time()
     tracker.flush()
-    (written,) = client.get_metric_history(run, "m")
-    assert before <= written.timestamp <= called
+    (metric,) = client.get_metric_history(run, "m")
+    assert 1000 * before - 1 <= metric.timestamp <= 1000 * after
 
 
-def test_a_failed_write_is_told_once_at_the_flush_and_what_follows_is_written_again(
+def test_flush_raises_a_failed_write_once_and_later_writes_succeed(
     tracker: MlflowTracker, client: MlflowClient, run: str
 ) -> None:
     tracker.log("0" * 32, {"m": 1.0})
     tracker.log(run, {"dropped": 1.0})
     with pytest.raises(TrackingError, match="not found"):
         tracker.flush()
-    tracker.log(run, {"kept": 1.0})
+    tracker.log(run, {"written": 1.0})
     tracker.flush()
-    assert client.get_run(run).data.metrics == {"kept": 1.0}
+    assert client.get_run(run).data.metrics == {"written": 1.0}
 
 
 @pytest.mark.parametrize("status", ["FINISHED", "FAILED", "KILLED"])
-def test_an_ended_run_has_its_status_and_every_metric(
+def test_ended_run_has_its_status_and_every_metric(
     tracker: MlflowTracker, client: MlflowClient, run: str, status: Status
 ) -> None:
     tracker.log(run, {"val_acc": 0.5})
     tracker.end(run, status)
-    found = client.get_run(run)
-    assert found.info.status == status
-    assert found.info.end_time >= found.info.start_time
-    assert found.data.metrics == {"val_acc": 0.5}
+    info, data = client.get_run(run).info, client.get_run(run).data
+    assert info.status == status
+    assert info.end_time >= info.start_time
+    assert data.metrics == {"val_acc": 0.5}
 
 
-def test_a_run_is_ended_even_where_a_write_has_failed(
+def test_end_succeeds_after_a_failed_write(
     tracker: MlflowTracker, client: MlflowClient, run: str
 ) -> None:
     tracker.log("0" * 32, {"m": 1.0})
@@ -150,7 +153,7 @@ def test_a_run_is_ended_even_where_a_write_has_failed(
     assert client.get_run(run).info.status == "FAILED"
 
 
-def test_a_killed_run_goes_on_and_keeps_what_it_had(
+def test_resumed_run_keeps_its_metrics(
     tracker: MlflowTracker, client: MlflowClient, run: str
 ) -> None:
     tracker.log(run, {"m": 1.0}, step=1)
@@ -162,46 +165,48 @@ def test_a_killed_run_goes_on_and_keeps_what_it_had(
     assert [m.value for m in client.get_metric_history(run, "m")] == [1.0, 2.0]
 
 
-def test_a_run_that_is_gone_cannot_be_resumed(
+def test_rejects_resuming_a_deleted_run(
     tracker: MlflowTracker, client: MlflowClient, run: str
 ) -> None:
     client.delete_run(run)
-    for gone in (run, "0" * 32):
-        with pytest.raises(InputError, match=rf"^resume: .*{gone}"):
-            tracker.resume(gone)
+    for missing in (run, "0" * 32):
+        with pytest.raises(InputError, match=rf"^resume: .*{missing}"):
+            tracker.resume(missing)
 
 
-def test_files_and_folders_become_artifacts_under_an_absolute_place(
+def test_artifacts_are_stored_below_an_absolute_path(
     tracker: MlflowTracker, client: MlflowClient, run: str, outputs: Path, tmp_path: Path
 ) -> None:
-    (tmp_path / "pictures").mkdir()
-    (tmp_path / "pictures" / "größe #1.png").write_bytes(b"picture")
-    tracker.artifact(run, tmp_path / "pictures", "folds/0")
-    tracker.artifact(run, tmp_path / "pictures" / "größe #1.png")
-    place = outputs / "artifacts" / run / "artifacts"
-    assert (place / "folds" / "0" / "größe #1.png").read_bytes() == b"picture"
-    assert (place / "größe #1.png").read_bytes() == b"picture"
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "größe #1.png").write_bytes(b"image")
+    tracker.log_artifact(run, tmp_path / "images", "folds/0")
+    tracker.log_artifact(run, tmp_path / "images" / "größe #1.png")
+    folder = outputs / "artifacts" / run / "artifacts"
+    assert (folder / "folds" / "0" / "größe #1.png").read_bytes() == b"image"
+    assert (folder / "größe #1.png").read_bytes() == b"image"
     assert client.get_run(run).info.artifact_uri.startswith("file:///")
 
 
-def test_a_missing_file_is_told(tracker: MlflowTracker, run: str, tmp_path: Path) -> None:
+def test_missing_artifact_raises_tracking_error(
+    tracker: MlflowTracker, run: str, tmp_path: Path
+) -> None:
     with pytest.raises(TrackingError, match=r"storing none\.png failed"):
-        tracker.artifact(run, tmp_path / "none.png")
+        tracker.log_artifact(run, tmp_path / "none.png")
 
 
-def test_a_note_is_the_description_of_the_run_and_is_cut_to_what_fits(
+def test_description_is_shortened_to_the_limit(
     tracker: MlflowTracker, client: MlflowClient, run: str
 ) -> None:
-    tracker.note(run, "# Leaderboard\n" + "x" * 9000)
+    tracker.set_description(run, "# Leaderboard\n" + "x" * 9000)
     tracker.flush()
-    note = client.get_run(run).data.tags["mlflow.note.content"]
-    assert note.startswith("# Leaderboard\nxxx") and note.endswith("…") and len(note) == 8000
+    text = client.get_run(run).data.tags["mlflow.note.content"]
+    assert text.startswith("# Leaderboard\nxxx") and text.endswith("…") and len(text) == 8000
 
 
-def test_the_data_are_an_input_of_the_run(
+def test_dataset_is_an_input_of_the_run(
     tracker: MlflowTracker, client: MlflowClient, run: str
 ) -> None:
-    tracker.dataset(
+    tracker.log_dataset(
         run,
         name="garments",
         digest="0123456789abcdef",
@@ -210,40 +215,34 @@ def test_the_data_are_an_input_of_the_run(
         context="training",
     )
     tracker.flush()
-    (used,) = client.get_run(run).inputs.dataset_inputs
-    assert (used.dataset.name, used.dataset.digest) == ("garments", "0123456789abcdef")
-    assert used.dataset.profile == '{"images": 900}'
-    assert [(tag.key, tag.value) for tag in used.tags] == [("mlflow.data.context", "training")]
+    (item,) = client.get_run(run).inputs.dataset_inputs
+    assert (item.dataset.name, item.dataset.digest) == ("garments", "0123456789abcdef")
+    assert item.dataset.profile == '{"images": 900}'
+    assert [(tag.key, tag.value) for tag in item.tags] == [("mlflow.data.context", "training")]
 
 
-def test_the_view_of_a_sweep_lists_its_own_runs_alone(
+def test_runs_view_lists_finished_child_runs_only(
     tracker: MlflowTracker, client: MlflowClient, run: str
 ) -> None:
     child = tracker.start("child", parent=run, params={"optim.lr": 1}, tags={})
-    unfinished = tracker.start("unfinished", parent=run, params={}, tags={})
+    tracker.start("unfinished", parent=run, params={}, tags={})
     other = tracker.start("other", parent=None, params={}, tags={})
-    for one in (child, other):
-        tracker.log(one, {"val_acc": 0.5})
-    tracker.view(run, ["optim.lr"])
+    for finished in (child, other):
+        tracker.log(finished, {"val_acc": 0.5})
+    tracker.set_runs_view(run, ["optim.lr"])
     tracker.flush()
-    name, value = view_tag(run, ["optim.lr"])
+    name, value = runs_view_tag(run, ["optim.lr"])
     assert client.get_experiment(tracker.experiment_id).tags[name] == value
-    listed = search(client, tracker.experiment_id, value)
-    assert child in listed and unfinished not in listed and other not in listed
+    filter_string = json.loads(value)["searchFilter"]
+    runs = client.search_runs([tracker.experiment_id], filter_string)
+    assert [run.info.run_id for run in runs] == [child]
 
 
-def search(client: MlflowClient, experiment_id: str, view: str) -> list[str]:
-    wanted = json.loads(view)["searchFilter"]
-    return [run.info.run_id for run in client.search_runs([experiment_id], wanted)]
+def test_no_urls_without_a_server(tracker: MlflowTracker, run: str) -> None:
+    assert tracker.run_url(run) is None and tracker.runs_view_url(run) is None
 
 
-def test_without_a_server_a_run_has_no_address(tracker: MlflowTracker, run: str) -> None:
-    assert tracker.address(run) is None and tracker.view_address(run) is None
-
-
-def test_many_threads_may_log_at_once(
-    tracker: MlflowTracker, client: MlflowClient, run: str
-) -> None:
+def test_log_is_thread_safe(tracker: MlflowTracker, client: MlflowClient, run: str) -> None:
     def log(thread: int) -> None:
         for step in range(5):
             tracker.log(run, {f"m{thread}": float(step)}, step)
@@ -258,7 +257,7 @@ def test_many_threads_may_log_at_once(
     assert counts == [5, 5, 5, 5]
 
 
-def test_nothing_is_said_on_the_way(
+def test_prints_nothing(
     tracker: MlflowTracker, run: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     tracker.log(run, {"m": 1.0})
@@ -266,24 +265,22 @@ def test_nothing_is_said_on_the_way(
     assert capfd.readouterr() == ("", "")
 
 
-def test_an_error_of_the_store_when_starting_is_told_in_one_line(
-    tracker: MlflowTracker, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def broken(*_: object, **__: object) -> None:
+def test_start_error_is_one_line(tracker: MlflowTracker, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise MlflowException("disk is full\nand more")
 
-    monkeypatch.setattr(tracker._client, "create_run", broken)
+    monkeypatch.setattr(tracker._client, "create_run", fail)
     with pytest.raises(TrackingError, match=r"starting a run failed: disk is full$"):
         tracker.start("a", parent=None, params={}, tags={})
 
 
 @contextmanager
-def interrupted_in(tracker: MlflowTracker, statement: str) -> Iterator[None]:
-    """A signal in the middle of each write that begins so; the block must end by it."""
+def interrupt_during(tracker: MlflowTracker, statement: str) -> Iterator[None]:
+    """Raises SIGINT during each SQL statement with this prefix; it must end the block."""
     engine = tracker._client._tracking_client.store.engine
 
-    def interrupt(connection, cursor, told, *rest) -> None:
-        if told.startswith(statement):
+    def interrupt(connection: object, cursor: object, sql: str, *_: object) -> None:
+        if sql.startswith(statement):
             signal.raise_signal(signal.SIGINT)
 
     sqlalchemy.event.listen(engine, "after_cursor_execute", interrupt)
@@ -297,19 +294,19 @@ def interrupted_in(tracker: MlflowTracker, statement: str) -> Iterator[None]:
             sqlalchemy.event.remove(engine, "after_cursor_execute", interrupt)
 
 
-def test_a_signal_in_the_middle_of_a_write_leaves_the_database_free(
+def test_signal_during_a_write_does_not_lock_the_database(
     tracker: MlflowTracker, client: MlflowClient, run: str
 ) -> None:
-    with interrupted_in(tracker, "UPDATE runs"):
+    with interrupt_during(tracker, "UPDATE runs"):
         tracker.end(run, "FAILED")
     assert client.get_run(run).info.status == "FAILED"
 
 
-def test_a_run_that_begins_at_a_signal_is_ended_and_found_again(
+def test_run_interrupted_at_start_is_killed_and_found_by_its_token(
     tracker: MlflowTracker, client: MlflowClient
 ) -> None:
-    assert tracker.begun_as("0a1b") is None
-    with interrupted_in(tracker, "INSERT INTO runs"):
+    assert tracker.find_by_token("0a1b") is None
+    with interrupt_during(tracker, "INSERT INTO runs"):
         tracker.start("a run", parent=None, params={}, tags={"begun_as": "0a1b"})
-    found = tracker.begun_as("0a1b")
-    assert found is not None and client.get_run(found).info.status == "KILLED"
+    run = tracker.find_by_token("0a1b")
+    assert run is not None and client.get_run(run).info.status == "KILLED"

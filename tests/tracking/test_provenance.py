@@ -1,11 +1,19 @@
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from fashion_exp.tracking import provenance
+
+
+@pytest.fixture(autouse=True)
+def default_git_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ignores the developer's settings, such as signed commits."""
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
 
 
 @pytest.fixture
@@ -17,28 +25,28 @@ def repository(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def git(repository: Path, *arguments: str) -> str:
-    command = ["git", "-C", str(repository), *arguments]
+def git(repository: Path, *args: str) -> str:
+    command = ["git", "-C", str(repository), *args]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 
-def test_the_commit_is_the_one_checked_out(repository: Path) -> None:
+def test_commit_is_the_current_head(repository: Path) -> None:
     assert provenance(repository)["git_commit"] == git(repository, "rev-parse", "HEAD")
 
 
-def test_only_a_changed_tracked_file_makes_it_dirty(repository: Path) -> None:
+def test_only_changes_of_tracked_files_are_dirty(repository: Path) -> None:
     (repository / "new.txt").write_text("untracked")
     assert provenance(repository)["git_dirty"] == "false"
     (repository / "code.py").write_text("x = 2\n")
     assert provenance(repository)["git_dirty"] == "true"
 
 
-def test_a_folder_within_a_checkout_of_something_else_has_no_commit(repository: Path) -> None:
+def test_folder_inside_another_checkout_has_no_commit(repository: Path) -> None:
     (repository / "site-packages").mkdir()
     assert "git_commit" not in provenance(repository / "site-packages")
 
 
-def test_no_commit_no_repository_and_no_git_leave_the_tags_out(
+def test_no_git_tags_without_repository_commit_or_git(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert "git_commit" not in provenance(tmp_path)
@@ -49,7 +57,7 @@ def test_no_commit_no_repository_and_no_git_leave_the_tags_out(
     assert "git_commit" not in provenance(tmp_path / "missing")
 
 
-def test_versions_python_and_processor_are_told(tmp_path: Path) -> None:
+def test_includes_versions_python_and_cpu(tmp_path: Path) -> None:
     tags = provenance(tmp_path)
     assert tags.keys() == {"versions", "python", "platform", "cpu"}
     assert "torch " in tags["versions"] and "missing" not in tags["versions"]

@@ -8,11 +8,11 @@ from fashion_exp.errors import InputError
 from fashion_exp.tracking import store_uri
 
 
-def test_without_a_uri_the_store_is_the_database_under_outputs(tmp_path: Path) -> None:
+def test_default_store_is_the_database_below_outputs(tmp_path: Path) -> None:
     assert store_uri(None, tmp_path) == f"sqlite:///{tmp_path}/mlflow.db"
 
 
-def test_a_relative_database_becomes_absolute(
+def test_relative_database_paths_become_absolute(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -20,12 +20,12 @@ def test_a_relative_database_becomes_absolute(
     assert store_uri(None, Path("outputs")) == f"sqlite:///{tmp_path}/outputs/mlflow.db"
 
 
-def test_a_server_keeps_its_address_without_the_last_slash() -> None:
+def test_trailing_slash_of_a_server_url_is_removed() -> None:
     assert store_uri("https://host:5000/mlflow/", Path("x")) == "https://host:5000/mlflow"
 
 
 @pytest.mark.parametrize(
-    ("uri", "told"),
+    ("uri", "text"),
     [
         ("file:///data/mlruns", "sqlite:///"),
         ("mlruns", "sqlite:///mlruns/mlflow.db"),
@@ -34,21 +34,21 @@ def test_a_server_keeps_its_address_without_the_last_slash() -> None:
         ("sqlight:///m.db", "did you mean sqlite"),
         ("postgresql://me:secret@host/db", "sqlite"),
         ("host:5000", "http://host:5000"),
-        ("http://", "no host"),
-        ("sqlite://", "no file"),
-        ("sqlite:///:memory:", "no file"),
+        ("http://", "the host is missing"),
+        ("sqlite://", "the file is missing"),
+        ("sqlite:///:memory:", "the file is missing"),
         ("sqlite:///a%20b.db", "%"),
     ],
 )
-def test_another_kind_of_store_is_refused_in_one_line_with_a_remedy(uri: str, told: str) -> None:
+def test_rejects_unsupported_stores_in_one_line_with_a_remedy(uri: str, text: str) -> None:
     with pytest.raises(InputError, match=r"^tracking\.uri") as caught:
         store_uri(uri, Path("outputs"))
     message = str(caught.value)
-    assert told in message
+    assert text in message
     assert "\n" not in message
     assert "secret" not in message
 
 
-def test_checking_a_uri_touches_nothing(tmp_path: Path) -> None:
+def test_checking_a_uri_creates_no_files(tmp_path: Path) -> None:
     store_uri(f"sqlite:///{tmp_path}/new/m.db", tmp_path)
     assert list(tmp_path.iterdir()) == []

@@ -1,4 +1,4 @@
-"""Eight processes that record at once lose nothing, whatever they record in."""
+"""Eight processes that record at the same time lose nothing, with every kind of store."""
 
 from __future__ import annotations
 
@@ -17,19 +17,21 @@ from tests.servers.mlflow_server import mlflow_server
 from tests.servers.postgres import postgres
 from tests.servers.processes import free_port
 
+pytestmark = pytest.mark.slow
+
 PROCESSES = 8
 RUNS = 2
 EPOCHS = 10
 
-# Fresh processes that have imported MLflow and opened nothing: they really come at once.
-FRESH = multiprocessing.get_context("forkserver")
-FRESH.set_forkserver_preload(["fashion_exp.tracking.connection"])
+# The processes have imported MLflow, but have not opened a store, so that they start together.
+FORKSERVER = multiprocessing.get_context("forkserver")
+FORKSERVER.set_forkserver_preload(["fashion_exp.tracking.connection"])
 
 
-@pytest.fixture(params=["a fresh sqlite file", "a server", "a server on PostgreSQL"])
+@pytest.fixture(params=["new sqlite file", "server with sqlite", "server with PostgreSQL"])
 def uri(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str | None]:
     with ExitStack() as servers:
-        if request.param == "a fresh sqlite file":
+        if request.param == "new sqlite file":
             yield None
             return
         store = f"sqlite:///{tmp_path / 'server.db'}"
@@ -39,8 +41,8 @@ def uri(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str | None]:
         yield servers.enter_context(server)
 
 
-def record(uri: str | None, outputs: Path, together: Barrier) -> None:
-    together.wait(60)
+def record(uri: str | None, outputs: Path, barrier: Barrier) -> None:
+    barrier.wait(60)
     tracker = open_tracker(TrackingConfig("mlflow", uri, "shared"), outputs)
     for _ in range(RUNS):
         run = tracker.start("a run", parent=None, params={"lr": 0.1}, tags={})
@@ -49,23 +51,23 @@ def record(uri: str | None, outputs: Path, together: Barrier) -> None:
         tracker.end(run, "FINISHED")
 
 
-def test_eight_writers_at_once_lose_nothing(uri: str | None, tmp_path: Path) -> None:
+def test_concurrent_writers_lose_nothing(uri: str | None, tmp_path: Path) -> None:
     outputs = tmp_path / "new" / "outputs"
-    together = FRESH.Barrier(PROCESSES)
-    workers = [
-        FRESH.Process(target=record, args=(uri, outputs, together)) for _ in range(PROCESSES)
+    barrier = FORKSERVER.Barrier(PROCESSES)
+    processes = [
+        FORKSERVER.Process(target=record, args=(uri, outputs, barrier)) for _ in range(PROCESSES)
     ]
     try:
-        for worker in workers:
-            worker.start()
-        for worker in workers:
-            worker.join(240)
-        assert [worker.exitcode for worker in workers] == [0] * PROCESSES
+        for process in processes:
+            process.start()
+        for process in processes:
+            process.join(240)
+        assert [process.exitcode for process in processes] == [0] * PROCESSES
     finally:
-        for worker in workers:
-            worker.kill()
+        for process in processes:
+            process.kill()
     client = MlflowClient(tracking_uri=uri or f"sqlite:///{outputs}/mlflow.db")
-    experiments = {e.name: e.experiment_id for e in client.search_experiments()}
+    experiments = {item.name: item.experiment_id for item in client.search_experiments()}
     assert experiments.keys() == {"Default", "shared"}
     assert client.search_runs([experiments["Default"]]) == []
     runs = client.search_runs([experiments["shared"]])

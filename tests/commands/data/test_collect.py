@@ -1,4 +1,4 @@
-"""`data collect` as it is typed: killed, doubled, offline, and trained on."""
+"""`data collect` as a process: killed, interrupted, run twice at once, and offline."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.tools.collect.site import Site, jpeg, serving
+from tests.tools.collect.fake_site import FakeSite, jpeg, running_site
+
+pytestmark = pytest.mark.slow
 
 PLAN = """\
 classes: {{dress: , shirt: }}
@@ -23,50 +25,54 @@ target: 15
 providers: [{{kind: openverse, base: '{base}'}}]
 """
 
+Start = Callable[..., subprocess.Popen[str]]
+
 
 @pytest.fixture
-def site() -> Iterator[Site]:
-    with serving() as site:
-        for at, query in enumerate(
-            f"{colour} {name}" for name in ("dress", "shirt") for colour in ("red", "blue", "green")
-        ):
+def site() -> Iterator[FakeSite]:
+    queries = [
+        f"{color} {name}" for name in ("dress", "shirt") for color in ("red", "blue", "green")
+    ]
+    with running_site() as site:
+        for index, query in enumerate(queries):
             for number in range(6):
                 path = f"/photos/{query.replace(' ', '-')}-{number}.jpg"
-                site.offer(query, site.picture(path, jpeg(10 * at + number)))
+                site.add_results(query, site.add_file(path, jpeg(10 * index + number)))
         yield site
 
 
 @pytest.fixture
-def start(site: Site, tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
-    """Starts the command into `mine`."""
-    (tmp_path / "plan.yaml").write_text(PLAN.format(base=f"{site.address}/v1"))
+def start(site: FakeSite, tmp_path: Path) -> Start:
+    """Starts the command in `tmp_path`."""
 
-    def started(*words: str) -> subprocess.Popen[str]:
-        line = ["data", "collect", "plan.yaml", "--into", "mine", "--json", "--pace", "0"]
+    def start_process(address: str = site.address) -> subprocess.Popen[str]:
+        (tmp_path / "plan.yaml").write_text(PLAN.format(base=f"{address}/v1"))
         return subprocess.Popen(
-            [sys.executable, "-m", "fashion_exp", *line, "--allow-address", "127.0.0.1", *words],
+            [sys.executable, "-m", "fashion_exp", "data", "collect", "plan.yaml", "--into",
+             "collection", "--json", "--pace", "0", "--allow-address", "127.0.0.1"],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path,
         )  # fmt: skip
 
-    return started
+    return start_process
 
 
-def ended(process: subprocess.Popen[str]) -> tuple[int, str, str]:
-    out, err = process.communicate(timeout=120)
-    return process.returncode, out, err
+def wait_for(process: subprocess.Popen[str]) -> tuple[int, str, str]:
+    """Exit code, stdout and stderr."""
+    output, errors = process.communicate(timeout=120)
+    return process.returncode, output, errors
 
 
-class Held:
-    """Stops a picture in mid-file until it is let go."""
+class PausedImage:
+    """Pauses the transfer of an image in the middle until `resume` is set."""
 
-    def __init__(self, site: Site, path: str) -> None:
-        self.reached, self.go = threading.Event(), threading.Event()
-        self._sound = site.replies[path]
+    def __init__(self, site: FakeSite, path: str) -> None:
+        self.reached, self.resume = threading.Event(), threading.Event()
+        self._original_reply = site.replies[path]
         site.replies[path] = self._reply
 
     def _reply(self, handler: BaseHTTPRequestHandler) -> None:
-        if self.go.is_set():
-            return self._sound(handler)
+        if self.resume.is_set():
+            return self._original_reply(handler)
         content = jpeg(0)
         handler.send_response(200)
         handler.send_header("Content-Type", "image/jpeg")
@@ -74,67 +80,54 @@ class Held:
         handler.end_headers()
         handler.wfile.write(content[: len(content) // 2])
         self.reached.set()
-        self.go.wait(60)
+        self.resume.wait(60)
 
 
-def test_killed_in_mid_file_and_taken_up_again_beside_another(
-    site: Site, start: Callable[..., subprocess.Popen[str]], tmp_path: Path
+def test_killed_collection_is_locked_and_resumes(
+    site: FakeSite, start: Start, tmp_path: Path
 ) -> None:
     path = "/photos/green-dress-2.jpg"
-    held = Held(site, path)
+    image = PausedImage(site, path)
     first = start()
-    assert held.reached.wait(60)
-    code, _, err = ended(start())  # while the first one holds the folder
-    assert code == 2 and "another process is collecting into it" in err and "\n" not in err[:-1]
-    first.send_signal(signal.SIGKILL)
-    ended(first)
-    manifest = tmp_path / "mine/manifest.jsonl"
+    assert image.reached.wait(60)
+    code, _, errors = wait_for(start())  # while the first process holds the lock
+    assert code == 2 and "another process is collecting into it" in errors
+    assert "\n" not in errors[:-1]
+    first.kill()
+    wait_for(first)
+    manifest = tmp_path / "collection/manifest.jsonl"
     before = manifest.read_bytes()
-    assert before.endswith(b"\n") and len(list(tmp_path.glob("mine/*/*.jpg"))) == 8
-    manifest.write_bytes(before + b'{"status": "accepted", "url": "http://127')  # as power loss may
-    held.go.set()
-    code, out, err = ended(start())
-    told = json.loads(out)
-    assert code == 0, err
-    assert {name: one["accepted"] for name, one in told["classes"].items()} == {
-        "dress": 15, "shirt": 15,
-    }  # fmt: skip
+    assert before.endswith(b"\n") and len(list(tmp_path.glob("collection/*/*.jpg"))) == 8
+    manifest.write_bytes(before + b'{"status": "accepted", "url": "http://127')  # power failure
+    image.resume.set()
+    code, output, errors = wait_for(start())
+    assert code == 0, errors
+    classes = json.loads(output)["classes"]
+    assert classes["dress"]["accepted"] == classes["shirt"]["accepted"] == 15
     assert manifest.read_bytes().startswith(before)
-    assert site.pictures_asked()[path] == 2
-    assert sum(site.pictures_asked().values()) == 31 and site.asked["/v1/images/"] == 6
-    assert not list(tmp_path.glob("mine/.unfinished"))
+    assert site.image_requests()[path] == 2 and site.image_requests().total() == 31
+    assert site.requests["/v1/images/"] == 6
+    assert not list(tmp_path.glob("collection/.unfinished"))
 
 
-def test_ended_by_ctrl_c_it_has_its_lists_and_is_trained_on_when_complete(
-    site: Site, start: Callable[..., subprocess.Popen[str]], tmp_path: Path
+def test_interrupted_collection_writes_its_lists(
+    site: FakeSite, start: Start, tmp_path: Path
 ) -> None:
-    held = Held(site, "/photos/red-shirt-1.jpg")
+    image = PausedImage(site, "/photos/red-shirt-1.jpg")
     process = start()
-    assert held.reached.wait(60)
+    assert image.reached.wait(60)
     process.send_signal(signal.SIGINT)
-    code, out, err = ended(process)
-    assert code == 130 and out == "" and "Traceback" not in err
-    assert len((tmp_path / "mine/images.csv").read_text().splitlines()) == 1 + 15 + 3
-    held.go.set()
-    assert ended(start())[0] == 0
-    tiny = ["dataset.image_size=16", "training.epochs=1", "repeats=1", "training.threads=1"]
-    trained = subprocess.run(
-        [sys.executable, "-m", "fashion_exp", "dataset=csv",
-         "dataset.manifest=mine/images.csv", *tiny, "tracking=none", "outputs=outputs"],
-        capture_output=True, text=True, timeout=240, cwd=tmp_path,
-    )  # fmt: skip
-    assert trained.returncode == 0 and "looks at the test set" in trained.stdout, trained.stderr
+    code, output, errors = wait_for(process)
+    assert code == 130 and output == "" and "Traceback" not in errors
+    assert len((tmp_path / "collection/images.csv").read_text().splitlines()) == 1 + 15 + 3
+    image.resume.set()
+    assert wait_for(start())[0] == 0
 
 
-def test_a_provider_that_cannot_be_reached_is_one_line(tmp_path: Path) -> None:
-    with serving() as gone:
-        base = gone.address
-    (tmp_path / "plan.yaml").write_text(PLAN.format(base=base))
-    line = ["data", "collect", "plan.yaml", "--into", "mine", "--allow-address", "127.0.0.1"]
-    done = subprocess.run(
-        [sys.executable, "-m", "fashion_exp", *line],
-        capture_output=True, text=True, timeout=60, cwd=tmp_path,
-    )  # fmt: skip
-    said = [line for line in done.stderr.splitlines() if line.startswith("fashion_exp: ")]
-    assert done.returncode == 1 and len(said) == 1
-    assert "Connection refused; without internet, 'kind: folder'" in said[0]
+def test_unreachable_provider_is_one_line(start: Start) -> None:
+    with running_site() as closed_site:
+        pass
+    code, _, errors = wait_for(start(closed_site.address))
+    messages = [line for line in errors.splitlines() if line.startswith("fashion_exp: ")]
+    assert code == 1 and len(messages) == 1
+    assert "Connection refused; without internet, use 'kind: folder'" in messages[0]

@@ -1,10 +1,11 @@
-"""check, duplicates and summary through the command line: lists, pages, JSON, exit codes."""
+"""check, duplicates and summary as commands: lists, pages, JSON, errors."""
 
 from __future__ import annotations
 
 import json
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,17 @@ from fashion_exp.commands import data
 from fashion_exp.errors import InputError
 from tests.tools.curate.conftest import scene
 
-VERBS = ("check", "duplicates", "summary")
+pytestmark = pytest.mark.slow
+
+SUBCOMMANDS = ("check", "duplicates", "summary")
+
+RunCommand = Callable[..., None]
+RunJson = Callable[[str, Path], Any]
 
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """Two classes in two parts, a copy in another class, a blank and a broken one."""
+    """Two classes in two parts, a copy in another class, a blank and a broken image."""
     root = tmp_path / "photos"
     for number in range(8):
         part, label = ("train", "test")[number % 4 == 0], ("dress", "shirt")[number % 2]
@@ -33,151 +39,170 @@ def root(tmp_path: Path) -> Path:
     return root
 
 
-def _run(verb: str, root: Path, tmp_path: Path, *words: str) -> int:
-    return data.run([verb, str(root), "--outputs", str(tmp_path / "outputs"), *words])
+@pytest.fixture
+def run(tmp_path: Path) -> RunCommand:
+    def run_command(subcommand: str, folder: Path, *options: str) -> None:
+        outputs = str(tmp_path / "outputs")
+        assert data.run([subcommand, str(folder), "--outputs", outputs, *options]) == 0
+
+    return run_command
 
 
-def _told(verb: str, root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Any:
-    capsys.readouterr()
-    assert _run(verb, root, tmp_path, "--json") == 0
-    return json.loads(capsys.readouterr().out)
+@pytest.fixture
+def run_json(run: RunCommand, capsys: pytest.CaptureFixture[str]) -> RunJson:
+    def run_command(subcommand: str, folder: Path) -> Any:
+        capsys.readouterr()
+        run(subcommand, folder, "--json")
+        return json.loads(capsys.readouterr().out)
+
+    return run_command
 
 
-@pytest.mark.parametrize("verb", VERBS)
-def test_each_verb_prints_json_alone_and_writes_a_page_that_needs_nothing(
-    verb: str, root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("subcommand", SUBCOMMANDS)
+def test_prints_only_json_and_writes_a_self_contained_page(
+    subcommand: str, root: Path, tmp_path: Path, run_json: RunJson
 ) -> None:
-    told = _told(verb, root, tmp_path, capsys)
-    page = Path(told["page"])
-    assert page.name == f"{verb}.html" and page.is_relative_to(tmp_path / "outputs")
-    assert json.loads(page.with_suffix(".json").read_text()) == told
+    result = run_json(subcommand, root)
+    page = Path(result["page"])
+    assert page.name == f"{subcommand}.html" and page.is_relative_to(tmp_path / "outputs")
+    assert json.loads(page.with_suffix(".json").read_text()) == result
     text = page.read_text()
     assert 'src="http' not in text and "<b>&.jpg" not in text
     assert "data:image/jpeg" in text
 
 
-@pytest.mark.parametrize("verb", VERBS)
-def test_what_a_person_reads_says_where_the_page_is(
-    verb: str, root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("subcommand", SUBCOMMANDS)
+def test_terminal_output_names_the_page(
+    subcommand: str,
+    root: Path,
+    tmp_path: Path,
+    run: RunCommand,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert _run(verb, root, tmp_path, "--into", str(tmp_path / "here")) == 0
-    assert f"page:        {tmp_path / 'here' / verb}.html" in capsys.readouterr().out
+    run(subcommand, root, "--into", str(tmp_path / "pages"))
+    assert f"page:        {tmp_path / 'pages' / subcommand}.html" in capsys.readouterr().out
 
 
-def test_check_writes_the_quarantine_and_says_so(
-    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    told = _told("check", root, tmp_path, capsys)
+def test_check_writes_the_quarantine(root: Path, run_json: RunJson) -> None:
+    result = run_json("check", root)
     assert (root / "quarantine.csv").read_text().splitlines() == [
         "path,reason,by",
         "train/dress/<b>&.jpg,broken JPEG,check",
         "train/dress/blank.png,blank: all #000000,check",
     ]
-    assert told["quarantined"] == 2 and told["files"] == 11
-    assert told["quarantine"] == str(root / "quarantine.csv")
+    assert result["quarantined"] == 2 and result["files"] == 11
+    assert result["quarantine"] == str(root / "quarantine.csv")
 
 
-def test_duplicates_writes_groups_and_label_conflicts(
-    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    told = _told("duplicates", root, tmp_path, capsys)
-    (group,) = told["found"]
+def test_duplicates_writes_groups_and_label_conflicts(root: Path, run_json: RunJson) -> None:
+    result = run_json("duplicates", root)
+    (group,) = result["found"]
     assert group["photos"] == ["test/shirt/2.jpg", "train/dress/2.png"]
     assert (group["classes"], group["parts"]) == (["dress", "shirt"], ["test", "train"])
     lines = (root / "groups.csv").read_text().splitlines()
     assert lines[1:] == [f"{path},{group['group']},duplicates" for path in group["photos"]]
-    assert "train/dress/2.png,dress,train,near copy" in Path(told["conflicts"]).read_text()
+    assert Path(result["conflicts"]).read_text().splitlines() == [
+        "group,path,label,part,joined by",
+        f"{group['group']},test/shirt/2.jpg,shirt,test,near copy",
+        f"{group['group']},train/dress/2.png,dress,train,near copy",
+    ]
     (root / "test/shirt/2.jpg").unlink()
-    assert _told("duplicates", root, tmp_path, capsys)["conflicts"] is None
+    assert run_json("duplicates", root)["conflicts"] is None
     assert (root / "groups.csv").read_text() == "path,group,by\n"
 
 
-def test_the_data_say_the_same_whenever_and_wherever_they_are_looked_at(
-    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_results_are_independent_of_the_cache_and_pages_are_per_folder(
+    root: Path, tmp_path: Path, run_json: RunJson
 ) -> None:
-    first = [_told(verb, root, tmp_path, capsys) for verb in VERBS]
+    first = [run_json(subcommand, root) for subcommand in SUBCOMMANDS]
     (tmp_path / "outputs/cache/looks.sqlite").unlink()
-    assert [_told(verb, root, tmp_path, capsys) for verb in VERBS] == first
-    there = shutil.copytree(root, tmp_path / "elsewhere" / "photos")
-    for verb, told in zip(VERBS, first, strict=True):
-        again = _told(verb, there, tmp_path, capsys)
-        assert again["page"] != told["page"]
-        assert json.dumps(again).count("elsewhere") > 0
+    assert [run_json(subcommand, root) for subcommand in SUBCOMMANDS] == first
+    copy = shutil.copytree(root, tmp_path / "elsewhere" / "photos")
+    for subcommand, result in zip(SUBCOMMANDS, first, strict=True):
+        of_copy = run_json(subcommand, copy)
+        assert of_copy["page"] != result["page"] and of_copy["folder"] == str(copy)
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("arguments", "message"),
     [
         (["check", "nowhere"], "DIR: there is no folder 'nowhere'"),
         (["check", "{root}", "--tiny", "-1"], "--tiny -1"),
         (["summary", "{root}", "--max-megapixels", "0"], "--max-megapixels 0"),
         (["check", "{root}", "--into", "{root}/train/dress/2.png"], "is a file; name a folder"),
+        (["duplicates", "{root}", "--cosine", "0.9"], "--cosine: needs --embeddings"),
+        (["duplicates", "{root}", "--embeddings", "x", "--cosine", "2"], "--cosine 2"),
         (["chek", "{root}"], "did you mean check"),
     ],
 )
-def test_a_mistake_is_one_line(words: list[str], told: str, root: Path) -> None:
+def test_invalid_arguments_are_rejected_in_one_line(
+    arguments: list[str], message: str, root: Path
+) -> None:
     with pytest.raises(InputError) as error:
-        data.run([word.format(root=root) for word in words])
-    assert told in str(error.value) and "\n" not in str(error.value)
+        data.run([argument.format(root=root) for argument in arguments])
+    assert message in str(error.value) and "\n" not in str(error.value)
     assert not (root / "quarantine.csv").exists()
 
 
-@pytest.mark.parametrize("verb", ["check", "duplicates"])
-def test_an_ill_formed_list_ends_before_the_work(verb: str, root: Path, tmp_path: Path) -> None:
-    file = root / {"check": "quarantine.csv", "duplicates": "groups.csv"}[verb]
-    file.write_text("path,what\n")
-    with pytest.raises(InputError, match="has no column"):
-        _run(verb, root, tmp_path)
-    assert file.read_text() == "path,what\n" and not (tmp_path / "outputs").exists()
+@pytest.mark.parametrize(
+    ("subcommand", "name"), [("check", "quarantine.csv"), ("duplicates", "groups.csv")]
+)
+def test_malformed_list_is_rejected_before_inspection(
+    subcommand: str, name: str, root: Path, tmp_path: Path, run: RunCommand
+) -> None:
+    (root / name).write_text("path,what\n")
+    with pytest.raises(InputError, match="no column"):
+        run(subcommand, root)
+    assert (root / name).read_text() == "path,what\n" and not (tmp_path / "outputs").exists()
 
 
-@pytest.mark.skipif(os.getuid() == 0, reason="root may write anywhere")
-def test_a_folder_that_may_not_be_written_to_is_told(root: Path, tmp_path: Path) -> None:
+@pytest.mark.skipif(os.getuid() == 0, reason="root can write anywhere")
+def test_read_only_folder_is_reported(root: Path, tmp_path: Path, run: RunCommand) -> None:
     root.chmod(0o500)
     try:
         with pytest.raises(InputError, match=r"cannot be written.*--list"):
-            _run("check", root, tmp_path)
+            run("check", root)
     finally:
         root.chmod(0o700)
-    assert _run("check", root, tmp_path, "--list", str(tmp_path / "away.csv")) == 0
+    run("check", root, "--list", str(tmp_path / "elsewhere.csv"))
 
 
-@pytest.mark.parametrize("verb", ["check", "duplicates"])
-def test_lists_that_no_run_may_read_are_doubted(
-    verb: str, root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("subcommand", ["check", "duplicates"])
+def test_warns_if_runs_may_not_read_the_list(
+    subcommand: str, root: Path, run: RunCommand, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert _run(verb, root, tmp_path) == 0 and "looks like" not in capsys.readouterr().out
-    assert _run(verb, root / "train", tmp_path) == 0
-    said = " ".join(capsys.readouterr().out.split())
-    assert "the folder of an official part: runs read the lists at their dataset.root. " in said
-    assert _run(verb, root / "train/dress", tmp_path) == 0
-    assert "the folder of one class" in capsys.readouterr().out
+    run(subcommand, root)
+    assert "looks like" not in capsys.readouterr().out
+    for folder, kind in (("train", "an official part"), ("train/dress", "one class")):
+        run(subcommand, root / folder)
+        output = " ".join(capsys.readouterr().out.split())
+        assert f"This looks like the folder of {kind}, but runs read the lists in" in output
 
 
 @pytest.mark.timeout(60)
-@pytest.mark.parametrize("verb", VERBS)
-def test_what_is_no_file_is_not_waited_for(
-    verb: str, root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("subcommand", SUBCOMMANDS)
+def test_named_pipes_and_broken_links_do_not_block(
+    subcommand: str, root: Path, run_json: RunJson
 ) -> None:
-    before = _told(verb, root, tmp_path, capsys)
+    before = run_json(subcommand, root)
     os.mkfifo(root / "train/dress/pipe.jpg")
     os.mkfifo(root / "train/dress/pipe")
     (root / "train/dress/link.jpg").symlink_to("nowhere")
-    assert _told(verb, root, tmp_path, capsys)["files"] == before["files"] + 2
+    assert run_json(subcommand, root)["files"] == before["files"] + 2
 
 
-@pytest.mark.parametrize("verb", VERBS)
-def test_a_name_that_is_not_utf_8_can_be_told(
-    verb: str, root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("subcommand", SUBCOMMANDS)
+def test_names_that_are_not_utf_8_are_escaped(
+    subcommand: str, root: Path, tmp_path: Path, run_json: RunJson
 ) -> None:
-    odd = tmp_path / os.fsdecode(b"caf\xe9")
-    root.rename(odd)
-    (odd / "train/dress/2.png").rename(odd / "train/dress" / os.fsdecode(b"\xe9.png"))
-    assert "caf\\xe9" in _told(verb, odd, tmp_path, capsys)["folder"]
+    renamed = tmp_path / os.fsdecode(b"caf\xe9")
+    root.rename(renamed)
+    (renamed / "train/dress/2.png").rename(renamed / "train/dress" / os.fsdecode(b"\xe9.png"))
+    assert "caf\\xe9" in run_json(subcommand, renamed)["folder"]
 
 
-@pytest.mark.parametrize("verb", VERBS)
-def test_help_names_the_exit_codes(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as ended:
-        data.run([verb, "--help"])
-    assert ended.value.code == 0 and "Exit codes: 0 done" in capsys.readouterr().out
+@pytest.mark.parametrize("subcommand", SUBCOMMANDS)
+def test_help_lists_the_exit_codes(subcommand: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exit_info:
+        data.run([subcommand, "--help"])
+    assert exit_info.value.code == 0 and "Exit codes: 0 done" in capsys.readouterr().out

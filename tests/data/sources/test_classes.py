@@ -1,4 +1,4 @@
-"""Which classes are taken, in which order, under which names."""
+"""Selection of classes: order, new names, merging, errors."""
 
 from __future__ import annotations
 
@@ -6,48 +6,47 @@ import unicodedata
 
 import pytest
 
-from fashion_exp.data.sources.classes import choose_classes, labels, normal
+from fashion_exp.data.sources.classes import choose_classes, class_names, normalize_name
 from fashion_exp.errors import InputError
 
-DATA = ["shirt", "dress", "longsleeve"]
+AVAILABLE = ["shirt", "dress", "longsleeve"]
 
 
-def test_all_classes_are_taken_in_the_order_of_their_names() -> None:
-    assert choose_classes(DATA, None, {}) == {n: n for n in ("dress", "longsleeve", "shirt")}
+def test_selects_all_classes_in_alphabetical_order() -> None:
+    names = choose_classes(AVAILABLE, None, {})
+    assert names == {name: name for name in ("dress", "longsleeve", "shirt")}
 
 
-def test_asked_classes_keep_the_order_in_which_they_are_asked() -> None:
-    assert labels(choose_classes(DATA, ["shirt", "dress"], {})) == ("shirt", "dress")
+def test_requested_classes_keep_their_order() -> None:
+    assert class_names(choose_classes(AVAILABLE, ["shirt", "dress"], {})) == ("shirt", "dress")
 
 
-def test_without_a_given_order_the_new_names_count() -> None:
-    names = choose_classes(DATA, None, {"shirt": "Blouse"})
-    assert labels(names) == ("Blouse", "dress", "longsleeve")
+def test_default_order_uses_new_names() -> None:
+    names = choose_classes(AVAILABLE, None, {"shirt": "Blouse"})
+    assert class_names(names) == ("Blouse", "dress", "longsleeve")
 
 
 @pytest.mark.parametrize("rename", [{"shirt": "top", "longsleeve": "top"}, {"shirt": "longsleeve"}])
-def test_classes_of_one_name_are_merged(rename: dict[str, str]) -> None:
-    names = choose_classes(DATA, None, rename)
+def test_classes_with_one_name_are_merged(rename: dict[str, str]) -> None:
+    names = choose_classes(AVAILABLE, None, rename)
     assert names["shirt"] == names["longsleeve"]
-    assert len(labels(names)) == 2
+    assert len(class_names(names)) == 2
 
 
-def test_two_classes_can_swap_their_names() -> None:
-    names = choose_classes(DATA, ["dress", "shirt"], {"dress": "shirt", "shirt": "dress"})
+def test_two_classes_can_swap_names() -> None:
+    names = choose_classes(AVAILABLE, ["dress", "shirt"], {"dress": "shirt", "shirt": "dress"})
     assert names == {"dress": "shirt", "shirt": "dress"}
 
 
 def test_names_are_compared_in_composed_unicode() -> None:
-    apart = unicodedata.normalize("NFD", "café")
-    assert apart != "café" and normal(apart) == "café"
-    assert labels(choose_classes(["café", "robe"], [apart, "robe"], {apart: apart})) == (
-        "café",
-        "robe",
-    )
+    decomposed = unicodedata.normalize("NFD", "café")
+    assert decomposed != "café" and normalize_name(decomposed) == "café"
+    names = choose_classes(["café", "robe"], [decomposed, "robe"], {decomposed: decomposed})
+    assert class_names(names) == ("café", "robe")
 
 
 @pytest.mark.parametrize(
-    ("asked", "rename", "told"),
+    ("requested", "rename", "message"),
     [
         (["dres", "shirt"], {}, r"dataset\.classes: .*no class 'dres'; did you mean dress\?"),
         (["Dress", "shirt"], {}, r"no class 'Dress'; did you mean dress\?"),
@@ -55,14 +54,14 @@ def test_names_are_compared_in_composed_unicode() -> None:
         (["dress", "dress", "shirt"], {}, "listed twice"),
         (None, {"shirts": "top"}, r"dataset\.rename: .*no class 'shirts'; did you mean shirt\?"),
         (["dress", "shirt"], {"longsleeve": "top"}, "'longsleeve' is not among dataset.classes"),
-        (None, {"shirt": " "}, "name that is not empty"),
-        (["dress"], {}, "two classes are needed at least, here is dress"),
-        ([], {}, "two classes are needed at least, here is none"),
-        (["dress", "shirt"], {"dress": "shirt"}, "two classes are needed at least, here is shirt"),
+        (None, {"shirt": " "}, "the new name of 'shirt' is empty"),
+        (["dress"], {}, "at least two classes are needed, but the selection has dress"),
+        ([], {}, "the selection has none"),
+        (["dress", "shirt"], {"dress": "shirt"}, "the selection has shirt"),
     ],
 )
-def test_a_mistake_is_told_with_the_nearest_right_thing(
-    asked: list[str] | None, rename: dict[str, str], told: str
+def test_rejects_invalid_selection(
+    requested: list[str] | None, rename: dict[str, str], message: str
 ) -> None:
-    with pytest.raises(InputError, match=told):
-        choose_classes(DATA, asked, rename)
+    with pytest.raises(InputError, match=message):
+        choose_classes(AVAILABLE, requested, rename)

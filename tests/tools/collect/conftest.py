@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.tools.collect.site import Site, serving, spoil
+from tests.tools.collect.fake_site import FakeSite, add_misbehaving_paths, running_site
 
 
 @pytest.fixture
-def site() -> Iterator[Site]:
-    with serving() as site:
-        spoil(site)
+def site() -> Iterator[FakeSite]:
+    with running_site() as site:
+        add_misbehaving_paths(site)
         yield site

@@ -1,4 +1,4 @@
-"""A collection from a server with pictures and bad habits; in this process."""
+"""Whole collections from a fake site, in this process."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import json
 import os
 import shutil
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,340 +21,338 @@ from fashion_exp.configuration.schema import DatasetConfig
 from fashion_exp.data.sources.csv_manifest import load_csv
 from fashion_exp.data.sources.folder import load_folder
 from fashion_exp.errors import InputError
-from fashion_exp.tools.collect import image_store
-from fashion_exp.tools.collect.collection import in_turn
-from tests.tools.collect.site import Site, jpeg, status
+from fashion_exp.tools.collect import collector
+from fashion_exp.tools.collect.collector import round_robin
+from tests.tools.collect.fake_site import FakeSite, jpeg, status
 
-COLOURS = ("red", "blue", "green")
+pytestmark = pytest.mark.slow
 
-
-def stock(site: Site, most: int = 7) -> None:
-    """More pictures than may be looked at, each of its own."""
-    for at, name in enumerate(("dress", "shirt")):
-        for colour in COLOURS:
-            for number in range(most):
-                path = f"/photos/{name}-{colour}-{number}.jpg"
-                content = jpeg(100 * at + 10 * COLOURS.index(colour) + number)
-                site.offer(f"{colour} {name}", site.picture(path, content))
+COLORS = ("red", "blue", "green")
+ONE_CLASS = "classes: {dress: {target: 6}}\nprefixes: [red, blue, green]\n"
 
 
-Collect = Callable[..., tuple[int, dict[str, object]]]
+def add_images(site: FakeSite, count: int = 7) -> None:
+    """Adds distinct images to six queries; the default is more than their cap."""
+    for class_index, name in enumerate(("dress", "shirt")):
+        for color_index, color in enumerate(COLORS):
+            for number in range(count):
+                path = f"/photos/{name}-{color}-{number}.jpg"
+                content = jpeg(100 * class_index + 10 * color_index + number)
+                site.add_results(f"{color} {name}", site.add_file(path, content))
+
+
+Collect = Callable[..., tuple[int, dict[str, Any]]]
 
 
 @pytest.fixture
-def collect(site: Site, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Collect:
-    """Runs the command into `mine`; gives its exit code and what it told programs."""
+def collect(site: FakeSite, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Collect:
+    """Collects into the folder `collection`; returns the exit code and the JSON report."""
 
-    def collected(plan: str = "", *words: str) -> tuple[int, dict[str, object]]:
+    def run_command(plan: str = "", *options: str) -> tuple[int, dict[str, Any]]:
         text = plan or "classes: {dress: , shirt: }\nprefixes: [red, blue, green]\n"
         if "providers" not in text:
             text += "cap: 5\ntarget: 15\n"
             text += f"providers: [{{kind: openverse, base: '{site.address}/v1', page_size: 3}}]\n"
         (tmp_path / "plan.yaml").write_text(text)
         code = run(
-            [str(tmp_path / "plan.yaml"), "--into", str(tmp_path / "mine"), "--json", "--pace",
-             "0", "--deadline", "0.5", "--allow-address", "127.0.0.1", "--largest", "0.5", *words]
+            [str(tmp_path / "plan.yaml"), "--into", str(tmp_path / "collection"), "--json",
+             "--pace", "0", "--deadline", "0.5", "--allow-address", "127.0.0.1", "--largest", "0.5",
+             *options]
         )  # fmt: skip
         return code, json.loads(capsys.readouterr().out)
 
-    return collected
+    return run_command
 
 
-def lines(mine: Path) -> list[dict[str, object]]:
-    told = [json.loads(line) for line in (mine / "manifest.jsonl").read_text().splitlines()]
-    return [line for line in told if line["status"] != "listed"]
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "collection"
 
 
-def table(mine: Path, name: str = "images.csv") -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO((mine / name).read_text())))
+def read_outcomes(folder: Path) -> list[dict[str, Any]]:
+    records = [json.loads(line) for line in (folder / "manifest.jsonl").read_text().splitlines()]
+    return [record for record in records if record["status"] != "listed"]
 
 
-def classes(told: dict[str, object]) -> dict[str, dict[str, object]]:
-    found = told["classes"]
-    assert isinstance(found, dict)
-    return found
+def read_csv(path: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(path.read_text())))
 
 
-def test_two_classes_of_three_colours(site: Site, collect: Collect, tmp_path: Path) -> None:
-    stock(site)
-    code, told = collect()
-    mine = tmp_path / "mine"
-    assert code == 0 and told["warnings"] == [] and told["conflicts"] == []
+def test_collects_target_of_each_class_and_color(
+    site: FakeSite, collect: Collect, folder: Path
+) -> None:
+    add_images(site)
+    code, report = collect()
+    assert code == 0 and report["warnings"] == [] and report["conflicts"] == []
     for name in ("dress", "shirt"):
-        assert classes(told)[name]["accepted"] == 15
-        assert classes(told)[name]["colours"] == {"blue": 5, "green": 5, "red": 5}
-        assert len(list((mine / name).iterdir())) == 15
-    assert len(site.pictures_asked()) == 30 and set(site.pictures_asked().values()) == {1}
-    listed = table(mine)
-    assert len(listed) == 30 and set(listed[0]) == {"path", "label", "group", "colour"}
-    assert all((mine / row["path"]).read_bytes()[:2] == b"\xff\xd8" for row in listed)
-    credit = table(mine, "ATTRIBUTION.csv")
-    assert len(credit) == 30 and credit[0]["creator"] == "'=Ada"
-    assert credit[0]["licence"] == "by-sa 2.0" and credit[0]["landing_page"].endswith(".html")
-    assert not (mine / ".unfinished").exists()
+        assert report["classes"][name]["accepted"] == 15
+        assert report["classes"][name]["colours"] == {"blue": 5, "green": 5, "red": 5}
+        assert len(list((folder / name).iterdir())) == 15
+    assert len(site.image_requests()) == 30 and set(site.image_requests().values()) == {1}
+    rows = read_csv(folder / "images.csv")
+    assert len(rows) == 30 and set(rows[0]) == {"path", "label", "group", "colour"}
+    assert all((folder / row["path"]).read_bytes()[:2] == b"\xff\xd8" for row in rows)
+    rows = read_csv(folder / "ATTRIBUTION.csv")
+    assert len(rows) == 30 and rows[0]["creator"] == "'=Ada"
+    assert rows[0]["licence"] == "by-sa 2.0" and rows[0]["landing_page"].endswith(".html")
+    assert not (folder / ".unfinished").exists()
+    page = (folder / "collection.html").read_text()
+    assert page.count("data:image/jpeg;base64,") == 30 and page.count("by-sa 2.0") == 30
 
 
-def test_a_second_run_fetches_nothing(site: Site, collect: Collect, tmp_path: Path) -> None:
-    stock(site)
+def test_second_run_requests_nothing(site: FakeSite, collect: Collect, folder: Path) -> None:
+    add_images(site)
     collect()
-    before, written = site.asked.copy(), (tmp_path / "mine/manifest.jsonl").read_bytes()
+    requests, manifest = site.requests.copy(), (folder / "manifest.jsonl").read_bytes()
     assert collect()[0] == 0
-    assert site.asked == before and (tmp_path / "mine/manifest.jsonl").read_bytes() == written
+    assert site.requests == requests and (folder / "manifest.jsonl").read_bytes() == manifest
 
 
-def test_a_class_that_is_full_early_has_its_share_of_every_colour(
-    site: Site, collect: Collect
+def test_replaces_deleted_image_and_balances_colors(
+    site: FakeSite, collect: Collect, folder: Path
 ) -> None:
-    stock(site)
-    plan = "classes: {dress: {target: 6}}\nprefixes: [red, blue, green]\n"
-    assert classes(collect(plan)[1])["dress"]["colours"] == {"blue": 2, "green": 2, "red": 2}
+    add_images(site)
+    _, report = collect(ONE_CLASS)
+    assert report["classes"]["dress"]["colours"] == {"blue": 2, "green": 2, "red": 2}
+    deleted = sorted((folder / "dress").iterdir())[0]
+    deleted.unlink()
+    code, report = collect(ONE_CLASS)
+    assert code == 0 and report["classes"]["dress"]["accepted"] == 6 and not deleted.exists()
+    assert set(site.image_requests().values()) == {1}
+    assert len(read_csv(folder / "images.csv")) == 6
 
 
-def test_what_is_deleted_stays_deleted_and_is_made_up_for(
-    site: Site, collect: Collect, tmp_path: Path
+def test_misbehaving_server_costs_one_image_each(
+    site: FakeSite, collect: Collect, folder: Path
 ) -> None:
-    stock(site)
-    plan = "classes: {dress: {target: 6}}\nprefixes: [red, blue, green]\n"
-    collect(plan)
-    gone = sorted((tmp_path / "mine/dress").iterdir())[0]
-    gone.unlink()
-    code, told = collect(plan)
-    assert code == 0 and classes(told)["dress"]["accepted"] == 6 and not gone.exists()
-    assert set(site.pictures_asked().values()) == {1} and len(table(tmp_path / "mine")) == 6
-
-
-def test_every_bad_habit_costs_one_file(site: Site, collect: Collect, tmp_path: Path) -> None:
-    bad = [path for path in site.replies if path.startswith(("/bad/", "/private/"))]
-    site.offer("red dress", *(site.address + path for path in bad))
-    site.offer("red dress", site.picture("/photos/1.jpg", jpeg(1)))
+    paths = [path for path in site.replies if path.startswith(("/bad/", "/private/"))]
+    site.add_results("red dress", *(site.address + path for path in paths))
+    site.add_results("red dress", site.add_file("/photos/1.jpg", jpeg(1)))
     providers = f"providers: [{{kind: openverse, base: '{site.address}/v1'}}]"
     plan = f"classes: {{dress: }}\nprefixes: [red]\ntarget: 2\n{providers}"
-    code, told = collect(plan)
-    dress = classes(told)["dress"]
-    assert code == 3 and dress["accepted"] == 1 and dress["looked_at"] == len(bad) + 1
+    code, report = collect(plan)
+    dress = report["classes"]["dress"]
+    assert code == 3 and dress["accepted"] == 1 and dress["looked_at"] == len(paths) + 1
     assert dress["rejected"] == {
         "no picture": 2, "wrong type": 1, "encoded": 1, "too large": 4, "opted out": 2,
         "robots.txt": 2, "refused by the server": 1, "redirects": 3, "blocked address": 2,
         "no web address": 1, "broken picture": 2,
     }  # fmt: skip
     assert dress["failed"] == {"too slow": 2, "cut short": 1, "server error": 1}
-    asked = site.asked.copy()
-    site.picture("/bad/broken", jpeg(2))
-    code, told = collect(plan)
-    assert code == 0 and classes(told)["dress"]["accepted"] == 2
-    again = {path for path in bad if site.asked[path] > asked[path]}
-    assert again == {"/bad/drip", "/bad/dripping-body", "/bad/more-declared", "/bad/broken"}
-    page = (tmp_path / "mine/collection.html").read_text()
+    requests = site.requests.copy()
+    site.add_file("/bad/broken", jpeg(2))
+    code, report = collect(plan)
+    assert code == 0 and report["classes"]["dress"]["accepted"] == 2
+    retried = {path for path in paths if site.requests[path] > requests[path]}
+    assert retried == {
+        "/bad/slow-headers", "/bad/slow-body", "/bad/more-declared", "/bad/broken",
+    }  # fmt: skip
+    page = (folder / "collection.html").read_text()
     assert "opted out" in page and "javascript:" not in page and "<script" not in page
 
 
-def test_the_same_bytes_are_kept_once_and_under_two_classes_are_a_conflict(
-    site: Site, collect: Collect, tmp_path: Path
+def test_identical_images_are_copies_or_conflicts(
+    site: FakeSite, collect: Collect, folder: Path
 ) -> None:
-    one, same, own = (
-        site.picture(f"/photos/{name}.jpg", jpeg(seed))
-        for name, seed in (("one", 1), ("same", 1), ("own", 2))
+    first, same, other = (
+        site.add_file(f"/photos/{name}.jpg", jpeg(seed))
+        for name, seed in (("first", 1), ("same", 1), ("other", 2))
     )
-    site.offer("red dress", one, same, own)
-    site.offer("blue dress", one)
-    site.offer("red shirt", same)
-    site.offer("blue shirt", one)
-    code, told = collect()
-    mine = tmp_path / "mine"
-    assert code == 3 and len(site.pictures_asked()) == 3
-    assert set(site.pictures_asked().values()) == {1}
-    statuses = [(line["class"], line["status"]) for line in lines(mine)]
-    assert sorted(statuses) == [
+    site.add_results("red dress", first, same, other)
+    site.add_results("blue dress", first)
+    site.add_results("red shirt", same)
+    site.add_results("blue shirt", first)
+    code, report = collect()
+    assert code == 3 and len(site.image_requests()) == 3
+    assert set(site.image_requests().values()) == {1}
+    outcomes = read_outcomes(folder)
+    assert sorted((outcome["class"], outcome["status"]) for outcome in outcomes) == [
         ("dress", "accepted"), ("dress", "accepted"), ("dress", "copy"), ("dress", "copy"),
         ("shirt", "conflict"), ("shirt", "copy"),
     ]  # fmt: skip
-    assert len(list(mine.glob("*/*.jpg"))) == 3
-    pages = [row["group"] for row in table(mine) if row["path"] == lines(mine)[0]["file"]]
-    assert pages == [f"{one}.html", f"{same}.html"]  # one group from now on
-    (conflict,) = told["conflicts"]  # type: ignore[misc]
+    assert len(list(folder.glob("*/*.jpg"))) == 3
+    rows = [row for row in read_csv(folder / "images.csv") if row["path"] == outcomes[0]["file"]]
+    assert [row["group"] for row in rows] == [f"{first}.html", f"{same}.html"]  # joins the groups
+    (conflict,) = report["conflicts"]
     assert [file.partition("/")[0] for file in conflict] == ["dress", "shirt"]
-    assert classes(told)["dress"]["accepted"] == 1 and classes(told)["shirt"]["accepted"] == 0
-    (mine / conflict[0]).unlink()  # a person decides that it is a shirt
-    assert classes(collect()[1])["shirt"]["accepted"] == 1
+    assert report["classes"]["dress"]["accepted"] == 1
+    assert report["classes"]["shirt"]["accepted"] == 0
+    (folder / conflict[0]).unlink()  # the user decides that it is a shirt
+    assert collect()[1]["classes"]["shirt"]["accepted"] == 1
 
 
-def test_a_list_of_addresses(site: Site, collect: Collect, tmp_path: Path) -> None:
-    rows = ["url,class,colour,licence,creator,group"]
+def test_collects_from_url_list(
+    site: FakeSite, collect: Collect, folder: Path, tmp_path: Path
+) -> None:
+    lines = ["url,class,colour,licence,creator,group"]
     for number in range(4):
-        url = site.picture(f"/photos/{number}.jpg", jpeg(number))
-        rows.append(f"{url},{'dress' if number % 2 else 'shirt'},red,cc0,Ada,shoot {number // 2}")
-    (tmp_path / "list.csv").write_text("\ufeff" + "\n".join(rows))
+        url = site.add_file(f"/photos/{number}.jpg", jpeg(number))
+        lines.append(f"{url},{'dress' if number % 2 else 'shirt'},red,cc0,Ada,shoot {number // 2}")
+    (tmp_path / "list.csv").write_text("\ufeff" + "\n".join(lines))
     plan = "classes: {dress: , shirt: }\ntarget: 2\nproviders: [{kind: urls, file: list.csv}]"
     assert collect(plan)[0] == 0
-    assert {(row["label"], row["group"], row["colour"]) for row in table(tmp_path / "mine")} == {
+    rows = read_csv(folder / "images.csv")
+    assert {(row["label"], row["group"], row["colour"]) for row in rows} == {
         (name, f"shoot {number}", "red") for name in ("dress", "shirt") for number in range(2)
     }
-    (tmp_path / "list.csv").write_text("\n".join([*rows, "http://127.0.0.1/x,skirt,,,,"]))
+    (tmp_path / "list.csv").write_text("\n".join([*lines, "http://127.0.0.1/x,skirt,,,,"]))
     with pytest.raises(InputError, match=r"list\.csv, line 6: the plan has no class 'skirt'"):
         collect(plan)
 
 
-def test_a_folder_of_this_machine(photos: Path, collect: Collect, tmp_path: Path) -> None:
-    shutil.copytree(photos / "train", tmp_path / "old")
-    (tmp_path / "old/dress/broken.png").write_bytes(b"no")
+def test_collects_from_local_folder(
+    photos: Path, collect: Collect, folder: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(photos / "train", tmp_path / "source")
+    (tmp_path / "source/dress/broken.png").write_bytes(b"no")
     plan = """
 classes: {dress: , shirt: }
 target: 16
-providers: [{kind: folder, path: old, licence: cc0, creator: Ada}]
+providers: [{kind: folder, path: source, licence: cc0, creator: Ada}]
 """
-    code, told = collect(plan)
-    assert code == 0 and classes(told)["shirt"]["accepted"] == 16
-    collected = {path.read_bytes() for path in (tmp_path / "mine/shirt").iterdir()}
+    code, report = collect(plan)
+    assert code == 0 and report["classes"]["shirt"]["accepted"] == 16
+    collected = {path.read_bytes() for path in (folder / "shirt").iterdir()}
     assert collected == {path.read_bytes() for path in (photos / "train/shirt").iterdir()}
-    with pytest.raises(InputError, match=r"there is no folder .*nowhere"):
-        collect(plan.replace("path: old", "path: nowhere"))
-    with pytest.raises(InputError, match="has no pictures below folders named skirt"):
+    with pytest.raises(InputError, match="nowhere"):
+        collect(plan.replace("path: source", "path: nowhere"))
+    with pytest.raises(InputError, match="has no images in subfolders named skirt"):
         collect(plan.replace("dress: , shirt: ", "skirt: "))
 
 
-def test_a_folder_is_not_collected_into_itself(collect: Collect, tmp_path: Path) -> None:
-    (tmp_path / "mine/dress").mkdir(parents=True)
-    (tmp_path / "mine/dress/1.jpg").write_bytes(jpeg(1))
-    with pytest.raises(InputError, match="is the plan's own source"):
-        collect("classes: {dress: }\nproviders: [{kind: folder, path: mine}]\n")
-    assert len(list((tmp_path / "mine/dress").iterdir())) == 1
+def test_rejects_collection_as_its_own_source(collect: Collect, folder: Path) -> None:
+    (folder / "dress").mkdir(parents=True)
+    (folder / "dress/1.jpg").write_bytes(jpeg(1))
+    with pytest.raises(InputError, match="is a source folder of the plan"):
+        collect("classes: {dress: }\nproviders: [{kind: folder, path: collection}]\n")
+    assert len(list((folder / "dress").iterdir())) == 1
 
 
 @pytest.mark.timeout(60)
-def test_of_a_folder_no_pipe_is_waited_for_and_no_name_is_too_odd(
-    collect: Collect, tmp_path: Path
-) -> None:
-    old = tmp_path / "old/dress"
-    old.mkdir(parents=True)
-    (old / os.fsdecode(b"caf\xe9 #1%.jpg")).write_bytes(jpeg(1))
-    os.mkfifo(old / "pipe.jpg")
-    (old / "endless.jpg").symlink_to("/dev/zero")
-    (old / "broken.jpg").symlink_to("nowhere")
-    code, told = collect("classes: {dress: }\nproviders: [{kind: folder, path: old}]\n")
-    assert code == 3 and classes(told)["dress"]["accepted"] == 1
-    assert classes(told)["dress"]["failed"] == {"unreadable": 3}
+def test_local_folder_with_special_files_and_names(collect: Collect, tmp_path: Path) -> None:
+    source = tmp_path / "source/dress"
+    source.mkdir(parents=True)
+    (source / os.fsdecode(b"caf\xe9 #1%.jpg")).write_bytes(jpeg(1))
+    os.mkfifo(source / "pipe.jpg")
+    (source / "endless.jpg").symlink_to("/dev/zero")
+    (source / "broken.jpg").symlink_to("nowhere")
+    code, report = collect("classes: {dress: }\nproviders: [{kind: folder, path: source}]\n")
+    assert code == 3 and report["classes"]["dress"]["accepted"] == 1
+    assert report["classes"]["dress"]["failed"] == {"unreadable": 3}
 
 
-def test_what_was_too_large_is_asked_for_again_where_more_is_taken(
-    site: Site, collect: Collect, tmp_path: Path
+def test_larger_size_limit_retries_large_files(
+    site: FakeSite, collect: Collect, folder: Path
 ) -> None:
     noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (700, 700, 3), np.uint8))
     noise.save(large := io.BytesIO(), "JPEG", quality=95)
-    site.offer("red dress", site.picture("/photos/large.jpg", large.getvalue()))
+    site.add_results("red dress", site.add_file("/photos/large.jpg", large.getvalue()))
     plan = f"""
 classes: {{dress: {{target: 1}}}}
 prefixes: [red]
 providers: [{{kind: openverse, base: '{site.address}/v1'}}]
 """
-    assert classes(collect(plan)[1])["dress"]["rejected"] == {"too large": 1}
-    assert classes(collect(plan)[1])["dress"]["rejected"] == {"too large": 1}
-    assert site.pictures_asked() == {"/photos/large.jpg": 1}
-    code, told = collect(plan, "--largest", "5")
-    assert code == 0 and classes(told)["dress"]["accepted"] == 1
-    assert site.pictures_asked() == {"/photos/large.jpg": 2}
-    (file,) = (tmp_path / "mine/dress").iterdir()
-    assert f'href="dress/{file.name}"' in (tmp_path / "mine/collection.html").read_text()
+    for _ in range(2):
+        assert collect(plan)[1]["classes"]["dress"]["rejected"] == {"too large": 1}
+    assert site.image_requests() == {"/photos/large.jpg": 1}
+    code, report = collect(plan, "--largest", "5")
+    assert code == 0 and report["classes"]["dress"]["accepted"] == 1
+    assert site.image_requests() == {"/photos/large.jpg": 2}
+    (file,) = (folder / "dress").iterdir()
+    assert f'href="dress/{file.name}"' in (folder / "collection.html").read_text()
 
 
-def test_a_collection_is_a_data_set(site: Site, collect: Collect, tmp_path: Path) -> None:
-    """Read as folders and as a list; a conflict is left out of both, a shared page is a group."""
-    stock(site, 3)
-    shared = site.address + "/photos/dress-red-0.jpg"
-    site.offer("red shirt", shared)
-    for found in site.found["blue dress"]:
-        found["foreign_landing_url"] = "http://a/album"
+def test_collection_loads_as_dataset(site: FakeSite, collect: Collect, folder: Path) -> None:
+    """As folder and as CSV: both exclude conflicts; a landing page is one group."""
+    add_images(site, 3)
+    site.add_results("red shirt", site.address + "/photos/dress-red-0.jpg")
+    for result in site.results["blue dress"]:
+        result["foreign_landing_url"] = "http://a/album"
     collect()
-    mine = tmp_path / "mine"
-    knobs = {"classes": None, "rename": {}, "max_megapixels": 40.0}
-    as_folder = load_folder(DatasetConfig(name="folder", root=str(mine), **knobs))
-    as_list = load_csv(DatasetConfig(name="csv", manifest=str(mine / "images.csv"), **knobs))
-    for images in (as_folder, as_list):
-        assert images.class_counts == {"dress": 8, "shirt": 9} and images.found == 19
+    as_folder, as_csv = (
+        load(DatasetConfig(
+            name=name, root=str(folder), manifest=str(folder / "images.csv"), classes=None,
+            rename={}, max_megapixels=40.0,
+        ))
+        for name, load in (("folder", load_folder), ("csv", load_csv))
+    )  # fmt: skip
+    for images in (as_folder, as_csv):
+        assert images.class_counts == {"dress": 8, "shirt": 9} and images.file_count == 19
         assert images.left_out["reason"].str.startswith("label conflict").all()
-    assert list(as_list.rows["image_id"]) == list(as_folder.rows["image_id"])
-    assert (as_list.rows["group_id"] == "http://a/album").sum() == 3
+    assert list(as_csv.rows["image_id"]) == list(as_folder.rows["image_id"])
+    assert (as_csv.rows["group_id"] == "http://a/album").sum() == 3
 
 
-def test_a_provider_that_stops_leaves_what_there_is(
-    site: Site, collect: Collect, tmp_path: Path
+def test_resumes_after_provider_stopped(site: FakeSite, collect: Collect) -> None:
+    add_images(site)
+    search = site.search_reply
+
+    def limited_search(handler: BaseHTTPRequestHandler) -> None:
+        is_over_limit = site.requests["/v1/images/"] > 4
+        (status(429, Retry_After="86400") if is_over_limit else search)(handler)
+
+    site.search_reply = limited_search
+    code, report = collect()
+    assert code == 1 and 0 < report["classes"]["dress"]["accepted"] < 15
+    (message,) = report["stopped"]
+    assert "a pause of 24 h 00 min; run the same command again" in message
+    site.search_reply = search
+    assert collect()[0] == 0 and set(site.image_requests().values()) == {1}
+
+
+def test_resumes_after_full_disk(
+    site: FakeSite, collect: Collect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stock(site)
-    search = site.search
+    add_images(site)
+    save_image, saved = collector.save_image, list[str]()
 
-    def limited(handler) -> None:  # type: ignore[no-untyped-def]
-        if site.asked["/v1/images/"] > 4:
-            return status(429, Retry_After="86400")(handler)
-        return search(handler)
+    def save_four(folder: Path, label: str, name: str, content: bytes) -> str:
+        if len(saved) == 4:
+            raise OSError(28, "No space left on device", str(folder / name))
+        saved.append(name)
+        return save_image(folder, label, name, content)
 
-    site.search = limited  # type: ignore[method-assign]
-    code, told = collect()
-    assert code == 1 and 0 < classes(told)["dress"]["accepted"] < 15  # type: ignore[operator]
-    (stopped,) = told["stopped"]  # type: ignore[misc]
-    assert "left alone for 24 h 00 min; the same line goes on from here" in stopped
-    site.search = search  # type: ignore[method-assign]
-    assert collect()[0] == 0 and set(site.pictures_asked().values()) == {1}
+    with monkeypatch.context() as patch:
+        patch.setattr(collector, "save_image", save_four)
+        with pytest.raises(InputError, match="no space left on device; fix the cause"):
+            collect()
+    assert collect()[0] == 0 and site.image_requests().total() == 31
 
 
-def test_a_full_disk_is_one_line_and_loses_nothing(
-    site: Site, collect: Collect, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    stock(site)
-    real, kept = image_store.keep, list[str]()
-
-    def full(into: Path, label: str, name: str, content: bytes) -> str:
-        if len(kept) == 4:
-            raise OSError(28, "No space left on device", str(into / name))
-        kept.append(name)
-        return real(into, label, name, content)
-
-    monkeypatch.setattr(image_store, "keep", full)
-    with pytest.raises(InputError, match="no space left on device; mend that, and the same line"):
+def test_keeps_image_list_of_another_origin(collect: Collect, folder: Path) -> None:
+    folder.mkdir()
+    (folder / "images.csv").write_text("path,label")
+    with pytest.raises(InputError, match=r"images\.csv: exists and is not from a collection"):
         collect()
-    monkeypatch.setattr(image_store, "keep", real)
-    assert collect()[0] == 0 and site.pictures_asked().total() == 31
+    assert (folder / "images.csv").read_text() == "path,label"
 
 
-def test_a_list_that_is_not_ours_is_not_written_over(collect: Collect, tmp_path: Path) -> None:
-    (tmp_path / "mine").mkdir()
-    (tmp_path / "mine/images.csv").write_text("path,label")
-    with pytest.raises(InputError, match=r"images\.csv: is there, and not of a collection"):
-        collect()
-    assert (tmp_path / "mine/images.csv").read_text() == "path,label"
+def test_round_robin_alternates() -> None:
+    assert list(round_robin([iter("abc"), iter(""), iter("d"), iter("ef")])) == list("adebfc")
 
 
-def test_turns() -> None:
-    assert list(in_turn([iter("abc"), iter(""), iter("d"), iter("ef")])) == list("adebfc")
-
-
-def test_a_dry_run_asks_nobody(
-    site: Site, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_dry_run_sends_no_request(
+    site: FakeSite, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "plan.yaml").write_text("classes: {dress: }\nprefixes: [grey, gray]")
     assert run([str(tmp_path / "plan.yaml"), "--dry-run"]) == 0
-    said = capsys.readouterr()
-    assert "dress: 2 queries, at most 200 results: grey dress, gray dress" in said.out
-    assert "plan.yaml, line 2: prefixes 'grey' and 'gray' are one colour" in said.err
-    assert not site.asked
+    output = capsys.readouterr()
+    assert "dress: 2 queries, at most 200 results: grey dress, gray dress" in output.out
+    assert "plan.yaml, line 2: prefixes 'grey' and 'gray' are the same color" in output.err
+    assert not site.requests
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("options", "message"),
     [
-        ([], "--into: name the folder"),
+        ([], "--into: give the folder"),
         (["--into", "x", "--pace", "-1"], "--pace -1: must not be negative"),
         (["--into", "x", "--deadline", "nan"], "--deadline nan: must be greater than 0"),
         (["--into", "x", "--allow-address", "here"], "--allow-address here: "),
         (["--into", "x", "--contact", "a\nb: c"], "--contact: "),
     ],
 )
-def test_mistakes_of_the_line(tmp_path: Path, words: list[str], said: str) -> None:
+def test_rejects_invalid_options(tmp_path: Path, options: list[str], message: str) -> None:
     (tmp_path / "plan.yaml").write_text("classes: {dress: }")
-    with pytest.raises(InputError, match=said):
-        run([str(tmp_path / "plan.yaml"), *words])
-
-
-def test_pictures_are_shown_on_the_page(site: Site, collect: Collect, tmp_path: Path) -> None:
-    stock(site, 1)
-    collect()
-    page = (tmp_path / "mine/collection.html").read_text()
-    assert page.count("data:image/jpeg;base64,") == 6 and page.count("by-sa 2.0") == 6
+    with pytest.raises(InputError, match=message):
+        run([str(tmp_path / "plan.yaml"), *options])

@@ -1,23 +1,28 @@
-"""What a site does not want is not done."""
-
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import pytest
 from urllib3.util import parse_url
 
 from fashion_exp.tools.collect.rejections import Postponed, Rejected
-from fashion_exp.tools.collect.robots import Robots, opted_out
+from fashion_exp.tools.collect.robots import RobotsPolicy, training_opt_out
 
 
-def robots(text: str, asked: list[str] | None = None) -> Robots:
-    def read(address: str) -> bytes:
-        if asked is not None:
-            asked.append(address)
-        return text.encode()
+class FakeHost:
+    """Serves one robots.txt, or raises an error instead, and records all calls."""
 
-    return Robots(read, lambda host, seconds: None)
+    def __init__(self, text: str = "", error: Exception | None = None) -> None:
+        self._text, self._error = text, error
+        self.requests: list[str] = []
+        self.intervals: list[tuple[str, float]] = []
+
+    def policy(self) -> RobotsPolicy:
+        return RobotsPolicy(self._read, lambda *interval: self.intervals.append(interval))
+
+    def _read(self, address: str) -> bytes:
+        self.requests.append(address)
+        if self._error:
+            raise self._error
+        return self._text.encode()
 
 
 @pytest.mark.parametrize(
@@ -36,47 +41,36 @@ def robots(text: str, asked: list[str] | None = None) -> Robots:
         ([], None),
     ],
 )
-def test_an_opt_out_is_seen(values: list[str], rule: str | None) -> None:
-    assert opted_out(values) == rule
+def test_recognizes_training_opt_outs(values: list[str], rule: str | None) -> None:
+    assert training_opt_out(values) == rule
 
 
-def test_the_rules_for_us_go_before_those_for_all() -> None:
-    rules = robots("User-agent: *\nAllow: /\n\nUser-agent: fashion_exp\nDisallow: /photos/\n")
-    rules.check(parse_url("http://a.example/other.jpg"))
+def test_rules_for_our_agent_override_rules_for_all() -> None:
+    text = "User-agent: *\nAllow: /\n\nUser-agent: fashion_exp\nDisallow: /photos/\n"
+    policy = FakeHost(text).policy()
+    policy.check(parse_url("http://a.example/other.jpg"))
     with pytest.raises(Rejected, match=r"a\.example: robots\.txt disallows /photos/1\.jpg"):
-        rules.check(parse_url("http://a.example/photos/1.jpg"))
+        policy.check(parse_url("http://a.example/photos/1.jpg"))
 
 
-def test_a_site_is_asked_once() -> None:
-    asked: list[str] = []
-    rules = robots("", asked)
+def test_reads_robots_txt_once_per_site() -> None:
+    host = FakeHost()
+    policy = host.policy()
     for url in ("http://a/1", "http://a/2", "http://a:8080/1", "https://a/1"):
-        rules.check(parse_url(url))
-    assert asked == [
-        "http://a:80/robots.txt",
-        "http://a:8080/robots.txt",
-        "https://a:443/robots.txt",
-    ]
+        policy.check(parse_url(url))
+    sites = ("http://a:80", "http://a:8080", "https://a:443")
+    assert host.requests == [f"{site}/robots.txt" for site in sites]
 
 
-def raising(error: Exception) -> Callable[[str], bytes]:
-    def read(address: str) -> bytes:
-        raise error
-
-    return read
-
-
-def test_no_robots_txt_disallows_nothing_and_a_broken_server_everything() -> None:
+def test_missing_robots_txt_permits_and_unreachable_one_postpones() -> None:
     url = parse_url("http://a.example/1.jpg")
-    Robots(raising(Rejected("refused by the server", "404")), print).check(url)
+    FakeHost(error=Rejected("refused by the server", "404")).policy().check(url)
     for error in (Postponed("unreachable", "no"), Rejected("too large", "no")):
         with pytest.raises(Postponed, match=r"robots\.txt cannot be read"):
-            Robots(raising(error), print).check(url)
+            FakeHost(error=error).policy().check(url)
 
 
-def test_a_crawl_delay_is_passed_on() -> None:
-    told: list[tuple[str, float]] = []
-    text = b"User-agent: *\nCrawl-delay: 7\n"
-    rules = Robots(lambda address: text, lambda host, seconds: told.append((host, seconds)))
-    rules.check(parse_url("http://a.example/1.jpg"))
-    assert told == [("a.example", 7.0)]
+def test_applies_crawl_delay() -> None:
+    host = FakeHost("User-agent: *\nCrawl-delay: 7\n")
+    host.policy().check(parse_url("http://a.example/1.jpg"))
+    assert host.intervals == [("a.example", 7.0)]

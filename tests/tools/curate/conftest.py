@@ -1,4 +1,4 @@
-"""Pictures with something to see on them, and the looks at them."""
+"""Synthetic images with visible structure, and their inspections."""
 
 from __future__ import annotations
 
@@ -10,46 +10,56 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fashion_exp.tools.curate.duplicates import Found, comparable
-from fashion_exp.tools.curate.image_tree import look_through
-from fashion_exp.tools.curate.inspection import Look, look_at, read_content
+from fashion_exp.tools.curate.duplicates import InspectedImage, usable_images
+from fashion_exp.tools.curate.image_tree import ImageTree, scan_folder
+from fashion_exp.tools.curate.inspection import ImageInspection, inspect_image, read_content
 
-Draw = Callable[..., Path]
+SaveImage = Callable[..., Path]
 
 
 def scene(seed: int, size: tuple[int, int] = (160, 120)) -> Image.Image:
-    """Twelve rectangles of random colours: of width and height `size`."""
+    """Twelve rectangles of random colors; `size` is (width, height)."""
     rng = np.random.default_rng(seed)
-    image = Image.new("RGB", size, tuple(rng.integers(0, 256, 3).tolist()))
+    image = Image.new("RGB", size, _random_color(rng))
     for _ in range(12):
         left, top = rng.uniform(0, 0.8, 2)
         width, height = rng.uniform(0.1, 0.5, 2)
         sides = (left, top, min(1, left + width), min(1, top + height))
-        box = tuple(round(side * edge) for side, edge in zip(sides, size * 2, strict=True))
-        image.paste(tuple(rng.integers(0, 256, 3).tolist()), box)
+        x0, y0, x1, y1 = (round(side * edge) for side, edge in zip(sides, size * 2, strict=True))
+        image.paste(_random_color(rng), (x0, y0, x1, y1))
     return image
 
 
+def _random_color(rng: np.random.Generator) -> tuple[int, int, int]:
+    red, green, blue = rng.integers(0, 256, 3).tolist()
+    return red, green, blue
+
+
 @pytest.fixture
-def draw(tmp_path: Path) -> Draw:
-    """Saves a scene, or another picture, below tmp_path/photos."""
+def save(tmp_path: Path) -> SaveImage:
+    """Saves a scene by its seed, or any image, below tmp_path/photos."""
 
-    def write(name: str, picture: int | Image.Image, **options: Any) -> Path:
-        file = tmp_path / "photos" / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        image = scene(picture) if isinstance(picture, int) else picture
-        image.save(file, **options)
-        return file
+    def save_image(name: str, image: int | Image.Image, **options: Any) -> Path:
+        path = tmp_path / "photos" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        (scene(image) if isinstance(image, int) else image).save(path, **options)
+        return path
 
-    return write
-
-
-def looked(root: Path, alone: Collection[str] = ()) -> list[Found]:
-    """What can be compared below a folder, without those to be left alone."""
-    places = look_through(str(root)).pictures
-    looks = [look_at(read_content(place.file), 40) for place in places]
-    return comparable(places, looks, alone)
+    return save_image
 
 
-def look(file: Path) -> Look:
-    return look_at(read_content(str(file)), 40)
+def inspect_path(path: Path | str) -> ImageInspection:
+    return inspect_image(read_content(str(path)), 40)
+
+
+def inspect_tree(root: Path) -> tuple[ImageTree, list[ImageInspection]]:
+    tree = scan_folder(str(root))
+    return tree, [inspect_path(image.real_path) for image in tree.images]
+
+
+def load_images(root: Path, excluded: Collection[str] = ()) -> list[InspectedImage]:
+    tree, inspections = inspect_tree(root)
+    return usable_images(tree.images, inspections, excluded)
+
+
+def no_tick(done: int, total: int | None = None, /) -> None: ...

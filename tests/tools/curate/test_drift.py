@@ -1,4 +1,4 @@
-"""Parts of one source do not differ; parts that do are told, and by what."""
+"""Parts of one source do not differ; differences are detected and named."""
 
 from __future__ import annotations
 
@@ -8,67 +8,79 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fashion_exp.tools.curate.drift import QUANTITIES, find_drift, sentences
-from fashion_exp.tools.curate.duplicates import Found
-from fashion_exp.tools.curate.image_tree import Place
-from fashion_exp.tools.curate.inspection import Look, Sight
+from fashion_exp.tools.curate.drift import drift_sentences, find_drift
+from fashion_exp.tools.curate.duplicates import InspectedImage
+from fashion_exp.tools.curate.image_tree import ImageFile
+from fashion_exp.tools.curate.inspection import PixelStats
+
+QUANTITIES = {
+    "shorter side", "aspect ratio", "bytes per pixel", "brightness", "contrast", "red minus blue",
+}  # fmt: skip
 
 
-def _found(number: int, part: str, label: str, light: float = 0, edge: int = 300) -> Found:
+def _image(number: int, part: str, brightness: float, height: int) -> InspectedImage:
     rng = np.random.default_rng(number)
-    grey = (rng.normal(120, 30, (32, 32)) + rng.normal(0, 20) + light).clip(0, 255)
-    red, green, blue = (grey.mean() + rng.normal(0, 10, 3)).tolist()
-    sight = Sight(
-        width=edge + int(rng.integers(0, 100)),
-        height=edge,
-        pixels=f"{number}",
+    gray = (rng.normal(120, 30, (32, 32)) + rng.normal(0, 20) + brightness).clip(0, 255)
+    red, green, blue = (gray.mean() + rng.normal(0, 10, 3)).tolist()
+    stats = PixelStats(
+        width=height + int(rng.integers(0, 100)),
+        height=height,
+        pixel_hash=f"{number}",
         phash=0,
-        mirrored=0,
-        grey=base64.b64encode(grey.astype(np.uint8).tobytes()).decode(),
-        colour=(red, green, blue),
-        spread=float(grey.std()),
+        mirrored_phash=0,
+        gray_base64=base64.b64encode(gray.astype(np.uint8).tobytes()).decode(),
+        mean_rgb=(red, green, blue),
+        max_std=float(gray.std()),
     )
-    place = Place(f"{part}/{number}.png", f"{number}", label, part)
-    return Found(place, Look(f"{number}", int(rng.integers(9_000, 11_000)), None, sight), sight)
+    label = "dress" if number % 3 else "shirt"
+    file = ImageFile(f"{part}/{number}.png", f"{number}", label, part)
+    return InspectedImage(file, f"{number}", int(rng.integers(9_000, 11_000)), stats)
 
 
-def _part(part: str, first: int, count: int, **differing: float) -> list[Found]:
-    return [
-        _found(first + n, part, "dress" if n % 3 else "shirt", **differing)  # type: ignore[arg-type]
-        for n in range(count)
-    ]
+def _part(
+    part: str, first: int, count: int, brightness: float = 0, height: int = 300
+) -> list[InspectedImage]:
+    return [_image(number, part, brightness, height) for number in range(first, first + count)]
 
 
-def test_two_draws_of_one_source_do_not_differ() -> None:
-    drift = find_drift([*_part("train", 0, 200), *_part("test", 1000, 80)])
-    assert {one.what for one in drift} == {*QUANTITIES, "class shares", "told apart"}
-    assert not any(one.differs for one in drift)
-    assert sentences(drift) == ["train and test: none of 8 tests finds a difference at 0.05."]
+def test_samples_of_one_source_do_not_differ() -> None:
+    tests = find_drift([*_part("train", 0, 200), *_part("test", 1002, 80)])
+    assert {test.quantity for test in tests} == {*QUANTITIES, "class shares", "all features"}
+    assert not any(test.is_significant for test in tests)
+    sentences = drift_sentences(tests)
+    assert sentences == ["train and test: none of 8 tests finds a difference at 0.05."]
 
 
 @pytest.mark.parametrize(
-    ("differing", "what"), [({"light": 40.0}, "brightness"), ({"edge": 350}, "shorter side")]
+    ("brightness", "height", "quantity"), [(40, 300, "brightness"), (0, 350, "shorter side")]
 )
-def test_what_differs_is_named(differing: dict[str, float], what: str) -> None:
-    drift = find_drift([*_part("train", 0, 200), *_part("validation", 1000, 80, **differing)])
-    named = {one.what for one in drift if one.differs}
-    assert {what, "told apart"} <= named and "class shares" not in named
-    assert what in sentences(drift)[0]
+def test_differing_quantity_is_named(brightness: float, height: int, quantity: str) -> None:
+    other = _part("validation", 1002, 80, brightness, height)
+    tests = find_drift([*_part("train", 0, 200), *other])
+    significant = {test.quantity for test in tests if test.is_significant}
+    assert {quantity, "all features"} <= significant and "class shares" not in significant
+    assert quantity in drift_sentences(tests)[0]
 
 
-def test_other_class_shares_are_told() -> None:
-    train, test = _part("train", 0, 200), _part("test", 1000, 80)
-    dresses = [replace(one, place=replace(one.place, label="dress")) for one in test]
-    assert {one.what for one in find_drift([*train, *dresses]) if one.differs} == {"class shares"}
+def test_differing_class_shares_are_detected() -> None:
+    test = _part("test", 1002, 80)
+    dresses = [replace(image, file=replace(image.file, label="dress")) for image in test]
+    tests = find_drift([*_part("train", 0, 200), *dresses])
+    assert {test.quantity for test in tests if test.is_significant} == {"class shares"}
 
 
-def test_copies_count_once_and_one_part_is_not_compared() -> None:
-    train, test = _part("train", 0, 200), _part("test", 1000, 80)
+def test_copies_count_once() -> None:
+    train, test = _part("train", 0, 60), _part("test", 1002, 30)
     assert find_drift([*train, *test, *test * 5]) == find_drift([*train, *test])
-    assert find_drift(train) == [] and "no official parts" in sentences([])[0]
 
 
-def test_three_parts_are_compared_two_by_two() -> None:
-    parts = [*_part("train", 0, 90), *_part("validation", 1000, 30), *_part("test", 2000, 30)]
-    assert len({one.parts for one in find_drift(parts)}) == 3
-    assert len(sentences(find_drift(parts))) == 3
+def test_one_part_is_not_compared() -> None:
+    assert find_drift(_part("train", 0, 30)) == []
+    assert "no two official parts" in drift_sentences([])[0]
+
+
+def test_three_parts_are_compared_pairwise() -> None:
+    tests = find_drift(
+        [*_part("train", 0, 90), *_part("validation", 1002, 30), *_part("test", 2001, 30)]
+    )
+    assert len({test.parts for test in tests}) == len(drift_sentences(tests)) == 3

@@ -1,4 +1,4 @@
-"""Looks are taken once for each content, whoever asks, and whatever became of the store."""
+"""Each content is inspected once, and the cache never changes a result."""
 
 from __future__ import annotations
 
@@ -7,78 +7,83 @@ from pathlib import Path
 import pytest
 
 from fashion_exp.tools.curate import inspection_cache
-from fashion_exp.tools.curate.image_tree import Place, look_through
-from fashion_exp.tools.curate.inspection import Look, look_at
-from fashion_exp.tools.curate.inspection_cache import LookStore, look_at_all
-from tests.tools.curate.conftest import Draw
-
-Store = LookStore
+from fashion_exp.tools.curate.image_tree import ImageFile, scan_folder
+from fashion_exp.tools.curate.inspection import ImageInspection, inspect_image
+from fashion_exp.tools.curate.inspection_cache import InspectionCache, inspect_files
+from tests.tools.curate.conftest import SaveImage, no_tick
 
 
 @pytest.fixture
-def places(draw: Draw, tmp_path: Path) -> list[Place]:
+def images(save: SaveImage, tmp_path: Path) -> list[ImageFile]:
+    """Five valid images and a broken one."""
     for number in range(5):
-        draw(f"dress/{number}.png", number)
+        save(f"dress/{number}.png", number)
     (tmp_path / "photos/dress/5.jpg").write_bytes(b"\xff\xd8\xff no more")
-    return look_through(str(tmp_path / "photos")).pictures
+    return scan_folder(str(tmp_path / "photos")).images
 
 
 @pytest.fixture
-def taken(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Grows with every look that is really taken."""
-    counted: list[int] = []
-
-    def counting(content: bytes, limit: float) -> Look:
-        counted.append(len(content))
-        return look_at(content, limit)
-
-    monkeypatch.setattr(inspection_cache, "look_at", counting)
-    return counted
+def cache(tmp_path: Path) -> InspectionCache:
+    return InspectionCache(tmp_path / "looks.sqlite")
 
 
-def _looks(places: list[Place], store: LookStore, limit: float = 40) -> list[Look]:
-    return look_at_all(places, store, limit, 1, lambda done, total=None, /: None)
+@pytest.fixture
+def inspected_sizes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Sizes of all contents that are really inspected."""
+    sizes: list[int] = []
+
+    def count_and_inspect(content: bytes, limit: float) -> ImageInspection:
+        sizes.append(len(content))
+        return inspect_image(content, limit)
+
+    monkeypatch.setattr(inspection_cache, "inspect_image", count_and_inspect)
+    return sizes
 
 
-def test_a_second_time_nothing_is_looked_at(
-    places: list[Place], taken: list[int], tmp_path: Path
+def _inspect(
+    images: list[ImageFile], cache: InspectionCache, limit: float = 40, processes: int = 1
+) -> list[ImageInspection]:
+    return inspect_files(images, cache, limit, processes, no_tick)
+
+
+def test_second_run_inspects_nothing(
+    images: list[ImageFile], cache: InspectionCache, inspected_sizes: list[int]
 ) -> None:
-    store = LookStore(tmp_path / "looks.sqlite")
-    first = _looks(places, store)
-    assert len(taken) == 6 and [look.reason == "" for look in first] == [True] * 5 + [False]
-    assert _looks(places, store) == first and len(taken) == 6
+    first = _inspect(images, cache)
+    assert len(inspected_sizes) == 6
+    assert [inspection.reason == "" for inspection in first] == [True] * 5 + [False]
+    assert _inspect(images, cache) == first and len(inspected_sizes) == 6
 
 
-def test_processes_change_nothing(places: list[Place], tmp_path: Path) -> None:
-    alone, together = (
-        look_at_all(
-            places * 8, LookStore(tmp_path / f"{n}.sqlite"), 40, n, lambda done, total=None, /: None
-        )
-        for n in (1, 3)
+def test_number_of_processes_does_not_matter(
+    images: list[ImageFile], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inspection_cache, "_BATCH_SIZE", 1)
+    single, parallel = (
+        _inspect(images, InspectionCache(tmp_path / f"{n}.sqlite"), processes=n) for n in (1, 3)
     )
-    assert alone == together
+    assert single == parallel
 
 
-def test_the_limit_is_none_of_the_contents_own(
-    places: list[Place], taken: list[int], tmp_path: Path
+def test_megapixel_limit_applies_to_cached_inspections(
+    images: list[ImageFile], cache: InspectionCache, inspected_sizes: list[int]
 ) -> None:
-    store = LookStore(tmp_path / "looks.sqlite")
-    small = _looks(places, store, 0.001)
-    assert all("megapixels" in look.reason for look in small[:5])
-    full = _looks(places, store)
-    assert all(look.sight for look in full[:5])
-    assert _looks(places, store, 0.001) == small and len(taken) == 11
+    limited = _inspect(images, cache, limit=0.001)
+    assert all(inspection.is_oversized for inspection in limited[:5])
+    full = _inspect(images, cache)
+    assert all(inspection.stats for inspection in full[:5])
+    assert _inspect(images, cache, limit=0.001) == limited and len(inspected_sizes) == 11
 
 
-def test_a_changed_file_is_another_content(places: list[Place], tmp_path: Path) -> None:
-    store = LookStore(tmp_path / "looks.sqlite")
-    before = _looks(places, store)
-    Path(places[0].file).write_bytes(Path(places[1].file).read_bytes())
-    assert _looks(places, store)[0] == before[1] != before[0]
+def test_changed_file_gets_a_new_inspection(
+    images: list[ImageFile], cache: InspectionCache
+) -> None:
+    before = _inspect(images, cache)
+    Path(images[0].real_path).write_bytes(Path(images[1].real_path).read_bytes())
+    assert _inspect(images, cache)[0] == before[1] != before[0]
 
 
-def test_a_damaged_store_is_begun_anew(places: list[Place], tmp_path: Path) -> None:
-    store = LookStore(tmp_path / "looks.sqlite")
-    before = _looks(places, store)
-    store.file.write_bytes(b"no database" * 100)
-    assert _looks(places, store) == before
+def test_damaged_cache_is_rebuilt(images: list[ImageFile], cache: InspectionCache) -> None:
+    before = _inspect(images, cache)
+    cache.path.write_bytes(b"no database" * 100)
+    assert _inspect(images, cache) == before

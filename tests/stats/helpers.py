@@ -1,4 +1,4 @@
-"""What the tests of the statistics share: limits that are there, and answers to test with."""
+"""Shared helpers of the statistics tests: hypothesis settings, limits, simulated answers."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import numpy as np
 from hypothesis import settings
 from hypothesis import strategies as st
 
+from fashion_exp.stats.checks import Floats
 from fashion_exp.stats.interval import Interval
 
-LAW = settings(deadline=None, max_examples=30)  # other work on the machine is no failure of a law
+PROPERTY = settings(deadline=None, max_examples=30)  # no deadline: the machine may be busy
 LEVELS = st.floats(0.5, 0.999)
 
 
@@ -27,8 +28,12 @@ def width(interval: Interval) -> float:
     return high - low
 
 
-def answers(models: int, images: int, seed: int = 0) -> np.ndarray:
-    """Right and wrong answers of models of unlike quality to images of unlike difficulty."""
+def mean(values: Floats) -> float:
+    return float(values.mean())
+
+
+def simulated_answers(models: int, images: int, seed: int = 0) -> Floats:
+    """Right (1) and wrong (0) answers (models, images) of unequal models to unequal images."""
     rng = np.random.default_rng(seed)
-    ease = rng.normal(0, 1, images) + rng.normal(0, 0.3, (models, 1))
-    return (1.5 + ease + rng.normal(size=(models, images)) > 0).astype(float)
+    ability = rng.normal(0, 1, images) + rng.normal(0, 0.3, (models, 1))
+    return (1.5 + ability + rng.normal(size=(models, images)) > 0).astype(float)

@@ -1,0 +1,67 @@
+"""The command line in processes of its own, as a user runs it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from mlflow.entities import Run
+from mlflow.tracking import MlflowClient
+
+COMMAND = [sys.executable, "-m", "fashion_exp"]
+
+
+def run_command(
+    *arguments: str, cwd: Path | None = None, timeout: float = 240
+) -> subprocess.CompletedProcess[str]:
+    """Runs the command line to its end."""
+    return subprocess.run(
+        [*COMMAND, *arguments], capture_output=True, text=True, timeout=timeout, cwd=cwd
+    )
+
+
+def run_successfully(*arguments: str, cwd: Path | None = None) -> str:
+    """Runs the command line, which must succeed; returns what it printed."""
+    done = run_command(*arguments, cwd=cwd)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def start_command(*arguments: str) -> subprocess.Popen[str]:
+    """Starts the command line in a process group of its own."""
+    return subprocess.Popen(
+        [*COMMAND, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        start_new_session=True,
+    )  # fmt: skip
+
+
+def wait_for(
+    condition: Callable[[], object],
+    process: subprocess.Popen[str] | None = None,
+    seconds: float = 90,
+) -> None:
+    """Waits until the condition holds; fails if the process ends before."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert process is None or process.poll() is None, process.communicate()
+        assert time.monotonic() < end, "the condition never held"
+        time.sleep(0.02)
+
+
+def tracked_runs(outputs: Path) -> list[Run]:
+    """The runs in the database below `outputs`."""
+    client = MlflowClient(f"sqlite:///{outputs / 'mlflow.db'}")
+    experiments = [e.experiment_id for e in client.search_experiments()]
+    return list(client.search_runs(experiments))
+
+
+def tracked_statuses(outputs: Path) -> list[str]:
+    return sorted(run.info.status for run in tracked_runs(outputs))
+
+
+def only_run(outputs: Path) -> Path:
+    (run,) = (outputs / "runs").iterdir()
+    return run

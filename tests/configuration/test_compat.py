@@ -1,0 +1,29 @@
+"""The private APIs of Hydra that we use exist and do what we expect."""
+
+from __future__ import annotations
+
+from hydra import __version__
+from omegaconf import OmegaConf
+
+from fashion_exp.configuration import compat
+from fashion_exp.configuration.overrides import parse_overrides
+
+
+def test_installed_version_is_within_the_supported_range() -> None:
+    assert (1, 3, 6) <= tuple(int(part) for part in __version__.split(".")[:3]) < (1, 4)
+
+
+def test_parser_knows_the_switches_that_we_use() -> None:
+    names = compat.switch_names(compat.switches_parser())
+    assert {"--multirun", "--cfg", "--config-dir", "--hydra-help"} <= set(names)
+
+
+def test_swept_override_is_split_into_its_values() -> None:
+    (override,) = parse_overrides(["optim.lr=1e-3,1e-4"])
+    assert list(compat.sweep_values(override)) == ["optim.lr=0.001", "optim.lr=0.0001"]
+
+
+def test_overrides_are_applied_to_a_tree() -> None:
+    tree = OmegaConf.create({"a": {"b": 1}})
+    compat.apply_overrides(parse_overrides(["a.b=2"]), tree)
+    assert tree.a.b == 2

@@ -1,0 +1,65 @@
+"""Files are written whole or not at all; a cut-off line of a journal hides no other."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from fashion_exp.atomic_io import (
+    append_json_line,
+    atomic_write,
+    file_lock,
+    is_locked,
+    read_json,
+    read_json_lines,
+    write_json,
+    write_text,
+)
+from fashion_exp.errors import InputError
+
+
+def test_failed_write_leaves_the_file_unchanged(tmp_path: Path) -> None:
+    write_text(tmp_path / "new" / "f.txt", "first")
+    with pytest.raises(RuntimeError), atomic_write(tmp_path / "new" / "f.txt") as draft:
+        draft.write_text("half")
+        raise RuntimeError
+    assert [f.name for f in (tmp_path / "new").iterdir()] == ["f.txt"]
+    assert (tmp_path / "new" / "f.txt").read_text() == "first"
+
+
+@pytest.mark.parametrize("content", ["", "{", "[1]", None])
+def test_damaged_json_is_reported_with_the_remedy(tmp_path: Path, content: str | None) -> None:
+    file = tmp_path / "f.json"
+    if content is not None:
+        file.write_text(content)
+    with pytest.raises(InputError, match=r"f\.json: damaged .*scripts/run doctor"):
+        read_json(file)
+
+
+def test_written_json_is_read_back(tmp_path: Path) -> None:
+    write_json(tmp_path / "f.json", {"a": [1, "ü"]})
+    assert read_json(tmp_path / "f.json") == {"a": [1, "ü"]}
+
+
+def test_line_cut_off_by_a_crash_hides_no_other(tmp_path: Path) -> None:
+    journal = tmp_path / "journal.jsonl"
+    assert read_json_lines(journal) == []
+    append_json_line(journal, {"n": 1})
+    with open(journal, "a") as file:
+        file.write('{"n": 2, "half')
+    append_json_line(journal, {"n": 3})
+    assert read_json_lines(journal) == [{"n": 1}, {"n": 3}]
+    assert [json.loads(line) for line in journal.read_text().splitlines()] == [{"n": 1}, {"n": 3}]
+
+
+def test_held_lock_is_seen_and_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fashion_exp.atomic_io.LOCK_TIMEOUT", 0.05)
+    lock = tmp_path / "folder" / ".lock"
+    assert not is_locked(lock)
+    with file_lock(lock):
+        assert is_locked(lock)
+        with pytest.raises(InputError, match="busy here"), file_lock(lock, busy="busy here"):
+            pass
+    assert not is_locked(lock)

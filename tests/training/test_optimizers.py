@@ -1,0 +1,87 @@
+"""Optimizers have the right class, groups and fused step; ours equals PyTorch's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from fashion_exp.errors import InputError
+from fashion_exp.training.optimizers import build_optimizer
+
+
+def build(name: str = "Adam", **options: Any) -> torch.optim.Optimizer:
+    return build_optimizer(
+        name, nn.Linear(2, 2), nn.Linear(3, 2), lr=0.1, backbone_lr_factor=0.5, weight_decay=0,
+        momentum=None, options=options,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "name", ["Adam", "AdamW", "SGD", "RMSprop", "Adagrad", "NAdam", "Adafactor"]
+)
+def test_backbone_has_its_own_rate(name: str) -> None:
+    optimizer = build(name)
+    assert type(optimizer).__name__ == name
+    assert [group["lr"] for group in optimizer.param_groups] == [0.05, 0.1]
+
+
+def test_frozen_backbone_has_no_group() -> None:
+    backbone = nn.Linear(3, 2).requires_grad_(False)
+    optimizer = build_optimizer(
+        "SGD", nn.Linear(2, 2), backbone, lr=1, backbone_lr_factor=1, weight_decay=0,
+        momentum=0.5, options={},
+    )  # fmt: skip
+    assert [group["momentum"] for group in optimizer.param_groups] == [0.5]
+
+
+@pytest.mark.parametrize(("alpha", "eps"), [(0.99, 1e-8), (0.9, 1e-4)])
+@pytest.mark.parametrize("weight_decay", [0, 0.1])
+def test_fused_rmsprop_equals_pytorch(alpha: float, eps: float, weight_decay: float) -> None:
+    """Also for weights in channels-last memory format."""
+    networks = []
+    for _ in range(2):
+        torch.manual_seed(0)
+        convolution = nn.Conv2d(3, 8, 3).to(memory_format=torch.channels_last)
+        networks.append(nn.Sequential(convolution, nn.ReLU(), nn.Flatten(), nn.Linear(8 * 36, 2)))
+    ours = build_optimizer(
+        "RMSprop", networks[0], nn.Identity(), lr=1e-2, backbone_lr_factor=1,
+        weight_decay=weight_decay, momentum=None, options={"alpha": alpha, "eps": eps},
+    )  # fmt: skip
+    theirs = torch.optim.RMSprop(networks[1].parameters(), 1e-2, alpha, eps, weight_decay)
+    assert type(ours) is not type(theirs)
+    images = torch.randn(6, 3, 8, 8, generator=torch.Generator().manual_seed(1))
+    for _ in range(20):
+        for network, optimizer in zip(networks, (ours, theirs), strict=True):
+            nn.functional.cross_entropy(network(images), torch.tensor([0, 1] * 3)).backward()
+            optimizer.step()
+            optimizer.zero_grad()
+    for a, b in zip(networks[0].parameters(), networks[1].parameters(), strict=True):
+        assert torch.allclose(a, b, atol=1e-5)
+    theirs.load_state_dict(ours.state_dict())
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "fused"),
+    [
+        ("Adam", {}, True), ("SGD", {}, True), ("Adam", {"foreach": True}, None),
+        ("RMSprop", {"centered": True}, None), ("NAdam", {}, None),
+    ],
+)  # fmt: skip
+def test_step_is_fused_where_supported(
+    name: str, options: dict[str, bool], fused: bool | None
+) -> None:
+    optimizer = build(name, **options)
+    assert type(optimizer).__name__ == name
+    assert optimizer.param_groups[0].get("fused") is fused
+
+
+def test_rejects_unknown_names_and_arguments() -> None:
+    with pytest.raises(InputError, match=r"optim\.name=Adm: .*did you mean Adam"):
+        build("Adm")
+    with pytest.raises(InputError, match=r"optim\.options\.beta: Adam has no such argument; did"):
+        build(beta=1)
+    with pytest.raises(InputError, match="refuses its arguments"):
+        build(betas=[2, 3])
