@@ -79,10 +79,12 @@ def configure_process() -> None:
 
 def parse_arguments(arguments: Sequence[str]) -> CommandLine:
     """The command line of an experiment or a multirun. Raises `InputError` for any mistake."""
+    if "" in arguments:
+        raise InputError("empty argument: is a variable of the shell unset?")
     first = arguments[0] if arguments else "-"
     if first[0] not in "-~+" and "=" not in first:
         raise InputError(
-            f"{first}: no such subcommand; {suggest(first, SUBCOMMANDS)}; options are OPTION=VALUE"
+            f"{first}: neither a subcommand nor OPTION=VALUE; {suggest(first, SUBCOMMANDS)}"
         )
     evaluate_test = any(switch in arguments for switch in EVALUATE_TEST)
     texts = [text for text in arguments if text not in EVALUATE_TEST]

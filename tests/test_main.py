@@ -175,7 +175,10 @@ def test_two_runs_may_start_at_once_on_a_new_database(photos: Path, tmp_path: Pa
     [
         (["optim.lrr=1"], "did you mean optim.lr"),
         (["--flag"], "no such switch"),
-        (["uii"], "uii: no such subcommand; did you mean ui?"),
+        (["uii"], "uii: neither a subcommand nor OPTION=VALUE; did you mean ui?"),
+        (["optim.lr=1", ""], "empty argument"),
+        (["dataset=folder"], "dataset.root is missing: dataset=folder needs dataset.root=FOLDER"),
+        (["-m", "dataset=csv", "optim.lr=1,2"], "dataset.manifest is missing"),
         (["dataset=folder", "dataset.root=no/such/folder"], "dataset.root"),
         (["--evaluate-test"], "--evaluate-test needs --multirun"),
         (["sweep.parent=x"], "only a sweep sets this"),

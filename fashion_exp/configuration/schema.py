@@ -326,7 +326,7 @@ class Config:
     seed: Seed = MISSING
     """Seed of everything random in training; `seeds.*` follow it unless they are set."""
     repeats: Count = MISSING
-    """Independent trainings of every fold, each with its own split and initial weights."""
+    """Trainings of every fold: each has its own initial weights and, with `split.redraw`, split."""
     confidence: Share = MISSING
     """Confidence level of every interval."""
     outputs: str | None = MISSING

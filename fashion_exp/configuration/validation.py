@@ -83,6 +83,11 @@ def validate_config(tree: Mapping[str, Any]) -> Config:
 
 
 def _check_combinations(cfg: Config) -> None:
+    for dataset, option, value in (("folder", "root", "FOLDER"), ("csv", "manifest", "FILE")):
+        if cfg.dataset.name == dataset and getattr(cfg.dataset, option) is None:
+            raise InputError(
+                f"dataset.{option} is missing: dataset={dataset} needs dataset.{option}={value}"
+            )
     if cfg.dataset.channels == 2:
         raise InputError("dataset.channels=2: must be 3 (RGB) or 1 (gray)")
     if cfg.split.name == "official" and cfg.split.redraw:

@@ -24,6 +24,7 @@ from fashion_exp.paths import conf_dir
 GROUPS = ("dataset", "augmentation", "model", "optim", "schedule", "split", "tracking")
 MANDATORY = {
     "dataset=csv": ["dataset.manifest=list.csv"],
+    "dataset=folder": ["dataset.root=photos"],
     "model=timm": ["model.name=resnet18"],
 }
 CHOICES = [
