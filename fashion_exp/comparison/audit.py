@@ -142,13 +142,14 @@ CHECKS = (
     Check("Constant prediction", "wrong", _constant_prediction,
           "models predict the same class for every image"),
     Check("Chance level", "doubtful", _chance_level,
-          "validation accuracy is not above that of always predicting the most frequent class"),
+          "validation accuracy is not significantly above that of always predicting the most "
+          "frequent class"),
     Check("Validation better than training", "doubtful", _validation_above_training,
           "validation accuracy is above training accuracy, both in evaluation mode, by more than "
           "noise: check for copies of validation images in the training images, and for different "
           "sources of the two"),
     Check("Still learning at the last epoch", "doubtful", _still_learning,
-          "the last epoch has the lowest validation loss in most trainings: train longer"),
+          "in most trainings the last epoch has the lowest validation loss; train longer"),
     Check("Epoch selected on validation", "doubtful", _epoch_selected,
           "the epoch was selected on the validation images: their accuracy is optimistic"),
     Check("Unreadable or conflicting files", "doubtful", _excluded_files,

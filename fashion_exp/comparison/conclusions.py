@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from fashion_exp.comparison.best_run import plan_separation
 from fashion_exp.comparison.metrics import METRICS
 from fashion_exp.comparison.pairs import OPPOSITE, Pair, Verdict
-from fashion_exp.reporting.formats import percent, percent_range
+from fashion_exp.reporting.formats import percent, percent_range, pluralize
 
 if TYPE_CHECKING:
     from fashion_exp.comparison.comparison import Comparison
@@ -104,7 +104,8 @@ def _several_runs(comparison: Comparison) -> str:
         for pair in comparison.pairs
         if winner in (pair.a, pair.b)
     )
-    images = f"on the {comparison.part} images (Holm over {comparison.family_size} comparisons)"
+    count = pluralize(comparison.family_size, "comparison")
+    images = f"on the {comparison.part} images (Holm over {count})"
     if counts["better"] == others:
         return (
             f"{name} is the best of {others + 1} runs: it is better than each other run {images}."

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from fashion_exp.comparison.factors import update_count
 from fashion_exp.comparison.metrics import METRICS
-from fashion_exp.reporting.formats import DASH, number, percent, percent_range
+from fashion_exp.reporting.formats import DASH, number, percent, percent_range, pluralize
 from fashion_exp.reporting.tables import PlainTable
 
 if TYPE_CHECKING:
@@ -155,7 +155,8 @@ def multiplicity_notes(comparison: Comparison) -> list[str]:
     failed = f", {omitted} of them with runs that failed or are not shown" if omitted else ""
     notes = [
         f"{metric.label[0].upper()}{metric.label[1:]} on the {comparison.part} images; Holm over "
-        f"{comparison.family_size} comparisons ({kind}{failed}), alpha = {settings.alpha:g}; "
+        f"{pluralize(comparison.family_size, 'comparison')} ({kind}{failed}), "
+        f"alpha = {settings.alpha:g}; "
         f"equivalent: the {100 * (1 - 2 * settings.alpha):g} % interval lies within "
         f"±{settings.rope * metric.scale:g} {metric.unit}."
     ]
