@@ -1,4 +1,4 @@
-"""Imports go one way, the way is short, and each library has an owner."""
+"""Imports follow the layers without circles, and each library is used by few packages."""
 
 from __future__ import annotations
 

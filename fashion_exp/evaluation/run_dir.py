@@ -166,7 +166,7 @@ class RunDir:
         return is_locked(self.path / LOCK_FILE)
 
     def lock(self) -> AbstractContextManager[None]:
-        """The run belongs to this process; raises `InputError` if another process has it."""
+        """Locks the run for this process. Raises `InputError` if another process holds the lock."""
         return file_lock(
             self.path / LOCK_FILE, busy=f"{self.path}: another process is running this experiment"
         )

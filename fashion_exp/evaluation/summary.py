@@ -21,7 +21,7 @@ PerImage = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 @dataclass(frozen=True)
 class EvaluationSummary:
-    """What a run's predictions on one part say. Estimates are means over the J trained models."""
+    """Evaluation of a run's predictions on one part. Estimates are means over the J models."""
 
     part: str
     classes: tuple[str, ...]

@@ -132,7 +132,7 @@ def imports_without_garbage_collection() -> Iterator[None]:
 
 @cache
 def code_version() -> dict[str, str]:
-    """Of the code that this process was started with, whatever is committed meanwhile."""
+    """Tags with the version of the code. Cached, since commits during the process do not count."""
     from fashion_exp.tracking import provenance
 
     return provenance(checkout_root() or Path.cwd())
