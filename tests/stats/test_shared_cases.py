@@ -1,6 +1,6 @@
 """The shared known-answer cases, counted by method so that none is skipped silently.
 
-The cases lie beside the checkout, which may lack them; the other test modules repeat a few.
+The cases are stored beside the checkout, or missing; the other test modules repeat a few.
 """
 
 from __future__ import annotations
