@@ -40,6 +40,7 @@ def test_choices_are_found() -> None:
     assert {choice.split("=")[0] for choice in CHOICES} == {*GROUPS, "experiment"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("choice", CHOICES)
 def test_every_choice_composes_alone(choice: str) -> None:
     parse_command_line([choice, *MANDATORY.get(choice, [])])
@@ -110,6 +111,7 @@ def test_jobs_of_a_multirun_are_the_product_of_values() -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_job_of_a_multirun_equals_its_overrides_composed_alone() -> None:
     """Jobs with the same choices of groups share a composition."""
     line = parse_command_line(

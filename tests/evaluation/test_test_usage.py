@@ -8,6 +8,8 @@ from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
+import pytest
+
 from fashion_exp.evaluation.test_usage import (
     EARLIER_JOURNAL,
     JOURNAL,
@@ -31,6 +33,7 @@ def test_cut_off_line_hides_no_other(tmp_path: Path) -> None:
     assert record_test_evaluation(tmp_path, "a", "2") == 2
 
 
+@pytest.mark.slow
 def test_parallel_evaluations_are_all_counted(tmp_path: Path) -> None:
     with ProcessPoolExecutor(4, mp_context=get_context("forkserver")) as pool:
         counts = list(pool.map(partial(record_test_evaluation, tmp_path, "a"), map(str, range(12))))

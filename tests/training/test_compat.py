@@ -59,6 +59,7 @@ def test_optimizer_without_compiler_hooks_takes_the_same_steps(
     assert torch.equal(weights[0], weights[1]) and weights[1].grad is None
 
 
+@pytest.mark.slow
 def test_training_step_does_not_import_the_compiler() -> None:
     code = (
         "import sys, torch\n"
