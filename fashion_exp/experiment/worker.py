@@ -39,6 +39,7 @@ def train_job(cfg: Config, run: RunDir, name: str, hold_out_test: bool) -> None:
             from fashion_exp.tracking import open_tracker
             from fashion_exp.training.process_group import ProcessGroup, join_process_group
 
+            # Opening a tracker imports MLflow, so it is part of the imports.
             group = join_process_group() if is_distributed() else ProcessGroup()
             tracker: Tracker = NullTracker()
             report_epoch = None
