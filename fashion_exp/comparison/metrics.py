@@ -29,21 +29,31 @@ class Metric:
         """The factor from the metric to `unit`."""
         return 100.0 if self.is_share else 1.0
 
-    def format_difference(self, difference: float | None) -> str:
+    def format_difference(self, difference: float | None, unit: bool = True) -> str:
         """ "+1.2 points", or a dash for None."""
-        return DASH if difference is None else f"{self._signed(difference)} {self.unit}"
+        if difference is None:
+            return DASH
+        return f"{self._signed(difference)} {self.unit}" if unit else self._signed(difference)
 
     def format_limits(self, interval: Interval | None) -> str:
-        """ "-1.2 to +3.4", or a dash if there are no limits to show."""
+        """ "-1.2 to +3.4", "above 0 to +3.4" if the lower limit is positive but rounds to 0, or a
+        dash if there are no limits to show."""
         if interval is None:
             return DASH
         shown = interval.or_fallback
         if shown.low is None or shown.high is None:
             return DASH
-        return f"{self._signed(shown.low)} to {self._signed(shown.high)}"
+        low, high = self._signed(shown.low), self._signed(shown.high)
+        if shown.low > 0 and float(low) == 0:
+            low = "above 0"
+        if shown.high < 0 and float(high) == 0:
+            high = "below 0"
+        return f"{low} to {high}"
 
     def _signed(self, difference: float) -> str:
-        return f"{self.scale * difference:+.{1 if self.is_share else 3}f}"
+        decimals = 1 if self.is_share else 3
+        # + 0.0 avoids "-0.0"
+        return f"{round(self.scale * difference, decimals) + 0.0:+.{decimals}f}"
 
 
 METRICS: Mapping[str, Metric] = {

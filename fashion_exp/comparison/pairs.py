@@ -13,7 +13,13 @@ import pandas as pd
 from fashion_exp.comparison.label_changes import conflicting_images
 from fashion_exp.comparison.metrics import METRICS
 from fashion_exp.stats.bootstrap import paired_bootstrap
-from fashion_exp.stats.multiplicity import OmnibusTest, cochrans_q, holm
+from fashion_exp.stats.multiplicity import (
+    OmnibusTest,
+    agree_with_decision,
+    bonferroni_level,
+    cochrans_q,
+    holm,
+)
 from fashion_exp.stats.paired import PairedTest, mcnemar
 from fashion_exp.stats.paired_crossed import paired_crossed, unpaired_crossed
 from fashion_exp.stats.paired_t import five_by_two, paired_corrected_t, paired_grouped
@@ -108,9 +114,12 @@ class Pair:
     b: int
     verdict: Verdict
     test: PairedTest | None
-    """None if the runs cannot be compared."""
+    """None if the runs cannot be compared. Its interval holds for this pair alone."""
     p_holm: float | None
     note: str = ""
+    simultaneous: Interval | None = None
+    """Of the difference, for all comparisons of the family together: it excludes 0 if and only if
+    the verdict is better or worse. None if the runs cannot be compared."""
     bootstrap: Interval | None = None
     """Of the difference, in addition to McNemar's test."""
     is_identical: bool = False
@@ -242,6 +251,7 @@ def compare_pairs(
     p_values = [tests[pair].trusted_p if pair in tests else None for pair in pairs]
     p_omnibus = 0.0 if omnibus is None or omnibus.p is None else omnibus.p
     adjusted = holm([*p_values, *[None] * omitted])
+    family_level = bonferroni_level(settings.alpha, len(adjusted))
     results = []
     for (a, b), p in zip(pairs, adjusted, strict=False):
         if reasons[a, b]:
@@ -252,8 +262,16 @@ def compare_pairs(
         verdict = _verdict(test, p_holm, difference, settings)
         shared = _shared_images_note(runs[a], runs[b], part, metric)
         note = "; ".join(filter(None, (shared, test.note)))
-        bootstrap = difference.bootstrap(level)
-        results.append(Pair(a, b, verdict, test, p_holm, note, bootstrap, difference.are_all_zero))
+        simultaneous = agree_with_decision(
+            difference.test(family_level, settings.exact).interval.or_fallback,
+            verdict in ("better", "worse"),
+        )
+        results.append(
+            Pair(
+                a, b, verdict, test, p_holm, note, simultaneous, difference.bootstrap(level),
+                difference.are_all_zero,
+            )
+        )  # fmt: skip
     return results
 
 

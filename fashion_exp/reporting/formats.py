@@ -54,8 +54,15 @@ def difference_text(difference: float | None, is_share: bool = True) -> str:
 
 
 def difference_range(low: float, high: float, is_share: bool = True) -> str:
-    """ "−0.4 to +2.8"; a dash between the two would read as a third sign."""
-    return f"{difference_text(low, is_share)} to {difference_text(high, is_share)}"
+    """ "−0.4 to +2.8"; a dash between the two would read as a third sign.
+
+    A limit that rounds to 0 without being 0 is "above 0" or "below 0" if the range excludes 0.
+    """
+    first, last = difference_text(low, is_share), difference_text(high, is_share)
+    zero = difference_text(0.0, is_share)
+    first = "above 0" if low > 0 and first == zero else first
+    last = "below 0" if high < 0 and last == zero else last
+    return f"{first} to {last}"
 
 
 def pluralize(count: int, noun: str) -> str:

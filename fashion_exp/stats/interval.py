@@ -85,6 +85,17 @@ class Interval:
         no_limits = {"low": None, "high": None, "raw_low": None, "raw_high": None}
         return replace(self, status="undefined", **no_limits)  # type: ignore[arg-type]
 
+    @property
+    def negated(self) -> Interval:
+        """The interval of the negated quantity: of b - a for a difference a - b."""
+        estimate, low, high, raw_low, raw_high = (
+            None if value is None else -value
+            for value in (self.estimate, self.high, self.low, self.raw_high, self.raw_low)
+        )
+        return replace(
+            self, estimate=estimate, low=low, high=high, raw_low=raw_low, raw_high=raw_high
+        )
+
     def with_limits(self, low: float, high: float, bounds: Bounds = None) -> Interval:
         """Sets the limits, clipped to `bounds`; the note reports clipping."""
         shown, note = (low, high), ""

@@ -9,8 +9,15 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
-from fashion_exp.stats.multiplicity import cochrans_q, holm
+from fashion_exp.stats.interval import Estimand, Interval, point_estimate
+from fashion_exp.stats.multiplicity import (
+    agree_with_decision,
+    bonferroni_level,
+    cochrans_q,
+    holm,
+)
 from fashion_exp.stats.paired import mcnemar, paired_counts
 from tests.stats.helpers import PROPERTY, simulated_answers
 
@@ -55,6 +62,39 @@ def test_failed_tests_only_raise_p(family: list[float], failures: int) -> None:
     with_failures = holm([*family, *[None] * failures])[: len(family)]
     for p, q in zip(holm(family), with_failures, strict=True):
         assert p is not None and q is not None and q >= p
+
+
+def normal_interval(z: float, level: float) -> Interval:
+    """Of an estimate with a standard error of 1."""
+    point = point_estimate(z, level, "z", Estimand.MODEL_DIFFERENCE, "images", scores=1)
+    half_width = float(stats.norm.isf((1 - level) / 2))
+    return point.with_limits(z - half_width, z + half_width)
+
+
+@PROPERTY
+@given(st.lists(st.floats(-6, 6), min_size=1, max_size=12), st.integers(0, 5))
+def test_joint_interval_excludes_0_if_and_only_if_holm_decides(
+    estimates: list[float], omitted: int
+) -> None:
+    alpha, family = 0.05, len(estimates) + omitted
+    p_values = [2 * float(stats.norm.sf(abs(z))) for z in estimates]
+    for z, p in zip(estimates, holm([*p_values, *[None] * omitted]), strict=False):
+        assert p is not None
+        plain = normal_interval(z, bonferroni_level(alpha, family))
+        joint = agree_with_decision(plain, p < alpha)
+        assert None not in (plain.low, plain.high, joint.low, joint.high)
+        assert (joint.low > 0 or joint.high < 0) == (p < alpha)  # type: ignore[operator]
+        assert joint.low <= z <= joint.high  # type: ignore[operator]
+        if plain.low > 0 or plain.high < 0:  # type: ignore[operator]
+            assert joint == plain
+        assert joint.negated.negated == joint
+
+
+def test_interval_of_a_test_that_does_not_decide_is_extended_to_0() -> None:
+    joint = agree_with_decision(normal_interval(3, 0.95), is_decided=False)
+    assert joint.low == 0 and joint.high == normal_interval(3, 0.95).high
+    nothing = point_estimate(None, 0.95, "z", Estimand.MODEL_DIFFERENCE, "images", scores=1)
+    assert agree_with_decision(nothing, is_decided=False) == nothing
 
 
 def test_q_of_two_models_equals_mcnemar_chi2() -> None:
