@@ -136,17 +136,21 @@ def _method_notes(part: PartResult) -> list[str]:
 
 
 def leaderboard(
-    jobs: Sequence[Mapping[str, Any]], show_test: bool = False, comparisons: int = 0
+    jobs: Sequence[Mapping[str, Any]],
+    show_test: bool = False,
+    comparisons: int = 0,
+    candidates_note: str = "",
 ) -> PlainTable:
     """The results of a sweep: finished jobs by validation accuracy, then the others.
 
     Each job has `options` (the swept options by full name), `status` ("FINISHED", …) and, as far as
     it got, `seconds`, `val_acc`, `val_lo`, `val_hi` and the same with `test_`. Only the test
     accuracy of the first job is reported, in a note; `show_test` adds a column for all. `against`
-    is the comparison with the first job; its verdict accounts for this many `comparisons`. Ties
-    keep their order.
+    is the comparison with the first job; its verdict accounts for this many `comparisons`. Jobs
+    with `is_candidate` false follow the candidates without a rank, for the reason in
+    `candidates_note`. Ties keep their order.
     """
-    ranked = sorted(jobs, key=lambda job: -job["val_acc"] if _is_ranked(job) else math.inf)
+    ranked = sorted(jobs, key=_rank_key)
     options = list(dict.fromkeys(name for job in jobs for name in job["options"]))
     compared = any(job.get("against") for job in ranked)
     header = ["", *_short_names(options), "validation", "status", "time"]
@@ -160,14 +164,14 @@ def leaderboard(
         ]
         for rank, job in enumerate(ranked, start=1)
     ]
-    notes = _ranking_notes(ranked, show_test)
+    notes = [*filter(None, [candidates_note]), *_ranking_notes(ranked, show_test)]
     if compared:
         header.insert(-2, "against the first")
         for row, job in zip(rows, ranked, strict=True):
             row.insert(-2, job.get("against") or DASH)
         notes.append(
-            "Each interval covers its own difference only; the verdicts are corrected by Holm's "
-            f"method for {pluralize(comparisons, 'comparison')}."
+            "Against the first: accuracy minus that of the first, in points. Intervals and "
+            f"verdicts hold for {pluralize(comparisons, 'comparison')} jointly (Bonferroni, Holm)."
         )
     if show_test:
         header.append("test")
@@ -176,8 +180,19 @@ def leaderboard(
     return PlainTable(header, rows, notes=notes)
 
 
+def _rank_key(job: Mapping[str, Any]) -> tuple[int, float]:
+    if not _has_result(job):
+        return 2, 0.0
+    return int(not job.get("is_candidate", True)), -job["val_acc"]
+
+
 def _is_ranked(job: Mapping[str, Any]) -> bool:
-    """Whether a job can win: the accuracy of an unfinished one is not comparable."""
+    """Whether a job can win."""
+    return _has_result(job) and job.get("is_candidate", True)
+
+
+def _has_result(job: Mapping[str, Any]) -> bool:
+    """Whether its accuracy can be compared: that of an unfinished job cannot."""
     accuracy = job.get("val_acc")
     return job["status"] == "FINISHED" and accuracy is not None and not math.isnan(accuracy)
 
@@ -205,7 +220,7 @@ def _short_names(options: Sequence[str]) -> list[str]:
 
 def _ranking_notes(ranked: Sequence[Mapping[str, Any]], show_test: bool) -> list[str]:
     finished = [job for job in ranked if _is_ranked(job)]
-    pruned = sum(job["status"] == "PRUNED" for job in ranked)
+    pruned = sum(job["status"] == "PRUNED" and job.get("is_candidate", True) for job in ranked)
     notes = []
     if finished and len(finished) + pruned > 1:
         early = f" ({pruned} of them pruned early)" if pruned else ""
@@ -214,7 +229,7 @@ def _ranking_notes(ranked: Sequence[Mapping[str, Any]], show_test: bool) -> list
             "this selection makes its validation accuracy optimistic."
         )
     if finished and not show_test and finished[0].get("test_acc") is not None:
-        others = "; the others were not evaluated on it" if len(finished) > 1 else ""
+        others = "; the others were not evaluated on it" if len(ranked) > 1 else ""
         notes.append(f"Test accuracy of the first: {_accuracy(finished[0], 'test')}{others}.")
     return notes
 

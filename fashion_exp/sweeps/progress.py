@@ -14,6 +14,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from fashion_exp.comparison.training_share import training_share
+from fashion_exp.configuration.schema import flatten_options, to_plain
 from fashion_exp.evaluation.results import load_result
 from fashion_exp.evaluation.run_dir import RunDir
 from fashion_exp.reporting.formats import duration, percent
@@ -41,7 +43,8 @@ class ProgressTable:
         self._start = time.monotonic()
         self._submitted: dict[str, tuple[SweepJob, float]] = {}
         self._ended: Counter[str] = Counter()
-        self._best: tuple[float, SweepJob] | None = None
+        self._best: tuple[float, float, SweepJob] | None = None
+        """Training share, validation accuracy, job: smaller shares do not compete."""
         self._live = Live(
             console=self._console, get_renderable=self._render, refresh_per_second=2,
             redirect_stdout=False, redirect_stderr=False,
@@ -83,8 +86,9 @@ class ProgressTable:
             if state == "finished":
                 accuracy = load_result(job.folder).summary("validation").accuracy.estimate or 0.0
                 outcome = f"validation {percent(accuracy)}"
-                if self._best is None or accuracy > self._best[0]:
-                    self._best = accuracy, job
+                share = training_share(dict(flatten_options(to_plain(job.cfg)))) or 0.0
+                if self._best is None or (share, accuracy) > self._best[:2]:
+                    self._best = share, accuracy, job
         self._print(f"{sum(self._ended.values())} of {self._total}  {job.name}  {outcome}  {note}")
 
     def _print(self, text: str) -> None:
@@ -112,7 +116,7 @@ class ProgressTable:
             remaining = (now - self._start) / done * (self._total - done)
             summary.append(f"about {duration(remaining)} left")
         if best:
-            summary.append(f"best so far {percent(best[0])} ({best[1].name})")
+            summary.append(f"best so far {percent(best[1])} ({best[2].name})")
         table = Table.grid(padding=(0, 2), expand=True)
         for ratio in (2, 3, None):
             table.add_column(no_wrap=True, overflow="ellipsis", ratio=ratio)

@@ -88,6 +88,13 @@ class SearchTrials:
         """Jobs of completed trials without files: run again for the leaderboard."""
         self.invalid: list[str] = []
         """Error messages of proposed points that are invalid combinations of options."""
+        for axis in self._axes:
+            if axis.key == "split.train_ratio":
+                raise InputError(
+                    f"{axis.key}: cannot be searched, because each training share has other "
+                    "validation photos; fix it, or compare its values in a grid: remove "
+                    "hydra/sweeper=optuna or sweep=search"
+                )
         if search.pruner != "none":
             for axis in self._axes:
                 if axis.key in EPOCH_OPTIONS:

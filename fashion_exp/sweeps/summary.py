@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from fashion_exp.atomic_io import write_text
 from fashion_exp.comparison.comparison import Comparison
+from fashion_exp.comparison.metrics import METRICS
 from fashion_exp.comparison.pairs import OPPOSITE
 from fashion_exp.comparison.report_data import build_report
 from fashion_exp.comparison.run_data import load_run
 from fashion_exp.comparison.settings import ComparisonSettings
+from fashion_exp.comparison.training_share import candidates_note, competes, largest_share
 from fashion_exp.configuration.schema import flatten_options, to_plain
 from fashion_exp.data.sources.load import load_images_cached
 from fashion_exp.errors import InputError
@@ -36,6 +38,8 @@ MAX_ROWS_SHOWN = 40
 MAX_COMPARED = 40
 """The best jobs, which are compared pairwise. The number of pairs grows quadratically."""
 
+ACCURACY = METRICS["accuracy"]
+
 STATUSES = {"finished": "FINISHED", "failed": "FAILED", "pruned": "PRUNED"}
 
 
@@ -54,12 +58,17 @@ def summarize_sweep(
 ) -> SweepSummary:
     """Writes the leaderboard and the report, and records both with the parent run.
 
-    Evaluates the test set for the winner by validation, or for all jobs. Compares the best
-    `MAX_COMPARED` jobs; the others count in the correction for multiple comparisons.
+    The winner is the best by validation of those with the largest training share. Evaluates the
+    test set for the winner, or for all jobs. Compares the best `MAX_COMPARED` jobs; the others
+    count in the correction for multiple comparisons.
     """
+    finished = [job for job in jobs if job.state == "finished"]
+    options = [_options(job) for job in finished]
+    largest = largest_share(options)
+    candidates = {job.hash for job in jobs if competes(_options(job), largest)}
     results = sorted(
-        (load_result(job.folder) for job in jobs if job.state == "finished"),
-        key=_accuracy,
+        (load_result(job.folder) for job in finished),
+        key=lambda result: (result.output.name in candidates, _accuracy(result)),
         reverse=True,
     )
     for result in results if evaluate_all else results[:1]:
@@ -68,8 +77,13 @@ def summarize_sweep(
     others = len(jobs) - len(compared)
     comparison = Comparison(compared, ComparisonSettings(), others) if compared else None
     differences = _differences_to_winner(comparison) if comparison else {}
-    rows = [_leaderboard_row(job, sweep, differences.get(job.hash, "")) for job in jobs]
-    board = tables.leaderboard(rows, evaluate_all, comparison.family_size if comparison else 0)
+    rows = [
+        _leaderboard_row(job, sweep, differences.get(job.hash, ""))
+        | {"is_candidate": job.hash in candidates}
+        for job in jobs
+    ]
+    comparisons = comparison.family_size if comparison else 0
+    board = tables.leaderboard(rows, evaluate_all, comparisons, candidates_note(options))
     winner = next((job for job in jobs if results and job.folder == results[0].output), None)
     if winner is not None:
         _draw_winner(results[0], winner, sweep)
@@ -97,31 +111,27 @@ def _accuracy(result: RunResult) -> float:
 
 
 def _differences_to_winner(comparison: Comparison) -> dict[str, str]:
-    """By job hash: the verdict, and the accuracy difference to the winner in percentage points."""
+    """By job hash: the verdict, and its accuracy minus that of the winner in percentage points."""
     texts: dict[str, str] = {}
     for pair in comparison.pairs:
-        if comparison.winner not in (pair.a, pair.b):
+        if pair.a != comparison.winner:  # the winner is first in all of its pairs
             continue
-        reverse = pair.a == comparison.winner
-        other = comparison.runs[pair.b if reverse else pair.a].result.output.name
-        text: str = OPPOSITE[pair.verdict] if reverse else pair.verdict
-        if pair.test is not None and pair.test.difference is not None:
-            sign = -1 if reverse else 1
-            text += f": {_points(sign * pair.test.difference)}"
-            interval = pair.test.interval.or_fallback
-            if interval.low is not None and interval.high is not None:
-                low, high = sorted((sign * interval.low, sign * interval.high))
-                text += f" ({_points(low)} to {_points(high)})"
-        texts[other] = text
+        text: str = OPPOSITE[pair.verdict]
+        if pair.simultaneous is not None and pair.simultaneous.estimate is not None:
+            difference = pair.simultaneous.negated
+            text += f": {ACCURACY.format_difference(difference.estimate, unit=False)}"
+            if difference.low is not None:
+                text += f" ({ACCURACY.format_limits(difference)})"
+        texts[comparison.runs[pair.b].result.output.name] = text
     return texts
 
 
-def _points(difference: float) -> str:
-    return f"{round(100 * difference, 1) + 0.0:+.1f}"  # + 0.0 avoids "-0.0"
+def _options(job: SweepJob) -> dict[str, Any]:
+    return dict(flatten_options(to_plain(job.cfg)))
 
 
 def _leaderboard_row(job: SweepJob, sweep: SweepContext, difference: str) -> dict[str, Any]:
-    options = dict(flatten_options(to_plain(job.cfg)))
+    options = _options(job)
     row: dict[str, Any] = {
         "options": {name: options[name] for name in sweep.swept},
         "status": STATUSES.get(job.state, "UNFINISHED"),

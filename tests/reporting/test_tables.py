@@ -156,6 +156,19 @@ def test_pruned_jobs_count_as_candidates() -> None:
     assert "best of" not in markdown_table(leaderboard(jobs[1:]))
 
 
+def test_jobs_that_cannot_win_follow_without_a_rank_and_are_not_counted() -> None:
+    outside = [
+        make_job(0.9, lr=1) | {"is_candidate": False},
+        make_job(None, "PRUNED", lr=2) | {"is_candidate": False},
+    ]
+    jobs = [*outside, make_job(0.7, lr=3), make_job(0.8, lr=4)]
+    table = leaderboard(jobs, candidates_note="Chosen among two.")
+    assert [row[0] for row in table.rows] == ["1", "2", DASH, DASH]
+    assert option_column(table) == ["4", "3", "1", "2"]
+    first, best, *_ = table.notes
+    assert first == "Chosen among two." and best.startswith("The first is the best of 2 on these")
+
+
 def test_show_test_adds_a_column() -> None:
     table = leaderboard([make_job(0.7, lr=1), make_job(0.8, lr=2)], show_test=True)
     assert table.header[-1] == "test"

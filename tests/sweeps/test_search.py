@@ -260,3 +260,8 @@ def test_rejects_invalid_search_options(option: str) -> None:
 def test_pruned_search_rejects_options_that_change_the_number_of_epochs(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"split\.folds: jobs with different numbers"):
         make_trials(tmp_path, "split=kfold", "split.folds=2,3")
+
+
+def test_training_share_cannot_be_searched(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"split\.train_ratio: cannot be searched"):
+        make_trials(tmp_path, "split.train_ratio=0.5,0.8", LR_RANGE)
