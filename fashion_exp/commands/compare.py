@@ -19,7 +19,11 @@ def run(arguments: list[str]) -> int:
     from fashion_exp.comparison.audit import audit
     from fashion_exp.comparison.conclusions import conclusions, plans
     from fashion_exp.comparison.factors import missing_grid_commands
-    from fashion_exp.comparison.report_tables import pairs_table, runs_table
+    from fashion_exp.comparison.report_tables import (
+        joint_interval_header,
+        pairs_table,
+        runs_table,
+    )
     from fashion_exp.reporting import tables
 
     comparison = load_comparison(args)
@@ -38,7 +42,8 @@ def run(arguments: list[str]) -> int:
             rows = [row for row in pairs.rows if winner in row[:2]]
             note = f"{len(pairs.rows) - len(rows):,} pairs without {winner} are in the report."
             pairs = replace(pairs, rows=rows, notes=[note, *pairs.notes])
-        columns = ["a", "b", "a minus b", interval, "p (Holm)", "verdict"]
+        joint = joint_interval_header(comparison)
+        columns = ["a", "b", "a minus b", joint, "p (Holm)", "verdict"]
         console.print(tables.rich_table(tables.select_columns(pairs, columns)))
     for line in [*conclusions(comparison), *comparison.confounds, *plans(comparison)]:
         console.print(line, highlight=False, markup=False)

@@ -20,6 +20,7 @@ from fashion_exp.comparison.pairs import (
     omnibus_test,
 )
 from fashion_exp.comparison.run_data import RunData, distinct_names
+from fashion_exp.comparison.training_share import candidates_note, winner_candidates
 
 if TYPE_CHECKING:
     from fashion_exp.comparison.settings import ComparisonSettings
@@ -56,9 +57,28 @@ class Comparison:
         return "test" if all(run.is_test_evaluated for run in self.runs) else "validation"
 
     @cached_property
+    def candidates(self) -> list[int]:
+        """Indices of the runs that the winner is chosen from: those with the largest training
+        share, best validation score first, whatever their test scores."""
+        indices = winner_candidates([run.options for run in self.runs])
+        return self._rank(indices)
+
+    @cached_property
     def ranking(self) -> list[int]:
-        """Indices of the runs, best validation score first, whatever their test scores."""
-        return best_run.rank_runs(self.runs, self.settings.metric)
+        """Indices of the runs: the candidates, then the others, each best first."""
+        return [
+            *self.candidates,
+            *self._rank(sorted({*range(len(self.runs))} - {*self.candidates})),
+        ]
+
+    def _rank(self, indices: Sequence[int]) -> list[int]:
+        order = best_run.rank_runs([self.runs[index] for index in indices], self.settings.metric)
+        return [indices[position] for position in order]
+
+    @property
+    def candidates_note(self) -> str:
+        """Which runs the winner is chosen from; empty if from all."""
+        return candidates_note([run.options for run in self.runs])
 
     @property
     def winner(self) -> int:
@@ -66,14 +86,15 @@ class Comparison:
 
     @property
     def runner_up(self) -> int | None:
-        return self.ranking[1] if len(self.runs) > 1 else None
+        return self.candidates[1] if len(self.candidates) > 1 else None
 
     @cached_property
     def requested_pairs(self) -> list[tuple[int, int]]:
-        baseline, indices = self.settings.baseline, range(len(self.runs))
+        """The better-ranked run of a pair is first, or the baseline is second."""
+        baseline = self.settings.baseline
         if baseline is None:
-            return list(combinations(indices, 2))
-        return [(index, baseline) for index in indices if index != baseline]
+            return list(combinations(self.ranking, 2))
+        return [(index, baseline) for index in self.ranking if index != baseline]
 
     @property
     def omitted_comparisons(self) -> int:
@@ -109,12 +130,12 @@ class Comparison:
     @cached_property
     def selection(self) -> Selection | None:
         """The winner's accuracy corrected for its selection; None if there was none."""
-        if len(self.runs) < 2 or any(
-            incomparable_reason(self.runs[0], other, "validation", "accuracy")
-            for other in self.runs
+        runs = [self.runs[index] for index in self.candidates]
+        if len(runs) < 2 or any(
+            incomparable_reason(runs[0], other, "validation", "accuracy") for other in runs
         ):
             return None
-        return best_run.correct_for_selection(self.runs, self.settings.level)
+        return best_run.correct_for_selection(runs, self.settings.level)
 
     @cached_property
     def factors(self) -> list[factors.Factor]:

@@ -19,19 +19,21 @@ _PHRASES: dict[Verdict, str] = {
     "better": "better than",
     "equivalent": "equivalent to",
     "worse": "worse than",
+    "undecided": "not clearly better or worse than",
     "not comparable": "not comparable with",
 }
 _BOUND_NAMES = {"clopper_pearson": "Clopper-Pearson", "wilson": "Wilson"}
 
 
 def conclusions(comparison: Comparison) -> list[str]:
-    """The conclusions, one sentence each; the first one answers which run is best."""
+    """The conclusions, one sentence each; the first one answers which run is best, in a line."""
     if len(comparison.runs) == 1:
         accuracy = _accuracy(comparison, 0, comparison.part)
         sentences = [f"The {comparison.part} accuracy of {comparison.names[0]} is {accuracy}."]
     else:
-        first = _two_runs if len(comparison.runs) == 2 else _several_runs
-        sentences = [first(comparison), *_winner(comparison)]
+        first = _two_runs if len(comparison.candidates) == len(comparison.runs) == 2 else _best_run
+        note = filter(None, [comparison.candidates_note])
+        sentences = [*first(comparison), *note, *_winner(comparison)]
     return [*sentences, *_target(comparison)]
 
 
@@ -47,33 +49,44 @@ def _accuracy(comparison: Comparison, index: int, part: str) -> str:
     )
 
 
-def _two_runs(comparison: Comparison) -> str:
+def _two_runs(comparison: Comparison) -> Iterator[str]:
     (pair,) = comparison.pairs
     a, b = comparison.names[pair.a], comparison.names[pair.b]
-    if pair.test is None:
-        return f"{a} and {b} cannot be compared: {pair.note}."
+    if pair.test is None or pair.test.difference is None or pair.simultaneous is None:
+        yield f"{a} and {b} cannot be compared: {pair.note}."
+        return
     metric = METRICS[comparison.settings.metric]
+    difference, limits = pair.test.difference, pair.simultaneous
+    if pair.verdict == "worse":
+        a, b, difference, limits = b, a, -difference, limits.negated
+    yield _two_runs_headline(comparison, pair, a, b)
     interval = pair.test.interval.or_fallback
     count = (
         f"J = {interval.scores} pairs of trainings"
         if interval.n is None
         else f"n = {interval.n:g} {comparison.part} images"
     )
-    numbers = (
-        f"{metric.format_difference(pair.test.difference)} in {metric.label} "
-        f"({100 * comparison.settings.level:g} % interval {metric.format_limits(interval)}, "
-        f"{_format_p(pair.p_holm)}, {count})"
+    scope = "" if pair.is_identical else f"; {_scope(pair)}"
+    yield (
+        f"{a} minus {b} is {metric.format_difference(difference)} in {comparison.part} "
+        f"{metric.label} ({100 * comparison.settings.level:g} % interval "
+        f"{metric.format_limits(limits)}, {_format_p(pair.p_holm)}, {count}){scope}."
     )
+
+
+def _two_runs_headline(comparison: Comparison, pair: Pair, a: str, b: str) -> str:
+    """`a` is the better one if the verdict says so."""
+    metric = METRICS[comparison.settings.metric]
     if pair.is_identical:
-        return f"{a} and {b} are right on the same {comparison.part} images: {numbers}."
-    numbers = f"{numbers}; {_scope(pair)}."
+        return f"{a} and {b} are right on the same {comparison.part} images."
     if pair.verdict in ("better", "worse"):
-        better, worse = (a, b) if pair.verdict == "better" else (b, a)
-        return f"{better} is better than {worse}: {a} minus {b} is {numbers}"
+        assert pair.test is not None and pair.test.difference is not None
+        size = metric.format_difference(abs(pair.test.difference)).lstrip("+")
+        return f"{a} is better than {b} by {size} of {comparison.part} {metric.label}."
     if pair.verdict == "equivalent":
         rope = f"±{metric.scale * comparison.settings.rope:g} {metric.unit}"
-        return f"{a} and {b} are equivalent within {rope}: {a} minus {b} is {numbers}"
-    return f"The data do not show which of {a} and {b} is better: {a} minus {b} is {numbers}"
+        return f"{a} and {b} are equivalent within {rope} of {comparison.part} {metric.label}."
+    return f"The data do not show which of {a} and {b} is better."
 
 
 def _scope(pair: Pair) -> str:
@@ -91,36 +104,39 @@ def _format_p(p: float | None) -> str:
     return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
 
 
-def _several_runs(comparison: Comparison) -> str:
-    winner, others = comparison.winner, len(comparison.runs) - 1
+def _best_run(comparison: Comparison) -> Iterator[str]:
+    """The best of several candidates, and how it compares with the others."""
+    winner, others = comparison.winner, len(comparison.candidates) - 1
     name, baseline = comparison.names[winner], comparison.settings.baseline
     best = f"{name} has the best validation {METRICS[comparison.settings.metric].label}"
+    family = f"Holm over {pluralize(comparison.family_size, 'comparison')}"
     if baseline is not None and baseline != winner:
-        return (
-            f"{best} of {others + 1} runs; all runs are compared with {comparison.names[baseline]}."
-        )
-    counts: Counter[Verdict] = Counter(
+        yield f"{best} of {pluralize(others + 1, 'run')}."
+        counts = Counter(pair.verdict for pair in comparison.pairs)
+        verdicts = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
+        images = f"On the {comparison.part} images ({family}), compared with "
+        yield f"{images}{comparison.names[baseline]}: {verdicts}."
+        return
+    if not others:
+        yield f"{name} is the only one of {len(comparison.runs)} runs with its training share."
+        return
+    counts = Counter(
         pair.verdict if pair.a == winner else OPPOSITE[pair.verdict]
         for pair in comparison.pairs
-        if winner in (pair.a, pair.b)
+        if winner in (pair.a, pair.b) and {pair.a, pair.b} <= set(comparison.candidates)
     )
-    count = pluralize(comparison.family_size, "comparison")
-    images = f"on the {comparison.part} images (Holm over {count})"
     if counts["better"] == others:
-        return (
-            f"{name} is the best of {others + 1} runs: it is better than each other run {images}."
-        )
-    undecided = f"{counts['undecided']} of the other {others} may be as good"
-    decided = ", ".join(
+        yield f"{name} is the best of {others + 1} runs: it is better than each other run."
+    elif counts["undecided"]:
+        undecided = counts["undecided"]
+        some = "each" if undecided == others else f"{undecided}"
+        yield f"{best}; {some} of the other {others} may be as good."
+    else:
+        yield f"{best}, but it is not better than each of the other {others}."
+    verdicts = ", ".join(
         f"{phrase} {counts[verdict]}" for verdict, phrase in _PHRASES.items() if counts[verdict]
     )
-    if not decided:
-        verdicts = f"each of the other {others} may be as good"
-    elif counts["undecided"]:
-        verdicts = f"it is {decided}, and {undecided}"
-    else:
-        verdicts = f"it is {decided} of the other {others}"
-    return f"No single best run can be named: {best}, but {images} {verdicts}."
+    yield f"On the {comparison.part} images ({family}) it is {verdicts} of the other {others}."
 
 
 def _winner(comparison: Comparison) -> Iterator[str]:
@@ -165,16 +181,22 @@ def plans(comparison: Comparison) -> list[str]:
     target = comparison.target
     if target is not None and target.verdict.verdict == "undecided":
         sentences.append(_describe_plan("Deciding the target", target.plan))
-    winner, second = comparison.winner, comparison.runner_up
-    if second is not None:
+    if (pair := _pair_to_decide(comparison)) is not None:
         alpha = comparison.settings.alpha / max(1, comparison.family_size)
-        plan = plan_separation(
-            comparison.runs[winner], comparison.runs[second], comparison.part, alpha
-        )
+        runs = comparison.runs[pair.a], comparison.runs[pair.b]
+        plan = plan_separation(*runs, comparison.part, alpha)
         if plan is not None:
-            pair = f"Separating {comparison.names[winner]} from {comparison.names[second]}"
-            sentences.append(_describe_plan(pair, plan))
+            names = f"{comparison.names[pair.a]} from {comparison.names[pair.b]}"
+            sentences.append(_describe_plan(f"Separating {names}", plan))
     return sentences
+
+
+def _pair_to_decide(comparison: Comparison) -> Pair | None:
+    """The winner and the runner-up, or the winner and the baseline, if that pair is undecided."""
+    winner, baseline = comparison.winner, comparison.settings.baseline
+    second = comparison.runner_up if baseline in (None, winner) else baseline
+    pairs = (pair for pair in comparison.pairs if {pair.a, pair.b} == {winner, second})
+    return next((pair for pair in pairs if pair.verdict == "undecided"), None)
 
 
 def _describe_plan(goal: str, plan: Plan) -> str:

@@ -11,7 +11,7 @@ from fashion_exp.comparison.conclusions import conclusions, plans
 from fashion_exp.comparison.factors import Factor, missing_grid_commands
 from fashion_exp.comparison.metrics import METRICS
 from fashion_exp.comparison.misclassified import photo_groups
-from fashion_exp.comparison.pairs import OPPOSITE, Pair
+from fashion_exp.comparison.pairs import OPPOSITE, Pair, Verdict
 from fashion_exp.comparison.report_tables import (
     TEST_NAMES,
     multiplicity_notes,
@@ -142,7 +142,7 @@ def _verdict_matrix(comparison: Comparison) -> VerdictMatrix:
         a, b = position[pair.a], position[pair.b]
         cells[a, b], cells[b, a] = _cells(pair)
     names = [comparison.names[index] for index in comparison.ranking]
-    caption = multiplicity_notes(comparison)[0]
+    caption = " ".join(multiplicity_notes(comparison)[:2])
     return VerdictMatrix(names, cells, caption, METRICS[comparison.settings.metric].is_share)
 
 
@@ -152,17 +152,21 @@ def _cells(pair: Pair) -> tuple[VerdictCell, VerdictCell]:
     if pair.test is None or pair.test.difference is None:
         nothing = (None, None, None, None, pair.note)
         return VerdictCell(pair.verdict, *nothing), VerdictCell(opposite, *nothing)
-    interval, difference = pair.test.interval.or_fallback, pair.test.difference
-    low, high = interval.low, interval.high
-    minus_low, minus_high = (None if x is None else -x for x in (low, high))
+    assert pair.simultaneous is not None
     return (
-        VerdictCell(pair.verdict, difference, low, high, pair.p_holm, pair.note),
-        VerdictCell(opposite, -difference, minus_high, minus_low, pair.p_holm, pair.note),
+        _cell(pair.verdict, pair.simultaneous, pair),
+        _cell(opposite, pair.simultaneous.negated, pair),
     )
+
+
+def _cell(verdict: Verdict, difference: Interval, pair: Pair) -> VerdictCell:
+    low, high = difference.low, difference.high
+    return VerdictCell(verdict, difference.estimate, low, high, pair.p_holm, pair.note)
 
 
 def _effect_forests(comparison: Comparison) -> list[ForestPlot]:
     metric, rope = METRICS[comparison.settings.metric], comparison.settings.rope
+    level = f"{100 * comparison.settings.level:g} %"
     rows_by_factor: dict[Factor, list[ForestRow]] = {}
     for effect in comparison.effects:
         note = f"mean over {effect.pairs} pairs of runs" if effect.pairs > 1 else "one pair of runs"
@@ -171,7 +175,7 @@ def _effect_forests(comparison: Comparison) -> list[ForestPlot]:
     return [
         ForestPlot(
             f"Effect of {', '.join(factor.options[:3])}{' …' if len(factor.options) > 3 else ''} "
-            f"on {comparison.part} {metric.label}",
+            f"on {comparison.part} {metric.label}, {level} interval of each effect alone",
             rows,
             metric.is_share,
             {"no effect": 0.0},

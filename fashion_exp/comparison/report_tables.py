@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from fashion_exp.comparison.factors import update_count
 from fashion_exp.comparison.metrics import METRICS
-from fashion_exp.reporting.formats import DASH, number, percent, percent_range, pluralize
+from fashion_exp.reporting.formats import DASH, MINUS, number, percent, percent_range, pluralize
 from fashion_exp.reporting.tables import PlainTable
 
 if TYPE_CHECKING:
@@ -59,7 +59,8 @@ def runs_table(comparison: Comparison) -> PlainTable:
     rows = [_run_row(comparison, index, options) for index in comparison.ranking]
     notes = [
         "Best validation first. n: different photos judged. J: trainings. "
-        f"Test: {DASH} while it is held out."
+        f"Test: {DASH} while it is held out.",
+        *filter(None, [comparison.candidates_note]),
     ]
     return PlainTable(header, rows, notes=notes)
 
@@ -109,18 +110,28 @@ def _limits(low: float | None, high: float | None) -> str:
     return DASH if low is None or high is None else percent_range(low, high)
 
 
+def joint_interval_header(comparison: Comparison) -> str:
+    """The title of the column with the intervals that agree with the verdicts."""
+    level = f"{100 * comparison.settings.level:g} %"
+    return f"{level} interval" if comparison.family_size == 1 else f"{level}, all pairs jointly"
+
+
 def pairs_table(comparison: Comparison) -> PlainTable:
-    """One row per pair: difference, interval, p-values, verdict, test, n and J."""
+    """One row per pair: difference, intervals, p-values, verdict, test, n and J.
+
+    The better-ranked run is a, or the baseline is b.
+    """
     metric = METRICS[comparison.settings.metric]
     header = [
-        "a", "b", "a minus b", f"{100 * comparison.settings.level:g} % interval",
+        "a", "b", "a minus b", joint_interval_header(comparison),
+        f"{100 * comparison.settings.level:g} %, this pair alone",
         "paired bootstrap", "p", "p (Holm)", "verdict", "test", "estimates", "n", "J", "note",
     ]  # fmt: skip
     rows = []
     for pair in comparison.pairs:
         a, b, test = comparison.names[pair.a], comparison.names[pair.b], pair.test
         if test is None:
-            rows.append([a, b, *[DASH] * 5, pair.verdict, *[DASH] * 4, pair.note])
+            rows.append([a, b, *[DASH] * 6, pair.verdict, *[DASH] * 4, pair.note])
             continue
         interval = test.interval.or_fallback
         rows.append(
@@ -128,6 +139,7 @@ def pairs_table(comparison: Comparison) -> PlainTable:
                 a,
                 b,
                 metric.format_difference(test.difference),
+                metric.format_limits(pair.simultaneous),
                 metric.format_limits(interval),
                 metric.format_limits(pair.bootstrap),
                 _format_p(test.p),
@@ -140,10 +152,25 @@ def pairs_table(comparison: Comparison) -> PlainTable:
                 pair.note,
             ]
         )
+    unused = {4} if comparison.family_size == 1 else set()  # both intervals are the same
     if all(pair.bootstrap is None for pair in comparison.pairs):
-        column = header.index("paired bootstrap")
-        header, *rows = [[*row[:column], *row[column + 1 :]] for row in (header, *rows)]
-    return PlainTable(header, rows, notes=multiplicity_notes(comparison))
+        unused.add(header.index("paired bootstrap"))
+    header, *rows = [
+        [cell for column, cell in enumerate(row) if column not in unused] for row in (header, *rows)
+    ]
+    notes = [_order_note(comparison), *multiplicity_notes(comparison)]
+    return PlainTable(header, rows, notes=notes)
+
+
+def _order_note(comparison: Comparison) -> str:
+    metric = METRICS[comparison.settings.metric]
+    better = "below" if metric.lower_is_better else "above"
+    if comparison.settings.baseline is not None:
+        return f"b is the baseline; a is better than it if the difference is {better} 0."
+    rank = "a has the better validation result"
+    if len(comparison.candidates) < len(comparison.runs):
+        rank += " or the larger training share"
+    return f"{rank}; a is better than b if the difference is {better} 0."
 
 
 def multiplicity_notes(comparison: Comparison) -> list[str]:
@@ -160,6 +187,13 @@ def multiplicity_notes(comparison: Comparison) -> list[str]:
         f"equivalent: the {100 * (1 - 2 * settings.alpha):g} % interval lies within "
         f"±{settings.rope * metric.scale:g} {metric.unit}."
     ]
+    if comparison.family_size > 1:
+        notes.append(
+            f"The intervals for all pairs jointly have Bonferroni's level, 1 {MINUS} "
+            f"{settings.alpha:g}/{comparison.family_size:,}, and agree with the verdicts: they "
+            "end next to 0 where only Holm's method decides, and reach 0 where the test does not "
+            "decide. An interval for one pair alone does not allow for the number of pairs."
+        )
     omnibus = comparison.omnibus
     if omnibus is not None and omnibus.p is not None:
         p = _format_p(omnibus.p) if omnibus.p < 1e-4 else f"= {_format_p(omnibus.p)}"

@@ -70,6 +70,7 @@ class VerdictCell:
     difference: float | None
     low: float | None
     high: float | None
+    """Of the interval for all pairs jointly, which agrees with the verdict."""
     p: float | None
     """Adjusted by Holm's method."""
     note: str = ""

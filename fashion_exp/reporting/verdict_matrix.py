@@ -45,7 +45,8 @@ def cell_text(cell: VerdictCell, row: str, column: str, is_share: bool = True) -
     if cell.difference is not None:
         difference = difference_text(cell.difference, is_share) + " points" * is_share
         if cell.low is not None and cell.high is not None:
-            difference += f" ({difference_range(cell.low, cell.high, is_share)})"
+            limits = difference_range(cell.low, cell.high, is_share)
+            difference += f" ({limits}, all pairs jointly)"
         parts.append(difference)
     if cell.p is not None:
         parts.append(f"{p_text(cell.p)} (Holm)")

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from fashion_exp.comparison.comparison import Comparison
-from fashion_exp.comparison.conclusions import conclusions
+from fashion_exp.comparison.conclusions import conclusions, plans
 from fashion_exp.comparison.report_data import build_report
 from fashion_exp.comparison.report_tables import pairs_table, runs_table
 from fashion_exp.comparison.run_data import RunData, distinct_names
@@ -40,8 +40,13 @@ def runs_with(
 
 
 def test_names_a_clear_winner_and_its_test_accuracy(tmp_path: Path) -> None:
-    best, selection, test = conclusions(Comparison(runs_with(tmp_path, 0.95, 0.7, 0.6), DEFAULT))
-    assert best.startswith("run 0 is the best of 3 runs: it is better than each other run on the t")
+    best, verdicts, selection, test = conclusions(
+        Comparison(runs_with(tmp_path, 0.95, 0.7, 0.6), DEFAULT)
+    )
+    assert best == "run 0 is the best of 3 runs: it is better than each other run."
+    assert verdicts == (
+        "On the test images (Holm over 3 comparisons) it is better than 2 of the other 2."
+    )
     assert "allowing for being picked as the best of 3 (BBC-CV)" in selection
     assert "n = 300 images, mean of 5 trainings" in test
     assert test.endswith("Runs evaluated on this test set: 1.")
@@ -49,7 +54,7 @@ def test_names_a_clear_winner_and_its_test_accuracy(tmp_path: Path) -> None:
 
 def test_correction_states_the_omitted_runs(tmp_path: Path) -> None:
     comparison = Comparison(runs_with(tmp_path, 0.9, 0.7), DEFAULT, omitted_runs=13)
-    assert conclusions(comparison)[1].endswith(
+    assert conclusions(comparison)[2].endswith(
         "13 more runs were tried, which this does not include."
     )
 
@@ -71,9 +76,11 @@ def test_names_omit_shared_words(names: list[str], expected: list[str], tmp_path
 
 
 def test_names_no_winner_among_equal_runs(tmp_path: Path) -> None:
-    first = conclusions(Comparison(runs_with(tmp_path, 0.9, 0.9, 0.6), DEFAULT))[0]
-    assert first.startswith("No single best run can be named")
-    assert "it is better than 1, and 1 of the other 2 may be as good" in first
+    first, second = conclusions(Comparison(runs_with(tmp_path, 0.9, 0.9, 0.6), DEFAULT))[:2]
+    assert first == "run 0 has the best validation accuracy; 1 of the other 2 may be as good."
+    assert second.endswith(
+        "it is better than 1, not clearly better or worse than 1 of the other 2."
+    )
 
 
 def test_held_out_test_is_not_shown(tmp_path: Path) -> None:
@@ -93,8 +100,8 @@ def test_single_run_states_its_accuracy_and_target(tmp_path: Path) -> None:
 
 def test_run_compared_with_itself_is_right_on_the_same_images(tmp_path: Path) -> None:
     (run,) = runs_with(tmp_path, 0.9)
-    first = conclusions(Comparison([run, run], DEFAULT))[0]
-    assert "are right on the same test images" in first and "p = 1.000" in first
+    first, numbers = conclusions(Comparison([run, run], DEFAULT))[:2]
+    assert "are right on the same test images" in first and "p = 1.000" in numbers
 
 
 def test_equal_accuracy_on_different_images_is_not_identity(tmp_path: Path) -> None:
@@ -110,14 +117,15 @@ def test_equal_accuracy_on_different_images_is_not_identity(tmp_path: Path) -> N
         )
         for index, row in enumerate((correct, correct[::-1]))
     ]
-    first = conclusions(Comparison(runs, DEFAULT))[0]
-    assert first.startswith("The data do not show which of 0 and 1 is better: 0 minus 1 is +0.0 p")
-    assert "(95 % interval –, p = 1.000, J = 2 pairs of trainings)" in first
+    first, numbers = conclusions(Comparison(runs, DEFAULT))[:2]
+    assert first == "The data do not show which of 0 and 1 is better."
+    assert numbers.startswith("0 minus 1 is +0.0 points in validation accuracy (95 % interval –, ")
+    assert "p = 1.000, J = 2 pairs of trainings)" in numbers
 
 
 def test_single_trainings_are_qualified(tmp_path: Path) -> None:
     comparison = Comparison(runs_with(tmp_path, 0.9, 0.6, models=1), DEFAULT)
-    assert "other seeds may reverse it" in conclusions(comparison)[0]
+    assert "other seeds may reverse it" in conclusions(comparison)[1]
 
 
 def test_baseline_reduces_the_family(tmp_path: Path) -> None:
@@ -125,7 +133,9 @@ def test_baseline_reduces_the_family(tmp_path: Path) -> None:
     assert len(Comparison(runs, DEFAULT).pairs) == 6
     comparison = Comparison(runs, ComparisonSettings(baseline=3))
     assert [pair.b for pair in comparison.pairs] == [3, 3, 3]
-    assert "Holm over 3 comparisons (all against the baseline)" in pairs_table(comparison).notes[0]
+    order, family, *_ = pairs_table(comparison).notes
+    assert order == "b is the baseline; a is better than it if the difference is above 0."
+    assert "Holm over 3 comparisons (all against the baseline)" in family
 
 
 def test_omitted_runs_count_in_the_family(tmp_path: Path) -> None:
@@ -133,7 +143,7 @@ def test_omitted_runs_count_in_the_family(tmp_path: Path) -> None:
     (alone,), larger = Comparison(runs, DEFAULT).pairs, Comparison(runs, DEFAULT, omitted_runs=2)
     assert larger.family_size == 6 and alone.p_holm is not None
     assert larger.pairs[0].p_holm == pytest.approx(min(1, 6 * alone.p_holm))
-    note = pairs_table(larger).notes[0]
+    note = pairs_table(larger).notes[1]
     assert "Holm over 6 comparisons (all pairs, 5 of them with runs that failed" in note
 
 
@@ -143,7 +153,7 @@ def test_runs_with_other_classes_are_shown_but_not_compared(tmp_path: Path) -> N
     comparison = Comparison([*runs_with(tmp_path, 0.9, 0.6), other], DEFAULT)
     report = build_report(comparison, "scripts/run report", tmp_path)
     assert comparison.selection is None and len(report.runs.rows) == 3
-    assert "not comparable with 1" in report.answer[0]
+    assert "not comparable with 1" in report.answer[1]
 
 
 def test_report_on_a_grid_has_all_runs_pairs_and_effects(tmp_path: Path) -> None:
@@ -170,3 +180,74 @@ def test_report_on_a_grid_has_all_runs_pairs_and_effects(tmp_path: Path) -> None
     assert report.verdicts is not None and len(report.verdicts.cells) == 132
     assert [len(effect.rows) for effect in report.effects] == [1, 2, 1]
     assert report.missing_cells == []
+    (note,) = [note for note in report.runs.notes if "split.train_ratio" in note]
+    assert "largest training share (split.train_ratio=0.8). 6 runs with a smaller share" in note
+    assert note in report.answer
+
+
+def test_training_share_is_reported_but_not_chosen_by_validation(tmp_path: Path) -> None:
+    runs = []
+    for index, (share, accuracy) in enumerate(((0.5, 0.95), (0.8, 0.7), (0.8, 0.75))):
+        scores = random_correctness(index, 5, 200, accuracy)
+        options = {"split.train_ratio": share, "optim.lr": 10.0**-index}
+        runs.append(
+            make_run(tmp_path / f"{index}", f"run {index}", scores, scores, options=options)
+        )
+    comparison = Comparison(runs, DEFAULT)
+    assert comparison.ranking == [2, 1, 0]
+    assert comparison.selection is not None and comparison.selection.candidates == 2
+    assert comparison.family_size == 3  # the smaller share is still compared
+    assert all("best of 3" not in sentence for sentence in conclusions(comparison))
+
+
+@pytest.mark.parametrize("accuracies", [(0.95, 0.6), (0.9, 0.89), (0.9,) * 12, (0.9, 0.6, 0.89)])
+@pytest.mark.parametrize("baseline", [None, 1])
+def test_headline_is_short(
+    accuracies: tuple[float, ...], baseline: int | None, tmp_path: Path
+) -> None:
+    settings = ComparisonSettings(baseline=baseline)
+    headline = conclusions(Comparison(runs_with(tmp_path, *accuracies), settings))[0]
+    assert len(headline.split()) <= 20
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "loss"])
+def test_pairs_are_the_same_in_whichever_order_the_runs_are_given(
+    metric: str, tmp_path: Path
+) -> None:
+    runs, settings = runs_with(tmp_path, 0.7, 0.9, 0.6, 0.8), ComparisonSettings(metric=metric)
+    table, reverse = (pairs_table(Comparison(r, settings)) for r in (runs, runs[::-1]))
+    assert [list(row) for row in table.rows] == [list(row) for row in reverse.rows]
+    assert [row[0] for row in table.rows] == ["run 1"] * 3 + ["run 3"] * 2 + ["run 0"]
+    sign = "-" if metric == "loss" else "+"
+    assert all(row[2].startswith(sign) for row in table.rows)
+    better = "below" if metric == "loss" else "above"
+    assert table.notes[0].endswith(f"a is better than b if the difference is {better} 0.")
+
+
+def test_only_an_undecided_pair_gets_advice_on_how_to_decide_it(tmp_path: Path) -> None:
+    close = Comparison(runs_with(tmp_path / "close", 0.9, 0.88), DEFAULT)
+    clear = Comparison(runs_with(tmp_path / "clear", 0.95, 0.6), DEFAULT)
+    assert [pair.verdict for pair in (*close.pairs, *clear.pairs)] == ["undecided", "better"]
+    assert len(plans(close)) == 1 and plans(clear) == []
+
+
+@pytest.mark.parametrize("models", [1, 5])
+def test_joint_interval_of_every_pair_agrees_with_its_verdict(models: int, tmp_path: Path) -> None:
+    accuracies = (0.95, 0.9, 0.88, 0.85, 0.84, 0.8, 0.7)
+    comparison = Comparison(runs_with(tmp_path, *accuracies, models=models), DEFAULT)
+    decided = 0
+    for pair in comparison.pairs:
+        interval, alone = pair.simultaneous, pair.test and pair.test.interval
+        assert interval is not None and interval.low is not None and interval.high is not None
+        assert alone is not None and alone.low is not None and alone.high is not None
+        excludes_0 = interval.low > 0 or interval.high < 0
+        assert excludes_0 == (pair.verdict in ("better", "worse"))
+        assert interval.low <= alone.low or excludes_0
+        decided += excludes_0
+    assert 0 < decided < len(comparison.pairs)
+    report = build_report(comparison, "scripts/run report", tmp_path)
+    assert report.verdicts is not None
+    for (row, column), cell in report.verdicts.cells.items():
+        opposite = report.verdicts.cells[column, row]
+        assert cell.low is not None and opposite.high is not None
+        assert (cell.low > 0) == (cell.verdict == "better") and opposite.high == -cell.low
