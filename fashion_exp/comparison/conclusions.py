@@ -31,7 +31,7 @@ def conclusions(comparison: Comparison) -> list[str]:
         accuracy = _accuracy(comparison, 0, comparison.part)
         sentences = [f"The {comparison.part} accuracy of {comparison.names[0]} is {accuracy}."]
     else:
-        first = _two_runs if len(comparison.candidates) == len(comparison.runs) == 2 else _best_run
+        first = _two_runs if len(comparison.runs) == 2 else _best_run
         note = filter(None, [comparison.candidates_note])
         sentences = [*first(comparison), *note, *_winner(comparison)]
     return [*sentences, *_target(comparison)]

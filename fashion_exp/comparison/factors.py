@@ -1,4 +1,4 @@
-"""Finds the options in which runs differ, and what that allows to conclude."""
+"""Finds the settings in which runs differ, and what that allows to conclude."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from itertools import combinations, product
 from typing import TYPE_CHECKING, Any
 
+from fashion_exp.comparison.settings_in_force import differing_settings, follows_from_choice
 from fashion_exp.configuration.overrides import rerun_command
-from fashion_exp.configuration.schema import RESULT_NEUTRAL_OPTIONS
 
 if TYPE_CHECKING:
     from fashion_exp.comparison.run_data import RunData
@@ -39,16 +39,13 @@ class Factor:
 
 
 def find_factors(runs: Sequence[RunData]) -> list[Factor]:
-    """The options in which the runs differ; options that always change together are one factor."""
+    """The settings in force in which the runs differ; settings that always change together are one
+    factor."""
     options_by_levels: dict[tuple[int, ...], list[str]] = {}
-    for option in runs[0].options:
-        if option in RESULT_NEUTRAL_OPTIONS or option.startswith("sweep."):
-            continue
-        values = [repr(run.options.get(option)) for run in runs]
-        distinct = list(dict.fromkeys(values))
-        if len(distinct) > 1:
-            levels = tuple(distinct.index(value) for value in values)
-            options_by_levels.setdefault(levels, []).append(option)
+    for option, values in differing_settings([run.settings for run in runs]).items():
+        distinct = list(dict.fromkeys(map(repr, values)))
+        levels = tuple(distinct.index(repr(value)) for value in values)
+        options_by_levels.setdefault(levels, []).append(option)
     return [Factor(tuple(names), levels) for levels, names in options_by_levels.items()]
 
 
@@ -56,7 +53,9 @@ def level_name(factor: Factor, runs: Sequence[RunData], level: int) -> str:
     """The value of a factor's main option at a level."""
     names = (option for option in factor.options if option.endswith(".name"))
     option = next(names, factor.options[0])
-    value = runs[factor.levels.index(level)].options.get(option)
+    run = runs[factor.levels.index(level)]
+    # The weights in force are a hash.
+    value = (run.options if option == "model.weights" else run.settings).get(option)
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
@@ -67,26 +66,33 @@ def _differing(factors: Sequence[Factor], a: int, b: int) -> list[Factor]:
 def describe_confounds(
     runs: Sequence[RunData], names: Sequence[str], factors: Sequence[Factor]
 ) -> list[str]:
-    """Sentences about confounded options and different training budgets."""
-    sentences = [
-        f"{', '.join(factor.options)} always change together in these runs: their effects cannot "
-        "be separated."
-        for factor in factors
-        if len(factor.options) > 1
-    ]
+    """Sentences about settings that changed together and different training budgets."""
     pairs = list(combinations(range(len(runs)), 2))
-    confounded = {(a, b): _differing(factors, a, b) for a, b in pairs}
-    confounded = {pair: differing for pair, differing in confounded.items() if len(differing) > 1}
-    if len(runs) <= MAX_LISTED_RUNS:
-        sentences += [
-            f"{names[a]} and {names[b]} differ in {len(differing)} factors: {_list(differing)}."
-            for (a, b), differing in confounded.items()
+    differing = {(a, b): _differing(factors, a, b) for a, b in pairs}
+    sentences = []
+    if len(runs) > 2:
+        together = [_settings(runs, [factor], range(len(runs))) for factor in factors]
+        sentences = [
+            f"{', '.join(settings)} changed together in all of these runs: their effects cannot be "
+            "separated."
+            for settings in together
+            if len(settings) > 1
         ]
-    elif confounded:
+        differing = {pair: found for pair, found in differing.items() if len(found) > 1}
+    if len(runs) <= MAX_LISTED_RUNS:
+        for (a, b), found in differing.items():
+            settings = _settings(runs, found, (a, b))
+            if len(settings) > 1:
+                sentences.append(
+                    f"{names[a]} and {names[b]} differ in {len(settings)} settings: "
+                    f"{', '.join(settings)}."
+                )
+    elif differing:
+        settings = _settings(runs, factors, range(len(runs)))
         sentences.append(
-            f"{len(confounded)} of the {len(pairs)} pairs differ in more than one factor "
-            f"({_list(factors)}): the difference of such a pair is the effect of all of them "
-            "together. Main effects compare only runs that differ in one factor."
+            f"{len(differing)} of the {len(pairs)} pairs differ in more than one setting "
+            f"({', '.join(settings)}): the difference of such a pair is the effect of all of them "
+            "together. Main effects compare only runs that differ in one."
         )
     counts = [update_count(run) for run in runs]
     low, high = min(counts), max(counts)
@@ -98,8 +104,18 @@ def describe_confounds(
     return sentences
 
 
-def _list(factors: Sequence[Factor]) -> str:
-    return ", ".join(factor.name for factor in factors)
+def _settings(
+    runs: Sequence[RunData], factors: Sequence[Factor], compared: Sequence[int]
+) -> list[str]:
+    """All settings of these factors, without those that only follow from another one."""
+    options = [option for factor in factors for option in factor.options]
+    return [
+        option
+        for option in options
+        if not follows_from_choice(
+            option, [runs[index].settings[option] for index in compared], options
+        )
+    ]
 
 
 def update_count(run: RunData) -> int:

@@ -48,7 +48,7 @@ def runs_table(comparison: Comparison) -> PlainTable:
         if any(run.options.get(option) is not None for run in comparison.runs)
     ]
     swept = {f.options[0] for f in comparison.factors if len(f.options) == 1}
-    further = sorted(swept - set(OPTION_COLUMNS.values()))
+    further = sorted(swept - {*OPTION_COLUMNS.values(), "model.weights"})
     columns += [(option.rpartition(".")[2], option) for option in further]
     titles, options = zip(*columns, strict=True)
     header = [
@@ -77,7 +77,7 @@ def _run_row(comparison: Comparison, index: int, options: Sequence[str]) -> list
         test_n = f"{test_summary.images}"
     return [
         comparison.names[index],
-        *(_option(run.options.get(option)) for option in options),
+        *(_option(run.settings.get(option, run.options.get(option))) for option in options),
         "ReLU" if run.options["model.name"] == "basic_cnn" else "the network's own",
         _weights(run.result.facts["weights"]),
         number(summary.loss.estimate),

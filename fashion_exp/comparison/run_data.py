@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 import numpy as np
 import pandas as pd
 
+from fashion_exp.comparison.settings_in_force import settings_in_force
 from fashion_exp.configuration.composition import load_config
 from fashion_exp.configuration.overrides import defines_experiment, rerun_command
 from fashion_exp.evaluation.predictions import (
@@ -159,6 +160,11 @@ class RunData:
         """The predictions of "validation", or of "test" once it was evaluated."""
         assert part == "validation" or self.is_test_evaluated, "the test predictions are held out"
         return read_predictions(self.result.output / PART_FILES[part])
+
+    @cached_property
+    def settings(self) -> Mapping[str, Any]:
+        """What acted: the options, with what the run resolved."""
+        return settings_in_force(self.options, self.result.facts)
 
     def summary(self, part: str) -> EvaluationSummary:
         return self.result.summary(part)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from functools import cache, partial
 
@@ -205,7 +206,10 @@ def result_facts(context: ExperimentContext, data: str) -> dict[str, str]:
         "weights": plan.weights.source,
         "weights_sha256": plan.weights.sha256 or "random",
         "freeze": plan.freeze,
-        "input": f"{plan.size} px, {plan.channels} channels, {plan.interpolation}",
+        "input": (
+            f"{plan.size} px, {plan.channels} channels, {plan.interpolation}, mean "
+            f"{_numbers(plan.mean)}, std {_numbers(plan.std)}"
+        ),
         "augmentation": ", ".join(str(operation["name"]) for operation in operations) or "none",
         "device": str(compute.device),
         "precision": compute.dtype,
@@ -216,6 +220,10 @@ def result_facts(context: ExperimentContext, data: str) -> dict[str, str]:
         "set_aside": str(len(table.excluded_paths)),
         "val_selected": "on these images" if _selects_epoch(cfg) else "no",
     }
+
+
+def _numbers(values: Sequence[float]) -> str:
+    return " ".join(f"{value:.4g}" for value in values)
 
 
 def _selects_epoch(cfg: Config) -> bool:

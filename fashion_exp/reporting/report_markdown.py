@@ -30,7 +30,7 @@ def markdown(report: Report, drawings: Drawings) -> str:
         "Validation curves": [_figure(drawings.curves)] if drawings.curves else [],
         "Pairs": [*caption, markdown_table(pairs)] if pairs else [],
         "Effects": [_figure(drawing) for drawing in drawings.effects],
-        "Confounded factors": _list(report.confounds) + _commands(report.missing_cells),
+        "Settings that changed together": _list(report.confounds) + _commands(report.missing_cells),
         "Required sample sizes": _list(report.plan),
         "Confusion matrices": confusions,
         "Photos": _list(groups),

@@ -21,10 +21,17 @@ from tests.comparison.synthetic_runs import make_run, random_correctness
 SCORES = random_correctness(0, 1, 20, 0.8)
 
 
-def write(tmp_path: Path, name: str, updates: int = 40, **options: Any) -> RunData:
+def write(
+    tmp_path: Path,
+    name: str,
+    updates: int = 40,
+    facts: dict[str, str] | None = None,
+    **options: Any,
+) -> RunData:
     """A run with options whose dots are written as two underscores."""
     dotted = {key.replace("__", "."): value for key, value in options.items()}
-    return make_run(tmp_path / name, name, SCORES, SCORES, options=dotted, updates=updates)
+    folder = tmp_path / name
+    return make_run(folder, name, SCORES, SCORES, options=dotted, updates=updates, facts=facts)
 
 
 @pytest.fixture
@@ -43,15 +50,126 @@ def test_names_runs_that_differ_in_several_factors(tmp_path: Path) -> None:
         write(tmp_path, "v3", optim__lr=2e-4, model__dropout=0.0),
     ]
     (sentence,) = describe_confounds(runs, ["v1", "v2", "v3"], find_factors(runs))
-    assert sentence == "v1 and v2 differ in 2 factors: dropout, lr."
+    assert sentence == "v1 and v2 differ in 2 settings: model.dropout, optim.lr."
 
 
 def test_options_that_change_together_are_one_factor(tmp_path: Path) -> None:
     both: dict[str, Any] = {"model__name": "resnet50", "model__weights": "imagenet"}
-    runs = [write(tmp_path, "a"), write(tmp_path, "b", **both)]
+    runs = [write(tmp_path, name, **(both if name == "b" else {})) for name in "abc"]
     (factor,) = find_factors(runs)
     assert factor.name == "model" and set(factor.options) == {"model.name", "model.weights"}
-    assert "cannot be separated" in describe_confounds(runs, ["a", "b"], [factor])[0]
+    assert describe_confounds(runs, list("abc"), [factor]) == [
+        "model.name, model.weights changed together in all of these runs: their effects cannot be "
+        "separated."
+    ]
+
+
+def test_two_runs_are_told_every_setting_in_which_they_differ(tmp_path: Path) -> None:
+    options: dict[str, Any] = {
+        "model__name": "resnet50",
+        "optim__lr": 2e-4,
+        "model__freeze": "none",
+        "model__preprocessing": "dataset",
+        "model__depth": None,
+    }
+    common = {"model__freeze": "auto", "model__preprocessing": "weights", "model__depth": 1,
+              "dataset__image_size": None}  # fmt: skip
+    runs = [
+        write(tmp_path, "a", facts={"freeze": "backbone", "input": INPUT}, **common),
+        write(
+            tmp_path, "b", facts={"freeze": "none", "input": INPUT.replace("224", "64")},
+            **common | options,
+        ),
+    ]  # fmt: skip
+    (sentence,) = describe_confounds(runs, ["a", "b"], find_factors(runs))
+    assert sentence == (
+        "a and b differ in 5 settings: model.name, optim.lr, model.freeze, model.preprocessing, "
+        "dataset.image_size."
+    )
+
+
+INPUT = "224 px, 3 channels, bicubic, mean 0.485 0.456 0.406, std 0.229 0.224 0.225"
+RESOLVED = {
+    "precision": "auto_bf16",
+    "device": "cpu",
+    "freeze": "backbone",
+    "weights_sha256": "0123abcd",
+    "input": INPUT,
+    "augmentation": "none",
+    "data_fingerprint": "beef",
+}
+
+
+@pytest.mark.parametrize(
+    ("option", "typed", "resolved"),
+    [
+        ("training__precision", "auto", "auto_bf16"),
+        ("training__device", "auto", "cpu"),
+        ("training__threads", None, 2),
+        ("model__freeze", "auto", "backbone"),
+        ("model__weights", "auto", "imagenet"),
+        ("model__preprocessing", "weights", "dataset"),
+        ("dataset__image_size", None, 224),
+        ("dataset__mean", None, [0.485, 0.456, 0.406]),
+        ("dataset__interpolation", None, "bicubic"),
+        ("dataset__root", "photos", "/data/photos"),
+        ("augmentation__operations", [], [{"name": "HorizontalFlip"}]),
+        ("seeds__order", 0, 0),
+        ("confidence", 0.95, 0.9),
+    ],
+)
+def test_a_typed_value_that_resolves_to_the_same_is_no_factor(
+    option: str, typed: Any, resolved: Any, tmp_path: Path
+) -> None:
+    runs = [
+        write(tmp_path, f"{index}", facts=RESOLVED, **{option: value})
+        for index, value in enumerate((typed, resolved))
+    ]
+    assert find_factors(runs) == []
+
+
+@pytest.mark.parametrize(
+    ("facts", "option"),
+    [
+        ({"precision": "fp32"}, "training.precision"),
+        ({"device": "cuda:0"}, "training.device"),
+        ({"freeze": "none"}, "model.freeze"),
+        ({"weights_sha256": "random"}, "model.weights"),
+        ({"input": INPUT.replace("224", "64")}, "dataset.image_size"),
+        ({"input": INPUT.replace("0.485", "0.5")}, "dataset.mean"),
+        ({"data_fingerprint": "f00d"}, "photos"),
+    ],
+)
+def test_the_same_typed_value_that_resolves_differently_is_a_factor(
+    facts: dict[str, str], option: str, tmp_path: Path
+) -> None:
+    common: dict[str, Any] = {
+        "training__precision": "auto",
+        "training__device": "auto",
+        "model__freeze": "auto",
+        "model__weights": "auto",
+        "dataset__image_size": None,
+        "dataset__mean": None,
+    }
+    runs = [
+        write(tmp_path, "a", facts=RESOLVED, **common),
+        write(tmp_path, "b", facts=RESOLVED | facts, **common),
+    ]
+    assert [factor.options for factor in find_factors(runs)] == [(option,)]
+
+
+def test_seeds_that_follow_the_seed_are_not_listed_beside_it(tmp_path: Path) -> None:
+    runs = [write(tmp_path, f"{n}", seed=n, seeds__order=n, seeds__dropout=n) for n in (0, 1)]
+    assert [factor.options for factor in find_factors(runs)] == [("seed",)]
+
+
+def test_a_run_of_an_earlier_version_does_not_differ_in_what_it_did_not_record(
+    tmp_path: Path,
+) -> None:
+    common = {"dataset__mean": None, "dataset__image_size": None}
+    old = write(tmp_path, "old", facts={"input": "224 px, 3 channels, bicubic"}, **common)
+    new = write(tmp_path, "new", facts={"input": INPUT}, later__option=1, **common)
+    assert find_factors([old, new]) == find_factors([new, old]) == []
 
 
 def test_missing_grid_point_is_the_command_that_runs_it(grid: list[RunData]) -> None:

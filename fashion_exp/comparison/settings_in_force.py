@@ -1,0 +1,101 @@
+"""The settings that acted in a run: its options, with `auto` and the like resolved."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fashion_exp.configuration.schema import RESULT_NEUTRAL_OPTIONS
+from fashion_exp.configuration.validation import OPTION_CONDITIONS
+
+PHOTOS = "photos"
+"""The setting that differs if the same options found other images."""
+
+_IGNORED = RESULT_NEUTRAL_OPTIONS | {"confidence", "training.threads"}
+"""Threads change the last digits only, and the confidence no prediction."""
+
+_DATA_SOURCE = (
+    "root", "manifest", "labels", "quarantine", "groups", "download", "max_left_out",
+    "max_megapixels",
+)  # fmt: skip
+"""Options of the dataset that act through the images and labels they find only."""
+
+_NORMALIZATION = ("dataset.mean", "dataset.std")
+_INPUT_FORMAT = (
+    "dataset.image_size", "dataset.channels", "dataset.fit", "dataset.interpolation",
+    *_NORMALIZATION,
+)  # fmt: skip
+
+_INPUT = re.compile(
+    r"(?P<size>\d+) px, (?P<channels>\d+) channels, (?P<interpolation>\w+)"
+    r"(, mean (?P<mean>[^,]+), std (?P<std>[^,]+))?"
+)
+"""The fact `input`; earlier versions did not record mean and standard deviation."""
+
+
+def settings_in_force(options: Mapping[str, Any], facts: Mapping[str, str]) -> dict[str, Any]:
+    """By option name. `facts` holds what the run resolved; earlier versions recorded less."""
+    settings = {
+        name: value
+        for name, value in options.items()
+        if name not in _IGNORED and not name.startswith("sweep.")
+    }
+    resolved = {
+        "training.precision": facts.get("precision"),
+        "training.device": facts.get("device", "").partition(":")[0] or None,
+        "model.freeze": facts.get("freeze"),
+        "model.weights": facts.get("weights_sha256"),
+    }
+    if match := _INPUT.fullmatch(facts.get("input", "")):
+        resolved |= {
+            "dataset.image_size": int(match["size"]),
+            "dataset.interpolation": match["interpolation"],
+            "dataset.mean": match["mean"],
+            "dataset.std": match["std"],
+        }
+        if match["mean"] is None:  # not recorded
+            settings = {k: v for k, v in settings.items() if k not in _NORMALIZATION}
+    for name, value in resolved.items():
+        if name in settings and value is not None:
+            settings[name] = value
+    if facts.get("augmentation") == "none" and "augmentation.operations" in settings:
+        settings["augmentation.operations"] = []
+    if facts.get("freeze") not in (None, "backbone"):
+        settings.pop("augmentation.on_frozen", None)  # acts on frozen backbones only
+    for name in [name for name in settings if name.startswith("seeds.")]:
+        if settings[name] == settings.get("seed"):
+            del settings[name]  # follows `seed`
+    return settings | {PHOTOS: facts.get("data_fingerprint")}
+
+
+def differing_settings(runs: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """The settings in force that differ between the runs, each with its value in every run.
+
+    A setting that only one of the versions that made the runs knows is left out, as is one that
+    follows from another difference.
+    """
+    names = [name for name in runs[0] if all(name in run for run in runs)]
+    values = {name: [run[name] for run in runs] for name in names}
+    differing = {name: column for name, column in values.items() if _differ(column)}
+    if not _differ(values.get(PHOTOS, [])):
+        for option in _DATA_SOURCE:
+            differing.pop(f"dataset.{option}", None)
+    elif any(name.startswith("dataset.") and name not in _INPUT_FORMAT for name in differing):
+        del differing[PHOTOS]
+    if not any(name in differing for name in _INPUT_FORMAT):
+        differing.pop("model.preprocessing", None)
+    return differing
+
+
+def follows_from_choice(name: str, values: Sequence[Any], differing: Sequence[str]) -> bool:
+    """Whether an option differs only because some of the runs made a choice without it."""
+    if name not in OPTION_CONDITIONS or all(value is not None for value in values):
+        return False
+    group = name.partition(".")[0]
+    choices = ("name", "head", "operations", "on_frozen")
+    return any(f"{group}.{choice}" in differing for choice in choices)
+
+
+def _differ(values: Sequence[Any]) -> bool:
+    return len({repr(value) for value in values}) > 1
