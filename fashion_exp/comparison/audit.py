@@ -11,7 +11,7 @@ from scipy import stats
 
 from fashion_exp.comparison.out_of_fold import average_by_image
 from fashion_exp.evaluation.predictions import labels_and_probabilities
-from fashion_exp.reporting.formats import percent
+from fashion_exp.reporting.formats import number, percent, pluralize
 from fashion_exp.reporting.report_content import Finding, Severity
 
 if TYPE_CHECKING:
@@ -27,6 +27,9 @@ GOOD_ACCURACY = 0.8
 model."""
 MAX_EXCLUDED_FILES = 0.01
 """Share of all files."""
+MAX_CHANCE_LOSSES = 2
+"""A validation loss above this many times that of a model which knows only the class shares is not
+a matter of more epochs."""
 
 
 @dataclass(frozen=True)
@@ -72,12 +75,17 @@ def _leaking_images(run: RunData) -> str | None:
         trained = set(split.loc[split[fold] == "train", "group_id"])
         evaluated = split[split[fold].isin(["validation", "test"])]
         leaking |= set(evaluated.loc[evaluated["group_id"].isin(trained), "image_id"])
-    return f"{len(leaking)} images" if leaking else None
+    return pluralize(len(leaking), "image") if leaking else None
 
 
 def _constant_prediction(run: RunData) -> str | None:
     models = run.summary("validation").single_class_models
-    return f"{len(models)} of {len(run.result.train_sizes)} models" if models else None
+    return _of_trainings(len(models), len(run.result.train_sizes)) if models else None
+
+
+def _of_trainings(count: int, total: int) -> str:
+    """ "3 of 5 trainings"; empty for a single training."""
+    return f"{count} of {total} trainings" if total > 1 else ""
 
 
 def _chance_level(run: RunData) -> str | None:
@@ -86,6 +94,31 @@ def _chance_level(run: RunData) -> str | None:
     if accuracy.low is None or accuracy.low > majority:
         return None
     return f"{percent(accuracy.estimate)}, most frequent class {percent(majority)}"
+
+
+def _chance_loss(run: RunData) -> float:
+    """The loss of a model that knows only the class shares: ln(K) for K equally large classes."""
+    return float(stats.entropy(run.labels("validation").value_counts()))
+
+
+def _is_far_above_chance_loss(run: RunData) -> bool:
+    loss = run.summary("validation").loss.estimate
+    return loss is not None and loss > MAX_CHANCE_LOSSES * _chance_loss(run)
+
+
+def _learning_rate_too_high(run: RunData) -> str | None:
+    """A high validation loss with a low training loss is overfitting instead."""
+    training = run.history[run.history["part"] == "train"]
+    last = training.sort_values("epoch").groupby(["repeat", "fold"])["loss"].last()
+    chance = _chance_loss(run)
+    if not (_is_far_above_chance_loss(run) and last.median() > chance):
+        return None
+    summary, lr = run.summary("validation"), run.options.get("optim.lr")
+    rate = "" if lr is None else f"; optim.lr={lr:g}, try {lr / 10:g}"
+    return (
+        f"loss {number(summary.loss.estimate)}, chance {number(chance)}; accuracy "
+        f"{percent(summary.accuracy.estimate)}{rate}"
+    )
 
 
 def _validation_above_training(run: RunData) -> str | None:
@@ -103,7 +136,8 @@ def _still_learning(run: RunData) -> str | None:
     validation = run.history[run.history["part"] == "validation"]
     losses = [rows["loss"].to_numpy() for _, rows in validation.groupby(["repeat", "fold"])]
     count = sum(loss.argmin() == len(loss) - 1 for loss in losses)
-    return "" if count > len(losses) / 2 else None
+    is_learning = count > len(losses) / 2 and not _is_far_above_chance_loss(run)
+    return _of_trainings(count, len(losses)) if is_learning else None
 
 
 def _epoch_selected(run: RunData) -> str | None:
@@ -140,16 +174,19 @@ CHECKS = (
     Check("Test or validation images seen in training", "wrong", _leaking_images,
           "validation or test images, or images of their groups, are in the training images"),
     Check("Constant prediction", "wrong", _constant_prediction,
-          "models predict the same class for every image"),
+          "the model predicts the same class for every image"),
     Check("Chance level", "doubtful", _chance_level,
           "validation accuracy is not significantly above that of always predicting the most "
           "frequent class"),
+    Check("Learning rate too high", "doubtful", _learning_rate_too_high,
+          "the loss is far above that of a model which knows only the class shares, on training "
+          "images too; lower the learning rate"),
     Check("Validation better than training", "doubtful", _validation_above_training,
           "validation accuracy is above training accuracy, both in evaluation mode, by more than "
           "noise: check for copies of validation images in the training images, and for different "
           "sources of the two"),
     Check("Still learning at the last epoch", "doubtful", _still_learning,
-          "in most trainings the last epoch has the lowest validation loss; train longer"),
+          "the last epoch has the lowest validation loss; train longer"),
     Check("Epoch selected on validation", "doubtful", _epoch_selected,
           "the epoch was selected on the validation images: their accuracy is optimistic"),
     Check("Unreadable or conflicting files", "doubtful", _excluded_files,

@@ -40,7 +40,7 @@ def test_finds_copies_of_test_images_in_training(tmp_path: Path) -> None:
     pd.concat([split, copy]).to_csv(folder / "split.csv", index=False)
     assert severities(folder)["Test or validation images seen in training"] == "wrong"
     (problem,) = find_problems(load_run(folder))
-    assert problem.startswith("Test or validation images") and problem.endswith("(1 images).")
+    assert problem.startswith("Test or validation images") and problem.endswith("(1 image).")
 
 
 def test_finds_constant_prediction_at_chance_level(tmp_path: Path) -> None:
@@ -61,6 +61,44 @@ def test_finds_best_loss_in_last_epoch(tmp_path: Path) -> None:
     history = pd.read_csv(folder / "history.csv")
     history.assign(loss=1 / history["epoch"]).to_csv(folder / "history.csv", index=False)
     assert severities(folder)["Still learning at the last epoch"] == "doubtful"
+    (problem,) = find_problems(load_run(folder))
+    assert problem.endswith("train longer (5 of 5 trainings).")
+
+
+def test_most_trainings_are_not_said_of_one(tmp_path: Path) -> None:
+    folder = write(tmp_path, SOUND[:1])
+    history = pd.read_csv(folder / "history.csv")
+    history.assign(loss=1 / history["epoch"]).to_csv(folder / "history.csv", index=False)
+    (problem,) = find_problems(load_run(folder))
+    assert problem == (
+        "Still learning at the last epoch: the last epoch has the lowest validation loss; train "
+        "longer."
+    )
+
+
+@pytest.mark.parametrize(
+    ("train_loss", "expected"), [(4.5, ["Chance level", "Learning rate too high"]),
+                                 (0.1, ["Chance level"])],
+)  # fmt: skip
+def test_high_loss_at_chance_is_no_reason_to_train_longer(
+    train_loss: float, expected: list[str], tmp_path: Path
+) -> None:
+    """A loss of 4.5 where chance has 0.69: the rate is too high unless training fits."""
+    folder = write(tmp_path, random_correctness(3, 5, 200, 0.5))
+    history = pd.read_csv(folder / "history.csv")
+    loss = np.where(history["part"] == "train", train_loss, 5) / history["epoch"] ** 0.1
+    history.assign(loss=loss).to_csv(folder / "history.csv", index=False)
+    path = folder / PART_FILES["validation"]
+    predictions = read_predictions(path)
+    columns = ["p_Dress", "p_Shirt"]
+    predictions[columns] = predictions[columns].round().clip(1e-5, 1 - 1e-5)
+    write_predictions(predictions, path)
+    found = {title for title, severity in severities(folder).items() if severity == "doubtful"}
+    assert found == set(expected)
+    if len(expected) > 1:
+        problem = find_problems(load_run(folder))[1]
+        assert "lower the learning rate (loss 5.7" in problem
+        assert problem.endswith("chance 0.693; accuracy 50.0 %; optim.lr=0.001, try 0.0001).")
 
 
 @pytest.mark.parametrize(
