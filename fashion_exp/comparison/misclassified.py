@@ -16,7 +16,7 @@ from PIL import Image
 
 from fashion_exp.comparison.label_changes import conflicting_images
 from fashion_exp.errors import InputError
-from fashion_exp.evaluation.predictions import labels_and_probabilities
+from fashion_exp.evaluation.predictions import labels_and_probabilities, wrong_by_image
 from fashion_exp.reporting.report_content import Photo, PhotoGroup
 
 if TYPE_CHECKING:
@@ -34,29 +34,27 @@ MOST_RUNS = 2 / 3
 def photo_groups(runs: Sequence[RunData], winner: int, part: str, cache: Path) -> list[PhotoGroup]:
     """Images that all runs predicted and most, all or all but the winner misclassify.
 
-    Of images in one group, only the first is considered. A run misclassifies an image if fewer
-    than half of its models are right.
+    All are counted; of images in one group, only the first is shown. The images on which the fewest
+    trainings are right come first.
     """
-    accuracy = pd.DataFrame(
-        {index: run.scores(part, "accuracy").mean() for index, run in enumerate(runs)}
-    ).dropna()
-    accuracy = accuracy.drop(conflicting_images(runs, part), errors="ignore")
-    rows = runs[winner].predictions(part).drop_duplicates("image_id").set_index("image_id")
-    accuracy = accuracy[~rows.loc[accuracy.index, "group_id"].duplicated()]
-    wrong = (accuracy < 0.5).sum(axis=1)
-    groups = {"Wrong in every run": accuracy[wrong == len(runs)]}
+    predictions = [run.predictions(part) for run in runs]
+    wrong = pd.concat([wrong_by_image(frame) for frame in predictions], axis=1, join="inner")
+    wrong.columns = pd.RangeIndex(len(runs))
+    wrong = wrong.drop(conflicting_images(runs, part), errors="ignore")
+    count = wrong.sum(axis=1)
+    groups = {"Wrong in every run" if len(runs) > 1 else "Wrong": count == len(runs)}
     if len(runs) > 2:
-        is_most = (wrong >= MOST_RUNS * len(runs)) & (wrong < len(runs))
-        groups["Wrong in most runs"] = accuracy[is_most]
+        groups["Wrong in most runs"] = (count >= MOST_RUNS * len(runs)) & (count < len(runs))
     if len(runs) > 1:
-        others_wrong = (accuracy.drop(columns=winner) < 0.5).all(axis=1)
-        groups["Right in the winner alone"] = accuracy[(accuracy[winner] > 0.5) & others_wrong]
+        groups["Right in the winner alone"] = ~wrong[winner] & (count == len(runs) - 1)
+    accuracy = pd.concat([run.scores(part, "accuracy").mean() for run in runs], axis=1).mean(axis=1)
+    rows = predictions[winner].drop_duplicates("image_id").set_index("image_id")
     thumbnails = Thumbnails(load_run_images(runs[winner], cache))
     votes = _votes(runs, part)
     return [
         PhotoGroup(
             title,
-            len(group),
+            int(selected.sum()),
             [
                 Photo(
                     thumbnails(image),
@@ -64,12 +62,18 @@ def photo_groups(runs: Sequence[RunData], winner: int, part: str, cache: Path) -
                     str(rows["label"][image]),
                     _caption(votes[image]),
                 )
-                for image in group.mean(axis=1).sort_values().index[:MAX_SHOWN]
+                for image in _first_of_groups(accuracy[selected[selected].index], rows["group_id"])
             ],
         )
-        for title, group in groups.items()
-        if len(group)
+        for title, selected in groups.items()
+        if selected.any()
     ]
+
+
+def _first_of_groups(accuracy: pd.Series, groups: pd.Series) -> list[str]:
+    """The images to show: the lowest accuracy first, one per group."""
+    images = accuracy.sort_values(kind="stable").index
+    return list(images[~groups.loc[images].duplicated()][:MAX_SHOWN])
 
 
 def _votes(runs: Sequence[RunData], part: str) -> dict[str, Counter[str]]:
@@ -86,7 +90,8 @@ def _votes(runs: Sequence[RunData], part: str) -> dict[str, Counter[str]]:
 
 def _caption(votes: Counter[str]) -> str:
     ((name, count),) = votes.most_common(1)
-    return f"{count} of {votes.total()} say {name}"
+    total = votes.total()
+    return f"predicted: {name}" if total == 1 else f"{count} of {total} trainings say {name}"
 
 
 class Thumbnails:

@@ -189,7 +189,11 @@ def _confusion(comparison: Comparison, index: int) -> Confusion:
     run = comparison.runs[index]
     summary = run.summary("test" if run.is_test_evaluated else "validation")
     return Confusion(
-        comparison.names[index], summary.confusion.tolist(), summary.classes, summary.part
+        comparison.names[index],
+        summary.confusion.tolist(),
+        summary.classes,
+        summary.part,
+        summary.counts,
     )
 
 
@@ -210,8 +214,11 @@ def _methods(comparison: Comparison) -> list[str]:
         notes += [
             *multiplicity_notes(comparison),
             "Equivalence is decided for each pair, without a correction for the number of pairs.",
-            "A run counts as wrong on a photo if fewer than half of its models are right.",
         ]
+    notes.append(
+        "A photo counts as wrong in a run if the mean probability over its trainings is highest "
+        "for another class. A prediction is one training's answer on one photo."
+    )
     notes.append(
         "All numbers are computed from the stored predictions of each image, without training."
     )

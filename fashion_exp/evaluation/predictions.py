@@ -42,6 +42,18 @@ def labels_and_probabilities(frame: pd.DataFrame) -> tuple[np.ndarray, np.ndarra
     return labels, frame[[f"p_{name}" for name in classes]].to_numpy(np.float64)
 
 
+def wrong_by_image(frame: pd.DataFrame) -> pd.Series:
+    """Whether each image counts as wrong, by image id, sorted.
+
+    It does if the mean probability over its trainings is highest for another class. Every count of
+    wrong photos uses this definition.
+    """
+    images = frame.groupby("image_id", sort=True)
+    mean = images[[f"p_{name}" for name in class_names(frame)]].mean()
+    predicted = np.asarray(class_names(frame), dtype=object)[mean.to_numpy().argmax(axis=1)]
+    return pd.Series(predicted != images["label"].first().to_numpy(object), index=mean.index)
+
+
 def write_predictions(frame: pd.DataFrame, path: Path) -> None:
     """Writes Parquet with the schema version in its metadata, whole or not at all."""
     table = pa.Table.from_pandas(frame, preserve_index=False)

@@ -161,8 +161,7 @@ def draw_part(result: RunResult, summary: EvaluationSummary, table: ImageTable) 
     from fashion_exp.reporting import contact_sheets, figures, style
 
     run, part = RunDir(result.output), summary.part
-    trainings = len(result.train_sizes)
-    title = f"{result.name}: {part}" + (f", {trainings} trainings" if trainings > 1 else "")
+    title = f"{result.name}: {part}, {summary.counts}"
     matrix = figures.confusion_matrix(summary.confusion, summary.classes, title)
     style.save(matrix, run.figures / f"confusion_{part}.png")
     rows = {image: row for row, image in enumerate(table.rows["image_id"])}
@@ -216,6 +215,8 @@ def _part_result(summary: EvaluationSummary) -> PartResult:
         t.scores,
         _with_limits(summary.loss),
         _with_limits(summary.macro_f1),
+        (summary.wrong_images, summary.images),
+        (summary.wrong_predictions, summary.predictions),
         dict(zip(summary.classes, summary.f1, strict=True)),
     )
 

@@ -8,7 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from fashion_exp.evaluation.predictions import class_names, labels_and_probabilities
+from fashion_exp.evaluation.predictions import (
+    class_names,
+    labels_and_probabilities,
+    wrong_by_image,
+)
+from fashion_exp.reporting.formats import pluralize
 from fashion_exp.stats import metrics
 from fashion_exp.stats.crossed import crossed_t_interval
 from fashion_exp.stats.interval import MIN_RELIABLE_SCORES, Interval
@@ -27,6 +32,8 @@ class EvaluationSummary:
     classes: tuple[str, ...]
     images: int
     """Number of distinct images."""
+    wrong_images: int
+    """By the mean over the trainings of each image (`predictions.wrong_by_image`)."""
     accuracy: Interval
     """Wilson interval at the mean accuracy. n is the number of distinct images, divided by the
     design effect if some images share a group."""
@@ -44,6 +51,28 @@ class EvaluationSummary:
     """(classes, classes) counts pooled over all models; rows are true classes."""
     single_class_models: tuple[str, ...]
     """The models, by fold name, that predicted one class for every image."""
+
+    @property
+    def predictions(self) -> int:
+        """One for each image and training that judged it."""
+        return int(self.confusion.sum())
+
+    @property
+    def wrong_predictions(self) -> int:
+        return self.predictions - int(np.trace(self.confusion))
+
+    @property
+    def trainings(self) -> int:
+        return self.accuracy.scores
+
+    @property
+    def counts(self) -> str:
+        """ "275 predictions: 55 photos, 5 trainings; 19 photos wrong"."""
+        trainings = f", {self.trainings} trainings" if self.trainings > 1 else ""
+        return (
+            f"{pluralize(self.predictions, 'prediction')}: {pluralize(self.images, 'photo')}"
+            f"{trainings}; {pluralize(self.wrong_images, 'photo')} wrong"
+        )
 
     @property
     def t_interval_omitted(self) -> str:
@@ -112,6 +141,7 @@ def summarize_predictions(
         part=part,
         classes=class_names(frame),
         images=images,
+        wrong_images=int(wrong_by_image(frame).sum()),
         accuracy=wilson(
             float(accuracies.mean()) * images, images, level, fractional=True, models=len(models)
         )

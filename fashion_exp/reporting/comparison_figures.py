@@ -120,7 +120,7 @@ def _matrices(report: Report, folder: Path) -> list[Path]:
     if report.verdicts is not None and len(report.verdicts.names) > 1:
         files.append(style.save(verdict_figure(report.verdicts), folder / "verdicts.png"))
     for number, confusion in enumerate(report.confusions[:MAX_CONFUSIONS], start=1):
-        title = f"{confusion.name}, {confusion.part}"
+        title = f"{confusion.name}, {confusion.part}, {confusion.counted}"
         figure = confusion_matrix(np.asarray(confusion.counts), confusion.classes, title)
         files.append(style.save(figure, folder / f"confusion-{number:02}.png"))
     return files

@@ -71,11 +71,12 @@ def prediction_gallery(
     """
     images = _average_trainings(predictions[predictions["part"] == part])
     blocks = []
-    for correct, name in ((False, "errors"), (True, "correct predictions")):
+    for correct, name in ((False, "wrong"), (True, "right")):
         rows = images[images["correct"] == correct]
         shown = rows.drop_duplicates("group_id").head(count)
         tiles = [_prediction_tile(row, read(str(row.image_id))) for row in shown.itertuples()]
-        text = f"{part.capitalize()}: {len(rows):,} {name} among {len(images):,} images"
+        text = f"{part.capitalize()}: {len(rows):,} of {len(images):,} photos {name}"
+        text += " by the mean of their trainings" * bool((images["trainings"] > 1).any())
         blocks += _heading(f"{text}{', the most confident' if tiles else ''}", columns)
         blocks += [_grid(tiles, columns)] if tiles else []
     return _stack(blocks)

@@ -95,6 +95,8 @@ class Confusion:
     """Rows are true classes, columns predicted ones."""
     classes: Sequence[str]
     part: str
+    counted: str
+    """What the counts are: "275 predictions: 55 photos, 5 trainings; 19 photos wrong"."""
 
 
 @dataclass(frozen=True)

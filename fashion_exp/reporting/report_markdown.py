@@ -73,5 +73,7 @@ def _confusion(confusion: Confusion) -> str:
         total = sum(counts)
         shares = [f"{count:,} ({percent(count / total)})" if total else "0" for count in counts]
         rows.append((name, *shares, f"{total:,}"))
-    header = ("true / predicted", *confusion.classes, "count")
-    return markdown_table(PlainTable(header, rows, f"{confusion.name}, {confusion.part}"))
+    header = ("true / predicted", *confusion.classes, "predictions")
+    return markdown_table(
+        PlainTable(header, rows, f"{confusion.name}, {confusion.part}: {confusion.counted}")
+    )

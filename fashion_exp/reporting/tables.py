@@ -75,6 +75,10 @@ class PartResult:
     """J, the number of accuracies behind the t-interval."""
     loss: ReportedScore
     macro_f1: ReportedScore
+    wrong_photos: tuple[int, int]
+    """Photos that are wrong by the mean of their trainings, of all photos."""
+    wrong_predictions: tuple[int, int]
+    """Wrong predictions of all; one for each photo and training that judged it."""
     f1: Mapping[str, float]
     """By class name; the same classes in the same order in every part."""
 
@@ -103,6 +107,11 @@ def results_table(summary: ResultsSummary) -> PlainTable:
         (f"accuracy, {level} t-interval", *(_limits(part.t) for part in parts)),
         ("different photos, n", *(f"{part.images:,}" for part in parts)),
         ("trainings, J", *(f"{part.trainings}" for part in parts)),
+        ("photos wrong", *(_of(*part.wrong_photos) for part in parts)),
+        (
+            "predictions wrong",
+            *(_of(*part.wrong_predictions) if part.trainings > 1 else "" for part in parts),
+        ),
         ("macro-F1, t-interval", *(part.macro_f1.text(is_share=True) for part in parts)),
         ("cross-entropy, t-interval", *(part.loss.text(is_share=False) for part in parts)),
         *((f"F1 {name}", *(percent(part.f1[name]) for part in parts)) for name in parts[0].f1),
@@ -113,9 +122,18 @@ def results_table(summary: ResultsSummary) -> PlainTable:
         ),
     ]
     notes = [note for part in parts for note in _method_notes(part)]
+    if any(part.trainings > 1 for part in parts):
+        notes.append(
+            "A photo is wrong if the mean over its trainings is. Each training that judges a photo "
+            "is a prediction."
+        )
     header = ["", *(part.part for part in parts)]
     shown = [row for row in rows if any(row[1:])]
     return PlainTable(header, shown, summary.title, [*notes, *summary.notes])
+
+
+def _of(count: int, total: int) -> str:
+    return f"{count:,} of {total:,}"
 
 
 def _limits(interval: ReportedInterval) -> str:

@@ -37,6 +37,8 @@ def make_part(part: str, accuracy: float, t: ReportedInterval) -> PartResult:
         5,
         ReportedScore(0.41234),
         ReportedScore(0.625, 0.6, 0.65),
+        (120, 1720),
+        (700, 8600),
         f1,
     )
 
@@ -72,6 +74,8 @@ def test_results_have_intervals_in_percent() -> None:
     assert rows["accuracy, 95 % t-interval"] == [f"79.0{DASH}89.3 %", DASH]
     assert rows["different photos, n"] == ["1,720"] * 2
     assert rows["trainings, J"] == ["5"] * 2
+    assert rows["photos wrong"] == ["120 of 1,720"] * 2
+    assert rows["predictions wrong"] == ["700 of 8,600"] * 2
     assert rows["cross-entropy, t-interval"] == ["0.412"] * 2
     assert rows["macro-F1, t-interval"] == [f"62.5 % (60.0{DASH}65.0)"] * 2
     assert rows["F1 [red]hat"] == ["75.0 %"] * 2
