@@ -41,7 +41,7 @@ def settings_in_force(options: Mapping[str, Any], facts: Mapping[str, str]) -> d
         for name, value in options.items()
         if name not in _IGNORED and not name.startswith("sweep.")
     }
-    resolved = {
+    resolved: dict[str, object] = {
         "training.precision": facts.get("precision"),
         "training.device": facts.get("device", "").partition(":")[0] or None,
         "model.freeze": facts.get("freeze"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,7 +44,8 @@ class EvaluationSummary:
     macro_f1: Interval
     """With the same kind of t-interval."""
     f1: tuple[float, ...]
-    """Per class, from the confusion matrix pooled over all models; nan where undefined."""
+    """Per class, mean over the models, so that its mean over the classes is the macro-F1; nan where
+    undefined."""
     precision: tuple[float, ...]
     recall: tuple[float, ...]
     confusion: np.ndarray
@@ -135,8 +136,9 @@ def summarize_predictions(
             table = table.groupby(level="repeat").mean()
         return crossed_t_interval(table.to_numpy(), level, bounded=bounded, groups=groups)
 
-    confusion = np.sum([_confusion(*pair) for pair in inputs.values()], axis=0)
-    class_scores = metrics.precision_recall_f1(confusion)
+    confusions = [_confusion(*pair) for pair in inputs.values()]
+    weights = [len(rows) if crossed and part != "test" else 1 for rows in models.values()]
+    class_scores = _mean_class_scores(confusions, weights)
     return EvaluationSummary(
         part=part,
         classes=class_names(frame),
@@ -153,11 +155,23 @@ def summarize_predictions(
         f1=tuple(class_scores.f1),
         precision=tuple(class_scores.precision),
         recall=tuple(class_scores.recall),
-        confusion=confusion,
+        confusion=np.sum(confusions, axis=0),
         single_class_models=tuple(
             name for name, (_, p) in inputs.items() if len(np.unique(p.argmax(1))) == 1
         ),
     )
+
+
+def _mean_class_scores(
+    confusions: Sequence[np.ndarray], weights: Sequence[float]
+) -> metrics.ClassScores:
+    """Means over the models, as the macro-F1 is one; models without a class are left out of it."""
+    by_model = [metrics.precision_recall_f1(confusion) for confusion in confusions]
+    means = []
+    for scores in zip(*by_model, strict=True):
+        values = np.ma.masked_invalid(np.stack(scores))
+        means.append(np.ma.filled(np.ma.average(values, axis=0, weights=weights), np.nan))
+    return metrics.ClassScores(*means)
 
 
 def _per_image_macro_f1(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:

@@ -124,8 +124,8 @@ def results_table(summary: ResultsSummary) -> PlainTable:
     notes = [note for part in parts for note in _method_notes(part)]
     if any(part.trainings > 1 for part in parts):
         notes.append(
-            "A photo is wrong if the mean over its trainings is. Each training that judges a photo "
-            "is a prediction."
+            "Macro-F1 and the F1 of each class are means over the trainings. A photo is wrong if "
+            "the mean over its trainings is; each training that judges a photo is a prediction."
         )
     header = ["", *(part.part for part in parts)]
     shown = [row for row in rows if any(row[1:])]

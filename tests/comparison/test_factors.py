@@ -72,7 +72,7 @@ def test_two_runs_are_told_every_setting_in_which_they_differ(tmp_path: Path) ->
         "model__preprocessing": "dataset",
         "model__depth": None,
     }
-    common = {"model__freeze": "auto", "model__preprocessing": "weights", "model__depth": 1,
+    common: dict[str, Any] = {"model__freeze": "auto", "model__preprocessing": "weights", "model__depth": 1,
               "dataset__image_size": None}  # fmt: skip
     runs = [
         write(tmp_path, "a", facts={"freeze": "backbone", "input": INPUT}, **common),
@@ -166,7 +166,7 @@ def test_seeds_that_follow_the_seed_are_not_listed_beside_it(tmp_path: Path) -> 
 def test_a_run_of_an_earlier_version_does_not_differ_in_what_it_did_not_record(
     tmp_path: Path,
 ) -> None:
-    common = {"dataset__mean": None, "dataset__image_size": None}
+    common: dict[str, Any] = {"dataset__mean": None, "dataset__image_size": None}
     old = write(tmp_path, "old", facts={"input": "224 px, 3 channels, bicubic"}, **common)
     new = write(tmp_path, "new", facts={"input": INPUT}, later__option=1, **common)
     assert find_factors([old, new]) == find_factors([new, old]) == []

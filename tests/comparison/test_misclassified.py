@@ -48,7 +48,12 @@ def test_every_place_counts_the_same_wrong_photos(
         f"240 predictions: 60 photos, 4 trainings; {count} photos wrong"
     )
     headings: list[str] = []
-    monkeypatch.setattr(contact_sheets, "_heading", lambda text, _: headings.append(text) or [])
+
+    def heading(text: str, columns: int) -> list[Image.Image]:
+        headings.append(text)
+        return []
+
+    monkeypatch.setattr(contact_sheets, "_heading", heading)
     black = np.zeros((8, 8, 3), np.uint8)
     contact_sheets.prediction_gallery(run.predictions("test"), lambda image: black, "test")
     assert headings[0].startswith(

@@ -126,13 +126,38 @@ def test_single_class_models_are_named() -> None:
     assert summary.single_class_models == ("r0f0",)
 
 
-def test_class_scores_follow_from_the_confusion_matrix_of_all_models() -> None:
+def test_class_scores_are_means_over_the_trainings() -> None:
     frame = pd.concat(predicted(correct, [0, 1, 2, 3], r) for r, correct in enumerate(CORRECT))
     summary = summarize_predictions(
         frame, {f"r{r}f0": 9 for r in range(4)}, redrawn=True, level=0.95
     )
     assert summary.confusion.tolist() == [[6, 2], [4, 4]]
-    assert summary.recall == (0.75, 0.5) and summary.precision == (0.6, 4 / 6)
+    assert summary.recall == pytest.approx((0.75, 0.5))
+    assert summary.precision[0] == pytest.approx((2 / 3 + 1 / 2 + 1 + 1 / 3) / 4)
+
+
+@pytest.mark.parametrize(
+    ("redrawn", "part", "folds"),
+    [
+        (True, "validation", 1),
+        (False, "validation", 1),
+        (True, "test", 1),
+        (False, "validation", 2),
+    ],
+)
+def test_macro_f1_is_the_mean_of_the_f1_of_the_classes(
+    redrawn: bool, part: str, folds: int
+) -> None:
+    frames, sizes = [], {}
+    for repeat in range(4):
+        correct = np.random.default_rng(repeat).random(11) < 0.7
+        for fold in range(folds):
+            images = list(range(4, 11)) if fold else list(range(11 if folds == 1 else 4))
+            right = [int(correct[image]) for image in images]
+            frames.append(predicted(right, images, repeat, fold, part))
+            sizes[f"r{repeat}f{fold}"] = 9
+    summary = summarize_predictions(pd.concat(frames), sizes, redrawn=redrawn, level=0.95)
+    assert summary.macro_f1.estimate == pytest.approx(np.mean(summary.f1))
 
 
 def test_written_predictions_are_read_back(tmp_path: Path) -> None:
