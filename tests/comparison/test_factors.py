@@ -72,8 +72,12 @@ def test_two_runs_are_told_every_setting_in_which_they_differ(tmp_path: Path) ->
         "model__preprocessing": "dataset",
         "model__depth": None,
     }
-    common: dict[str, Any] = {"model__freeze": "auto", "model__preprocessing": "weights", "model__depth": 1,
-              "dataset__image_size": None}  # fmt: skip
+    common: dict[str, Any] = {
+        "model__freeze": "auto",
+        "model__preprocessing": "weights",
+        "model__depth": 1,
+        "dataset__image_size": None,
+    }
     runs = [
         write(tmp_path, "a", facts={"freeze": "backbone", "input": INPUT}, **common),
         write(
