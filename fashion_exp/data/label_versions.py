@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from fashion_exp.atomic_io import write_text
+from fashion_exp.data.sources.classes import normalize_name
 from fashion_exp.errors import InputError, suggest
 
 ORIGINAL = "none"
@@ -120,7 +121,7 @@ def read_history(file: Path) -> LabelHistory:
 
 def _parse_version(entry: dict[str, Any]) -> LabelVersion:
     changes = {
-        image: None if labels is None else tuple(labels)
+        image: None if labels is None else tuple(sorted(set(map(normalize_name, labels))))
         for image, labels in entry["changes"].items()
     }
     return LabelVersion(**entry | {"changes": changes})

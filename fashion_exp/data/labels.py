@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -58,8 +59,9 @@ class LabeledFiles:
         ]
 
     @property
-    def classes(self) -> set[str]:
-        return {name for labels in self.labels for name in labels}
+    def class_counts(self) -> Counter[str]:
+        """Number of files of each class; a file with several labels counts for each."""
+        return Counter(name for labels in self.labels for name in labels)
 
     def select(self, names: Mapping[str, str]) -> SelectedFiles:
         """The files of the classes in `names` {data set's name: experiment's name}.

@@ -81,3 +81,9 @@ def test_rejects_damaged_journal(tmp_path: Path) -> None:
 def test_rejects_unknown_version() -> None:
     with pytest.raises(InputError, match="no version 'v9' of the labels"):
         make_history({}, {}).overrides_at("v9")
+
+
+def test_blanks_around_names_of_earlier_versions_are_trimmed(tmp_path: Path) -> None:
+    file = tmp_path / "journal"
+    write_history(file, make_history({"a": ("shirt ", "dress ")}).versions)
+    assert read_history(file).overrides_at("v1") == {"a": ("dress", "shirt")}

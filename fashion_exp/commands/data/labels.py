@@ -43,7 +43,8 @@ def run(arguments: list[str]) -> int:
         )
     member = load_run(folders[0])
     cache = outputs / "cache"
-    table = load_run_images(member, cache, classes=None, rename={})
+    own_names = {name: name for name in member.config.dataset.rename}
+    table = load_run_images(member, cache, classes=None, rename=own_names)
     data = labeled_data(member.options, cache)
     suggestions = suggest_labels(member, table, data)
     into = Path(options.into).expanduser().resolve() if options.into else folders[0] / "labels"

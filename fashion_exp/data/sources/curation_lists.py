@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,6 @@ from fashion_exp.configuration.schema import DatasetConfig
 from fashion_exp.data.csv_lists import CsvRow, read_csv_rows
 from fashion_exp.data.image_files import printable_path
 from fashion_exp.data.sources.build_table import merge_groups
-from fashion_exp.data.sources.classes import normalize_name
 from fashion_exp.data.sources.walk import existing_file
 from fashion_exp.errors import InputError
 
@@ -77,9 +77,8 @@ def _merge(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 def canonical_path(root: Path, path: str) -> str:
     """One spelling for all spellings of a path, which is absolute or relative to `root`."""
-    return normalize_name(
-        printable_path(os.path.normpath(os.path.join(os.path.abspath(root), path)))
-    )
+    absolute = os.path.normpath(os.path.join(os.path.abspath(root), path))
+    return unicodedata.normalize("NFC", printable_path(absolute))
 
 
 def read_curation(cfg: DatasetConfig, root: Path) -> CurationLists:

@@ -23,6 +23,7 @@ CLASSES = (
     "Ankle boot",
 )  # fmt: skip
 SIZE = 28
+_PER_CLASS = 7000
 _TIMEOUT_S = 15
 _FILES = (
     "train-images-idx3-ubyte",
@@ -47,7 +48,7 @@ def load_fashion_mnist(cfg: DatasetConfig, cache: Path) -> ImageTable:
     They are read from `cfg.root`, or else from below `cache`. With `cfg.download`, missing files
     are downloaded there. Raises `InputError` for missing or damaged files.
     """
-    names = choose_classes(CLASSES, cfg.classes, cfg.rename)
+    names = choose_classes(dict.fromkeys(CLASSES, _PER_CLASS), cfg.classes, cfg.rename)
     root = Path(cfg.root).expanduser() if cfg.root else cache / "fashion_mnist"
     if missing := [name for name in _FILES if not (_raw(root) / name).is_file()]:
         if not cfg.download:

@@ -13,7 +13,7 @@ from fashion_exp.configuration.schema import DatasetConfig
 from fashion_exp.data.image_files import FileReader, content_ids
 from fashion_exp.data.labels import read_labels
 from fashion_exp.data.sources.build_table import build_table
-from fashion_exp.data.sources.classes import choose_classes, class_names
+from fashion_exp.data.sources.classes import choose_classes, class_names, unused_lookalikes
 from fashion_exp.data.sources.curation_lists import read_curation
 from fashion_exp.data.table import ImageTable
 
@@ -37,7 +37,8 @@ def build_file_table(
     """
     assert cfg.max_megapixels is not None
     labeled = read_labels(files, cfg.labels, data)
-    names = choose_classes(labeled.classes, cfg.classes, cfg.rename)
+    counts = labeled.class_counts
+    names = choose_classes(counts, cfg.classes, cfg.rename)
     selected = labeled.select(names)
     curation = read_curation(cfg, root)
     curated, quarantined = curation.apply(selected.files)
@@ -60,7 +61,7 @@ def build_file_table(
             *excluded,
             *zip(unreadable["path"], (reasons[file] for file in unreadable["file"]), strict=True),
         ],
-        notes=[*notes, *selected.notes, *curation.notes],
+        notes=[*notes, *unused_lookalikes(names, counts), *selected.notes, *curation.notes],
         read_options=f"max_megapixels={cfg.max_megapixels:g}",
     )
     paths = frozenset(path for path, _ in excluded)

@@ -29,7 +29,7 @@ def load_garments(cfg: DatasetConfig) -> ImageTable:
     """`cfg.per_class` drawings of each class."""
     assert cfg.per_class is not None and cfg.drawn_size is not None and cfg.seed is not None
     assert cfg.mislabelled is not None and cfg.ambiguous is not None
-    names = choose_classes(garments.CLASSES, cfg.classes, cfg.rename)
+    names = choose_classes(dict.fromkeys(garments.CLASSES, cfg.per_class), cfg.classes, cfg.rename)
     items = tuple(
         item
         for item in garments.plan_items(cfg.per_class, cfg.seed, cfg.mislabelled, cfg.ambiguous)

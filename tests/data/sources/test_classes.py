@@ -6,10 +6,16 @@ import unicodedata
 
 import pytest
 
-from fashion_exp.data.sources.classes import choose_classes, class_names, normalize_name
+from fashion_exp.data.sources.classes import (
+    choose_classes,
+    class_names,
+    lookalikes,
+    normalize_name,
+    unused_lookalikes,
+)
 from fashion_exp.errors import InputError
 
-AVAILABLE = ["shirt", "dress", "longsleeve"]
+AVAILABLE = {"shirt": 3, "dress": 2, "longsleeve": 1}
 
 
 def test_selects_all_classes_in_alphabetical_order() -> None:
@@ -41,8 +47,38 @@ def test_two_classes_can_swap_names() -> None:
 def test_names_are_compared_in_composed_unicode() -> None:
     decomposed = unicodedata.normalize("NFD", "café")
     assert decomposed != "café" and normalize_name(decomposed) == "café"
-    names = choose_classes(["café", "robe"], [decomposed, "robe"], {decomposed: decomposed})
+    names = choose_classes({"café": 1, "robe": 1}, [decomposed, "robe"], {decomposed: decomposed})
     assert class_names(names) == ("café", "robe")
+
+
+CASES = {"A": 5, "a": 7, "B": 6, "b": 6, "c": 1}
+
+
+def test_names_that_differ_in_case_are_refused_with_both_remedies() -> None:
+    with pytest.raises(InputError) as error:
+        choose_classes(CASES, None, {})
+    message = str(error.value)
+    assert "'A' (5) and 'a' (7); 'B' (6) and 'b' (6); if they are the same" in message
+    assert "dataset.rename='{A: a, B: b}'" in message and "'{A: A, B: B}' keeps" in message
+    merged = choose_classes(CASES, None, {"A": "a", "B": "b"})
+    assert class_names(merged) == ("a", "b", "c")
+    assert class_names(choose_classes(CASES, None, {"A": "A", "B": "B"})) == tuple("ABabc")
+
+
+def test_new_names_must_not_differ_in_case_only() -> None:
+    with pytest.raises(InputError, match=r"'Dress' \(3\) and 'dress' \(2\)"):
+        choose_classes(AVAILABLE, None, {"shirt": "Dress"})
+
+
+def test_unused_class_that_looks_like_a_selected_one_is_noted() -> None:
+    names = choose_classes(CASES, ["a", "c"], {})
+    (note,) = unused_lookalikes(names, CASES)
+    assert "'A' (5) and 'a' (7); not used: A." in note
+
+
+def test_lookalikes_differ_in_case_blanks_or_unicode_form_only() -> None:
+    names = ["T  shirt", "t SHIRT", "T\u200b shirt", "Ｔ shirt", "T-shirt", "STRASSE", "straße"]
+    assert sorted(map(len, lookalikes(names))) == [2, 4]
 
 
 @pytest.mark.parametrize(
@@ -50,6 +86,7 @@ def test_names_are_compared_in_composed_unicode() -> None:
     [
         (["dres", "shirt"], {}, r"dataset\.classes: .*no class 'dres'; did you mean dress\?"),
         (["Dress", "shirt"], {}, r"no class 'Dress'; did you mean dress\?"),
+        (["DRESS", "shirt"], {}, r"no class 'DRESS'; .*dress"),
         (["xyz", "shirt"], {}, r"no class 'xyz'; choices: dress, longsleeve, shirt"),
         (["dress", "dress", "shirt"], {}, "listed twice"),
         (None, {"shirts": "top"}, r"dataset\.rename: .*no class 'shirts'; did you mean shirt\?"),
