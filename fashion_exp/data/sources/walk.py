@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fnmatch
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,11 +16,24 @@ COLLECTED_MANIFEST = "images.csv"
 _IMAGE_EXTENSIONS = frozenset(
     [".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".bmp", ".gif", ".tif", ".tiff"]
 )
-_SYSTEM_FILES = frozenset({"thumbs.db", "desktop.ini", "__macosx"})
+SYSTEM_NAMES = (
+    ".*",  # hidden: .DS_Store, ._x.jpg, .Trashes, .ipynb_checkpoints, .@__thumb, .picasaoriginals
+    "__macosx", "icon\r", "network trash folder", "temporary items",  # macOS
+    "thumbs.db", "ehthumbs*.db", "desktop.ini", "system volume information", "$recycle.bin",
+    "$extend", "found.[0-9][0-9][0-9]", "msocache", "~$*",  # Windows, Office
+    "lost+found", "lost.dir", "*~",  # Linux, Android, editors
+    "@eadir", "@tmp", "@sharebin", "@recycle", "@recently-snapshot", "@__thumb", "#recycle",
+    "#snapshot", "syno*_thumb_*", "syno*_thumb.*", "zbthumbnail.info",  # network storage, viewers
+    "picasa.ini", "__pycache__",
+)  # fmt: skip
+"""Patterns of files and folders that systems and programs leave; they hold no photos of the data
+set. Compared without case."""
+
+_SYSTEM_NAME = re.compile("|".join(map(fnmatch.translate, SYSTEM_NAMES)), re.IGNORECASE)
 
 
 def is_visible(name: str) -> bool:
-    return not name.startswith(".") and name.casefold() not in _SYSTEM_FILES
+    return not _SYSTEM_NAME.match(name)
 
 
 def has_image_extension(name: str) -> bool:
@@ -75,6 +90,17 @@ def subfolders(folder: Path) -> list[Path]:
 def list_files(folder: Path) -> list[str]:
     """Names of the visible files directly in a folder, sorted."""
     return sorted(entry.name for entry in _visible_entries(folder) if not _is_folder(entry))
+
+
+def list_entries(folder: Path) -> tuple[list[Path], list[str]]:
+    """The `subfolders` and the `list_files` of a folder, from one look at it."""
+    folders, files = [], []
+    for entry in _visible_entries(folder):
+        if _is_folder(entry):
+            folders.append(folder / entry.name)
+        else:
+            files.append(entry.name)
+    return sorted(folders), sorted(files)
 
 
 def walk_files(folder: Path, root: Path) -> Iterator[tuple[Path, str]]:

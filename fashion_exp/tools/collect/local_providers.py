@@ -9,6 +9,7 @@ from pathlib import Path
 from fashion_exp.data.csv_lists import read_csv_rows
 from fashion_exp.data.image_files import open_regular_file
 from fashion_exp.data.sources import walk
+from fashion_exp.data.sources.classes import normalize_name
 from fashion_exp.data.table import UnreadableImageError
 from fashion_exp.errors import InputError, suggest
 from fashion_exp.tools.collect.decoder import ACCEPT
@@ -78,8 +79,9 @@ class LocalFolder(_CandidateList):
         walk.existing_folder("the plan's folder", str(root))
         candidates = []
         for label in plan.classes:
-            files = walk.walk_files(root / label, root) if (root / label).is_dir() else ()
-            paths = [path for path, _ in files if walk.has_image_extension(path.name)]
+            folders = [f for f in walk.subfolders(root) if normalize_name(f.name) == label]
+            files = [path for folder in folders for path, _ in walk.walk_files(folder, root)]
+            paths = [path for path in files if walk.has_image_extension(path.name)]
             for rank, path in enumerate(paths, start=1):
                 url = Path(os.path.abspath(path)).as_uri()
                 self._paths[url] = path

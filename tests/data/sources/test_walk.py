@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from fashion_exp.data.sources.folder import list_folder
 from fashion_exp.data.sources.walk import (
     existing_file,
     existing_folder,
@@ -16,6 +17,9 @@ from fashion_exp.data.sources.walk import (
     walk_files,
 )
 from fashion_exp.errors import InputError
+from fashion_exp.tools.collect.local_providers import LocalFolder
+from fashion_exp.tools.collect.plan import FolderSource, Plan
+from fashion_exp.tools.curate.image_tree import scan_folder
 
 
 def touch(*paths: Path) -> None:
@@ -35,6 +39,40 @@ def test_walks_all_depths_and_skips_hidden_files(tmp_path: Path) -> None:
     hidden = [".a.jpg", ".git/c.jpg", "__MACOSX/._a.jpg", "__MACOSX/a.jpg", "Thumbs.db"]
     touch(*(tmp_path / "dress" / name for name in visible + hidden))
     assert relative_files(tmp_path / "dress") == visible
+
+
+SYSTEM_FOLDERS = (
+    "@eaDir", "$RECYCLE.BIN", "$Recycle.Bin", ".Trashes", ".Trash-1000", ".Spotlight-V100",
+    ".fseventsd", "System Volume Information", "__MACOSX", "lost+found", "LOST.DIR", "FOUND.000",
+    ".ipynb_checkpoints", "#recycle", "#snapshot", ".@__thumb", "@Recycle", ".AppleDouble",
+    ".thumbnails", ".git", "__pycache__", "Network Trash Folder",
+)  # fmt: skip
+SYSTEM_FILES = (
+    "Thumbs.db", "ehthumbs.db", "desktop.ini", ".DS_Store", "._1.jpg", ".hidden.jpg", "Icon\r",
+    "~$1.jpg", "1.jpg~", "SYNOPHOTO_THUMB_M.jpg", "Picasa.ini",
+)  # fmt: skip
+
+
+def test_what_systems_leave_is_in_no_walk(tmp_path: Path) -> None:
+    """Runs and data apply, data check, summary and duplicates, and data collect."""
+    photos = [f"{name}/{number}.jpg" for name in ("dress", "shirt") for number in (1, 2)]
+    touch(*(tmp_path / name for name in photos))
+    for folder in (tmp_path, tmp_path / "dress"):
+        touch(*(folder / name / "a.jpg" for name in SYSTEM_FOLDERS))
+        touch(*(folder / name for name in SYSTEM_FILES))
+    files, empty_classes, notes = list_folder(tmp_path)
+    assert (sorted(files["path"]), empty_classes, notes) == (photos, set(), [])
+    tree = scan_folder(str(tmp_path))
+    assert ([image.path for image in tree.images], tree.other_files) == (photos, [])
+    plan = Plan.model_validate({"classes": {"dress": None, "shirt": None}})
+    source = LocalFolder(tmp_path, FolderSource(kind="folder", path="."), plan, 1)
+    assert [sum(query.cap for query in source.queries(name)) for name in plan.classes] == [2, 2]
+
+
+@pytest.mark.parametrize("name", ["$HOME", "#1", "@home", "lost", "recycled", "system", "~x"])
+def test_names_that_only_resemble_those_of_systems_are_walked(name: str, tmp_path: Path) -> None:
+    touch(tmp_path / name / "a.jpg")
+    assert subfolders(tmp_path) == [tmp_path / name]
 
 
 def test_links_give_real_paths(tmp_path: Path) -> None:
