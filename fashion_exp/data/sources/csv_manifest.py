@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -10,15 +12,21 @@ import pandas as pd
 from fashion_exp.configuration.schema import DatasetConfig
 from fashion_exp.data.csv_lists import CsvRow, read_csv_rows
 from fashion_exp.data.image_files import FILE_COLUMNS
-from fashion_exp.data.sources.build_table import PART_ALIASES
 from fashion_exp.data.sources.classes import normalize_name
 from fashion_exp.data.sources.file_table import build_file_table
+from fashion_exp.data.sources.parts import PARTS, part_of_name
 from fashion_exp.data.sources.walk import existing_file, existing_folder
 from fashion_exp.data.table import ImageTable
 from fashion_exp.errors import InputError, suggest
 
 _REQUIRED = ("path", "label")
-_OPTIONAL = ("group", "part")
+_GROUP = "group"
+_PART_COLUMNS = ("part", "split")
+"""Columns of official parts, in any case; `split` only if it names a part at all. Without them, a
+column that has nothing but the names of several parts is read."""
+
+_MAX_SHOWN = 8
+"""Number of columns that a note names."""
 
 
 def load_csv(cfg: DatasetConfig) -> ImageTable:
@@ -30,35 +38,113 @@ def load_csv(cfg: DatasetConfig) -> ImageTable:
     assert cfg.manifest is not None
     manifest = Path(cfg.manifest).expanduser()
     root = existing_folder("dataset.root", cfg.root) if cfg.root else manifest.parent
-    files, unlabeled = list_manifest(manifest, root)
+    files, unlabeled, notes = list_manifest(manifest, root)
     if len(files) and not any(map(os.path.exists, files["file"])):
         raise InputError(
             f"dataset.manifest: none of the {len(files)} files that '{manifest}' lists is in "
             f"'{root.resolve()}', such as '{files['path'].iloc[0]}'; give their folder as "
             "dataset.root"
         )
-    return build_file_table(cfg, files, root, manifest, unlabeled)
+    return build_file_table(cfg, files, root, manifest, unlabeled, notes)
 
 
-def list_manifest(manifest: Path, root: Path) -> tuple[pd.DataFrame, list[tuple[str, str]]]:
-    """The listed images (`FILE_COLUMNS`), and (path, reason) of rows without a label."""
-    files, unlabeled = [], []
+def list_manifest(
+    manifest: Path, root: Path
+) -> tuple[pd.DataFrame, list[tuple[str, str]], list[str]]:
+    """The listed images (`FILE_COLUMNS`), (path, reason) of rows without a label, and notes."""
     file = existing_file("dataset.manifest", str(manifest))
-    for row in read_csv_rows(file, _REQUIRED, _OPTIONAL, "dataset.manifest"):
-        path, label, group, part = _parse(row)
+    rows = read_csv_rows(file, _REQUIRED, (_GROUP, *_PART_COLUMNS), "dataset.manifest")
+    part_column = _part_column(rows)
+    files, unlabeled = [], []
+    for row in rows:
+        path, label, group, part = _parse(row, part_column)
         if label:
             files.append((path, os.path.realpath(root / path), label, part, group))
         else:
             unlabeled.append((path, "no label"))
-    return pd.DataFrame(files, columns=list(FILE_COLUMNS), dtype=object), unlabeled
+    table = pd.DataFrame(files, columns=list(FILE_COLUMNS), dtype=object)
+    notes = [*_column_notes(rows, part_column, table), *_outside_notes(table, root)]
+    return table, unlabeled, notes
 
 
-def _parse(row: CsvRow) -> tuple[str, str, str, str]:
+def _part_column(rows: Sequence[CsvRow]) -> str | None:
+    """The column of official parts, if there is one."""
+    if not rows:
+        return None
+    columns = [name for name in rows[0].cells if name not in (*_REQUIRED, _GROUP)]
+    found = [
+        name
+        for name in columns
+        if name.casefold() in _PART_COLUMNS
+        and (name == "part" or any(part_of_name(row.cells[name]) for row in rows))
+    ]
+    found = found or [name for name in columns if _has_parts(rows, name)]
+    if not found:
+        return None
+    first, *others = found
+    for row in rows:
+        for other in others:
+            if part_of_name(row.cells[first]) != part_of_name(row.cells[other]):
+                raise InputError(
+                    f"{row.location} has the part '{row.cells[first]}' in the column '{first}' and "
+                    f"'{row.cells[other]}' in '{other}'; delete one of these columns"
+                )
+    return first
+
+
+def _has_parts(rows: Sequence[CsvRow], column: str) -> bool:
+    """Whether a column has the names of several parts and nothing else."""
+    parts = {part_of_name(text) for row in rows if (text := row.cells[column])}
+    return "" not in parts and len(parts) > 1
+
+
+def _parse(row: CsvRow, part_column: str | None) -> tuple[str, str, str, str]:
     """Path, label, group and official part of a row."""
-    path, label, group, part = (row.cells.get(name, "") for name in _REQUIRED + _OPTIONAL)
+    path, label = (row.cells[name] for name in _REQUIRED)
     if not path:
         raise InputError(f"{row.location} has no path; fill it in or delete the line")
-    if part and part.casefold() not in PART_ALIASES:
-        hint = suggest(part.casefold(), PART_ALIASES)
-        raise InputError(f"{row.location} has an unknown part '{part}'; {hint}")
-    return path, normalize_name(label), group, PART_ALIASES.get(part.casefold(), "")
+    if "\0" in path:
+        raise InputError(f"{row.location} has a path with a null character; correct it")
+    text = row.cells[part_column] if part_column is not None else ""
+    if text and not part_of_name(text):
+        hint = suggest(text.casefold(), PARTS)
+        raise InputError(f"{row.location} has an unknown part '{text}'; {hint}")
+    return path, normalize_name(label), row.cells.get(_GROUP, ""), part_of_name(text)
+
+
+def _column_notes(
+    rows: Sequence[CsvRow], part_column: str | None, table: pd.DataFrame
+) -> list[str]:
+    """How the column of parts was read, and which columns are not read."""
+    notes = []
+    if part_column is not None:
+        counts = Counter(table["part"])
+        parts = [f"{counts[part]:,} {part}" for part in PARTS if counts[part]]
+        without = [f"{counts['']:,} without a part"] if counts[""] else []
+        notes.append(
+            f"Official parts, from the column '{part_column}': {', '.join([*parts, *without])}."
+        )
+    read = {*_REQUIRED, _GROUP, part_column}
+    unread = (
+        [name or "one without a name" for name in rows[0].cells if name not in read] if rows else []
+    )
+    if unread:
+        more = f" and {len(unread) - _MAX_SHOWN} more" if len(unread) > _MAX_SHOWN else ""
+        notes.append(f"Columns that are not read: {', '.join(unread[:_MAX_SHOWN])}{more}.")
+    return notes
+
+
+def _outside_notes(table: pd.DataFrame, root: Path) -> list[str]:
+    """A note on files whose paths lead out of the root."""
+    top = os.path.join(os.path.abspath(root), "")
+    outside = [
+        path
+        for path in table["path"]
+        if not os.path.normpath(os.path.join(top, path)).startswith(top)
+    ]
+    if not outside:
+        return []
+    return [
+        f"Files outside '{root}', used as listed: {len(outside):,} of {len(table):,}, such as "
+        f"{outside[0]}."
+    ]

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
-from fashion_exp.data.sources.build_table import PART_ALIASES
+from fashion_exp.data.sources.parts import part_of_name
 
 DEFAULT_TEMPLATE = "{prefix} {term}"
 MAX_QUERY_LENGTH = 200
@@ -131,7 +131,7 @@ class Plan(_StrictModel):
     @field_validator("attribute")
     @classmethod
     def _reject_reserved_attribute(cls, attribute: str) -> str:
-        if attribute in ("path", "label", "group", "part"):
+        if attribute in ("path", "label", "group", "part", "split"):
             raise ValueError("is the name of another column; choose a different name")
         return attribute
 
@@ -187,5 +187,5 @@ def _check_class_name(name: str) -> None:
         raise ValueError(
             f"'{name}' is not a valid folder name on every system; use letters, digits, '-' and '_'"
         )
-    if name.casefold() in PART_ALIASES:
+    if part_of_name(name):
         raise ValueError(f"'{name}' is the name of a part of a dataset; choose another name")

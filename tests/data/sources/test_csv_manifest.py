@@ -49,6 +49,51 @@ def test_group_and_part_are_optional(load: Load) -> None:
     assert set(table.rows["part"]) == {""}
 
 
+@pytest.mark.parametrize("column", ["split", "Split", "PART", "usage", "subset"])
+def test_column_of_parts_is_read_and_said(column: str, load: Load) -> None:
+    table = load(
+        f"path,label,{column}\na.png,dress,Training\nb.png,shirt,val\nc.png,dress,PublicTest\n"
+        "d.png,shirt,\n"
+    )
+    parts = table.rows.set_index("path")["part"].to_dict()
+    assert parts == {"a.png": "train", "b.png": "validation", "c.png": "test", "d.png": ""}
+    assert table.notes[0] == (
+        f"Official parts, from the column '{column}': 1 train, 1 validation, 1 test, 1 without a "
+        "part."
+    )
+
+
+def test_columns_that_are_not_read_are_named_once(load: Load) -> None:
+    table = load(",path,label,note,split\n0,a.png,dress,x,1\n1,b.png,shirt,train,2\n")
+    assert table.notes == ("Columns that are not read: one without a name, note, split.",)
+    assert set(table.rows["part"]) == {""}
+
+
+def test_contradicting_columns_of_parts_are_refused(load: Load) -> None:
+    text = "path,label,part,split\na.png,dress,train,Training\nb.png,shirt,val,test\n"
+    with pytest.raises(InputError, match="line 3 has the part 'val' in the column 'part' and"):
+        load(text)
+    assert len(load(text.replace("val,test", "val,valid"))) == 2
+
+
+def test_paths_may_leave_the_folder_and_that_is_said(
+    load: Load, write_image: WriteImage, tmp_path: Path
+) -> None:
+    write_image("photos/x.png", 8)
+    text = (
+        f"path,label\nx.png,dress\n../a.png,shirt\n{tmp_path / 'b.png'},shirt\nx/../x.png,dress\n"
+    )
+    table = load(text, root="photos")
+    (note,) = [note for note in table.notes if note.startswith("Files outside")]
+    assert "2 of 4, such as ../a.png." in note
+    assert len(table) == 3 and table.read(0).shape == (8, 8, 3)
+
+
+def test_labels_are_compared_without_blanks(load: Load) -> None:
+    table = load('path,label\na.png,"dress "\nb.png,dress\xa0\nc.png, shirt\n')
+    assert table.class_counts == {"dress": 2, "shirt": 1}
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -98,6 +143,12 @@ def test_groups_of_copies_are_merged(load: Load, write_image: WriteImage) -> Non
         ("path,label\na, b.png,dress\n", "line 2 has more fields than columns; quote"),
         ("path,label\n,dress\n", "line 2 has no path"),
         ("path,label,part\na.png,dress,tets\n", r"line 2 .*'tets'; did you mean test\?"),
+        (
+            "path,label,split\nb.png,dress,val\na.png,dress,tets\n",
+            r"line 3 .*'tets'; did you mean test\?",
+        ),
+        ("path,label\na\0.png,dress\n", "line 2 has a path with a null character"),
+        ("path,label\na.png,DRESS\nb.png,dress\n", r"'DRESS' \(1\) and 'dress' \(1\)"),
         ("path,label\n", "at least two classes are needed, but the selection has none"),
         ("path,label\na.png,dress\n", "the selection has dress"),
         (b"path,label\ncaf\xe9.png,dress\n", "not UTF-8"),
