@@ -88,6 +88,37 @@ def build_split(
     return split
 
 
+def describe_parts(rows: pd.DataFrame, split: Split, cfg: SplitConfig) -> list[str]:
+    """How the split uses the official parts; nothing for data without them."""
+    parts = rows["part"].value_counts()
+    train, validation, test, none = (
+        int(parts.get(part, 0)) for part in ("train", "validation", "test", "")
+    )
+    if not (validation or test):
+        return []
+    sentences = []
+    if test:
+        sentences.append(f"The official test part ({test:,} images) is the test set.")
+    if cfg.name == "official":
+        if not test:
+            moved = int((rows["part"].iloc[split.test] == "validation").sum())
+            sentences.append(
+                f"The data have no official test part: the test set is a share of "
+                f"{cfg.test_share:g} of each class, drawn from train and validation "
+                f"({moved:,} of {validation:,} images of validation)."
+            )
+        if none:
+            sentences.append(f"Not used, because they are in no official part: {none:,} images.")
+    elif validation:
+        others = "the other parts" if train else "the other images"
+        sentences.append(
+            f"The {validation:,} images of the official part validation are pooled with {others} "
+            f"and also used for training{'' if test else ' and in the test set'}; split=official "
+            "keeps them for validation."
+        )
+    return [" ".join(sentences)] if sentences else []
+
+
 def _test_set(rows: pd.DataFrame, cfg: SplitConfig) -> tuple[np.ndarray, np.ndarray]:
     """Rows of the test set, and rows that are dropped because the test set has their group."""
     official = (rows["part"] == "test").to_numpy()

@@ -13,7 +13,7 @@ from fashion_exp.configuration.schema import Config, OnFrozen
 from fashion_exp.data.augment import Augmentation, ImageViews, deterministic_augmentation
 from fashion_exp.data.geometry import Geometry
 from fashion_exp.data.pixels import load_pixels
-from fashion_exp.data.split import Split, build_split, manifest_hash
+from fashion_exp.data.split import Split, build_split, describe_parts, manifest_hash
 from fashion_exp.data.table import ImageTable
 from fashion_exp.errors import InputError
 from fashion_exp.evaluation.run_dir import RunDir
@@ -86,7 +86,7 @@ def set_up(
     for note in table.notes:
         log.info("data: %s", note)
     log.info("pixels: %s", reuse_text(pixels.reused, len(images)))
-    split = build_split(table.rows, table.classes, cfg.split, cfg.repeats)
+    split = _split(cfg, table)
     _refuse_seen_images(table, split, plan)
     image_ids = table.rows["image_id"].to_list()
     views = ImageViews(pixels, image_ids, fixed, random)
@@ -103,6 +103,13 @@ def set_up(
     trainee = dry_run()
     compute = replace(compute, depthwise=is_depthwise(trainee.model.network))
     return context(compute, asdict(trainee.model.parameter_counts())), trainee
+
+
+def _split(cfg: Config, table: ImageTable) -> Split:
+    split = build_split(table.rows, table.classes, cfg.split, cfg.repeats)
+    for note in describe_parts(table.rows, split, cfg.split):
+        log.info("split: %s", note)
+    return split
 
 
 def build_dry_run(cfg: Config, plan: ModelPlan, classes: int, compute: Compute) -> Trainee:
