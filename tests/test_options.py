@@ -58,6 +58,7 @@ EFFECTS: dict[str, Effect | str] = {
     "dataset.classes": Effect("", "dataset.classes=[shirt,dress]", "images"),
     "dataset.rename": Effect("", "dataset.rename={shirt:Shirt}", "images"),
     "dataset.root": "test_root_is_where_the_data_are_read",
+    "dataset.layout": "test_layout_decides_what_the_folders_are",
     "dataset.manifest": "test_manifest_gives_the_labels",
     "dataset.quarantine": "test_quarantined_images_are_left_out",
     "dataset.groups": "test_images_of_one_group_are_in_one_part",
@@ -280,6 +281,22 @@ def test_root_is_where_the_data_are_read(
     copy = shutil.copytree(photos / "train", tmp_path / "copy")
     runs = [tiny(*data, f"dataset.root={root}") for root in (photos, copy)]
     assert [sum(json.loads(run.facts["images"]).values()) for run in runs] == [72, 48]
+
+
+def test_layout_decides_what_the_folders_are(
+    tiny: Callable[..., TinyRun], photos: Path, tmp_path: Path
+) -> None:
+    for number, name in enumerate(("first", "second")):
+        for file in sorted((photos / "train").rglob("*.png"))[number::2]:
+            copy = tmp_path / "both" / name / file.parent.name / file.name
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(file, copy)
+    data = ("dataset=folder", f"dataset.root={tmp_path / 'both'}", "dataset.image_size=16")
+    runs = [tiny(*data, f"dataset.layout={layout}") for layout in ("classes", "parts")]
+    images = [json.loads(run.facts["images"]) for run in runs]
+    assert images == [{"first": 24, "second": 24}, {"dress": 16, "pullover": 16, "shirt": 16}]
+    with pytest.raises(AssertionError):
+        tiny(*data)
 
 
 def test_manifest_gives_the_labels(

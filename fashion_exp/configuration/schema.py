@@ -41,6 +41,14 @@ class Interpolation(Enum):
     nearest = "nearest"
 
 
+class Layout(Enum):
+    """What the folders directly in `dataset.root` are."""
+
+    auto = "auto"  # recognized by their names and by the folders inside them
+    classes = "classes"  # classes
+    parts = "parts"  # parts of the data, train, validation and test by their names, with classes
+
+
 class Head(Enum):
     own = "own"  # the network's own classifier with a new last layer
     new = "new"  # pooling, hidden layers and a last layer on the last feature map
@@ -103,8 +111,11 @@ class DatasetConfig:
     """{old: new}; two classes with the same new name are merged."""
     root: str | None = None
     """Folder of the data; relative to the working directory."""
+    layout: Layout | None = None
+    """What the folders in `root` are: classes, parts (with classes inside), or auto: recognize."""
     manifest: str | None = None
-    """CSV with the columns path, label and optionally group; paths relative to `root` or to it."""
+    """CSV with the columns path, label and optionally group and split (the official part); paths
+    relative to `root` or to it."""
     labels: str | None = None
     """current, none (the original labels), a version (v2), or a file of decisions on labels."""
     quarantine: str | None = None

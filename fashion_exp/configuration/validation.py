@@ -32,6 +32,7 @@ _TRACKED = _is_one_of("tracking.name", "mlflow")
 
 OPTION_CONDITIONS: dict[str, Condition] = {
     "dataset.root": _is_one_of("dataset.name", "folder", "csv", "clothing", "fashion_mnist"),
+    "dataset.layout": _is_one_of("dataset.name", "folder"),
     "dataset.manifest": _is_one_of("dataset.name", "csv"),
     "dataset.quarantine": _FILES,
     "dataset.groups": _FILES,

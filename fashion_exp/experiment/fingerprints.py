@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 RESOLVED_OPTIONS = frozenset(
     {"model.weights", "sweep.weights", "training.device", "training.precision", "training.threads",
-     "dataset.root", "dataset.labels", "dataset.quarantine", "dataset.groups"}
+     "dataset.root", "dataset.layout", "dataset.labels", "dataset.quarantine", "dataset.groups"}
 )  # fmt: skip
 """Options that a fingerprint holds by what they resolved to, not by what was typed."""
 

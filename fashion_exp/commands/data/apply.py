@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fashion_exp.commands.data.common import add_layout_option
 from fashion_exp.errors import InputError
 
 if TYPE_CHECKING:
@@ -30,15 +31,18 @@ def run(arguments: list[str]) -> int:
 
         _print_history(read_history(journal_path(data)), options.json)
         return 0
+    from fashion_exp.configuration.schema import Layout
     from fashion_exp.data.sources.classes import normalize_name
     from fashion_exp.tools.relabel.apply import apply_decisions, restore_version
 
     root = Path(options.root).expanduser().resolve() if options.root else None
+    layout = Layout(options.layout)
     if options.undo or options.revert:
-        version = restore_version(data, options.revert, root)
+        version = restore_version(data, options.revert, root, layout)
     else:
         new_classes = [normalize_name(name) for name in options.new_class]
-        version = apply_decisions(Path(options.what).expanduser(), data, root, new_classes)
+        decisions = Path(options.what).expanduser()
+        version = apply_decisions(decisions, data, root, new_classes, layout)
     _print_version(version, data, options.json)
     return 0
 
@@ -55,6 +59,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     )  # fmt: skip
     parser.add_argument("--data", help="folder or list of photos; default: as in the decisions")
     parser.add_argument("--root", help="root of the paths in a list; default: the list's folder")
+    add_layout_option(parser)
     parser.add_argument(
         "--new-class", action="append", default=[], metavar="NAME",
         help="accept decisions for a class that no photo has yet",

@@ -8,6 +8,7 @@ from fashion_exp.commands.data.common import (
     base_parser,
     inspect_images,
     publish,
+    read_folder,
     stderr_if_json,
     validate,
 )
@@ -33,9 +34,8 @@ def run(arguments: list[str]) -> int:
     from fashion_exp.tools.curate.check_report import check_report
     from fashion_exp.tools.curate.csv_files import write_quarantine
     from fashion_exp.tools.curate.findings import find_hidden_images, find_problems
-    from fashion_exp.tools.curate.image_tree import scan_folder
 
-    tree = scan_folder(options.folder)
+    tree = read_folder(options)
     list_file = Path(options.list).expanduser() if options.list else tree.root / QUARANTINE_FILE
     read_curation_list(
         "quarantine", list_file, REASON_COLUMN

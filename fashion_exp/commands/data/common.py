@@ -32,6 +32,7 @@ def base_parser(subcommand: str, description: str | None) -> argparse.ArgumentPa
         f"fashion_exp data {subcommand}", description=description, epilog=EPILOG
     )
     parser.add_argument("folder", metavar="DIR", help="folder of photos, usually one per class")
+    add_layout_option(parser)
     parser.add_argument("--json", action="store_true", help="print all results as JSON")
     parser.add_argument("--into", help="folder for the page; default: one in outputs/data/")
     parser.add_argument("--outputs", help="folder of pages and caches; default: as for runs")
@@ -40,6 +41,21 @@ def base_parser(subcommand: str, description: str | None) -> argparse.ArgumentPa
         help="do not decode larger images; default: %(default)g",
     )  # fmt: skip
     return parser
+
+
+def add_layout_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--layout", choices=("auto", "classes", "parts"), default="auto",
+        help="what the folders in DIR are, as dataset.layout of a run; default: %(default)s",
+    )  # fmt: skip
+
+
+def read_folder(options: argparse.Namespace) -> ImageTree:
+    """The images of DIR, read as --layout says."""
+    from fashion_exp.configuration.schema import Layout
+    from fashion_exp.tools.curate.image_tree import scan_folder
+
+    return scan_folder(options.folder, Layout(options.layout))
 
 
 def validate(options: argparse.Namespace) -> None:
@@ -95,7 +111,7 @@ def publish(
 
     folder = page_folder(options, tree.root)
     page = folder / f"{subcommand}.html"
-    conclusions = [*report.conclusions, *filter(None, warnings)]
+    conclusions = [*report.conclusions, *tree.notes, *filter(None, warnings)]
     root = display_path(tree.root)
     title = f"{subcommand.capitalize()}: {root}"
     footer = f"The same results as JSON: {subcommand}.json."

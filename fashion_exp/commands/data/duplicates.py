@@ -12,6 +12,7 @@ from fashion_exp.commands.data.common import (
     inspect_images,
     page_folder,
     publish,
+    read_folder,
     stderr_if_json,
     validate,
 )
@@ -34,9 +35,8 @@ def run(arguments: list[str]) -> int:
     from fashion_exp.tools.curate.csv_files import read_manual_groups, write_groups
     from fashion_exp.tools.curate.duplicates import find_groups, possible_duplicates, usable_images
     from fashion_exp.tools.curate.duplicates_report import duplicates_report
-    from fashion_exp.tools.curate.image_tree import scan_folder
 
-    tree = scan_folder(options.folder)
+    tree = read_folder(options)
     list_file = Path(options.list).expanduser() if options.list else tree.root / GROUPS_FILE
     manual = read_manual_groups(tree, list_file)
     with Progress(stderr_if_json(options)) as progress:

@@ -6,6 +6,7 @@ from fashion_exp.commands.data.common import (
     base_parser,
     inspect_images,
     publish,
+    read_folder,
     stderr_if_json,
     validate,
 )
@@ -24,10 +25,9 @@ def run(arguments: list[str]) -> int:
     from fashion_exp.reporting.progress import Progress
     from fashion_exp.tools.curate.drift import find_drift
     from fashion_exp.tools.curate.duplicates import usable_images
-    from fashion_exp.tools.curate.image_tree import scan_folder
     from fashion_exp.tools.curate.summary_report import summary_report
 
-    tree = scan_folder(options.folder)
+    tree = read_folder(options)
     line_counts = (
         len(read_curation_list("quarantine", tree.root / QUARANTINE_FILE, REASON_COLUMN)),
         len(read_curation_list("groups", tree.root / GROUPS_FILE, GROUP_COLUMN)),

@@ -14,16 +14,6 @@ ITEM_COLUMNS = ("path", "file", "label", "part", "image_id", "group_id")
 several paths to one file from copies (the real path); `label` is the class name; the other columns
 are those of the image table."""
 
-PART_ALIASES = {
-    "train": "train",
-    "validation": "validation",
-    "valid": "validation",
-    "val": "validation",
-    "dev": "validation",
-    "test": "test",
-}
-"""{accepted name: official part}."""
-
 _DTYPES = dict.fromkeys(COLUMNS, str) | {"label": np.int64, "copies": np.int64}
 _PART_PRIORITY = {"test": 0, "validation": 1, "train": 2, "": 3}
 

@@ -3,28 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
-from fashion_exp.configuration.schema import DatasetConfig
+from fashion_exp.configuration.schema import DatasetConfig, Layout
 from fashion_exp.data.image_files import FILE_COLUMNS, printable_path
 from fashion_exp.data.sources import walk
-from fashion_exp.data.sources.build_table import PART_ALIASES
 from fashion_exp.data.sources.classes import normalize_name
 from fashion_exp.data.sources.curation_lists import GROUPS_FILE, QUARANTINE_FILE
 from fashion_exp.data.sources.file_table import build_file_table
+from fashion_exp.data.sources.layout import RUN_OPTIONS, FolderLayout, OptionNames, find_layout
 from fashion_exp.data.sources.walk import COLLECTED_MANIFEST
 from fashion_exp.data.table import ImageTable
 from fashion_exp.errors import InputError, os_error_reason
-
-
-@dataclass(frozen=True)
-class _ClassFolder:
-    name: str
-    part: str
-    path: Path
 
 
 def load_folder(cfg: DatasetConfig) -> ImageTable:
@@ -34,7 +27,7 @@ def load_folder(cfg: DatasetConfig) -> ImageTable:
     """
     assert cfg.root is not None
     root = walk.existing_folder("dataset.root", cfg.root)
-    files, empty_classes, notes = list_folder(root)
+    files, empty_classes, notes = list_folder(root, cfg.layout)
     if empty_classes:
         notes.append(f"Class folders without images, left out: {', '.join(sorted(empty_classes))}.")
     if (root / COLLECTED_MANIFEST).is_file():
@@ -46,60 +39,55 @@ def load_folder(cfg: DatasetConfig) -> ImageTable:
     return build_file_table(cfg, files, root, root, notes=notes)
 
 
-def list_folder(root: Path) -> tuple[pd.DataFrame, set[str], list[str]]:
-    """The images below a folder (`FILE_COLUMNS`), the classes without images, and notes."""
+def list_folder(
+    root: Path, layout: Layout | None = None, names: OptionNames = RUN_OPTIONS
+) -> tuple[pd.DataFrame, set[str], list[str]]:
+    """The images below a folder (`FILE_COLUMNS`), the classes without images, and notes.
+
+    `names` are the options that messages name.
+    """
     try:
-        folders = _class_folders(root)
-        files, notes = _list_images(root, folders)
+        found = find_layout(root, layout, names)
+        files, notes = _list_images(root, found)
     except OSError as error:
         raise InputError(
-            f"dataset.root: '{error.filename}' cannot be listed: {os_error_reason(error)}; change "
+            f"{names.root}: '{error.filename}' cannot be listed: {os_error_reason(error)}; change "
             "its permissions"
         ) from error
-    return files, {folder.name for folder in folders} - set(files["label"]), notes
+    _check_class_folders(root, found, names)
+    empty_classes = {folder.name for folder in found.class_folders} - set(files["label"])
+    return files, empty_classes, [*found.notes, *notes]
 
 
-def _class_folders(root: Path) -> list[_ClassFolder]:
-    children = walk.subfolders(root)
-    parts = [child for child in children if child.name.casefold() in PART_ALIASES]
-    class_folders = [
-        _ClassFolder(_class_name(child), PART_ALIASES[part.name.casefold()], child)
-        for part in parts
-        for child in walk.subfolders(part)
-    ]
-    if parts and not class_folders and len(parts) == len(children):
+def _check_class_folders(root: Path, layout: FolderLayout, names: OptionNames) -> None:
+    above = layout.above
+    parts = [f for f in above if f != root and not above.get(f.parent)]
+    if not layout.class_folders and parts:
         raise InputError(
-            f"dataset.root: {_names(parts)} in '{root}' have no subfolders; put the images of each "
+            f"{names.root}: {_names(parts)} in '{root}' have no subfolders; put the images of each "
             "class into its own folder there"
         )
-    if len(children) == 1 and not parts and (grandchildren := walk.subfolders(children[0])):
+    if blank := [folder.path for folder in layout.class_folders if not folder.name]:
         raise InputError(
-            f"dataset.root: '{root}' has only the folder {_names(children)}, which has "
-            f"{_names(grandchildren[:3])} …; if these are the classes, set "
-            f"dataset.root='{children[0]}'"
+            f"{names.root}: the name of the folder '{blank[0]}' has only blanks; rename it"
         )
-    if not class_folders:
-        return [_ClassFolder(_class_name(child), "", child) for child in children]
-    if others := [child for child in children if child not in parts]:
+    if len(layout.class_folders) == 1 and (inner := walk.subfolders(layout.class_folders[0].path)):
+        only = layout.class_folders[0].path
         raise InputError(
-            f"dataset.root: '{root}' has other folders besides the parts {_names(parts)}: "
-            f"{_names(others)}; move them, or hide them with a dot before their names"
+            f"{names.root}: '{root}' has only the folder {_names([only])}, which has "
+            f"{_names(inner[:3])} …; if these are the classes, set {names.root}='{only}'"
         )
-    return class_folders
 
 
-def _class_name(folder: Path) -> str:
-    return normalize_name(printable_path(folder.name))
-
-
-def _names(folders: list[Path]) -> str:
+def _names(folders: Sequence[Path]) -> str:
     return ", ".join(f"{folder.name}/" for folder in folders)
 
 
-def _list_images(root: Path, folders: list[_ClassFolder]) -> tuple[pd.DataFrame, list[str]]:
+def _list_images(root: Path, layout: FolderLayout) -> tuple[pd.DataFrame, list[str]]:
     """The images of the class folders (`FILE_COLUMNS`), and notes on the other files."""
-    images, ignored_extensions, ignored_lists = [], Counter[str](), list[str]()
-    for folder in folders:
+    images, ignored_extensions = [], Counter[str]()
+    ignored_lists = _lists_above(root, layout)
+    for folder in layout.class_folders:
         for path, file in walk.walk_files(folder.path, root):
             relative = printable_path(path.relative_to(root).as_posix())
             if walk.has_image_extension(path.name):
@@ -109,11 +97,12 @@ def _list_images(root: Path, folders: list[_ClassFolder]) -> tuple[pd.DataFrame,
             else:
                 ignored_extensions[path.suffix.casefold() or "none"] += 1
     notes = []
-    if loose := _count_loose_images(root, folders):
+    loose = sum(walk.has_image_extension(n) for f in layout.above for n in walk.list_files(f))
+    if loose:
         notes.append(f"Images outside the class folders, ignored: {loose}.")
     if ignored_lists:
         notes.append(
-            f"Lists inside class folders, ignored: {', '.join(ignored_lists)}; move them to the "
+            f"Lists below the root, ignored: {', '.join(ignored_lists)}; move them to the "
             "root, or set dataset.quarantine=FILE and dataset.groups=FILE."
         )
     if ignored_extensions:
@@ -122,13 +111,14 @@ def _list_images(root: Path, folders: list[_ClassFolder]) -> tuple[pd.DataFrame,
     return pd.DataFrame(images, columns=list(FILE_COLUMNS), dtype=object), notes
 
 
-def _count_loose_images(root: Path, folders: list[_ClassFolder]) -> int:
-    """Number of images directly in the root or in a part."""
-    parts = {child for child in walk.subfolders(root) if child.name.casefold() in PART_ALIASES}
-    above = {root, *parts} - {folder.path for folder in folders}
-    return sum(
-        walk.has_image_extension(name) for folder in above for name in walk.list_files(folder)
-    )
+def _lists_above(root: Path, layout: FolderLayout) -> list[str]:
+    """Curation lists between the root and the class folders, where no run reads them."""
+    return [
+        printable_path((folder / name).relative_to(root).as_posix())
+        for folder in layout.above
+        for name in (QUARANTINE_FILE, GROUPS_FILE)
+        if folder != root and (folder / name).is_file()
+    ]
 
 
 def _check_not_empty(

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from fashion_exp.configuration.schema import Layout
 from fashion_exp.data.image_files import printable_path
 from fashion_exp.data.sources import walk
-from fashion_exp.data.sources.build_table import PART_ALIASES
-from fashion_exp.data.sources.classes import normalize_name
+from fashion_exp.data.sources.classes import describe_lookalikes, lookalikes
+from fashion_exp.data.sources.layout import FolderLayout, OptionNames, find_layout
+from fashion_exp.data.sources.parts import part_of_name
 from fashion_exp.errors import InputError, os_error_reason
 
 
@@ -32,12 +35,28 @@ class ImageTree:
     images: list[ImageFile]
     """Files with an image extension, sorted by path."""
     other_files: list[ImageFile]
+    layout_notes: tuple[str, ...] = ()
+    """How the folders were read, if not simply as classes."""
+
+    @property
+    def notes(self) -> list[str]:
+        """How the folders were read, and class names that runs refuse."""
+        counts = Counter(image.label for image in self.images)
+        return [
+            *self.layout_notes,
+            *(
+                f"Class names that differ only in case or blanks: "
+                f"{describe_lookalikes(group, counts)}; runs refuse them: rename the folders, or "
+                "merge the classes with dataset.rename."
+                for group in lookalikes(counts)
+            ),
+        ]
 
     @property
     def root_warning(self) -> str:
         """Warns that runs may not find lists written to this root; "" if they will."""
         resolved = self.root.resolve()
-        if resolved.name.casefold() in PART_ALIASES:
+        if part_of_name(resolved.name):
             kind = "an official part"
         elif all(not image.label for image in self.images):
             kind = "one class"
@@ -50,11 +69,16 @@ class ImageTree:
         )
 
 
-def scan_folder(folder: str) -> ImageTree:
-    """Raises `InputError` if the folder is missing, cannot be listed, or has no images."""
+LAYOUT_OPTIONS = OptionNames("DIR", "--layout=")
+
+
+def scan_folder(folder: str, layout: Layout = Layout.auto) -> ImageTree:
+    """Raises `InputError` if the folder is missing, cannot be listed, or has no images, and for
+    several possible layouts."""
     root = walk.existing_folder("DIR", folder)
     try:
-        files = sorted(_files(root), key=lambda file: file.path)
+        found = find_layout(root, layout, LAYOUT_OPTIONS)
+        files = sorted(_files(root, found), key=lambda file: file.path)
     except OSError as error:
         raise InputError(
             f"DIR: cannot list '{error.filename}': {os_error_reason(error)}; fix its permissions"
@@ -64,7 +88,8 @@ def scan_folder(folder: str) -> ImageTree:
         raise InputError(
             f"DIR: no images in '{root}'; supported formats: JPEG, PNG, WebP, BMP, GIF, TIFF"
         )
-    return ImageTree(root, images, [f for f in files if not walk.has_image_extension(f.path)])
+    others = [file for file in files if not walk.has_image_extension(file.path)]
+    return ImageTree(root, images, others, found.notes)
 
 
 def display_path(path: Path) -> str:
@@ -72,19 +97,20 @@ def display_path(path: Path) -> str:
     return printable_path(str(path.resolve()))
 
 
-def _files(root: Path) -> Iterator[ImageFile]:
+def _files(root: Path, layout: FolderLayout) -> Iterator[ImageFile]:
+    classes = {folder.path: (folder.name, folder.part) for folder in layout.class_folders}
+    folders = {path: ("", part) for path, part in layout.above.items()} | classes
     for name in walk.list_files(root):
-        yield _image_file(root, root / name, os.path.realpath(root / name))
+        yield _image_file(root, root / name, os.path.realpath(root / name), folders)
     for folder in walk.subfolders(root):
         for path, real_path in walk.walk_files(folder, root):
-            yield _image_file(root, path, real_path)
+            yield _image_file(root, path, real_path, folders)
 
 
-def _image_file(root: Path, path: Path, real_path: str) -> ImageFile:
-    relative = path.relative_to(root)
-    folders = [normalize_name(printable_path(name)) for name in relative.parts[:-1]]
-    part = PART_ALIASES.get(folders[0].casefold(), "") if folders else ""
-    if part:
-        folders = folders[1:]
-    label = folders[0] if folders else ""
-    return ImageFile(printable_path(relative.as_posix()), real_path, label, part)
+def _image_file(
+    root: Path, path: Path, real_path: str, folders: Mapping[Path, tuple[str, str]]
+) -> ImageFile:
+    """`folders` {folder: (class, part)}; the nearest one above the file counts."""
+    label, part = next((folders[f] for f in path.parents if f in folders), ("", ""))
+    relative = printable_path(path.relative_to(root).as_posix())
+    return ImageFile(relative, real_path, label, part)

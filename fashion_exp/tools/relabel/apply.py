@@ -15,6 +15,7 @@ from typing import Any
 import pandas as pd
 from filelock import FileLock
 
+from fashion_exp.configuration.schema import Layout
 from fashion_exp.data.label_decisions import count_changes, read_decisions, resolve_decisions
 from fashion_exp.data.label_versions import (
     LabelHistory,
@@ -27,14 +28,20 @@ from fashion_exp.data.label_versions import (
     write_history,
 )
 from fashion_exp.data.labels import original_labels
+from fashion_exp.data.sources.classes import lookalike_key
 from fashion_exp.data.sources.csv_manifest import list_manifest
 from fashion_exp.data.sources.folder import list_folder
+from fashion_exp.data.sources.layout import OptionNames
 from fashion_exp.data.sources.walk import existing_folder
 from fashion_exp.errors import InputError, os_error_reason
 
 
 def apply_decisions(
-    file: Path, data: Path, root: Path | None = None, new_classes: Collection[str] = ()
+    file: Path,
+    data: Path,
+    root: Path | None = None,
+    new_classes: Collection[str] = (),
+    layout: Layout = Layout.auto,
 ) -> LabelVersion | None:
     """The new version, or None if the current labels already match the decisions.
 
@@ -43,12 +50,13 @@ def apply_decisions(
     """
     decisions = read_decisions(file)
     sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
-    original = original_labels(_list_images(data, root))
+    original = original_labels(_list_images(data, root, layout))
 
     def change(history: LabelHistory) -> tuple[LabelOverrides, dict[str, Any]]:
         state = history.overrides_at(history.current)
         current = original | {image: state[image] for image in state if image in original}
         classes = {name for labels in [*original.values(), *current.values()] for name in labels}
+        _refuse_lookalikes(new_classes, classes)
         changes = resolve_decisions(decisions, current, classes | {*new_classes}, str(data))
         return state | changes, {"decisions": file.name, "sha256": sha256}
 
@@ -56,14 +64,14 @@ def apply_decisions(
 
 
 def restore_version(
-    data: Path, version: str | None, root: Path | None = None
+    data: Path, version: str | None, root: Path | None = None, layout: Layout = Layout.auto
 ) -> LabelVersion | None:
     """Appends a version with the labels of an earlier one; None if they are current already.
 
     Without `version`, restores the version before the current one. Raises `InputError` if there is
     no such version.
     """
-    original = original_labels(_list_images(data, root))
+    original = original_labels(_list_images(data, root, layout))
 
     def change(history: LabelHistory) -> tuple[LabelOverrides, dict[str, Any]]:
         target = history.undo_target(history.current) if version is None else version
@@ -74,13 +82,23 @@ def restore_version(
     return _append_version(data, original, change)
 
 
-def _list_images(data: Path, root: Path | None) -> pd.DataFrame:
+def _refuse_lookalikes(new_classes: Collection[str], classes: Collection[str]) -> None:
+    for name in new_classes:
+        for other in classes:
+            if name != other and lookalike_key(name) == lookalike_key(other):
+                raise InputError(
+                    f"--new-class '{name}': differs from the class '{other}' only in case or "
+                    f"blanks; decide for '{other}', or choose another name"
+                )
+
+
+def _list_images(data: Path, root: Path | None, layout: Layout) -> pd.DataFrame:
     if data.is_file():
         return list_manifest(data, root or data.parent)[0]
     folder = existing_folder("data", str(data))
     if root is not None:
         raise InputError(f"--root {root}: needs a list of photos, but '{data}' is a folder")
-    return list_folder(folder)[0]
+    return list_folder(folder, layout, OptionNames("--data", "--layout="))[0]
 
 
 def _append_version(

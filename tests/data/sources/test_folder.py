@@ -57,7 +57,7 @@ def test_manifest_of_collection_is_pointed_to(make_config: MakeConfig, tmp_path:
 def test_list_inside_class_folder_is_noted(make_config: MakeConfig, tmp_path: Path) -> None:
     (tmp_path / "dress/quarantine.csv").write_text("path,reason\n1.png,blank\n")
     (note,) = load_folder(make_config()).notes
-    assert note.startswith("Lists inside class folders, ignored: dress/quarantine.csv")
+    assert note.startswith("Lists below the root, ignored: dress/quarantine.csv")
 
 
 @pytest.mark.usefixtures("two_images")
@@ -79,6 +79,29 @@ def test_official_parts_have_several_names(
         write_image(f"{name}/shirt/b.png", 100 + seed)
     parts = load_folder(make_config()).rows["part"].value_counts().to_dict()
     assert parts == {"train": 2, "validation": 8, "test": 2}
+
+
+def test_blanks_around_names_do_not_make_classes(
+    write_image: WriteImage, make_config: MakeConfig
+) -> None:
+    write_image("train/dress /1.png", 1)
+    write_image("test/ dress/2.png", 2)
+    write_image("train/shirt/3.png", 3)
+    table = load_folder(make_config(classes=["shirt ", " dress"], rename={"dress ": " Gown"}))
+    assert table.classes == ("shirt", "Gown")
+    assert table.class_counts == {"shirt": 1, "Gown": 2}
+
+
+@pytest.mark.usefixtures("two_images")
+def test_names_that_differ_in_case_are_refused_or_merged(
+    write_image: WriteImage, make_config: MakeConfig
+) -> None:
+    write_image("DRESS/3.png", 3)
+    with pytest.raises(InputError, match=r"'DRESS' \(1\) and 'dress' \(1\); .*{DRESS: dress}"):
+        load_folder(make_config())
+    assert load_folder(make_config(rename={"DRESS": "dress"})).classes == ("dress", "shirt")
+    (note,) = load_folder(make_config(classes=["dress", "shirt"])).notes
+    assert note.endswith("'DRESS' (1) and 'dress' (1); not used: DRESS.")
 
 
 @pytest.mark.usefixtures("two_images")
@@ -234,7 +257,7 @@ def test_unlistable_folder_is_reported(
         (["dress/x.txt", "shirt/y.txt"], "no images in the folders of"),
         (["dress/a.jpg"], "at least two classes are needed, but the selection has dress"),
         (
-            ["data/dress/a.jpg", "data/shirt/b.jpg"],
+            ["data/a.jpg", "data/dress/a.jpg", "data/shirt/b.jpg"],
             r"has only the folder data/, .*dataset\.root='.*/data'",
         ),
         (["train/a.jpg", "test/b.jpg"], r"test/, train/ in .* have no subfolders"),

@@ -6,14 +6,23 @@ from pathlib import Path
 
 import pytest
 
-from fashion_exp.configuration.schema import DatasetConfig
+from fashion_exp.configuration.schema import DatasetConfig, Layout
 from fashion_exp.data.sources.folder import load_folder
 from fashion_exp.errors import InputError
 from fashion_exp.tools.curate.image_tree import scan_folder
 from tests.tools.curate.conftest import SaveImage
 
 
-@pytest.mark.parametrize("parts", [[""], ["train/", "Valid/", "test/"]])
+@pytest.mark.parametrize(
+    "parts",
+    [
+        [""],
+        ["train/", "Valid/", "test/"],
+        ["all/Training/", "all/Testing/"],
+        ["seg_train/seg_train/", "seg_test/seg_test/"],
+        ["data/data/"],
+    ],
+)
 def test_paths_classes_and_parts_equal_those_of_the_image_table(
     parts: list[str], save: SaveImage, tmp_path: Path
 ) -> None:
@@ -28,6 +37,26 @@ def test_paths_classes_and_parts_equal_those_of_the_image_table(
     images = scan_folder(str(root)).images
     assert {(image.path, image.label, image.part) for image in images} == expected
     assert [image.path for image in images] == sorted(image.path for image in images)
+
+
+def test_layout_in_doubt_is_refused_with_the_option(save: SaveImage, tmp_path: Path) -> None:
+    for seed, name in enumerate(("a/dress", "a/shirt", "b/dress", "b/shirt")):
+        save(f"{name}/1.png", seed)
+    root = str(tmp_path / "photos")
+    with pytest.raises(InputError, match=r"DIR: .*two ways.*set --layout=parts.*--layout=classes"):
+        scan_folder(root)
+    assert {image.label for image in scan_folder(root, Layout.classes).images} == {"a", "b"}
+    assert {image.label for image in scan_folder(root, Layout.parts).images} == {"dress", "shirt"}
+
+
+def test_notes_say_the_layout_and_names_that_differ_in_case(
+    save: SaveImage, tmp_path: Path
+) -> None:
+    for seed, name in enumerate(("Training/dress", "Training/Dress", "Testing/dress ")):
+        save(f"{name}/1.png", seed)
+    layout, names = scan_folder(str(tmp_path / "photos")).notes
+    assert layout.startswith("Official parts: Testing/ (test), Training/ (train);")
+    assert "'Dress' (1) and 'dress' (2); runs refuse them" in names
 
 
 def test_images_in_the_root_have_no_class_and_other_files_are_listed(

@@ -38,6 +38,13 @@ def _restore(data: Path, name: str | None = None) -> LabelVersion:
     return version
 
 
+def test_new_class_must_not_differ_in_case_only(data: Path) -> None:
+    file = _decisions(data, "dress/1", "dress", "Shirt")
+    with pytest.raises(InputError, match="'Shirt': differs from the class 'shirt' only in case"):
+        apply_decisions(file, data, new_classes=["Shirt"])
+    assert not journal_path(data).exists()
+
+
 def test_applying_twice_equals_applying_once(data: Path) -> None:
     file = _decisions(data, "dress/1", "dress", "shirt")
     version = apply_decisions(file, data)
