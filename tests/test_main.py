@@ -133,7 +133,9 @@ def test_failed_jobs_leave_the_others_and_are_reported(sweep: tuple[Path, str]) 
     outputs, output = sweep
     statuses = [job.info.status for job in runs_named(outputs, "basic_cnn lr")]
     assert sorted(statuses) == ["FAILED", "FAILED", "FINISHED", "FINISHED"]
-    assert "the training loss became" in output and "Traceback" not in output
+    assert "Diverged: the training loss became" in output and "Traceback" not in output
+    (board,) = outputs.glob("sweeps/*/leaderboard.csv")
+    assert sorted(pd.read_csv(board)["status"]) == ["diverged"] * 2 + ["done"] * 2
 
 
 def test_only_the_test_of_the_best_job_is_evaluated(sweep: tuple[Path, str]) -> None:

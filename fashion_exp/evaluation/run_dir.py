@@ -213,6 +213,12 @@ class RunDir:
         failure = read_json(self.path / FAILURE_FILE)
         return " ".join(f"{failure['kind']}: {failure['reason']}".split())
 
+    @property
+    def has_diverged(self) -> bool:
+        """Whether the job failed because its training diverged."""
+        file = self.path / FAILURE_FILE
+        return file.exists() and read_json(file).get("kind") == "Diverged"
+
     def save_pruned(self, epochs: int | None) -> None:
         write_json(self.path / PRUNED_FILE, {"epochs": epochs})
 

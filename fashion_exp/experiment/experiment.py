@@ -72,7 +72,7 @@ def run_experiment(
     tracks metrics, and returns the result.
 
     Raises `InputError`, before anything is recorded, if the data or the combination of options do
-    not allow the experiment, and `Diverged` if a training's loss is not finite.
+    not allow the experiment, and `Diverged` if a training's numbers are not finite.
     """
     context, trainee = set_up(cfg, images, job.run, job.group, progress, job.report_epoch)
     facts = result_facts(context, images.fingerprint)

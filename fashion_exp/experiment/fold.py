@@ -25,6 +25,7 @@ from fashion_exp.experiment.context import (
     trains_on_features,
     views_per_image,
 )
+from fashion_exp.experiment.divergence import check_loss, check_outputs, check_weights
 from fashion_exp.experiment.history import epoch_record, history_frame, tracked_metrics
 from fashion_exp.models.build import build_model
 from fashion_exp.models.classifier import Classifier
@@ -167,10 +168,12 @@ def run_fold(
     while not _is_done(state, cfg):
         raise_if_interrupted()
         result = next(epochs)
-        probabilities = _predict(context, inputs, fold.validation)
+        check_loss(cfg, result.epoch + 1, result.loss)
+        probabilities = _predict(context, inputs, "validation", fold.validation, result.epoch + 1)
         validation = _loss_and_accuracy(labels[fold.validation], probabilities)
         record = epoch_record(result, validation)
         _update(state, record, trainee)
+        check_weights(cfg, state.epochs_done, state.model)
         state.seconds = time.perf_counter() - started
         if context.group.is_main_process:
             state_file.save(state)
@@ -276,6 +279,7 @@ def _evaluate(
 ) -> FoldResult:  # fmt: skip
     """Saves the models, and predicts with the one that `training.keep` chooses."""
     table, keep = context.table, context.cfg.training.keep
+    epoch = state.best_epoch if keep is Keep.best else state.epochs_done
     model.load_state_dict(state.best if keep is Keep.best else state.model, strict=False)
     if context.group.is_main_process:
         save_models(
@@ -285,13 +289,14 @@ def _evaluate(
 
     def predictions(part: str, rows: np.ndarray) -> pd.DataFrame:
         return predictions_frame(
-            table.rows.iloc[rows], table.classes, _predict(context, inputs, rows), part=part,
-            fold=fold.fold, repeat=fold.repeat, seed=fold_seed(context.cfg, "initialisation", fold),
+            table.rows.iloc[rows], table.classes, _predict(context, inputs, part, rows, epoch),
+            part=part, fold=fold.fold, repeat=fold.repeat,
+            seed=fold_seed(context.cfg, "initialisation", fold),
         )  # fmt: skip
 
     sample_size = min(len(fold.train), len(fold.validation))
     sample = fold.train[np.linspace(0, len(fold.train) - 1, sample_size).astype(int)]
-    _, train_accuracy = _loss_and_accuracy(table.labels[sample], _predict(context, inputs, sample))
+    probabilities = _predict(context, inputs, "training", sample, epoch)
     return FoldResult(
         predictions("validation", fold.validation),
         predictions("test", context.split.test),
@@ -303,16 +308,21 @@ def _evaluate(
             "updates": sum(record["updates"] for record in state.history),
             "seconds": seconds,
             "plain_images": len(sample),
-            "plain_accuracy": train_accuracy,
+            "plain_accuracy": accuracy(table.labels[sample], probabilities),
         },
     )
 
 
-def _predict(context: ExperimentContext, inputs: Inputs, rows: np.ndarray) -> np.ndarray:
-    """Probabilities (rows, classes); each process of the group predicts its share of the rows."""
+def _predict(
+    context: ExperimentContext, inputs: Inputs, part: str, rows: np.ndarray, epoch: int
+) -> np.ndarray:
+    """Probabilities (rows, classes) of the model after an epoch; each process of the group predicts
+    its share of the rows. Raises `Diverged` in all of them."""
     own_rows = context.group.shard(rows)
-    probabilities = predict(inputs.module, inputs.evaluation(own_rows), context.compute)
-    return context.group.gather(probabilities, len(rows)).numpy()
+    shard = predict(inputs.module, inputs.evaluation(own_rows), context.compute)
+    probabilities = context.group.gather(shard, len(rows)).numpy()
+    check_outputs(context.cfg, epoch, part, probabilities)
+    return probabilities
 
 
 def _loss_and_accuracy(labels: np.ndarray, probabilities: np.ndarray) -> tuple[float, float]:

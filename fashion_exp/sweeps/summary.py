@@ -132,9 +132,10 @@ def _options(job: SweepJob) -> dict[str, Any]:
 
 def _leaderboard_row(job: SweepJob, sweep: SweepContext, difference: str) -> dict[str, Any]:
     options = _options(job)
+    diverged = RunDir(job.folder).has_diverged
     row: dict[str, Any] = {
         "options": {name: options[name] for name in sweep.swept},
-        "status": STATUSES.get(job.state, "UNFINISHED"),
+        "status": "DIVERGED" if diverged else STATUSES.get(job.state, "UNFINISHED"),
     }
     if job.state != "finished":
         return row

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -25,10 +24,6 @@ class Batches(Protocol):
 class FeatureExtractor(Protocol):
     def eval(self) -> object: ...
     def features(self, images: torch.Tensor) -> torch.Tensor: ...
-
-
-class Diverged(Exception):
-    """The training loss is not finite; the message names the epoch."""
 
 
 @dataclass(frozen=True)
@@ -69,8 +64,7 @@ def fit(
 
     An epoch depends on its number and the state of model and optimizer alone. `lr_factor` maps time
     in epochs to a factor of each parameter group's rate. Losses and updates of several processes
-    equal those of one, except for rounding, dropout and batch-norm statistics. Raises `Diverged`
-    after an epoch whose loss is not finite.
+    equal those of one, except for rounding, dropout and batch-norm statistics.
     """
     class_weights = None if criterion.weight is None else criterion.weight.cpu()
     for epoch in epochs:
@@ -104,8 +98,6 @@ def fit(
         group.all_reduce(loss_sum, correct)
         group.broadcast_buffers(model)
         mean_loss = float(loss_sum) / views
-        if not math.isfinite(mean_loss):
-            raise Diverged(f"the training loss became {mean_loss} in epoch {epoch + 1}")
         seconds = time.perf_counter() - start
         lr = optimizer.param_groups[-1]["lr"]
         yield EpochResult(epoch, mean_loss, float(correct) / views, lr, updates, seconds, views)
@@ -118,13 +110,18 @@ def _set_learning_rate(optimizer: torch.optim.Optimizer, factor: float) -> None:
 
 @torch.inference_mode()
 def predict(model: nn.Module, batches: Iterator[torch.Tensor], compute: Compute) -> torch.Tensor:
-    """Class probabilities (n, classes), float32 on the CPU, in the order of the inputs."""
+    """Class probabilities (n, classes), float32 on the CPU, in the order of the inputs.
+
+    They are nan for an input with a logit that is not finite.
+    """
     model.eval()
     probabilities = []
     for inputs in batches:
         with compute.precision(inputs):
             logits = model(compute.move(inputs))
-        probabilities.append(logits.float().cpu().softmax(1))
+        logits = logits.float().cpu()
+        is_finite = logits.isfinite().all(1, keepdim=True)
+        probabilities.append(logits.softmax(1).masked_fill(~is_finite, torch.nan))
     return torch.cat(probabilities)
 
 

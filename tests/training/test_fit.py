@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from fashion_exp.training.device import Compute
-from fashion_exp.training.fit import Diverged, EpochResult, StepCallback, fit, predict
+from fashion_exp.training.fit import EpochResult, StepCallback, fit, predict
 from fashion_exp.training.process_group import ProcessGroup
 
 CPU = Compute(torch.device("cpu"), "fp32", 1)
@@ -105,11 +105,29 @@ def test_rate_follows_the_schedule_within_an_epoch() -> None:
     assert rates == [0.0, 0.5, 1.0, 1.5]
 
 
-def test_non_finite_loss_raises_diverged() -> None:
-    model = new_model()
-    model.weight.data.fill_(math.nan)
-    with pytest.raises(Diverged, match="the training loss became nan in epoch 1"):
-        train(model, sgd(model))
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_prediction_with_a_logit_that_is_not_finite_is_nan(value: float) -> None:
+    """A softmax makes a probability of 0 of a logit of -inf, which would hide the overflow."""
+    inputs = torch.eye(2)
+    model = nn.Linear(2, 2, bias=False)
+    model.weight.data = torch.eye(2)
+    assert predict(model, iter([inputs]), CPU).isfinite().all()
+    model = nn.Sequential(model, _Replace(value))
+    is_finite = predict(model, iter([inputs]), CPU).isfinite()
+    assert is_finite.tolist() == [[False, False], [True, True]]
+
+
+class _Replace(nn.Module):
+    """Replaces the first logit of the first input."""
+
+    def __init__(self, value: float) -> None:
+        super().__init__()
+        self.value = value
+
+    def forward(self, logits: torch.Tensor) -> torch.Tensor:
+        logits = logits.clone()
+        logits[0, 0] = self.value
+        return logits
 
 
 def test_epoch_loss_and_accuracy_are_means_over_views() -> None:
