@@ -115,6 +115,7 @@ def _split(cfg: Config, table: ImageTable) -> Split:
 def build_dry_run(cfg: Config, plan: ModelPlan, classes: int, compute: Compute) -> Trainee:
     """The trainee of the first fold, built early to find mistakes in the options."""
     trainee = build_trainee(cfg, plan, classes, compute)
+    _refuse_single_images(cfg, plan, trainee)
     log.info(
         "model: %s, %s parameters, %s trainable, %s frozen, %s in the head; frozen part: %s",
         cfg.model.name,
@@ -122,6 +123,21 @@ def build_dry_run(cfg: Config, plan: ModelPlan, classes: int, compute: Compute) 
         plan.freeze,
     )
     return trainee
+
+
+def _refuse_single_images(cfg: Config, plan: ModelPlan, trainee: Trainee) -> None:
+    """A batch of one image has no batch statistics where the feature map is 1×1 px."""
+    training = cfg.training
+    if training.batch_size // training.processes > 1:
+        return
+    layers = trainee.model.single_value_norms(plan.size, plan.channels)
+    if layers:
+        least = 2 * training.processes
+        raise InputError(
+            f"training.batch_size={training.batch_size}: batch normalization ({layers[0]}) sees "
+            f"1×1 px there and needs two images at once; set training.batch_size={least} or more, "
+            f"a dataset.image_size above {plan.size}, or model.freeze=backbone"
+        )
 
 
 def _all_cached(context: ExperimentContext) -> dict[str, int]:

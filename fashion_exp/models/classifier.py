@@ -11,6 +11,8 @@ from torch import nn
 
 from fashion_exp.errors import InputError, suggest
 
+_BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
+
 
 @dataclass(frozen=True)
 class ParameterCounts:
@@ -85,6 +87,34 @@ class Classifier(nn.Module):
         for module in self._frozen:
             module.training = False
         return self
+
+    @torch.no_grad()
+    def single_value_norms(self, size: int, channels: int) -> list[str]:
+        """Batch-norm layers that see one value per channel of one image, and are trained.
+
+        Their statistics need a second image in every batch.
+        """
+        layers: list[str] = []
+
+        def note(name: str, inputs: torch.Tensor) -> None:
+            if inputs.shape[1:].numel() == inputs.shape[1]:
+                layers.append(name)
+
+        hooks = [
+            module.register_forward_pre_hook(lambda _, inputs, name=name: note(name, inputs[0]))
+            for name, module in self.named_modules()
+            if isinstance(module, _BATCH_NORMS) and module not in self._frozen
+        ]
+        was_training = self.training
+        self.eval()
+        try:
+            device = self.mean.device
+            self(torch.zeros(1, channels, size, size, dtype=torch.uint8, device=device))
+        finally:
+            self.train(was_training)
+            for hook in hooks:
+                hook.remove()
+        return layers
 
     def trainable_state(self) -> dict[str, torch.Tensor]:
         """The tensors that training can change: the content of a checkpoint."""

@@ -28,9 +28,10 @@ def build_optimizer(
     """An optimizer of all trainable parameters: the backbone's group first, the head's last.
 
     The step is fused where an implementation exists for these parameters. Raises `InputError` for
-    an unknown class or argument.
+    an unknown class or argument, and for a class whose step cannot train these parameters.
     """
     kind = _optimizer_class(name)
+    _refuse_closure(kind)
     arguments = dict(options) | {"lr": lr, "weight_decay": weight_decay}
     if momentum is not None:
         arguments["momentum"] = momentum
@@ -49,9 +50,46 @@ def build_optimizer(
     kind, fused = _fused_variant(kind, arguments, groups[-1]["params"][0].device.type)
     used = {name: value for name, value in arguments.items() if name in accepted}
     try:
-        return without_compiler(kind)(groups, **fused | used)
-    except (ValueError, TypeError) as error:
-        raise InputError(f"optim: {name} refuses its arguments: {error}") from None
+        optimizer = without_compiler(kind)(groups, **fused | used)
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise InputError(
+            f"optim: {name} refuses its arguments: {_first_line(error)}; {_OTHER_OPTIMIZERS}"
+        ) from None
+    _try_step(kind, fused | used, groups[-1]["params"][0].device)
+    return optimizer
+
+
+_OTHER_OPTIMIZERS = "change optim.options, or choose optim=adam, adamw, sgd or rmsprop"
+
+
+def _refuse_closure(kind: type[torch.optim.Optimizer]) -> None:
+    """The training loop computes a loss once per update, so it has no closure to offer."""
+    closure = inspect.signature(kind.step).parameters.get("closure")
+    if closure is not None and closure.default is inspect.Parameter.empty:
+        raise InputError(
+            f"optim.name={kind.__name__}: needs to compute the loss several times per update, "
+            "which this training loop does not do; choose optim=adam, adamw, sgd or rmsprop"
+        )
+
+
+def _try_step(
+    kind: type[torch.optim.Optimizer], arguments: Mapping[str, Any], device: torch.device
+) -> None:
+    """One update of a small layer, because some mistakes show in the first step only."""
+    layer = [nn.Parameter(torch.zeros(shape, device=device)) for shape in ((2, 2), (2,))]
+    for parameter in layer:
+        parameter.grad = torch.zeros_like(parameter)
+    try:
+        without_compiler(kind)(layer, **arguments).step()
+    except (ValueError, TypeError, RuntimeError, OverflowError, AssertionError) as error:
+        raise InputError(
+            f"optim.name={kind.__name__}: cannot train this model ({_first_line(error)}); "
+            f"{_OTHER_OPTIMIZERS}"
+        ) from None
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
 
 
 def _optimizer_class(name: str) -> type[torch.optim.Optimizer]:

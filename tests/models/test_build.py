@@ -49,6 +49,17 @@ def test_every_model_outputs_one_logit_per_class(name: str, head: str) -> None:
     assert counts.total == counts.trainable + counts.frozen and 0 < counts.head <= counts.total
 
 
+def test_batch_norm_over_single_pixels_is_found_unless_frozen() -> None:
+    """Networks that halve the image five times see 1×1 px of an image of 32 px."""
+    model = build(*timm("resnet18"), size=32)
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    assert model.single_value_norms(32, 3)[0] == "network.layer4.0.bn1"
+    assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
+    assert not model.single_value_norms(64, 3)
+    assert not build(*timm("resnet18", "model.freeze=backbone")).single_value_norms(32, 3)
+    assert not build(size=32).single_value_norms(32, 3)
+
+
 def test_basic_cnn_of_the_paper_is_a_convolution_and_a_dense_layer() -> None:
     counts = build(size=96).parameter_counts()
     assert counts.total == (3 * 9 * 32 + 32) + (32 * 94 * 94 * 3 + 3)

@@ -85,3 +85,39 @@ def test_rejects_unknown_names_and_arguments() -> None:
         build(beta=1)
     with pytest.raises(InputError, match="refuses its arguments"):
         build(betas=[2, 3])
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [("SparseAdam", "does not support dense gradients"), ("LBFGS", "several times per update"),
+     ("Muon", "2D parameters")],
+)  # fmt: skip
+def test_optimizer_that_cannot_train_is_refused_before_the_first_batch(
+    name: str, reason: str
+) -> None:
+    with pytest.raises(InputError, match=rf"{name}.*{reason}.*choose optim=adam") as refused:
+        build_optimizer(
+            name, nn.Conv2d(1, 1, 1), nn.Linear(3, 2), lr=0.1, backbone_lr_factor=1,
+            weight_decay=0, momentum=None, options={},
+        )  # fmt: skip
+    assert "\n" not in str(refused.value)
+
+
+def test_rate_that_overflows_in_the_first_step_is_refused() -> None:
+    with pytest.raises(InputError, match=r"optim\.name=Rprop: .*overflow"):
+        build_optimizer(
+            "Rprop", nn.Linear(2, 2), nn.Linear(3, 2), lr=1e300, backbone_lr_factor=1,
+            weight_decay=0, momentum=None, options={},
+        )  # fmt: skip
+
+
+def test_building_draws_no_random_numbers() -> None:
+    torch.manual_seed(0)
+    before = torch.get_rng_state()
+    backbone, head = nn.Linear(3, 2), nn.Linear(2, 2)
+    drawn = torch.get_rng_state()
+    build_optimizer(
+        "SGD", head, backbone, lr=0.1, backbone_lr_factor=1, weight_decay=0, momentum=None,
+        options={},
+    )  # fmt: skip
+    assert torch.equal(drawn, torch.get_rng_state()) and not torch.equal(drawn, before)
