@@ -5,13 +5,11 @@ from __future__ import annotations
 import atexit
 import errno
 import importlib
-import io
 import logging
 import os
 import signal
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 
 from fashion_exp.atomic_io import DiskFullError
@@ -23,7 +21,13 @@ from fashion_exp.evaluation.run_dir import RunDir
 from fashion_exp.experiment.job import job_name, run_job
 from fashion_exp.experiment.worker import train_job
 from fashion_exp.paths import check_writable, conf_dir, outputs_dir, unique_name
-from fashion_exp.process import is_distributed, is_main_process
+from fashion_exp.process import (
+    is_distributed,
+    is_main_process,
+    lost_output,
+    protect_streams,
+    use_utf8,
+)
 from fashion_exp.signals import Terminated, install_handlers
 
 EVALUATE_TEST = ("--evaluate-test", "--open-test")
@@ -44,16 +48,16 @@ def main() -> int:
     try:
         if arguments and arguments[0] in SUBCOMMANDS:
             command = importlib.import_module(f"fashion_exp.commands.{arguments[0]}")
-            return int(command.run(arguments[1:]))
+            return code_of_printing(int(command.run(arguments[1:])))
         if "--help" in arguments or "-h" in arguments:
             print(help_text(conf_dir()), end="")
-            return ExitCode.DONE
+            return code_of_printing()
         line = parse_arguments(arguments)
         if line.info_only:
             from fashion_exp.configuration.hydra_switches import print_info
 
             print_info(line.arguments)
-            return ExitCode.DONE
+            return code_of_printing()
         if line.multirun:
             from fashion_exp.sweeps.run import run_sweep
 
@@ -72,9 +76,6 @@ def configure_process() -> None:
     install_handlers(signal.SIGTERM, signal.SIGINT)
     logging.captureWarnings(True)  # libraries' warnings belong in the run's log
     logging.raiseExceptions = False  # a log on a full disk must not print tracebacks
-    for stream in (sys.stdout, sys.stderr):  # some terminals lack some characters
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")
 
 
 def parse_arguments(arguments: Sequence[str]) -> CommandLine:
@@ -154,8 +155,6 @@ def exit_code_of(error: BaseException) -> int:
             if is_main_process():  # all processes have the same error
                 print(f"fashion_exp: {error}", file=sys.stderr)
             return ExitCode.INPUT_ERROR
-        case BrokenPipeError():  # `… | head` has read enough
-            return 128 + signal.SIGPIPE
         case DiskFullError():
             print(f"fashion_exp: {error}", file=sys.stderr)
             return ExitCode.FAILED
@@ -171,19 +170,28 @@ def exit_code_of(error: BaseException) -> int:
     raise error
 
 
+def code_of_printing(code: int = ExitCode.DONE) -> int:
+    """The exit code of a command whose result is what it prints."""
+    return ExitCode.FAILED if code == ExitCode.DONE and lost_output() else code
+
+
 def console() -> None:
     """The installed command."""
-    exit_without_teardown(main())
+    use_utf8()
+    protect_streams()
+    code = main()
+    if error := lost_output():
+        print(f"fashion_exp: standard output: {error.strerror}; text was lost", file=sys.stderr)
+    exit_without_teardown(code)
 
 
 def exit_without_teardown(code: int) -> None:
     """Exits at once: freeing what ends with the process anyway takes seconds."""
     atexit._run_exitfuncs()
-    for stream in (sys.stdout, sys.stderr):
-        with suppress(BrokenPipeError):
-            stream.flush()
+    sys.stdout.flush()
+    sys.stderr.flush()
     os._exit(code)
 
 
 if __name__ == "__main__":
-    exit_without_teardown(main())
+    console()

@@ -131,7 +131,7 @@ def _describe(key_fields: Mapping[str, Any]) -> str:
 
 def _is_json_object(file: Path) -> bool:
     try:
-        return isinstance(json.loads(file.read_text()), dict)
+        return isinstance(json.loads(file.read_text(encoding="utf-8")), dict)
     except (OSError, ValueError):
         return False
 

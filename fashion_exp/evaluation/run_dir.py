@@ -183,7 +183,10 @@ class RunDir:
 
     def overrides(self) -> list[str]:
         """The overrides as typed."""
-        return [str(line) for line in yaml.safe_load(self.overrides_file.read_text()) or []]
+        return [
+            str(line)
+            for line in yaml.safe_load(self.overrides_file.read_text(encoding="utf-8")) or []
+        ]
 
     def records(self) -> list[Path]:
         """The JSON files that exist, but for those of the configuration."""

@@ -18,7 +18,7 @@ from fashion_exp.configuration.schema import Config
 from fashion_exp.errors import InputError, Pruned
 from fashion_exp.evaluation.run_dir import RunDir
 from fashion_exp.experiment.worker import log_to_file, train_job
-from fashion_exp.process import is_main_process
+from fashion_exp.process import is_main_process, protect_streams
 
 if TYPE_CHECKING:
     from torch.distributed.elastic.multiprocessing.errors import ProcessFailure
@@ -95,6 +95,7 @@ def run_rank(cfg: Config, run: RunDir, name: str, hold_out_test: bool) -> int | 
     if sys.platform == "linux":
         os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")  # no traffic leaves this machine
     _install_stop_handlers()
+    protect_streams()
     logging.captureWarnings(True)
     try:
         group = join_process_group()

@@ -73,7 +73,7 @@ class TrainingCache:
     def find(self, fingerprint: str) -> CachedTraining | None:
         """None if no run has this training, or if the run's files have changed since."""
         try:
-            entry = json.loads((self._folder / f"{fingerprint}.json").read_text())
+            entry = json.loads((self._folder / f"{fingerprint}.json").read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return None
         run = RunDir((self._folder / entry["run"]).resolve())

@@ -49,7 +49,9 @@ def _git_state(repository: Path) -> dict[str, str]:
 
 def _git(repository: Path, *args: str) -> str:
     command = ["git", "-C", str(repository), "--no-optional-locks", *args]
-    process = subprocess.run(command, check=True, capture_output=True, text=True, timeout=10)
+    process = subprocess.run(
+        command, check=True, capture_output=True, encoding="utf-8", errors="replace", timeout=10
+    )
     return process.stdout.strip()
 
 

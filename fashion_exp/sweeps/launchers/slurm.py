@@ -222,7 +222,9 @@ def _query_queue() -> set[str]:
     command = ["squeue", "--noheader", "--array", "--user", getpass.getuser(), "--format", "%i"]
     for delay in QUERY_DELAYS:
         time.sleep(delay)
-        answer = subprocess.run(command, capture_output=True, text=True, check=False)
+        answer = subprocess.run(
+            command, capture_output=True, encoding="utf-8", errors="replace", check=False
+        )
         if answer.returncode == 0:
             return set(answer.stdout.split())
     raise _QueueError(answer.stderr.strip())

@@ -45,7 +45,7 @@ def _is_unusable(store: Store) -> bool:
 
 def _run_exists(entry: Path) -> bool:
     try:
-        run = RunDir(entry.parent / json.loads(entry.read_text())["run"])
+        run = RunDir(entry.parent / json.loads(entry.read_text(encoding="utf-8"))["run"])
     except (OSError, ValueError, KeyError):
         return False
     return run.result_file.is_file()
