@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
+import re
 from collections.abc import Callable, Iterable, Mapping
 from enum import IntEnum
 from functools import cache
@@ -57,12 +57,63 @@ def validate_fields(kind: type[T], values: Mapping[str, Any], prefix: str) -> T:
 
 
 def suggest(name: str, choices: Iterable[str]) -> str:
-    """The choices closest to a mistyped name, all choices if they are few, or an empty string."""
+    """The choices that a mistyped name may mean, all choices if they are few, or an empty text."""
     choices = list(choices)
-    close = difflib.get_close_matches(name, choices, n=3, cutoff=0.6)
-    if close:
+    if close := close_matches(name, choices):
         return f"did you mean {' or '.join(close)}?"
     return f"choices: {', '.join(sorted(choices))}" if 0 < len(choices) <= 20 else ""
+
+
+MAX_SUGGESTIONS = 3
+MIN_PREFIX = 3
+"""Letters of a beginning that stands for the whole name."""
+
+
+def close_matches(name: str, choices: Iterable[str]) -> list[str]:
+    """The choices that differ from `name` by a typing error or by their end, closest first.
+
+    A wrong suggestion is worse than none, so names that merely have letters in common are not
+    close, nor are names with other digits (resnet18 and resnet50).
+    """
+    typed = _spelling(name)
+    distances: dict[str, int] = {}
+    for choice in dict.fromkeys(choices):
+        spelling = _spelling(choice)
+        if len(typed) >= MIN_PREFIX and spelling.startswith(typed):
+            distances[choice] = 0 if spelling == typed else 1
+        elif re.findall(r"\d+", typed) == re.findall(r"\d+", spelling):
+            distance = edit_distance(typed, spelling)
+            if distance <= _tolerance(max(len(typed), len(spelling))):
+                distances[choice] = distance
+    best = min(distances.values(), default=0)
+    # A name that is spelled alike apart from case makes all others unlikely.
+    kept = [choice for choice in distances if best > 0 or distances[choice] == 0]
+    return sorted(kept, key=lambda choice: distances[choice])[:MAX_SUGGESTIONS]
+
+
+def _spelling(name: str) -> str:
+    return name.casefold().replace("-", "_")
+
+
+def _tolerance(length: int) -> int:
+    """How many typing errors a name of this length may have."""
+    return 0 if length < 3 else 1 if length < 8 else 2
+
+
+def edit_distance(a: str, b: str) -> int:
+    """Letters to insert, delete, replace or swap with their neighbor; 3 stands for 3 or more."""
+    if abs(len(a) - len(b)) > 2:
+        return 3
+    before: list[int] = []
+    row = list(range(len(b) + 1))
+    for i, letter in enumerate(a, start=1):
+        earlier, before, row = before, row, [i]
+        for j, other in enumerate(b, start=1):
+            cost = min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (letter != other))
+            if earlier and j > 1 and letter == b[j - 2] and a[i - 2] == other:
+                cost = min(cost, earlier[j - 2] + 1)
+            row.append(cost)
+    return min(row[-1], 3)
 
 
 def os_error_reason(error: OSError) -> str:

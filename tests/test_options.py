@@ -17,7 +17,8 @@ from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 from PIL import Image
 
-from fashion_exp.configuration.composition import option_names, parse_command_line
+from fashion_exp.configuration.catalog import option_names
+from fashion_exp.configuration.composition import parse_command_line
 from fashion_exp.data.sources import load
 from fashion_exp.errors import ExitCode
 from fashion_exp.evaluation.results import load_result

@@ -7,9 +7,9 @@ import copy
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NoReturn, get_type_hints
+from typing import Any, NoReturn
 
 from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
@@ -22,6 +22,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from fashion_exp.atomic_io import write_text
 from fashion_exp.configuration import compat, grids
+from fashion_exp.configuration.catalog import option_names, settable_options
 from fashion_exp.configuration.overrides import (
     SEARCHPATH,
     is_hydra_option,
@@ -30,15 +31,15 @@ from fashion_exp.configuration.overrides import (
     quote_value,
     split_override,
 )
+from fashion_exp.configuration.own_choices import fill_own_choices
 from fashion_exp.configuration.schema import (
-    GROUPS,
     RENAMED_OPTIONS,
     Config,
-    flatten_options,
     to_plain,
 )
+from fashion_exp.configuration.suggestions import suggest_choice, suggest_option
 from fashion_exp.configuration.validation import validate_config
-from fashion_exp.errors import InputError, suggest
+from fashion_exp.errors import InputError, close_matches, suggest
 from fashion_exp.paths import conf_dir
 
 ConfigStore.instance().store("config_schema", node=Config)
@@ -111,7 +112,7 @@ def parse_command_line(arguments: Sequence[str]) -> CommandLine:
             return info
         if multirun:
             return _multirun(arguments, fixed, swept, tree)
-        cfg = to_config(OmegaConf.masked_copy(tree, [str(k) for k in tree if k != "hydra"]))
+        cfg = to_config(_without_hydra(tree))
     recorded = tuple(text for text in texts if not is_hydra_option(text))
     return CommandLine((cfg,), False, False, texts, (recorded,))
 
@@ -127,7 +128,7 @@ def to_config(tree: DictConfig) -> Config:
     """The typed config of a composed tree; raises `InputError` in one line."""
     with _one_line_errors():
         content = OmegaConf.to_container(
-            tree, resolve=True, throw_on_missing=True, enum_to_str=True
+            tree, resolve=True, throw_on_missing=False, enum_to_str=True
         )
     assert isinstance(content, dict)
     return validate_config({str(name): value for name, value in content.items()})
@@ -153,19 +154,6 @@ def plain_options(node: DictConfig) -> dict[str, Any]:
     options = OmegaConf.to_container(node, resolve=True)
     assert isinstance(options, dict)
     return {str(name): value for name, value in options.items()}
-
-
-def option_names() -> list[str]:
-    """Every option of the schema by its dotted name."""
-    return [name for name, _ in flatten_options(_field_names(Config))]
-
-
-def _field_names(schema: type) -> dict[str, Any]:
-    hints = get_type_hints(schema)
-    return {
-        f.name: _field_names(hints[f.name]) if f.name in GROUPS and schema is Config else None
-        for f in fields(schema)
-    }
 
 
 @contextmanager
@@ -239,7 +227,13 @@ def _configs(
 
 def _composed(overrides: Sequence[str], return_hydra_config: bool = False) -> DictConfig:
     with _one_line_errors():
-        return compose("config", list(overrides), return_hydra_config=return_hydra_config)
+        tree = compose("config", list(overrides), return_hydra_config=True)
+        fill_own_choices(tree, {split_override(text)[0] for text in overrides})
+    return tree if return_hydra_config else _without_hydra(tree)
+
+
+def _without_hydra(tree: DictConfig) -> DictConfig:
+    return OmegaConf.masked_copy(tree, [str(key) for key in tree if key != "hydra"])
 
 
 def _swept_overrides(overrides: Sequence[Override], tree: DictConfig) -> list[str]:
@@ -332,9 +326,9 @@ def _check_names(override: Override, groups: list[str]) -> None:
         if override.is_add() and key in names:
             raise InputError(f"{override.input_line}: this option exists; write it without +")
         return
-    raise InputError(
-        f"{override.input_line}: no such option or group; {suggest(key, [*names, *groups])}"
-    )
+    hint = suggest_option(key, settable_options(), groups)
+    hint = hint or f"`options {key.rpartition('.')[2]}` searches all options"
+    raise InputError(f"{override.input_line}: no such option or group; {hint}")
 
 
 def _check_choices(override: Override, group: str, groups: list[str]) -> None:
@@ -351,7 +345,8 @@ def _check_choices(override: Override, group: str, groups: list[str]) -> None:
         if name not in [*choices, "null"]:
             if not choices:
                 raise InputError(f"{override.input_line}: no such group; {suggest(group, groups)}")
-            raise InputError(f"{group}={name}: no such choice; {suggest(name, choices)}")
+            hint = suggest_choice(group, name, choices)
+            raise InputError(f"{group}={name}: no such choice; {hint}")
 
 
 @contextmanager
@@ -372,16 +367,18 @@ def _omegaconf_message(error: OmegaConfBaseException) -> str:
         return f"{key}: needs a list; '{key}=[…,…]'"
     if " not in " in reason and isinstance(error.parent_node, DictConfig):
         names = [str(name) for name in error.parent_node if not str(name).startswith("_")]
-        hint = suggest(key.rpartition(".")[2], names) if names else "it has no options"
+        hint = suggest_option(key, settable_options()) if names else "it has no options"
         return f"{key}: no such option; {hint}"
-    if "Missing mandatory value" in reason:
-        return f"{key}: needs a value; add {key}=…"
+    if choices := re.search(r"[Ii]nvalid value '(.*)', expected one of \[(.*)\]", reason):
+        close = close_matches(choices[1], choices[2].split(", "))
+        reason += f"; did you mean {' or '.join(close)}?" if close else ""
     return f"{key}: {reason[:1].lower()}{reason[1:]}" if key else reason
 
 
 def _hydra_message(error: HydraException) -> str:
-    if isinstance(error.__cause__, OmegaConfBaseException) and error.__cause__.full_key:
-        return _omegaconf_message(error.__cause__)
+    cause_of = error.__cause__ or error.__context__
+    if isinstance(cause_of, OmegaConfBaseException) and cause_of.full_key:
+        return _omegaconf_message(cause_of)
     lines = [*str(error).splitlines(), *str(error.__cause__ or "").splitlines()]
     full_key = next((line.split(":")[1].strip() for line in lines if "full_key:" in line), "")
     cause = str(error.__cause__ or error).splitlines()[0]

@@ -15,6 +15,14 @@ from typing import Annotated, Any
 from omegaconf import MISSING
 from pydantic import Field
 
+
+@dataclass(frozen=True)
+class Unit:
+    """The unit of an option's values, for its documentation."""
+
+    name: str
+
+
 Share = Annotated[float, Field(gt=0, lt=1)]
 """A share of a whole, without 0 and 1."""
 Probability = Annotated[float, Field(ge=0, le=1)]
@@ -23,7 +31,9 @@ Natural = Annotated[int, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
-Pixels = Annotated[int, Field(ge=8, le=4096)]
+Pixels = Annotated[int, Field(ge=8, le=4096), Unit("px")]
+Epochs = Annotated[Count, Unit("epochs")]
+Images = Annotated[Count, Unit("images")]
 
 
 class Fit(Enum):
@@ -126,9 +136,9 @@ class DatasetConfig:
     """Whether missing files are downloaded from the data set's public home."""
     max_left_out: Probability | None = None
     """Share of unreadable, oversized or conflicting files above which the run is refused."""
-    max_megapixels: Positive | None = None
+    max_megapixels: Annotated[Positive, Unit("10⁶ px")] | None = None
     """Files with more pixels are left out without decoding, 10⁶ px."""
-    per_class: Count | None = None
+    per_class: Images | None = None
     """Drawn images per class."""
     drawn_size: Pixels | None = None
     """Edge of the drawn images, px."""
@@ -146,7 +156,7 @@ class AugmentationConfig:
     """albumentations transforms for training images, in order: {name: HorizontalFlip, p: 0.5}."""
     evaluation: list[dict[str, Any]] = MISSING
     """Deterministic albumentations transforms for all images, applied before `operations`."""
-    per_class: Count | None = MISSING
+    per_class: Images | None = MISSING
     """Training images per class after adding augmented copies. null: no copies."""
     on_frozen: OnFrozen = MISSING
     """With a frozen backbone: skip, views or apply."""
@@ -175,7 +185,7 @@ class ModelConfig:
     """Widths of a new head's hidden layers. null: [256]."""
     depth: Annotated[int, Field(ge=1, le=8)] | None = None
     """Convolutions of basic_cnn."""
-    width: Count | None = None
+    width: Annotated[Count, Unit("channels")] | None = None
     """Channels of basic_cnn's first convolution; each further one has twice as many."""
 
 
@@ -186,9 +196,11 @@ class OptimConfig:
     lr: Positive = MISSING
     """Learning rate of the head, and of the backbone unless `backbone_lr_factor` is set."""
     weight_decay: NonNegative = MISSING
+    """Weight decay (L2 penalty) of every parameter."""
     backbone_lr_factor: Annotated[float, Field(gt=0, le=1)] = MISSING
     """The backbone's learning rate as a share of `lr`."""
     momentum: Annotated[float, Field(ge=0, lt=1)] | None = None
+    """Momentum of sgd and rmsprop."""
     options: dict[str, Any] = field(default_factory=dict)
     """Further arguments of the optimizer class, by its own names."""
 
@@ -197,11 +209,11 @@ class OptimConfig:
 class ScheduleConfig:
     name: str = MISSING
     """How the learning rate changes over the epochs: constant, cosine, step or exponential."""
-    warmup_epochs: Natural = MISSING
+    warmup_epochs: Annotated[Natural, Unit("epochs")] = MISSING
     """Epochs in which the learning rate rises linearly to its full value."""
     final_factor: Probability | None = None
     """cosine: the final learning rate as a share of the full one."""
-    step_epochs: Count | None = None
+    step_epochs: Epochs | None = None
     """step: epochs between two drops."""
     gamma: Annotated[float, Field(gt=0, le=1)] | None = None
     """step, exponential: the factor of each drop."""
@@ -220,21 +232,24 @@ class SplitConfig:
     train_ratio: Share | None = None
     """Share of the images outside the test set that are trained on; validation has the rest."""
     folds: Annotated[int, Field(ge=2)] | None = None
+    """Parts of a cross-validation; each is the validation set once."""
 
 
 @dataclass
 class TrainingConfig:
-    epochs: Count = MISSING
-    batch_size: Count = MISSING
+    epochs: Epochs = MISSING
+    """Passes over the training images."""
+    batch_size: Images = MISSING
     """Images per forward pass; an update uses `accumulate` of them."""
-    accumulate: Count = MISSING
+    accumulate: Annotated[Count, Unit("forward passes")] = MISSING
     """Forward passes per update."""
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = MISSING
+    """Share of the target probability that is spread evenly over all classes."""
     class_weights: ClassWeights = MISSING
     """none, or balanced: inversely proportional to the class frequency."""
     clip_norm: Positive | None = MISSING
     """Upper bound of the gradient norm. null: none."""
-    early_stopping: Count | None = MISSING
+    early_stopping: Epochs | None = MISSING
     """Epochs without a lower validation loss after which a training ends. null: never."""
     keep: Keep = MISSING
     """The epoch whose model is evaluated: last, or best by validation loss."""
@@ -242,16 +257,16 @@ class TrainingConfig:
     """auto: bf16 if the hardware has it and it is faster, else fp32."""
     device: str = MISSING
     """auto, cpu, cuda, cuda:1 or mps."""
-    threads: Count | None = MISSING
+    threads: Annotated[Count, Unit("threads")] | None = MISSING
     """CPU threads of one operation; changes the last digits. null: the cores divided by
     `processes`."""
-    processes: Count = MISSING
+    processes: Annotated[Count, Unit("processes")] = MISSING
     """Processes that train one model together, each on its share of every batch and on its own GPU
     if there are GPUs; changes the last digits."""
     compile: bool = MISSING
     """Whether the model is compiled with `torch.compile`: minutes once, then faster steps on GPUs;
     changes the last digits."""
-    workers: Natural = MISSING
+    workers: Annotated[Natural, Unit("processes")] = MISSING
     """Processes that augment images ahead; never changes a result."""
 
 
@@ -283,7 +298,7 @@ class CacheConfig:
 
     trainings: bool = MISSING
     """Whether a training that an earlier run has done is reused."""
-    gigabytes: NonNegative = MISSING
+    gigabytes: Annotated[NonNegative, Unit("10⁹ bytes")] = MISSING
     """Size above which the least recently used pixels and features are removed, 10⁹ bytes; those
     in use stay."""
 
@@ -336,7 +351,7 @@ class Config:
     sweep: SweepConfig = field(default_factory=SweepConfig)
     seed: Seed = MISSING
     """Seed of everything random in training; `seeds.*` follow it unless they are set."""
-    repeats: Count = MISSING
+    repeats: Annotated[Count, Unit("trainings")] = MISSING
     """Trainings of every fold: each has its own initial weights and, with `split.redraw`, split."""
     confidence: Share = MISSING
     """Confidence level of every interval."""
@@ -351,6 +366,12 @@ GROUPS = frozenset(
     name for name, node in Config.__dataclass_fields__.items() if str(node.type).endswith("Config")
 )
 """The options of `Config` that are groups of options."""
+
+_SWEEP_NAMES = list(SweepConfig.__dataclass_fields__)
+SWEEP_JOB_OPTIONS = frozenset(
+    f"sweep.{name}" for name in _SWEEP_NAMES[_SWEEP_NAMES.index("parent") :]
+)
+"""Options that a sweep sets for its jobs."""
 
 RENAMED_OPTIONS = {"sweep.cells": "sweep.points", "sweep.open_test": "sweep.evaluate_test"}
 """Names of earlier versions, which still work."""

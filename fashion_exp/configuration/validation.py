@@ -6,7 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from fashion_exp.configuration.schema import Config, Head, OnFrozen
+from omegaconf import MISSING
+
+from fashion_exp.configuration.schema import Config, Head, OnFrozen, flatten_options
 from fashion_exp.errors import InputError, validate_fields
 
 
@@ -69,11 +71,19 @@ OPTION_CONDITIONS: dict[str, Condition] = {
 """Options that have an effect in some combinations only. In the others they are None."""
 
 
+REQUIRED_OPTIONS = {
+    ("dataset", "folder"): ("dataset.root", "FOLDER"),
+    ("dataset", "csv"): ("dataset.manifest", "FILE"),
+}
+"""What a choice needs beside the options that are `???` in its YAML: an option and its kind."""
+
+
 def validate_config(tree: Mapping[str, Any]) -> Config:
     """The typed config of a composed tree.
 
     Raises `InputError` for the first value that is out of range, or set where it has no effect.
     """
+    check_required(tree)
     cfg = validate_fields(Config, tree, "")
     for option, condition in OPTION_CONDITIONS.items():
         group, name = option.split(".")
@@ -83,12 +93,29 @@ def validate_config(tree: Mapping[str, Any]) -> Config:
     return cfg
 
 
+def check_required(tree: Mapping[str, Any]) -> None:
+    """Raises `InputError` that names every option without a value that the choices require.
+
+    `tree` has `MISSING` for options that no choice sets.
+    """
+    values = dict(flatten_options(tree))
+    reasons = {
+        option: f"{group}={choice} needs {option}={value}"
+        for (group, choice), (option, value) in REQUIRED_OPTIONS.items()
+        if values.get(f"{group}.name") == choice and values.get(option) is None
+    }
+    missing = [option for option, value in values.items() if value == MISSING]
+    names = [*reasons, *missing]
+    if missing:
+        added = " ".join(f"{option}=VALUE" for option in missing)
+        reasons[""] = f"add {added} (`help {missing[0]}` describes it), or set "
+        reasons[""] += f"{'it' if len(missing) == 1 else 'them'} in the YAML file of the choice"
+    if names:
+        verb = "is" if len(names) == 1 else "are"
+        raise InputError(f"{', '.join(names)} {verb} missing: {'; '.join(reasons.values())}")
+
+
 def _check_combinations(cfg: Config) -> None:
-    for dataset, option, value in (("folder", "root", "FOLDER"), ("csv", "manifest", "FILE")):
-        if cfg.dataset.name == dataset and getattr(cfg.dataset, option) is None:
-            raise InputError(
-                f"dataset.{option} is missing: dataset={dataset} needs dataset.{option}={value}"
-            )
     if cfg.dataset.channels == 2:
         raise InputError("dataset.channels=2: must be 3 (RGB) or 1 (gray)")
     if cfg.split.name == "official" and cfg.split.redraw:

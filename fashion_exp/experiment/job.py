@@ -7,7 +7,8 @@ import logging
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import yaml
 
@@ -93,6 +94,7 @@ def outcome(run: RunDir, hold_out_test: bool) -> Iterator[Outcome]:
             save_exception(run, error)
         else:
             shutil.rmtree(run.path)  # nothing was computed yet
+            _remove_empty(run.path.parent, run.path.parent.parent)
     except Pruned as pruned:
         (epochs,) = pruned.args
         print(f"pruned after {epochs} epochs: other jobs were better by then")
@@ -107,6 +109,13 @@ def outcome(run: RunDir, hold_out_test: bool) -> Iterator[Outcome]:
         print(f"fashion_exp: failed: {kind}: {reason} ({saved})", file=sys.stderr)
         result.code = ExitCode.FAILED
         save_exception(run, error)
+
+
+def _remove_empty(*folders: Path) -> None:
+    """Removes folders that were made for a run that never began, unless they have content."""
+    for folder in folders:
+        with suppress(OSError):
+            folder.rmdir()
 
 
 def save_exception(run: RunDir, error: Exception) -> None:

@@ -82,7 +82,7 @@ def test_every_choice_has_a_head_comment(file: Path) -> None:
         ("dataset.root=x", "dataset.root has no effect here"),
         ("dataset.classes=dress", "dataset.classes: needs a list"),
         ("dataset.classes=[a", "not a valid override"),
-        ("model=timm", "model.name: needs a value"),
+        ("model=timm", "model.name is missing: add model.name=VALUE"),
         ("~optim.lr", "options cannot be deleted"),
         ("+optim.lr=1", "write it without +"),
         ("optim.lr=1,2", "several values need --multirun"),
