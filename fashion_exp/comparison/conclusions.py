@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from fashion_exp.comparison.best_run import plan_separation
 from fashion_exp.comparison.metrics import METRICS
 from fashion_exp.comparison.pairs import OPPOSITE, Pair, Verdict
-from fashion_exp.reporting.formats import percent, percent_range, pluralize
+from fashion_exp.reporting.formats import percent, percent_range, photo_count, pluralize
 
 if TYPE_CHECKING:
     from fashion_exp.comparison.comparison import Comparison
@@ -45,7 +45,7 @@ def _accuracy(comparison: Comparison, index: int, part: str) -> str:
         return f"{percent(interval.estimate)} (no interval: {interval.note}{models})"
     return (
         f"{percent(interval.estimate)} ({percent_range(interval.low, interval.high)} %, "
-        f"{100 * interval.level:g} % Wilson, n = {summary.images} images{models})"
+        f"{100 * interval.level:g} % Wilson, {photo_count(summary.images)}{models})"
     )
 
 
@@ -62,9 +62,9 @@ def _two_runs(comparison: Comparison) -> Iterator[str]:
     yield _two_runs_headline(comparison, pair, a, b)
     interval = pair.test.interval.or_fallback
     count = (
-        f"J = {interval.scores} pairs of trainings"
+        f"{interval.scores} pairs of trainings"
         if interval.n is None
-        else f"n = {interval.n:g} {comparison.part} images"
+        else photo_count(interval.n, comparison.part)
     )
     scope = "" if pair.is_identical else f"; {_scope(pair)}"
     yield (
@@ -156,7 +156,7 @@ def _winner(comparison: Comparison) -> Iterator[str]:
         evaluations = max(run.result.test_evaluations for run in comparison.runs)
         yield (
             "On the test images, which were not used to select it, its accuracy is "
-            f"{_accuracy(comparison, winner, 'test')}. Runs evaluated on this test set: "
+            f"{_accuracy(comparison, winner, 'test')}. Runs that used this test set: "
             f"{evaluations}."
         )
     else:
@@ -170,8 +170,8 @@ def _target(comparison: Comparison) -> Iterator[str]:
     yield (
         f"The target of {percent(verdict.target)} is {verdict.verdict}: the one-sided "
         f"{100 * verdict.level:g} % bounds are {percent(verdict.lower)} and "
-        f"{percent(verdict.upper)} ({_BOUND_NAMES[verdict.method]}, n = {verdict.n:g} "
-        f"{comparison.target.part} images)."
+        f"{percent(verdict.upper)} ({_BOUND_NAMES[verdict.method]}, "
+        f"{photo_count(verdict.n, comparison.target.part)})."
     )
 
 

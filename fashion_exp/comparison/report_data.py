@@ -19,6 +19,7 @@ from fashion_exp.comparison.report_tables import (
     runs_table,
 )
 from fashion_exp.evaluation.results import METHODS
+from fashion_exp.reporting.formats import pluralize
 from fashion_exp.reporting.report_content import (
     Confusion,
     Curve,
@@ -200,15 +201,15 @@ def _confusion(comparison: Comparison, index: int) -> Confusion:
 def _methods(comparison: Comparison) -> list[str]:
     intervals = [run.summary("validation").accuracy for run in comparison.runs]
     notes = [
-        f"Interval of a run: {METHODS[interval.method]}, J = {interval.scores}, for "
-        f"{interval.target}."
+        f"Interval of a run: {METHODS[interval.method]}, {pluralize(interval.scores, 'training')}, "
+        f"for {interval.target}."
         for interval in intervals
     ]
     if len(comparison.runs) > 1:
         tests = [pair.test for pair in comparison.pairs if pair.test is not None]
         notes += [
-            f"Pairs: {TEST_NAMES.get(test.method, test.method)}, J = {test.interval.scores}, for "
-            f"{test.interval.target}."
+            f"Pairs: {TEST_NAMES.get(test.method, test.method)}, "
+            f"{pluralize(test.interval.scores, 'pair')} of trainings, for {test.interval.target}."
             for test in tests
         ]
         notes += [

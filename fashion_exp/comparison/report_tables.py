@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from fashion_exp.comparison.factors import update_count
 from fashion_exp.comparison.metrics import METRICS
-from fashion_exp.reporting.formats import DASH, MINUS, number, percent, percent_range, pluralize
+from fashion_exp.reporting.formats import (
+    DASH,
+    MINUS,
+    number,
+    percent,
+    percent_range,
+    pluralize,
+    sample_size,
+)
 from fashion_exp.reporting.tables import PlainTable
 
 if TYPE_CHECKING:
@@ -147,7 +155,7 @@ def pairs_table(comparison: Comparison) -> PlainTable:
                 pair.verdict,
                 TEST_NAMES.get(test.method, test.method),
                 interval.target,
-                DASH if interval.n is None else f"{interval.n:g}",
+                DASH if interval.n is None else sample_size(interval.n),
                 f"{interval.scores}",
                 pair.note,
             ]

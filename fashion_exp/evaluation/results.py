@@ -114,14 +114,17 @@ def evaluate_test(result: RunResult, outputs: Path, tracker: Tracker) -> None:
 
 
 def _track_summary(result: RunResult, summary: EvaluationSummary, tracker: Tracker) -> None:
+    from fashion_exp.reporting.formats import photo_count
+
     prefix = "val" if summary.part == "validation" else summary.part
     wilson, t = summary.accuracy, summary.accuracy_t
+    assert wilson.n is not None
     t_text = summary.t_interval_omitted or f"{t.method}, J={t.scores}, of {t.target}"
     tracker.log(result.run, summary.metrics())
     tracker.tag(
         result.run,
         {
-            f"{prefix}_interval": f"{wilson.method}, n={wilson.n:g}, of {wilson.target}",
+            f"{prefix}_interval": f"{wilson.method}, {photo_count(wilson.n)}, of {wilson.target}",
             f"{prefix}_t_interval": t_text,
             f"{prefix}_one_class_only": ", ".join(summary.single_class_models) or "no",
         },
@@ -196,7 +199,7 @@ def _notes(result: RunResult) -> list[str]:
     if not trainings.startswith("0 of"):
         notes.append(f"Trainings: {trainings}; the training time is from there.")
     if result.facts["weights"].startswith("none"):
-        notes.append(f"Weights: {result.facts['weights']}.")
+        notes.append(f"Weights: {result.facts['weights'].removeprefix('none: ')}.")
     return notes
 
 
@@ -222,11 +225,11 @@ def _part_result(summary: EvaluationSummary) -> PartResult:
 
 
 def _method(interval: Interval) -> str:
-    n = ""
-    if interval.n is not None:
-        independent = "about {:.0f} independent" if interval.method == "wilson_grouped" else "{:g}"
-        n = f"n = {independent.format(interval.n)} images, "
-    return f"{METHODS[interval.method]}, {n}J = {interval.scores}, for {interval.target}"
+    from fashion_exp.reporting.formats import photo_count, pluralize
+
+    n = "" if interval.n is None else f"{photo_count(interval.n)}, "
+    trainings = pluralize(interval.scores, "training")
+    return f"{METHODS[interval.method]}, {n}{trainings}, for {interval.target}"
 
 
 def _with_limits(interval: Interval) -> ReportedScore:

@@ -139,7 +139,8 @@ class FeatureProvider:
         }  # fmt: skip
 
     def _count_reuse(self, kind: str, reused: int, count: int) -> None:
-        log.info("%s: %s", kind, reuse_text(reused, count))
+        if reused:
+            log.info("%s: %s", kind, reuse_text(reused, count))
         reused_before, count_before = self.reused.get(kind, (0, 0))
         self.reused[kind] = reused_before + reused, count_before + count
 

@@ -64,7 +64,7 @@ def set_up(
             "training.compile=false"
         )
     weights = find_weights(cfg.model.name, _requested_weights(cfg))
-    log.info("weights: %s", weights.source)
+    log.info("weights: %s", weights.source.removeprefix("none: "))
     plan = plan_model(cfg.model, cfg.dataset, cfg.optim, weights, images.native_size)
     fixed, random = _augmentations(cfg, plan)
     _refuse_idle_processes(cfg, plan)
@@ -85,7 +85,8 @@ def set_up(
         log.info("cache: removed %s %s, the least recently used", store.kind, store.folder.name)
     for note in table.notes:
         log.info("data: %s", note)
-    log.info("pixels: %s", reuse_text(pixels.reused, len(images)))
+    if pixels.reused:
+        log.info("pixels: %s", reuse_text(pixels.reused, len(images)))
     split = _split(cfg, table)
     _refuse_seen_images(table, split, plan)
     image_ids = table.rows["image_id"].to_list()

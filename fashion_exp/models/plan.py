@@ -65,7 +65,7 @@ def _reject_contradiction(requested: dict[str, Any], trained: dict[str, Any]) ->
             option = "image_size" if name == "size" else name
             raise InputError(
                 f"dataset.{option}={value}: the weights were trained with {trained[name]}; remove "
-                "the option, or set model.preprocessing=dataset to force it"
+                f"the option, or to use {value} anyway: model.preprocessing=dataset"
             )
 
 

@@ -65,6 +65,17 @@ def difference_range(low: float, high: float, is_share: bool = True) -> str:
     return f"{first} to {last}"
 
 
+def sample_size(n: float) -> str:
+    """ "1,720", or "about 788" for a number of photos that was divided by a design effect."""
+    return f"{n:,.0f}" if n == round(n) else f"about {n:,.0f}"
+
+
+def photo_count(n: float, part: str = "") -> str:
+    """ "1,720 test photos", or "about 788 independent test photos"."""
+    words = ["" if n == round(n) else "independent", part, "photo" if n == 1 else "photos"]
+    return " ".join([sample_size(n), *filter(None, words)])
+
+
 def pluralize(count: int, noun: str) -> str:
     """ "1 job" or "1,204 jobs"."""
     return f"{count:,} {noun}{'s' * (count != 1)}"

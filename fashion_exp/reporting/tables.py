@@ -117,7 +117,7 @@ def results_table(summary: ResultsSummary) -> PlainTable:
         *((f"F1 {name}", *(percent(part.f1[name]) for part in parts)) for name in parts[0].f1),
         ("training time", duration(summary.seconds), *("" for _ in parts[1:])),
         (
-            "test evaluations",
+            "runs that used this test set",
             *(f"{summary.test_evaluations}" if part.part == "test" else "" for part in parts),
         ),
     ]

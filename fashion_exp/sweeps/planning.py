@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 STATE_NOTES: dict[State, str] = {
     "finished": "finished",
-    "started": "interrupted (will resume)",
-    "failed": "failed (will run again)",
-    "pruned": "pruned by a search (will resume)",
+    "started": "to continue (interrupted)",
+    "failed": "to run again (failed)",
+    "pruned": "to continue (pruned by a search)",
     "queued": "to run",
 }
 
@@ -37,7 +37,9 @@ def resolve_weights(jobs: Sequence[Config], console: Console) -> dict[str, str]:
     sources = {}
     for model in sorted(models):
         weights = find_weights(model, "auto")
-        console.print(f"weights of {model}: {weights.source}", soft_wrap=True)
+        console.print(
+            f"weights of {model}: {weights.source.removeprefix('none: ')}", soft_wrap=True
+        )
         sources[model] = "imagenet" if weights.path else "none"
     return sources
 

@@ -48,8 +48,8 @@ def test_names_a_clear_winner_and_its_test_accuracy(tmp_path: Path) -> None:
         "On the test images (Holm over 3 comparisons) it is better than 2 of the other 2."
     )
     assert "allowing for being picked as the best of 3 (BBC-CV)" in selection
-    assert "n = 300 images, mean of 5 trainings" in test
-    assert test.endswith("Runs evaluated on this test set: 1.")
+    assert "300 photos, mean of 5 trainings" in test
+    assert test.endswith("Runs that used this test set: 1.")
 
 
 def test_correction_states_the_omitted_runs(tmp_path: Path) -> None:
@@ -120,7 +120,7 @@ def test_equal_accuracy_on_different_images_is_not_identity(tmp_path: Path) -> N
     first, numbers = conclusions(Comparison(runs, DEFAULT))[:2]
     assert first == "The data do not show which of 0 and 1 is better."
     assert numbers.startswith("0 minus 1 is +0.0 points in validation accuracy (95 % interval –, ")
-    assert "p = 1.000, J = 2 pairs of trainings)" in numbers
+    assert "p = 1.000, 2 pairs of trainings)" in numbers
 
 
 def test_single_trainings_are_qualified(tmp_path: Path) -> None:

@@ -66,7 +66,7 @@ def test_failed_job_is_reported_with_its_command_and_run_again(tmp_path: Path) -
     assert code == 3 and "the training loss became" in output
     assert "optim.lr=1e+30\n" in output.partition("to run one job alone:")[2]
     code, output = run_in_process(sweep)
-    assert code == 3 and "1 finished, 1 failed (will run again)" in output
+    assert code == 3 and "1 finished, 1 to run again (failed)" in output
 
 
 def test_fresh_sweep_archives_the_earlier_one(tmp_path: Path) -> None:
