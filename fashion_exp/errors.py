@@ -81,6 +81,8 @@ def close_matches(name: str, choices: Iterable[str]) -> list[str]:
         spelling = _spelling(choice)
         if len(typed) >= MIN_PREFIX and spelling.startswith(typed):
             distances[choice] = 0 if spelling == typed else 1
+        elif len(typed) >= 6 and edit_distance(typed, spelling[: len(typed)]) == 1:
+            distances[choice] = 2
         elif re.findall(r"\d+", typed) == re.findall(r"\d+", spelling):
             distance = edit_distance(typed, spelling)
             if distance <= _tolerance(max(len(typed), len(spelling))):

@@ -7,6 +7,8 @@ import os
 import secrets
 import shlex
 import time
+import tomllib
+from importlib.metadata import version
 from pathlib import Path
 
 from fashion_exp.atomic_io import file_lock, write_text
@@ -28,6 +30,22 @@ def conf_dir() -> Path:
     return shipped if shipped.is_dir() else PACKAGE.parent / "conf"
 
 
+def own_choices_folder(option: str) -> Path:
+    """The folder of `--config-dir`; raises `InputError` if it is none."""
+    folder = Path(option).expanduser().resolve()
+    if not folder.is_dir():
+        raise InputError(f"--config-dir={option}: no such folder")
+    return folder
+
+
+def package_version() -> str:
+    """The version of this package, also when it runs from a checkout that is not installed."""
+    root = checkout_root()
+    if root is not None:
+        return str(tomllib.loads((root / "pyproject.toml").read_text())["project"]["version"])
+    return version("fashion_exp")
+
+
 def install_command(extra: str) -> str:
     """The command that installs an optional dependency group of pyproject.toml."""
     return f"scripts/setup {extra}" if checkout_root() else f"pip install 'fashion_exp[{extra}]'"
@@ -40,11 +58,27 @@ def outputs_dir(option: str | None) -> Path:
     return (checkout_root() or Path.cwd()) / "outputs"
 
 
+def outputs_of(run: Path) -> Path | None:
+    """The outputs folder that a run's folder is in; None if it is elsewhere."""
+    if run.parent.name == "runs":
+        return run.parent.parent
+    return run.parent.parent.parent if run.parent.parent.name == "sweeps" else None
+
+
 def with_outputs_option(command: str, outputs: Path) -> str:
     """The command, with `--outputs` if `outputs` is not the default folder."""
     if outputs == outputs_dir(None):
         return command
     return f"{command} --outputs {shlex.quote(str(outputs))}"
+
+
+def run_commands(run: Path, outputs: Path) -> dict[str, str]:
+    """The commands that use the files of a finished run, by their purpose."""
+    folder = shlex.quote(str(run))
+    return {
+        "to report it": with_outputs_option(f"scripts/run report {folder}", outputs),
+        "to open it": with_outputs_option(f"scripts/run ui {folder}", outputs),
+    }
 
 
 def check_writable(outputs: Path) -> None:

@@ -129,6 +129,23 @@ def test_sweep_ends_with_its_report_in_its_folder_and_at_the_parent(
     assert (artifacts / "figures" / "verdicts.png").exists()
 
 
+def test_printed_command_trains_the_winner_again_with_the_same_numbers(
+    sweep: tuple[Path, str],
+) -> None:
+    outputs, output = sweep
+    winner = Path(re.findall(r"^winner: (\S+) \(optim", output, re.MULTILINE)[0])
+    (command,) = re.findall(r"^to train the winner again: scripts/run (.*)", output, re.MULTILINE)
+    run_successfully(*shlex.split(command), "cache.trainings=false", cwd=outputs)
+    again = only_run(outputs)
+    for name in PART_FILES.values():
+        pd.testing.assert_frame_equal(pd.read_parquet(again / name), pd.read_parquet(winner / name))
+    leaderboard = pd.read_csv(winner.parent / "leaderboard.csv")
+    assert leaderboard["folder"][0] == str(winner)
+    assert leaderboard["command"][0] == f"scripts/run {command}"
+    page = (winner.parent / "report" / "report.md").read_text()
+    assert str(winner) in page and f"scripts/run report {winner}" in page
+
+
 def test_failed_jobs_leave_the_others_and_are_reported(sweep: tuple[Path, str]) -> None:
     outputs, output = sweep
     statuses = [job.info.status for job in runs_named(outputs, "basic_cnn lr")]
@@ -178,6 +195,8 @@ def test_two_runs_may_start_at_once_on_a_new_database(photos: Path, tmp_path: Pa
         (["optim.lrr=1"], "did you mean optim.lr"),
         (["--flag"], "no such switch"),
         (["uii"], "uii: neither a subcommand nor OPTION=VALUE; did you mean ui?"),
+        (["serve"], "serve: neither a subcommand nor OPTION=VALUE; choices: cache, compare"),
+        (["sweep", "staus"], "sweep staus: unknown; did you mean status?"),
         (["optim.lr=1", ""], "empty argument"),
         (["dataset=folder"], "dataset.root is missing: dataset=folder needs dataset.root=FOLDER"),
         (["-m", "dataset=csv", "optim.lr=1,2"], "dataset.manifest is missing"),
@@ -192,7 +211,7 @@ def test_two_runs_may_start_at_once_on_a_new_database(photos: Path, tmp_path: Pa
 def test_mistake_is_reported_in_one_line_and_leaves_nothing(
     arguments: list[str], message: str, tmp_path: Path
 ) -> None:
-    outputs = [] if arguments == ["uii"] else [f"outputs={tmp_path}"]
+    outputs = [f"outputs={tmp_path}"] if "=" in arguments[-1] or "-" in arguments[0] else []
     done = run_command(*arguments, *outputs)
     assert done.returncode == 2
     assert message in done.stderr and done.stderr.count("\n") == 1
@@ -229,6 +248,8 @@ def test_help_names_groups_choices_and_subcommands() -> None:
         "sweep: dropout, lr, paper_grid, search, split_ratio",
         "--multirun",
         "fashion_exp ui …",
+        "hydra/launcher: inline, processes, ray, slurm",
+        "-sc install=bash",
     ):
         assert text in output, output
 

@@ -19,6 +19,7 @@ from fashion_exp.cache.manager import (
     list_stores,
     remove_leftovers,
 )
+from fashion_exp.commands.parser import Parser
 from fashion_exp.errors import InputError
 from fashion_exp.paths import outputs_dir
 
@@ -42,7 +43,7 @@ def run(arguments: list[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="fashion_exp cache", description=__doc__)
+    parser = Parser(prog="fashion_exp cache", description=__doc__)
     parser.add_argument(
         "action",
         choices=["list", "clear", "verify"],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from fashion_exp.commands.parser import Parser
 from fashion_exp.comparison.metrics import METRICS
 from fashion_exp.errors import InputError, suggest
 from fashion_exp.paths import outputs_dir
@@ -14,7 +15,7 @@ if TYPE_CHECKING:  # numpy and scipy, which --help and a mistyped option need no
 
 
 def build_parser(subcommand: str, description: str | None) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog=f"fashion_exp {subcommand}", description=description)
+    parser = Parser(prog=f"fashion_exp {subcommand}", description=description)
     parser.add_argument(
         "runs",
         nargs="*",

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 
-from fashion_exp.errors import ExitCode
+from fashion_exp.commands.parser import Parser
+from fashion_exp.errors import ExitCode, InputError
 from fashion_exp.paths import outputs_dir, with_outputs_option
 
 
 def run(arguments: list[str]) -> int:
     """Prints all findings; returns 1 if --fix could fix any. Raises `InputError`."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="fashion_exp doctor",
         description=__doc__,
         epilog="Exit code: 0 if nothing is left to fix, 1 if --fix would fix something.",
@@ -29,17 +29,20 @@ def run(arguments: list[str]) -> int:
     uri = store_uri(options.uri, outputs) if options.uri else None
     results = []
     for finding in check_outputs(outputs, uri):
-        state = "manual"
+        state, remedy = "manual", finding.remedy
         if finding.fix is not None:
             state = "fixable"
             if options.fix:
-                finding.fix()  # before the next check, because a finding can become outdated
-                state = "fixed"
+                try:
+                    finding.fix()  # before the next check, because a finding can become outdated
+                    state = "fixed"
+                except InputError as error:
+                    remedy = f"{remedy} (failed: {error})"
         results.append(
             {
                 "what": finding.what,
                 "where": finding.where,
-                "remedy": finding.remedy,
+                "remedy": remedy,
                 "state": state,
             }
         )

@@ -1,15 +1,18 @@
-"""`sweep`: lists the sweeps, or shows the state of one."""
+"""`sweep`: lists the sweeps, shows the state of one, or deletes one."""
 
 from __future__ import annotations
 
-import argparse
 import json
 import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from fashion_exp.commands.parser import Parser
+from fashion_exp.commands.runs import confirm, print_kept_evaluations, print_untracked
+from fashion_exp.errors import InputError
 from fashion_exp.paths import outputs_dir
+from fashion_exp.reporting.formats import pluralize
 from fashion_exp.sweeps.find_sweeps import find_sweep, list_sweeps
 from fashion_exp.tracking.urls import redact_credentials
 
@@ -19,20 +22,44 @@ MAX_ROWS = 40
 
 def run(arguments: list[str]) -> int:
     """Raises `InputError` if the sweep does not exist."""
-    parser = argparse.ArgumentParser(prog="fashion_exp sweep", description=__doc__)
-    parser.add_argument("what", choices=["status", "list"], help="one sweep, or all sweeps")
+    parser = Parser(prog="fashion_exp sweep", description=__doc__)
+    parser.add_argument(
+        "what", choices=["status", "list", "delete"],
+        help="show one sweep; list all; delete one with its jobs, whose test evaluations stay "
+        "counted",
+    )  # fmt: skip
     parser.add_argument("sweep", nargs="?", help="folder or name; default: the newest sweep")
+    parser.add_argument("--yes", action="store_true", help="delete without asking")
     parser.add_argument("--json", action="store_true", help="machine-readable output")
     parser.add_argument("--outputs", help="folder of the outputs; default: as for experiments")
     options = parser.parse_intermixed_args(arguments)
-    sweeps = list_sweeps(outputs_dir(options.outputs))
+    outputs = outputs_dir(options.outputs)
+    sweeps = list_sweeps(outputs)
     if options.what == "list":
         overviews = [_overview(sweep) for sweep in sweeps]
         _print_json(overviews) if options.json else _print_list(overviews)
+    elif options.what == "delete":
+        if options.sweep is None:
+            raise InputError("sweep delete: needs the name of a sweep; `sweep list` lists them")
+        _delete(find_sweep(sweeps, options.sweep), outputs, options.yes)
     else:
         status = _status(find_sweep(sweeps, options.sweep))
         _print_json(status) if options.json else _print_status(status)
     return 0
+
+
+def _delete(sweep: Path, outputs: Path, yes: bool) -> None:
+    from fashion_exp.tools.runs.delete import counted_evaluations, delete_sweep
+    from fashion_exp.tools.runs.find import sweep_jobs
+
+    jobs = sweep_jobs(sweep)
+    count = counted_evaluations(jobs)
+    print(sweep)
+    confirm(f"Delete this sweep with its {pluralize(len(jobs), 'job')} and all files?", yes)
+    reason = delete_sweep(sweep, outputs)
+    print(f"deleted {sweep.name}")
+    print_untracked(reason, outputs)
+    print_kept_evaluations(count)
 
 
 def _overview(sweep: Path) -> dict[str, Any]:

@@ -6,14 +6,20 @@ import argparse
 import os
 import socket
 import sys
+from collections.abc import Callable
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
+from fashion_exp.commands.parser import Parser
 from fashion_exp.errors import InputError
+from fashion_exp.evaluation.run_dir import RunDir
 from fashion_exp.paths import outputs_dir
 from fashion_exp.sweeps.find_sweeps import find_sweep, list_sweeps
 from fashion_exp.sweeps.state import SweepState, read_state
+from fashion_exp.tools.runs.find import find_run, is_run, tracked_id
 from fashion_exp.tracking import runs_url, store_uri
+from fashion_exp.tracking.urls import run_url
 
 
 def run(arguments: list[str]) -> int:
@@ -24,11 +30,10 @@ def run(arguments: list[str]) -> int:
     """
     args = _parser().parse_args(arguments)
     outputs = outputs_dir(args.outputs)
-    sweep = find_sweep(list_sweeps(outputs), args.sweep) if args.sweep else None
-    state = read_state(sweep) if sweep else None
-    uri = store_uri(args.uri or (state and state.uri) or None, outputs)
+    uri, page = _page(args.sweep, outputs)
+    uri = store_uri(args.uri or uri or None, outputs)
     if uri.startswith("http"):
-        print(_page_url(uri, uri, state), flush=True)
+        print(page(uri, uri), flush=True)
         return 0
     database = Path(uri.removeprefix("sqlite:///"))
     if not database.exists():
@@ -36,7 +41,7 @@ def run(arguments: list[str]) -> int:
     port = _free_port(args.host, args.port)
     if args.port not in (0, port):
         print(f"Port {args.port} is in use; using {port}.")
-    url = _page_url(uri, f"http://{args.host}:{port}", state)
+    url = page(uri, f"http://{args.host}:{port}")
     print(f"Ready in a few seconds: {url}", "Press Ctrl-C to stop.", sep="\n", flush=True)
     # MLflow's job executor serves language models and takes 2 GB of memory.
     settings = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "PYTHONWARNINGS": "ignore"}
@@ -45,8 +50,11 @@ def run(arguments: list[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="fashion_exp ui", description=__doc__)
-    parser.add_argument("sweep", nargs="?", help="show the jobs of this sweep only, best first")
+    parser = Parser(prog="fashion_exp ui", description=__doc__)
+    parser.add_argument(
+        "sweep", nargs="?", metavar="SWEEP|RUN",
+        help="show the jobs of this sweep only, best first, or this run",
+    )  # fmt: skip
     parser.add_argument(
         "--uri",
         help="store to show: sqlite:///… or the URL of a server; "
@@ -56,6 +64,26 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
     parser.add_argument("--port", type=int, default=5000, help="first port to try; 0: any")
     return parser
+
+
+def _page(reference: str | None, outputs: Path) -> tuple[str, Callable[[str, str], str]]:
+    """The store of what is to be shown (empty: of the outputs), and the URL of its page there."""
+    if reference is None:
+        return "", partial(_page_url, state=None)
+    folder = Path(reference).expanduser()
+    if folder.is_dir() and is_run(RunDir(folder.resolve())):
+        run, uri = tracked_id(find_run(reference, outputs))
+        if not run:
+            raise InputError(f"{reference}: this run was not tracked (tracking=none)")
+        return uri, partial(_run_page_url, run)
+    state = read_state(find_sweep(list_sweeps(outputs), reference))
+    return (state and state.uri) or "", partial(_page_url, state=state)
+
+
+def _run_page_url(run: str, uri: str, base: str) -> str:
+    from fashion_exp.tracking.connection import experiment_id_of
+
+    return run_url(base, experiment_id_of(uri, run), run)
 
 
 def _page_url(uri: str, base: str, state: SweepState | None) -> str:

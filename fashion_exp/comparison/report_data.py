@@ -19,6 +19,7 @@ from fashion_exp.comparison.report_tables import (
     runs_table,
 )
 from fashion_exp.evaluation.results import METHODS
+from fashion_exp.paths import outputs_of, run_commands
 from fashion_exp.reporting.formats import pluralize
 from fashion_exp.reporting.report_content import (
     Confusion,
@@ -58,7 +59,19 @@ def build_report(comparison: Comparison, command: str, cache: Path) -> Report:
         photos=photo_groups(runs, comparison.winner, comparison.part, cache),
         reproduce=[command, *(run.command for run in runs)],
         methods=_methods(comparison),
+        best_run=_best_run_commands(comparison),
     )
+
+
+def _best_run_commands(comparison: Comparison) -> list[str]:
+    """The folder of the best run, and the commands that train it again, report it and open it."""
+    best = comparison.runs[comparison.winner]
+    folder = best.result.output.absolute()
+    outputs = outputs_of(folder)
+    commands = {"to train it again": best.command}
+    commands |= run_commands(folder, outputs) if outputs else {}
+    uses = [f"{command}  # {purpose}" for purpose, command in commands.items()]
+    return [f"# files: {folder}", *uses]
 
 
 def _title(comparison: Comparison) -> str:

@@ -13,7 +13,7 @@ import pandas as pd
 
 from fashion_exp.comparison.settings_in_force import settings_in_force
 from fashion_exp.configuration.composition import load_config
-from fashion_exp.configuration.overrides import defines_experiment, rerun_command
+from fashion_exp.configuration.overrides import rerun_command, rerun_overrides
 from fashion_exp.evaluation.predictions import (
     class_names,
     labels_and_probabilities,
@@ -21,6 +21,7 @@ from fashion_exp.evaluation.predictions import (
 )
 from fashion_exp.evaluation.results import RunResult, load_result
 from fashion_exp.evaluation.run_dir import PART_FILES, RunDir, require_finished
+from fashion_exp.paths import outputs_of
 from fashion_exp.stats import metrics
 
 if TYPE_CHECKING:
@@ -242,7 +243,7 @@ def load_run(folder: Path) -> RunData:
     """Raises `InputError` if `folder` holds no finished run."""
     run = RunDir(folder)
     require_finished(run)
-    overrides = [text for text in run.overrides() if defines_experiment(text)]
+    overrides = rerun_overrides(run.overrides(), outputs_of(folder.absolute()))
     return RunData(load_result(folder), run.options(), overrides)
 
 

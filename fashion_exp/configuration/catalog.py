@@ -155,8 +155,9 @@ def _docs() -> dict[str, dict[str, str]]:
         own = docs.setdefault(node.name, {"": _one_line(ast.get_docstring(node) or "")})
         for field, text in zip(node.body, node.body[1:], strict=False):
             if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
-                is_text = isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant)
-                own[field.target.id] = _one_line(str(text.value.value)) if is_text else ""
+                own[field.target.id] = ""
+                if isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant):
+                    own[field.target.id] = _one_line(str(text.value.value))
     return docs
 
 

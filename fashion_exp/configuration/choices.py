@@ -64,7 +64,7 @@ class Choice:
         values: dict[str, Any] = {}
         for base in self._bases():
             values |= base.values
-        return values | self.own_values
+        return {**values, **self.own_values}
 
     @cached_property
     def own_values(self) -> Mapping[str, Any]:

@@ -25,6 +25,10 @@ def switch_names(parser: argparse.ArgumentParser) -> list[str]:
     return [name for action in parser._actions for name in action.option_strings]
 
 
+def parser_actions(parser: argparse.ArgumentParser) -> list[argparse.Action]:
+    return list(parser._actions)
+
+
 def sweep_values(override: Override) -> Iterator[str]:
     """The single overrides that a swept override stands for."""
     for batch in BasicSweeper.split_arguments([override], None):

@@ -40,7 +40,7 @@ from fashion_exp.configuration.schema import (
 from fashion_exp.configuration.suggestions import suggest_choice, suggest_option
 from fashion_exp.configuration.validation import validate_config
 from fashion_exp.errors import InputError, close_matches, suggest
-from fashion_exp.paths import conf_dir
+from fashion_exp.paths import conf_dir, own_choices_folder
 
 ConfigStore.instance().store("config_schema", node=Config)
 
@@ -294,9 +294,7 @@ def _config_dir_override(switches: argparse.Namespace) -> list[str]:
             )
     if switches.config_dir is None:
         return []
-    folder = Path(switches.config_dir).expanduser().resolve()
-    if not folder.is_dir():
-        raise InputError(f"--config-dir={switches.config_dir}: no such folder")
+    folder = own_choices_folder(switches.config_dir)
     url = f"file://{folder}"
     is_plain = re.fullmatch(r"[-.:/\w]+", url)
     return [f"{SEARCHPATH}=[{url if is_plain else quote_value(url)}]"]

@@ -5,18 +5,23 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Sequence
+from pathlib import Path
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 
 from fashion_exp.errors import InputError
+from fashion_exp.paths import outputs_dir
 
 SEARCHPATH = "hydra.searchpath"
 """The option by which Hydra finds more choices of groups."""
 
-LOCAL_PREFIXES = ("sweep.", "sweep=", "hydra", "outputs=", "tracking")
-"""Prefixes of overrides that a sweep added, or that say where a run is stored."""
+SWEEP_PREFIXES = ("sweep.", "sweep=", "hydra")
+"""Prefixes of overrides that belong to a sweep, not to its jobs."""
+
+PATH_OPTIONS = ("dataset.root", "dataset.manifest", "dataset.quarantine", "dataset.groups")
+"""Options that name a file or folder, which may be relative to the working directory."""
 
 
 def parse_overrides(texts: Sequence[str]) -> list[Override]:
@@ -65,10 +70,38 @@ def is_hydra_option(text: str) -> bool:
     return option.startswith("hydra") and not option.startswith(SEARCHPATH)
 
 
-def defines_experiment(override: str) -> bool:
-    """Whether an override belongs to the experiment, not to where and how it is run."""
-    bare = override.lstrip("+")
-    return bare.startswith(SEARCHPATH) or not bare.startswith(LOCAL_PREFIXES)
+def rerun_overrides(overrides: Sequence[str], outputs: Path | None) -> list[str]:
+    """The overrides that repeat a run in the same outputs folder and tracking store.
+
+    Those of its sweep are left out, and so are addresses with a password. None stands for the
+    default folder. Paths are absolute, so that the command may be typed anywhere.
+    """
+    kept = []
+    for override in overrides:
+        bare = override.lstrip("+")
+        is_of_sweep = bare.startswith(SWEEP_PREFIXES) and not bare.startswith(SEARCHPATH)
+        if not (is_of_sweep or bare.startswith("outputs=") or _has_credentials(bare)):
+            kept.append(_with_absolute_path(override))
+    if outputs is not None and outputs != outputs_dir(None):
+        kept.append(_with_value("outputs", str(outputs)))
+    return kept
+
+
+def _has_credentials(override: str) -> bool:
+    return override.startswith("tracking.uri=") and "@" in override
+
+
+def _with_absolute_path(override: str) -> str:
+    option, value = split_override(override)
+    path = Path(value.strip("'\"")).expanduser()
+    if option not in PATH_OPTIONS or not path.exists():
+        return override
+    return _with_value(option, str(path.absolute()))
+
+
+def _with_value(option: str, value: str) -> str:
+    is_plain = re.fullmatch(r"[-./\w]+( [-./\w]+)*", value, re.ASCII)
+    return f"{option}={value if is_plain else quote_value(value)}"
 
 
 def rerun_command(overrides: Sequence[str]) -> str:

@@ -13,6 +13,7 @@ import pandas as pd
 
 from fashion_exp.atomic_io import read_json, write_json, write_text
 from fashion_exp.data.table import ImageTable
+from fashion_exp.evaluation.annotations import load_annotations
 from fashion_exp.evaluation.predictions import read_predictions
 from fashion_exp.evaluation.run_dir import PART_FILES, RunDir
 from fashion_exp.evaluation.test_usage import MARK, mark_test_evaluated, test_evaluations
@@ -86,7 +87,10 @@ def _summary(
 
 def load_result(output: Path) -> RunResult:
     """The result in the folder of a finished run; raises `InputError` if it is damaged."""
-    return RunResult(**read_json(output / "result.json") | {"output": output})
+    content = read_json(output / "result.json") | {"output": output}
+    if name := load_annotations(output).name:
+        content["name"] = name
+    return RunResult(**content)
 
 
 def record_result(result: RunResult, tracker: Tracker) -> None:

@@ -191,7 +191,8 @@ class RunDir:
     def records(self) -> list[Path]:
         """The JSON files that exist, but for those of the configuration."""
         names = ("tracked.json", FAILURE_FILE, PRUNED_FILE, "options.json", "knobs.json",
-                 "result.json", "test_evaluated.json", "test_opened.json")  # fmt: skip
+                 "result.json", "test_evaluated.json", "test_opened.json",
+                 "annotations.json")  # fmt: skip
         existing = [self.path / name for name in names if (self.path / name).exists()]
         return [*existing, *sorted(self.unfinished.glob("*.json"))]
 

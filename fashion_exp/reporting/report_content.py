@@ -148,3 +148,5 @@ class Report:
     """The command that makes this report, then one command per run."""
     methods: Sequence[str]
     """The method of each interval and test, with n, J, level and source."""
+    best_run: Sequence[str] = ()
+    """Lines for a shell: where the files of the best run are, and the commands that use them."""

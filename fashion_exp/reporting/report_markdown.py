@@ -34,7 +34,7 @@ def markdown(report: Report, drawings: Drawings) -> str:
         "Required sample sizes": _list(report.plan),
         "Confusion matrices": confusions,
         "Photos": _list(groups),
-        "How to reproduce": _commands(report.reproduce),
+        "How to reproduce": _commands([*report.best_run, *report.reproduce]),
         "Methods": _list(report.methods),
     }
     for title, parts in sections.items():

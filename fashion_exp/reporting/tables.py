@@ -168,7 +168,7 @@ def leaderboard(
     with `is_candidate` false follow the candidates without a rank, for the reason in
     `candidates_note`. Ties keep their order.
     """
-    ranked = sorted(jobs, key=_rank_key)
+    ranked = [jobs[index] for index in ranked_order(jobs)]
     options = list(dict.fromkeys(name for job in jobs for name in job["options"]))
     compared = any(job.get("against") for job in ranked)
     header = ["", *_short_names(options), "validation", "status", "time"]
@@ -196,6 +196,11 @@ def leaderboard(
         for row, job in zip(rows, ranked, strict=True):
             row.append(_accuracy(job, "test"))
     return PlainTable(header, rows, notes=notes)
+
+
+def ranked_order(jobs: Sequence[Mapping[str, Any]]) -> list[int]:
+    """The positions of the jobs in the order of the leaderboard."""
+    return sorted(range(len(jobs)), key=lambda index: _rank_key(jobs[index]))
 
 
 def _rank_key(job: Mapping[str, Any]) -> tuple[int, float]:

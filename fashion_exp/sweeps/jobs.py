@@ -14,9 +14,9 @@ import torch
 
 from fashion_exp.configuration.composition import CommandLine
 from fashion_exp.configuration.overrides import (
-    defines_experiment,
     is_hydra_option,
     rerun_command,
+    rerun_overrides,
     split_override,
 )
 from fashion_exp.configuration.schema import (
@@ -31,6 +31,7 @@ from fashion_exp.errors import InputError
 from fashion_exp.evaluation.run_dir import RunDir, State
 from fashion_exp.experiment.fingerprints import job_fingerprint, short_hash
 from fashion_exp.models.weights import find_weights
+from fashion_exp.paths import outputs_of
 from fashion_exp.sweeps.job_spec import JobSpec
 from fashion_exp.training.device import Compute, choose_compute, threads_per_process
 
@@ -78,8 +79,8 @@ class SweepJob:
 
     @property
     def command(self) -> str:
-        """The command that runs this job alone and gives the same numbers."""
-        overrides = [override for override in self.overrides if defines_experiment(override)]
+        """The command that runs this job alone, in the same outputs, with the same numbers."""
+        overrides = rerun_overrides(self.overrides, outputs_of(self.folder.absolute()))
         training = self.cfg.training
         default_threads = threads_per_process(training.processes)
         if training.threads is None and self.compute.threads != default_threads:

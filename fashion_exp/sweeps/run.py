@@ -31,11 +31,11 @@ from fashion_exp.sweeps.state import (
 )
 from fashion_exp.sweeps.summary import (
     MAX_ROWS_SHOWN,
-    WINNER_COMMAND,
     SweepSummary,
     failure_table,
     summarize_sweep,
     unfinished_jobs,
+    winner_lines,
 )
 
 
@@ -158,12 +158,13 @@ def _run_search(
 def _print_summary(
     summary: SweepSummary, jobs: Sequence[SweepJob], sweep: SweepContext, console: Console
 ) -> None:
-    board = tables.first_rows(summary.board, MAX_ROWS_SHOWN, sweep.folder / LEADERBOARD_FILE)
+    board = tables.first_rows(summary.shown, MAX_ROWS_SHOWN, sweep.folder / LEADERBOARD_FILE)
     if all(job.state == "finished" for job in jobs):
         board = tables.select_columns(board, [name for name in board.header if name != "status"])
     console.print(tables.rich_table(board))
     if summary.winner is not None:
-        console.print(f"{WINNER_COMMAND}: {summary.winner.command}", soft_wrap=True)
+        for purpose, text in winner_lines(summary.winner, sweep.outputs).items():
+            console.print(f"{purpose}: {text}", soft_wrap=True)
     if summary.page is not None:
         console.print(f"page:    {summary.page}", soft_wrap=True)
     address = sweep.tracker.runs_view_url(sweep.parent)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,7 @@ from fashion_exp.data.sources.load import load_images_cached
 from fashion_exp.errors import InputError
 from fashion_exp.evaluation.results import RunResult, draw_figures, evaluate_test, load_result
 from fashion_exp.evaluation.run_dir import RunDir
-from fashion_exp.paths import with_outputs_option
+from fashion_exp.paths import run_commands, with_outputs_option
 from fashion_exp.reporting import tables
 from fashion_exp.reporting.page import write_report
 from fashion_exp.sweeps.state import LEADERBOARD_FILE
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 WINNER_COMMAND = "to train the winner again"
+FILE_COLUMNS = ["folder", "command"]
+"""Columns of the leaderboard that only its file has: they are too wide for a table."""
 MAX_ROWS_SHOWN = 40
 """Rows of the leaderboard on the terminal and in the tracked note."""
 MAX_COMPARED = 40
@@ -51,6 +53,11 @@ class SweepSummary:
     """None if no job finished."""
     page: Path | None
     """The report."""
+
+    @property
+    def shown(self) -> tables.PlainTable:
+        """The leaderboard without the columns that only its file has."""
+        return without_file_columns(self.board)
 
 
 def summarize_sweep(
@@ -84,12 +91,27 @@ def summarize_sweep(
     ]
     comparisons = comparison.family_size if comparison else 0
     board = tables.leaderboard(rows, evaluate_all, comparisons, candidates_note(options))
+    board = _with_file_columns(board, rows, jobs)
     winner = next((job for job in jobs if results and job.folder == results[0].output), None)
     if winner is not None:
         _draw_winner(results[0], winner, sweep)
     page = _write_page(comparison, sweep) if comparison else None
     _record_summary(sweep, board, winner, jobs=len(jobs), failed=len(unfinished_jobs(jobs)))
     return SweepSummary(board, winner, page)
+
+
+def winner_lines(winner: SweepJob, outputs: Path) -> dict[str, str]:
+    """Where the winner's files are, and the commands that use them."""
+    return {
+        "winner": f"{winner.folder} ({winner.name})",
+        WINNER_COMMAND: winner.command,
+        **run_commands(winner.folder, outputs),
+    }
+
+
+def without_file_columns(board: tables.PlainTable) -> tables.PlainTable:
+    names = [name for name in board.header if name not in FILE_COLUMNS]
+    return tables.select_columns(board, names)
 
 
 def unfinished_jobs(jobs: Sequence[SweepJob]) -> list[SweepJob]:
@@ -108,6 +130,16 @@ def failure_table(jobs: Sequence[SweepJob]) -> tables.PlainTable:
 
 def _accuracy(result: RunResult) -> float:
     return result.summary("validation").accuracy.estimate or 0.0
+
+
+def _with_file_columns(
+    board: tables.PlainTable, rows: Sequence[dict[str, Any]], jobs: Sequence[SweepJob]
+) -> tables.PlainTable:
+    """The leaderboard with the folder and the command of each job."""
+    added = [[str(job.folder), job.command] for job in jobs]
+    order = tables.ranked_order(rows)
+    extended = [[*row, *added[index]] for row, index in zip(board.rows, order, strict=True)]
+    return replace(board, header=[*board.header, *FILE_COLUMNS], rows=extended)
 
 
 def _differences_to_winner(comparison: Comparison) -> dict[str, str]:
@@ -167,11 +199,13 @@ def _record_summary(
     sweep: SweepContext, board: tables.PlainTable, winner: SweepJob | None, jobs: int, failed: int
 ) -> None:
     file = sweep.folder / LEADERBOARD_FILE
-    note = tables.markdown_table(tables.first_rows(board, MAX_ROWS_SHOWN, file))
+    shown = without_file_columns(board)
+    note = tables.markdown_table(tables.first_rows(shown, MAX_ROWS_SHOWN, file))
     scores: dict[str, float | None] = {}
     if winner is not None:
-        # The command comes first, because the store cuts off the end of long notes.
-        note = f"{WINNER_COMMAND}: `{winner.command}`\n\n{note}"
+        # The winner comes first, because the store cuts off the end of long notes.
+        lines = winner_lines(winner, sweep.outputs).items()
+        note = "\n".join([*(f"- {purpose}: `{text}`" for purpose, text in lines), "", note])
         result = load_result(winner.folder)
         metrics = result.summary("validation").metrics() | result.summary("test").metrics()
         names = ("val_acc", "val_lo", "val_hi", "test_acc")

@@ -173,6 +173,13 @@ def _store_access(uri: str) -> Iterator[None]:
 
 
 @contextmanager
+def store_client(uri: str) -> Iterator[MlflowClient]:
+    """A client of the store for the block; raises `InputError` if the store cannot be used."""
+    with _store_access(uri):
+        yield _client(uri)
+
+
+@contextmanager
 def _store_errors(uri: str) -> Iterator[None]:
     try:
         yield

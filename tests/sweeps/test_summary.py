@@ -90,8 +90,12 @@ def test_note_starts_with_the_winner_and_is_truncated(line: CommandLine, tmp_pat
     rows = [[str(rank), 100 * "x"] for rank in range(1, 126)]
     board = PlainTable(["", "lr"], rows)
     _record_summary(make_context(tmp_path, tracker), board, winner, jobs=125, failed=0)
-    first = tracker.markdown.splitlines()[0]
-    assert first == f"to train the winner again: `{winner.command}`"
+    assert tracker.markdown.splitlines()[:4] == [
+        f"- winner: `{winner.folder} (optim.lr=0.001)`",
+        f"- to train the winner again: `{winner.command}`",
+        f"- to report it: `scripts/run report {winner.folder} --outputs {tmp_path}`",
+        f"- to open it: `scripts/run ui {winner.folder} --outputs {tmp_path}`",
+    ]
     assert "| 40 |" in tracker.markdown and "| 41 |" not in tracker.markdown
     assert str(tmp_path / "leaderboard.csv") in tracker.markdown
     assert "\n125," in (tmp_path / "leaderboard.csv").read_text()

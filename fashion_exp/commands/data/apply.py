@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fashion_exp.commands.data.common import add_layout_option
+from fashion_exp.commands.parser import Parser
 from fashion_exp.errors import InputError
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def run(arguments: list[str]) -> int:
 
 def _parse(arguments: list[str]) -> argparse.Namespace:
     """Raises `InputError` for options that do not fit together, before anything is read."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="fashion_exp data apply", description=__doc__, epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip

@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fashion_exp.commands.parser import Parser
 from fashion_exp.errors import InputError
 
 if TYPE_CHECKING:  # imported late, so that --help and input errors are fast
@@ -61,7 +62,7 @@ def run(arguments: list[str]) -> int:
 
 
 def _create_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="fashion_exp data collect", description=__doc__, epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fashion_exp.atomic_io import write_text
+from fashion_exp.commands.parser import Parser
 from fashion_exp.errors import InputError
 from fashion_exp.paths import outputs_dir
 
@@ -28,9 +29,7 @@ EPILOG = (
 
 def base_parser(subcommand: str, description: str | None) -> argparse.ArgumentParser:
     """Parser with the options that all three subcommands have."""
-    parser = argparse.ArgumentParser(
-        f"fashion_exp data {subcommand}", description=description, epilog=EPILOG
-    )
+    parser = Parser(f"fashion_exp data {subcommand}", description=description, epilog=EPILOG)
     parser.add_argument("folder", metavar="DIR", help="folder of photos, usually one per class")
     add_layout_option(parser)
     parser.add_argument("--json", action="store_true", help="print all results as JSON")

@@ -8,6 +8,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fashion_exp.commands.parser import Parser
 from fashion_exp.errors import InputError
 from fashion_exp.paths import outputs_dir
 
@@ -62,7 +63,7 @@ def run(arguments: list[str]) -> int:
 
 
 def _parse(arguments: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="fashion_exp data labels", description=__doc__)
+    parser = Parser(prog="fashion_exp data labels", description=__doc__)
     parser.add_argument(
         "run", nargs="?", metavar="RUN",
         help="folder or name of a run, or id of a tracked run; preferably with split=kfold, which "

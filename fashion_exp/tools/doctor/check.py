@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from fashion_exp.tools.doctor import caches, files, runs
+from fashion_exp.tools.doctor import caches, files, runs, untracked
 from fashion_exp.tools.doctor.finding import Finding
 from fashion_exp.tracking import store_uri
 
@@ -24,5 +24,6 @@ def check_outputs(outputs: Path, uri: str | None = None) -> Iterator[Finding]:
             if runs.outdated_database(store):  # not fixed, so it cannot be queried
                 continue
         yield from runs.findings(store, locations, outputs)
+    yield from untracked.findings(outputs)
     yield from files.findings(outputs)
     yield from caches.findings(outputs / "cache")

@@ -1,0 +1,1 @@
+"""Finds, names, describes and deletes runs and sweeps, with what was tracked of them."""
