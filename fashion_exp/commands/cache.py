@@ -94,12 +94,11 @@ def _row(store: Store) -> dict[str, Any]:
 
 
 def _verify(stores: Sequence[Store], quiet: bool) -> list[dict[str, Any]]:
-    from rich.console import Console
-
+    from fashion_exp.reporting.console import plain_console
     from fashion_exp.reporting.progress import Progress
 
     rows = []
-    with Progress(Console(quiet=quiet)) as progress:
+    with Progress(plain_console(quiet=quiet)) as progress:
         for store in stores:
             tick = progress.stage(f"{store.kind} {store.folder.name}", store.entries)
             rows.append(_row(store) | {"damaged": store.verify(tick)})
@@ -111,16 +110,15 @@ def _print(rows: list[dict[str, Any]], cache: Path, as_json: bool) -> None:
     if as_json:
         print(json.dumps({"cache": str(cache), "bytes": total, "stores": rows}, indent=1))
         return
-    from rich.console import Console
-
+    from fashion_exp.reporting.console import plain_console
     from fashion_exp.reporting.tables import PlainTable, rich_table
 
-    console = Console()
+    console = plain_console()
     if rows:
         header = ["MB" if name == "bytes" else name for name in rows[0]]
         texts = [[_text(name, value) for name, value in row.items()] for row in rows]
         console.print(rich_table(PlainTable(header, texts)))
-    console.print(f"{total / 1e6:,.1f} MB in {cache}", soft_wrap=True, highlight=False)
+    console.print(f"{total / 1e6:,.1f} MB in {cache}", soft_wrap=True)
 
 
 def _text(name: str, value: Any) -> str:

@@ -14,8 +14,6 @@ def run(arguments: list[str]) -> int:
     """Prints problems, runs, pairs and conclusions. Raises `InputError`."""
     args = build_parser("compare", __doc__).parse_args(arguments)
     validate_options(args)
-    from rich.console import Console
-
     from fashion_exp.comparison.audit import audit
     from fashion_exp.comparison.conclusions import conclusions, plans
     from fashion_exp.comparison.factors import missing_grid_commands
@@ -25,13 +23,14 @@ def run(arguments: list[str]) -> int:
         runs_table,
     )
     from fashion_exp.reporting import tables
+    from fashion_exp.reporting.console import plain_console
 
     comparison = load_comparison(args)
-    console = Console()
+    console = plain_console()
     for finding in audit(comparison.runs, comparison.names):
         if finding.severity != "fine":
             runs = "; ".join(finding.runs)
-            console.print(f"{finding.title}: {finding.detail} ({runs})", highlight=False)
+            console.print(f"{finding.title}: {finding.detail} ({runs})")
     interval = f"{100 * comparison.settings.level:g} % interval"
     columns = ["run", "validation", interval, "t-interval", "n", "J", "test"]
     console.print(tables.rich_table(tables.select_columns(runs_table(comparison), columns)))
@@ -46,7 +45,7 @@ def run(arguments: list[str]) -> int:
         columns = ["a", "b", "a minus b", joint, "p (Holm)", "verdict"]
         console.print(tables.rich_table(tables.select_columns(pairs, columns)))
     for line in [*conclusions(comparison), *comparison.confounds, *plans(comparison)]:
-        console.print(line, highlight=False, markup=False)
+        console.print(line)
     for command in missing_grid_commands(comparison.runs, comparison.factors):
-        console.print(f"not run yet: {command}", soft_wrap=True, highlight=False, markup=False)
+        console.print(f"not run yet: {command}", soft_wrap=True)
     return 0

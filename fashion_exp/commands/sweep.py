@@ -121,9 +121,8 @@ def _counts(overview: dict[str, Any]) -> str:
 
 
 def _print_status(status: dict[str, Any]) -> None:
-    from rich.console import Console
-
     from fashion_exp.configuration.overrides import rerun_command
+    from fashion_exp.reporting.console import plain_console
     from fashion_exp.reporting.formats import DASH, duration, percent, percent_range
     from fashion_exp.reporting.tables import PlainTable, rich_table
 
@@ -145,7 +144,7 @@ def _print_status(status: dict[str, Any]) -> None:
     ]
     hidden = len(jobs) - len(shown)
     notes = [f"{hidden} more jobs; --json shows all"] if hidden else []
-    console = Console(markup=False, highlight=False)
+    console = plain_console()
     console.print(f"{status['sweep']}: {_counts(status)}", soft_wrap=True)
     console.print(rich_table(PlainTable(["job", "state", "validation", "time"], rows, notes=notes)))
     left = status["left"]

@@ -18,6 +18,7 @@ from fashion_exp.configuration.schema import Config
 from fashion_exp.evaluation.run_dir import RunDir
 from fashion_exp.paths import checkout_root, outputs_dir, with_outputs_option
 from fashion_exp.process import is_distributed, is_main_process
+from fashion_exp.reporting.console import plain_console
 from fashion_exp.tracking.tracker import NullTracker, Tracker
 
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
@@ -29,7 +30,7 @@ def train_job(cfg: Config, run: RunDir, name: str, hold_out_test: bool) -> None:
     from fashion_exp.data.sources.load import load_images_cached
 
     outputs = outputs_dir(cfg.outputs)
-    console = Console(markup=False) if is_main_process() else Console(file=io.StringIO())
+    console = plain_console() if is_main_process() else plain_console(file=io.StringIO())
     with log_to_console(console):
         table = load_images_cached(cfg.dataset, outputs / "cache")
         with imports_without_garbage_collection():
@@ -68,8 +69,8 @@ def print_result(run: RunDir, console: Console, address: str) -> None:
 
 
 def print_locations(console: Console, folder: Path, address: str) -> None:
-    console.print(f"files:   {folder}", soft_wrap=True, highlight=False)
-    console.print(f"results: {address}", soft_wrap=True, highlight=False)
+    console.print(f"files:   {folder}", soft_wrap=True)
+    console.print(f"results: {address}", soft_wrap=True)
 
 
 def ui_command(tracker: Tracker, outputs: Path, sweep: str = "") -> str:
@@ -104,7 +105,7 @@ class _ConsoleHandler(logging.Handler):
         self._console = console
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._console.print(record.getMessage(), soft_wrap=True, highlight=False, markup=False)
+        self._console.print(record.getMessage(), soft_wrap=True)
 
 
 @contextmanager

@@ -132,7 +132,7 @@ class Progress:
 
     def print(self, line: str) -> None:
         """Prints a line that stays."""
-        self._console.print(line, soft_wrap=True, markup=False, highlight=False)
+        self._console.print(line, soft_wrap=True, markup=False, emoji=False, highlight=False)
 
     def _print_last_line(self) -> None:
         if self._last_line:

@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from rich.console import Console, Group
+from rich.console import Group
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
@@ -18,6 +18,7 @@ from fashion_exp.comparison.training_share import training_share
 from fashion_exp.configuration.schema import flatten_options, to_plain
 from fashion_exp.evaluation.results import load_result
 from fashion_exp.evaluation.run_dir import RunDir
+from fashion_exp.reporting.console import plain_console
 from fashion_exp.reporting.formats import duration, percent
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class ProgressTable:
     def __init__(self, total: int) -> None:
         self._total = total
         # Created now: a job that runs in this process redirects sys.stdout later.
-        self._console = Console(file=sys.stdout)
+        self._console = plain_console(file=sys.stdout)
         self._lock = threading.Lock()
         self._start = time.monotonic()
         self._submitted: dict[str, tuple[SweepJob, float]] = {}
@@ -92,7 +93,7 @@ class ProgressTable:
         self._print(f"{sum(self._ended.values())} of {self._total}  {job.name}  {outcome}  {note}")
 
     def _print(self, text: str) -> None:
-        self._console.print(text, soft_wrap=True, highlight=False, markup=False)
+        self._console.print(text, soft_wrap=True)
 
     def _render(self) -> Group:
         with self._lock:

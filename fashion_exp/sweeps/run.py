@@ -13,6 +13,7 @@ from fashion_exp.experiment.worker import print_locations, ui_command
 from fashion_exp.paths import outputs_dir
 from fashion_exp.process import cpu_count
 from fashion_exp.reporting import tables
+from fashion_exp.reporting.console import plain_console
 from fashion_exp.reporting.formats import pluralize
 from fashion_exp.sweeps.jobs import JobFactory, SweepJob, sweep_name
 from fashion_exp.sweeps.launchers import Launcher, make_launcher
@@ -45,7 +46,7 @@ def run_sweep(line: CommandLine, evaluate_all: bool) -> int:
     Evaluates the test set for the winner by validation only, unless `evaluate_all`. Every
     evaluation is counted, and choosing the winner by the test would bias its test accuracy.
     """
-    cfg, console = line.jobs[0], Console(markup=False, highlight=False)
+    cfg, console = line.jobs[0], plain_console()
     if cfg.resume is not None:
         raise InputError("resume: for single runs only; the same command resumes a sweep")
     launcher = make_launcher(line.launcher)

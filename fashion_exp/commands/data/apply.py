@@ -134,9 +134,8 @@ def _print_history(history: LabelHistory, as_json: bool) -> None:
     if not history.versions:
         print("No versions: the labels are the original ones.")
         return
-    from rich.console import Console
-
     from fashion_exp.data.labels import describe_changes
+    from fashion_exp.reporting.console import plain_console
     from fashion_exp.reporting.tables import PlainTable, rich_table
 
     rows = [
@@ -153,4 +152,4 @@ def _print_history(history: LabelHistory, as_json: bool) -> None:
     ]
     header = ["version", "parent", "time", "changes", "decisions in force", "from", "fingerprint"]
     notes = [f"Current: {history.current}. dataset.labels=VERSION selects another."]
-    Console().print(rich_table(PlainTable(header, rows, notes=notes)))
+    plain_console().print(rich_table(PlainTable(header, rows, notes=notes)))

@@ -119,16 +119,15 @@ def _show_queries(file: PlanFile, warnings: list[PlanWarning], options: argparse
 
 
 def _collect(file: PlanFile, warnings: list[PlanWarning], options: argparse.Namespace) -> int:
-    from rich.console import Console
-
     from fashion_exp.data.sources.walk import COLLECTED_MANIFEST
+    from fashion_exp.reporting.console import plain_console
     from fashion_exp.tools.collect.collector import collect
     from fashion_exp.tools.collect.summary import print_summary
 
     folder = Path(options.into).expanduser().resolve()
     _check_sources(file, folder)
-    errors, output = Console(stderr=True), Console()
-    log = partial(errors.print, soft_wrap=True, highlight=False, markup=False)
+    errors, output = plain_console(stderr=True), plain_console()
+    log = partial(errors.print, soft_wrap=True)
     providers = _providers(file, options, log)
     with _disk_errors(folder):
         result = collect(file.plan, folder, providers, _max_bytes(options), errors)

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from fashion_exp.tools.curate.inspection import ImageInspection
     from fashion_exp.tools.curate.report import FolderReport
 
+MAX_ROWS_SHOWN = 40
+"""Rows of a table on the terminal, such as classes; the page has all."""
+
 EPILOG = (
     "Exit codes: 0 done, with or without findings; 2 invalid arguments or lists; 130 interrupted"
 )
@@ -67,9 +70,9 @@ def validate(options: argparse.Namespace) -> None:
 
 def stderr_if_json(options: argparse.Namespace) -> Console:
     """Console for progress and text; with --json, stdout carries only the JSON."""
-    from rich.console import Console
+    from fashion_exp.reporting.console import plain_console
 
-    return Console(stderr=options.json)
+    return plain_console(stderr=options.json)
 
 
 def inspect_images(
@@ -105,7 +108,7 @@ def publish(
     `warnings` are appended to the conclusions; empty ones are skipped.
     """
     from fashion_exp.reporting.photo_page import PhotoPage, write_photo_page
-    from fashion_exp.reporting.tables import rich_table
+    from fashion_exp.reporting.tables import first_rows, rich_table
     from fashion_exp.tools.curate.image_tree import display_path
 
     folder = page_folder(options, tree.root)
@@ -126,11 +129,11 @@ def publish(
         return
     console = stderr_if_json(options)
     for sentence in conclusions:
-        console.print(sentence, highlight=False, markup=False)
+        console.print(sentence)
     for table in report.sections[0].tables:
         if table.rows:
-            console.print(rich_table(table))
+            console.print(rich_table(first_rows(table, MAX_ROWS_SHOWN, page)))
     for name in ("quarantine", "groups", "conflicts", "page"):
         if path := data.get(name):
             line = f"{name + ':':<13}{path}"
-            console.print(line, soft_wrap=True, highlight=False, markup=False)
+            console.print(line, soft_wrap=True)

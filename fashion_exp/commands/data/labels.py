@@ -24,12 +24,11 @@ MAX_ROWS = 20
 def run(arguments: list[str]) -> int:
     """Writes suggestions.csv and review.html, and prints the first suggestions."""
     options = _parse(arguments)
-    from rich.console import Console
-
     from fashion_exp.atomic_io import write_text
     from fashion_exp.comparison.find_runs import find_runs
     from fashion_exp.comparison.misclassified import load_run_images
     from fashion_exp.comparison.run_data import load_run
+    from fashion_exp.reporting.console import plain_console
     from fashion_exp.reporting.progress import Progress
     from fashion_exp.reporting.review_page import write_review_page
     from fashion_exp.tools.relabel.review import review_page
@@ -51,7 +50,7 @@ def run(arguments: list[str]) -> int:
     into = Path(options.into).expanduser().resolve() if options.into else folders[0] / "labels"
     csv_text = suggestions.rows.to_csv(index=False, float_format="%.4f")
     write_text(into / "suggestions.csv", csv_text)
-    console = Console(stderr=options.json)
+    console = plain_console(stderr=options.json)
     with Progress(console) as progress:
         page = review_page(suggestions, member, table, data, options.most, progress)
     write_review_page(page, into / "review.html")
@@ -118,4 +117,4 @@ def _print(console: Console, suggestions: LabelSuggestions, into: Path) -> None:
         f"list:    {into / 'suggestions.csv'}",
         f"page:    {into / 'review.html'}",
     ):
-        console.print(line, soft_wrap=True, highlight=False, markup=False)
+        console.print(line, soft_wrap=True)
