@@ -125,18 +125,28 @@ def _best_run(comparison: Comparison) -> Iterator[str]:
         for pair in comparison.pairs
         if winner in (pair.a, pair.b) and {pair.a, pair.b} <= set(comparison.candidates)
     )
+    other = next(index for index in comparison.candidates if index != winner)
+    rest = f"{others} others" if others > 1 else comparison.names[other]
+    where = f"on the {comparison.part} images ({family})"
+    undecided = counts["undecided"]
     if counts["better"] == others:
         yield f"{name} is the best of {others + 1} runs: it is better than each other run."
-    elif counts["undecided"]:
-        undecided = counts["undecided"]
-        some = "each" if undecided == others else f"{undecided}"
-        yield f"{best}; {some} of the other {others} may be as good."
+        yield f"This holds {where}."
+        return
+    if undecided == others:
+        yield f"{best}; {f'each of {rest}' if others > 1 else rest} may be as good."
+        yield f"No difference between it and {rest} is decided {where}."
+        return
+    if undecided:
+        yield f"{best}; {undecided} of the other {others} may be as good."
     else:
-        yield f"{best}, but it is not better than each of the other {others}."
+        yield f"{best}, but it is not better than {f'each of {rest}' if others > 1 else rest}."
     verdicts = ", ".join(
-        f"{phrase} {counts[verdict]}" for verdict, phrase in _PHRASES.items() if counts[verdict]
+        f"{phrase} {counts[verdict] if others > 1 else rest}"
+        for verdict, phrase in _PHRASES.items()
+        if counts[verdict]
     )
-    yield f"On the {comparison.part} images ({family}) it is {verdicts} of the other {others}."
+    yield f"{where[0].upper()}{where[1:]} it is {verdicts}."
 
 
 def _winner(comparison: Comparison) -> Iterator[str]:

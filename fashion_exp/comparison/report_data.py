@@ -107,6 +107,8 @@ def _accuracy_rows(comparison: Comparison, part: str) -> list[ForestRow]:
         is_winner = index == comparison.winner and len(comparison.runs) > 1
         is_selected = is_winner and part == "validation"
         note = "selected on these images" if is_selected else ""
+        if index not in comparison.candidates:
+            note = "smaller training share: not ranked"
         interval = run.summary(part).accuracy
         rows.append(_forest_row(name, interval, note, muted=is_selected, winner=is_winner))
         selection = comparison.selection

@@ -192,8 +192,8 @@ def multiplicity_notes(comparison: Comparison) -> list[str]:
         f"{metric.label[0].upper()}{metric.label[1:]} on the {comparison.part} images; Holm over "
         f"{pluralize(comparison.family_size, 'comparison')} ({kind}{failed}), "
         f"alpha = {settings.alpha:g}; "
-        f"equivalent: the {100 * (1 - 2 * settings.alpha):g} % interval lies within "
-        f"±{settings.rope * metric.scale:g} {metric.unit}."
+        f"equivalent: the {100 * (1 - 2 * settings.alpha):g} % interval of the pair alone is "
+        f"within ±{settings.rope * metric.scale:g} {metric.unit}."
     ]
     if comparison.family_size > 1:
         notes.append(

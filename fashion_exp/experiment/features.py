@@ -139,10 +139,14 @@ class FeatureProvider:
         }  # fmt: skip
 
     def _count_reuse(self, kind: str, reused: int, count: int) -> None:
-        if reused:
-            log.info("%s: %s", kind, reuse_text(reused, count))
+        log_reuse(kind, reused, count)
         reused_before, count_before = self.reused.get(kind, (0, 0))
         self.reused[kind] = reused_before + reused, count_before + count
+
+
+def log_reuse(kind: str, reused: int, count: int) -> None:
+    if reused:
+        log.info("%s: %s", kind, reuse_text(reused, count))
 
 
 def reuse_text(reused: int, count: int) -> str:

@@ -22,7 +22,7 @@ from fashion_exp.experiment.context import (
     random_operations,
     trains_on_features,
 )
-from fashion_exp.experiment.features import FeatureProvider, reuse_text
+from fashion_exp.experiment.features import FeatureProvider, log_reuse
 from fashion_exp.experiment.fingerprints import job_fingerprint, short_hash, training_fingerprint
 from fashion_exp.experiment.fold import Trainee, build_trainee
 from fashion_exp.experiment.pruning import EpochReport
@@ -85,8 +85,7 @@ def set_up(
         log.info("cache: removed %s %s, the least recently used", store.kind, store.folder.name)
     for note in table.notes:
         log.info("data: %s", note)
-    if pixels.reused:
-        log.info("pixels: %s", reuse_text(pixels.reused, len(images)))
+    log_reuse("pixels", pixels.reused, len(images))
     split = _split(cfg, table)
     _refuse_seen_images(table, split, plan)
     image_ids = table.rows["image_id"].to_list()
