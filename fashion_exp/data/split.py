@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -88,12 +88,12 @@ def build_split(
     return split
 
 
-def describe_parts(rows: pd.DataFrame, split: Split, cfg: SplitConfig) -> list[str]:
-    """How the split uses the official parts; nothing for data without them."""
-    parts = rows["part"].value_counts()
-    train, validation, test, none = (
-        int(parts.get(part, 0)) for part in ("train", "validation", "test", "")
-    )
+def describe_parts(counts: Mapping[str, int], cfg: SplitConfig) -> list[str]:
+    """How a split uses the official parts; nothing for data without them.
+
+    `counts` has the number of images of each part.
+    """
+    train, validation, test, none = (counts.get(p, 0) for p in ("train", "validation", "test", ""))
     if not (validation or test):
         return []
     sentences = []
@@ -101,11 +101,10 @@ def describe_parts(rows: pd.DataFrame, split: Split, cfg: SplitConfig) -> list[s
         sentences.append(f"The official test part ({test:,} images) is the test set.")
     if cfg.name == "official":
         if not test:
-            moved = int((rows["part"].iloc[split.test] == "validation").sum())
             sentences.append(
                 f"The data have no official test part: the test set is a share of "
-                f"{cfg.test_share:g} of each class, drawn from train and validation "
-                f"({moved:,} of {validation:,} images of validation)."
+                f"{cfg.test_share:g} of each class, drawn from train and validation; the rest of "
+                "validation is used for validation alone."
             )
         if none:
             sentences.append(f"Not used, because they are in no official part: {none:,} images.")

@@ -98,6 +98,11 @@ class ImageTable:
         return dict(zip(self.classes, counts.tolist(), strict=True))
 
     @property
+    def part_counts(self) -> dict[str, int]:
+        """Number of images of each official part; "" for those in none."""
+        return {str(part): int(count) for part, count in self.rows["part"].value_counts().items()}
+
+    @property
     def fingerprint(self) -> str:
         """Hash of image ids, labels, groups and parts; independent of paths."""
         columns = self.rows[["image_id", "group_id", "label", "part"]].sort_values("image_id")

@@ -107,7 +107,7 @@ def set_up(
 
 def _split(cfg: Config, table: ImageTable) -> Split:
     split = build_split(table.rows, table.classes, cfg.split, cfg.repeats)
-    for note in describe_parts(table.rows, split, cfg.split):
+    for note in describe_parts(table.part_counts, cfg.split):
         log.info("split: %s", note)
     return split
 

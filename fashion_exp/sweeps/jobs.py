@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -22,11 +23,11 @@ from fashion_exp.configuration.overrides import (
 from fashion_exp.configuration.schema import (
     RESULT_NEUTRAL_OPTIONS,
     Config,
-    DatasetConfig,
     Precision,
     flatten_options,
     to_plain,
 )
+from fashion_exp.data.split import describe_parts
 from fashion_exp.errors import InputError
 from fashion_exp.evaluation.run_dir import RunDir, State
 from fashion_exp.experiment.fingerprints import job_fingerprint, short_hash
@@ -34,6 +35,8 @@ from fashion_exp.models.weights import find_weights
 from fashion_exp.paths import outputs_of
 from fashion_exp.sweeps.job_spec import JobSpec
 from fashion_exp.training.device import Compute, choose_compute, threads_per_process
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -102,8 +105,13 @@ class JobFactory:
     """CPU threads that the launcher gives to a job; None: all cores."""
     device: str | None
     """The device of the launcher's nodes; None: choose from this machine's hardware."""
-    _fingerprints: dict[str, str] = field(default_factory=dict, init=False, repr=False)
-    """Data fingerprints by dataset options."""
+    print_note: Callable[[str], object] = log.info
+    """Receives each sentence about the data once."""
+    _data: dict[str, tuple[str, dict[str, int]]] = field(
+        default_factory=dict, init=False, repr=False
+    )
+    """Data fingerprint and `part_counts` by dataset options."""
+    _notes: set[str] = field(default_factory=set, init=False, repr=False)
 
     @property
     def outputs(self) -> Path:
@@ -112,7 +120,7 @@ class JobFactory:
     def make_job(self, cfg: Config, overrides: tuple[str, ...]) -> SweepJob:
         """Raises `InputError` if the data or the weights are not available."""
         compute = self._compute(cfg)
-        data = self._data_fingerprint(cfg.dataset)
+        data = self._data_fingerprint(cfg)
         model, source = cfg.model.name, cfg.model.weights
         if source == "auto":
             source = self.weights.get(model, source)
@@ -145,13 +153,22 @@ class JobFactory:
         except ValueError as error:
             raise InputError(f"training.device={error}") from None
 
-    def _data_fingerprint(self, dataset: DatasetConfig) -> str:
+    def _data_fingerprint(self, cfg: Config) -> str:
+        """Says how the data were read, and how their official parts are used."""
         from fashion_exp.data.sources.load import load_images_cached  # imports the data sources
 
-        key = str(dataset)
-        if key not in self._fingerprints:
-            self._fingerprints[key] = load_images_cached(dataset, self.cache).fingerprint
-        return self._fingerprints[key]
+        key = str(cfg.dataset)
+        notes: list[str] = []
+        if key not in self._data:
+            table = load_images_cached(cfg.dataset, self.cache)
+            self._data[key] = table.fingerprint, table.part_counts
+            notes += table.notes
+        fingerprint, part_counts = self._data[key]
+        for note in [*notes, *describe_parts(part_counts, cfg.split)]:
+            if note not in self._notes:
+                self._notes.add(note)
+                self.print_note(f"data: {note}")
+        return fingerprint
 
     @cached_property
     def _weights_identity(self) -> Callable[[str, str], str]:

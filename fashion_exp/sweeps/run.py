@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 
 from rich.console import Console
 
@@ -56,7 +57,10 @@ def run_sweep(line: CommandLine, evaluate_all: bool) -> int:
     earlier = None if cfg.sweep.fresh else read_state(folder)
     # The number of threads affects results, so a sweep keeps it when the launcher changes.
     threads = (earlier and earlier.threads) or launcher.threads or cpu_count()
-    factory = JobFactory(line, folder, outputs / "cache", weights, threads, launcher.device)
+    factory = JobFactory(
+        line, folder, outputs / "cache", weights, threads, launcher.device,
+        print_note=partial(console.print, soft_wrap=True),
+    )  # fmt: skip
     if line.search is None:
         return _run_grid(factory, launcher, evaluate_all, console)
     return _run_search(factory, launcher, earlier.study if earlier else "", evaluate_all, console)

@@ -142,14 +142,12 @@ def test_official_split_uses_official_parts() -> None:
 OFFICIAL = SplitConfig("official", 0, 0.2, False)
 
 
-def described(cfg: SplitConfig, **counts: int) -> str:
-    rows = make_rows([0, 1] * (sum(counts.values()) // 2))
-    rows["part"] = [part.strip("_") for part, count in counts.items() for _ in range(count)]
-    return " ".join(describe_parts(rows, build_split(rows, CLASSES[:2], cfg, 1), cfg))
+def described(cfg: SplitConfig, none: int = 0, **counts: int) -> str:
+    return " ".join(describe_parts(counts | {"": none}, cfg))
 
 
 def test_use_of_official_parts_is_described() -> None:
-    assert described(holdout(), _=60) == described(holdout(), train=60) == ""
+    assert described(holdout(), none=60) == described(holdout(), train=60) == ""
     assert described(kfold(2), train=40, validation=20) == (
         "The 20 images of the official part validation are pooled with the other parts and also "
         "used for training and in the test set; split=official keeps them for validation."
@@ -159,13 +157,13 @@ def test_use_of_official_parts_is_described() -> None:
         "validation are pooled with the other parts and also used for training; split=official "
         "keeps them for validation."
     )
-    assert described(OFFICIAL, train=40, validation=20, test=20, _=10) == (
+    assert described(OFFICIAL, train=40, validation=20, test=20, none=10) == (
         "The official test part (20 images) is the test set. Not used, because they are in no "
         "official part: 10 images."
     )
     text = described(OFFICIAL, train=40, validation=20)
     assert "no official test part: the test set is a share of 0.2 of each class" in text
-    assert " of 20 images of validation)" in text
+    assert text.endswith("the rest of validation is used for validation alone.")
 
 
 @pytest.mark.parametrize(

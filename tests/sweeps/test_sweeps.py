@@ -130,3 +130,14 @@ def test_unknown_keys_of_the_state_are_ignored(tmp_path: Path) -> None:
     content = {"line": ["-m"], "key of a newer version": 1}
     (tmp_path / "sweep.json").write_text(json.dumps(content))
     assert read_state(tmp_path) == SweepState(["-m"])
+
+
+def test_sweep_says_once_how_the_data_were_read(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = ["dataset=folder", f"dataset.root={photos}", "dataset.image_size=16", "tracking=none"]
+    line = [*data, f"outputs={tmp_path}", "optim.lr=1e-3,1e-4", "sweep.dry_run=true", "--multirun"]
+    assert run_sweep(parse_command_line(line), evaluate_all=False) == 0
+    output = capsys.readouterr().out
+    assert output.count("data: Official parts: train/ (train), validation/ (validation)") == 1
+    assert output.count("split=official keeps them for validation") == 1
