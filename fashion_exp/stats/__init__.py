@@ -6,7 +6,7 @@ It imports nothing else of this project. To find a function:
 |---|---|
 | accuracy, loss, macro-F1, confusion matrix | `metrics` |
 | interval for an accuracy on one test set | `proportions`: `wilson`, `clopper_pearson` |
-| the same, images in groups | `proportions`: `wilson_grouped`, `design_effect` |
+| the same, images in groups | `proportions`: `wilson_grouped` |
 | interval over folds or repeated splits | `t_intervals`: `corrected_t_interval` |
 | interval over several seeds on one split | `crossed`: `crossed_t_interval` |
 | interval for any other metric | `bootstrap`: `bootstrap` |

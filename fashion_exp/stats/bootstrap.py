@@ -84,7 +84,7 @@ def bootstrap(
     if np.ptp(resampled) <= 1e-12 * float(np.abs(resampled).max()):
         return point.degenerate(NO_VARIANCE, _constant_fallback(rows, count, level))
     if groups is not None:
-        return point.with_percentile_limits(resampled).with_warning(few_groups_note(count))
+        return point.with_percentile_limits(resampled).with_warning(few_groups_note(codes))
     if not np.isfinite([low, high]).all():
         return point.without_limits("the BCa correction is not finite")
     return point.with_limits(low, high)
@@ -157,7 +157,7 @@ def paired_bootstrap(
     resampled = _resampled_means(sums, sizes, resamples, seed)
     if np.ptp(resampled) <= 1e-12 * float(np.abs(a - b).max(initial=0.0)):
         return _without_test(point.degenerate(NO_VARIANCE, fallback))
-    note = few_groups_note(sizes.size) if groups is not None else ""
+    note = few_groups_note(codes) if groups is not None else ""
     interval = point.with_percentile_limits(resampled).with_warning(note)
     return PairedTest(point.method, _two_sided_p(resampled), None, None, interval, "ok", note)
 

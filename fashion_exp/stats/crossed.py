@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy import special
 
 from fashion_exp.stats.checks import (
     PROPORTION_BOUNDS,
@@ -25,9 +26,11 @@ from fashion_exp.stats.interval import (
     point_estimate,
     sample_sd,
 )
-from fashion_exp.stats.proportions import wilson, wilson_grouped
+from fashion_exp.stats.proportions import wilson, wilson_grouped, wilson_limits
 
 FALLBACK_NAME = "wilson at the mean accuracy"
+MIN_ERRORS = 10
+"""With fewer expected errors (or right answers) the spread of the images says little."""
 
 
 def crossed_t_interval(
@@ -46,14 +49,19 @@ def crossed_t_interval(
 
     Variance: s2(model means) / S + s2(image means over models) / n, the second term cluster-robust
     with `groups`; degrees of freedom by Satterthwaite. Both terms contain the model x image
-    interaction, so the variance is biased slightly upwards. S = 1 or n = 1 gives an
-    undefined interval and zero variance a degenerate one; for right-or-wrong scores both fall back
-    on Wilson at the mean accuracy. Fewer than 4 models add a warning: with two models of very
-    different accuracy the coverage is .93 instead of .95.
+    interaction, so the variance is biased slightly upwards. The limits of a score in [0, 1] are
+    Wilson's at the number of images with this variance, with a quantile of t: limits that are
+    symmetric about an accuracy near 1 cover too seldom. With fewer than 10 expected errors the
+    variance between images cannot be estimated, and this number is at most n.
+
+    S = 1 or n = 1 gives an undefined interval and zero variance a degenerate one; for
+    right-or-wrong scores both fall back on Wilson at the mean accuracy. Fewer than 4 models add a
+    warning.
 
     Source: two-way crossed random effects, Cornfield & Tukey 1956, Ann. Math. Stat. 27:907-949;
-    degrees of freedom Satterthwaite 1946, Biometrics Bull. 2:110-114, and Welch 1947, Biometrika
-    34:28-35.
+    degrees of freedom `satterthwaite` and Welch 1947, Biometrika 34:28-35; Wilson's interval at an
+    effective number as in Korn & Graubard 1998, Survey Methodology 24:193-201. Simulated coverage
+    at nominal 95 % for 4 to 20 models, 50 to 1,000 images and accuracies of .6 to .999: .91 to 1.
 
     Raises:
         ValueError: invalid scores (`validate_matrix`) or groups (`group_codes`); `level` is
@@ -72,7 +80,22 @@ def crossed_t_interval(
     if se == 0:
         reason = NO_VARIANCE if fallback else NO_VARIANCE_REMEDY
         return point.degenerate(reason, fallback, FALLBACK_NAME)
-    return point.with_t_limits(se, df, bounds).with_warning(small_sample_note(models, codes))
+    if bounded and 0 < mean < 1:
+        interval = _with_wilson_limits(point, se, df, images)
+    else:
+        interval = point.with_t_limits(se, df, bounds)
+    return interval.with_warning(small_sample_note(models, codes))
+
+
+def _with_wilson_limits(point: Interval, se: float, df: float, images: int) -> Interval:
+    """Wilson's limits at the number of images that has this standard error."""
+    assert point.estimate is not None
+    binomial = point.estimate * (1 - point.estimate)
+    size = binomial / se**2
+    if images * min(point.estimate, 1 - point.estimate) < MIN_ERRORS:
+        size = min(size, images)
+    quantile = -float(special.stdtrit(df, (1 - point.level) / 2))
+    return point.with_limits(*wilson_limits(point.estimate, size, quantile))
 
 
 def undefined_reason(models: int, codes: Integers, *, grouped: bool) -> str:
@@ -86,10 +109,10 @@ def undefined_reason(models: int, codes: Integers, *, grouped: bool) -> str:
 
 def small_sample_note(models: int, codes: Integers) -> str:
     """A warning about few models or few groups, else empty."""
-    groups = int(codes.max()) + 1
+    is_grouped = int(codes.max()) + 1 < codes.size
     notes = [
         f"S={models} models: {TOO_FEW}" if models < MIN_RELIABLE_SCORES else "",
-        few_groups_note(groups) if groups < codes.size else "",
+        few_groups_note(codes) if is_grouped else "",
     ]
     return "; ".join(filter(None, notes))
 
@@ -99,6 +122,9 @@ class VarianceTerm(NamedTuple):
 
     variance: float
     df: float
+
+    def negative(self) -> VarianceTerm:
+        return VarianceTerm(-self.variance, self.df)
 
 
 def model_term(scores: Floats) -> VarianceTerm:
@@ -111,6 +137,40 @@ def image_term(means: Floats, codes: Integers) -> VarianceTerm:
     """The contribution of the images, from their means over models (n,) and their group codes."""
     clustered = clustered_mean(means, codes)
     return VarianceTerm(clustered.se**2, clustered.groups - 1)
+
+
+def interaction_term(scores: Floats, codes: Integers) -> VarianceTerm:
+    """The contribution of the models x images interaction, which both other terms contain."""
+    (models, n), groups = scores.shape, int(codes.max()) + 1
+    residuals = scores - scores.mean(axis=1)[:, None] - scores.mean(axis=0) + scores.mean()
+    sums = np.zeros((models, groups))
+    np.add.at(sums, (slice(None), codes), residuals)
+    df = (models - 1) * (groups - 1)
+    return VarianceTerm(groups * float((sums**2).sum()) / (df * models * n**2), df)
+
+
+def crossed_se(
+    models: list[VarianceTerm], images: VarianceTerm, interactions: list[VarianceTerm]
+) -> tuple[float, float]:
+    """Standard error and degrees of freedom for a test of a mean over models and images.
+
+    The variance is models + images - interaction, since the first two contain the interaction, and
+    at least the larger of the two. Several `models` terms are those of several recipes, each with
+    its interaction. With fewer than 4 models the interaction is not subtracted: its estimate is too
+    noisy. Simulated size of the test at 5 %: .01 to .06 for 4 to 20 models, where counting the
+    interaction twice has .00 to .06 and less power.
+
+    Source: two-way crossed random effects, Cornfield & Tukey 1956, Ann. Math. Stat. 27:907-949;
+    degrees of freedom `satterthwaite`.
+    """
+    total = sum(term.variance for term in [*models, images])
+    if min(term.df for term in models) + 1 < MIN_RELIABLE_SCORES:
+        return satterthwaite([*models, images])
+    from_models = sum(term.variance for term in models)
+    total -= sum(term.variance for term in interactions)
+    if total >= max(from_models, images.variance):
+        return satterthwaite([*models, images, *(t.negative() for t in interactions)])
+    return satterthwaite(models if from_models > images.variance else [images])
 
 
 def satterthwaite(terms: list[VarianceTerm]) -> tuple[float, float]:

@@ -76,6 +76,40 @@ def kish_effective_size(sizes: ArrayLike, correlation: float) -> float:
     return n / (1 + (float((counts**2).sum()) / n - 1) * correlation)
 
 
-def few_groups_note(groups: int) -> str:
-    """A warning if `groups` is below 20, else empty."""
-    return f"G={groups} groups: {TOO_FEW}" if groups < MIN_GROUPS else ""
+def intraclass_correlation(values: Floats, codes: Integers) -> float | None:
+    """The correlation of images of one group, in [0, 1]; None if it cannot be estimated.
+
+    It cannot if all `values` (n,) are equal or there is only one group. 0 if every image is its own
+    group.
+
+    Source: analysis-of-variance estimator for groups of unequal size, Donner 1986, Int. Stat. Rev.
+    54:67-82, with negative estimates set to 0.
+    """
+    sizes = np.bincount(codes).astype(np.float64)
+    count, n = sizes.size, values.size
+    if count < 2 or np.ptp(values) == 0:
+        return None
+    if count == n:
+        return 0.0
+    means = np.bincount(codes, weights=values) / sizes
+    between = float((sizes * (means - values.mean()) ** 2).sum()) / (count - 1)
+    within = float(((values - means[codes]) ** 2).sum()) / (n - count)
+    typical_size = (n - float((sizes**2).sum()) / n) / (count - 1)
+    correlation = (between - within) / (between + (typical_size - 1) * within)
+    return min(max(correlation, 0.0), 1.0)
+
+
+def few_groups_note(codes: Integers) -> str:
+    """A warning if there are fewer than 20 groups, else empty.
+
+    Groups of unequal size count as n^2 / (sum of squared sizes): a group that holds most of the
+    images decides the result alone.
+    """
+    sizes = np.bincount(codes).astype(np.float64)
+    effective = codes.size**2 / float((sizes**2).sum())
+    if effective >= MIN_GROUPS:
+        return ""
+    unequal = (
+        f" of unequal size, as {effective:.0f} of equal size" if sizes.size > MIN_GROUPS else ""
+    )
+    return f"G={sizes.size} groups{unequal}: {TOO_FEW}"

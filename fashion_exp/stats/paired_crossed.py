@@ -13,10 +13,10 @@ from fashion_exp.stats.checks import (
     validate_matrix,
 )
 from fashion_exp.stats.crossed import (
-    VarianceTerm,
+    crossed_se,
     image_term,
+    interaction_term,
     model_term,
-    satterthwaite,
     small_sample_note,
     undefined_reason,
 )
@@ -53,9 +53,8 @@ def paired_crossed(
     """
     table = validate_matrix(differences, DIFFERENCE_BOUNDS if bounded else None)
     return _crossed_test(
-        table.mean(axis=0), [model_term(table)], len(table), level, bounded, groups,
-        "paired_crossed_t",
-    )  # fmt: skip
+        table.mean(axis=0), [table], len(table), level, bounded, groups, "paired_crossed_t"
+    )
 
 
 def unpaired_crossed(
@@ -85,14 +84,13 @@ def unpaired_crossed(
             f"{a.shape[1]} images of a but {b.shape[1]} of b: join the predictions by image id"
         )
     seeds = min(len(a), len(b))
-    terms = [model_term(a), model_term(b)] if seeds > 1 else []
     means = a.mean(axis=0) - b.mean(axis=0)
-    return _crossed_test(means, terms, seeds, level, bounded, groups, "unpaired_crossed_t")
+    return _crossed_test(means, [a, b], seeds, level, bounded, groups, "unpaired_crossed_t")
 
 
 def _crossed_test(
     means: Floats,
-    model_terms: list[VarianceTerm],
+    tables: list[Floats],
     seeds: int,
     level: float,
     bounded: bool,
@@ -106,7 +104,11 @@ def _crossed_test(
     fallback = _tango_of_means(means, codes, level, seeds) if bounded else None
     if reason := undefined_reason(seeds, codes, grouped=groups is not None):
         return undefined_test(point, ONE_SEED if seeds < 2 else reason, fallback)
-    se, df = satterthwaite([*model_terms, image_term(means, codes)])
+    se, df = crossed_se(
+        [model_term(table) for table in tables],
+        image_term(means, codes),
+        [interaction_term(table, codes) for table in tables],
+    )
     bounds = DIFFERENCE_BOUNDS if bounded else None
     return t_test(point, se, df, bounds, fallback, small_sample_note(seeds, codes))
 

@@ -92,7 +92,7 @@ def paired_grouped(
     if bounded and not scores.any():
         size = kish_effective_size(np.bincount(codes), 1.0)
         fallback = tango(size, 0, 0, 0, level, models=models)
-    note = few_groups_note(clustered.groups)
+    note = few_groups_note(codes)
     return t_test(point, clustered.se, clustered.groups - 1, bounds, fallback, note)
 
 

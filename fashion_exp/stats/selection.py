@@ -89,7 +89,7 @@ def bbc_cv(
     images_of_winner = int((predicted[winner] > 0).sum())
     fallback = wilson(score * images_of_winner, images_of_winner, level, fractional=True)
     interval = _corrected_interval(point, out_of_bag, fallback)
-    few = few_groups_note(int(codes.max()) + 1) if groups is not None else ""
+    few = few_groups_note(codes) if groups is not None else ""
     return Selection(winner, score, interval.with_warning(few), configs, out_of_bag.size)
 
 

@@ -11,33 +11,52 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from fashion_exp.stats.crossed import crossed_components, crossed_t_interval
-from fashion_exp.stats.proportions import wilson, wilson_grouped
+from fashion_exp.stats.checks import Floats
+from fashion_exp.stats.crossed import (
+    crossed_components,
+    crossed_se,
+    crossed_t_interval,
+    image_term,
+    interaction_term,
+    model_term,
+)
+from fashion_exp.stats.proportions import wilson, wilson_grouped, wilson_limits
 from fashion_exp.stats.t_intervals import t_interval
 from tests.stats.helpers import PROPERTY, limits, raw_limits, simulated_answers, width
 
 
 def test_equals_its_formula() -> None:
-    correct = simulated_answers(4, 60)
-    a, b = correct.mean(1).var(ddof=1) / 4, correct.mean(0).var(ddof=1) / 60
-    df = (a + b) ** 2 / (a**2 / 3 + b**2 / 59)
-    half_width = stats.t.ppf(0.975, df) * math.sqrt(a + b)
+    correct = simulated_answers(4, 200)
+    a, b = correct.mean(1).var(ddof=1) / 4, correct.mean(0).var(ddof=1) / 200
+    df = (a + b) ** 2 / (a**2 / 3 + b**2 / 199)
+    mean, quantile = correct.mean(), stats.t.ppf(0.975, df)
     interval = crossed_t_interval(correct)
-    expected = (correct.mean() - half_width, correct.mean() + half_width)
+    expected = wilson_limits(mean, mean * (1 - mean) / (a + b), quantile)
     assert raw_limits(interval) == pytest.approx(expected)
-    assert (interval.unit, interval.n, interval.scores) == ("models x images", 60, 4)
+    assert (interval.unit, interval.n, interval.scores) == ("models x images", 200, 4)
+    unbounded = crossed_t_interval(correct, bounded=False)
+    half_width = quantile * math.sqrt(a + b)
+    assert raw_limits(unbounded) == pytest.approx((mean - half_width, mean + half_width))
 
 
 def test_equal_models_reduce_to_t_over_images() -> None:
     answers = simulated_answers(1, 80)[0]
-    crossed = crossed_t_interval([answers] * 5)
+    crossed = crossed_t_interval([answers] * 5, bounded=False)
     assert limits(crossed) == pytest.approx(limits(t_interval(answers)))
 
 
 def test_equal_images_reduce_to_t_over_models() -> None:
     models = np.array([0.7, 0.8, 0.75, 0.9])
-    crossed = crossed_t_interval(np.repeat(models[:, None], 50, axis=1))
+    crossed = crossed_t_interval(np.repeat(models[:, None], 50, axis=1), bounded=False)
     assert limits(crossed) == pytest.approx(limits(t_interval(models)))
+
+
+def test_few_errors_count_at_most_the_images() -> None:
+    correct = np.ones((5, 100))
+    correct[np.arange(5), np.arange(5)] = 0  # each model errs on an image of its own
+    interval = crossed_t_interval(correct)
+    low, high = limits(wilson(99, 100))
+    assert limits(interval)[0] <= low and limits(interval)[1] >= high
 
 
 @PROPERTY
@@ -61,9 +80,35 @@ def test_is_wider_than_normal_limits_of_either_source(models: int, images: int, 
     correct = simulated_answers(models, images, seed)
     se_models = correct.mean(1).std(ddof=1) / math.sqrt(models)
     se_images = correct.mean(0).std(ddof=1) / math.sqrt(images)
-    interval = crossed_t_interval(correct)
+    interval = crossed_t_interval(correct, bounded=False)
     if interval.status == "ok":
         assert width(interval) > 2 * 1.95996 * max(se_models, se_images)
+
+
+def test_subtracts_the_interaction_once_but_never_below_either_source() -> None:
+    codes = np.arange(60)
+
+    def se_of(table: Floats) -> tuple[float, float]:
+        images = image_term(table.mean(axis=0), codes)
+        return crossed_se([model_term(table)], images, [interaction_term(table, codes)])
+
+    table = simulated_answers(5, 60) - simulated_answers(5, 60, 1)
+    models = table.mean(1).var(ddof=1) / 5
+    images = table.mean(0).var(ddof=1) / 60
+    residuals = table - table.mean(1)[:, None] - table.mean(0) + table.mean()
+    interaction = (residuals**2).sum() / (4 * 59) / 300
+    assert se_of(table)[0] ** 2 == pytest.approx(max(models, images, models + images - interaction))
+    alone = np.tile(table[:1], (5, 1)) + np.arange(5)[:, None]  # no interaction
+    assert se_of(alone)[0] ** 2 == pytest.approx(2.5 / 5 + table[0].var(ddof=1) / 60)
+    three = table[:3]
+    doubled = three.mean(1).var(ddof=1) / 3 + three.mean(0).var(ddof=1) / 60
+    assert se_of(three)[0] ** 2 == pytest.approx(doubled)
+
+
+def test_interaction_of_single_images_in_groups_is_that_of_the_images() -> None:
+    table = simulated_answers(4, 30)
+    grouped = interaction_term(np.repeat(table, 3, axis=1), np.repeat(np.arange(30), 3))
+    assert grouped == pytest.approx(interaction_term(table, np.arange(30)))
 
 
 def test_accepts_unbounded_losses() -> None:

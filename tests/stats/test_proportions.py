@@ -11,14 +11,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from fashion_exp.stats.groups import clustered_mean, group_codes, kish_effective_size
+from fashion_exp.stats.groups import (
+    clustered_mean,
+    group_codes,
+    intraclass_correlation,
+    kish_effective_size,
+)
 from fashion_exp.stats.interval import Interval
 from fashion_exp.stats.proportions import (
     clopper_pearson,
     clopper_pearson_lower,
-    design_effect,
     wilson,
     wilson_grouped,
+    wilson_limits,
 )
 from tests.stats.helpers import LEVELS, PROPERTY, limits, width
 
@@ -132,23 +137,63 @@ GROUPED = st.lists(st.tuples(st.integers(0, 1), st.integers(0, 8)), min_size=5, 
 )
 
 
-def test_design_effect_of_known_case() -> None:
+def test_cluster_robust_error_of_known_case() -> None:
     result = clustered_mean(np.array(CORRECT, float), group_codes(GROUPS, 20))
     assert (result.mean, result.se, result.groups) == pytest.approx((0.7, 0.12119200, 5))
-    assert design_effect(CORRECT, GROUPS) == pytest.approx(1.39880952)
 
 
-def test_grouped_wilson_divides_n_by_design_effect() -> None:
+def test_intraclass_correlation_equals_its_formula() -> None:
+    values, codes = np.array([1.0, 1, 0, 0, 0, 1]), np.array([0, 0, 1, 1, 1, 2])
+    between = (2 * 0.5**2 + 3 * 0.5**2 + 1 * 0.5**2) / 2
+    typical_size = (6 - (4 + 9 + 1) / 6) / 2
+    expected = between / (between + (typical_size - 1) * 0)  # all groups agree in themselves
+    assert intraclass_correlation(values, codes) == pytest.approx(expected) == 1
+    mixed = np.array([1.0, 0, 0, 0, 1, 1])
+    means = np.array([0.5, 1 / 3, 1])
+    between = float((np.array([2, 3, 1]) * (means - 0.5) ** 2).sum()) / 2
+    within = (0.5 + 2 / 3) / 3
+    expected = (between - within) / (between + (typical_size - 1) * within)
+    assert intraclass_correlation(mixed, codes) == pytest.approx(max(expected, 0))
+
+
+def test_intraclass_correlation_needs_variance_and_two_groups() -> None:
+    codes = np.array([0, 0, 1, 1])
+    assert intraclass_correlation(np.ones(4), codes) is None
+    assert intraclass_correlation(np.array([1.0, 0, 1, 0]), np.zeros(4, int)) is None
+    assert intraclass_correlation(np.array([1.0, 0, 1, 0]), np.arange(4)) == 0
+    assert intraclass_correlation(np.array([1.0, 0, 1, 0]), codes) == 0  # negative estimate
+
+
+def test_intraclass_correlation_recovers_the_simulated_one() -> None:
+    rng = np.random.default_rng(0)
+    codes = np.repeat(np.arange(2000), rng.integers(1, 9, 2000))
+    values = 0.6 * rng.normal(size=2000)[codes] + 0.8 * rng.normal(size=codes.size)
+    assert intraclass_correlation(values, codes) == pytest.approx(0.36, abs=0.03)
+
+
+def test_grouped_wilson_counts_the_effective_number_with_t() -> None:
     interval = wilson_grouped(CORRECT, GROUPS)
-    assert interval.n == pytest.approx(20 / 1.39880952)
-    assert interval.estimate == pytest.approx(0.7) and interval.method == "wilson_grouped"
-    assert interval.note.startswith("design effect 1.40 of 5 groups; G=5 groups: ")
-    assert width(interval) > width(wilson(14, 20))
+    correlation = intraclass_correlation(np.array(CORRECT, float), group_codes(GROUPS, 20))
+    assert correlation is not None
+    size = kish_effective_size([3, 4, 5, 2, 6], correlation)
+    assert interval.n == pytest.approx(size) and interval.method == "wilson_grouped"
+    assert interval.note.startswith(f"design effect {20 / size:.2f} of 5 groups; G=5 groups: ")
+    assert limits(interval) == pytest.approx(wilson_limits(0.7, size, stats.t.ppf(0.975, 4)))
 
 
-def test_design_effect_below_1_is_ignored() -> None:
+def test_negative_correlation_in_groups_is_ignored() -> None:
     interval = wilson_grouped([1, 0] * 50, np.repeat(np.arange(50), 2))
-    assert limits(interval) == limits(wilson(50, 100)) and "effect 0.00" in interval.note
+    assert interval.n == 100 and "effect 1.00" in interval.note
+    assert limits(interval) == pytest.approx(wilson_limits(0.5, 100, stats.t.ppf(0.975, 49)))
+
+
+def test_groups_of_very_unequal_size_warn() -> None:
+    giants = np.concatenate([np.repeat(np.arange(3), 60), np.arange(3, 60)])
+    correct = np.arange(giants.size) % 3 > 0
+    assert (
+        "G=60 groups of unequal size, as 5 of equal size: " in wilson_grouped(correct, giants).note
+    )
+    assert "groups:" not in wilson_grouped(np.arange(60) % 3 > 0, np.arange(60)).note
 
 
 def test_copies_of_an_image_in_one_group_count_once() -> None:
@@ -160,15 +205,14 @@ def test_copies_of_an_image_in_one_group_count_once() -> None:
 def test_equal_answers_count_groups() -> None:
     groups = np.repeat(np.arange(25), 2)
     perfect = wilson_grouped(np.ones(50), groups)
-    assert limits(perfect) == pytest.approx(limits(wilson(25, 25)))
+    assert limits(perfect) == pytest.approx(wilson_limits(1, 25, stats.t.ppf(0.975, 24)))
     assert perfect.status == "ok" and "counted as 25.0 images" in perfect.note
-    assert design_effect(np.ones(50), groups) is None
 
 
 def test_one_group_is_undefined() -> None:
     single = wilson_grouped([1, 0, 1], ["a"] * 3)
     assert (single.status, single.note) == ("undefined", "needs at least 2 groups")
-    assert single.estimate == pytest.approx(2 / 3) and design_effect([1, 0, 1], ["a"] * 3) is None
+    assert single.estimate == pytest.approx(2 / 3)
 
 
 @PROPERTY
