@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +17,8 @@ from fashion_exp.stats.crossed import crossed_components
 from fashion_exp.stats.planning import (
     Plan,
     TargetOutcome,
+    assess_clustered_target,
+    assess_selected_target,
     assess_target,
     images_for_target,
     images_to_separate,
@@ -57,15 +60,34 @@ class TargetResult:
 
 
 def evaluate_target(run: RunData, part: str, target: float, level: float) -> TargetResult:
-    """Uses one-sided bounds: Clopper-Pearson for one model, Wilson for the mean of several."""
+    """By one-sided bounds for the mean accuracy of the run's models on its images of a part."""
     scores = run.scores(part, "accuracy")
-    n = scores.shape[1]
-    accuracy = float(scores.mean(axis=1).mean())
-    if len(scores) == 1:
-        verdict = assess_target(round(accuracy * n), n, target, level)
+    by_image = scores.mean(axis=0)
+    rows = run.predictions(part).drop_duplicates("image_id").set_index("image_id")
+    groups = rows["group_id"].loc[by_image.index].to_numpy()
+    n = len(by_image)
+    if len(scores) == 1 and len(set(groups)) == n:
+        outcome = assess_target(round(float(by_image.sum())), n, target, level)
     else:
-        verdict = assess_target(accuracy * n, n, target, level, method="wilson")
-    return TargetResult(verdict, images_for_target(accuracy, target, level), part)
+        outcome = assess_clustered_target(by_image.to_numpy(), groups, target, level)
+    assert outcome.accuracy is not None
+    plan = images_for_target(outcome.accuracy, target, level)
+    return TargetResult(outcome, _scale_plan(plan, n / outcome.n), part)
+
+
+def evaluate_selected_target(runs: Sequence[RunData], target: float, level: float) -> TargetResult:
+    """For the best of several runs, on the validation images that selected it (BBC-CV)."""
+    outcome = assess_selected_target(correct_for_selection(runs, 2 * level - 1), target, level)
+    plan = Plan(None, "images", "the test images decide it without allowing for the selection")
+    return TargetResult(outcome, plan, "validation")
+
+
+def _scale_plan(plan: Plan, design_effect: float) -> Plan:
+    """The plan for images in groups as the ones at hand."""
+    if plan.needed is None or design_effect <= 1:
+        return plan
+    note = f"{plan.note}, in groups as these: design effect {design_effect:.2f}"
+    return replace(plan, needed=math.ceil(plan.needed * design_effect), note=note)
 
 
 def plan_separation(a: RunData, b: RunData, part: str, alpha: float) -> Plan | None:

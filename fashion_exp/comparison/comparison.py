@@ -175,9 +175,17 @@ class Comparison:
 
     @cached_property
     def target(self) -> best_run.TargetResult | None:
-        """Whether the winner reaches the target, on its test images if they were evaluated."""
-        if self.settings.target is None:
+        """Whether the winner reaches the target, on its test images if they were evaluated.
+
+        Its validation images selected it, which the bounds on them allow for.
+        """
+        target, level = self.settings.target, self.settings.level
+        if target is None:
             return None
         run = self.runs[self.winner]
-        part = "test" if run.is_test_evaluated else "validation"
-        return best_run.evaluate_target(run, part, self.settings.target, self.settings.level)
+        if run.is_test_evaluated:
+            return best_run.evaluate_target(run, "test", target, level)
+        if self.selection is None:
+            return best_run.evaluate_target(run, "validation", target, level)
+        candidates = [self.runs[index] for index in self.candidates]
+        return best_run.evaluate_selected_target(candidates, target, level)

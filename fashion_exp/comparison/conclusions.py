@@ -13,7 +13,7 @@ from fashion_exp.reporting.formats import percent, percent_range, photo_count, p
 
 if TYPE_CHECKING:
     from fashion_exp.comparison.comparison import Comparison
-    from fashion_exp.stats.planning import Plan
+    from fashion_exp.stats.planning import OutcomeMethod, Plan
 
 _PHRASES: dict[Verdict, str] = {
     "better": "better than",
@@ -22,7 +22,12 @@ _PHRASES: dict[Verdict, str] = {
     "undecided": "not clearly better or worse than",
     "not comparable": "not comparable with",
 }
-_BOUND_NAMES = {"clopper_pearson": "Clopper-Pearson", "wilson": "Wilson"}
+_BOUND_NAMES: dict[OutcomeMethod, str] = {
+    "clopper_pearson": "Clopper-Pearson",
+    "wilson": "Wilson",
+    "korn_graubard": "Clopper-Pearson at the number of independent images",
+    "bbc_cv": "BBC-CV, allowing for the selection",
+}
 
 
 def conclusions(comparison: Comparison) -> list[str]:

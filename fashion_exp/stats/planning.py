@@ -7,14 +7,17 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import stats
 
 from fashion_exp.stats.checks import Floats, Integers, validate_fraction, validate_minimum
 from fashion_exp.stats.crossed import VarianceComponents
 from fashion_exp.stats.interval import MIN_RELIABLE_SCORES
-from fashion_exp.stats.proportions import clopper_pearson_lower, wilson
+from fashion_exp.stats.proportions import clopper_pearson_lower, clustered_bounds, wilson
+from fashion_exp.stats.selection import Selection
 
 BoundMethod = Literal["clopper_pearson", "wilson"]
+OutcomeMethod = Literal["clopper_pearson", "wilson", "korn_graubard", "bbc_cv"]
 TargetVerdict = Literal["met", "not met", "undecided"]
 
 MAX_EXACT_IMAGES = 200_000  # beyond it the normal approximation is used
@@ -26,7 +29,7 @@ class TargetOutcome:
     """Whether an accuracy reaches `target`, by two one-sided bounds at `level` each.
 
     `met` if the lower bound is at or above the target, `not met` if the upper bound is below it.
-    Either is wrong with probability at most 1 - level (for Wilson, approximately).
+    Either is wrong with probability at most 1 - level (approximately, except for Clopper-Pearson).
     """
 
     verdict: TargetVerdict
@@ -35,8 +38,9 @@ class TargetOutcome:
     lower: float
     upper: float
     level: float
-    method: BoundMethod
+    method: OutcomeMethod
     n: float
+    """Number of images; fractional if groups make them count less."""
 
 
 @dataclass(frozen=True)
@@ -73,13 +77,56 @@ def assess_target(
         raise ValueError(f"method must be clopper_pearson or wilson, not {method!r}")
     lower = _lower_bound(correct, n, level, method)
     upper = 1 - _lower_bound(n - correct, n, level, method)
-    verdict: TargetVerdict = "undecided"
-    if lower >= target:
-        verdict = "met"
-    elif upper < target:
-        verdict = "not met"
     accuracy = correct / n if n else None
+    verdict = _target_verdict(target, lower, upper)
     return TargetOutcome(verdict, target, accuracy, lower, upper, level, method, n)
+
+
+def assess_clustered_target(
+    correct: ArrayLike, groups: ArrayLike | None, target: float, level: float = 0.95
+) -> TargetOutcome:
+    """`assess_target` for images in groups, and for means over several models.
+
+    `correct` (n,) and `groups` (n,) are those of `clustered_bounds`, whose bounds are used.
+
+    Raises:
+        ValueError: as `clustered_bounds`; `target` or `level` is outside (0, 1).
+    """
+    validate_fraction(level, "level")
+    validate_fraction(target, "target")
+    lower, upper, n = clustered_bounds(correct, groups, level)
+    accuracy = float(np.mean(correct))
+    verdict = _target_verdict(target, lower, upper)
+    return TargetOutcome(verdict, target, accuracy, lower, upper, level, "korn_graubard", n)
+
+
+def assess_selected_target(selection: Selection, target: float, level: float) -> TargetOutcome:
+    """Whether the config selected from several reaches a target on the images that selected it.
+
+    The bounds are the ends of the selection's interval, which must have the level 2 level - 1. A
+    bound from the winner's own score would call a target met with probability .4 to .7 at the
+    target itself (24 configs). An interval without limits gives `undecided`.
+
+    Source: the percentiles of BBC-CV (`bbc_cv`), one-sided.
+
+    Raises:
+        ValueError: `target` is outside (0, 1); the level of the interval is another one.
+    """
+    validate_fraction(target, "target")
+    interval = selection.interval.or_fallback
+    if not math.isclose(interval.level, 2 * level - 1):
+        raise ValueError(f"the interval must have level {2 * level - 1:g}, not {interval.level:g}")
+    lower, upper = (0.0, 1.0)
+    if interval.low is not None and interval.high is not None:
+        lower, upper = interval.low, interval.high
+    verdict, n = _target_verdict(target, lower, upper), interval.n or 0
+    return TargetOutcome(verdict, target, interval.estimate, lower, upper, level, "bbc_cv", n)
+
+
+def _target_verdict(target: float, lower: float, upper: float) -> TargetVerdict:
+    if lower >= target:
+        return "met"
+    return "not met" if upper < target else "undecided"
 
 
 def images_for_target(

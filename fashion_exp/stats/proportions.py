@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -122,6 +123,41 @@ def clopper_pearson_lower(correct: float, n: float, level: float = 0.95) -> Inte
     correct = validate_count(correct, n, fractional=False)
     point = _accuracy(correct, n, level, "clopper_pearson_lower", 1)
     return point if n == 0 else point.with_limits(_beta_lower(correct, n, 1 - level), 1.0)
+
+
+class TargetBounds(NamedTuple):
+    """One-sided bounds of an accuracy, and the number of independent images behind them."""
+
+    lower: float
+    upper: float
+    n: float
+
+
+def clustered_bounds(correct: ArrayLike, groups: ArrayLike | None, level: float) -> TargetBounds:
+    """The one-sided Clopper-Pearson bounds for images in groups or means over models.
+
+    `correct` (n,) in [0, 1] and `groups` (n,) as for `wilson_grouped`; None makes each image its
+    own group. Each bound holds with confidence `level`, approximately, for the mean accuracy of the
+    models. One group gives 0 and 1.
+
+    Source: Korn & Graubard 1998, Survey Methodology 24:193-201: Clopper and Pearson at the
+    effective number of images (`kish_effective_size`), times (t(n - 1) / t(G - 1))^2.
+
+    Raises:
+        ValueError: invalid scores (`validate_scores`) or groups (`group_codes`).
+    """
+    scores = validate_scores(correct, PROPORTION_BOUNDS)
+    codes = group_codes(groups, scores.size)
+    sizes = np.bincount(codes)
+    if sizes.size < 2:
+        return TargetBounds(0.0, 1.0, sizes.size)
+    correlation = intraclass_correlation(scores, codes)
+    size = kish_effective_size(sizes, 1.0 if correlation is None else correlation)
+    quantiles = stats.t.isf(1 - level, [scores.size - 1, sizes.size - 1])
+    size *= float((quantiles[0] / quantiles[1]) ** 2)
+    right = float(scores.mean()) * size
+    lower, wrong = _beta_lower(right, size, 1 - level), _beta_lower(size - right, size, 1 - level)
+    return TargetBounds(lower, 1 - wrong, size)
 
 
 def _accuracy(correct: float, n: float, level: float, method: str, models: int) -> Interval:

@@ -145,11 +145,17 @@ def _ratio(numerator: Floats, denominator: Floats) -> Floats:
 
 
 def _corrected_interval(point: Interval, out_of_bag: Floats, fallback: Interval) -> Interval:
-    """`point` with the mean out-of-bag score as the estimate (if there was a selection)."""
+    """`point` with the mean out-of-bag score as the estimate, if there was a selection.
+
+    A selection cannot make the expected score better than the apparent one, so the estimate is at
+    most that.
+    """
     if out_of_bag.size == 0:
         return point.without_limits("no resample leaves an image out")
     has_selection = point.scores > 1
-    corrected = replace(point, estimate=float(out_of_bag.mean())) if has_selection else point
+    assert point.estimate is not None
+    estimate = min(point.estimate, float(out_of_bag.mean())) if has_selection else point.estimate
+    corrected = replace(point, estimate=estimate)
     if np.ptp(out_of_bag) == 0:
         return corrected.degenerate("the same in every resample", fallback, "wilson of the winner")
     interval = corrected.with_percentile_limits(out_of_bag, PROPORTION_BOUNDS)

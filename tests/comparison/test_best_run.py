@@ -8,6 +8,7 @@ import numpy as np
 
 from fashion_exp.comparison.best_run import (
     correct_for_selection,
+    evaluate_selected_target,
     evaluate_target,
     plan_separation,
     rank_runs,
@@ -53,6 +54,22 @@ def test_target_is_met_undecided_or_not_met(tmp_path: Path) -> None:
     verdicts = [evaluate_target(run, "test", target, 0.95).verdict for target in (0.6, 0.8, 0.95)]
     assert [verdict.verdict for verdict in verdicts] == ["met", "undecided", "not met"]
     assert verdicts[1].method == "clopper_pearson"
+
+
+def test_target_of_a_selected_run_allows_for_the_selection(tmp_path: Path) -> None:
+    runs = equal_runs(tmp_path, 20)
+    winner = runs[rank_runs(runs)[0]]
+    assert evaluate_target(winner, "validation", 0.78, 0.9).verdict.verdict == "met"
+    outcome = evaluate_selected_target(runs, 0.78, 0.9).verdict
+    assert (outcome.verdict, outcome.method) == ("undecided", "bbc_cv")
+
+
+def test_plan_for_a_target_counts_groups(tmp_path: Path) -> None:
+    correct = np.repeat(random_correctness(0, 1, 100, 0.85), 3, axis=1)
+    copies = np.arange(300) // 3
+    run = make_run(tmp_path / "run", "run", correct, correct, groups=copies)
+    result = evaluate_target(run, "test", 0.9, 0.95)
+    assert result.verdict.n < 110 and result.plan.note.endswith("design effect 3.04")
 
 
 def test_plan_is_in_images_for_single_models_and_in_seeds_for_several(tmp_path: Path) -> None:

@@ -24,6 +24,8 @@ from fashion_exp.stats.paired_crossed import paired_crossed, unpaired_crossed
 from fashion_exp.stats.paired_t import five_by_two, paired_corrected_t, paired_grouped
 from fashion_exp.stats.planning import (
     BoundMethod,
+    assess_clustered_target,
+    assess_selected_target,
     assess_target,
     images_to_separate,
     seeds_to_separate,
@@ -89,6 +91,8 @@ def simulate_groups(rng: Rng) -> Outcomes:
     for count in (120, 30):
         (right,), groups = synthetic.clustered_answers(rng, count, (0.9,))
         yield f"wilson_grouped G={count}", covers(wilson_grouped(right, groups), 0.9)
+        outcome = assess_clustered_target(right, groups, 0.9)  # the true accuracy
+        yield f"assess_clustered_target G={count}", float(outcome.verdict == "met")
         ungrouped = wilson(right.sum(), right.size)
         yield f"(wilson on images in groups) G={count}", covers(ungrouped, 0.9)
 
@@ -239,6 +243,9 @@ def simulate_winners(rng: Rng) -> Outcomes:
     yield "bbc_cv estimate", winner.interval.estimate - 0.85
     yield "(apparent score of the winner)", winner.apparent_score - 0.85
     yield "bbc_cv interval", covers(winner.interval, 0.85)
+    one_sided = bbc_cv(right, np.ones_like(right), resamples=300, level=0.9)
+    outcome = assess_selected_target(one_sided, 0.85, 0.95)
+    yield "assess_selected_target", float(outcome.verdict == "met")
     apparent = wilson(winner.apparent_score * 480, 480, fractional=True)
     yield "(wilson on the apparent score)", covers(apparent, 0.85)
 

@@ -14,12 +14,15 @@ from scipy import stats
 from fashion_exp.stats.crossed import VarianceComponents
 from fashion_exp.stats.planning import (
     BoundMethod,
+    assess_clustered_target,
+    assess_selected_target,
     assess_target,
     images_for_half_width,
     images_for_target,
     images_to_separate,
     seeds_to_separate,
 )
+from fashion_exp.stats.selection import bbc_cv
 from tests.stats.helpers import PROPERTY
 
 METHODS: list[BoundMethod] = ["clopper_pearson", "wilson"]
@@ -51,6 +54,36 @@ def test_mean_over_models_needs_wilson() -> None:
     assert assess_target(290.5, 300.5, 0.95, method="wilson").verdict == "undecided"
     with pytest.raises(ValueError, match="fractional"):
         assess_target(290.5, 300.5, 0.95)
+
+
+def test_copies_in_groups_do_not_meet_a_target() -> None:
+    correct = np.arange(59 * 4) >= 4  # one wrong image and its copies
+    assert assess_target(int(correct.sum()), correct.size, 0.95).verdict == "met"
+    copies = np.arange(correct.size) // 4
+    outcome = assess_clustered_target(correct, copies, 0.95)
+    assert outcome.verdict == "undecided" and outcome.n < correct.size
+    assert outcome.method == "korn_graubard"
+
+
+def test_clustered_bounds_of_single_images_are_clopper_pearsons() -> None:
+    correct = np.arange(200) >= 10
+    outcome, exact = assess_clustered_target(correct, None, 0.9), assess_target(190, 200, 0.9)
+    assert (outcome.lower, outcome.upper) == pytest.approx((exact.lower, exact.upper))
+    assert outcome.n == 200 and outcome.verdict == exact.verdict
+    one_group = assess_clustered_target(correct, np.zeros(200), 0.9)
+    assert (one_group.verdict, one_group.lower, one_group.upper) == ("undecided", 0, 1)
+
+
+def test_winner_of_equal_configs_does_not_meet_a_target_above_their_accuracy() -> None:
+    correct = np.random.default_rng(0).random((30, 300)) < 0.8
+    best = int(correct.sum(axis=1).max())
+    target = 0.81
+    assert assess_target(best, 300, target, 0.9).verdict == "met"
+    selection = bbc_cv(correct, np.ones_like(correct), level=0.8)
+    outcome = assess_selected_target(selection, target, 0.9)
+    assert (outcome.verdict, outcome.method) == ("undecided", "bbc_cv")
+    with pytest.raises(ValueError, match=r"level 0\.9"):
+        assess_selected_target(selection, target, 0.95)
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -123,3 +123,10 @@ def test_corrected_score_and_limits_are_in_0_1(configs: int, images: int, seed: 
 def test_rejects_invalid_arguments(call: Callable[[], object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_corrected_score_is_at_most_the_apparent_one() -> None:
+    for seed in range(20):
+        correct = np.random.default_rng(seed).random((2, 12)) < [[0.9], [0.2]]
+        selection = bbc_cv(correct, np.ones_like(correct), resamples=100)
+        assert selection.optimism is not None and selection.optimism >= 0
