@@ -31,10 +31,22 @@ if TYPE_CHECKING:
 
 
 def rank_runs(runs: Sequence[RunData], metric: str = "accuracy") -> list[int]:
-    """Indices of the runs, best mean validation score first; ties keep their order."""
+    """Indices of the runs, best validation score first; ties keep their order."""
     sign = 1 if METRICS[metric].lower_is_better else -1
-    scores = [sign * run.scores("validation", metric).mean(axis=1).mean() for run in runs]
+    scores = [sign * _validation_score(run, metric) for run in runs]
     return sorted(range(len(runs)), key=scores.__getitem__)
+
+
+def _validation_score(run: RunData, metric: str) -> float:
+    summary = run.summary("validation")
+    intervals = {
+        "accuracy": summary.accuracy,
+        "loss": summary.loss,
+        "macro_f1": summary.macro_f1,
+    }
+    estimate = intervals[metric].estimate
+    assert estimate is not None
+    return estimate
 
 
 def correct_for_selection(runs: Sequence[RunData], level: float) -> Selection:
@@ -43,8 +55,8 @@ def correct_for_selection(runs: Sequence[RunData], level: float) -> Selection:
     predicted = {image for table in tables for image in table.columns}
     images = sorted(predicted - set(conflicting_images(runs, "validation")))
     tables = [table.reindex(columns=images) for table in tables]
-    hits = np.array([table.sum().to_numpy() for table in tables])
-    counts = np.array([table.notna().sum().to_numpy() for table in tables])
+    hits = np.array([table.mean().fillna(0).to_numpy() for table in tables])
+    counts = np.array([table.notna().any().to_numpy() for table in tables])
     rows = pd.concat([run.predictions("validation")[["image_id", "group_id"]] for run in runs])
     groups = rows.drop_duplicates("image_id").set_index("image_id")["group_id"].loc[images]
     return bbc_cv(hits, counts, groups.to_numpy(), level=level)

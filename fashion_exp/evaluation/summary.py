@@ -26,7 +26,7 @@ PerImage = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 @dataclass(frozen=True)
 class EvaluationSummary:
-    """Evaluation of a run's predictions on one part. Estimates are means over the J models."""
+    """Evaluation of a run's predictions on one part. Losses and F1 are means over the J models."""
 
     part: str
     classes: tuple[str, ...]
@@ -35,8 +35,8 @@ class EvaluationSummary:
     wrong_images: int
     """By the mean over the trainings of each image (`predictions.wrong_by_image`)."""
     accuracy: Interval
-    """Wilson interval at the mean accuracy. n is the number of distinct images, divided by the
-    design effect if some images share a group."""
+    """Wilson interval at the mean over the images of each image's mean accuracy. n is the number of
+    distinct images, divided by the design effect if some images share a group."""
     accuracy_t: Interval
     """t-interval for the design of the run."""
     loss: Interval
@@ -118,7 +118,6 @@ def summarize_predictions(
     """
     models = {f"r{r}f{f}": rows for (r, f), rows in frame.groupby(["repeat", "fold"], sort=True)}
     inputs = {name: labels_and_probabilities(rows) for name, rows in models.items()}
-    accuracies = np.array([metrics.accuracy(*pair) for pair in inputs.values()])
     images = frame["image_id"].nunique()
     part = str(frame["part"].iloc[0])
     correct = _model_by_image(frame, metrics.per_image_correct, inputs)
@@ -144,11 +143,7 @@ def summarize_predictions(
         classes=class_names(frame),
         images=images,
         wrong_images=int(wrong_by_image(frame).sum()),
-        accuracy=wilson(
-            float(accuracies.mean()) * images, images, level, fractional=True, models=len(models)
-        )
-        if groups is None
-        else wilson_grouped(correct.mean().to_numpy(), groups, level, models=len(models)),
+        accuracy=_accuracy_interval(correct.mean().to_numpy(), groups, level, len(models)),
         accuracy_t=t_interval(metrics.per_image_correct, bounded=True),
         loss=t_interval(metrics.per_image_loss, bounded=False),
         macro_f1=t_interval(_per_image_macro_f1, bounded=False),
@@ -160,6 +155,21 @@ def summarize_predictions(
             name for name, (_, p) in inputs.items() if len(np.unique(p.argmax(1))) == 1
         ),
     )
+
+
+def _accuracy_interval(
+    by_image: np.ndarray, groups: np.ndarray | None, level: float, models: int
+) -> Interval:
+    """Wilson at the mean over the images of each image's mean over the models.
+
+    Repeats with their own splits judge some images more often than others. The mean over all
+    predictions would weight images by chance, and n images say less about it: its interval covers
+    .90 to .93 instead of .95 for five to ten repeats of a stable learner.
+    """
+    if groups is not None:
+        return wilson_grouped(by_image, groups, level, models=models)
+    n = by_image.size
+    return wilson(float(by_image.mean()) * n, n, level, fractional=True, models=models)
 
 
 def _mean_class_scores(

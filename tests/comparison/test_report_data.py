@@ -221,7 +221,7 @@ def test_pairs_are_the_same_in_whichever_order_the_runs_are_given(
 
 
 def test_only_an_undecided_pair_gets_advice_on_how_to_decide_it(tmp_path: Path) -> None:
-    close = Comparison(runs_with(tmp_path / "close", 0.9, 0.88), DEFAULT)
+    close = Comparison(runs_with(tmp_path / "close", 0.9, 0.895), DEFAULT)
     clear = Comparison(runs_with(tmp_path / "clear", 0.95, 0.6), DEFAULT)
     assert [pair.verdict for pair in (*close.pairs, *clear.pairs)] == ["undecided", "better"]
     assert len(plans(close)) == 1 and plans(clear) == []
