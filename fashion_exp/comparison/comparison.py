@@ -47,6 +47,11 @@ class Comparison:
     omitted_runs: int = 0
     """Further runs that failed or are too many to show. Their comparisons count in the family."""
 
+    def __post_init__(self) -> None:
+        """Evaluates the runs at the level of the comparison instead of their own."""
+        at_level = [run.at_level(self.settings.level) for run in self.runs]
+        object.__setattr__(self, "runs", at_level)
+
     @cached_property
     def names(self) -> list[str]:
         return distinct_names(self.runs)
@@ -124,7 +129,6 @@ class Comparison:
             self.part,
             self.settings,
             self.omitted_comparisons,
-            self.omnibus,
         )
 
     @cached_property

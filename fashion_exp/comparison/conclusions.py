@@ -10,6 +10,7 @@ from fashion_exp.comparison.best_run import plan_separation
 from fashion_exp.comparison.metrics import METRICS
 from fashion_exp.comparison.pairs import OPPOSITE, Pair, Verdict
 from fashion_exp.reporting.formats import percent, percent_range, photo_count, pluralize
+from fashion_exp.stats.interval import MIN_RELIABLE_SCORES
 
 if TYPE_CHECKING:
     from fashion_exp.comparison.comparison import Comparison
@@ -98,8 +99,12 @@ def _scope(pair: Pair) -> str:
     assert pair.test is not None
     interval = pair.test.interval.or_fallback
     scope = f"this estimates {interval.target}"
-    if interval.scores == 1:
-        scope += " from one training of each run, and other seeds may reverse it"
+    if interval.scores < MIN_RELIABLE_SCORES:
+        trainings = pluralize(interval.scores, "training")
+        scope += (
+            f" from {trainings} of each run; other seeds may reverse it, and "
+            f"{MIN_RELIABLE_SCORES} trainings of each would estimate how much they differ"
+        )
     return scope
 
 

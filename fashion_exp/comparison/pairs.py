@@ -13,6 +13,7 @@ import pandas as pd
 from fashion_exp.comparison.label_changes import conflicting_images
 from fashion_exp.comparison.metrics import METRICS
 from fashion_exp.stats.bootstrap import paired_bootstrap
+from fashion_exp.stats.interval import MIN_RELIABLE_SCORES
 from fashion_exp.stats.multiplicity import (
     OmnibusTest,
     agree_with_decision,
@@ -29,8 +30,12 @@ if TYPE_CHECKING:
     from fashion_exp.comparison.settings import ComparisonSettings
     from fashion_exp.stats.interval import Interval
 
-Design = Literal["one model", "pooled folds", "crossed", "unpaired", "redrawn", "5x2"]
+Design = Literal["one model", "pooled folds", "means", "crossed", "unpaired", "redrawn", "5x2"]
 Verdict = Literal["better", "worse", "equivalent", "undecided", "not comparable"]
+
+MIN_OVERLAP = 0.8
+"""Share of the validation images of two models that both validated on, from which their splits
+count as the same."""
 
 OPPOSITE: Mapping[Verdict, Verdict] = {
     "better": "worse",
@@ -46,8 +51,8 @@ OPPOSITE: Mapping[Verdict, Verdict] = {
 class Differences:
     """Scores of run a minus scores of run b, arranged for the test of the design.
 
-    `values` has the shape (n,) per image for "one model" and "pooled folds", (models, n) for
-    "crossed" and "unpaired", (splits,) for "redrawn" and (5, 2) for "5x2".
+    `values` has the shape (n,) per image for "one model", "pooled folds" and "means" (over several
+    models), (models, n) for "crossed" and "unpaired", (splits,) for "redrawn" and (5, 2) for "5x2".
     """
 
     design: Design
@@ -64,7 +69,9 @@ class Differences:
     b_scores: np.ndarray | None = None
     """For "unpaired": (models of b, n) scores of b; `values` are then the scores of a."""
     is_averaged: bool = False
-    """Whether the values are means over several pairs of runs, so that counts do not exist."""
+    """Whether the values are means over several models or pairs of runs: counts do not exist."""
+    note: str = ""
+    """What the design leaves out."""
 
     @property
     def are_all_zero(self) -> bool:
@@ -160,20 +167,54 @@ def compute_differences(a: RunData, b: RunData, part: str, metric: str) -> Diffe
     left, right = (run.score_matrix(part, metric).select_images(images) for run in (a, b))
     if part == "test":
         return _on_shared_images(left, right, metric)
+    if not (a.result.redrawn or b.result.redrawn):
+        return _on_pooled_folds(left, right, metric)
     keys = [key for key in left.keys if key in set(right.keys)]
-    if not (a.result.redrawn or b.result.redrawn) or len(keys) < 2:
-        if left.folds == right.folds > 1:
-            left, right = left.pool_folds(), right.pool_folds()
-        return _on_shared_images(left, right, metric)
-    left, right = left.select_models(keys), right.select_models(keys)
-    if left.folds > 1 and left.repeats == 1:
-        return _on_shared_images(left.pool_folds(), right.pool_folds(), metric, "pooled folds")
-    return _on_redrawn_splits(a, b, left, right, metric)
+    if keys and _have_same_splits(left.select_models(keys), right.select_models(keys)):
+        is_whole = len(keys) == len(left.keys) == len(right.keys)
+        if not (is_whole and left.folds > 1 and left.repeats == 1):
+            return _on_common_splits(a, b, left, right, keys, metric)
+    if left.is_partition and right.is_partition:
+        return _on_pooled_folds(left, right, metric)
+    return _on_means(left, right, metric)
 
 
-def _on_shared_images(
-    left: ScoreMatrix, right: ScoreMatrix, metric: str, single_design: Design = "one model"
+def _have_same_splits(left: ScoreMatrix, right: ScoreMatrix) -> bool:
+    """Whether the models with equal keys validated on nearly the same images."""
+    a, b = ~np.isnan(left.raw), ~np.isnan(right.raw)
+    overlap = (a & b).sum(axis=1) / np.maximum((a | b).sum(axis=1), 1)
+    return bool((overlap >= MIN_OVERLAP).all())
+
+
+def _on_common_splits(
+    a: RunData,
+    b: RunData,
+    left: ScoreMatrix,
+    right: ScoreMatrix,
+    keys: Sequence[tuple[int, int]],
+    metric: str,
 ) -> Differences:
+    paired = left.select_models(keys), right.select_models(keys)
+    if len(keys) < MIN_RELIABLE_SCORES:
+        differences = _on_means(*paired, metric)
+    else:
+        differences = _on_redrawn_splits(a, b, *paired, metric)
+    if len(keys) == len(left.keys) == len(right.keys):
+        return differences
+    note = f"{len(keys)} of {len(left.keys)} and {len(right.keys)} trainings have the same split"
+    return replace(differences, note=note)
+
+
+def _on_pooled_folds(left: ScoreMatrix, right: ScoreMatrix, metric: str) -> Differences:
+    """The folds of a repeat together predict each image once."""
+    differences = _on_shared_images(left.pool_folds(), right.pool_folds(), metric)
+    folds = min(left.folds, right.folds)
+    if differences.design == "one model" and folds > 1:
+        return replace(differences, design="pooled folds", models=folds)
+    return differences
+
+
+def _on_shared_images(left: ScoreMatrix, right: ScoreMatrix, metric: str) -> Differences:
     if not (left.is_complete and right.is_complete):
         missing = np.isnan(left.raw).any(axis=0) | np.isnan(right.raw).any(axis=0)
         images = left.images[~missing]
@@ -182,10 +223,29 @@ def _on_shared_images(
     groups = left.groups if left.has_shared_groups else None
     models, count = min(len(a), len(b)), len(left.images)
     if len(a) == len(b) == 1:
-        return Differences(single_design, a[0] - b[0], count, metric, groups)
+        return Differences("one model", a[0] - b[0], count, metric, groups)
+    if models < MIN_RELIABLE_SCORES:
+        return _on_means(left, right, metric)
     if len(a) == len(b):
         return Differences("crossed", a - b, count, metric, groups, models=models)
     return Differences("unpaired", a, count, metric, groups, models=models, b_scores=b)
+
+
+def _on_means(left: ScoreMatrix, right: ScoreMatrix, metric: str) -> Differences:
+    """Each image's mean over the models that predicted it: a claim about these models.
+
+    For runs with too few models to estimate how much new trainings differ, and for runs that have
+    no split in common.
+    """
+    predicted = ~(np.isnan(left.raw).all(axis=0) | np.isnan(right.raw).all(axis=0))
+    images = left.images[predicted]
+    left, right = left.select_images(images), right.select_images(images)
+    values: np.ndarray = np.nanmean(left.values, axis=0) - np.nanmean(right.values, axis=0)
+    groups = left.groups if left.has_shared_groups else None
+    models = min(len(left.raw), len(right.raw))
+    return Differences(
+        "means", values, len(images), metric, groups, models=models, is_averaged=True
+    )
 
 
 def _on_redrawn_splits(
@@ -233,12 +293,10 @@ def compare_pairs(
     part: str,
     settings: ComparisonSettings,
     omitted: int = 0,
-    omnibus: OmnibusTest | None = None,
 ) -> list[Pair]:
     """Tests pairs of runs, which are one family in Holm's correction.
 
-    `omitted` further comparisons count in the family. No p-value is below that of `omnibus`: a
-    pair cannot differ significantly if the runs together do not.
+    `omitted` further comparisons count in the family.
     """
     metric, level = settings.metric, settings.level
     reasons = {(a, b): incomparable_reason(runs[a], runs[b], part, metric) for a, b in pairs}
@@ -249,7 +307,6 @@ def compare_pairs(
     }
     tests = {pair: values.test(level, settings.exact) for pair, values in differences.items()}
     p_values = [tests[pair].trusted_p if pair in tests else None for pair in pairs]
-    p_omnibus = 0.0 if omnibus is None or omnibus.p is None else omnibus.p
     adjusted = holm([*p_values, *[None] * omitted])
     family_level = bonferroni_level(settings.alpha, len(adjusted))
     results = []
@@ -258,17 +315,16 @@ def compare_pairs(
             results.append(Pair(a, b, "not comparable", None, None, reasons[a, b]))
             continue
         test, difference = tests[a, b], differences[a, b]
-        p_holm = None if p is None else max(p, p_omnibus)
-        verdict = _verdict(test, p_holm, difference, settings)
+        verdict = _verdict(test, p, difference, settings)
         shared = _shared_images_note(runs[a], runs[b], part, metric)
-        note = "; ".join(filter(None, (shared, test.note)))
+        note = "; ".join(filter(None, (shared, difference.note, test.note)))
         simultaneous = agree_with_decision(
             difference.test(family_level, settings.exact).interval.or_fallback,
             verdict in ("better", "worse"),
         )
         results.append(
             Pair(
-                a, b, verdict, test, p_holm, note, simultaneous, difference.bootstrap(level),
+                a, b, verdict, test, p, note, simultaneous, difference.bootstrap(level),
                 difference.are_all_zero,
             )
         )  # fmt: skip
@@ -276,14 +332,16 @@ def compare_pairs(
 
 
 def omnibus_test(runs: Sequence[RunData], part: str) -> OmnibusTest | None:
-    """Cochran's Q over the images that all runs predicted.
+    """Cochran's Q over the images that all runs predicted, for information.
 
-    None if the test does not apply: it needs independent images and one model per run and image.
+    It decides nothing: Holm's method controls the error rate alone, and a gate before it would only
+    lose power. None if the test does not apply: it needs independent images and one model per run
+    and image.
     """
     if any(incomparable_reason(runs[0], other, part, "accuracy") for other in runs[1:]):
         return None
     matrices = [run.score_matrix(part, "accuracy") for run in runs]
-    if any(matrix.repeats > 1 for matrix in matrices):
+    if any(matrix.models_per_image > 1 for matrix in matrices):
         return None
     matrices = [matrix.pool_folds() for matrix in matrices]
     shared = reduce(lambda a, b: a.intersection(b), (matrix.images for matrix in matrices))

@@ -208,8 +208,7 @@ def multiplicity_notes(comparison: Comparison) -> list[str]:
         some = "some runs differ" if omnibus.p < settings.alpha else "no difference is shown"
         notes.append(
             f"Cochran's Q over {omnibus.models} runs on {omnibus.n} images: "
-            f"Q = {omnibus.statistic:.2f} with {omnibus.df} degrees of freedom, p {p}: {some}. "
-            "No pair's p (Holm) is below this p."
+            f"Q = {omnibus.statistic:.2f} with {omnibus.df} degrees of freedom, p {p}: {some}."
         )
     return notes
 

@@ -132,8 +132,19 @@ class ScoreMatrix:
         """Without the predictions where `valid` (models, images) is false."""
         return replace(self, raw=np.where(valid, self.raw, np.nan))
 
+    @property
+    def models_per_image(self) -> int:
+        """The largest number of models that predicted an image."""
+        return int((~np.isnan(self.raw)).sum(axis=0).max(initial=0))
+
+    @property
+    def is_partition(self) -> bool:
+        """Whether the folds of each repeat together predict each image once."""
+        return bool(((~np.isnan(self.raw)).sum(axis=0) == self.repeats).all())
+
     def pool_folds(self) -> ScoreMatrix:
         """One model per repeat: its folds together predict each image once."""
+        assert self.models_per_image <= self.repeats, "folds that share images cannot be pooled"
         repeats = sorted({repeat for repeat, _ in self.keys})
         rows = [[repeat == key[0] for key in self.keys] for repeat in repeats]
         pooled = np.array([np.fmax.reduce(self.raw[row], axis=0) for row in rows])
@@ -151,6 +162,12 @@ class RunData:
     @property
     def name(self) -> str:
         return self.result.name
+
+    def at_level(self, level: float) -> RunData:
+        """The run with intervals of another confidence level."""
+        if level == self.result.confidence:
+            return self
+        return replace(self, result=replace(self.result, confidence=level))
 
     @property
     def is_test_evaluated(self) -> bool:

@@ -143,8 +143,7 @@ def interaction_term(scores: Floats, codes: Integers) -> VarianceTerm:
     """The contribution of the models x images interaction, which both other terms contain."""
     (models, n), groups = scores.shape, int(codes.max()) + 1
     residuals = scores - scores.mean(axis=1)[:, None] - scores.mean(axis=0) + scores.mean()
-    sums = np.zeros((models, groups))
-    np.add.at(sums, (slice(None), codes), residuals)
+    sums = np.stack([np.bincount(codes, weights=row) for row in residuals])
     df = (models - 1) * (groups - 1)
     return VarianceTerm(groups * float((sums**2).sum()) / (df * models * n**2), df)
 

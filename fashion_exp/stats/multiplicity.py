@@ -46,8 +46,7 @@ def agree_with_decision(interval: Interval, is_decided: bool) -> Interval:
 
     `interval` has `bonferroni_level`. Holm's method decides every pair whose interval excludes 0,
     and may decide more: such an interval ends next to 0 on the side of the estimate. An interval
-    that excludes 0 where the test does not decide (it inverts another test, or an omnibus test
-    decides otherwise) is extended to 0.
+    that excludes 0 where the test does not decide (it inverts another test) is extended to 0.
 
     The unchanged intervals cover together with probability 1 - alpha, and Holm's decisions are all
     right with that probability, so both hold with 1 - 2 alpha at least. Measured: .95 at alpha .05
@@ -87,8 +86,9 @@ class OmnibusTest:
 def cochrans_q(correct: ArrayLike) -> OmnibusTest:
     """Cochran's Q test that k models have the same accuracy on the same n independent images.
 
-    `correct` (k, n) is right (1) or wrong (0). It serves as a gate before pairwise tests. Models
-    that agree on every image give p = 1; one model gives an undefined test.
+    `correct` (k, n) is right (1) or wrong (0). It tests all models together; as a gate before
+    Holm's method it would only lose power. Models that agree on every image give p = 1; one model
+    gives an undefined test.
 
     Source: Cochran 1950, Biometrika 37:256-266; chi2 with k - 1 degrees of freedom.
 

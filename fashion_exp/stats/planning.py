@@ -95,7 +95,7 @@ def assess_clustered_target(
     validate_fraction(level, "level")
     validate_fraction(target, "target")
     lower, upper, n = clustered_bounds(correct, groups, level)
-    accuracy = float(np.mean(correct))
+    accuracy = float(np.asarray(correct, dtype=np.float64).mean())
     verdict = _target_verdict(target, lower, upper)
     return TargetOutcome(verdict, target, accuracy, lower, upper, level, "korn_graubard", n)
 

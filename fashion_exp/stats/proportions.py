@@ -153,8 +153,10 @@ def clustered_bounds(correct: ArrayLike, groups: ArrayLike | None, level: float)
         return TargetBounds(0.0, 1.0, sizes.size)
     correlation = intraclass_correlation(scores, codes)
     size = kish_effective_size(sizes, 1.0 if correlation is None else correlation)
-    quantiles = stats.t.isf(1 - level, [scores.size - 1, sizes.size - 1])
-    size *= float((quantiles[0] / quantiles[1]) ** 2)
+    by_images, by_groups = (
+        stats.t.isf(1 - level, count - 1) for count in (scores.size, sizes.size)
+    )
+    size *= float(by_images / by_groups) ** 2
     right = float(scores.mean()) * size
     lower, wrong = _beta_lower(right, size, 1 - level), _beta_lower(size - right, size, 1 - level)
     return TargetBounds(lower, 1 - wrong, size)

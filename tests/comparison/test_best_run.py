@@ -66,7 +66,7 @@ def test_target_of_a_selected_run_allows_for_the_selection(tmp_path: Path) -> No
 
 def test_plan_for_a_target_counts_groups(tmp_path: Path) -> None:
     correct = np.repeat(random_correctness(0, 1, 100, 0.85), 3, axis=1)
-    copies = np.arange(300) // 3
+    copies = [f"group {index // 3}" for index in range(300)]
     run = make_run(tmp_path / "run", "run", correct, correct, groups=copies)
     result = evaluate_target(run, "test", 0.9, 0.95)
     assert result.verdict.n < 110 and result.plan.note.endswith("design effect 3.04")

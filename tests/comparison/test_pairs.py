@@ -23,6 +23,7 @@ from fashion_exp.evaluation.predictions import (
     write_predictions,
 )
 from fashion_exp.evaluation.run_dir import PART_FILES
+from fashion_exp.stats.interval import Estimand
 from fashion_exp.stats.metrics import confusion_matrix, macro_f1, predicted_labels
 from fashion_exp.stats.multiplicity import cochrans_q
 from fashion_exp.stats.paired import PairedTest, mcnemar, paired_counts
@@ -67,10 +68,57 @@ def test_models_on_one_test_set_are_crossed_with_its_images(tmp_path: Path) -> N
 
 def test_different_numbers_of_models_are_unpaired(tmp_path: Path) -> None:
     runs = []
-    for models in (3, 5):
+    for models in (4, 5):
         scores = random_correctness(models, models, 200, 0.8)
         runs.append(make_run(tmp_path / f"{models}", f"{models}", scores, scores))
     assert compare(runs)[1].method == "unpaired_crossed_t"
+
+
+@pytest.mark.parametrize("models", [2, 3])
+def test_few_models_support_a_claim_about_these_models_only(models: int, tmp_path: Path) -> None:
+    runs = two_runs(tmp_path, models)
+    differences = compute_differences(runs[0], runs[1], "test", "accuracy")
+    assert (differences.design, differences.values.shape) == ("means", (300,))
+    test = differences.test(0.95)
+    assert test.method == "paired_grouped_t"
+    assert test.interval.target == Estimand.MEAN_MODEL_DIFFERENCE
+    assert test.interval.scores == models
+
+
+def validated(
+    folder: Path, name: str, predicted: np.ndarray, keys: list[tuple[int, int]] | None = None
+) -> RunData:
+    """A run whose models validated on the `predicted` images (models, n)."""
+    correct = random_correctness(len(name), len(predicted), predicted.shape[1], 0.8)
+    return make_run(folder / name, name, np.where(predicted, correct, np.nan), correct, keys=keys)
+
+
+def test_one_repeat_is_compared_with_the_same_split_of_five(tmp_path: Path) -> None:
+    predicted = np.random.default_rng(0).random((5, 200)) < 0.5
+    five, one = validated(tmp_path, "five", predicted), validated(tmp_path, "one", predicted[:1])
+    differences = compute_differences(one, five, "validation", "accuracy")
+    assert differences.design == "means" and differences.images == predicted[0].sum()
+    assert differences.note == "1 of 1 and 5 trainings have the same split"
+
+
+def test_five_folds_and_ten_folds_are_compared_on_all_images(tmp_path: Path) -> None:
+    runs = []
+    for count in (5, 10):
+        predicted = np.arange(count)[:, None] == np.arange(200) % count
+        keys = [(0, fold) for fold in range(count)]
+        runs.append(validated(tmp_path, f"{count} folds", predicted, keys))
+    differences = compute_differences(runs[0], runs[1], "validation", "accuracy")
+    assert (differences.design, differences.images) == ("pooled folds", 200)
+    assert differences.models == 5 and differences.test(0.95).method == "mcnemar_midp"
+
+
+def test_runs_with_other_splits_are_compared_on_all_images_of_both(tmp_path: Path) -> None:
+    runs = [
+        validated(tmp_path, name, np.random.default_rng(seed).random((6, 200)) < 0.5)
+        for seed, name in enumerate(("first", "second"))
+    ]
+    differences = compute_differences(runs[0], runs[1], "validation", "accuracy")
+    assert differences.design == "means" and differences.images > 190
 
 
 def test_redrawn_splits_get_the_corrected_t_test(tmp_path: Path) -> None:
@@ -167,22 +215,31 @@ def test_macro_f1_is_that_of_the_shared_images(tmp_path: Path) -> None:
     assert test.difference == 0 and "80 shared" in pair.note
 
 
-def test_no_p_value_is_below_that_of_cochrans_q(tmp_path: Path) -> None:
-    scores = [random_correctness(seed, 1, 300, 0.8) for seed in range(4)]
+def test_cochrans_q_is_shown_and_decides_nothing(tmp_path: Path) -> None:
+    equal = [random_correctness(seed, 1, 300, 0.8) for seed in range(6)]
+    scores = [*equal, random_correctness(9, 1, 300, 0.88)]
     runs = [make_run(tmp_path / f"{i}", f"{i}", s, s) for i, s in enumerate(scores)]
     omnibus = omnibus_test(runs, "test")
     matrices = [run.score_matrix("test", "accuracy") for run in runs]
     assert omnibus == cochrans_q(np.concatenate([matrix.values for matrix in matrices]))
-    assert omnibus.p is not None and omnibus.p > 0.05
-    pairs = [(0, 1), (0, 2), (1, 2), (0, 3)]
-    results = compare_pairs(runs, pairs, "test", ComparisonSettings(), omnibus=omnibus)
-    assert all(pair.p_holm is not None and pair.p_holm >= omnibus.p for pair in results)
+    assert omnibus.p is not None
+    results = compare_pairs(runs, [(6, 0)], "test", ComparisonSettings())
+    assert results[0].p_holm is not None and results[0].p_holm < omnibus.p
 
 
 def test_cochrans_q_needs_single_models_and_independent_images(tmp_path: Path) -> None:
     assert omnibus_test(two_runs(tmp_path / "several", 3), "test") is None
     groups = [f"g{i // 2}" for i in range(300)]
     assert omnibus_test(two_runs(tmp_path / "grouped", 1, groups=groups), "test") is None
+
+
+def test_folds_that_judge_the_same_test_images_are_no_single_model(tmp_path: Path) -> None:
+    keys = [(0, fold) for fold in range(3)]
+    scores = [random_correctness(seed, 3, 90, 0.7) for seed in range(2)]
+    runs = [make_run(tmp_path / f"{i}", f"{i}", s, s, keys=keys) for i, s in enumerate(scores)]
+    assert omnibus_test(runs, "test") is None
+    with pytest.raises(AssertionError, match="cannot be pooled"):
+        runs[0].score_matrix("test", "accuracy").pool_folds()
 
 
 def test_only_single_models_get_a_paired_bootstrap_interval(tmp_path: Path) -> None:

@@ -100,6 +100,16 @@ def test_run_compared_with_itself_is_right_on_the_same_images(tmp_path: Path) ->
     assert "are right on the same test images" in first and "p = 1.000" in numbers
 
 
+def test_intervals_have_the_level_of_the_comparison(tmp_path: Path) -> None:
+    runs = runs_with(tmp_path, 0.9, 0.8)
+    wide = Comparison(runs, ComparisonSettings(alpha=0.01))
+    accuracy = wide.runs[0].summary("test").accuracy
+    assert accuracy.level == 0.99 != runs[0].summary("test").accuracy.level
+    assert accuracy.low is not None
+    low = Comparison(runs, DEFAULT).runs[0].summary("test").accuracy.low
+    assert low is not None and accuracy.low < low
+
+
 def test_equal_accuracy_on_different_images_is_not_identity(tmp_path: Path) -> None:
     """Both runs are right on 80 of 100 images in each split, and differ on 40."""
     correct = np.arange(100) < 80
@@ -107,8 +117,8 @@ def test_equal_accuracy_on_different_images_is_not_identity(tmp_path: Path) -> N
         make_run(
             tmp_path / f"{index}",
             f"{index}",
-            np.tile(row.astype(float), (2, 1)),
-            random_correctness(index, 2, 50, 0.5),
+            np.tile(row.astype(float), (4, 1)),
+            random_correctness(index, 4, 50, 0.5),
             is_test_evaluated=False,
         )
         for index, row in enumerate((correct, correct[::-1]))
@@ -116,7 +126,7 @@ def test_equal_accuracy_on_different_images_is_not_identity(tmp_path: Path) -> N
     first, numbers = conclusions(Comparison(runs, DEFAULT))[:2]
     assert first == "The data do not show which of 0 and 1 is better."
     assert numbers.startswith("0 minus 1 is +0.0 points in validation accuracy (95 % interval –, ")
-    assert "p = 1.000, 2 pairs of trainings)" in numbers
+    assert "p = 1.000, 4 pairs of trainings)" in numbers
 
 
 def test_single_trainings_are_qualified(tmp_path: Path) -> None:

@@ -109,11 +109,10 @@ def test_rate_follows_the_schedule_within_an_epoch() -> None:
 def test_prediction_with_a_logit_that_is_not_finite_is_nan(value: float) -> None:
     """A softmax makes a probability of 0 of a logit of -inf, which would hide the overflow."""
     inputs = torch.eye(2)
-    model = nn.Linear(2, 2, bias=False)
-    model.weight.data = torch.eye(2)
-    assert predict(model, iter([inputs]), CPU).isfinite().all()
-    model = nn.Sequential(model, _Replace(value))
-    is_finite = predict(model, iter([inputs]), CPU).isfinite()
+    layer = nn.Linear(2, 2, bias=False)
+    layer.weight.data = torch.eye(2)
+    assert predict(layer, iter([inputs]), CPU).isfinite().all()
+    is_finite = predict(nn.Sequential(layer, _Replace(value)), iter([inputs]), CPU).isfinite()
     assert is_finite.tolist() == [[False, False], [True, True]]
 
 
