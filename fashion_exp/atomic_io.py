@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import csv
 import errno
+import io
 import json
 import os
+import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,7 +18,9 @@ from filelock import FileLock, Timeout, lock_descriptor
 
 from fashion_exp.errors import InputError
 
-_MIN_FREE_BYTES = 2**16
+_FORMULA = re.compile(r"'*[=+\-@\t\r]")
+_NUMBER = re.compile(r"'*[+-]?((\d[\d,]*\.?\d*|\.\d+)(e[+-]?\d+)?\s?%?)?", re.IGNORECASE)
+MIN_FREE_BYTES = 2**16
 LOCK_TIMEOUT = 5.0
 """Seconds to wait for a lock that `is_locked` of another process may hold for a moment."""
 
@@ -36,7 +41,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
         yield draft
         os.replace(draft, path)
     except Exception as error:
-        if shutil.disk_usage(path.parent).free < _MIN_FREE_BYTES:
+        if shutil.disk_usage(path.parent).free < MIN_FREE_BYTES:
             raise DiskFullError(
                 f"no space left for {path}; free some space and run the same command again"
             ) from error
@@ -64,6 +69,29 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise InputError(f"{path}: damaged (not a JSON object); run scripts/run doctor")
     return content
+
+
+def csv_text(rows: Iterable[Sequence[object]]) -> str:
+    """Rows as CSV, safe to open with a spreadsheet."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerows([guard_cell(cell) for cell in row] for row in rows)
+    return text.getvalue()
+
+
+def guard_cell(cell: Any) -> Any:
+    """Puts an apostrophe before a text that a spreadsheet would evaluate as a formula.
+
+    Numbers stay numbers. `unguard_cell` removes the apostrophe.
+    """
+    is_formula = isinstance(cell, str) and _FORMULA.match(cell) and not _NUMBER.fullmatch(cell)
+    return f"'{cell}" if is_formula else cell
+
+
+def unguard_cell(text: str) -> str:
+    """The text before `guard_cell`."""
+    is_guarded = text.startswith("'") and guard_cell(text) != text
+    return text[1:] if is_guarded else text
 
 
 def append_json_line(path: Path, entry: dict[str, Any]) -> None:

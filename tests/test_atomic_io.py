@@ -10,10 +10,13 @@ import pytest
 from fashion_exp.atomic_io import (
     append_json_line,
     atomic_write,
+    csv_text,
     file_lock,
+    guard_cell,
     is_locked,
     read_json,
     read_json_lines,
+    unguard_cell,
     write_json,
     write_text,
 )
@@ -63,3 +66,24 @@ def test_held_lock_is_seen_and_refused(tmp_path: Path, monkeypatch: pytest.Monke
         with pytest.raises(InputError, match="busy here"), file_lock(lock, busy="busy here"):
             pass
     assert not is_locked(lock)
+
+
+@pytest.mark.parametrize(
+    "text", ["=1+1", "+cmd", "-x.jpg", "@SUM(A1)", "\t=1", "\r=1", "'=1", "''+x", "+2 (1 to 3)"]
+)
+def test_text_that_a_spreadsheet_would_evaluate_is_guarded_and_read_back(text: str) -> None:
+    assert guard_cell(text) == f"'{text}"
+    assert unguard_cell(guard_cell(text)) == text
+
+
+@pytest.mark.parametrize(
+    "cell", ["-0.5", "+28.2", "-1e-3", "-1.5 %", "-", "", "a=b", "'quoted'", "'-1", -0.5, 3, None]
+)
+def test_numbers_and_harmless_cells_are_not_guarded(cell: object) -> None:
+    assert guard_cell(cell) == cell
+    if isinstance(cell, str):
+        assert unguard_cell(cell) == cell
+
+
+def test_csv_text_quotes_and_guards() -> None:
+    assert csv_text([["a", "b"], ["=1", -0.5], ["x,y", ""]]) == 'a,b\n\'=1,-0.5\n"x,y",\n'

@@ -7,9 +7,13 @@ import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from fashion_exp.atomic_io import write_text
+from fashion_exp.atomic_io import csv_text, guard_cell, unguard_cell, write_text
 from fashion_exp.errors import InputError, os_error_reason, suggest
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -64,14 +68,17 @@ def _checked_rows(
             raise InputError(
                 f"{location} has more fields than columns; quote text that contains a comma"
             )
-        yield CsvRow(location, {column: (cell or "").strip() for column, cell in row.items()})
+        cells = {column: unguard_cell(cell or "").strip() for column, cell in row.items()}
+        yield CsvRow(location, cells)
 
 
 def write_csv_rows(file: Path, columns: Sequence[str], rows: Sequence[Mapping[str, str]]) -> None:
     """Write the file atomically; columns that only some rows have follow `columns`."""
     all_columns = dict.fromkeys([*columns, *(name for row in rows for name in row)])
-    buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, list(all_columns), restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_text(file, buffer.getvalue())
+    cells = [[row.get(column, "") for column in all_columns] for row in rows]
+    write_text(file, csv_text([list(all_columns), *cells]))
+
+
+def frame_as_csv(frame: pd.DataFrame, float_format: str | None = None) -> str:
+    """The table as CSV without its index, safe to open with a spreadsheet."""
+    return str(frame.map(guard_cell).to_csv(index=False, float_format=float_format))

@@ -168,6 +168,10 @@ function moveFocus(current, step) {
 
 const quote = (text) => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
 
+// As guard_cell in atomic_io.py: a spreadsheet must not evaluate a text as a formula.
+const NUMBER = /^'*[+-]?((\d[\d,]*\.?\d*|\.\d+)(e[+-]?\d+)?\s?%?)?$/i;
+const guard = (text) => (/^'*[=+\-@\t\r]/.test(text) && !NUMBER.test(text) ? `'${text}` : text);
+
 function csv() {
   const rows = [["image_id", "path", "given", "suggested", "kind", "group", "data", "decision"]];
   review.cases.forEach((item, index) => {
@@ -177,7 +181,7 @@ function csv() {
       rows.push([id, path, given, suggested, kind, group, review.data, decisions[index]]);
     }
   });
-  return rows.map((row) => row.map(quote).join(",")).join("\n") + "\n";
+  return rows.map((row) => row.map(guard).map(quote).join(",")).join("\n") + "\n";
 }
 
 byId("export").onclick = () => {

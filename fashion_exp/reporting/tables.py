@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -17,6 +15,7 @@ from rich.console import Console, ConsoleOptions, JustifyMethod, RenderableType,
 from rich.table import Table
 from rich.text import Text
 
+from fashion_exp.atomic_io import csv_text
 from fashion_exp.reporting.formats import (
     DASH,
     duration,
@@ -316,9 +315,7 @@ class _RichTable:
 
 def csv_table(table: PlainTable) -> str:
     """Header and rows as CSV."""
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([table.header, *table.rows])
-    return text.getvalue()
+    return csv_text([table.header, *table.rows])
 
 
 def markdown_table(table: PlainTable) -> str:

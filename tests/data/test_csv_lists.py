@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
-from fashion_exp.data.csv_lists import read_csv_rows, write_csv_rows
+from fashion_exp.data.csv_lists import frame_as_csv, read_csv_rows, write_csv_rows
 from fashion_exp.errors import InputError
 
 
@@ -39,3 +40,15 @@ def test_written_rows_are_read_back(tmp_path: Path) -> None:
     write_csv_rows(tmp_path / "list.csv", ("path", "by"), rows)
     cells = [row.cells for row in read_csv_rows(tmp_path / "list.csv", ("path",))]
     assert cells == [{"note": "", **rows[0]}, {"by": "", **rows[1]}]
+
+
+def test_cells_like_formulas_are_guarded_in_the_file_and_read_back(tmp_path: Path) -> None:
+    rows = [{"path": "=HYPERLINK(1).jpg", "group": "-0.5"}, {"path": "'=x.jpg", "group": "@a"}]
+    write_csv_rows(file := tmp_path / "groups.csv", ["path", "group"], rows)
+    assert file.read_text() == "path,group\n'=HYPERLINK(1).jpg,-0.5\n''=x.jpg,'@a\n"
+    assert [row.cells for row in read_csv_rows(file, ["path"])] == rows
+
+
+def test_table_of_a_frame_guards_texts_only() -> None:
+    frame = pd.DataFrame({"path": ["=1", "a"], "quality": [-0.25, 1.0]})
+    assert frame_as_csv(frame, "%.2f") == "path,quality\n'=1,-0.25\na,1.00\n"

@@ -28,6 +28,7 @@ def run(arguments: list[str]) -> int:
     from fashion_exp.comparison.find_runs import find_runs
     from fashion_exp.comparison.misclassified import load_run_images
     from fashion_exp.comparison.run_data import load_run
+    from fashion_exp.data.csv_lists import frame_as_csv
     from fashion_exp.reporting.console import plain_console
     from fashion_exp.reporting.progress import Progress
     from fashion_exp.reporting.review_page import write_review_page
@@ -48,7 +49,7 @@ def run(arguments: list[str]) -> int:
     data = labeled_data(member.options, cache)
     suggestions = suggest_labels(member, table, data)
     into = Path(options.into).expanduser().resolve() if options.into else folders[0] / "labels"
-    csv_text = suggestions.rows.to_csv(index=False, float_format="%.4f")
+    csv_text = frame_as_csv(suggestions.rows, float_format="%.4f")
     write_text(into / "suggestions.csv", csv_text)
     console = plain_console(stderr=options.json)
     with Progress(console) as progress:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,7 +10,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from fashion_exp.atomic_io import write_text
+from fashion_exp.atomic_io import csv_text, write_text
 from fashion_exp.data.sources.walk import COLLECTED_MANIFEST
 from fashion_exp.errors import InputError, os_error_reason
 from fashion_exp.tools.collect import manifest
@@ -115,16 +113,9 @@ def write_attribution(folder: Path, entries: Iterable[Entry]) -> None:
         for entry in entries
         if entry.outcome.status != "copy"
     }
-    escaped = [[_escape_formula(text) for text in row] for _, row in sorted(rows.items())]
-    _write_csv(folder / ATTRIBUTION, ("file", "class", *_SOURCE_COLUMNS), escaped)
-
-
-def _escape_formula(text: str) -> str:
-    """Untrusted text that a spreadsheet does not evaluate as a formula."""
-    return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
+    ordered = [row for _, row in sorted(rows.items())]
+    _write_csv(folder / ATTRIBUTION, ("file", "class", *_SOURCE_COLUMNS), ordered)
 
 
 def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="\n").writerows([header, *rows])
-    write_text(path, buffer.getvalue())
+    write_text(path, csv_text([header, *rows]))
