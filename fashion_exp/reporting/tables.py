@@ -21,7 +21,6 @@ from fashion_exp.reporting.formats import (
     duration,
     percent,
     percent_range,
-    pluralize,
     with_limits,
 )
 
@@ -186,10 +185,13 @@ def leaderboard(
         header.insert(-2, "against the first")
         for row, job in zip(rows, ranked, strict=True):
             row.insert(-2, job.get("against") or DASH)
-        notes.append(
-            "Against the first: accuracy minus that of the first, in points. Intervals and "
-            f"verdicts hold for {pluralize(comparisons, 'comparison')} jointly (Bonferroni, Holm)."
-        )
+        note = "Against the first: accuracy minus that of the first, in points."
+        if comparisons > 1:
+            note += (
+                f" Intervals and verdicts hold for {comparisons:,} comparisons jointly "
+                "(Bonferroni, Holm)."
+            )
+        notes.append(note)
     if show_test:
         header.append("test")
         for row, job in zip(rows, ranked, strict=True):
