@@ -111,6 +111,7 @@ def _existing(name: str) -> Path:
 
 def _print_version(version: LabelVersion | None, data: Path, as_json: bool) -> None:
     from fashion_exp.data.labels import describe_changes
+    from fashion_exp.reporting.formats import pluralize
 
     if as_json:
         fields = {} if version is None else asdict(version) | {"changed": len(version.changes)}
@@ -119,7 +120,7 @@ def _print_version(version: LabelVersion | None, data: Path, as_json: bool) -> N
         print(f"{data}: no changes; the labels already match")
     else:
         print(
-            f"{data}: labels {version.version}, {len(version.changes)} changes from "
+            f"{data}: labels {version.version}, {pluralize(len(version.changes), 'change')} from "
             f"{version.parent}; decisions in force: {describe_changes(version.counts)}"
         )
         print("Runs use these labels from now on; photos and folders are unchanged.")

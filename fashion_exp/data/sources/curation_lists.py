@@ -133,4 +133,5 @@ def _read(key: str, file: Path, column: str, root: Path) -> tuple[list[tuple[str
     if not missing:
         return cells, []
     shown = ", ".join(missing[:_MAX_SHOWN]) + (", …" if len(missing) > _MAX_SHOWN else "")
-    return cells, [f"{file.name} names {len(missing)} files that do not exist: {shown}."]
+    files = "1 file that does" if len(missing) == 1 else f"{len(missing)} files that do"
+    return cells, [f"{file.name} names {files} not exist: {shown}."]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fashion_exp.data.sources.curation_lists import FINE, QUARANTINE_FILE
+from fashion_exp.reporting.formats import pluralize
 from fashion_exp.reporting.photo_page import Section
 from fashion_exp.reporting.report_content import PhotoGroup
 from fashion_exp.reporting.tables import PlainTable
@@ -65,8 +66,8 @@ def _conclusion(file_count: int, findings: Sequence[Finding], manual: int) -> st
             f"{unusable:,} of {file_count:,} files must not be used for training."
             if unusable
             else f"All {file_count:,} files can be used for training.",
-            *([f"{QUARANTINE_FILE} has {manual:,} manual lines."] if manual else []),
-            f"{unusual:,} files deserve a closer look."
+            *([f"{QUARANTINE_FILE} has {pluralize(manual, 'manual line')}."] if manual else []),
+            f"{pluralize(unusual, 'file')} to look at more closely."
             if unusual
             else "There are no other findings.",
         ]

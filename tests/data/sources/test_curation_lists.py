@@ -73,7 +73,7 @@ def test_missing_files_are_noted(make_config: MakeConfig, tmp_path: Path) -> Non
     (tmp_path / "groups.csv").write_text("path,group\nshirt/3.png,g\nhat/5.png,g\n")
     assert load_folder(make_config(classes=["dress", "shirt"])).notes == (
         "quarantine.csv names 4 files that do not exist: gone/0.png, gone/1.png, gone/2.png, ….",
-        "groups.csv names 1 files that do not exist: hat/5.png.",
+        "groups.csv names 1 file that does not exist: hat/5.png.",
         "groups.csv assigns 2 files to 1 groups; a split never divides a group.",
     )
 
