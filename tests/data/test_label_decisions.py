@@ -92,8 +92,8 @@ def test_skips_rows_without_decision(tmp_path: Path) -> None:
 
 
 def test_rejects_invalid_or_missing_file(tmp_path: Path) -> None:
-    (tmp_path / "d.csv").write_text("image,given,decision\n")
-    with pytest.raises(InputError, match="has no column 'image_id'; did you mean image"):
+    (tmp_path / "d.csv").write_text("imageid,given,decision\n")
+    with pytest.raises(InputError, match="has no column 'image_id'; did you mean imageid"):
         read_decisions(tmp_path / "d.csv")
     with pytest.raises(InputError, match="no such file"):
         read_decisions(tmp_path / "none.csv")

@@ -119,7 +119,7 @@ def test_image_extensions_ignore_case() -> None:
 
 def test_missing_folder_or_file_suggests_nearest(tmp_path: Path) -> None:
     touch(tmp_path / "photos/dress/1.jpg", tmp_path / "list.csv")
-    with pytest.raises(InputError, match=r"dataset\.root: .* has no 'fotos'.*mean photos\?"):
+    with pytest.raises(InputError, match=r"dataset\.root: .* has no 'fotos'; choices: photos"):
         existing_folder("dataset.root", str(tmp_path / "fotos/dress"))
     assert existing_folder("dataset.root", str(tmp_path / "photos")) == tmp_path / "photos"
     with pytest.raises(InputError, match=r"dataset\.groups: .*lists\.csv'; did you mean list\.cs"):
