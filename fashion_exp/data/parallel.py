@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import multiprocessing
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -43,8 +45,7 @@ def map_in_processes(
 ) -> Iterator[Result]:
     """Map for functions that hold the GIL; uses threads where processes are not forked.
 
-    The first exception ends all processes. A process whose parent was killed ends when it sends its
-    next result.
+    The first exception ends all processes. They end with this process, also if it is killed.
     """
     processes = min(processes, len(items) // 2)
     if not USES_FORK or processes < 2:
@@ -56,7 +57,9 @@ def map_in_processes(
         for first in range(processes):
             receiver, sender = context.Pipe(duplex=False)
             worker = context.Process(
-                target=_send_results, args=(function, items[first::processes], sender), daemon=True
+                target=_send_results,
+                args=(function, items[first::processes], sender, os.getpid()),
+                daemon=True,
             )
             worker.start()
             sender.close()  # then the pipe closes when the worker ends
@@ -71,7 +74,10 @@ def map_in_processes(
             pipe.close()
 
 
-def _send_results(function: Callable[[Any], Any], items: Sequence[Any], pipe: Connection) -> None:
+def _send_results(
+    function: Callable[[Any], Any], items: Sequence[Any], pipe: Connection, parent: int
+) -> None:
+    _end_with_parent(parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles interrupts
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     for item in items:
@@ -83,6 +89,14 @@ def _send_results(function: Callable[[Any], Any], items: Sequence[Any], pipe: Co
             pipe.send(result)
         except BrokenPipeError:
             return
+
+
+def _end_with_parent(parent: int) -> None:
+    """Have the system kill this process when its parent ends, even while it waits for a file."""
+    set_parent_death_signal = 1  # PR_SET_PDEATHSIG; only Linux forks here
+    ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
+    if os.getppid() != parent:  # it ended before the call
+        os._exit(1)
 
 
 def _receive_result(pipe: Connection) -> Any:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import threading
 import time
+from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -77,3 +80,32 @@ def test_killed_process_raises_error() -> None:
 
     with pytest.raises(RuntimeError, match="killed"):
         list(map_in_processes(kill_self, range(8), 2))
+
+
+def write_pid_and_wait(folder: Path, item: int) -> None:
+    (folder / str(os.getpid())).touch()
+    time.sleep(300)
+
+
+def is_running(pid: int) -> bool:
+    """False also for a process that has ended and is still listed."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except FileNotFoundError:
+        return False
+
+
+@needs_fork
+def test_processes_end_with_killed_parent_while_they_work(tmp_path: Path) -> None:
+    parent = multiprocessing.get_context("fork").Process(
+        target=lambda: list(map_in_processes(partial(write_pid_and_wait, tmp_path), range(8), 2))
+    )
+    parent.start()
+    while len(files := list(tmp_path.iterdir())) < 2:
+        time.sleep(0.01)
+    parent.kill()
+    parent.join()
+    deadline = time.monotonic() + 30
+    while any(is_running(int(file.name)) for file in files):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
