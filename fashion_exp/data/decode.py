@@ -3,32 +3,35 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
-from io import BytesIO
+from functools import cache
+from io import BufferedReader, BytesIO
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
+from PIL.TiffImagePlugin import TiffImageFile
 
-from fashion_exp.data.table import UnreadableImageError
+from fashion_exp.data.image_formats import READABLE_FORMATS, SNIFFED_BYTES, identify
+from fashion_exp.data.regular_files import open_regular_file
+from fashion_exp.data.table import SourceUnavailableError, UnreadableImageError
 from fashion_exp.errors import os_error_reason
+
+OPTIONAL_DECODERS: tuple[str, ...] = ()
+"""Installed packages that add formats to Pillow."""
+
+with suppress(ImportError):
+    import pillow_heif
+
+    pillow_heif.register_heif_opener()
+    OPTIONAL_DECODERS = ("pillow-heif",)
 
 # Pillow warns at 89 megapixels and refuses at twice its limit. Ours is an option, and `decode`
 # checks it against the header before any pixel is decoded.
 Image.MAX_IMAGE_PIXELS = None
 
-_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
-_FORMAT_NAMES = {"MPO": "JPEG", "WEBP": "WebP"}
-"""Display names of Pillow's formats where they differ."""
-_SIGNATURES = {
-    b"\xff\xd8\xff": "JPEG",
-    b"\x89PNG": "PNG",
-    b"RIFF": "WebP",
-    b"BM": "BMP",
-    b"GIF8": "GIF",
-    b"II*\0": "TIFF",
-    b"MM\0*": "TIFF",
-}
 _ORIENTATION_TAG = 0x0112
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -41,8 +44,13 @@ _UPRIGHT = {
 }
 
 
-def decode(source: Path | str | bytes, max_megapixels: float) -> np.ndarray:
-    """Decode a file, or the bytes of a file, to uint8 (height, width, 3) RGB.
+BinaryFile = BufferedReader | BytesIO
+ImageSource = Path | str | bytes | BinaryFile
+"""A file, its content, or the open file."""
+
+
+def decode(source: ImageSource, max_megapixels: float) -> np.ndarray:
+    """Decode an image file to uint8 (height, width, 3) RGB.
 
     The image is turned upright by its EXIF orientation, transparency is laid on white, 16-bit
     grayscale is scaled by its full range, and of an animation the first frame is decoded. The
@@ -53,12 +61,14 @@ def decode(source: Path | str | bytes, max_megapixels: float) -> np.ndarray:
             raise UnreadableImageError(reason)
         try:
             image.load()
-            return np.array(_to_rgb(_turn_upright(image)))
+            rgb = _to_rgb(image)
+            transposition = _UPRIGHT.get(_orientation(image))
+            return np.array(rgb if transposition is None else rgb.transpose(transposition))
         except (MemoryError, UnreadableImageError):
             raise
         # Pillow's decoders raise OSError, SyntaxError, struct.error and others.
         except Exception as error:
-            raise UnreadableImageError(_broken_reason(_format_name(image), error)) from error
+            raise _decoding_error(_format_name(image), error) from error
 
 
 @dataclass(frozen=True)
@@ -66,7 +76,7 @@ class ImageHeader:
     """What the header of an image file states."""
 
     kind: str
-    """Format: JPEG, PNG, WebP, BMP, GIF or TIFF."""
+    """Format, a key of `READABLE_FORMATS`."""
     mode: str
     """Pillow's mode: RGB, L, P, CMYK, RGBA, …"""
     width: int
@@ -79,7 +89,7 @@ class ImageHeader:
     """Number of frames of an animation, or of pages."""
 
 
-def read_header(source: Path | str | bytes) -> ImageHeader:
+def read_header(source: ImageSource) -> ImageHeader:
     """Read the header without decoding pixels; raises `UnreadableImageError` like `decode`."""
     with _open(source) as image:
         try:
@@ -99,52 +109,99 @@ def oversize_reason(width: int, height: int, max_megapixels: float) -> str:
     return f"{math.ceil(megapixels * 10) / 10:g} megapixels, more than {max_megapixels:g}"
 
 
-def _open(source: Path | str | bytes) -> Image.Image:
-    file = BytesIO(source) if isinstance(source, bytes) else source
-    try:
-        return Image.open(file, formats=_FORMATS)
-    except MemoryError:
-        raise
-    except Exception as error:
-        raise UnreadableImageError(_open_error_reason(source, error)) from error
+@contextmanager
+def _open(source: ImageSource) -> Iterator[Image.Image]:
+    with _binary_file(source) as file:
+        start = file.read(SNIFFED_BYTES)
+        kind = identify(start)
+        if reason := _missing_decoder(kind):
+            raise reason
+        if kind == "TIFF":
+            # Given a file, libtiff maps it; the process would crash if the file were truncated.
+            file = BytesIO(start + file.read())
+        try:
+            # Given a path, Pillow maps uncompressed files, and turned ones wrongly.
+            image = Image.open(file, formats=_pillow_formats())
+            is_preview = _is_preview(image)
+        except MemoryError:
+            raise
+        except Exception as error:
+            raise _open_error(start, kind, error) from error
+        with image:
+            if is_preview:
+                raise UnreadableImageError(_unsupported_reason("camera raw"))
+            yield image
 
 
-def _open_error_reason(source: Path | str | bytes, error: Exception) -> str:
+def _binary_file(source: ImageSource) -> AbstractContextManager[BinaryFile]:
+    """The file at its start."""
+    if isinstance(source, bytes):
+        return BytesIO(source)
+    if isinstance(source, Path | str):
+        return open_regular_file(source)
+    source.seek(0)
+    return nullcontext(source)
+
+
+@cache
+def _pillow_formats() -> tuple[str, ...]:
+    """The formats that this installation can read, by Pillow's names."""
+    Image.init()
+    return tuple(name for name in READABLE_FORMATS.values() if name in Image.OPEN)
+
+
+def _missing_decoder(kind: str) -> UnreadableImageError | None:
+    """The error of an image of a format that cannot be read; None for any other file."""
+    if not kind or READABLE_FORMATS.get(kind) in _pillow_formats():
+        return None
+    if kind in READABLE_FORMATS:
+        package = "the package pillow-heif" if kind == "HEIC" else "a newer Pillow"
+        return SourceUnavailableError(
+            f"{kind} needs {package}; install it, or convert the image to JPEG"
+        )
+    return UnreadableImageError(_unsupported_reason(kind))
+
+
+def _unsupported_reason(kind: str) -> str:
+    return f"{kind} is not supported; convert the image to JPEG"
+
+
+def _is_preview(image: Image.Image) -> bool:
+    """Whether a TIFF has a small preview before the full image, as raw files of cameras have."""
+    if not isinstance(image, TiffImageFile):
+        return False
+    kind, pages_below = 0x00FE, 0x014A
+    return bool(image.tag_v2.get(kind, 0) & 1) and pages_below in image.tag_v2
+
+
+def _open_error(start: bytes, kind: str, error: Exception) -> UnreadableImageError:
     if isinstance(error, OSError) and error.errno:
-        return os_error_reason(error)
-    start = _first_bytes(source)
+        return SourceUnavailableError(os_error_reason(error))
     if not start:
-        return "empty file"
-    name = next((name for magic, name in _SIGNATURES.items() if start.startswith(magic)), None)
-    if name is None:
-        return "not a JPEG, PNG, WebP, BMP, GIF or TIFF image"
+        return UnreadableImageError("empty file")
+    if not kind:
+        return UnreadableImageError("not a JPEG, PNG, WebP, BMP, GIF or TIFF image")
     # The message of UnidentifiedImageError has only the file name.
     if isinstance(error, UnidentifiedImageError):
-        return f"broken {name}"
-    return _broken_reason(name, error)
+        return UnreadableImageError(f"broken {kind}")
+    return _decoding_error(kind, error)
 
 
-def _first_bytes(source: Path | str | bytes) -> bytes:
-    if isinstance(source, bytes):
-        return source[:12]
-    with open(source, "rb") as file:
-        return file.read(12)
-
-
-def _broken_reason(format_name: str, error: Exception) -> str:
+def _decoding_error(kind: str, error: Exception) -> UnreadableImageError:
+    if isinstance(error, OSError) and error.errno:
+        return SourceUnavailableError(os_error_reason(error))
     message = " ".join(str(error).split()).lower()
     if "truncated" in message:
-        return f"truncated {format_name}"
-    return f"broken {format_name} ({message})" if message else f"broken {format_name}"
+        return UnreadableImageError(f"truncated {kind}")
+    return UnreadableImageError(f"broken {kind} ({message})" if message else f"broken {kind}")
 
 
 def _format_name(image: Image.Image) -> str:
-    return _FORMAT_NAMES.get(image.format or "", image.format or "image")
-
-
-def _turn_upright(image: Image.Image) -> Image.Image:
-    transposition = _UPRIGHT.get(_orientation(image))
-    return image if transposition is None else image.transpose(transposition)
+    """The format as in `READABLE_FORMATS`."""
+    if image.format == "MPO":  # a phone's photo with a second image
+        return "JPEG"
+    names = {pillow_name: name for name, pillow_name in READABLE_FORMATS.items()}
+    return names.get(image.format or "", image.format or "image")
 
 
 def _orientation(image: Image.Image) -> int:
@@ -172,4 +229,18 @@ def _scale_16_bit(image: Image.Image) -> Image.Image:
     values = np.asarray(image)
     if values.min() < 0 or values.max() > 0xFFFF:
         raise UnreadableImageError("32-bit integer pixels")
-    return Image.fromarray((values >> 8).astype(np.uint8))
+    high = (values >> (_stored_bits(image) - 8)).astype(np.uint8)
+    return Image.fromarray(255 - high if _is_white_zero(image) else high)
+
+
+def _stored_bits(image: Image.Image) -> int:
+    """16, or 12 for a TIFF of 12 bits, whose values Pillow does not scale."""
+    bits_per_sample = 0x0102
+    is_12_bit = isinstance(image, TiffImageFile) and image.tag_v2.get(bits_per_sample) == (12,)
+    return 12 if is_12_bit else 16
+
+
+def _is_white_zero(image: Image.Image) -> bool:
+    """Whether 0 is white in a TIFF; Pillow inverts such images of up to 8 bits only."""
+    photometric_interpretation = 0x0106
+    return isinstance(image, TiffImageFile) and image.tag_v2.get(photometric_interpretation) == 0

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import os
-import stat
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection
 from dataclasses import dataclass
-from io import BufferedReader, BytesIO
-from pathlib import Path
 
 import numpy as np
 
-from fashion_exp.data.decode import decode
+from fashion_exp.data.decode import BinaryFile, decode
 from fashion_exp.data.parallel import map_in_threads
+from fashion_exp.data.regular_files import open_regular_file
 from fashion_exp.data.table import SourceUnavailableError, UnreadableImageError
-from fashion_exp.errors import os_error_reason
 
 FILE_COLUMNS = ("path", "file", "label", "part", "group_id")
 """Columns of the files that a source lists: path for display, real path, class name, official part
@@ -34,13 +30,10 @@ class FileReader:
     max_megapixels: float
 
     def __call__(self, row: int) -> np.ndarray:
-        try:
-            content = Path(self.files[row]).read_bytes()
-        except OSError as error:
-            raise SourceUnavailableError(os_error_reason(error)) from error
-        if content_id(BytesIO(content)) != self.ids[row]:
-            raise SourceUnavailableError("changed since it was listed")
-        return decode(content, self.max_megapixels)
+        with open_regular_file(self.files[row]) as content:
+            if content_id(content) != self.ids[row]:
+                raise SourceUnavailableError("changed since it was listed")
+            return decode(content, self.max_megapixels)
 
 
 def printable_path(path: str) -> str:
@@ -68,24 +61,7 @@ def _content_id_or_error(file: str) -> str | UnreadableImageError:
         return error
 
 
-def content_id(content: BufferedReader | BytesIO) -> str:
-    """The image id of a file: the first 16 hex digits of the SHA-256 of its bytes."""
+def content_id(content: BinaryFile) -> str:
+    """The image id of an open file: the first 16 hex digits of the SHA-256 of its bytes."""
+    content.seek(0)
     return hashlib.file_digest(content, "sha256").hexdigest()[:16]
-
-
-@contextmanager
-def open_regular_file(file: str) -> Iterator[BufferedReader]:
-    """Open a regular file that is not empty; raises `UnreadableImageError` for any other."""
-    try:
-        status = os.stat(file)
-        if not stat.S_ISREG(status.st_mode):
-            raise UnreadableImageError("not a regular file")
-        if status.st_size == 0:
-            raise UnreadableImageError("empty file")
-        with open(file, "rb") as content:
-            yield content
-    except FileNotFoundError:
-        reason = "broken link" if os.path.islink(file) else "no such file"
-        raise UnreadableImageError(reason) from None
-    except OSError as error:
-        raise UnreadableImageError(os_error_reason(error)) from error

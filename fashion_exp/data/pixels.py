@@ -16,6 +16,7 @@ import numpy as np
 from fashion_exp.cache.array_store import ArrayStore
 from fashion_exp.cache.manager import store_key
 from fashion_exp.cache.provenance import library_versions, source_hash
+from fashion_exp.data.decode import OPTIONAL_DECODERS
 from fashion_exp.data.geometry import Geometry, resize
 from fashion_exp.data.parallel import map_in_processes
 from fashion_exp.data.table import (
@@ -106,8 +107,10 @@ def _key_fields(table: ImageTable, geometry: Geometry) -> dict[str, Any]:
     return {
         "geometry": asdict(geometry),
         "reading": table.read_options,
-        "source": source_hash("data/geometry.py", "data/decode.py", *table.source_files),
-        "versions": library_versions("pillow", "numpy"),
+        "source": source_hash(
+            "data/geometry.py", "data/decode.py", "data/image_formats.py", *table.source_files
+        ),
+        "versions": library_versions("pillow", "numpy", *OPTIONAL_DECODERS),
     }
 
 

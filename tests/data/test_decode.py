@@ -15,9 +15,11 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from fashion_exp.data.decode import decode
-from fashion_exp.data.table import UnreadableImageError
+from fashion_exp.data.image_formats import identify
+from fashion_exp.data.table import SourceUnavailableError, UnreadableImageError
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
+"""Those of nearly all photos."""
 NOISE = np.random.default_rng(0).integers(0, 256, (12, 20, 3), dtype=np.uint8)
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 
@@ -67,24 +69,108 @@ def test_content_determines_format(tmp_path: Path) -> None:
     assert np.array_equal(decode(path, 40), NOISE)
 
 
+def as_stored(pixels: np.ndarray, orientation: int) -> np.ndarray:
+    """How a camera stores an image under an orientation."""
+    across = (1, 0, *range(2, pixels.ndim))
+    return np.ascontiguousarray(
+        {
+            1: pixels,
+            2: pixels[:, ::-1],
+            3: pixels[::-1, ::-1],
+            4: pixels[::-1],
+            5: pixels.transpose(across),
+            6: np.rot90(pixels, 1),
+            7: pixels.transpose(across)[::-1, ::-1],
+            8: np.rot90(pixels, -1),
+        }[orientation]
+    )
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("format", ["PNG", "WEBP", "TIFF"])
 def test_exif_orientation_is_applied(format: str, orientation: int) -> None:
-    stored = {  # how a camera stores NOISE under each orientation
-        1: NOISE,
-        2: NOISE[:, ::-1],
-        3: NOISE[::-1, ::-1],
-        4: NOISE[::-1],
-        5: NOISE.transpose(1, 0, 2),
-        6: np.rot90(NOISE, 1),
-        7: NOISE.transpose(1, 0, 2)[::-1, ::-1],
-        8: np.rot90(NOISE, -1),
-    }[orientation]
     exif = Image.Exif()
     exif[0x0112] = orientation
     options = {"lossless": True} if format == "WEBP" else {}
-    data = encode(Image.fromarray(np.ascontiguousarray(stored)), format, exif=exif, **options)
+    data = encode(Image.fromarray(as_stored(NOISE, orientation)), format, exif=exif, **options)
     assert np.array_equal(decode(data, 40), NOISE)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("compression", ["raw", "tiff_lzw"])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_turned_gray_tiff_is_upright_as_path_and_as_bytes(
+    dtype: type, compression: str, orientation: int, tmp_path: Path
+) -> None:
+    levels = NOISE[..., 0].astype(dtype) * (np.iinfo(dtype).max // 255)
+    image, path = Image.fromarray(as_stored(levels, orientation)), tmp_path / "photo.tif"
+    image.save(path, compression=compression, tiffinfo={0x0112: orientation})
+    for source in (path, str(path), path.read_bytes(), BytesIO(path.read_bytes())):
+        assert np.array_equal(decode(source, 40), np.repeat(NOISE[..., :1], 3, axis=2))
+
+
+def gray_tiff(levels: bytes, size: tuple[int, int], bits: int, photometric: int) -> bytes:
+    """An uncompressed gray TIFF with one strip, whose tags are written by hand."""
+    tags = [
+        (256, size[0]), (257, size[1]), (258, bits), (259, 1), (262, photometric),
+        (273, 8 + 2 + 9 * 12 + 4), (277, 1), (278, size[1]), (279, len(levels)),
+    ]  # fmt: skip
+    directory = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags)
+    return b"II*\0" + struct.pack("<IH", 8, len(tags)) + directory + bytes(4) + levels
+
+
+@pytest.mark.parametrize(("photometric", "expected"), [(0, [255, 127, 0]), (1, [0, 128, 255])])
+@pytest.mark.parametrize("bits", [8, 16])
+def test_tiff_with_white_as_zero_is_not_inverted(
+    bits: int, photometric: int, expected: list[int], tmp_path: Path
+) -> None:
+    levels = np.array([0, 0x8080, 0xFFFF], "<u2") if bits == 16 else np.array([0, 128, 255], "u1")
+    (tmp_path / "a.tif").write_bytes(gray_tiff(levels.tobytes(), (3, 1), bits, photometric))
+    for source in (tmp_path / "a.tif", (tmp_path / "a.tif").read_bytes()):
+        assert decode(source, 40)[0, :, 0].tolist() == expected
+
+
+def test_12_bit_gray_tiff_is_scaled_by_full_range() -> None:
+    levels = bytes.fromhex("000800fff0")  # 0x000, 0x800, 0xfff in 12 bits each
+    assert decode(gray_tiff(levels, (3, 1), 12, 1), 40)[0, :, 0].tolist() == [0, 128, 255]
+
+
+@pytest.mark.parametrize(
+    ("format", "tolerance"), [("AVIF", 20), ("HEIF", 20), ("JPEG2000", 0), ("PPM", 0), ("QOI", 0)]
+)
+def test_further_formats_of_pillow_are_decoded(format: str, tolerance: int) -> None:
+    if format == "HEIF":
+        pytest.importorskip("pillow_heif")
+    smooth = np.asarray(Image.fromarray(NOISE).resize((64, 48), Image.Resampling.BICUBIC))
+    data = encode(Image.fromarray(smooth), format)
+    assert identify(data) == {"HEIF": "HEIC", "JPEG2000": "JPEG 2000"}.get(format, format)
+    assert np.abs(decode(data, 40).astype(int) - smooth).mean() <= tolerance
+
+
+def test_avif_is_turned_upright() -> None:
+    pixels = np.zeros((64, 96, 3), np.uint8)
+    pixels[:32, :48] = 255
+    for orientation in range(1, 9):
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        data = encode(Image.fromarray(as_stored(pixels, orientation)), "AVIF", exif=exif)
+        decoded = decode(data, 40)
+        assert decoded.shape == pixels.shape
+        assert np.abs(decoded.astype(int) - pixels).mean() < 5, orientation
+
+
+def test_format_without_its_decoder_is_named_with_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fashion_exp.data.decode._pillow_formats", lambda: ("JPEG",))
+    with pytest.raises(SourceUnavailableError, match="HEIC needs the package pillow-heif; install"):
+        decode(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", 40)
+    assert error_reason(b"\0\0\0\x0cJXL \r\n\x87\n") == (
+        "JPEG XL is not supported; convert the image to JPEG"
+    )
+
+
+def test_preview_in_camera_raw_file_is_not_the_photo() -> None:
+    data = encode(Image.fromarray(NOISE), "TIFF", tiffinfo={0x00FE: 1, 0x014A: 8})
+    assert error_reason(data) == "camera raw is not supported; convert the image to JPEG"
 
 
 def test_jpeg_orientation_is_applied() -> None:
@@ -192,7 +278,7 @@ def test_rejects_files_of_unknown_format(data: bytes) -> None:
 
 
 def test_rejects_unlisted_format_that_pillow_reads() -> None:
-    assert error_reason(encode(Image.fromarray(NOISE), "PPM")).startswith("not a JPEG")
+    assert error_reason(encode(Image.fromarray(NOISE), "SGI")).startswith("not a JPEG")
 
 
 def test_rejects_empty_file(tmp_path: Path) -> None:
@@ -200,17 +286,20 @@ def test_rejects_empty_file(tmp_path: Path) -> None:
     assert error_reason(b"") == error_reason(tmp_path / "empty.jpg") == "empty file"
 
 
-def test_missing_file_and_folder_have_system_reason(tmp_path: Path) -> None:
-    assert error_reason(tmp_path / "none.jpg") == "no such file or directory"
-    assert error_reason(tmp_path) == "is a directory"
+def test_missing_file_and_folder_have_a_reason(tmp_path: Path) -> None:
+    assert error_reason(tmp_path / "none.jpg") == "no such file"
+    assert error_reason(tmp_path) == "not a regular file"
 
 
-def test_failing_open_has_system_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failing_read_has_system_reason_and_may_succeed_later(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     def fail(*_: object, **__: object) -> None:
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(Image, "open", fail)
-    assert error_reason(Path("photo.jpg")) == "permission denied"
+    with pytest.raises(SourceUnavailableError, match="permission denied"):
+        decode(encode(Image.fromarray(NOISE)), 40)
 
 
 @pytest.mark.parametrize(

@@ -26,15 +26,6 @@ def test_content_id_is_hash_of_bytes(tmp_path: Path) -> None:
     assert content_ids([str(file)]) == ({str(file): hashlib.sha256(b"one").hexdigest()[:16]}, {})
 
 
-def test_failing_open_has_system_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: object) -> None:
-        raise PermissionError(13, "Permission denied")
-
-    (tmp_path / "a").write_bytes(b"one")
-    monkeypatch.setattr("builtins.open", fail)
-    assert content_ids([str(tmp_path / "a")])[1] == {str(tmp_path / "a"): "permission denied"}
-
-
 def test_reader_is_picklable(tmp_path: Path) -> None:
     Image.new("RGB", (3, 2), "red").save(tmp_path / "a.png")
     read = pickle.loads(pickle.dumps(make_reader(tmp_path / "a.png")))

@@ -42,10 +42,8 @@ def run(arguments: list[str]) -> int:
     )  # a malformed list fails before the slow part
     with Progress(stderr_if_json(options)) as progress:
         inspections = inspect_images(tree, options, progress)
-    findings = [
-        *find_problems(tree.images, inspections, options.tiny),
-        *find_hidden_images(tree.other_files),
-    ]
+        problems = find_problems(tree.images, inspections, options.tiny)
+    findings = [*problems, *find_hidden_images(tree.other_files)]
     line_counts = write_quarantine(tree.root, list_file, findings)
     report = check_report(tree, findings, list_file, line_counts, options.max_megapixels)
     publish(report, "check", tree, options, ["" if options.list else tree.root_warning])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -77,14 +77,22 @@ def stderr_if_json(options: argparse.Namespace) -> Console:
 
 def inspect_images(
     tree: ImageTree, options: argparse.Namespace, progress: Progress
-) -> list[ImageInspection]:
-    """One inspection per image, new or from the cache."""
+) -> Iterator[tuple[int, ImageInspection]]:
+    """(position in `tree.images`, inspection) of every image, new or from the cache."""
     from fashion_exp.process import cpu_count
     from fashion_exp.tools.curate.inspection_cache import InspectionCache, inspect_files
 
     cache = InspectionCache(outputs_dir(options.outputs) / "cache" / "looks.sqlite")
     tick = progress.stage("inspecting photos", len(tree.images))
     return inspect_files(tree.images, cache, options.max_megapixels, cpu_count(), tick)
+
+
+def all_inspections(
+    tree: ImageTree, options: argparse.Namespace, progress: Progress
+) -> list[ImageInspection]:
+    """One inspection per image of the tree."""
+    inspections = dict(inspect_images(tree, options, progress))
+    return [inspections[position] for position in range(len(tree.images))]
 
 
 def page_folder(options: argparse.Namespace, root: Path) -> Path:

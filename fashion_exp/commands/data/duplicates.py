@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fashion_exp.commands.data.common import (
+    all_inspections,
     base_parser,
-    inspect_images,
     page_folder,
     publish,
     read_folder,
@@ -40,7 +40,7 @@ def run(arguments: list[str]) -> int:
     list_file = Path(options.list).expanduser() if options.list else tree.root / GROUPS_FILE
     manual = read_manual_groups(tree, list_file)
     with Progress(stderr_if_json(options)) as progress:
-        inspections = inspect_images(tree, options, progress)
+        inspections = all_inspections(tree, options, progress)
         images = usable_images(tree.images, inspections, manual.excluded)
         pairs = _find_pairs(images, options, progress)
     groups = find_groups(images, pairs, manual.groups)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from fashion_exp.commands.data.common import (
+    all_inspections,
     base_parser,
-    inspect_images,
     publish,
     read_folder,
     stderr_if_json,
@@ -33,7 +33,7 @@ def run(arguments: list[str]) -> int:
         len(read_curation_list("groups", tree.root / GROUPS_FILE, GROUP_COLUMN)),
     )
     with Progress(stderr_if_json(options)) as progress:
-        inspections = inspect_images(tree, options, progress)
+        inspections = all_inspections(tree, options, progress)
     images = usable_images(tree.images, inspections)
     report = summary_report(
         tree, inspections, images, find_drift(images), line_counts, options.max_megapixels

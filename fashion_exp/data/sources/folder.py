@@ -90,14 +90,14 @@ def _list_images(root: Path, layout: FolderLayout) -> tuple[pd.DataFrame, list[s
     for folder in layout.class_folders:
         for path, file in walk.walk_files(folder.path, root):
             relative = printable_path(path.relative_to(root).as_posix())
-            if walk.has_image_extension(path.name):
+            if walk.is_image(path):
                 images.append((relative, file, folder.name, folder.part, ""))
             elif path.name in (QUARANTINE_FILE, GROUPS_FILE):
                 ignored_lists.append(relative)
             else:
                 ignored_extensions[path.suffix.casefold() or "none"] += 1
     notes = []
-    loose = sum(walk.has_image_extension(n) for f in layout.above for n in walk.list_files(f))
+    loose = sum(walk.is_image(f / n) for f in layout.above for n in walk.list_files(f))
     if loose:
         notes.append(f"Images outside the class folders, ignored: {loose}.")
     if ignored_lists:
@@ -107,7 +107,7 @@ def _list_images(root: Path, layout: FolderLayout) -> tuple[pd.DataFrame, list[s
         )
     if ignored_extensions:
         counts = ", ".join(f"{name} {count}" for name, count in sorted(ignored_extensions.items()))
-        notes.append(f"Files ignored for their extension: {ignored_extensions.total()} ({counts}).")
+        notes.append(f"Files that are no images, ignored: {ignored_extensions.total()} ({counts}).")
     return pd.DataFrame(images, columns=list(FILE_COLUMNS), dtype=object), notes
 
 
@@ -136,7 +136,7 @@ def _check_not_empty(
 
 
 def _no_images_reason(root: Path) -> str:
-    if loose := sum(map(walk.has_image_extension, walk.list_files(root))):
+    if loose := sum(walk.is_image(root / name) for name in walk.list_files(root)):
         return (
             f"{loose} images are directly in '{root}'; put those of each class into its own "
             "folder, or list them in a manifest for dataset=csv"

@@ -8,14 +8,14 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from fashion_exp.data.image_formats import SNIFFED_BYTES, identify, is_image_name
+from fashion_exp.data.regular_files import open_regular_file
+from fashion_exp.data.table import UnreadableImageError
 from fashion_exp.errors import InputError, os_error_reason, suggest
 
 COLLECTED_MANIFEST = "images.csv"
 """The manifest that `data collect` writes next to its class folders."""
 
-_IMAGE_EXTENSIONS = frozenset(
-    [".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".bmp", ".gif", ".tif", ".tiff"]
-)
 SYSTEM_NAMES = (
     ".*",  # hidden: .DS_Store, ._x.jpg, .Trashes, .ipynb_checkpoints, .@__thumb, .picasaoriginals
     "__macosx", "icon\r", "network trash folder", "temporary items",  # macOS
@@ -37,7 +37,23 @@ def is_visible(name: str) -> bool:
 
 
 def has_image_extension(name: str) -> bool:
-    return os.path.splitext(name)[1].casefold() in _IMAGE_EXTENSIONS
+    return is_image_name(name) is True
+
+
+def is_image(path: Path) -> bool:
+    """Whether a file is an image by its extension, or else by its first bytes.
+
+    A file of unknown extension that cannot be opened counts as one, so that it is not overlooked.
+    """
+    if (known := is_image_name(path.name)) is not None:
+        return known
+    try:
+        if not path.is_file() or not path.stat().st_size:
+            return path.is_symlink() and not path.exists()
+        with open_regular_file(path) as file:
+            return bool(identify(file.read(SNIFFED_BYTES)))
+    except (OSError, UnreadableImageError):
+        return True
 
 
 def existing_folder(option: str, value: str) -> Path:

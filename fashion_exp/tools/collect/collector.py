@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
@@ -12,6 +13,8 @@ from typing import TypeVar
 
 from rich.console import Console
 
+from fashion_exp.data.regular_files import open_regular_file
+from fashion_exp.data.table import UnreadableImageError
 from fashion_exp.reporting.progress import Progress
 from fashion_exp.tools.collect.collection_folder import (
     check_overwrite,
@@ -198,8 +201,12 @@ class _Collector:
         self, provider: Provider, candidate: Candidate, previous: Outcome | None
     ) -> tuple[bytes, str | None]:
         """The file, from the collection if its URL was fetched before."""
-        if previous is not None and (file := self.folder / previous.file).is_file():
-            return file.read_bytes(), None
+        if previous is not None and previous.file:
+            with (
+                suppress(UnreadableImageError),
+                open_regular_file(self.folder / previous.file) as saved,
+            ):
+                return saved.read(), None
         return provider.fetch(candidate)
 
 

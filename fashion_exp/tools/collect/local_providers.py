@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from fashion_exp.data.csv_lists import read_csv_rows
-from fashion_exp.data.image_files import open_regular_file
+from fashion_exp.data.regular_files import open_regular_file
 from fashion_exp.data.sources import walk
 from fashion_exp.data.sources.classes import normalize_name
 from fashion_exp.data.table import UnreadableImageError
@@ -81,7 +81,7 @@ class LocalFolder(_CandidateList):
         for label in plan.classes:
             folders = [f for f in walk.subfolders(root) if normalize_name(f.name) == label]
             files = [path for folder in folders for path, _ in walk.walk_files(folder, root)]
-            paths = [path for path in files if walk.has_image_extension(path.name)]
+            paths = [path for path in files if walk.is_image(path)]
             for rank, path in enumerate(paths, start=1):
                 url = Path(os.path.abspath(path)).as_uri()
                 self._paths[url] = path

@@ -12,6 +12,8 @@ from typing import Any
 from rich.console import Console
 
 from fashion_exp.atomic_io import write_text
+from fashion_exp.data.regular_files import open_regular_file
+from fashion_exp.data.table import UnreadableImageError
 from fashion_exp.reporting.collection_page import (
     ClassSection,
     CollectionPage,
@@ -197,9 +199,13 @@ def _image_card(
 ) -> ImageCard:
     candidate = entry.candidate
     try:
-        content = (folder / entry.outcome.file).read_bytes()
-        thumbnail = decoder.decode(content, thumbnail=True).thumbnail
-    except (OSError, Rejected, Postponed):  # the file has changed since it was accepted
+        with open_regular_file(folder / entry.outcome.file) as file:
+            thumbnail = decoder.decode(file.read(), thumbnail=True).thumbnail
+    except (
+        UnreadableImageError,
+        Rejected,
+        Postponed,
+    ):  # the file has changed since it was accepted
         thumbnail = b""
     return ImageCard(
         thumbnail=thumbnail,

@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from fashion_exp.data.decode import ImageHeader, read_header
-from fashion_exp.data.image_files import open_regular_file
+from fashion_exp.data.image_formats import EXTENSIONS
+from fashion_exp.data.regular_files import open_regular_file
 from fashion_exp.data.table import UnreadableImageError
 from fashion_exp.tools.curate.duplicates import MAX_BLANK_STD
 from fashion_exp.tools.curate.image_tree import ImageFile
 from fashion_exp.tools.curate.inspection import ImageInspection, PixelStats
 
-EXTENSIONS = {
-    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
-    "PNG": (".png", ".apng"),
-    "WebP": (".webp",),
-    "BMP": (".bmp",),
-    "GIF": (".gif",),
-    "TIFF": (".tif", ".tiff"),
-}
 USUAL_MODES = frozenset({"RGB", "L"})
 MAX_PALE_STD = 8.0
 """Largest standard deviation of a channel, of 255, of an image with very low contrast."""
@@ -29,6 +22,7 @@ MIN_ELONGATED_RATIO = 3.0
 
 KINDS = {
     "unreadable": "the image cannot be decoded completely",
+    "decoder": "the image needs a package that is not installed; runs leave it out and count it",
     "oversized": "the image has more pixels than the limit and was not decoded",
     "blank": "the whole image has one color",
     "tiny": "a side is shorter than the limit; enlarging adds no detail",
@@ -39,7 +33,7 @@ KINDS = {
     "ending": "the extension contradicts the content; the content decides the format",
     "animated": "the file has several frames or pages; the first is used",
     "turned": "the EXIF orientation rotates the image; other programs may ignore it",
-    "hidden": "the file is an image without an image extension; it is ignored",
+    "hidden": "the file is an image with the extension of another kind of file; it is ignored",
 }
 """Kinds of findings with their meaning, most serious first."""
 
@@ -60,19 +54,26 @@ class Finding:
 
 
 def find_problems(
-    files: Sequence[ImageFile], inspections: Sequence[ImageInspection], min_side: int
+    files: Sequence[ImageFile], inspections: Iterable[tuple[int, ImageInspection]], min_side: int
 ) -> list[Finding]:
-    """Findings in the order of the files; a side below `min_side` px makes an image tiny."""
-    return [
-        Finding(file, kind, detail)
-        for file, inspection in zip(files, inspections, strict=True)
-        for kind, detail in _check_file(file.path, inspection, min_side)
+    """Findings in the order of the files; a side below `min_side` px makes an image tiny.
+
+    `inspections`: (position in `files`, inspection) in any order; none is kept.
+    """
+    problems = [
+        (position, Finding(files[position], kind, detail))
+        for position, inspection in inspections
+        for kind, detail in _check_file(files[position].path, inspection, min_side)
     ]
+    problems.sort(key=lambda problem: problem[0])
+    return [finding for _, finding in problems]
 
 
 def _check_file(path: str, inspection: ImageInspection, min_side: int) -> Iterator[tuple[str, str]]:
-    if inspection.stats is None:
-        yield ("oversized" if inspection.is_oversized else "unreadable"), inspection.reason
+    if inspection.is_oversized:
+        yield "oversized", inspection.reason
+    elif inspection.stats is None:
+        yield ("decoder" if inspection.is_temporary else "unreadable"), inspection.reason
     else:
         yield from _check_pixels(inspection.stats, min_side)
     if inspection.header is not None:
@@ -96,7 +97,8 @@ def _check_pixels(stats: PixelStats, min_side: int) -> Iterator[tuple[str, str]]
 def _check_header(head: ImageHeader, path: str) -> Iterator[tuple[str, str]]:
     extension = os.path.splitext(path)[1]
     if extension.casefold() not in EXTENSIONS[head.kind]:
-        yield "ending", f"{head.kind} named {extension}"
+        name = f"named {extension}" if extension else "without an extension"
+        yield "ending", f"{head.kind} {name}"
     if head.mode not in USUAL_MODES:
         yield "mode", f"mode {head.mode}"
     if head.frames > 1:
@@ -106,24 +108,19 @@ def _check_header(head: ImageHeader, path: str) -> Iterator[tuple[str, str]]:
 
 
 def find_hidden_images(files: Sequence[ImageFile]) -> list[Finding]:
-    """Images among files without an image extension."""
-    details = ((file, _hidden_image(file.real_path)) for file in files)
-    return [Finding(file, "hidden", detail) for file, detail in details if detail]
+    """Images among the files that are none by their extension."""
+    kinds = ((file, _image_format(file.real_path)) for file in files)
+    return [
+        Finding(file, "hidden", f"{kind} content; add the extension {EXTENSIONS[kind][0]}")
+        for file, kind in kinds
+        if kind
+    ]
 
 
-_UNSUPPORTED_BRANDS = {b"heic": "HEIC", b"heix": "HEIC", b"mif1": "HEIC", b"avif": "AVIF"}
-"""Formats of phone cameras, by the brand in the first ISO-BMFF box."""
-
-
-def _hidden_image(path: str) -> str:
-    """Format of the image and what to do with it; "" if the file is no image."""
+def _image_format(path: str) -> str:
+    """The format of an image; "" if the file is none."""
     try:
         with open_regular_file(path) as file:
-            start = file.read(12)
-        brand = _UNSUPPORTED_BRANDS.get(start[8:12]) if start[4:8] == b"ftyp" else None
-        if brand is not None:
-            return f"{brand} is not supported; convert it to JPEG"
-        kind = read_header(path).kind
+            return read_header(file).kind
     except UnreadableImageError:
         return ""
-    return f"{kind} content; add the extension {EXTENSIONS[kind][0]}"

@@ -33,7 +33,7 @@ class ImageFile:
 class ImageTree:
     root: Path
     images: list[ImageFile]
-    """Files with an image extension, sorted by path."""
+    """Sorted by path."""
     other_files: list[ImageFile]
     layout_notes: tuple[str, ...] = ()
     """How the folders were read, if not simply as classes."""
@@ -78,17 +78,15 @@ def scan_folder(folder: str, layout: Layout = Layout.auto) -> ImageTree:
     root = walk.existing_folder("DIR", folder)
     try:
         found = find_layout(root, layout, LAYOUT_OPTIONS)
-        files = sorted(_files(root, found), key=lambda file: file.path)
+        images, others = _images_and_others(root, found)
     except OSError as error:
         raise InputError(
             f"DIR: cannot list '{error.filename}': {os_error_reason(error)}; fix its permissions"
         ) from error
-    images = [file for file in files if walk.has_image_extension(file.path)]
     if not images:
         raise InputError(
             f"DIR: no images in '{root}'; supported formats: JPEG, PNG, WebP, BMP, GIF, TIFF"
         )
-    others = [file for file in files if not walk.has_image_extension(file.path)]
     return ImageTree(root, images, others, found.notes)
 
 
@@ -97,14 +95,25 @@ def display_path(path: Path) -> str:
     return printable_path(str(path.resolve()))
 
 
-def _files(root: Path, layout: FolderLayout) -> Iterator[ImageFile]:
+def _images_and_others(
+    root: Path, layout: FolderLayout
+) -> tuple[list[ImageFile], list[ImageFile]]:
     classes = {folder.path: (folder.name, folder.part) for folder in layout.class_folders}
     folders = {path: ("", part) for path, part in layout.above.items()} | classes
+    images: list[ImageFile] = []
+    others: list[ImageFile] = []
+    for path, real_path in _files(root):
+        file = _image_file(root, path, real_path, folders)
+        (images if walk.is_image(path) else others).append(file)
+    return sorted(images, key=lambda file: file.path), sorted(others, key=lambda file: file.path)
+
+
+def _files(root: Path) -> Iterator[tuple[Path, str]]:
+    """(path, real path) of every visible file."""
     for name in walk.list_files(root):
-        yield _image_file(root, root / name, os.path.realpath(root / name), folders)
+        yield root / name, os.path.realpath(root / name)
     for folder in walk.subfolders(root):
-        for path, real_path in walk.walk_files(folder, root):
-            yield _image_file(root, path, real_path, folders)
+        yield from walk.walk_files(folder, root)
 
 
 def _image_file(

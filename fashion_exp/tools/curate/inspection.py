@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from base64 import b64decode, b64encode
 from dataclasses import asdict, dataclass
-from io import BytesIO
 from typing import Any
 
 import numpy as np
 from PIL import Image, ImageStat
 
-from fashion_exp.data.decode import ImageHeader, decode, oversize_reason, read_header
-from fashion_exp.data.image_files import content_id, open_regular_file
-from fashion_exp.data.table import UnreadableImageError
+from fashion_exp.data.decode import (
+    BinaryFile,
+    ImageHeader,
+    decode,
+    oversize_reason,
+    read_header,
+)
+from fashion_exp.data.image_files import content_id
+from fashion_exp.data.table import SourceUnavailableError, UnreadableImageError
 
-VERSION = 1
+VERSION = 2
 """Version of an inspection's content and algorithms; cached inspections of others are ignored."""
 
 EDGE = 32
@@ -71,6 +77,8 @@ class ImageInspection:
     reason: str = ""
     is_oversized: bool = False
     """Whether the image exceeds the megapixel limit."""
+    is_temporary: bool = False
+    """Whether the image can be inspected after a package is installed."""
 
     def to_json(self) -> dict[str, Any]:
         stats = self.stats and {
@@ -96,22 +104,17 @@ def inspection_from_json(saved: dict[str, Any]) -> ImageInspection:
     return ImageInspection(saved["image_id"], saved["bytes"], head, stats, saved["reason"])
 
 
-def read_content(path: str) -> bytes:
-    """Raises `UnreadableImage` if the path is not a regular file or the file is empty."""
-    with open_regular_file(path) as file:
-        return file.read()
-
-
-def inspect_image(content: bytes, max_megapixels: float) -> ImageInspection:
-    """Inspects a file's bytes; decodes all pixels, of an animation those of the first frame."""
-    name, size, head = content_id(BytesIO(content)), len(content), None
+def inspect_image(content: BinaryFile, max_megapixels: float) -> ImageInspection:
+    """Inspects an open file; decodes all pixels, of an animation those of the first frame."""
+    name, size, head = content_id(content), content.seek(0, os.SEEK_END), None
     try:
         head = read_header(content)
         if message := oversize_reason(head.width, head.height, max_megapixels):
             return ImageInspection(name, size, head, None, message, is_oversized=True)
         return ImageInspection(name, size, head, _pixel_stats(decode(content, max_megapixels)))
     except UnreadableImageError as error:
-        return ImageInspection(name, size, head, None, str(error))
+        is_temporary = isinstance(error, SourceUnavailableError)
+        return ImageInspection(name, size, head, None, str(error), is_temporary=is_temporary)
 
 
 def _pixel_stats(pixels: np.ndarray) -> PixelStats:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Collection, Iterable, Sequence
-from contextlib import closing
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from io import BytesIO
 from pathlib import Path
 
 from fashion_exp.data.decode import oversize_reason
 from fashion_exp.data.image_files import content_id
 from fashion_exp.data.parallel import map_in_processes
+from fashion_exp.data.regular_files import open_regular_file
 from fashion_exp.data.table import UnreadableImageError
 from fashion_exp.errors import InputError
 from fashion_exp.reporting.progress import Tick
@@ -23,11 +23,12 @@ from fashion_exp.tools.curate.inspection import (
     ImageInspection,
     inspect_image,
     inspection_from_json,
-    read_content,
 )
 
 _BATCH_SIZE = 16
 """Files per task of a worker process."""
+_WRITTEN_AT_ONCE = 512
+"""Inspections per transaction; each waits for the disk."""
 _LOCK_TIMEOUT_S = 60
 """Longest wait for another run that writes to the cache."""
 _TABLE = f"looks_{VERSION}"
@@ -39,20 +40,29 @@ def inspect_files(
     max_megapixels: float,
     processes: int,
     tick: Tick,
-) -> list[ImageInspection]:
-    """One inspection per file. The cache is written after each batch, so an interrupted run can be
-    continued."""
-    paths = sorted({file.real_path for file in files})
+) -> Iterator[tuple[int, ImageInspection]]:
+    """(position in `files`, inspection) of every file, in the order of the real paths.
+
+    The results are not kept, so memory does not grow with the pixels that were seen. The cache is
+    written every few hundred files, so an interrupted run can be continued.
+    """
+    positions: dict[str, list[int]] = {}
+    for position, file in enumerate(files):
+        positions.setdefault(file.real_path, []).append(position)
+    paths = sorted(positions)
     batches = [paths[start : start + _BATCH_SIZE] for start in range(0, len(paths), _BATCH_SIZE)]
     work = partial(_inspect_batch, frozenset(cache.ids()), max_megapixels)
-    inspections: dict[str, ImageInspection] = {}
-    for batch, results in zip(batches, map_in_processes(work, batches, processes), strict=True):
-        cached = cache.read([result for result in results if isinstance(result, str)])
-        cache.write(result for result in results if isinstance(result, ImageInspection))
-        for path, result in zip(batch, results, strict=True):
-            inspections[path] = cached[result] if isinstance(result, str) else result
-        tick(len(inspections), len(paths))
-    return [_apply_limit(inspections[file.real_path], max_megapixels) for file in files]
+    done = 0
+    with cache.writer() as write:
+        for batch, results in zip(batches, map_in_processes(work, batches, processes), strict=True):
+            cached = cache.read([result for result in results if isinstance(result, str)])
+            write([result for result in results if isinstance(result, ImageInspection)])
+            done += len(batch)
+            tick(done, len(paths))
+            for path, result in zip(batch, results, strict=True):
+                inspection = cached[result] if isinstance(result, str) else result
+                for position in positions[path]:
+                    yield position, _apply_limit(inspection, max_megapixels)
 
 
 def _inspect_batch(
@@ -62,12 +72,12 @@ def _inspect_batch(
     results: list[ImageInspection | str] = []
     for path in paths:
         try:
-            content = read_content(path)
+            with open_regular_file(path) as content:
+                name = content_id(content)
+                is_cached = name in cached_ids
+                results.append(name if is_cached else inspect_image(content, max_megapixels))
         except UnreadableImageError as error:
             results.append(ImageInspection("", 0, None, None, str(error)))
-            continue
-        name = content_id(BytesIO(content))
-        results.append(name if name in cached_ids else inspect_image(content, max_megapixels))
     return results
 
 
@@ -109,12 +119,28 @@ class InspectionCache:
             rows = database.execute(f"SELECT id, look FROM {_TABLE} WHERE id IN ({marks})", ids)
             return {name: inspection_from_json(json.loads(saved)) for name, saved in rows}
 
-    def write(self, inspections: Iterable[ImageInspection]) -> None:
+    @contextmanager
+    def writer(self) -> Iterator[Callable[[Iterable[ImageInspection]], None]]:
+        """A function that stores inspections, many at a time, and the rest when the block ends."""
+        pending: list[ImageInspection] = []
+
+        def write(inspections: Iterable[ImageInspection]) -> None:
+            pending.extend(inspections)
+            if len(pending) >= _WRITTEN_AT_ONCE:
+                self._write(pending)
+                pending.clear()
+
+        try:
+            yield write
+        finally:
+            self._write(pending)
+
+    def _write(self, inspections: Iterable[ImageInspection]) -> None:
         """Stores the inspections that depend on nothing but the file's content."""
         rows = [
             (inspection.image_id, json.dumps(inspection.to_json()))
             for inspection in inspections
-            if inspection.image_id and not inspection.is_oversized
+            if inspection.image_id and not (inspection.is_oversized or inspection.is_temporary)
         ]
         if not rows:
             return

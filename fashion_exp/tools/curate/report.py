@@ -14,7 +14,6 @@ from fashion_exp.data.table import UnreadableImageError
 from fashion_exp.reporting.photo_page import Section
 from fashion_exp.reporting.report_content import Photo
 from fashion_exp.tools.curate.image_tree import ImageFile
-from fashion_exp.tools.curate.inspection import read_content
 
 MAX_PHOTOS = 400
 """Most photos on a page, which bounds its size and the time to write it."""
@@ -44,7 +43,7 @@ def swatch(color: tuple[int, int, int], label: str, caption: str) -> Photo:
 
 def _thumbnail(path: str, max_megapixels: float) -> bytes | None:
     try:
-        image = Image.fromarray(decode(read_content(path), max_megapixels))
+        image = Image.fromarray(decode(path, max_megapixels))
     except UnreadableImageError:
         return None
     image.thumbnail((_THUMBNAIL_EDGE, _THUMBNAIL_EDGE))

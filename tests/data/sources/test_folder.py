@@ -195,7 +195,7 @@ def test_other_files_are_ignored_and_counted(make_config: MakeConfig, tmp_path: 
     assert paths(table) == ["dress/1.png", "shirt/2.png"]
     assert table.notes == (
         "Images outside the class folders, ignored: 1.",
-        "Files ignored for their extension: 3 (.txt 2, none 1).",
+        "Files that are no images, ignored: 3 (.txt 2, none 1).",
     )
     assert len(table.left_out) == 0
 

@@ -12,6 +12,7 @@ from fashion_exp.data.sources.walk import (
     existing_file,
     existing_folder,
     has_image_extension,
+    is_image,
     list_files,
     subfolders,
     walk_files,
@@ -114,7 +115,36 @@ def test_broken_and_circular_links_count_as_files(tmp_path: Path) -> None:
 
 def test_image_extensions_ignore_case() -> None:
     assert all(map(has_image_extension, ["a.JPG", "b.jpeg", "c.WebP", "d.Tiff", "e.f.png"]))
-    assert not any(map(has_image_extension, ["a.txt", "jpg", "b.jpg.part", ".png", "c.heic"]))
+    assert all(map(has_image_extension, ["a.HEIC", "b.avif", "c.jp2", "d.CR2", "e.jpg?w=300"]))
+    assert not any(map(has_image_extension, ["a.txt", "jpg", "b.jpg.part", ".png", "c.dat"]))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "expected"),
+    [
+        ("photo", b"\xff\xd8\xff\xe0", True),
+        ("photo.jpg_large", b"\x89PNG\r\n", True),
+        ("photo.bin", b"\0\0\0\x18ftypmif1\0\0\0\0heic", True),
+        ("photo.dat", b"II*\0\x10\0\0\0CR\2\0", True),
+        ("photo.txt", b"\xff\xd8\xff\xe0", False),
+        ("film.dat", b"\0\0\0\x18ftypisom\0\0\0\0mp42", False),
+        ("README", b"BMW and GIF", False),
+        ("sound", b"RIFF\0\0\0\0WAVE", False),
+        ("empty", b"", False),
+        ("broken.jpg", b"", True),
+    ],
+)
+def test_content_decides_if_the_extension_does_not(
+    name: str, content: bytes, expected: bool, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    assert is_image(tmp_path / name) is expected
+
+
+def test_broken_link_may_be_an_image_and_a_fifo_is_none(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("nothing")
+    os.mkfifo(tmp_path / "pipe")
+    assert is_image(tmp_path / "link") and not is_image(tmp_path / "pipe")
 
 
 def test_missing_folder_or_file_suggests_nearest(tmp_path: Path) -> None:

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from fashion_exp.data.regular_files import open_regular_file
 from fashion_exp.tools.curate.duplicates import InspectedImage, usable_images
 from fashion_exp.tools.curate.image_tree import ImageTree, scan_folder
-from fashion_exp.tools.curate.inspection import ImageInspection, inspect_image, read_content
+from fashion_exp.tools.curate.inspection import ImageInspection, inspect_image
 
 SaveImage = Callable[..., Path]
 
@@ -49,7 +50,8 @@ def save(tmp_path: Path) -> SaveImage:
 
 
 def inspect_path(path: Path | str) -> ImageInspection:
-    return inspect_image(read_content(str(path)), 40)
+    with open_regular_file(path) as content:
+        return inspect_image(content, 40)
 
 
 def inspect_tree(root: Path) -> tuple[ImageTree, list[ImageInspection]]:

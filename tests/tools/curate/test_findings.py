@@ -19,7 +19,7 @@ from tests.tools.curate.conftest import SaveImage, inspect_tree, scene
 
 def _findings(root: Path) -> set[tuple[str, str, str]]:
     tree, inspections = inspect_tree(root)
-    problems = find_problems(tree.images, inspections, min_side=64)
+    problems = find_problems(tree.images, enumerate(inspections), min_side=64)
     findings = [*problems, *find_hidden_images(tree.other_files)]
     return {(f.file.path, f.kind, f.detail) for f in findings}
 
@@ -40,7 +40,7 @@ def test_every_rule_finds_its_example(save: SaveImage, tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     save("a/turned.jpg", scene(9), exif=exif)
-    save("a/hidden.dat", 10, format="PNG")
+    save("a/hidden.txt", 10, format="PNG")
     findings = {(path, kind): detail for path, kind, detail in _findings(root)}
     assert "48 megapixels" in findings.pop(("a/oversized.png", "oversized"))
     assert findings == {
@@ -54,9 +54,11 @@ def test_every_rule_finds_its_example(save: SaveImage, tmp_path: Path) -> None:
         ("a/animated.gif", "animated"): "2 frames",
         ("a/animated.gif", "mode"): "mode P",
         ("a/turned.jpg", "turned"): "orientation 6",
-        ("a/hidden.dat", "hidden"): "PNG content; add the extension .png",
+        ("a/hidden.txt", "hidden"): "PNG content; add the extension .png",
     }
-    assert {"oversized", *(kind for _, kind in findings)} == set(KINDS) > QUARANTINED_KINDS
+    assert (
+        {"decoder", "oversized", *(kind for _, kind in findings)} == set(KINDS) > QUARANTINED_KINDS
+    )
 
 
 @pytest.mark.parametrize(
@@ -68,8 +70,23 @@ def test_other_files_are_not_hidden_images(content: bytes, save: SaveImage, tmp_
     assert _findings(tmp_path / "photos") == set()
 
 
-def test_heic_is_named_as_unsupported(save: SaveImage, tmp_path: Path) -> None:
+def test_heic_without_its_package_is_named_and_not_quarantined(
+    save: SaveImage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fashion_exp.data.decode._pillow_formats", lambda: ("PNG",))
     save("a/fine.png", 1)
     (tmp_path / "photos/a/photo.heic").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0")
     ((_, kind, detail),) = _findings(tmp_path / "photos")
-    assert (kind, detail) == ("hidden", "HEIC is not supported; convert it to JPEG")
+    assert kind == "decoder" and "pillow-heif; install it, or convert" in detail
+    assert kind not in QUARANTINED_KINDS
+
+
+@pytest.mark.parametrize(
+    ("name", "detail"),
+    [("1.jpg?w=300", "JPEG named .jpg?w=300"), ("1", "JPEG without an extension")],
+)
+def test_unknown_extension_is_a_finding(
+    name: str, detail: str, save: SaveImage, tmp_path: Path
+) -> None:
+    save(f"a/{name}", 1, format="JPEG")
+    assert _findings(tmp_path / "photos") == {(f"a/{name}", "ending", detail)}

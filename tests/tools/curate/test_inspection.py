@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import json
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-import pytest
 from imagehash import phash
 from PIL import Image, ImageOps
 
 from fashion_exp.data.image_files import content_id
-from fashion_exp.data.table import UnreadableImageError
-from fashion_exp.tools.curate.inspection import (
-    PixelStats,
-    inspect_image,
-    inspection_from_json,
-    read_content,
-)
+from fashion_exp.tools.curate.inspection import PixelStats, inspect_image, inspection_from_json
 from tests.tools.curate.conftest import SaveImage, inspect_path, scene
 
 
@@ -80,17 +74,9 @@ def test_uniform_image_has_zero_std(save: SaveImage) -> None:
     assert np.ptp(stats.gray) == 0 and stats.brightness == stats.gray[0, 0]
 
 
-@pytest.mark.parametrize("name", ["absent.jpg", "empty.jpg", "folder.jpg"])
-def test_rejects_empty_and_special_files(name: str, tmp_path: Path) -> None:
-    (tmp_path / "empty.jpg").touch()
-    (tmp_path / "folder.jpg").mkdir()
-    with pytest.raises(UnreadableImageError):
-        read_content(str(tmp_path / name))
-
-
 def test_truncated_and_oversized_images_have_a_reason(save: SaveImage) -> None:
     content = save("a.jpg", 1).read_bytes()
-    truncated = inspect_image(content[: len(content) // 2], 40)
+    truncated = inspect_image(BytesIO(content[: len(content) // 2]), 40)
     assert truncated.reason == "truncated JPEG" and not truncated.is_oversized
-    oversized = inspect_image(content, 0.001)
+    oversized = inspect_image(BytesIO(content), 0.001)
     assert oversized.stats is None and oversized.header and oversized.is_oversized

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
+from fashion_exp.data.decode import BinaryFile
 from fashion_exp.tools.curate import inspection_cache
 from fashion_exp.tools.curate.image_tree import ImageFile, scan_folder
 from fashion_exp.tools.curate.inspection import ImageInspection, inspect_image
@@ -32,8 +34,8 @@ def inspected_sizes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Sizes of all contents that are really inspected."""
     sizes: list[int] = []
 
-    def count_and_inspect(content: bytes, limit: float) -> ImageInspection:
-        sizes.append(len(content))
+    def count_and_inspect(content: BinaryFile, limit: float) -> ImageInspection:
+        sizes.append(content.seek(0, os.SEEK_END))
         return inspect_image(content, limit)
 
     monkeypatch.setattr(inspection_cache, "inspect_image", count_and_inspect)
@@ -43,7 +45,8 @@ def inspected_sizes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 def _inspect(
     images: list[ImageFile], cache: InspectionCache, limit: float = 40, processes: int = 1
 ) -> list[ImageInspection]:
-    return inspect_files(images, cache, limit, processes, no_tick)
+    inspections = dict(inspect_files(images, cache, limit, processes, no_tick))
+    return [inspections[position] for position in range(len(images))]
 
 
 def test_second_run_inspects_nothing(
