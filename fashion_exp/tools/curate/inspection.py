@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageStat
+from PIL import Image
 
 from fashion_exp.data.decode import (
     BinaryFile,
@@ -120,8 +120,8 @@ def inspect_image(content: BinaryFile, max_megapixels: float) -> ImageInspection
 def _pixel_stats(pixels: np.ndarray) -> PixelStats:
     image = Image.fromarray(pixels)
     gray = image.convert("L").resize((EDGE, EDGE), Image.Resampling.LANCZOS)
-    channels = ImageStat.Stat(image)
-    red, green, blue = (round(mean, 2) for mean in channels.mean)
+    means, deviations = _channel_stats(image)
+    red, green, blue = (round(mean, 2) for mean in means)
     return PixelStats(
         width=image.width,
         height=image.height,
@@ -130,8 +130,17 @@ def _pixel_stats(pixels: np.ndarray) -> PixelStats:
         mirrored_phash=_phash(gray.transpose(Image.Transpose.FLIP_LEFT_RIGHT)),
         gray_base64=b64encode(gray.tobytes()).decode(),
         mean_rgb=(red, green, blue),
-        max_std=round(max(channels.stddev), 3),
+        max_std=round(max(deviations), 3),
     )
+
+
+def _channel_stats(image: Image.Image) -> tuple[list[float], list[float]]:
+    """Mean and standard deviation of each channel, as PIL.ImageStat's without its slow loops."""
+    counts = np.array(image.histogram(), np.int64).reshape(-1, 256)
+    levels, pixels = np.arange(256), image.width * image.height
+    means = counts @ levels / pixels
+    variances = (counts @ levels**2 - (counts @ levels) ** 2.0 / pixels) / pixels
+    return means.tolist(), np.sqrt(variances.clip(0)).tolist()
 
 
 def _phash(gray: Image.Image) -> int:

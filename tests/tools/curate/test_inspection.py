@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from imagehash import phash
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, ImageStat
 
 from fashion_exp.data.image_files import content_id
 from fashion_exp.tools.curate.inspection import PixelStats, inspect_image, inspection_from_json
@@ -66,6 +66,12 @@ def test_exif_rotation_affects_stats_but_not_header(save: SaveImage) -> None:
     header = inspect_path(path).header
     assert header and (header.width, header.height, header.orientation) == (90, 60, 6)
     assert (_stats(path).width, _stats(path).height) == (60, 90)
+
+
+def test_color_stats_equal_those_of_pillow(save: SaveImage) -> None:
+    stats, expected = _stats(save("a.png", 1)), ImageStat.Stat(scene(1))
+    assert stats.mean_rgb == tuple(round(mean, 2) for mean in expected.mean)
+    assert stats.max_std == round(max(expected.stddev), 3)
 
 
 def test_uniform_image_has_zero_std(save: SaveImage) -> None:
