@@ -148,7 +148,9 @@ def _excluded_files(run: RunData) -> str | None:
     facts = run.result.facts
     all_excluded = int(facts["left_out"])
     curated = int(facts.get("set_aside", 0))  # missing in runs of older versions
-    excluded, total = all_excluded - curated, all_excluded + len(run.split)
+    # Runs of older versions did not record the number of files, which includes copies.
+    files = int(facts.get("files", all_excluded + len(run.split)))
+    excluded, total = all_excluded - curated, files - curated
     return f"{excluded} of {total}" if excluded > MAX_EXCLUDED_FILES * total else None
 
 

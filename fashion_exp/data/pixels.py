@@ -171,13 +171,15 @@ def _check_disk_space(folder: Path, required: int) -> None:
 
 
 def _drop_rows(table: ImageTable, reasons: Mapping[int, str]) -> ImageTable:
-    """The table without the rows in `reasons`, which join `left_out` once per copy."""
+    """The table without the rows in `reasons`, whose files join `left_out`."""
     if not reasons:
         return table
     left_out = []
     for row, reason in reasons.items():
         path, copies = str(table.rows["path"][row]), int(table.rows["copies"][row])
-        left_out += [(path, reason + (f" ({copies} copies)" if copies > 1 else ""))] * copies
+        paths = table.copy_paths.get(str(table.rows["image_id"][row]), [path] * copies)
+        note = f" ({copies} copies)" if copies > 1 else ""
+        left_out += [(path, reason + note) for path in paths]
     return table.take(
         [row for row in range(len(table)) if row not in reasons], left_out_table(left_out)
     )
@@ -185,7 +187,8 @@ def _drop_rows(table: ImageTable, reasons: Mapping[int, str]) -> ImageTable:
 
 def _check_left_out(table: ImageTable, max_left_out: float | None) -> None:
     """Apply the limit to unusable files; files that a person excluded do not count."""
-    unusable, files = len(table.unusable), table.file_count - len(table.excluded_paths)
+    excluded = len(table.left_out) - len(table.unusable)
+    unusable, files = len(table.unusable), table.file_count - excluded
     if max_left_out is None or unusable <= max_left_out * files:
         return
     examples = ", ".join(

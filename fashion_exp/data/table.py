@@ -61,7 +61,7 @@ class ImageTable:
     native_size: int
     """Default edge of the network input, px."""
     left_out: pd.DataFrame
-    """Files that are not used: path, reason."""
+    """Files that are not used: path, reason; a row per file, however often it is listed."""
     notes: tuple[str, ...] = ()
     """Sentences about the data for readers of the results."""
     excluded_paths: frozenset[str] = frozenset()
@@ -72,13 +72,15 @@ class ImageTable:
     """Options that determine the pixels besides the image id: "drawn_size=128, ambiguous=0.1"."""
     source_files: tuple[str, ...] = ()
     """Modules of this package that draw the images; empty if they are read from image files."""
+    copy_paths: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """{image id: paths of all files with this content} of images with copies."""
 
     def __len__(self) -> int:
         return len(self.rows)
 
     @property
     def file_count(self) -> int:
-        """Number of files listed: used ones, their copies, and those left out."""
+        """Number of distinct files listed: used ones, their copies, and those left out."""
         return int(self.rows["copies"].sum()) + len(self.left_out)
 
     @property

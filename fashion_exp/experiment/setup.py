@@ -239,8 +239,9 @@ def result_facts(context: ExperimentContext, data: str) -> dict[str, str]:
         "threads": str(compute.threads),
         "parameters": json.dumps(dict(context.parameter_counts)),
         "images": json.dumps(table.class_counts),
+        "files": str(table.file_count),
         "left_out": str(len(table.left_out)),
-        "set_aside": str(len(table.excluded_paths)),
+        "set_aside": str(len(table.left_out) - len(table.unusable)),
         "val_selected": "on these images" if _selects_epoch(cfg) else "no",
     }
 

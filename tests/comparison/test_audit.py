@@ -120,6 +120,12 @@ def test_finds_doubtful_facts(
     assert [name for name, severity in by_title.items() if severity == "doubtful"] == [title]
 
 
+def test_share_of_excluded_files_is_of_all_files_but_the_curated_ones(tmp_path: Path) -> None:
+    folder = write(tmp_path, facts={"files": "505", "left_out": "40", "set_aside": "5"})
+    (problem,) = find_problems(load_run(folder))
+    assert problem.endswith("(35 of 500).")
+
+
 def test_finds_labels_that_models_confidently_contradict(tmp_path: Path) -> None:
     scores = np.ones((5, 200))
     scores[:, :20] = 0

@@ -102,7 +102,7 @@ def test_exif_orientation_is_applied(format: str, orientation: int) -> None:
 def test_turned_gray_tiff_is_upright_as_path_and_as_bytes(
     dtype: type, compression: str, orientation: int, tmp_path: Path
 ) -> None:
-    levels = NOISE[..., 0].astype(dtype) * (np.iinfo(dtype).max // 255)
+    levels: np.ndarray = NOISE[..., 0].astype(dtype) * (np.iinfo(dtype).max // 255)
     image, path = Image.fromarray(as_stored(levels, orientation)), tmp_path / "photo.tif"
     image.save(path, compression=compression, tiffinfo={0x0112: orientation})
     for source in (path, str(path), path.read_bytes(), BytesIO(path.read_bytes())):

@@ -295,3 +295,10 @@ def test_folder_with_damaged_files_loads_with_reasons(
         "dress/words.jpg": "not a JPEG, PNG, WebP, BMP, GIF or TIFF image",
         "shirt/half.jpg": "truncated JPEG",
     }
+
+
+def test_copies_of_unreadable_image_are_left_out_by_their_own_paths(load: Load) -> None:
+    table = make_table(10, RandomImages({1: "truncated JPEG"}), copies=2)
+    readable, _ = load(replace(table, copy_paths={"i1": ("photo 1", "copy of 1")}), 0.2)
+    assert readable.left_out["path"].tolist() == ["photo 1", "copy of 1"]
+    assert readable.file_count == table.file_count == 20

@@ -56,7 +56,14 @@ def build_table(
         notes=(*notes, *_notes(usable, images, classes)),
         read_options=read_options,
         source_files=source_files,
+        copy_paths=_copy_paths(usable[usable["image_id"].map(copies) > 1]),
     )
+
+
+def _copy_paths(items: pd.DataFrame) -> dict[str, tuple[str, ...]]:
+    """{image id: paths of its files}."""
+    files = items.drop_duplicates("file").sort_values("path", kind="stable")
+    return {str(image): tuple(paths) for image, paths in files.groupby("image_id")["path"]}
 
 
 def merge_groups(items: pd.DataFrame) -> pd.Series:
@@ -81,13 +88,14 @@ def merge_groups(items: pd.DataFrame) -> pd.Series:
 
 
 def _label_conflicts(items: pd.DataFrame) -> Iterator[tuple[str, str]]:
-    """(path, reason) of every item; all items show images with several classes."""
+    """(path, reason) of every file; all items show images with several classes."""
     ordered = items.sort_values("path", kind="stable")
     rows = list(zip(ordered["image_id"], ordered["label"], ordered["path"], strict=True))
     first_paths: dict[str, dict[str, str]] = {}
     for image, label, path in rows:
         first_paths.setdefault(image, {}).setdefault(label, path)
-    for image, label, path in rows:
+    is_first = ~ordered["file"].duplicated()
+    for image, label, path in [row for row, first in zip(rows, is_first, strict=True) if first]:
         others = " and ".join(
             f"{other} in {other_path}"
             for other, other_path in first_paths[image].items()

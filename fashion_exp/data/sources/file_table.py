@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import os
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -50,19 +51,36 @@ def build_file_table(
     unreadable, readable = curated[~is_readable], curated[is_readable]
     readable = readable.assign(image_id=[ids[file] for file in readable["file"]])
     groups = readable["group_id"].mask(readable["group_id"] == "", readable["image_id"])
+    unread = zip(unreadable["path"], (reasons[f] for f in unreadable["file"]), strict=True)
+    # First what a person excluded, which does not count as damaged.
+    left_out = _distinct_files([*excluded, *left_out, *unread], files, root, {*readable["file"]})
     table = build_table(
         cfg.name,
         readable.assign(group_id=groups),
         class_names(names),
         FileReader(tuple(readable["file"]), tuple(readable["image_id"]), cfg.max_megapixels),
         _NATIVE_SIZE,
-        left_out=[
-            *left_out,
-            *excluded,
-            *zip(unreadable["path"], (reasons[file] for file in unreadable["file"]), strict=True),
-        ],
+        left_out=left_out,
         notes=[*notes, *unused_lookalikes(names, counts), *selected.notes, *curation.notes],
         read_options=f"max_megapixels={cfg.max_megapixels:g}",
     )
-    paths = frozenset(path for path, _ in excluded)
+    paths = frozenset(path for path, _ in {*excluded} & {*left_out})
     return replace(table, facts=labeled.facts, excluded_paths=paths)
+
+
+def _distinct_files(
+    left_out: Iterable[tuple[str, str]], files: pd.DataFrame, root: Path, used: Collection[str]
+) -> list[tuple[str, str]]:
+    """The first (path, reason) of each file that is left out and not also used.
+
+    A manifest may list a file several times, in several spellings, and once without a label.
+    """
+    left_out = list(left_out)
+    paths = {path for path, _ in left_out}
+    real_paths = {p: f for p, f in zip(files["path"], files["file"], strict=True) if p in paths}
+    first: dict[str, tuple[str, str]] = {}
+    for path, reason in left_out:
+        file = real_paths.get(path) or os.path.realpath(root / path)
+        if file not in used:
+            first.setdefault(file, (path, reason))
+    return list(first.values())

@@ -52,6 +52,19 @@ def test_two_paths_to_one_file_count_once() -> None:
     assert table.rows[["path", "copies"]].values.tolist() == [["link", 1]]
 
 
+def test_file_of_a_conflict_is_left_out_once_however_often_it_is_listed() -> None:
+    rows = [("a", "real", "dress", "", "1", "1"), ("b", "other", "shirt", "", "1", "1")]
+    again = [("./a", "real", "dress", "", "1", "1"), ("a", "real", "shirt", "", "1", "1")]
+    table = build_from_rows([*rows, *rows, *again])
+    assert table.left_out["path"].tolist() == ["./a", "b"]
+    assert table.file_count == 2
+
+
+def test_paths_of_copies_are_known() -> None:
+    table = build(("b", "dress", "", "1"), ("a", "dress", "", "1"), ("c", "shirt", "", "2"))
+    assert table.copy_paths == {"1": ("a", "b")}
+
+
 def test_image_with_two_classes_is_left_out() -> None:
     table = build(
         ("a", "dress", "", "1"),

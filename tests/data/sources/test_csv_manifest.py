@@ -125,6 +125,25 @@ def test_missing_files_and_labels_are_left_out(load: Load) -> None:
     assert table.file_count == 4
 
 
+def test_file_is_left_out_once_however_often_it_is_listed(load: Load, tmp_path: Path) -> None:
+    (tmp_path / "e.png").touch()
+    table = load(
+        "path,label\na.png,dress\nb.png,shirt\na.png,\nc.png,\n./c.png,\n"
+        "e.png,dress\n./e.png,dress\ne.png,shirt\nd.png,dress\nd.png,shirt\nd.png,shirt\n"
+    )
+    assert table.left_out["path"].tolist() == ["c.png", "e.png", "d.png"]
+    assert table.file_count == 5 and len(table) == 2
+
+
+def test_quarantined_file_counts_as_excluded_however_it_is_listed(
+    load: Load, tmp_path: Path
+) -> None:
+    (tmp_path / "quarantine.csv").write_text("path,reason\nc.png,blank\n")
+    table = load("path,label\na.png,dress\nb.png,shirt\nc.png,\n./c.png,dress\nc.png,dress\n")
+    assert table.left_out.values.tolist() == [["./c.png", "quarantined: blank"]]
+    assert len(table.unusable) == 0 and table.file_count == 3
+
+
 def test_groups_of_copies_are_merged(load: Load, write_image: WriteImage) -> None:
     write_image("copy of a.png", 0)
     table = load(

@@ -150,7 +150,10 @@ def test_class_folder_may_be_a_link(
 def test_link_into_other_class_is_a_label_conflict(make_config: MakeConfig, tmp_path: Path) -> None:
     (tmp_path / "shirt/1.png").symlink_to("../dress/1.png")
     table = load_folder(make_config())
-    assert table.left_out["path"].tolist() == ["dress/1.png", "shirt/1.png"]
+    assert table.left_out.values.tolist() == [
+        ["dress/1.png", "label conflict: dress here, shirt in shirt/1.png"]
+    ]
+    assert table.file_count == 2
 
 
 def test_unicode_forms_of_a_name_are_one_class(
