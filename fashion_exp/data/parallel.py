@@ -7,8 +7,9 @@ import multiprocessing
 import os
 import signal
 import sys
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from multiprocessing.connection import Connection
 from typing import Any, TypeVar
 
@@ -21,6 +22,8 @@ cv2.setNumThreads(0)
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
+_QUEUED_PER_THREAD = 8
+
 USES_FORK = sys.platform == "linux"
 """Other platforms would import everything again in each process; they use threads."""
 
@@ -30,11 +33,18 @@ def map_in_threads(
 ) -> Iterator[Result]:
     """Map for functions that wait for files or release the GIL.
 
-    The first exception cancels all pending calls.
+    The first exception cancels all pending calls. Few calls are queued at a time: those of
+    200,000 files would take 0.4 GB.
     """
     pool = ThreadPoolExecutor(threads)
+    pending: deque[Future[Result]] = deque()
     try:
-        yield from pool.map(function, items)
+        for item in items:
+            pending.append(pool.submit(function, item))
+            if len(pending) > _QUEUED_PER_THREAD * threads:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
     finally:
         # Without this, an interrupt would wait for all queued calls.
         pool.shutdown(cancel_futures=True)

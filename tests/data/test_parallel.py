@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -28,6 +29,19 @@ def test_thread_results_keep_item_order() -> None:
 def test_uses_requested_number_of_threads() -> None:
     barrier = threading.Barrier(3, timeout=5)
     assert len(list(map_in_threads(lambda _: barrier.wait(), range(3), 3))) == 3
+
+
+def test_items_are_taken_as_results_are_used() -> None:
+    taken = []
+
+    def items() -> Iterator[int]:
+        for item in range(1000):
+            taken.append(item)
+            yield item
+
+    results = map_in_threads(lambda item: item, items(), 2)
+    assert next(results) == 0 and len(taken) < 50
+    assert list(results) == list(range(1, 1000))
 
 
 def test_error_in_thread_cancels_pending_calls() -> None:
