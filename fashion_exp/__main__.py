@@ -20,7 +20,7 @@ from fashion_exp.errors import ExitCode, InputError, suggest
 from fashion_exp.evaluation.run_dir import RunDir
 from fashion_exp.experiment.job import job_name, run_job
 from fashion_exp.experiment.worker import train_job
-from fashion_exp.paths import check_writable, conf_dir, outputs_dir, unique_name
+from fashion_exp.paths import check_homes, check_writable, conf_dir, outputs_dir, unique_name
 from fashion_exp.process import (
     is_distributed,
     is_main_process,
@@ -47,12 +47,16 @@ def main() -> int:
     configure_process()
     try:
         if arguments and arguments[0] in SUBCOMMANDS:
+            check_homes(arguments[1:])
             command = importlib.import_module(f"fashion_exp.commands.{arguments[0]}")
             return code_of_printing(int(command.run(arguments[1:])))
         if "--help" in arguments or "-h" in arguments:
             print(help_text(conf_dir()), end="")
             return code_of_printing()
         line = parse_arguments(arguments)
+        if line.printed:
+            print(line.printed, end="")
+            return code_of_printing()
         if line.info_only:
             from fashion_exp.configuration.hydra_switches import print_info
 
@@ -83,7 +87,7 @@ def parse_arguments(arguments: Sequence[str]) -> CommandLine:
     if "" in arguments:
         raise InputError("empty argument: is a variable of the shell unset?")
     first = arguments[0] if arguments else "-"
-    if first[0] not in "-~+" and "=" not in first:
+    if not first.startswith(("-", "~", "+")) and "=" not in first:
         raise InputError(
             f"{first}: neither a subcommand nor OPTION=VALUE; {suggest(first, SUBCOMMANDS)}"
         )
@@ -105,8 +109,6 @@ def parse_arguments(arguments: Sequence[str]) -> CommandLine:
             "--multirun cannot be started by torchrun; without torchrun, training.processes=N "
             "trains each job in N processes"
         )
-    if not line.multirun and cfg.sweep.parent is not None:
-        raise InputError("sweep.parent: only a sweep sets this; use --multirun")
     check_writable(outputs_dir(cfg.outputs))
     return line
 

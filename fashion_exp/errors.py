@@ -25,12 +25,32 @@ class ExitCode(IntEnum):
 class InputError(ValueError):
     """A mistake that the user can fix.
 
-    The message is one line: where (an option or a file), what is wrong, and the remedy. The
-    command line prints it without a traceback and exits with `ExitCode.INPUT_ERROR`.
+    The message is one line: where (an option or a file), what is wrong, and the remedy. Words and
+    messages of any length are cut. The command line prints it without a traceback and exits with
+    `ExitCode.INPUT_ERROR`.
     """
 
     def __init__(self, message: str) -> None:
-        super().__init__(message.rstrip("; "))  # `suggest` may have returned nothing
+        super().__init__(one_line(message.rstrip("; ")))  # `suggest` may have returned nothing
+
+
+MAX_WORD, MAX_MESSAGE = 300, 1500
+"""Characters of a word and of a message that are shown."""
+
+
+def one_line(text: str) -> str:
+    """The text without line breaks, unprintable characters and the middle of what is too long."""
+    plain = "".join(
+        character if character.isprintable() else ascii(character)[1:-1] for character in text
+    )
+    words = (_cut(word, MAX_WORD) for word in plain.split(" "))
+    return _cut(" ".join(words), MAX_MESSAGE)
+
+
+def _cut(text: str, length: int) -> str:
+    if len(text) <= length:
+        return text
+    return f"{text[: 2 * length // 3]}…{text[-length // 6 :]}"
 
 
 class Pruned(Exception):

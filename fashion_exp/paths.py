@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
-import os
 import secrets
 import shlex
+import tempfile
 import time
 import tomllib
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
 from fashion_exp.atomic_io import file_lock, write_text
-from fashion_exp.errors import InputError
+from fashion_exp.errors import InputError, os_error_reason
 
 PACKAGE = Path(__file__).resolve().parent
 _ID_FILE = ".id"
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def checkout_root() -> Path | None:
@@ -32,7 +35,7 @@ def conf_dir() -> Path:
 
 def own_choices_folder(option: str) -> Path:
     """The folder of `--config-dir`; raises `InputError` if it is none."""
-    folder = Path(option).expanduser().resolve()
+    folder = expand_user(option, "--config-dir").resolve()
     if not folder.is_dir():
         raise InputError(f"--config-dir={option}: no such folder")
     return folder
@@ -46,6 +49,17 @@ def package_version() -> str:
     return version("fashion_exp")
 
 
+def expand_user(path: str, option: str) -> Path:
+    """The path with `~` replaced by the home folder. Raises `InputError` for an unknown user."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise InputError(
+            f"{option}={path}: there is no such user; a folder named {path.split('/')[0]} is "
+            f"./{path}"
+        ) from None
+
+
 def install_command(extra: str) -> str:
     """The command that installs an optional dependency group of pyproject.toml."""
     return f"scripts/setup {extra}" if checkout_root() else f"pip install 'fashion_exp[{extra}]'"
@@ -54,7 +68,9 @@ def install_command(extra: str) -> str:
 def outputs_dir(option: str | None) -> Path:
     """The absolute folder for the option `outputs`; None means the default folder."""
     if option is not None:
-        return Path(option).expanduser().resolve()
+        if not option.strip():
+            raise InputError("outputs is empty: is a variable of the shell unset? name a folder")
+        return expand_user(option, "outputs").resolve()
     return (checkout_root() or Path.cwd()) / "outputs"
 
 
@@ -81,12 +97,29 @@ def run_commands(run: Path, outputs: Path) -> dict[str, str]:
     }
 
 
-def check_writable(outputs: Path) -> None:
-    """Raises `InputError` if `outputs` cannot be written to; creates nothing."""
-    existing = next(path for path in (outputs, *outputs.parents) if path.exists())
-    if not (existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)):
-        reason = "is not writable" if existing.is_dir() else "is a file"
-        raise InputError(f"outputs={outputs}: {existing} {reason}; choose another outputs=FOLDER")
+def check_homes(arguments: Sequence[str]) -> None:
+    """Raises `InputError` for an argument of a subcommand in the home of an unknown user."""
+    for argument in arguments:
+        option, equal, value = argument.partition("=")
+        value, option = (value, option) if equal and option.startswith("-") else (argument, "path")
+        if value.startswith("~"):
+            expand_user(value, option)
+
+
+def check_writable(folder: Path, option: str = "outputs") -> None:
+    """Raises `InputError` if nothing can be written to `folder`; creates nothing that stays."""
+    existing = folder
+    try:
+        existing = next(path for path in (folder, *folder.parents) if path.exists())
+        if existing.is_dir():
+            with tempfile.TemporaryFile(dir=existing):
+                return
+        reason = "is a file"
+    except OSError as error:
+        if error.errno in DISK_FULL:
+            raise
+        reason = f"is not writable ({os_error_reason(error)})"
+    raise InputError(f"{option}={folder}: {existing} {reason}; choose another {option}=FOLDER")
 
 
 def unique_name(name: str) -> str:

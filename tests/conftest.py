@@ -71,7 +71,12 @@ def tiny(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Calla
     monkeypatch.setattr("fashion_exp.evaluation.results.draw_run", lambda *args: None)
     monkeypatch.setattr("fashion_exp.evaluation.results.draw_part", lambda *args: None)
 
-    def run(*overrides: str, hold_out_test: bool = False, tracking: str = "none") -> TinyRun:
+    def run(
+        *overrides: str,
+        hold_out_test: bool = False,
+        tracking: str = "none",
+        weights: dict[str, str] | None = None,
+    ) -> TinyRun:
         from fashion_exp.configuration.composition import parse_command_line
         from fashion_exp.experiment.job import run_job
 
@@ -83,7 +88,9 @@ def tiny(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Calla
         line = parse_command_line([*data, *defaults, *outputs, *overrides])
         number = len(list((tmp_path / "runs").glob("*")))
         folder = RunDir(tmp_path / "runs" / str(number))
-        code = run_job(line.jobs[0], folder, overrides, hold_out_test=hold_out_test)
+        (cfg,) = line.jobs
+        cfg.sweep.weights = weights or {}  # as a sweep sets them for its jobs
+        code = run_job(cfg, folder, overrides, hold_out_test=hold_out_test)
         assert code == 0
         return TinyRun(folder.path)
 

@@ -271,7 +271,7 @@ def test_missing_device_is_refused() -> None:
 
 def test_weights_resolved_by_a_sweep_are_used(tiny: Callable[..., TinyRun]) -> None:
     options = ("model=timm", "model.name=test_resnet", "dataset.image_size=null")
-    run = tiny(*options, "sweep.weights={test_resnet:none}")
+    run = tiny(*options, weights={"test_resnet": "none"})
     assert run.facts["weights"] == "none: random initialisation"
 
 

@@ -60,8 +60,8 @@ def validate_options(args: argparse.Namespace) -> None:
         raise InputError(f"--alpha {args.alpha:g}: must be between 0 and 0.5")
     if args.target is not None and not 0 < args.target < 1:
         raise InputError(f"--target {args.target:g}: must be between 0 and 1")
-    if not args.rope >= 0:
-        raise InputError(f"--rope {args.rope:g}: must not be negative")
+    if not 0 <= args.rope < 1:
+        raise InputError(f"--rope {args.rope:g}: must be a difference of at least 0 and below 1")
     parse_human_accuracy(args.human)
 
 

@@ -29,6 +29,8 @@ def run(arguments: list[str]) -> int:
     nothing to show.
     """
     args = _parser().parse_args(arguments)
+    if not args.host.strip():
+        raise InputError("--host is empty: name an address; 127.0.0.1 is reached from here only")
     outputs = outputs_dir(args.outputs)
     uri, page = _page(args.sweep, outputs)
     uri = store_uri(args.uri or uri or None, outputs)

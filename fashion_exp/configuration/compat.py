@@ -6,7 +6,6 @@ import argparse
 from collections.abc import Iterator, Sequence
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
-from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra._internal.hydra import Hydra
 from hydra._internal.utils import get_args_parser
 from hydra.core.config_search_path import SearchPathQuery
@@ -31,9 +30,8 @@ def parser_actions(parser: argparse.ArgumentParser) -> list[argparse.Action]:
 
 def sweep_values(override: Override) -> Iterator[str]:
     """The single overrides that a swept override stands for."""
-    for batch in BasicSweeper.split_arguments([override], None):
-        for (text,) in batch:
-            yield text
+    key = override.get_key_element()
+    yield from (f"{key}={value}" for value in override.sweep_string_iterator())
 
 
 def apply_overrides(overrides: Sequence[Override], tree: DictConfig) -> None:

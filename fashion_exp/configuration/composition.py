@@ -2,45 +2,52 @@
 
 from __future__ import annotations
 
-import argparse
 import copy
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.object_type import ObjectType
-from hydra.core.override_parser.types import Override
-from hydra.errors import HydraException
+from hydra.core.override_parser.types import ChoiceSweep, Glob, Override
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
 from fashion_exp.atomic_io import write_text
 from fashion_exp.configuration import compat, grids
 from fashion_exp.configuration.catalog import option_names, settable_options
+from fashion_exp.configuration.hydra_errors import one_line_errors
+from fashion_exp.configuration.hydra_switches import (
+    INFO_SWITCHES,
+    config_dir_override,
+    parse_switches,
+    printed_config,
+)
 from fashion_exp.configuration.overrides import (
     SEARCHPATH,
+    apply_overrides,
+    in_hydra_grammar,
     is_hydra_option,
     parse_overrides,
     quote_if_needed,
-    quote_value,
     split_override,
 )
 from fashion_exp.configuration.own_choices import fill_own_choices
 from fashion_exp.configuration.schema import (
     RENAMED_OPTIONS,
+    SWEEP_JOB_OPTIONS,
     Config,
     to_plain,
 )
 from fashion_exp.configuration.suggestions import suggest_choice, suggest_option
 from fashion_exp.configuration.validation import validate_config
-from fashion_exp.errors import InputError, close_matches, suggest
-from fashion_exp.paths import conf_dir, own_choices_folder
+from fashion_exp.errors import InputError, suggest
+from fashion_exp.paths import conf_dir
 
 ConfigStore.instance().store("config_schema", node=Config)
 
@@ -53,8 +60,8 @@ OPEN_MAPPINGS = (
 SEARCH_SWEEPER = "fashion_exp.sweeps.search.Search"
 """`_target_` of the sweeper that searches ranges."""
 
-INFO_SWITCHES = ("hydra_help", "version", "cfg", "info", "shell_completion")
-"""Hydra's switches that print something and run nothing."""
+OPTIONAL_GROUPS = ("experiment", "sweep")
+"""Groups that may have no choice."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +74,9 @@ class CommandLine:
     info_only: bool
     """Whether Hydra prints something and nothing is run."""
     arguments: tuple[str, ...]
-    """The arguments in Hydra's grammar."""
+    """The arguments as typed; of a line that only prints, in Hydra's grammar."""
+    printed: str = ""
+    """What `--cfg` prints."""
     job_overrides: tuple[tuple[str, ...], ...] = ()
     """The overrides of each job."""
     fixed_overrides: tuple[str, ...] = ()
@@ -88,45 +97,49 @@ def parse_command_line(arguments: Sequence[str]) -> CommandLine:
     Raises `InputError` for an unknown switch, group, choice or option, with the closest existing
     one, and for a value of the wrong type or out of range.
     """
-    parser = compat.switches_parser()
-    parser.error = _switch_error(parser)  # type: ignore[method-assign]
-    switches = parser.parse_args([_current_name(argument) for argument in arguments])
-    texts = _to_hydra([*_config_dir_override(switches), *switches.overrides])
-    overrides = parse_overrides(texts)
+    switches = parse_switches([_current_name(argument) for argument in arguments])
+    texts = _to_hydra([*config_dir_override(switches), *switches.overrides])
+    multirun = switches.multirun or "hydra.mode=MULTIRUN" in texts
+    overrides = parse_overrides(texts, multirun)
     info_only = any(getattr(switches, name, None) for name in INFO_SWITCHES)
-    info = CommandLine((), switches.multirun, True, _to_hydra(arguments))
     with hydra_composer(overrides):
         groups = _groups()
+        overrides = [_expand_glob(override, groups) for override in overrides]
         for override in overrides:
             _check_names(override, groups)
+        shown = [text for text in arguments if text not in switches.overrides]
+        shown += [in_hydra_grammar(o) for o in overrides if o.key_or_group != SEARCHPATH]
+        info = CommandLine((), multirun, True, tuple(shown))
         if info_only and not switches.cfg:
             return info
-        fixed = [o.input_line for o in overrides if not o.is_sweep_override()]
-        tree = _composed(fixed, return_hydra_config=True)
-        multirun = switches.multirun or str(tree.hydra.mode).endswith("MULTIRUN")
+        tree = _composed([o for o in overrides if not o.is_sweep_override()])
         swept = _swept_overrides(overrides, tree)
-        several = [*swept, *(f"sweep.points={point}" for point in tree.sweep.points)]
-        if several and not multirun and not info_only:
-            raise InputError(f"{several[0]}: several values need --multirun (-m)")
-        if info_only:
-            return info
+        several = [*swept, *(f"sweep.points={point}" for point in _listed(tree, "points"))]
+        if several and not multirun:
+            raise InputError(
+                f"{several[0]}: several values need --multirun (-m); quote a text with commas"
+            )
+        if switches.cfg:
+            return replace(info, printed=printed_config(tree, switches))
+        fixed = [str(o.input_line) for o in overrides if not o.is_sweep_override()]
         if multirun:
             return _multirun(arguments, fixed, swept, tree)
         cfg = to_config(_without_hydra(tree))
-    recorded = tuple(text for text in texts if not is_hydra_option(text))
-    return CommandLine((cfg,), False, False, texts, (recorded,))
+    recorded = tuple(text for text in fixed if not is_hydra_option(text))
+    return CommandLine((cfg,), False, False, tuple(arguments), job_overrides=(recorded,))
 
 
 def compose_grid_point(line: CommandLine, point: Sequence[str]) -> tuple[Config, tuple[str, ...]]:
     """The config and the overrides of one more job of a multirun. Raises `InputError`."""
-    overrides = (*line.fixed_overrides, *_to_hydra(point))
-    with hydra_composer():
-        return to_config(_composed(overrides)), overrides
+    texts = (*line.fixed_overrides, *_to_hydra(point))
+    overrides = parse_overrides(texts)
+    with hydra_composer(overrides):
+        return to_config(_without_hydra(_composed(overrides))), texts
 
 
 def to_config(tree: DictConfig) -> Config:
     """The typed config of a composed tree; raises `InputError` in one line."""
-    with _one_line_errors():
+    with one_line_errors():
         content = OmegaConf.to_container(
             tree, resolve=True, throw_on_missing=False, enum_to_str=True
         )
@@ -140,7 +153,8 @@ def save_config(cfg: Config, path: Path) -> None:
 
 def load_config(path: Path) -> Config:
     """The config that a run saved, in this version's names; raises `InputError`."""
-    tree = OmegaConf.load(path)
+    with one_line_errors(str(path)):
+        tree = OmegaConf.load(path)
     assert isinstance(tree, DictConfig)
     for earlier, current in RENAMED_OPTIONS.items():
         group, name = earlier.split(".")
@@ -149,11 +163,14 @@ def load_config(path: Path) -> Config:
     return to_config(tree)
 
 
-def plain_options(node: DictConfig) -> dict[str, Any]:
-    """A node of Hydra's own config as plain values."""
-    options = OmegaConf.to_container(node, resolve=True)
-    assert isinstance(options, dict)
-    return {str(name): value for name, value in options.items()}
+def _hydra_group(tree: DictConfig, name: str) -> dict[str, Any]:
+    """`hydra.launcher` or `hydra.sweeper` as plain values. Raises `InputError`."""
+    with one_line_errors(f"hydra.{name}"):
+        node = OmegaConf.select(tree, f"hydra.{name}")
+        options = OmegaConf.to_container(node, resolve=True) if node is not None else None
+    if not isinstance(options, dict):
+        raise InputError(f"hydra.{name}: must not be empty; choose one with hydra/{name}=…")
+    return {str(key): value for key, value in options.items()}
 
 
 @contextmanager
@@ -173,67 +190,86 @@ def _multirun(
     arguments: Sequence[str], fixed: Sequence[str], swept: Sequence[str], tree: DictConfig
 ) -> CommandLine:
     """Every job composed and validated; of a search, its probe points."""
-    listed = list(tree.sweep.points)
+    listed, zipped = _listed(tree, "points"), _listed(tree, "zip")
     groups = _groups()
     for line in listed:
-        for override in parse_overrides(grids.split_grid_point(line)):
+        for override in grids.parse_grid_point(line):
             _check_names(override, groups)
     keys = grids.swept_keys(swept, listed)
     grids.check_swept_keys(keys)
-    sweeper = plain_options(tree.hydra.sweeper)
-    search = sweeper if sweeper["_target_"] == SEARCH_SWEEPER else None
-    if search and (listed or tree.sweep.zip):
+    sweeper = _hydra_group(tree, "sweeper")
+    search = sweeper if sweeper.get("_target_") == SEARCH_SWEEPER else None
+    if search and (listed or zipped):
         raise InputError("sweep.points and sweep.zip need a grid; hydra/sweeper=optuna has ranges")
     if search and not swept:
         raise InputError(
             "hydra/sweeper=optuna: nothing to search; add a range, such as "
             "'optim.lr=tag(log,interval(1e-5,1e-2))', or values"
         )
-    points = (
-        grids.probe_points(swept) if search else grids.grid_points(swept, tree.sweep.zip, listed)
-    )
+    points = grids.probe_points(swept) if search else grids.grid_points(swept, zipped, listed)
     points = [_to_hydra(point) for point in points]
-    fixed_overrides = _to_hydra(fixed)
+    fixed_overrides = tuple(fixed)
     return CommandLine(
-        jobs=tuple(_configs(fixed_overrides, points, groups)),
+        jobs=tuple(_configs(fixed_overrides, points)),
         multirun=True,
         info_only=False,
-        arguments=_to_hydra(arguments),
+        arguments=tuple(arguments),
         job_overrides=tuple((*fixed_overrides, *point) for point in points),
         fixed_overrides=fixed_overrides,
         swept_overrides=tuple(swept),
         swept_keys=tuple(keys),
-        launcher=plain_options(tree.hydra.launcher),
+        launcher=_hydra_group(tree, "launcher"),
         search=search,
     )
 
 
-def _configs(
-    fixed: Sequence[str], points: Sequence[Sequence[str]], groups: Collection[str]
-) -> Iterator[Config]:
+def _configs(fixed: Sequence[str], points: Sequence[Sequence[str]]) -> Iterator[Config]:
     """The config of each grid point; points with the same choices of groups share a composition."""
+    shared, groups = parse_overrides(fixed), _groups()
     composed: dict[tuple[str, ...], DictConfig] = {}
     for point in points:
         overrides = parse_overrides(point)
-        of_groups = [o for o in overrides if o.key_or_group in groups or "/" in o.key_or_group]
-        choices = tuple(str(o.input_line) for o in of_groups)
-        if choices not in composed:
-            composed[choices] = _composed((*fixed, *choices))
-        tree = copy.deepcopy(composed[choices])
-        with _one_line_errors():
-            compat.apply_overrides([o for o in overrides if o not in of_groups], tree)
+        chosen = [o for o in overrides if _is_choice(o, groups)]
+        key = tuple(str(o.input_line) for o in chosen)
+        if key not in composed:
+            composed[key] = _without_hydra(_composed([*shared, *chosen]))
+        tree = copy.deepcopy(composed[key])
+        apply_overrides([o for o in overrides if o not in chosen], tree)
         yield to_config(tree)
 
 
-def _composed(overrides: Sequence[str], return_hydra_config: bool = False) -> DictConfig:
-    with _one_line_errors():
-        tree = compose("config", list(overrides), return_hydra_config=True)
-        fill_own_choices(tree, {split_override(text)[0] for text in overrides})
-    return tree if return_hydra_config else _without_hydra(tree)
+def _composed(overrides: Sequence[Override]) -> DictConfig:
+    """The composed tree, with Hydra's own options. Raises `InputError`."""
+    groups = _groups()
+    choices = [o for o in overrides if _is_choice(o, groups)]
+    tree = copy.deepcopy(_composed_choices(tuple(str(o.input_line) for o in choices)))
+    values = [o for o in overrides if o not in choices]
+    with one_line_errors(*(str(o.input_line) for o in choices)):
+        fill_own_choices(tree, {o.key_or_group for o in values})
+    apply_overrides(values, tree)
+    return tree
+
+
+@lru_cache(maxsize=64)
+def _composed_choices(choices: tuple[str, ...]) -> DictConfig:
+    """Many lines and grid points have the same choices of groups, which take long to compose."""
+    with one_line_errors(*choices):
+        return compose("config", list(choices), return_hydra_config=True)
+
+
+def _is_choice(override: Override, groups: Collection[str]) -> bool:
+    key = override.key_or_group
+    return key in groups or "/" in key or key == SEARCHPATH
 
 
 def _without_hydra(tree: DictConfig) -> DictConfig:
     return OmegaConf.masked_copy(tree, [str(key) for key in tree if key != "hydra"])
+
+
+def _listed(tree: DictConfig, name: str) -> list[str]:
+    """`sweep.points` or `sweep.zip`. Raises `InputError`."""
+    with one_line_errors(f"sweep.{name}"):
+        return [str(item) for item in tree.sweep[name]]
 
 
 def _swept_overrides(overrides: Sequence[Override], tree: DictConfig) -> list[str]:
@@ -242,7 +278,7 @@ def _swept_overrides(overrides: Sequence[Override], tree: DictConfig) -> list[st
     for override, key in zip(overrides, keys, strict=True):
         if override.is_sweep_override() and keys.count(key) > 1:
             raise InputError(f"{override.input_line}: {key} is given twice; give its values once")
-    named = tree.hydra.sweeper.get("params") or {}
+    named = _hydra_group(tree, "sweeper").get("params") or {}
     swept = [f"{key}={value}" for key, value in named.items() if key not in keys]
     return swept + [o.input_line for o in overrides if o.is_sweep_override()]
 
@@ -266,41 +302,13 @@ def _to_hydra(arguments: Sequence[str]) -> tuple[str, ...]:
     )
 
 
-def _switch_error(parser: argparse.ArgumentParser) -> Any:
-    switches = compat.switch_names(parser)
-
-    def refuse(message: str) -> NoReturn:
-        unknown = re.search(r"unrecognized arguments: (\S+)", message)
-        if unknown:
-            switch = unknown.group(1)
-            raise InputError(
-                f"{switch}: no such switch; {suggest(switch, [*switches, '--evaluate-test'])}"
-            )
-        raise InputError(message)
-
-    return refuse
-
-
-def _config_dir_override(switches: argparse.Namespace) -> list[str]:
-    """`--config-dir`, a folder with more choices for the groups, as an override.
-
-    Raises `InputError` if it is not a folder, and for switches that would replace our configs.
-    """
-    for name in ("config_path", "config_name", "experimental_rerun"):
-        if getattr(switches, name) is not None:
-            raise InputError(
-                f"--{name.replace('_', '-')} would replace the built-in configs; use "
-                "--config-dir=FOLDER to add your own choices"
-            )
-    if switches.config_dir is None:
-        return []
-    folder = own_choices_folder(switches.config_dir)
-    url = f"file://{folder}"
-    is_plain = re.fullmatch(r"[-.:/\w]+", url)
-    return [f"{SEARCHPATH}=[{url if is_plain else quote_value(url)}]"]
-
-
 def _groups() -> list[str]:
+    return _groups_in(str(GlobalHydra.instance().config_loader().get_search_path()))
+
+
+@lru_cache(maxsize=64)
+def _groups_in(search_path: str) -> list[str]:
+    """`search_path` is what Hydra was initialized with; listing its folders takes long."""
     loader = GlobalHydra.instance().config_loader()
     return [name for name in loader.list_groups("") if name != "hydra"]
 
@@ -318,9 +326,12 @@ def _check_names(override: Override, groups: list[str]) -> None:
     if key == "hydra.sweeper.params" or key.startswith("hydra.sweeper.params."):
         raise InputError(f"{override.input_line}: write swept values directly: optim.lr=1e-4,1e-3")
     if key.split(".")[0] == "hydra":
+        _check_hydra_option(override)
         return
     names = option_names()
     if key in names or any(key.startswith(f"{name}.") for name in OPEN_MAPPINGS):
+        if key.startswith(tuple(SWEEP_JOB_OPTIONS)):
+            raise InputError(f"{override.input_line}: only a sweep sets {key}, for its jobs")
         if override.is_add() and key in names:
             raise InputError(f"{override.input_line}: this option exists; write it without +")
         return
@@ -330,54 +341,49 @@ def _check_names(override: Override, groups: list[str]) -> None:
 
 
 def _check_choices(override: Override, group: str, groups: list[str]) -> None:
-    loader = GlobalHydra.instance().config_loader()
-    choices = [
-        name
-        for name in loader.get_group_options(group, ObjectType.CONFIG)
-        if not name.startswith("_")  # defaults that the choices share
-        and (group, name) != ("hydra/launcher", "basic")  # Hydra's own cannot resume
-    ]
+    choices = _choices(group)
     value = override.value()
-    for choice in list(value.list) if override.is_choice_sweep() else [value]:
+    for choice in list(value.list) if isinstance(value, ChoiceSweep) else [value]:
         name = "null" if choice is None else str(choice)
-        if name not in [*choices, "null"]:
+        if name not in choices and (name != "null" or group not in OPTIONAL_GROUPS):
             if not choices:
                 raise InputError(f"{override.input_line}: no such group; {suggest(group, groups)}")
             hint = suggest_choice(group, name, choices)
             raise InputError(f"{group}={name}: no such choice; {hint}")
 
 
-@contextmanager
-def _one_line_errors() -> Iterator[None]:
-    try:
-        yield
-    except OmegaConfBaseException as error:
-        raise InputError(_omegaconf_message(error)) from None
-    except HydraException as error:
-        raise InputError(_hydra_message(error)) from None
+def _choices(group: str) -> list[str]:
+    loader = GlobalHydra.instance().config_loader()
+    return [
+        name
+        for name in loader.get_group_options(group, ObjectType.CONFIG)
+        if not name.startswith("_")  # defaults that the choices share
+        and (group, name) != ("hydra/launcher", "basic")  # Hydra's own cannot resume
+    ]
 
 
-def _omegaconf_message(error: OmegaConfBaseException) -> str:
-    """`optim.lr: value 'abc' …` from OmegaConf's four lines."""
-    reason = str(error.msg or error).splitlines()[0].rstrip(".")
-    key = error.full_key or ""
-    if "is not a ListConfig" in reason:
-        return f"{key}: needs a list; '{key}=[…,…]'"
-    if " not in " in reason and isinstance(error.parent_node, DictConfig):
-        names = [str(name) for name in error.parent_node if not str(name).startswith("_")]
-        hint = suggest_option(key, settable_options()) if names else "it has no options"
-        return f"{key}: no such option; {hint}"
-    if choices := re.search(r"[Ii]nvalid value '(.*)', expected one of \[(.*)\]", reason):
-        close = close_matches(choices[1], choices[2].split(", "))
-        reason += f"; did you mean {' or '.join(close)}?" if close else ""
-    return f"{key}: {reason[:1].lower()}{reason[1:]}" if key else reason
+def _expand_glob(override: Override, groups: list[str]) -> Override:
+    """`model=glob(*)` as the list of choices that match. Raises `InputError`."""
+    pattern = override.value()
+    if not isinstance(pattern, Glob):
+        return override
+    if override.key_or_group not in groups:
+        raise InputError(f"{override.input_line}: glob(…) is for choices of groups: model=glob(*)")
+    choices = _choices(override.key_or_group)
+    with one_line_errors(str(override.input_line)):
+        names = pattern.filter(choices)
+    if not names:
+        raise InputError(f"{override.input_line}: matches no choice; choices: {', '.join(choices)}")
+    return parse_overrides([f"{override.get_key_element()}={','.join(names)}"])[0]
 
 
-def _hydra_message(error: HydraException) -> str:
-    cause_of = error.__cause__ or error.__context__
-    if isinstance(cause_of, OmegaConfBaseException) and cause_of.full_key:
-        return _omegaconf_message(cause_of)
-    lines = [*str(error).splitlines(), *str(error.__cause__ or "").splitlines()]
-    full_key = next((line.split(":")[1].strip() for line in lines if "full_key:" in line), "")
-    cause = str(error.__cause__ or error).splitlines()[0]
-    return f"{full_key}: {cause[:1].lower()}{cause[1:]}" if full_key else " ".join(lines[:2])
+def _check_hydra_option(override: Override) -> None:
+    """Raises `InputError` for options of Hydra that do nothing here."""
+    key = override.key_or_group
+    if key in (SEARCHPATH, "hydra.mode"):
+        return
+    if not re.fullmatch(r"hydra\.(launcher|sweeper)\.[a-z].*", key):
+        raise InputError(
+            f"{override.input_line}: has no effect here; of Hydra's own options only those of "
+            "hydra.launcher and hydra.sweeper, hydra.searchpath and hydra.mode have one"
+        )

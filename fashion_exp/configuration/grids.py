@@ -6,11 +6,17 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, product
+from math import prod
 
 from hydra.core.override_parser.types import IntervalSweep, Override
 
-from fashion_exp.configuration.compat import sweep_values
-from fashion_exp.configuration.overrides import parse_overrides, quote_if_needed, split_override
+from fashion_exp.configuration.overrides import (
+    MAX_VALUES,
+    parse_overrides,
+    quote_if_needed,
+    split_override,
+    sweep_values,
+)
 from fashion_exp.errors import InputError
 
 GridPoint = tuple[str, ...]
@@ -46,6 +52,8 @@ def grid_points(
         if option not in zipped
     ]
     all_axes += [axis for axis in (together, points) if axis]
+    if (jobs := prod(map(len, all_axes))) > MAX_VALUES:
+        raise InputError(f"{jobs:,} jobs: at most {MAX_VALUES:,} are run; sweep fewer values")
     return [tuple(chain.from_iterable(combination)) for combination in product(*all_axes)]
 
 
@@ -60,6 +68,14 @@ def split_grid_point(line: object) -> GridPoint:
             f"sweep.points: {line}: {str(error).lower()}; write each point as it would be typed: "
             "\"sweep.points=['model=vgg16 optim.lr=2e-4','model=resnet50']\""
         ) from None
+
+
+def parse_grid_point(line: object) -> list[Override]:
+    """The parsed overrides of an entry of `sweep.points`; raises `InputError`."""
+    try:
+        return parse_overrides(split_grid_point(line))
+    except InputError as error:
+        raise InputError(f"sweep.points: {str(error).removeprefix('sweep.points: ')}") from None
 
 
 def swept_keys(swept: Sequence[str], listed: Sequence[str]) -> list[str]:
@@ -121,7 +137,7 @@ Axis = Range | Choices
 
 def search_space(swept: Sequence[str]) -> list[Axis]:
     """The axes of a search. Raises `InputError` for a range that cannot be searched."""
-    return [_search_axis(override) for override in parse_overrides(swept)]
+    return [_search_axis(override) for override in parse_overrides(swept, multirun=True)]
 
 
 def _search_axis(override: Override) -> Axis:
@@ -158,21 +174,25 @@ def probe_points(swept: Sequence[str]) -> list[GridPoint]:
 def _axes(swept: Sequence[str]) -> dict[str, list[str]]:
     """The overrides that each swept option stands for, in the order typed."""
     axes: dict[str, list[str]] = {}
-    for override in parse_overrides(swept):
+    for override in parse_overrides(swept, multirun=True):
         if override.is_interval_sweep():
             raise InputError(
                 f"{override.input_line}: a grid needs single values; use hydra/sweeper=optuna to "
                 "search a range"
             )
-        axes[override.get_key_element()] = list(sweep_values(override))
+        axes[_option_of(override)] = sweep_values(override)
     return axes
+
+
+def _option_of(override: Override) -> str:
+    return split_override(override.get_key_element())[0]
 
 
 def _check_listed(axes: Mapping[str, list[str]], points: Sequence[GridPoint]) -> None:
     for override in chain.from_iterable(map(parse_overrides, points)):
         if override.is_sweep_override():
             raise InputError(f"sweep.points: {override.input_line}: give one value per point")
-        if override.get_key_element() in axes:
+        if _option_of(override) in axes:
             raise InputError(
                 f"sweep.points: {override.input_line}: this option is also swept; remove one"
             )

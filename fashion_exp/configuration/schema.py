@@ -34,6 +34,9 @@ Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Pixels = Annotated[int, Field(ge=8, le=4096), Unit("px")]
 Epochs = Annotated[Count, Unit("epochs")]
 Images = Annotated[Count, Unit("images")]
+PATH = "a path"
+"""Marks text options that are paths: without --multirun, a comma is part of the path."""
+PathText = Annotated[str, PATH]
 
 
 class Fit(Enum):
@@ -119,18 +122,18 @@ class DatasetConfig:
     """The classes to use, in this order, by their names before renaming. null: all."""
     rename: dict[str, str] = MISSING
     """{old: new}; two classes with the same new name are merged."""
-    root: str | None = None
+    root: PathText | None = None
     """Folder of the data; relative to the working directory."""
     layout: Layout | None = None
     """What the folders in `root` are: classes, parts (with classes inside), or auto: recognize."""
-    manifest: str | None = None
+    manifest: PathText | None = None
     """CSV with the columns path, label and optionally group and split (the official part); paths
     relative to `root` or to it."""
-    labels: str | None = None
+    labels: PathText | None = None
     """current, none (the original labels), a version (v2), or a file of decisions on labels."""
-    quarantine: str | None = None
+    quarantine: PathText | None = None
     """CSV of files to leave out: path, reason. null: quarantine.csv in `root`, if it exists."""
-    groups: str | None = None
+    groups: PathText | None = None
     """CSV of files with a common source: path, group. null: groups.csv in `root`, if it exists."""
     download: bool | None = None
     """Whether missing files are downloaded from the data set's public home."""
@@ -169,7 +172,7 @@ class AugmentationConfig:
 class ModelConfig:
     name: str = MISSING
     """basic_cnn, or a model of timm (`timm.list_models()` lists them)."""
-    weights: str = MISSING
+    weights: PathText = MISSING
     """auto, imagenet, none, a .safetensors or .pth file, or the folder of an earlier run."""
     head: Head = MISSING
     """own: the network's classifier with a new last layer; new: `pool` and `hidden`."""
@@ -284,7 +287,7 @@ class SeedsConfig:
 class TrackingConfig:
     name: str = MISSING
     """mlflow or none."""
-    uri: str | None = None
+    uri: PathText | None = None
     """The tracking server or database. null: `mlflow.db` in `outputs`."""
     experiment: str | None = None
     """The MLflow experiment that the runs belong to."""
@@ -355,10 +358,10 @@ class Config:
     """Trainings of every fold: each has its own initial weights and, with `split.redraw`, split."""
     confidence: Share = MISSING
     """Confidence level of every interval."""
-    outputs: str | None = MISSING
+    outputs: PathText | None = MISSING
     """Folder for everything that is written. null: `outputs/` of the checkout or of the working
     directory."""
-    resume: str | None = MISSING
+    resume: PathText | None = MISSING
     """Folder of an interrupted run to resume."""
 
 

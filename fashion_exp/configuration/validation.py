@@ -8,8 +8,10 @@ from typing import Any
 
 from omegaconf import MISSING
 
-from fashion_exp.configuration.schema import Config, Head, OnFrozen, flatten_options
+from fashion_exp.configuration.schema import Config, Head, OnFrozen, flatten_options, to_plain
+from fashion_exp.configuration.text_options import find_text_option
 from fashion_exp.errors import InputError, validate_fields
+from fashion_exp.paths import expand_user
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,9 @@ def validate_config(tree: Mapping[str, Any]) -> Config:
         if getattr(getattr(cfg, group), name) is not None and not condition.holds(cfg):
             raise InputError(f"{option} has no effect here: it needs {condition.text}")
     _check_combinations(cfg)
+    for option, text in flatten_options(to_plain(cfg)):
+        if (kind := find_text_option(option)) and kind.is_path and str(text).startswith("~"):
+            expand_user(text, option)
     return cfg
 
 

@@ -34,7 +34,7 @@ class Figure:
     values: tuple[float, ...]
     """One per turn."""
     unit: str
-    """×, s or GB."""
+    """×, s, GB or lines."""
     at_least: float | None = None
     at_most: float | None = None
     parts: dict[str, tuple[float, ...]] = field(default_factory=dict)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 
 from fashion_exp.configuration.composition import (
     load_config,
@@ -80,8 +81,8 @@ def test_every_choice_has_a_head_comment(file: Path) -> None:
         ("optim.momentum=0.9", "optim.momentum has no effect here: it needs optim=sgd"),
         ("model.hidden=[9]", "model.hidden has no effect here: it needs model.head=new"),
         ("dataset.root=x", "dataset.root has no effect here"),
-        ("dataset.classes=dress", "dataset.classes: needs a list"),
-        ("dataset.classes=[a", "not a valid override"),
+        ("dataset.classes=dress", "dataset.classes=dress: needs a list"),
+        ("dataset.classes=[a", "dataset.classes=[a: a ] is missing"),
         ("model=timm", "model.name is missing: add model.name=VALUE"),
         ("~optim.lr", "options cannot be deleted"),
         ("+optim.lr=1", "write it without +"),
@@ -91,12 +92,77 @@ def test_every_choice_has_a_head_comment(file: Path) -> None:
         ("dataset.channels=2", "must be 3 (RGB) or 1 (gray)"),
         ("schedule.warmup_epochs=9", "more than training.epochs=8"),
         ("dataset.mean=[0,0,0]", "set both or neither"),
+        ("model=null", "model=null: no such choice"),
+        ("model=glob(z*)", "model=glob(z*): matches no choice; choices: basic_cnn"),
+        ("optim.lr=glob(*)", "glob(…) is for choices of groups"),
+        ("hydra.sweeper=null", "hydra.sweeper=null: has no effect here"),
+        ("hydra.job_logging.version=2", "has no effect here"),
+        ("+hydra.callbacks.x=1", "has no effect here"),
+        ("hydra/launcher=null", "hydra/launcher=null: no such choice"),
+        ("optim.lr=${nope}", "optim.lr: interpolation key 'nope' not found"),
+        ("tracking.experiment=${oc.env:NOPE}", "Environment variable 'NOPE' not found"),
+        ("sweep.zip=[${nope}]", "sweep.zip[0]: interpolation key 'nope' not found"),
+        ("~nobody/x", "options cannot be deleted"),
+        ("outputs=~no-such-user/x", "outputs=~no-such-user/x: there is no such user"),
+        ("sweep.trial=3", "only a sweep sets sweep.trial, for its jobs"),
+        ("sweep.weights.a=b", "only a sweep sets sweep.weights.a, for its jobs"),
+        ("n" * 20_000 + "=1", "nnn…nnn"),
+        ("optim.lr=" + "[" * 999, "optim.lr=["),
     ],
 )
 def test_mistake_is_reported_in_one_line(override: str, message: str) -> None:
     with pytest.raises(InputError) as error:
         parse_command_line([override])
     assert message in str(error.value) and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("optim.lr=shuffle()", "optim.lr=shuffle(): no value"),
+        ("optim.lr=range(inf,3)", "optim.lr=range(inf,3): no value"),
+        ("optim.lr=range(0,1,0)", "optim.lr=range(0,1,0): "),
+        ("repeats=range(1,1000000000)", "more than 10,000 values"),
+        ("repeats=shuffle(range(1,1000000000))", "more than 10,000 values"),
+        ("hydra.launcher.x=${nope}", "hydra.launcher.x: no such option"),
+        ("sweep.points=['optim.lr=${nope}']", "sweep.points: Interpolation key 'nope' not found"),
+        ("sweep.points=['optim.lr=1,2']", "sweep.points: optim.lr=1,2: give one value per point"),
+        ("model.name=sort(a,b)", "separate texts by commas"),
+    ],
+)
+def test_mistake_of_a_multirun_is_reported_in_one_line(override: str, message: str) -> None:
+    with pytest.raises(InputError) as error:
+        parse_command_line(["-m", override])
+    assert message in str(error.value) and "\n" not in str(error.value)
+
+
+def test_too_many_jobs_are_refused_before_any_is_composed() -> None:
+    values = ",".join(map(str, range(1, 200)))
+    with pytest.raises(InputError, match="39,601 jobs: at most 10,000"):
+        parse_command_line(["-m", f"repeats={values}", f"training.epochs={values}"])
+
+
+def test_glob_sweeps_the_choices_of_a_group() -> None:
+    jobs = parse_command_line(["-m", "optim=glob(*)"]).jobs
+    assert [job.optim.name for job in jobs] == ["Adam", "AdamW", "RMSprop", "SGD"]
+    jobs = parse_command_line(["-m", "optim=glob([a*,s*],exclude=adamw)"]).jobs
+    assert [job.optim.name for job in jobs] == ["Adam", "SGD"]
+
+
+def test_switches_may_stand_anywhere() -> None:
+    for line in (["seed=1", "-m", "optim.lr=1e-3,1e-4"], ["optim.lr=1e-3,1e-4", "seed=1", "-m"]):
+        assert [job.optim.lr for job in parse_command_line(line).jobs] == [1e-3, 1e-4]
+
+
+def test_cfg_prints_the_config_that_a_run_would_have() -> None:
+    line = parse_command_line(["--cfg", "job", "dataset.classes=[1_0]", "optim.lr=0.5"])
+    printed = yaml.safe_load(line.printed)
+    assert line.info_only and printed["dataset"]["classes"] == ["1_0"]
+    assert printed["optim"]["lr"] == 0.5 and "hydra" not in printed
+    only = parse_command_line(["optim.lr=0.5", "--cfg", "job", "--package", "optim"])
+    assert yaml.safe_load(only.printed)["lr"] == 0.5
+    with pytest.raises(InputError, match="--multirun and --cfg cannot be combined"):
+        parse_command_line(["--cfg", "job", "-m"])
 
 
 def test_every_job_of_a_multirun_is_validated() -> None:

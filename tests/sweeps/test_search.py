@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import signal
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -196,9 +197,12 @@ def test_unreachable_storage_is_reported_without_its_password(tmp_path: Path) ->
 
 
 def test_job_that_cannot_reach_its_search_is_refused(tmp_path: Path) -> None:
-    overrides = [f"sweep.storage={tmp_path}/x/{TRIALS_FILE}", "sweep.study=s", "sweep.trial=0"]
+    sweep = replace(
+        parse_command_line([]).jobs[0].sweep,
+        storage=f"{tmp_path}/x/{TRIALS_FILE}", study="s", trial=0,
+    )  # fmt: skip
     with pytest.raises(InputError, match=r"trials\.log"):
-        open_epoch_report(parse_command_line(overrides).jobs[0].sweep)
+        open_epoch_report(sweep)
     assert not list(tmp_path.iterdir())
 
 
