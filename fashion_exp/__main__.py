@@ -15,6 +15,7 @@ from pathlib import Path
 from fashion_exp.atomic_io import DiskFullError
 from fashion_exp.commands.help import SUBCOMMANDS, help_text
 from fashion_exp.configuration.composition import CommandLine, load_config, parse_command_line
+from fashion_exp.configuration.machine import check_machine
 from fashion_exp.configuration.schema import RESULT_NEUTRAL_OPTIONS, flatten_options, to_plain
 from fashion_exp.errors import ExitCode, InputError, suggest
 from fashion_exp.evaluation.run_dir import RunDir
@@ -109,6 +110,8 @@ def parse_arguments(arguments: Sequence[str]) -> CommandLine:
             "--multirun cannot be started by torchrun; without torchrun, training.processes=N "
             "trains each job in N processes"
         )
+    if not line.multirun:
+        check_machine(cfg)
     check_writable(outputs_dir(cfg.outputs))
     return line
 

@@ -108,18 +108,23 @@ def check_homes(arguments: Sequence[str]) -> None:
 
 def check_writable(folder: Path, option: str = "outputs") -> None:
     """Raises `InputError` if nothing can be written to `folder`; creates nothing that stays."""
+    if reason := why_not_writable(folder):
+        raise InputError(f"{option}={folder}: {reason}; choose another {option}=FOLDER")
+
+
+def why_not_writable(folder: Path) -> str:
+    """Why nothing can be written to a folder, which need not exist; empty if it can."""
     existing = folder
     try:
         existing = next(path for path in (folder, *folder.parents) if path.exists())
-        if existing.is_dir():
-            with tempfile.TemporaryFile(dir=existing):
-                return
-        reason = "is a file"
+        if not existing.is_dir():
+            return f"{existing} is a file"
+        with tempfile.TemporaryFile(dir=existing):  # permissions do not tell all: /proc
+            return ""
     except OSError as error:
         if error.errno in DISK_FULL:
             raise
-        reason = f"is not writable ({os_error_reason(error)})"
-    raise InputError(f"{option}={folder}: {existing} {reason}; choose another {option}=FOLDER")
+        return f"{existing} is not writable ({os_error_reason(error)})"
 
 
 def unique_name(name: str) -> str:

@@ -11,6 +11,8 @@ import errno
 import io
 import os
 import sys
+from contextlib import suppress
+from pathlib import Path
 
 
 def cpu_count() -> int:
@@ -18,6 +20,15 @@ def cpu_count() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def memory_bytes() -> int:
+    """The memory that this process may use: of the machine, or of its control group."""
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    limit = Path("/sys/fs/cgroup/memory.max")
+    with suppress(OSError, ValueError):  # "max": no limit
+        total = min(total, int(limit.read_text()))
+    return total
 
 
 def is_distributed() -> bool:

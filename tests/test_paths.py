@@ -8,6 +8,7 @@ import pytest
 
 from fashion_exp.errors import InputError
 from fashion_exp.paths import (
+    check_homes,
     check_writable,
     checkout_root,
     conf_dir,
@@ -18,16 +19,27 @@ from fashion_exp.paths import (
 )
 
 
-def test_unwritable_outputs_are_refused_and_nothing_is_created(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("argument", ["~no-such-user/x", "--into=~no-such-user"])
+def test_home_of_an_unknown_user_is_refused(argument: str) -> None:
+    with pytest.raises(InputError, match="there is no such user"):
+        check_homes(["--json", argument])
+    check_homes(["~", "~/x", "a~b", "--into=~/x"])
+
+
+def test_empty_outputs_are_refused() -> None:
+    with pytest.raises(InputError, match="outputs is empty"):
+        outputs_dir("")
+
+
+def test_unwritable_outputs_are_refused_and_nothing_is_created(tmp_path: Path) -> None:
     check_writable(tmp_path / "new" / "outputs")
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match=r"file is a file; choose another outputs=FOLDER"):
         check_writable(tmp_path / "file" / "outputs")
-    monkeypatch.setattr("os.access", lambda path, mode: False)
+    with pytest.raises(InputError, match="outputs=/proc: /proc is not writable"):
+        check_writable(Path("/proc"))  # where root has every permission, and nothing can be made
     with pytest.raises(InputError, match="is not writable"):
-        check_writable(tmp_path / "new" / "outputs")
+        check_writable(tmp_path / ("n" * 300))
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 

@@ -26,10 +26,12 @@ class Unit:
 Share = Annotated[float, Field(gt=0, lt=1)]
 """A share of a whole, without 0 and 1."""
 Probability = Annotated[float, Field(ge=0, le=1)]
-Count = Annotated[int, Field(ge=1)]
-Natural = Annotated[int, Field(ge=0)]
+Count = Annotated[int, Field(ge=1, le=100_000)]
+Natural = Annotated[int, Field(ge=0, le=100_000)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Scale = Annotated[float, Field(gt=0, le=100)]
+Width = Annotated[int, Field(ge=1, le=65_536)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Pixels = Annotated[int, Field(ge=8, le=4096), Unit("px")]
 Epochs = Annotated[Count, Unit("epochs")]
@@ -114,9 +116,9 @@ class DatasetConfig:
     """How an image that is not square becomes square: crop, pad or stretch."""
     interpolation: Interpolation | None = MISSING
     """null: that of the weights, else bilinear."""
-    mean: list[float] | None = MISSING
+    mean: list[Probability] | None = MISSING
     """Per channel, for pixels in [0, 1]. null: that of the weights, else 0.5."""
-    std: list[float] | None = MISSING
+    std: list[Scale] | None = MISSING
     """Per channel, for pixels in [0, 1]. null: that of the weights, else 0.5."""
     classes: list[str] | None = MISSING
     """The classes to use, in this order, by their names before renaming. null: all."""
@@ -139,7 +141,7 @@ class DatasetConfig:
     """Whether missing files are downloaded from the data set's public home."""
     max_left_out: Probability | None = None
     """Share of unreadable, oversized or conflicting files above which the run is refused."""
-    max_megapixels: Annotated[Positive, Unit("10⁶ px")] | None = None
+    max_megapixels: Annotated[float, Field(gt=0, le=1000), Unit("10⁶ px")] | None = None
     """Files with more pixels are left out without decoding, 10⁶ px."""
     per_class: Images | None = None
     """Drawn images per class."""
@@ -159,11 +161,11 @@ class AugmentationConfig:
     """albumentations transforms for training images, in order: {name: HorizontalFlip, p: 0.5}."""
     evaluation: list[dict[str, Any]] = MISSING
     """Deterministic albumentations transforms for all images, applied before `operations`."""
-    per_class: Images | None = MISSING
+    per_class: Annotated[int, Field(ge=1, le=1_000_000), Unit("images")] | None = MISSING
     """Training images per class after adding augmented copies. null: no copies."""
     on_frozen: OnFrozen = MISSING
     """With a frozen backbone: skip, views or apply."""
-    views: Count | None = MISSING
+    views: Annotated[int, Field(ge=1, le=1000)] | None = MISSING
     """Views per image for on_frozen=views, one per epoch in turn. They depend on
     seeds.augmentation and the image, and are the same in every fold. null: 8."""
 
@@ -184,11 +186,11 @@ class ModelConfig:
     """weights: the input format that the weights were trained with; dataset: `dataset.*`."""
     pool: Pool | None = None
     """How a new head reads the last feature map: avg or flatten. null: avg."""
-    hidden: list[Count] | None = None
+    hidden: Annotated[list[Width], Field(max_length=16)] | None = None
     """Widths of a new head's hidden layers. null: [256]."""
     depth: Annotated[int, Field(ge=1, le=8)] | None = None
     """Convolutions of basic_cnn."""
-    width: Annotated[Count, Unit("channels")] | None = None
+    width: Annotated[int, Field(ge=1, le=4096), Unit("channels")] | None = None
     """Channels of basic_cnn's first convolution; each further one has twice as many."""
 
 
@@ -234,7 +236,7 @@ class SplitConfig:
     """Whether each repeat has its own random split. false: only the training seeds differ."""
     train_ratio: Share | None = None
     """Share of the images outside the test set that are trained on; validation has the rest."""
-    folds: Annotated[int, Field(ge=2)] | None = None
+    folds: Annotated[int, Field(ge=2, le=1000)] | None = None
     """Parts of a cross-validation; each is the validation set once."""
 
 
@@ -242,9 +244,9 @@ class SplitConfig:
 class TrainingConfig:
     epochs: Epochs = MISSING
     """Passes over the training images."""
-    batch_size: Images = MISSING
+    batch_size: Annotated[int, Field(ge=1, le=65_536), Unit("images")] = MISSING
     """Images per forward pass; an update uses `accumulate` of them."""
-    accumulate: Annotated[Count, Unit("forward passes")] = MISSING
+    accumulate: Annotated[int, Field(ge=1, le=10_000), Unit("forward passes")] = MISSING
     """Forward passes per update."""
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = MISSING
     """Share of the target probability that is spread evenly over all classes."""
@@ -301,7 +303,7 @@ class CacheConfig:
 
     trainings: bool = MISSING
     """Whether a training that an earlier run has done is reused."""
-    gigabytes: Annotated[NonNegative, Unit("10⁹ bytes")] = MISSING
+    gigabytes: Annotated[float, Field(ge=0, le=1_000_000), Unit("10⁹ bytes")] = MISSING
     """Size above which the least recently used pixels and features are removed, 10⁹ bytes; those
     in use stay."""
 
@@ -354,9 +356,9 @@ class Config:
     sweep: SweepConfig = field(default_factory=SweepConfig)
     seed: Seed = MISSING
     """Seed of everything random in training; `seeds.*` follow it unless they are set."""
-    repeats: Annotated[Count, Unit("trainings")] = MISSING
+    repeats: Annotated[int, Field(ge=1, le=1000), Unit("trainings")] = MISSING
     """Trainings of every fold: each has its own initial weights and, with `split.redraw`, split."""
-    confidence: Share = MISSING
+    confidence: Annotated[float, Field(ge=0.5, le=0.9999)] = MISSING
     """Confidence level of every interval."""
     outputs: PathText | None = MISSING
     """Folder for everything that is written. null: `outputs/` of the checkout or of the working

@@ -8,7 +8,14 @@ from typing import Any
 
 from omegaconf import MISSING
 
-from fashion_exp.configuration.schema import Config, Head, OnFrozen, flatten_options, to_plain
+from fashion_exp.configuration.schema import (
+    Config,
+    Head,
+    OnFrozen,
+    OptimConfig,
+    flatten_options,
+    to_plain,
+)
 from fashion_exp.configuration.text_options import find_text_option
 from fashion_exp.errors import InputError, validate_fields
 from fashion_exp.paths import expand_user
@@ -121,6 +128,11 @@ def check_required(tree: Mapping[str, Any]) -> None:
 
 
 def _check_combinations(cfg: Config) -> None:
+    if "params" in cfg.optim.options:
+        raise InputError("optim.options.params: the parameters are those of the model")
+    for name in OptimConfig.__dataclass_fields__:
+        if name in cfg.optim.options:
+            raise InputError(f"optim.options.{name}: is an option of its own; set optim.{name}")
     if cfg.dataset.channels == 2:
         raise InputError("dataset.channels=2: must be 3 (RGB) or 1 (gray)")
     if cfg.split.name == "official" and cfg.split.redraw:

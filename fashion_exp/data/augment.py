@@ -21,6 +21,11 @@ from fashion_exp.errors import InputError, suggest
 from fashion_exp.seeding import derive_seed
 
 _PROBES = 8
+_WITHOUT_EFFECT = frozenset(
+    {"Lambda", "NoOp", "ToRGB", "ToTensor3D", "ConstrainedCoarseDropout"}  # need functions, masks
+    | {"BasicTransform", "DualTransform", "ImageOnlyTransform", "Transform3D"}  # base classes
+)
+"""Transforms of albumentations that do nothing with arguments that a config can hold."""
 
 
 class Augmentation:
@@ -73,6 +78,8 @@ def _transform(option: str, spec: dict[str, Any]) -> Any:
         raise InputError(
             f"{option}: an operation needs a name, e.g. {{name: HorizontalFlip, p: 0.5}}"
         )
+    if name in _WITHOUT_EFFECT:
+        raise InputError(f"{option}: {name} changes no image here; remove it")
     transform: Any = getattr(albumentations, name, None)
     if not _is_transform(transform):
         names = [name for name, _ in inspect.getmembers(albumentations, _is_transform)]

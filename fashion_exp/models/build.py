@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
 import torch
 from torch import nn
 
@@ -32,6 +36,48 @@ def build_model(cfg: ModelConfig, plan: ModelPlan, classes: int, seed: int) -> C
     model.to(memory_format=torch.channels_last)
     assert model.parameter_counts().trainable > 0
     return model
+
+
+_NOT_MEASURABLE = RuntimeError, AssertionError, NotImplementedError
+
+
+@dataclass(frozen=True)
+class ModelSize:
+    """Numbers of values that a model holds, and that one image makes it compute."""
+
+    parameters: int
+    trainable: int
+    activations: int
+    """Of all layers together."""
+    largest_activation: int
+
+
+def measure_model(cfg: ModelConfig, plan: ModelPlan, classes: int) -> ModelSize:
+    """The size of a model without building it: no memory is used and nothing is computed.
+
+    What cannot be measured so counts as 0.
+    """
+    outputs = [0]
+
+    def record(_: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+        if isinstance(output, torch.Tensor) and not any(output is given for given in inputs):
+            outputs.append(output.numel())
+
+    pool = cfg.pool.value if cfg.pool else "avg"
+    with torch.device("meta"), torch.no_grad(), suppress(*_NOT_MEASURABLE):
+        network = _create_network(cfg, plan.channels)
+        model = Classifier(network, cfg.head is Head.new, pool, plan.mean, plan.std).eval()
+        for module in model.modules():
+            if not [*module.children()]:
+                module.register_forward_hook(record)
+        size = (1, plan.channels, plan.size, plan.size)
+        with suppress(*_NOT_MEASURABLE):  # images that are too small are reported later
+            width = model.features(torch.zeros(size, dtype=torch.uint8)).shape[1]
+            model.head = _head(cfg, width, classes)
+        model.freeze(plan.freeze)
+        counts = model.parameter_counts()
+        return ModelSize(counts.total, counts.trainable, sum(outputs), max(outputs))
+    return ModelSize(0, 0, 0, 0)
 
 
 def _create_network(cfg: ModelConfig, channels: int) -> nn.Module:

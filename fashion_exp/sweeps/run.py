@@ -9,6 +9,7 @@ from functools import partial
 from rich.console import Console
 
 from fashion_exp.configuration.composition import CommandLine
+from fashion_exp.configuration.machine import check_machine
 from fashion_exp.errors import ExitCode, InputError
 from fashion_exp.experiment.worker import print_locations, ui_command
 from fashion_exp.paths import outputs_dir
@@ -17,7 +18,7 @@ from fashion_exp.reporting import tables
 from fashion_exp.reporting.console import plain_console
 from fashion_exp.reporting.formats import pluralize
 from fashion_exp.sweeps.jobs import JobFactory, SweepJob, sweep_name
-from fashion_exp.sweeps.launchers import Launcher, make_launcher
+from fashion_exp.sweeps.launchers import Launcher, NodeResources, make_launcher
 from fashion_exp.sweeps.planning import print_plan, resolve_weights
 from fashion_exp.sweeps.progress import ProgressTable
 from fashion_exp.sweeps.scheduler import run_jobs
@@ -51,6 +52,9 @@ def run_sweep(line: CommandLine, evaluate_all: bool) -> int:
     if cfg.resume is not None:
         raise InputError("resume: for single runs only; the same command resumes a sweep")
     launcher = make_launcher(line.launcher)
+    if not isinstance(launcher, NodeResources):  # the jobs run on this machine
+        for job in line.jobs:
+            check_machine(job)
     outputs = outputs_dir(cfg.outputs)
     folder = outputs / "sweeps" / sweep_name(line)
     weights = resolve_weights(line.jobs, console)

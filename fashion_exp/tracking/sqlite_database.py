@@ -15,6 +15,7 @@ from sqlalchemy import Engine, create_engine, event
 
 from fashion_exp.atomic_io import atomic_write
 from fashion_exp.errors import InputError
+from fashion_exp.paths import why_not_writable
 from fashion_exp.tracking import compat
 
 SQLITE_PREFIX = "sqlite:///"
@@ -28,6 +29,11 @@ def ensure_database(database: Path) -> None:
     """
     try:
         if not database.exists():
+            if reason := why_not_writable(database.parent):  # a lock there would wait for ever
+                raise InputError(
+                    f"{database}: {reason}; set outputs or tracking.uri to another location, or "
+                    "tracking=none"
+                )
             database.parent.mkdir(parents=True, exist_ok=True)
             with FileLock(f"{database}.lock"):
                 if not database.exists():

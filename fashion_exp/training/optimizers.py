@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_type_hints
 
 import torch
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 from torch import nn
 
 from fashion_exp.errors import InputError, suggest
@@ -32,7 +33,7 @@ def build_optimizer(
     """
     kind = _optimizer_class(name)
     _refuse_closure(kind)
-    arguments = dict(options) | {"lr": lr, "weight_decay": weight_decay}
+    arguments = _typed_options(kind, options) | {"lr": lr, "weight_decay": weight_decay}
     if momentum is not None:
         arguments["momentum"] = momentum
     accepted = inspect.signature(kind).parameters
@@ -102,6 +103,28 @@ def _optimizer_class(name: str) -> type[torch.optim.Optimizer]:
     if name not in classes:
         raise InputError(f"optim.name={name}: no class of torch.optim; {suggest(name, classes)}")
     return classes[name]
+
+
+def _typed_options(kind: type[torch.optim.Optimizer], options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options in the types that the class documents; raises `InputError` if they have others.
+
+    Unknown options are left as they are.
+    """
+    hints = get_type_hints(kind.__init__)
+    typed = dict(options)
+    for option, value in options.items():
+        if option not in hints:
+            continue
+        adapter = TypeAdapter(hints[option], config=ConfigDict(arbitrary_types_allowed=True))
+        try:
+            typed[option] = adapter.validate_python(value)
+        except ValidationError as error:
+            reason = error.errors()[0]["msg"]
+            raise InputError(
+                f"optim.options.{option}={value}: {kind.__name__} does not take this value "
+                f"({reason[:1].lower()}{reason[1:]})"
+            ) from None
+    return typed
 
 
 def _fused_variant(

@@ -49,6 +49,8 @@ def test_operations_draw_independent_random_numbers() -> None:
         ([{"name": "Affine", "scale": "x"}], "Affine rejects its arguments"),
         ([{"name": "Resize", "height": 3, "width": 3}], "keep size and type"),
         ([{"name": "Normalize"}], "keep size and type"),
+        ([{"name": "Lambda"}], "Lambda changes no image here"),
+        ([{"name": "DualTransform"}], "DualTransform changes no image here"),
     ],
 )
 def test_rejects_invalid_operation(operations: list[dict[str, Any]], message: str) -> None:

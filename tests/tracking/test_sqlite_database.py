@@ -58,6 +58,11 @@ def test_rejects_files_that_are_not_mlflow_databases(tmp_path: Path, content: by
     assert "\n" not in str(caught.value)
 
 
+def test_place_where_nothing_can_be_made_is_refused_at_once() -> None:
+    with pytest.raises(InputError, match=r"/proc/x\.db: /proc is not writable"):
+        ensure_database(Path("/proc/x.db"))
+
+
 def test_unwritable_location_error_names_the_options_to_change(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match=r"outputs or tracking\.uri"):

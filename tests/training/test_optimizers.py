@@ -121,3 +121,26 @@ def test_building_draws_no_random_numbers() -> None:
         options={},
     )  # fmt: skip
     assert torch.equal(drawn, torch.get_rng_state()) and not torch.equal(drawn, before)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("Adam", {"foreach": "xyz"}, "optim.options.foreach=xyz: Adam does not take this value"),
+        ("Adam", {"betas": [0.1]}, "optim.options.betas"),
+        ("Adam", {"eps": "a"}, "optim.options.eps=a"),
+        ("Adam", {"betas": [0.1, 2.0]}, "Adam refuses its arguments"),
+        ("Adam", {"fused": True, "foreach": True}, "Adam refuses its arguments"),
+        ("SGD", {"nesterov": "maybe"}, "optim.options.nesterov=maybe"),
+    ],
+)
+def test_option_of_another_type_is_refused(
+    name: str, options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        build(name, **options)
+
+
+def test_option_has_the_type_that_the_class_documents() -> None:
+    (group, _) = build("Adam", betas=[0.1, 0.2], foreach="true").param_groups
+    assert group["betas"] == (0.1, 0.2) and group["foreach"] is True

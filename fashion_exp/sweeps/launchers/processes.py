@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from fashion_exp.configuration.schema import Count, Natural
-from fashion_exp.errors import ExitCode
+from fashion_exp.errors import ExitCode, InputError
 from fashion_exp.process import cpu_count
 from fashion_exp.signals import install_handlers
 from fashion_exp.sweeps.job_spec import JobSpec
@@ -58,6 +58,11 @@ class Processes:
 
         gpus = torch.cuda.device_count()
         count = self.jobs or gpus or max(1, cpu_count() // 2)
+        limit = max(16, 4 * cpu_count(), gpus)
+        if count > limit:
+            raise InputError(
+                f"hydra.launcher.jobs={count}: more than {limit} at once, the limit on this machine"
+            )
         return [number % gpus if gpus else None for number in range(count)]
 
 
