@@ -13,15 +13,22 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fashion_exp.atomic_io import DiskFullError
-from fashion_exp.commands.help import SUBCOMMANDS, help_text
+from fashion_exp.commands.help import (
+    COMPLETION_SWITCHES,
+    SUBCOMMANDS,
+    group_help,
+    help_text,
+    suggest_word,
+)
+from fashion_exp.configuration.choices import groups
 from fashion_exp.configuration.composition import CommandLine, load_config, parse_command_line
 from fashion_exp.configuration.machine import check_machine
 from fashion_exp.configuration.schema import RESULT_NEUTRAL_OPTIONS, flatten_options, to_plain
-from fashion_exp.errors import ExitCode, InputError, suggest
+from fashion_exp.errors import ExitCode, InputError
 from fashion_exp.evaluation.run_dir import RunDir
 from fashion_exp.experiment.job import job_name, run_job
 from fashion_exp.experiment.worker import train_job
-from fashion_exp.paths import check_homes, check_writable, conf_dir, outputs_dir, unique_name
+from fashion_exp.paths import check_homes, check_writable, outputs_dir, package_version, unique_name
 from fashion_exp.process import (
     is_distributed,
     is_main_process,
@@ -51,8 +58,8 @@ def main() -> int:
             check_homes(arguments[1:])
             command = importlib.import_module(f"fashion_exp.commands.{arguments[0]}")
             return code_of_printing(int(command.run(arguments[1:])))
-        if "--help" in arguments or "-h" in arguments:
-            print(help_text(conf_dir()), end="")
+        if (text := information(arguments)) is not None:
+            print(text, end="")
             return code_of_printing()
         line = parse_arguments(arguments)
         if line.printed:
@@ -77,6 +84,20 @@ def main() -> int:
         return exit_code_of(error)
 
 
+def information(arguments: Sequence[str]) -> str | None:
+    """What a switch of ours prints that runs nothing; None if there is none."""
+    if "--help" in arguments or "-h" in arguments:
+        asked = [name for word in arguments if (name := word.partition("=")[0]) in groups()]
+        return "\n\n".join(f"{group_help(name)}\n" for name in asked) or help_text()
+    if "--version" in arguments:
+        return f"fashion_exp {package_version()}\n"
+    if any(switch in arguments for switch in COMPLETION_SWITCHES):
+        from fashion_exp.commands.completion import answer
+
+        return answer(arguments)
+    return None
+
+
 def configure_process() -> None:
     install_handlers(signal.SIGTERM, signal.SIGINT)
     logging.captureWarnings(True)  # libraries' warnings belong in the run's log
@@ -89,9 +110,7 @@ def parse_arguments(arguments: Sequence[str]) -> CommandLine:
         raise InputError("empty argument: is a variable of the shell unset?")
     first = arguments[0] if arguments else "-"
     if not first.startswith(("-", "~", "+")) and "=" not in first:
-        raise InputError(
-            f"{first}: neither a subcommand nor OPTION=VALUE; {suggest(first, SUBCOMMANDS)}"
-        )
+        raise InputError(f"{first}: neither a subcommand nor OPTION=VALUE; {suggest_word(first)}")
     evaluate_test = any(switch in arguments for switch in EVALUATE_TEST)
     texts = [text for text in arguments if text not in EVALUATE_TEST]
     texts += ["sweep.evaluate_test=true"] * evaluate_test
