@@ -152,7 +152,11 @@ def _accuracy(row: dict[str, Any], prefix: str, part: str) -> str:
 
 
 def _show(run: RunDir, as_json: bool) -> None:
-    from fashion_exp.configuration.overrides import rerun_command, rerun_overrides
+    from fashion_exp.configuration.overrides import (
+        rerun_command,
+        rerun_overrides,
+        resume_command,
+    )
     from fashion_exp.evaluation.run_dir import RunDir
 
     row, outputs = _overview(run), outputs_of(run.path)
@@ -162,7 +166,7 @@ def _show(run: RunDir, as_json: bool) -> None:
     if run.is_finished:
         commands |= run_commands(run.path, outputs or outputs_dir(None))
     elif outputs is not None and run.path.parent == outputs / "runs":
-        commands["to continue it"] = f"scripts/run resume={run.path}"
+        commands["to continue it"] = resume_command(run.path)
     if row["state"] == "failed":
         row["failure"] = RunDir(run.path).failure
     if as_json:

@@ -121,7 +121,7 @@ def _counts(overview: dict[str, Any]) -> str:
 
 
 def _print_status(status: dict[str, Any]) -> None:
-    from fashion_exp.configuration.overrides import rerun_command
+    from fashion_exp.configuration.overrides import repeat_command
     from fashion_exp.reporting.console import plain_console
     from fashion_exp.reporting.formats import DASH, duration, percent, percent_range
     from fashion_exp.reporting.tables import PlainTable, rich_table
@@ -150,5 +150,5 @@ def _print_status(status: dict[str, Any]) -> None:
     left = status["left"]
     is_complete = left == 0 or (left is None and set(status["states"]) == {"finished"})
     if not (status["running"] or is_complete):
-        command = rerun_command(status["line"])
+        command = repeat_command(status["line"], Path(status["sweep"]).parent.parent)
         console.print(f"to resume: {command}", soft_wrap=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from fashion_exp.atomic_io import read_json
 from fashion_exp.errors import InputError, suggest
+from fashion_exp.evaluation.annotations import load_annotations
 from fashion_exp.evaluation.run_dir import RunDir, finished_runs
 from fashion_exp.tracking import fetch_run, matching_runs
 
@@ -22,7 +23,8 @@ def find_runs(
     """The folders of the finished runs that are referred to, in the order given, without repeats.
 
     A reference is the folder of a run, of a sweep or of several; the name of a run or sweep in
-    `outputs`, or its beginning or end; the id of a tracked run; or a filter in MLflow's language
+    `outputs`, or its beginning or end; the id of a tracked run; a name that a run was given with
+    `runs rename`; or a filter in MLflow's language
     ("metrics.val_acc > 0.8"). Without references, it is the newest finished entry of the first
     folder in `newest` that has one. Raises `InputError` if a reference matches nothing.
     """
@@ -63,6 +65,8 @@ def _resolve(reference: str, outputs: Path, uri: str | None) -> list[Path]:
     local = _local_runs_by_id(outputs)
     if reference in local:
         return [local[reference]]
+    if named := [run for run in local.values() if load_annotations(run).name == reference]:
+        return named
     suggestion = suggest(reference, [f.name for f in folders])
     raise InputError(f"{reference}: no such run, sweep, folder or filter; {suggestion}")
 

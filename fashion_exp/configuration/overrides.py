@@ -199,6 +199,19 @@ def rerun_overrides(overrides: Sequence[str], outputs: Path | None) -> list[str]
     return kept
 
 
+def resume_command(run: Path) -> str:
+    """The command that continues an interrupted run."""
+    return rerun_command([_with_value("resume", str(run))])
+
+
+def repeat_command(arguments: Sequence[str], outputs: Path) -> str:
+    """A command line as it was typed, with its outputs folder wherever it is typed now."""
+    kept = [argument for argument in arguments if not argument.startswith("outputs=")]
+    if outputs != outputs_dir(None):
+        kept.append(_with_value("outputs", str(outputs)))
+    return rerun_command([_with_absolute_path(argument) for argument in kept])
+
+
 def _has_credentials(override: str) -> bool:
     return override.startswith("tracking.uri=") and "@" in override
 

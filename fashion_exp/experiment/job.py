@@ -14,7 +14,7 @@ import yaml
 
 from fashion_exp.atomic_io import DiskFullError, write_text
 from fashion_exp.configuration.composition import save_config
-from fashion_exp.configuration.overrides import split_override
+from fashion_exp.configuration.overrides import resume_command, split_override
 from fashion_exp.configuration.schema import Config, flatten_options, to_plain
 from fashion_exp.errors import ExitCode, InputError, Pruned
 from fashion_exp.evaluation.run_dir import RunDir
@@ -101,7 +101,7 @@ def outcome(run: RunDir, hold_out_test: bool) -> Iterator[Outcome]:
         run.save_pruned(epochs)
     except KeyboardInterrupt:
         if not hold_out_test:
-            print(f"\nstopped; to continue: scripts/run resume={run.path}", file=sys.stderr)
+            print(f"\nstopped; to continue: {resume_command(run.path)}", file=sys.stderr)
         raise
     except Exception as error:
         kind, reason = getattr(error, "kind", type(error).__name__), " ".join(str(error).split())

@@ -35,7 +35,7 @@ def test_status_shows_each_job_and_the_command_to_resume(outputs: Path, capsys: 
     assert run(["status", "--outputs", str(outputs)]) == 0
     output = capsys.readouterr().out
     assert "1 finished, 1 failed, 1 queued; not running" in output and "Diverged: nan" in output
-    assert "to resume: scripts/run -m optim.lr=1,2,3" in output
+    assert f"to resume: scripts/run -m optim.lr=1,2,3 outputs={outputs}" in output
 
 
 def test_status_shows_no_command_for_a_completed_search(outputs: Path, capsys: Capture) -> None:

@@ -9,6 +9,7 @@ import pytest
 from fashion_exp.comparison.find_runs import common_sweep, count_unfinished_jobs, find_runs
 from fashion_exp.comparison.run_data import load_run
 from fashion_exp.errors import InputError
+from fashion_exp.evaluation.annotations import Annotations, save_annotations
 from tests.comparison.synthetic_runs import make_run, random_correctness
 
 SCORES = random_correctness(0, 1, 10, 0.8)
@@ -42,6 +43,11 @@ def test_finds_by_name_beginning_end_or_tracked_id(
     reference: str, expected: list[str], outputs: Path
 ) -> None:
     assert names(find_runs([reference], outputs, None)) == expected
+
+
+def test_finds_by_the_name_that_the_user_gave(outputs: Path) -> None:
+    save_annotations(outputs / "runs" / "2026-alone-1a2b", Annotations(name="the good one"))
+    assert names(find_runs(["the good one"], outputs, None)) == ["2026-alone-1a2b"]
 
 
 def test_exact_name_precedes_names_that_begin_with_it(outputs: Path) -> None:

@@ -12,6 +12,7 @@ from itertools import count
 from pathlib import Path
 
 from fashion_exp.atomic_io import read_json
+from fashion_exp.configuration.overrides import resume_command
 from fashion_exp.errors import InputError
 from fashion_exp.evaluation.run_dir import PART_FILES, RunDir
 from fashion_exp.tools.doctor.finding import Finding
@@ -70,7 +71,7 @@ def _interrupted_runs(outputs: Path) -> Iterator[Finding]:
     for unfinished in outputs.glob("runs/*/unfinished"):
         folder = unfinished.parent
         if not RunDir(folder).is_running:
-            remedy = f"nothing is lost; to continue: scripts/run resume={folder}"
+            remedy = f"nothing is lost; to continue: {resume_command(folder)}"
             yield Finding("an interrupted run", str(folder), remedy)
 
 
