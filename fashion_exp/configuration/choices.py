@@ -111,12 +111,22 @@ def _flatten(tree: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
 def groups(folders: Sequence[Path] = ()) -> dict[str, list[Choice]]:
     """The choices of each group, those of `conf/` first; files that begin with _ are bases."""
     found: dict[str, dict[str, Choice]] = {}
-    for root in (conf_dir(), *folders):
-        for file in sorted(root.glob("**/*.yaml")):
-            group = file.parent.relative_to(root).as_posix()
-            if group != "." and not file.stem.startswith("_"):
-                found.setdefault(group, {})[file.stem] = Choice(group, file.stem, file)
+    for choice in (*_shipped_choices(), *(c for root in folders for c in _choices_in(root))):
+        found.setdefault(choice.group, {})[choice.name] = choice
     return {group: list(choices.values()) for group, choices in sorted(found.items())}
+
+
+@cache
+def _shipped_choices() -> tuple[Choice, ...]:
+    """Those of `conf/`, which do not change while a process runs."""
+    return tuple(_choices_in(conf_dir()))
+
+
+def _choices_in(root: Path) -> Iterator[Choice]:
+    for file in sorted(root.glob("**/*.yaml")):
+        group = file.parent.relative_to(root).as_posix()
+        if group != "." and not file.stem.startswith("_"):
+            yield Choice(group, file.stem, file)
 
 
 def base_choice(group: str) -> Choice | None:

@@ -9,6 +9,7 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run, ViewType
 
+from fashion_exp.commands import ui
 from fashion_exp.comparison.find_runs import count_unfinished_jobs
 from fashion_exp.configuration.schema import TrackingConfig
 from fashion_exp.errors import InputError
@@ -84,6 +85,15 @@ def test_tags_of_the_run_itself_cannot_be_changed(run: RunDir, name: str) -> Non
     with pytest.raises(InputError, match="the run records this itself"):
         change_tags(run, {name: "x"})
     assert not load_annotations(run.path).tags
+
+
+def test_ui_opens_a_single_run(run: RunDir, tmp_path: Path) -> None:
+    uri, page = ui._page(str(run.path), tmp_path)
+    run_id = json.loads(run.tracked_file.read_text())["run"]
+    assert f"/runs/{run_id}?" in page(uri, "http://host")
+    run.tracked_file.write_text('{"uri": "", "run": ""}')
+    with pytest.raises(InputError, match="this run was not tracked"):
+        ui._page(str(run.path), tmp_path)
 
 
 def test_absent_store_loses_nothing_and_is_told_later(run: RunDir, tmp_path: Path) -> None:
