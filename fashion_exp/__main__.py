@@ -91,10 +91,10 @@ def information(arguments: Sequence[str]) -> str | None:
         return "\n\n".join(f"{group_help(name)}\n" for name in asked) or help_text()
     if "--version" in arguments:
         return f"fashion_exp {package_version()}\n"
-    if any(switch in arguments for switch in COMPLETION_SWITCHES):
+    if arguments and arguments[0] in COMPLETION_SWITCHES:
         from fashion_exp.commands.completion import answer
 
-        return answer(arguments)
+        return answer(" ".join(arguments[1:]))
     return None
 
 

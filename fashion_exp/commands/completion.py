@@ -10,11 +10,12 @@ from itertools import pairwise
 from pathlib import Path
 
 from fashion_exp.commands.data import SUBCOMMANDS as DATA_SUBCOMMANDS
-from fashion_exp.commands.help import COMPLETION_SWITCHES, SUBCOMMANDS
+from fashion_exp.commands.help import SUBCOMMANDS
 from fashion_exp.commands.parser import parser_of, positional_choices, switches
 from fashion_exp.configuration import compat
 from fashion_exp.configuration.catalog import options
 from fashion_exp.configuration.choices import groups
+from fashion_exp.errors import InputError
 from fashion_exp.paths import outputs_dir
 
 BASH = """\
@@ -35,22 +36,22 @@ _fashion_exp() {
 complete -o nospace -o default -F _fashion_exp fashion_exp scripts/run ./scripts/run
 """
 UNINSTALL = "complete -r fashion_exp scripts/run ./scripts/run; unset -f _fashion_exp\n"
-SHELL = "bash"
 
 
-def answer(arguments: Sequence[str]) -> str | None:
-    """What `-sc install=bash`, `uninstall=bash` or `query=bash` prints; None for anything else."""
-    for switch, action in zip(arguments, [*arguments[1:], ""], strict=True):
-        if switch in COMPLETION_SWITCHES and action.endswith(f"={SHELL}"):
-            match action.partition("=")[0]:
-                case "install":
-                    return BASH
-                case "uninstall":
-                    return UNINSTALL
-                case "query":
-                    line = os.environ.get("COMP_LINE", "")
-                    return "".join(f"{candidate}\n" for candidate in complete(line))
-    return None
+def answer(action: str) -> str:
+    """What `-sc install=bash`, `uninstall=bash` or `query=bash` prints; raises `InputError`."""
+    match action:
+        case "install=bash":
+            return BASH
+        case "uninstall=bash":
+            return UNINSTALL
+        case "query=bash":
+            line = os.environ.get("COMP_LINE", "")
+            return "".join(f"{candidate}\n" for candidate in complete(line))
+    raise InputError(
+        f"-sc {action}: completion is for bash only; install it with "
+        'eval "$(scripts/run -sc install=bash)"'
+    )
 
 
 def complete(line: str) -> list[str]:

@@ -31,6 +31,9 @@ class Parser(argparse.ArgumentParser):
             raise InputError(f"{command} {choice[1]}: unknown; {suggest(choice[1], choices)}")
         if unknown := re.search(r"unrecognized arguments: (\S+)", message):
             raise InputError(self._unknown(command, unknown[1]))
+        choices = positional_choices(self)
+        if "arguments are required" in message and choices:
+            raise InputError(f"{command}: needs one of {', '.join(choices)}")
         raise InputError(f"{command}: {message}; `{command} --help` shows what it takes")
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:

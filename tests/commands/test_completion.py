@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from fashion_exp.commands.completion import answer, complete
+from fashion_exp.errors import InputError
 from tests.command_line import COMMAND
 
 COMPLETE = """\
@@ -70,9 +71,10 @@ def test_names_of_runs_and_own_choices_are_candidates(tmp_path: Path) -> None:
     assert complete(f"fashion_exp --config-dir={tmp_path} optim=m") == ["optim=mine"]
 
 
-def test_other_shells_are_left_to_hydra() -> None:
-    assert answer(["-sc", "install=fish"]) is None
-    assert answer(["-sc", "uninstall=bash"])
+def test_other_shells_are_refused_in_one_line() -> None:
+    with pytest.raises(InputError, match="-sc install=fish: completion is for bash only"):
+        answer("install=fish")
+    assert "complete -r fashion_exp" in answer("uninstall=bash")
 
 
 @pytest.mark.slow

@@ -65,6 +65,7 @@ def test_rename_note_and_tag_are_shown(outputs: Path, capsys: Capture) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
+        ([], "runs: needs one of list, show"),
         (["shwo"], "runs shwo: unknown; did you mean show?"),
         (["show"], "runs show: needs RUN"),
         (["rename", "one"], "runs rename: needs RUN NAME"),
