@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from fashion_exp.atomic_io import DiskFullError
@@ -21,14 +22,28 @@ from fashion_exp.commands.help import (
     suggest_word,
 )
 from fashion_exp.configuration.choices import groups
-from fashion_exp.configuration.composition import CommandLine, load_config, parse_command_line
+from fashion_exp.configuration.composition import CommandLine, parse_command_line
 from fashion_exp.configuration.machine import check_machine
-from fashion_exp.configuration.schema import RESULT_NEUTRAL_OPTIONS, flatten_options, to_plain
+from fashion_exp.configuration.overrides import (
+    is_hydra_option,
+    parse_overrides,
+    quote_if_needed,
+    split_override,
+)
+from fashion_exp.configuration.schema import Config
+from fashion_exp.configuration.stored_config import result_changes, resume_config
 from fashion_exp.errors import ExitCode, InputError
 from fashion_exp.evaluation.run_dir import RunDir
 from fashion_exp.experiment.job import job_name, run_job
 from fashion_exp.experiment.worker import train_job
-from fashion_exp.paths import check_homes, check_writable, outputs_dir, package_version, unique_name
+from fashion_exp.paths import (
+    check_homes,
+    check_writable,
+    outputs_dir,
+    outputs_of,
+    package_version,
+    unique_name,
+)
 from fashion_exp.process import (
     is_distributed,
     is_main_process,
@@ -74,8 +89,8 @@ def main() -> int:
             from fashion_exp.sweeps.run import run_sweep
 
             return run_sweep(line, line.jobs[0].sweep.evaluate_test)
-        line, run = run_dir_of(line)
         (cfg,), (overrides,) = line.jobs, line.job_overrides
+        run = run_dir_of(cfg)
         if is_distributed() and not is_main_process():
             train_job(cfg, run, job_name(cfg, overrides), hold_out_test=False)
             return ExitCode.DONE
@@ -116,10 +131,13 @@ def parse_arguments(arguments: Sequence[str]) -> CommandLine:
     texts += ["sweep.evaluate_test=true"] * evaluate_test
     if is_distributed():
         texts.append(f"training.processes={os.environ['WORLD_SIZE']}")
-    line = parse_command_line(texts)
+    run = run_to_resume(texts)
+    line = parse_command_line(texts) if run is None else resumed(run, texts)
     if line.info_only:
         return line
     cfg = line.jobs[0]
+    if cfg.resume is not None and run is None and not line.multirun:
+        raise InputError(f"resume={cfg.resume}: write it without switches, but for --config-dir=…")
     if any(job.sweep.evaluate_test for job in line.jobs) and not line.multirun:
         raise InputError(
             "--evaluate-test needs --multirun; a single run always evaluates its test set"
@@ -135,21 +153,29 @@ def parse_arguments(arguments: Sequence[str]) -> CommandLine:
     return line
 
 
-def run_dir_of(line: CommandLine) -> tuple[CommandLine, RunDir]:
-    """The folder of a single run: a new one, or the one to resume with its own overrides."""
-    cfg = line.jobs[0]
+def run_dir_of(cfg: Config) -> RunDir:
+    """The folder of a single run: a new one, or the one to resume."""
     if cfg.resume is not None:
-        return resumed(line, RunDir(Path(cfg.resume).expanduser().resolve()))
+        return RunDir(Path(cfg.resume).expanduser().resolve())
     folder = str(outputs_dir(cfg.outputs) / "runs" / unique_name(cfg.model.name))
     if is_distributed():
         from fashion_exp.training.process_group import join_process_group
 
         folder = join_process_group().broadcast(folder)
-    return line, RunDir(Path(folder))
+    return RunDir(Path(folder))
 
 
-def resumed(line: CommandLine, run: RunDir) -> tuple[CommandLine, RunDir]:
-    """The command line of an interrupted run, followed by what was typed now.
+def run_to_resume(arguments: Sequence[str]) -> RunDir | None:
+    """The run of `resume=FOLDER`, if the arguments are those of a single run."""
+    if any(text.startswith("-") and not text.startswith("--config-dir") for text in arguments):
+        return None
+    folders = [text for text in arguments if split_override(text)[0] == "resume"]
+    values = [o.value() for o in parse_overrides([quote_if_needed(t) for t in folders[-1:]])]
+    return RunDir(Path(str(values[0])).expanduser().resolve()) if values and values[0] else None
+
+
+def resumed(run: RunDir, arguments: Sequence[str]) -> CommandLine:
+    """The command line of an interrupted run, changed by what was typed now.
 
     Raises `InputError` if there is no such run, or if an option that can change its result differs.
     """
@@ -157,19 +183,20 @@ def resumed(line: CommandLine, run: RunDir) -> tuple[CommandLine, RunDir]:
         raise InputError(f"resume={run.path}: not the folder of a run; choose one in outputs/runs/")
     if run.is_finished:
         raise InputError(f"resume={run.path}: this run is finished; start a new one without resume")
-    earlier = load_config(run.config_file)
-    line = parse_command_line([*run.overrides(), *line.arguments])
-    before, now = (dict(flatten_options(to_plain(cfg))) for cfg in (earlier, line.jobs[0]))
-    differences = [
-        f"{option} was {before[option]}, is now {now[option]}"
-        for option in before
-        if before[option] != now[option] and option not in RESULT_NEUTRAL_OPTIONS
-    ]
+    stored = [text for text in run.overrides() if not is_hydra_option(text)]
+    typed = [text for text in arguments if not text.startswith("-")]
+    cfg = resume_config(run.config_file, stored, typed)
+    differences = result_changes(run.config_file, cfg)
     if differences:
         raise InputError(
             f"resume={run.path}: started with other options ({'; '.join(differences)})"
         )
-    return line, run
+    typed = [text for text in typed if split_override(text)[0] != "resume"]
+    if not any(split_override(text)[0] == "outputs" for text in typed):
+        outputs = outputs_of(run.path)  # it may have been moved since
+        cfg = replace(cfg, outputs=str(outputs) if outputs else None)
+    cfg = replace(cfg, resume=str(run.path))
+    return CommandLine((cfg,), False, False, (), ((*stored, *typed),))
 
 
 def exit_code_of(error: BaseException) -> int:

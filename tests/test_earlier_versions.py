@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from fashion_exp.comparison.run_data import load_run
-from fashion_exp.configuration.composition import load_config
+from fashion_exp.configuration.stored_config import load_config
 from fashion_exp.evaluation.run_dir import RunDir, finished_runs
 from tests.command_line import run_command, run_successfully, tracked_runs
 

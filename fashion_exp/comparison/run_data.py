@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 
 from fashion_exp.comparison.settings_in_force import settings_in_force
-from fashion_exp.configuration.composition import load_config
 from fashion_exp.configuration.overrides import rerun_command, rerun_overrides
+from fashion_exp.configuration.stored_config import load_config
 from fashion_exp.evaluation.predictions import (
     class_names,
     labels_and_probabilities,
@@ -21,6 +21,7 @@ from fashion_exp.evaluation.predictions import (
 )
 from fashion_exp.evaluation.results import RunResult, load_result
 from fashion_exp.evaluation.run_dir import PART_FILES, RunDir, require_finished
+from fashion_exp.evaluation.run_paths import resolve_paths
 from fashion_exp.paths import outputs_of
 from fashion_exp.stats import metrics
 
@@ -248,8 +249,12 @@ class RunData:
 
     @cached_property
     def config(self) -> Config:
-        """Raises `InputError` if this version has other options than the run."""
-        return load_config(self.result.output / "config" / "config.yaml")
+        """The paths in it are where the files are now.
+
+        Raises `InputError` if this version has other options than the run.
+        """
+        run = RunDir(self.result.output)
+        return resolve_paths(load_config(run.config_file), run)
 
     @property
     def command(self) -> str:

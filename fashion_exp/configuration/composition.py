@@ -8,7 +8,6 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 from hydra import compose, initialize_config_dir
@@ -18,7 +17,6 @@ from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.types import ChoiceSweep, Glob, Override
 from omegaconf import DictConfig, OmegaConf
 
-from fashion_exp.atomic_io import write_text
 from fashion_exp.configuration import compat, grids
 from fashion_exp.configuration.catalog import option_names, settable_options
 from fashion_exp.configuration.hydra_errors import one_line_errors
@@ -42,7 +40,6 @@ from fashion_exp.configuration.schema import (
     RENAMED_OPTIONS,
     SWEEP_JOB_OPTIONS,
     Config,
-    to_plain,
 )
 from fashion_exp.configuration.suggestions import suggest_choice, suggest_option
 from fashion_exp.configuration.validation import validate_config
@@ -98,21 +95,21 @@ def parse_command_line(arguments: Sequence[str]) -> CommandLine:
     one, and for a value of the wrong type or out of range.
     """
     switches = parse_switches([_current_name(argument) for argument in arguments])
-    texts = _to_hydra([*config_dir_override(switches), *switches.overrides])
+    texts = to_hydra([*config_dir_override(switches), *switches.overrides])
     multirun = switches.multirun or "hydra.mode=MULTIRUN" in texts
     overrides = parse_overrides(texts, multirun)
     info_only = any(getattr(switches, name, None) for name in INFO_SWITCHES)
     with hydra_composer(overrides):
-        groups = _groups()
+        groups = config_groups()
         overrides = [_expand_glob(override, groups) for override in overrides]
         for override in overrides:
-            _check_names(override, groups)
+            check_names(override, groups)
         shown = [text for text in arguments if text not in switches.overrides]
         shown += [in_hydra_grammar(o) for o in overrides if o.key_or_group != SEARCHPATH]
         info = CommandLine((), multirun, True, tuple(shown))
         if info_only and not switches.cfg:
             return info
-        tree = _composed([o for o in overrides if not o.is_sweep_override()])
+        tree = compose_tree([o for o in overrides if not o.is_sweep_override()])
         swept = _swept_overrides(overrides, tree)
         several = [*swept, *(f"sweep.points={point}" for point in _listed(tree, "points"))]
         if several and not multirun:
@@ -124,17 +121,17 @@ def parse_command_line(arguments: Sequence[str]) -> CommandLine:
         fixed = [str(o.input_line) for o in overrides if not o.is_sweep_override()]
         if multirun:
             return _multirun(arguments, fixed, swept, tree)
-        cfg = to_config(_without_hydra(tree))
+        cfg = to_config(without_hydra(tree))
     recorded = tuple(text for text in fixed if not is_hydra_option(text))
     return CommandLine((cfg,), False, False, tuple(arguments), job_overrides=(recorded,))
 
 
 def compose_grid_point(line: CommandLine, point: Sequence[str]) -> tuple[Config, tuple[str, ...]]:
     """The config and the overrides of one more job of a multirun. Raises `InputError`."""
-    texts = (*line.fixed_overrides, *_to_hydra(point))
+    texts = (*line.fixed_overrides, *to_hydra(point))
     overrides = parse_overrides(texts)
     with hydra_composer(overrides):
-        return to_config(_without_hydra(_composed(overrides))), texts
+        return to_config(without_hydra(compose_tree(overrides))), texts
 
 
 def to_config(tree: DictConfig) -> Config:
@@ -145,22 +142,6 @@ def to_config(tree: DictConfig) -> Config:
         )
     assert isinstance(content, dict)
     return validate_config({str(name): value for name, value in content.items()})
-
-
-def save_config(cfg: Config, path: Path) -> None:
-    write_text(path, OmegaConf.to_yaml(OmegaConf.create(to_plain(cfg))))
-
-
-def load_config(path: Path) -> Config:
-    """The config that a run saved, in this version's names; raises `InputError`."""
-    with one_line_errors(str(path)):
-        tree = OmegaConf.load(path)
-    assert isinstance(tree, DictConfig)
-    for earlier, current in RENAMED_OPTIONS.items():
-        group, name = earlier.split(".")
-        if name in tree.get(group, {}):
-            tree[group][current.split(".")[1]] = tree[group].pop(name)
-    return to_config(tree)
 
 
 def _hydra_group(tree: DictConfig, name: str) -> dict[str, Any]:
@@ -191,10 +172,10 @@ def _multirun(
 ) -> CommandLine:
     """Every job composed and validated; of a search, its probe points."""
     listed, zipped = _listed(tree, "points"), _listed(tree, "zip")
-    groups = _groups()
+    groups = config_groups()
     for line in listed:
         for override in grids.parse_grid_point(line):
-            _check_names(override, groups)
+            check_names(override, groups)
     keys = grids.swept_keys(swept, listed)
     grids.check_swept_keys(keys)
     sweeper = _hydra_group(tree, "sweeper")
@@ -207,7 +188,7 @@ def _multirun(
             "'optim.lr=tag(log,interval(1e-5,1e-2))', or values"
         )
     points = grids.probe_points(swept) if search else grids.grid_points(swept, zipped, listed)
-    points = [_to_hydra(point) for point in points]
+    points = [to_hydra(point) for point in points]
     fixed_overrides = tuple(fixed)
     return CommandLine(
         jobs=tuple(_configs(fixed_overrides, points)),
@@ -225,22 +206,22 @@ def _multirun(
 
 def _configs(fixed: Sequence[str], points: Sequence[Sequence[str]]) -> Iterator[Config]:
     """The config of each grid point; points with the same choices of groups share a composition."""
-    shared, groups = parse_overrides(fixed), _groups()
+    shared, groups = parse_overrides(fixed), config_groups()
     composed: dict[tuple[str, ...], DictConfig] = {}
     for point in points:
         overrides = parse_overrides(point)
         chosen = [o for o in overrides if _is_choice(o, groups)]
         key = tuple(str(o.input_line) for o in chosen)
         if key not in composed:
-            composed[key] = _without_hydra(_composed([*shared, *chosen]))
+            composed[key] = without_hydra(compose_tree([*shared, *chosen]))
         tree = copy.deepcopy(composed[key])
         apply_overrides([o for o in overrides if o not in chosen], tree)
         yield to_config(tree)
 
 
-def _composed(overrides: Sequence[Override]) -> DictConfig:
+def compose_tree(overrides: Sequence[Override]) -> DictConfig:
     """The composed tree, with Hydra's own options. Raises `InputError`."""
-    groups = _groups()
+    groups = config_groups()
     choices = [o for o in overrides if _is_choice(o, groups)]
     tree = copy.deepcopy(_composed_choices(tuple(str(o.input_line) for o in choices)))
     values = [o for o in overrides if o not in choices]
@@ -262,7 +243,7 @@ def _is_choice(override: Override, groups: Collection[str]) -> bool:
     return key in groups or "/" in key or key == SEARCHPATH
 
 
-def _without_hydra(tree: DictConfig) -> DictConfig:
+def without_hydra(tree: DictConfig) -> DictConfig:
     return OmegaConf.masked_copy(tree, [str(key) for key in tree if key != "hydra"])
 
 
@@ -289,7 +270,7 @@ def _current_name(argument: str) -> str:
     return f"{RENAMED_OPTIONS[option]}={value}" if option in RENAMED_OPTIONS else argument
 
 
-def _to_hydra(arguments: Sequence[str]) -> tuple[str, ...]:
+def to_hydra(arguments: Sequence[str]) -> tuple[str, ...]:
     """The arguments in Hydra's grammar.
 
     It requires `++` for keys of an open mapping, and quotes around values with characters that it
@@ -302,7 +283,7 @@ def _to_hydra(arguments: Sequence[str]) -> tuple[str, ...]:
     )
 
 
-def _groups() -> list[str]:
+def config_groups() -> list[str]:
     return _groups_in(str(GlobalHydra.instance().config_loader().get_search_path()))
 
 
@@ -313,7 +294,7 @@ def _groups_in(search_path: str) -> list[str]:
     return [name for name in loader.list_groups("") if name != "hydra"]
 
 
-def _check_names(override: Override, groups: list[str]) -> None:
+def check_names(override: Override, groups: list[str]) -> None:
     """Raises `InputError` for a group, choice or option that does not exist."""
     key = override.key_or_group
     if override.is_delete():

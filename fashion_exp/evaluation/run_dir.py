@@ -79,6 +79,11 @@ class RunDir:
         return self.path / "config" / "overrides.yaml"
 
     @property
+    def paths_file(self) -> Path:
+        """Where the files that the run read were: `run_paths`."""
+        return self.path / "config" / "paths.json"
+
+    @property
     def options_file(self) -> Path:
         """Every option by its dotted name. Earlier versions called the file knobs.json."""
         file, earlier = self.path / "options.json", self.path / "knobs.json"
@@ -182,11 +187,15 @@ class RunDir:
         return read_json(self.options_file)
 
     def overrides(self) -> list[str]:
-        """The overrides as typed."""
-        return [
-            str(line)
-            for line in yaml.safe_load(self.overrides_file.read_text(encoding="utf-8")) or []
-        ]
+        """The overrides as typed. Raises `InputError` if the file is damaged."""
+        try:
+            lines = yaml.safe_load(self.overrides_file.read_text(encoding="utf-8")) or []
+        except (OSError, ValueError, yaml.YAMLError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise InputError(f"{self.overrides_file}: damaged ({reason})") from None
+        if not isinstance(lines, list):
+            raise InputError(f"{self.overrides_file}: damaged (not a list)")
+        return [str(line) for line in lines]
 
     def records(self) -> list[Path]:
         """The JSON files that exist, but for those of the configuration."""

@@ -13,11 +13,12 @@ from pathlib import Path
 import yaml
 
 from fashion_exp.atomic_io import DiskFullError, write_text
-from fashion_exp.configuration.composition import save_config
 from fashion_exp.configuration.overrides import resume_command, split_override
 from fashion_exp.configuration.schema import Config, flatten_options, to_plain
+from fashion_exp.configuration.stored_config import save_config
 from fashion_exp.errors import ExitCode, InputError, Pruned
 from fashion_exp.evaluation.run_dir import RunDir
+from fashion_exp.evaluation.run_paths import save_paths
 from fashion_exp.experiment.worker import log_to_file, train_job
 from fashion_exp.process import is_distributed
 from fashion_exp.signals import raise_if_interrupted
@@ -67,8 +68,9 @@ def job_name(cfg: Config, overrides: Sequence[str]) -> str:
 
 
 def save_job_config(cfg: Config, run: RunDir, overrides: Sequence[str]) -> None:
-    """Saves the config, the overrides as typed, and a flat list of options without passwords."""
+    """Saves the config, its paths, the overrides as typed, and the options without passwords."""
     save_config(cfg, run.config_file)
+    save_paths(cfg, run)
     typed = yaml.safe_dump(list(overrides), allow_unicode=True, width=10**6)
     write_text(run.overrides_file, typed)
     flat = json.dumps(dict(flatten_options(to_plain(cfg))))

@@ -17,6 +17,7 @@ from fashion_exp.data.split import Split, build_split, describe_parts, manifest_
 from fashion_exp.data.table import ImageTable
 from fashion_exp.errors import InputError
 from fashion_exp.evaluation.run_dir import RunDir
+from fashion_exp.evaluation.run_paths import resolve_paths
 from fashion_exp.experiment.context import (
     ExperimentContext,
     random_operations,
@@ -64,7 +65,7 @@ def set_up(
             f"training.compile=true: this machine lacks {missing}; install it, or set "
             "training.compile=false"
         )
-    weights = find_weights(cfg.model.name, _requested_weights(cfg))
+    weights = find_weights(cfg.model.name, _requested_weights(resolve_paths(cfg, run)))
     log.info("weights: %s", weights.source.removeprefix("none: "))
     plan = plan_model(cfg.model, cfg.dataset, cfg.optim, weights, images.native_size)
     fixed, random = _augmentations(cfg, plan)

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fashion_exp.configuration.composition import load_config, parse_command_line, save_config
+from fashion_exp.configuration.composition import parse_command_line
 from fashion_exp.configuration.overrides import parse_overrides
+from fashion_exp.configuration.stored_config import load_config, save_config
 from fashion_exp.configuration.text_options import (
     TextOption,
     quote_value,

@@ -46,7 +46,7 @@ def run(arguments: list[str]) -> int:
     cache = outputs / "cache"
     own_names = {name: name for name in member.config.dataset.rename}
     table = load_run_images(member, cache, classes=None, rename=own_names)
-    data = labeled_data(member.options, cache)
+    data = labeled_data(member.config.dataset, cache)
     suggestions = suggest_labels(member, table, data)
     into = Path(options.into).expanduser().resolve() if options.into else folders[0] / "labels"
     csv_text = frame_as_csv(suggestions.rows, float_format="%.4f")

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from fashion_exp.configuration.composition import load_config
+from fashion_exp.configuration.stored_config import load_config
 from fashion_exp.data.decode import decode
 from fashion_exp.data.parallel import map_in_processes
 from fashion_exp.data.pixels import Geometry, resize

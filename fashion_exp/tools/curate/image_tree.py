@@ -95,9 +95,7 @@ def display_path(path: Path) -> str:
     return printable_path(str(path.resolve()))
 
 
-def _images_and_others(
-    root: Path, layout: FolderLayout
-) -> tuple[list[ImageFile], list[ImageFile]]:
+def _images_and_others(root: Path, layout: FolderLayout) -> tuple[list[ImageFile], list[ImageFile]]:
     classes = {folder.path: (folder.name, folder.part) for folder in layout.class_folders}
     folders = {path: ("", part) for path, part in layout.above.items()} | classes
     images: list[ImageFile] = []

@@ -13,6 +13,7 @@ import pandas as pd
 from fashion_exp.comparison.audit import GOOD_ACCURACY
 from fashion_exp.comparison.out_of_fold import average_by_image, predictions_on_training_images
 from fashion_exp.comparison.run_data import RunData
+from fashion_exp.configuration.schema import DatasetConfig
 from fashion_exp.data.label_decisions import SEPARATOR
 from fashion_exp.data.label_versions import ORIGINAL, LabelHistory, journal_path, read_history
 from fashion_exp.data.sources.clothing import download_folder
@@ -177,12 +178,10 @@ class _DatasetClassNames:
         return SEPARATOR.join(" or ".join(self._original(name)) for name in classes)
 
 
-def labeled_data(options: Mapping[str, Any], cache: Path) -> Path | None:
+def labeled_data(dataset: DatasetConfig, cache: Path) -> Path | None:
     """The folder or list whose labels can be changed; None for generated and downloaded images."""
-    name = options.get("dataset.name")
-    root, manifest = options.get("dataset.root"), options.get("dataset.manifest")
-    if name == "csv" and manifest:
-        return Path(manifest).expanduser().resolve()
-    if name in ("folder", "clothing") and root:
-        return Path(root).expanduser().resolve()
-    return download_folder(cache) if name == "clothing" else None
+    if dataset.name == "csv" and dataset.manifest:
+        return Path(dataset.manifest).expanduser().resolve()
+    if dataset.name in ("folder", "clothing") and dataset.root:
+        return Path(dataset.root).expanduser().resolve()
+    return download_folder(cache) if dataset.name == "clothing" else None

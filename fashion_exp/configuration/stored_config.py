@@ -1,0 +1,129 @@
+"""The config in a run's folder. Such a folder may come from anybody: its files are only values.
+
+No resolver reads the environment for them, nothing is instantiated or passed to Hydra, and options
+that the schema does not have are refused.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.object_type import ObjectType
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from fashion_exp.atomic_io import write_text
+from fashion_exp.configuration.composition import (
+    check_names,
+    compose_tree,
+    config_groups,
+    hydra_composer,
+    to_config,
+    to_hydra,
+    without_hydra,
+)
+from fashion_exp.configuration.hydra_errors import one_line_errors
+from fashion_exp.configuration.overrides import (
+    apply_overrides,
+    is_hydra_option,
+    parse_overrides,
+    split_override,
+)
+from fashion_exp.configuration.schema import (
+    RENAMED_OPTIONS,
+    RESULT_NEUTRAL_OPTIONS,
+    Config,
+    flatten_options,
+    to_plain,
+)
+from fashion_exp.configuration.validation import validate_config
+from fashion_exp.errors import InputError
+
+CHANGEABLE = RESULT_NEUTRAL_OPTIONS | {
+    "dataset.root", "dataset.manifest", "dataset.quarantine", "dataset.groups", "dataset.labels",
+}  # fmt: skip
+"""Options that may differ when a run is resumed: its split is compared with the images found."""
+
+
+_REFERENCE = re.compile(r"\$\{[\w.]+\}")
+"""Earlier versions saved `${seed}`. Resolvers, which read the environment, are refused."""
+
+
+def save_config(cfg: Config, path: Path) -> None:
+    write_text(path, OmegaConf.to_yaml(OmegaConf.create(to_plain(cfg))))
+
+
+def load_config(path: Path) -> Config:
+    """The config that a run saved, in this version's names; raises `InputError`."""
+    return validate_config(_stored_options(path))
+
+
+def resume_config(path: Path, stored: Sequence[str], arguments: Sequence[str]) -> Config:
+    """The config that a run saved, changed by the overrides of this command line.
+
+    Of the `stored` overrides only the choices of groups are read: an option that this version has
+    added gets its default from there. Raises `InputError`.
+    """
+    options = _stored_options(path)
+    sweep = options.get("sweep")
+    weights = sweep.get("weights", {}) if isinstance(sweep, dict) else {}
+    options["sweep"] = {"weights": weights}  # the others belong to the sweep's own processes
+    with hydra_composer():
+        groups = config_groups()
+        overrides = parse_overrides([t for t in to_hydra(arguments) if not is_hydra_option(t)])
+        for override in overrides:
+            check_names(override, groups)
+        choices = [o for o in overrides if o.key_or_group in groups]
+        defaults = without_hydra(compose_tree(parse_overrides(_known_choices(stored, groups))))
+        with one_line_errors(str(path)):
+            tree = OmegaConf.merge(defaults, options)
+        assert isinstance(tree, DictConfig)
+        for override in choices:
+            group = override.key_or_group
+            tree[group] = compose_tree([override])[group]
+        apply_overrides([o for o in overrides if o not in choices], tree)
+        return to_config(tree)
+
+
+def result_changes(path: Path, cfg: Config) -> list[str]:
+    """The options that can change a result and that differ from what the run saved, in words."""
+    before, now = dict(flatten_options(_stored_options(path))), dict(flatten_options(to_plain(cfg)))
+    return [
+        f"{option} was {before[option]}, is now {now.get(option)}"
+        for option in before
+        if before[option] != now.get(option) and option not in CHANGEABLE
+    ]
+
+
+def _known_choices(overrides: Sequence[str], groups: Sequence[str]) -> list[str]:
+    """The choices of groups among a run's overrides that this version has too."""
+    loader = GlobalHydra.instance().config_loader()
+    return [
+        f"{group}={name}"
+        for group, name in map(split_override, overrides)
+        if group in groups and name in loader.get_group_options(group, ObjectType.CONFIG)
+    ]
+
+
+def _stored_options(path: Path) -> dict[str, Any]:
+    try:
+        tree = OmegaConf.load(path)
+        texts = str(OmegaConf.to_container(tree, resolve=False))
+        if texts.count("${") != len(_REFERENCE.findall(texts)):
+            raise ValueError("an interpolation is no reference to an option")
+        content = OmegaConf.to_container(tree, resolve=True)
+    except (OSError, ValueError, yaml.YAMLError, OmegaConfBaseException) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(f"{path}: not the config of a run ({reason})") from None
+    if not isinstance(content, dict) or not content:
+        raise InputError(f"{path}: not the config of a run (no options)")
+    for earlier, current in RENAMED_OPTIONS.items():
+        group, name = earlier.split(".")
+        if isinstance(options := content.get(group), dict) and name in options:
+            options[current.split(".")[1]] = options.pop(name)
+    return {str(name): value for name, value in content.items()}
