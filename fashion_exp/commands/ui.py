@@ -33,7 +33,7 @@ def run(arguments: list[str]) -> int:
         raise InputError("--host is empty: name an address; 127.0.0.1 is reached from here only")
     outputs = outputs_dir(args.outputs)
     uri, page = _page(args.sweep, outputs)
-    uri = store_uri(args.uri or uri or None, outputs)
+    uri = store_uri(args.uri or (uri and _present_uri(uri, outputs)) or None, outputs)
     if uri.startswith("http"):
         print(page(uri, uri), flush=True)
         return 0
@@ -49,6 +49,13 @@ def run(arguments: list[str]) -> int:
     settings = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "PYTHONWARNINGS": "ignore"}
     command = _server_command(database, args.host, port)
     os.execve(sys.executable, command, {**os.environ, **settings})
+
+
+def _present_uri(uri: str, outputs: Path) -> str:
+    """The store of a sweep or run; the database below `outputs` if both were moved there."""
+    database = Path(uri.removeprefix("sqlite:///"))
+    is_lost = uri.startswith("sqlite:///") and not database.exists()
+    return f"sqlite:///{outputs / database.name}" if is_lost else uri
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -7,8 +7,10 @@ shown beside it.
 from __future__ import annotations
 
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -19,6 +21,7 @@ from fashion_exp.atomic_io import (
     read_json_lines,
     write_json,
 )
+from fashion_exp.errors import InputError
 from fashion_exp.evaluation.run_dir import RunDir
 
 JOURNAL = "test_evaluations.jsonl"
@@ -46,11 +49,15 @@ def mark_test_evaluated(run: Path, outputs: Path) -> None:
     if test_evaluations(run):
         return
     folder = RunDir(run)
-    trainings = pd.read_csv(folder.trainings_file)
-    identities = trainings["identity"].to_list() if "identity" in trainings else []
     test_hash = read_json(folder.result_file)["facts"]["test_hash"]
-    count = record_test_evaluation(outputs, test_hash, str(run), identities)
+    count = record_test_evaluation(outputs, test_hash, str(run), _fingerprints(folder))
     write_json(run / MARK, {"evaluations": count})
+
+
+def _fingerprints(run: RunDir) -> list[str]:
+    """Of the run's trainings; empty for runs of versions that did not save them."""
+    trainings = pd.read_csv(run.trainings_file)
+    return trainings["identity"].to_list() if "identity" in trainings else []
 
 
 def record_test_evaluation(
@@ -59,18 +66,51 @@ def record_test_evaluation(
     """Adds a run to the journal of a test set; returns how many different runs are in it.
 
     A run that is in it already is not added again. Neither is a run whose `trainings`, by their
-    fingerprints, were all reused from runs in the journal: its predictions are known.
+    fingerprints, were all reused from runs in the journal: its predictions are known. Evaluated
+    runs that were copied into `outputs` from elsewhere are added, with the count that they had.
     """
-    journal = outputs / JOURNAL
+    journal, run = outputs / JOURNAL, _name(run)
     with file_lock(outputs / ".test_looks.lock"):
         lines = [*read_json_lines(outputs / EARLIER_JOURNAL), *read_json_lines(journal)]
+        for entry in _copied_runs(outputs, lines):
+            append_json_line(journal, entry)
+            lines.append(entry)
         entries = [entry for entry in lines if entry.get("test_hash") == test_hash]
-        runs = {entry["run"] for entry in entries}
+        runs = {_name(entry["run"]) for entry in entries}
         evaluated = {name for entry in entries for name in entry.get("trainings", ())}
-        if trainings and evaluated.issuperset(trainings):
-            return len(runs)
-        if run not in runs:
+        is_known = run in runs or (trainings and evaluated.issuperset(trainings))
+        if not is_known:
             now = time.strftime("%Y-%m-%dT%H:%M:%S%z")
             entry = {"time": now, "test_hash": test_hash, "run": run, "trainings": [*trainings]}
             append_json_line(journal, entry)
-    return len(runs | {run})
+            entries.append(entry)
+    own = {_name(entry["run"]) for entry in entries if "evaluations" not in entry}
+    elsewhere = max((entry.get("evaluations", 0) for entry in entries), default=0)
+    copied = {_name(entry["run"]) for entry in entries} - own
+    return len(own) + max(len(copied), elsewhere)
+
+
+def _name(run: str) -> str:
+    """A run by its place below `outputs`, which may be moved: `runs/NAME`, `sweeps/NAME/JOB`."""
+    parts = Path(run).parts
+    starts = [i for i, part in enumerate(parts) if part in ("runs", "sweeps")]
+    return "/".join(parts[starts[-1] :]) if starts else run
+
+
+def _copied_runs(outputs: Path, journal: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Entries for evaluated runs that the journal does not have, nor their trainings."""
+    known = {_name(entry["run"]) for entry in journal}
+    trainings = {name for entry in journal for name in entry.get("trainings", ())}
+    entries = []
+    for pattern in ("runs/*/", "sweeps/*/*/"):
+        for file in (f for mark in (MARK, EARLIER_MARK) for f in outputs.glob(pattern + mark)):
+            run, name = RunDir(file.parent), _name(str(file.parent))
+            if name in known:
+                continue
+            with suppress(InputError, OSError, ValueError, KeyError):  # `doctor` reports damage
+                own = _fingerprints(run)
+                if not own or not trainings.issuperset(own):
+                    facts, count = read_json(run.result_file)["facts"], test_evaluations(run.path)
+                    entry = {"test_hash": facts["test_hash"], "run": name, "trainings": own}
+                    entries.append(entry | {"evaluations": count})
+    return entries

@@ -86,7 +86,7 @@ def resume_or_start(
     The token is saved before the run is started, so that a crash in between can be recovered.
     """
     content = _read(saved)
-    if content.get("uri") != tracker.uri:
+    if content.get("uri") != tracker.uri and not _was_moved(content, tracker):
         content = {}
     token = content.get("begun_as") or new_run_token(outputs)
     if run := content.get("run") or (tracker.find_by_token(token) if content else None):
@@ -96,6 +96,12 @@ def resume_or_start(
         run = start(token)
     write_json(saved, {"uri": tracker.uri, "begun_as": token, "run": run})
     return run
+
+
+def _was_moved(content: Mapping[str, str], tracker: Tracker) -> bool:
+    """Whether the saved run is in this store, which then has another address now."""
+    token = content.get("begun_as")
+    return bool(token and tracker.uri) and tracker.find_by_token(str(token)) is not None
 
 
 @contextmanager

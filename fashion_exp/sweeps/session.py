@@ -101,7 +101,10 @@ def open_parent_run(
     A sweep that is now recorded in another store or experiment gets a new parent there.
     """
     if (state.uri, state.experiment) != (tracker.uri, tracker.experiment_id):
-        state.parent = state.begun_as = ""
+        moved = bool(state.begun_as and tracker.uri) and tracker.find_by_token(state.begun_as)
+        state.uri, state.experiment = tracker.uri, tracker.experiment_id
+        if not moved:
+            state.parent = state.begun_as = ""
     if state.begun_as and not state.parent:  # killed before it could save the parent's id
         state.parent = tracker.find_by_token(state.begun_as) or ""
     if state.parent:

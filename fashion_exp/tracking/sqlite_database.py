@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
@@ -44,11 +45,41 @@ def ensure_database(database: Path) -> None:
             "set outputs or tracking.uri to another location, or tracking=none"
         ) from None
     _check_schema(database)
+    _follow_move(database)
 
 
 def artifact_root(database: Path) -> str:
     """URI of the artifact folder that belongs to a database."""
     return (database.parent / "artifacts").as_uri()
+
+
+def _follow_move(database: Path) -> None:
+    """Corrects the paths of artifacts if the database was moved or copied together with them.
+
+    MLflow saves absolute paths, but the artifacts of our databases are always beside them.
+    """
+    if not (database.parent / "artifacts").is_dir():
+        return
+    root = artifact_root(database)
+    with closing(sqlite3.connect(database, timeout=20)) as connection:
+        rows = connection.execute("SELECT artifact_location FROM experiments").fetchall()
+        earlier = {re.sub(r"/artifacts(/0)?$", "/artifacts", row[0]) for row in rows if row[0]}
+        moved = {path for path in earlier - {root} if re.match(r"file://.*/artifacts$", path)}
+        with suppress(sqlite3.OperationalError), connection:  # a copy may be read-only
+            for path in moved:
+                for table, column in _ARTIFACT_PATHS:
+                    connection.execute(
+                        f"UPDATE {table} SET {column} = ? || substr({column}, ?) "
+                        f"WHERE {column} = ? OR substr({column}, 1, ?) = ?",
+                        (root, len(path) + 1, path, len(path) + 1, f"{path}/"),
+                    )
+
+
+_ARTIFACT_PATHS = (
+    ("experiments", "artifact_location"),
+    ("runs", "artifact_uri"),
+    ("logged_models", "artifact_location"),
+)
 
 
 def _create(database: Path) -> None:

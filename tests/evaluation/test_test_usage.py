@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from fashion_exp.atomic_io import append_json_line, write_json
 from fashion_exp.evaluation.test_usage import (
     EARLIER_JOURNAL,
     JOURNAL,
+    MARK,
     record_test_evaluation,
     test_evaluations,
 )
@@ -28,7 +30,7 @@ def test_run_counts_once_per_test_set(tmp_path: Path) -> None:
 
 def test_cut_off_line_hides_no_other(tmp_path: Path) -> None:
     record_test_evaluation(tmp_path, "a", "1")
-    with open(tmp_path / JOURNAL, "a") as journal:
+    with open(tmp_path / JOURNAL, "a", encoding="utf-8") as journal:
         journal.write('{"test_hash": "a", "ru\n')
     assert record_test_evaluation(tmp_path, "a", "2") == 2
 
@@ -53,3 +55,46 @@ def test_evaluations_of_earlier_versions_count(tmp_path: Path) -> None:
     assert record_test_evaluation(tmp_path, "a", "2") == 2
     (tmp_path / "test_opened.json").write_text('{"look": 3}')
     assert test_evaluations(tmp_path) == 3
+
+
+def finished_run(outputs: Path, name: str, training: str, evaluations: int = 0) -> str:
+    """A finished run on the test set "a", evaluated if it has a number of evaluations."""
+    run = outputs / "runs" / name
+    run.mkdir(parents=True)
+    (run / "trainings.csv").write_text(f"identity\n{training}\n", encoding="utf-8")
+    (run / "result.json").write_text('{"facts": {"test_hash": "a"}}', encoding="utf-8")
+    if evaluations:
+        write_json(run / MARK, {"evaluations": evaluations})
+    return str(run)
+
+
+def test_moved_outputs_keep_the_count(tmp_path: Path) -> None:
+    """Also with the absolute paths that earlier versions wrote."""
+    first, second = tmp_path / "first", tmp_path / "second"
+    entry = {"test_hash": "a", "run": str(first / "runs" / "1"), "trainings": ["t"]}
+    first.mkdir()
+    append_json_line(first / JOURNAL, entry)
+    assert record_test_evaluation(first, "a", finished_run(first, "2", "u"), ["u"]) == 2
+    first.rename(second)
+    for name, training in (("1", "t"), ("2", "u")):
+        run = str(second / "runs" / name)
+        assert record_test_evaluation(second, "a", run, [training]) == 2
+    assert record_test_evaluation(second, "a", str(second / "runs" / "3"), ["v"]) == 3
+
+
+def test_runs_copied_from_elsewhere_bring_their_count(tmp_path: Path) -> None:
+    finished_run(tmp_path, "copied", "t", evaluations=7)
+    assert [record_test_evaluation(tmp_path, "a", run) for run in ("8", "9", "9")] == [8, 9, 9]
+    assert record_test_evaluation(tmp_path, "b", "10") == 1
+
+
+def test_run_of_reused_trainings_is_not_taken_for_a_copied_one(tmp_path: Path) -> None:
+    assert record_test_evaluation(tmp_path, "a", finished_run(tmp_path, "1", "t", 1), ["t"]) == 1
+    assert record_test_evaluation(tmp_path, "a", finished_run(tmp_path, "2", "t", 1), ["t"]) == 1
+    assert record_test_evaluation(tmp_path, "a", "3", ["u"]) == 2
+
+
+def test_damaged_run_is_not_counted(tmp_path: Path) -> None:
+    run = finished_run(tmp_path, "1", "t", evaluations=3)
+    (Path(run) / "result.json").write_text("{", encoding="utf-8")
+    assert record_test_evaluation(tmp_path, "a", "2") == 1

@@ -126,6 +126,22 @@ def test_tracked_run_is_found_by_its_token_after_a_crash_while_starting(tmp_path
     assert resume_or_start(saved, tracker, tmp_path, start) == run
 
 
+def test_tracked_run_is_found_in_a_moved_store(tmp_path: Path) -> None:
+    config, saved = TrackingConfig("mlflow", experiment="tests"), tmp_path / "tracked.json"
+    tracker = open_tracker(config, tmp_path / "first")
+
+    def start(token: str) -> str:
+        return tracker.start("a run", parent=None, params={}, tags={"begun_as": token})
+
+    run = resume_or_start(saved, tracker, tmp_path, start)
+    tracker.end(run, "KILLED")
+    (tmp_path / "first").rename(tmp_path / "second")
+    tracker = open_tracker(config, tmp_path / "second")
+    assert resume_or_start(saved, tracker, tmp_path, start) == run
+    tracker = open_tracker(config, tmp_path / "third")
+    assert resume_or_start(saved, tracker, tmp_path, start) != run
+
+
 def test_tracked_run_of_a_finished_fold_is_ended_after_a_crash(tmp_path: Path) -> None:
     tracker = open_tracker(TrackingConfig("mlflow", experiment="tests"), tmp_path)
     runs = {fold: tracker.start(fold, parent=None, params={}, tags={}) for fold in ("a", "b")}

@@ -2,14 +2,18 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+from mlflow import MlflowClient
 from mlflow.store.db import utils as db_utils
 
+from fashion_exp.configuration.schema import TrackingConfig
 from fashion_exp.errors import InputError
+from fashion_exp.tracking import open_tracker
 from fashion_exp.tracking.sqlite_database import ensure_database
 
 pytestmark = pytest.mark.slow
@@ -67,3 +71,41 @@ def test_unwritable_location_error_names_the_options_to_change(tmp_path: Path) -
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match=r"outputs or tracking\.uri"):
         ensure_database(tmp_path / "file" / "mlflow.db")
+
+
+def locations(database: Path) -> set[str]:
+    with closing(sqlite3.connect(database)) as connection:
+        queries = ("SELECT artifact_location FROM experiments", "SELECT artifact_uri FROM runs")
+        return {row[0] for query in queries for row in connection.execute(query)}
+
+
+@pytest.mark.parametrize("copied", [True, False])
+def test_database_follows_its_artifacts_to_another_folder(tmp_path: Path, copied: bool) -> None:
+    first, second = tmp_path / "first_", tmp_path / "second"
+    database = first / "mlflow.db"
+    tracker = open_tracker(TrackingConfig("mlflow", experiment="tests"), first)
+    run = tracker.start("a run", parent=None, params={}, tags={})
+    (first / "note.txt").write_text("a", encoding="utf-8")
+    tracker.log_artifact(run, first / "note.txt")
+    tracker.end(run, "FINISHED")
+    before = locations(database)
+    assert all(location.startswith(f"{first.as_uri()}/artifacts") for location in before)
+    shutil.copytree(first, second)
+    if not copied:
+        shutil.rmtree(first)
+    ensure_database(second / "mlflow.db")
+    after = locations(second / "mlflow.db")
+    assert after == {location.replace(first.as_uri(), second.as_uri()) for location in before}
+    client = MlflowClient(f"sqlite:///{second / 'mlflow.db'}")
+    assert [item.path for item in client.list_artifacts(run)] == ["note.txt"]
+    ensure_database(second / "mlflow.db")
+    assert locations(second / "mlflow.db") == after
+
+
+def test_database_without_artifacts_beside_it_keeps_their_paths(tmp_path: Path) -> None:
+    ensure_database(tmp_path / "first" / "mlflow.db")
+    (tmp_path / "second").mkdir()
+    copy = tmp_path / "second" / "mlflow.db"
+    shutil.copyfile(tmp_path / "first" / "mlflow.db", copy)
+    ensure_database(copy)
+    assert locations(copy) == locations(tmp_path / "first" / "mlflow.db")
