@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 
 from fashion_exp.atomic_io import atomic_write
 from fashion_exp.errors import InputError
+from fashion_exp.models.backbones import keep_backbone
 from fashion_exp.models.plan import ModelPlan
 
 StateDict = dict[str, torch.Tensor]
@@ -75,14 +76,17 @@ def save_models(
     plan: ModelPlan,
     classes: tuple[str, ...],
     trained_on: Iterable[str],
+    outputs: Path,
 ) -> None:
     """Saves the last model and the best one by validation loss as .safetensors.
 
     The metadata has the classes, the input format, the ids of the training images, and the file
-    with the frozen part of the model, which is not saved again. `evaluated` ("last" or "best") is
-    the model whose predictions the run has.
+    with the frozen part of the model, which is kept once in `outputs`. `evaluated` ("last" or
+    "best") is the model whose predictions the run has.
     """
     base = plan.weights.path if plan.freeze != "none" else None
+    if base is not None:
+        keep_backbone(base, plan.weights.sha256, outputs)
     metadata = {
         "fashion_exp": "1",
         "classes": json.dumps(classes),

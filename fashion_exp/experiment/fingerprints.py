@@ -81,7 +81,7 @@ def training_fingerprint(context: ExperimentContext, fold: Fold) -> str:
             "pixels": context.views.key,
             "input": [plan.size, plan.channels, plan.mean, plan.std, plan.interpolation],
             "freeze": plan.freeze,
-            "weights": [plan.weights.sha256, str(plan.weights.path)],
+            "weights": plan.weights.sha256,
             "arithmetic": [device, compute.dtype, compute.threads, hardware_id(device)],
             "source": source_hash(*SOURCE_DEPENDENCIES),
             "versions": library_versions(*LIBRARIES),

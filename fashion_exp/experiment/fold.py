@@ -30,6 +30,7 @@ from fashion_exp.experiment.history import epoch_record, history_frame, tracked_
 from fashion_exp.models.build import build_model
 from fashion_exp.models.classifier import Classifier
 from fashion_exp.models.plan import ModelPlan
+from fashion_exp.paths import outputs_dir
 from fashion_exp.reporting.progress import Progress, Step
 from fashion_exp.seeding import derive_seed
 from fashion_exp.signals import raise_if_interrupted
@@ -284,7 +285,7 @@ def _evaluate(
     if context.group.is_main_process:
         save_models(
             context.run.checkpoints, fold.name, state, keep.value, context.plan, table.classes,
-            table.rows["image_id"].to_numpy()[fold.train],
+            table.rows["image_id"].to_numpy()[fold.train], outputs_dir(context.cfg.outputs),
         )  # fmt: skip
 
     def predictions(part: str, rows: np.ndarray) -> pd.DataFrame:

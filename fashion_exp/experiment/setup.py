@@ -29,6 +29,7 @@ from fashion_exp.experiment.fold import Trainee, build_trainee
 from fashion_exp.experiment.forecast import check_forecast
 from fashion_exp.experiment.pruning import EpochReport
 from fashion_exp.experiment.training_cache import TrainingCache
+from fashion_exp.models.build import check_architecture
 from fashion_exp.models.plan import ModelPlan, plan_model
 from fashion_exp.models.weights import find_weights
 from fashion_exp.paths import outputs_dir
@@ -65,9 +66,7 @@ def set_up(
             f"training.compile=true: this machine lacks {missing}; install it, or set "
             "training.compile=false"
         )
-    weights = find_weights(cfg.model.name, _requested_weights(resolve_paths(cfg, run)))
-    log.info("weights: %s", weights.source.removeprefix("none: "))
-    plan = plan_model(cfg.model, cfg.dataset, cfg.optim, weights, images.native_size)
+    plan = _plan(cfg, run, images.native_size)
     fixed, random = _augmentations(cfg, plan)
     _check_resources(cfg, plan, images, compute)
     dry_run = cache(partial(build_dry_run, cfg, plan, len(images.classes), compute))
@@ -112,6 +111,17 @@ def _split(cfg: Config, table: ImageTable) -> Split:
     for note in describe_parts(table.part_counts, cfg.split):
         log.info("split: %s", note)
     return split
+
+
+def _plan(cfg: Config, run: RunDir, native_size: int) -> ModelPlan:
+    requested = _requested_weights(resolve_paths(cfg, run))
+    weights = find_weights(cfg.model.name, requested)
+    log.info("weights: %s", weights.source.removeprefix("none: "))
+    try:
+        return plan_model(cfg.model, cfg.dataset, cfg.optim, weights, native_size)
+    except InputError:  # the input format is no matter if the weights are those of another network
+        check_architecture(cfg.model, weights, cfg.dataset.channels)
+        raise
 
 
 def build_dry_run(cfg: Config, plan: ModelPlan, classes: int, compute: Compute) -> Trainee:

@@ -16,7 +16,7 @@ from fashion_exp.models.classifier import Classifier
 from fashion_exp.models.dropout import Dropout
 from fashion_exp.models.plan import ModelPlan
 from fashion_exp.models.registry import MODELS
-from fashion_exp.models.weights import load_into
+from fashion_exp.models.weights import Weights, load_into, refuse_other_network
 
 
 def build_model(cfg: ModelConfig, plan: ModelPlan, classes: int, seed: int) -> Classifier:
@@ -78,6 +78,13 @@ def measure_model(cfg: ModelConfig, plan: ModelPlan, classes: int) -> ModelSize:
         counts = model.parameter_counts()
         return ModelSize(counts.total, counts.trainable, sum(outputs), max(outputs))
     return ModelSize(0, 0, 0, 0)
+
+
+def check_architecture(cfg: ModelConfig, weights: Weights, channels: int) -> None:
+    """Raises `InputError` if a file of weights belongs to another network; loads nothing."""
+    with torch.device("meta"):
+        network = _create_network(cfg, channels)
+    refuse_other_network(network, weights, channels)
 
 
 def _create_network(cfg: ModelConfig, channels: int) -> nn.Module:

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
 import threading
 import urllib.error
 import urllib.request
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
+import torch
 from torch import nn
 
 import fashion_exp.models.basic_cnn  # noqa: F401 (registers the model)
 from fashion_exp.errors import InputError, suggest
+from fashion_exp.models.backbones import file_sha256, find_backbone
 from fashion_exp.models.compat import StateDict, convert_checkpoint
+from fashion_exp.models.metadata import (
+    channel_values,
+    input_size,
+    interpolation,
+    read_metadata,
+    training_images,
+)
 from fashion_exp.models.registry import MODELS
+from fashion_exp.models.state_files import read_state_file, strip_prefixes
 
 HUB_TIMEOUT_S = 5.0
 
@@ -71,32 +78,25 @@ def find_weights(model: str, requested: str) -> Weights:
             f"{suggest(path.name, siblings) or 'give the path of a .safetensors or .pth file'}"
         )
     path = path.resolve()
-    metadata = _metadata(path)
-    trained_on = frozenset(json.loads(metadata.get("trained_on", "[]")))
+    metadata = read_metadata(path)
     return Weights(
-        f"file {path.name}", path, _sha256(path), _input_format(model, metadata), trained_on
+        f"file {path.name}",
+        path,
+        file_sha256(path),
+        _input_format(model, path, metadata),
+        training_images(path, metadata),
     )
 
 
 def _run_checkpoint(run: Path) -> Path:
     """The checkpoint of an earlier run's first fold that its predictions were made with."""
     for file in sorted((run / "checkpoints").glob("r0f0-*.safetensors")):
-        if _metadata(file).get("kept") == "true":
+        if read_metadata(file).get("kept") == "true":
             return file
     raise InputError(
         f"model.weights={run}: no finished checkpoint under its checkpoints/; "
         "give the directory of a finished run, or a weights file"
     )
-
-
-def _metadata(path: Path) -> dict[str, str]:
-    if path.suffix != ".safetensors":
-        return {}
-    try:
-        with safe_open(path, "pt") as file:
-            return file.metadata() or {}
-    except (SafetensorError, OSError) as error:
-        raise InputError(f"model.weights={path}: no readable .safetensors file ({error})") from None
 
 
 def _pretrained_cfg(model: str) -> Any:
@@ -108,28 +108,18 @@ def _pretrained_cfg(model: str) -> Any:
     return timm.get_pretrained_cfg(model) if timm.is_model(model) else None
 
 
-def _input_format(model: str, metadata: dict[str, str]) -> NetworkInput | None:
+def _input_format(model: str, path: Path, metadata: dict[str, str]) -> NetworkInput | None:
     """The input format from a file's metadata, completed by timm's description of the model."""
     cfg = _pretrained_cfg(model)
     if not cfg and "mean" not in metadata:
         return None
-
-    def statistic(name: str) -> tuple[float, ...]:
-        if name in metadata:
-            return tuple(map(float, metadata[name].split()))
-        return tuple(getattr(cfg, name)) if cfg else (0.5, 0.5, 0.5)
-
+    neutral = (0.5, 0.5, 0.5)
     return NetworkInput(
-        int(metadata.get("size", cfg.input_size[-1] if cfg else 224)),
-        statistic("mean"),
-        statistic("std"),
-        metadata.get("interpolation", cfg.interpolation if cfg else "bilinear"),
+        input_size(path, metadata, cfg.input_size[-1] if cfg else 224),
+        channel_values(path, metadata, "mean", tuple(cfg.mean) if cfg else neutral),
+        channel_values(path, metadata, "std", tuple(cfg.std) if cfg else neutral),
+        interpolation(path, metadata, cfg.interpolation if cfg else "bilinear"),
     )
-
-
-def _sha256(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _imagenet_weights(model: str, required: bool) -> Weights:
@@ -140,7 +130,7 @@ def _imagenet_weights(model: str, required: bool) -> Weights:
         path, reason = _hub_file(cfg.hf_hub_id)
         if path is not None:
             source = f"imagenet ({cfg.hf_hub_id})"
-            return Weights(source, path, _sha256(path), _input_format(model, {}))
+            return Weights(source, path, file_sha256(path), _input_format(model, path, {}))
     if required:
         raise InputError(
             f"model.weights=imagenet: {reason}; run once where the hub is reachable and copy its "
@@ -193,11 +183,42 @@ def _is_reachable(url: str) -> bool:
 def load_into(network: nn.Module, weights: Weights, channels: int) -> None:
     """Loads a weights file into a network without a last layer, ignoring the file's last layer.
 
-    Raises `InputError` if the file is no checkpoint, or lists the keys if any are missing,
-    unexpected or of another shape.
+    Raises `InputError` if the file is no checkpoint, if a weight is not finite, or if the weights
+    belong to another network.
     """
     assert weights.path is not None
     state = _read_state(network, weights.path, channels)
+    if details := misfits(network, state):
+        raise _wrong_network(weights.path, details, channels)
+    broken = {name for name, tensor in state.items() if not bool(tensor.isfinite().all())}
+    if broken:
+        raise InputError(
+            f"model.weights={weights.path}: {len(broken)} of {len(state)} tensors are not finite "
+            f"({_first(broken)}), as after a training that diverged; give other weights"
+        )
+    network.load_state_dict(state, strict=False)
+
+
+def refuse_other_network(network: nn.Module, weights: Weights, channels: int) -> None:
+    """Raises `InputError` if weights have what the network does not have; loads nothing.
+
+    Weights of a network whose unused layers were removed may lack some.
+    """
+    if weights.path is not None:
+        details = misfits(network, _read_state(network, weights.path, channels))
+        if details.keys() - {"missing"}:
+            raise _wrong_network(weights.path, details, channels)
+
+
+def _wrong_network(path: Path, details: dict[str, str], channels: int) -> InputError:
+    return InputError(
+        f"model.weights={path}: weights of another network, they do not fit this model "
+        f"({'; '.join(details.values())}); {_fitting_model(path, channels)}"
+    )
+
+
+def misfits(network: nn.Module, state: StateDict) -> dict[str, str]:
+    """In what way weights do not fit a network, its last layer aside; empty if they fit."""
     expected = network.state_dict()
     optional = {k for k in expected if k.endswith("num_batches_tracked")}  # absent in some formats
     problems = {
@@ -207,13 +228,33 @@ def load_into(network: nn.Module, weights: Weights, channels: int) -> None:
         },
         "unexpected": {k for k in state.keys() - expected.keys() if not _is_ignored(network, k)},
     }
-    details = [f"{len(keys)} {kind}: {_first(keys)}" for kind, keys in problems.items() if keys]
-    if details:
-        raise InputError(
-            f"model.weights={weights.path}: does not fit this model ({'; '.join(details)}); give "
-            "weights of the same architecture"
-        )
-    network.load_state_dict(state, strict=False)
+    return {kind: f"{len(keys)} {kind}: {_first(keys)}" for kind, keys in problems.items() if keys}
+
+
+COMMON_MODELS = (
+    "resnet18", "resnet34", "resnet50", "resnet101", "vgg11", "vgg16", "vgg16_bn", "vgg19",
+    "mobilenetv1_100", "mobilenetv2_100", "mobilenetv3_large_100", "mobilenetv3_small_100",
+    "efficientnet_b0", "tf_efficientnet_b0", "tf_efficientnet_lite0", "tf_efficientnet_lite2",
+    "densenet121", "convnext_tiny", "convnext_small", "vit_tiny_patch16_224",
+    "vit_small_patch16_224", "vit_base_patch16_224", "swin_tiny_patch4_window7_224",
+    "regnety_040", "inception_v3",
+)  # fmt: skip
+"""Models of timm that weights of another network are tried on, to name the one that they fit."""
+
+
+def _fitting_model(path: Path, channels: int) -> str:
+    """Which model the weights fit, for a message."""
+    import timm
+
+    for name in COMMON_MODELS:
+        with torch.device("meta"):
+            network = timm.create_model(name, pretrained=False, num_classes=0, in_chans=channels)
+        try:
+            if not misfits(network, _read_state(network, path, channels)):
+                return f"they fit model.name={name}"
+        except (InputError, RuntimeError, KeyError, ValueError, AttributeError):
+            continue  # a converter of another network does not know these names
+    return "give weights of the same architecture"
 
 
 def _first(keys: set[str], count: int = 4) -> str:
@@ -234,18 +275,14 @@ def _layer_names(network: nn.Module, role: str) -> list[str]:
 
 
 def _read_state(network: nn.Module, path: Path, channels: int) -> StateDict:
-    from timm.models import load_state_dict
-
-    try:
-        state: StateDict = load_state_dict(str(path), weights_only=True)
-    except Exception as error:  # torch raises various types for damaged files
-        reason = f"{type(error).__name__}: {error}".splitlines()[0]
-        raise InputError(
-            f"model.weights={path}: no checkpoint that can be loaded safely ({reason})"
-        ) from None
-    if _metadata(path).get("fashion_exp"):
+    state = read_state_file(path)
+    if read_metadata(path).get("fashion_exp"):
         return _read_own_checkpoint(network, path, state, channels)
-    return _adapt_channels(network, convert_checkpoint(state, network), channels)
+    state = strip_prefixes(state, network.state_dict())
+    with suppress(KeyError, AttributeError, IndexError, RuntimeError, ValueError):
+        # The converter takes the names of its own network for granted.
+        state = convert_checkpoint(state, network)
+    return _adapt_channels(network, state, channels)
 
 
 def _read_own_checkpoint(
@@ -254,15 +291,10 @@ def _read_own_checkpoint(
     """The network's part of our own checkpoint, combined with the file of its frozen backbone."""
     prefix = "network."
     trained = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
-    base = _metadata(path).get("base", "")
-    if not base:
+    base = find_backbone(path)
+    if base is None:
         return trained
-    if not os.path.isfile(base) or _sha256(Path(base)) != _metadata(path)["base_sha256"]:
-        raise InputError(
-            f"model.weights={path}: the file of its frozen backbone, {base}, is missing or has "
-            "changed; restore it, or give the weights of another run"
-        )
-    return _read_state(network, Path(base), channels) | trained
+    return _read_state(network, base, channels) | trained
 
 
 def _adapt_channels(network: nn.Module, state: StateDict, channels: int) -> StateDict:

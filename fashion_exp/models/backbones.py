@@ -1,0 +1,68 @@
+"""The files of frozen backbones, which checkpoints refer to by hash and do not contain.
+
+`outputs/weights` has each of them once, so that `outputs` can be moved or copied to another
+machine. It is no part of the cache: clearing the cache must not make a checkpoint useless.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from fashion_exp.atomic_io import atomic_write
+from fashion_exp.errors import InputError
+from fashion_exp.models.metadata import read_metadata
+
+FOLDER = "weights"
+
+
+def find_backbone(checkpoint: Path) -> Path | None:
+    """The file with the frozen part of a checkpoint; None if the checkpoint has all parts.
+
+    Raises `InputError` if the file is missing or has changed.
+    """
+    metadata = read_metadata(checkpoint)
+    base, sha256 = metadata.get("base", ""), metadata.get("base_sha256", "")
+    if not base:
+        return None
+    kept = list(_kept_files(checkpoint, sha256))
+    for file in (*kept, Path(base)):
+        if file.is_file() and file_sha256(file) == sha256:
+            return file
+    raise InputError(
+        f"model.weights={checkpoint}: its frozen backbone is missing: neither {base} nor a file in "
+        f"{FOLDER}/ of its outputs folder has the SHA-256 {sha256}; copy it there as "
+        f"{FOLDER}/{sha256}{Path(base).suffix}, or give the weights of another run"
+    )
+
+
+def keep_backbone(file: Path, sha256: str, outputs: Path) -> None:
+    """Keeps a file of weights in an outputs folder, and what it refers to itself.
+
+    A hard link takes no space; where there are none the file is copied.
+    """
+    kept = outputs / FOLDER / f"{sha256}{file.suffix}"
+    if not kept.exists():
+        source = file.resolve()
+        with atomic_write(kept) as draft:
+            try:
+                os.link(source, draft)
+            except OSError:
+                shutil.copyfile(source, draft)
+    if (base := find_backbone(file)) is not None:
+        keep_backbone(base, read_metadata(file)["base_sha256"], outputs)
+
+
+def file_sha256(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _kept_files(checkpoint: Path, sha256: str) -> Iterator[Path]:
+    """Files of this hash in the outputs folder that the checkpoint is in."""
+    if len(sha256) == 64 and sha256.isalnum():
+        for parent in list(checkpoint.absolute().parents)[:5]:
+            yield from (parent / FOLDER).glob(f"{sha256}.*")
