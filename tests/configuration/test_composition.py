@@ -8,9 +8,7 @@ import pytest
 import yaml
 
 from fashion_exp.configuration.composition import (
-    load_config,
     parse_command_line,
-    save_config,
 )
 from fashion_exp.configuration.overrides import quote_value
 from fashion_exp.configuration.schema import (
@@ -18,6 +16,7 @@ from fashion_exp.configuration.schema import (
     flatten_options,
     to_plain,
 )
+from fashion_exp.configuration.stored_config import load_config, save_config
 from fashion_exp.configuration.validation import OPTION_CONDITIONS
 from fashion_exp.errors import InputError
 from fashion_exp.paths import conf_dir

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from safetensors.torch import save_file
 
 from fashion_exp.configuration.composition import parse_command_line
 from fashion_exp.errors import InputError
-from fashion_exp.models.build import build_model
+from fashion_exp.models.build import build_model, check_architecture
 from fashion_exp.models.classifier import Classifier
 from fashion_exp.models.plan import ModelPlan, plan_model
 from fashion_exp.models.weights import find_weights
@@ -183,8 +184,27 @@ def test_rejects_preprocessing_that_contradicts_the_weights(tmp_path: Path) -> N
 
 def test_rejects_weights_of_another_network(tmp_path: Path) -> None:
     overrides = timm("test_vit", "model.preprocessing=dataset", weights=save_weights(tmp_path))
-    with pytest.raises(InputError, match=r"does not fit this model \(\d+ missing: .*unexpected"):
+    with pytest.raises(
+        InputError, match=r"weights of another network.*\(\d+ missing: .*unexpected"
+    ):
         build(*overrides, size=160)
+
+
+def test_weights_of_another_network_name_the_model_that_they_fit(tmp_path: Path) -> None:
+    file = tmp_path / "resnet18.pth"
+    torch.save({"model": build(*timm("resnet18")).network.state_dict()}, file)
+    cfg = parse_command_line([*timm("test_resnet", weights=file)]).jobs[0]
+    with pytest.raises(InputError, match=r"another network.*they fit model\.name=resnet18"):
+        check_architecture(cfg.model, find_weights("test_resnet", str(file)), 3)
+    check_architecture(replace(cfg.model, name="resnet18"), find_weights("resnet18", str(file)), 3)
+
+
+def test_weights_that_are_not_finite_are_refused(tmp_path: Path) -> None:
+    state = build(*timm("test_resnet")).network.state_dict()
+    state["bn1.bias"][0] = float("nan")
+    torch.save(state, tmp_path / "diverged.pth")
+    with pytest.raises(InputError, match=r"1 of \d+ tensors are not finite \(bn1\.bias\)"):
+        build(*timm("test_resnet", weights=tmp_path / "diverged.pth"))
 
 
 @pytest.mark.parametrize("suffix", ["safetensors", "pth"])
