@@ -47,17 +47,21 @@ def run(arguments: list[str]) -> int:
 
 
 def _draw_missing_figures(run: RunData, cache: Path) -> None:
-    """Draws the figures of a run of a sweep, which draws only those of the winner."""
-    folder = run.result.output / "figures"
-    if folder.is_dir():
-        return
+    """Draws the figures that a run lacks: it failed to draw them, or is not its sweep's winner.
+
+    Prints which ones are still missing; the reasons are logged.
+    """
     from fashion_exp.data.sources.load import load_images
-    from fashion_exp.evaluation.results import draw_figures
+    from fashion_exp.evaluation.results import draw_figures, missing_figures
     from fashion_exp.tracking import NullTracker
 
+    folder = run.result.output / "figures"
+    if not missing_figures(run.result):
+        return
     try:
         draw_figures(run.result, load_images(run.config.dataset, cache), NullTracker())
     except InputError as error:
         print(f"figures of the run cannot be drawn: {error}")
         return
-    print(f"figures: {folder}")
+    missing = ", ".join(file.name for file in missing_figures(run.result))
+    print(f"figures: {folder}{f' without {missing}' if missing else ''}")

@@ -206,7 +206,7 @@ def _confusion(comparison: Comparison, index: int) -> Confusion:
     summary = run.summary("test" if run.is_test_evaluated else "validation")
     return Confusion(
         comparison.names[index],
-        summary.confusion.tolist(),
+        summary.confusion,
         summary.classes,
         summary.part,
         summary.counts,

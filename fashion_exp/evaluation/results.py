@@ -27,6 +27,9 @@ if TYPE_CHECKING:  # SciPy takes long to import, and is not needed before the fi
 
 IMAGES_PER_CLASS = 8
 """In the contact sheet of a run's data."""
+MAX_CLASSES = 24
+"""In the contact sheet of a run's data."""
+PART_FIGURES = ("confusion", "gallery")
 
 TRACKED_FILES = (
     "result.json", "options.json", "split.csv", "left_out.csv", "history.csv", "trainings.csv",
@@ -136,53 +139,90 @@ def _track_summary(result: RunResult, summary: EvaluationSummary, tracker: Track
 
 
 def draw_figures(result: RunResult, table: ImageTable, tracker: Tracker) -> None:
-    """Draws the figures of a run; those of the test only if it was evaluated."""
+    """Draws the figures of a run; those of the test only if it was evaluated.
+
+    A figure that cannot be drawn is left out with a warning.
+    """
     draw_run(result, table)
-    for part in ("validation", *(["test"] if result.test_evaluations else [])):
-        draw_part(result, result.summary(part), table)
+    for part in _evaluated_parts(result):
+        draw_part(result, part, table)
     folder = RunDir(result.output).figures
     if folder.exists():
         tracker.log_artifact(result.run, folder, "figures")
 
 
+def missing_figures(result: RunResult) -> list[Path]:
+    """The figures that `draw_figures` would draw and that are not there."""
+    names = ["curves", "data"]
+    names += [f"{kind}_{part}" for part in _evaluated_parts(result) for kind in PART_FIGURES]
+    files = [RunDir(result.output).figures / f"{name}.png" for name in names]
+    return [file for file in files if not file.exists()]
+
+
+def _evaluated_parts(result: RunResult) -> list[str]:
+    return ["validation", *(["test"] if result.test_evaluations else [])]
+
+
 def draw_run(result: RunResult, table: ImageTable) -> None:
-    """Draws the learning curves, and the first images of each class."""
+    """Draws the learning curves, and the first images of the first classes."""
     from fashion_exp.reporting import contact_sheets, figures, style
+    from fashion_exp.reporting.drawing import optional_figure
 
-    run = RunDir(result.output)
-    history = pd.read_csv(run.history_file)
-    curves = figures.learning_curves(history, list(table.class_counts.values()), result.name)
-    style.save(curves, run.figures / "curves.png")
-    rows = table.rows.groupby("label").head(IMAGES_PER_CLASS)
-    sheet = contact_sheets.contact_sheet(
-        [table.read(row) for row in rows.index],
-        [table.classes[label] for label in rows["label"]],
-        IMAGES_PER_CLASS,
-        f"{table.name}: {len(table):,} images of {len(table.classes)} classes",
-    )
-    style.save(sheet, run.figures / "data.png")
+    run, classes = RunDir(result.output), len(table.classes)
+    with optional_figure(run.figures / "curves.png") as file:
+        history = pd.read_csv(run.history_file)
+        curves = figures.learning_curves(history, list(table.class_counts.values()), result.name)
+        style.save(curves, file)
+    with optional_figure(run.figures / "data.png") as file:
+        rows = table.rows[table.rows["label"] < MAX_CLASSES].groupby("label").head(IMAGES_PER_CLASS)
+        more = f", of which the first {MAX_CLASSES} are shown" if classes > MAX_CLASSES else ""
+        sheet = contact_sheets.contact_sheet(
+            map(table.read, rows.index),
+            [table.classes[label] for label in rows["label"]],
+            IMAGES_PER_CLASS,
+            f"{table.name}: {len(table):,} images of {classes:,} classes{more}",
+        )
+        style.save(sheet, file)
 
 
-def draw_part(result: RunResult, summary: EvaluationSummary, table: ImageTable) -> None:
-    """Draws the confusion matrix and the gallery of one part."""
+def draw_part(result: RunResult, part: str, table: ImageTable) -> None:
+    """Draws the confusion matrix and the gallery of one part; lists the scores of all classes."""
     from fashion_exp.reporting import contact_sheets, figures, style
+    from fashion_exp.reporting.drawing import optional_figure
+    from fashion_exp.reporting.tables import csv_table
 
-    run, part = RunDir(result.output), summary.part
+    run, summary = RunDir(result.output), result.summary(part)
     title = f"{result.name}: {part}, {summary.counts}"
-    matrix = figures.confusion_matrix(summary.confusion, summary.classes, title)
-    style.save(matrix, run.figures / f"confusion_{part}.png")
-    rows = {image: row for row, image in enumerate(table.rows["image_id"])}
-    gallery = contact_sheets.prediction_gallery(
-        run.predictions(part), lambda image: table.read(rows[image]), part
-    )
-    style.save(gallery, run.figures / f"gallery_{part}.png")
+    with optional_figure(run.figures / f"confusion_{part}.png") as file:
+        style.save(figures.confusion_matrix(summary.confusion, summary.classes, title), file)
+    with optional_figure(run.figures / f"gallery_{part}.png") as file:
+        rows = {image: row for row, image in enumerate(table.rows["image_id"])}
+        gallery = contact_sheets.prediction_gallery(
+            run.predictions(part), lambda image: table.read(rows[image]), part
+        )
+        style.save(gallery, file)
+    with optional_figure(run.figures / f"classes_{part}.csv") as file:
+        write_text(file, csv_table(_class_scores(summary)))
+
+
+def _class_scores(summary: EvaluationSummary) -> PlainTable:
+    from fashion_exp.reporting.formats import percent
+    from fashion_exp.reporting.tables import PlainTable
+
+    columns = (summary.recall, summary.precision, summary.f1)
+    counts = summary.confusion.sum(axis=1)
+    rows = [
+        (name, f"{count}", *map(percent, scores))
+        for name, count, *scores in zip(summary.classes, counts, *columns, strict=True)
+    ]
+    return PlainTable(("class", "predictions", "recall", "precision", "F1"), rows)
 
 
 def result_table(result: RunResult, problems: Sequence[str]) -> PlainTable:
     """The table that a run ends with. `problems` are the audit's findings."""
     from fashion_exp.reporting import tables
 
-    parts = ["validation", *(["test"] if result.test_evaluations else [])]
+    parts = _evaluated_parts(result)
     return tables.results_table(
         tables.ResultsSummary(
             [_part_result(result.summary(part)) for part in parts],

@@ -8,8 +8,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from fashion_exp.reporting import style
 from fashion_exp.reporting.comparison_curves import (
     MAX_PANELS,
@@ -18,6 +16,7 @@ from fashion_exp.reporting.comparison_curves import (
     curves_table,
     validation_curves,
 )
+from fashion_exp.reporting.drawing import optional_figure
 from fashion_exp.reporting.figures import confusion_matrix
 from fashion_exp.reporting.forest import forest_figure
 from fashion_exp.reporting.forest_text import forest_sentence, forest_table
@@ -43,7 +42,7 @@ class Drawing:
     sentence: str
     """The content of the figure in words."""
     wide: str
-    """SVG element for desktops."""
+    """SVG element for desktops; empty if the figure cannot be drawn."""
     narrow: str
     """SVG element for phones."""
     table: PlainTable
@@ -57,6 +56,11 @@ class Drawings:
     effects: Sequence[Drawing]
     files: Sequence[Path]
     """All PNGs."""
+
+    @property
+    def missing(self) -> list[str]:
+        """The names of the PNGs that could not be drawn."""
+        return [file.name for file in self.files if not file.exists()]
 
 
 def draw_all(report: Report, folder: Path) -> Drawings:
@@ -105,22 +109,27 @@ def _drawing(
     folder: Path,
     notes: Sequence[str] = (),
 ) -> Drawing:
-    wide, narrow = draw(style.WIDE), draw(style.NARROW)
-    wide_svg = inline_svg(wide, f"{name}-wide", title, sentence)
-    narrow_svg = inline_svg(narrow, f"{name}-narrow", title, sentence)
-    # In the page the heading is the title; a file needs its own.
-    style.add_title(wide, title)
-    style.save(wide, folder / f"{name}.png")
-    return Drawing(name, title, sentence, wide_svg, narrow_svg, table, notes)
+    with optional_figure(folder / f"{name}.png") as file:
+        wide, narrow = draw(style.WIDE), draw(style.NARROW)
+        wide_svg = inline_svg(wide, f"{name}-wide", title, sentence)
+        narrow_svg = inline_svg(narrow, f"{name}-narrow", title, sentence)
+        # In the page the heading is the title; a file needs its own.
+        style.add_title(wide, title)
+        style.save(wide, file)
+        return Drawing(name, title, sentence, wide_svg, narrow_svg, table, notes)
+    return Drawing(name, title, sentence, "", "", table, notes)
 
 
 def _matrices(report: Report, folder: Path) -> list[Path]:
     """Writes the figures of what the page shows as HTML tables."""
     files = []
     if report.verdicts is not None and len(report.verdicts.names) > 1:
-        files.append(style.save(verdict_figure(report.verdicts), folder / "verdicts.png"))
+        files.append(folder / "verdicts.png")
+        with optional_figure(files[-1]) as file:
+            style.save(verdict_figure(report.verdicts), file)
     for number, confusion in enumerate(report.confusions[:MAX_CONFUSIONS], start=1):
-        title = f"{confusion.name}, {confusion.part}, {confusion.counted}"
-        figure = confusion_matrix(np.asarray(confusion.counts), confusion.classes, title)
-        files.append(style.save(figure, folder / f"confusion-{number:02}.png"))
+        files.append(folder / f"confusion-{number:02}.png")
+        with optional_figure(files[-1]) as file:
+            title = f"{confusion.name}, {confusion.part}, {confusion.counted}"
+            style.save(confusion_matrix(confusion.counts, confusion.classes, title), file)
     return files

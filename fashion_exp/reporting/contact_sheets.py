@@ -5,22 +5,23 @@ They are composed with Pillow, because matplotlib would resample small images.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from fashion_exp.reporting import style
-from fashion_exp.reporting.formats import percent, shorten
+from fashion_exp.reporting.formats import one_line, percent, shorten
 
 if TYPE_CHECKING:
     from PIL import Image, ImageDraw, ImageFont
 
 # Pixels.
 _EDGE = 192
+_SIDE = _EDGE + 2
+"""Of the square around an image of at most `_EDGE`: a thin frame keeps a white one visible."""
 _GAP = 14
 _FRAME = 6
 _CAPTION = 15
@@ -28,28 +29,30 @@ _HEADING = 20
 _LINE = 1.3
 """Height of a line of text in font sizes."""
 
+_MARKS = {True: ("\N{CHECK MARK}", style.GREEN), False: ("\N{BALLOT X}", style.VERMILION)}
+"""Of correct and wrong predictions."""
+
 
 @dataclass(frozen=True)
 class _Tile:
-    image: np.ndarray
+    square: Image.Image
+    """With the image, its frame and its badge."""
     caption: Sequence[str]
     """Lines of text."""
-    mark: str = ""
-    """One character on a badge in the corner."""
-    color: str = ""
-    """Of the frame and the badge, if there is a mark."""
 
 
 def contact_sheet(
-    images: Sequence[np.ndarray], captions: Sequence[str], columns: int, title: str = ""
+    images: Iterable[np.ndarray], captions: Sequence[str], columns: int, title: str = ""
 ) -> Image.Image:
     """Arranges images in rows, each above its caption, which may have several lines.
 
     An image is uint8, (height, width, 3) or (height, width). Small ones are enlarged by a whole
-    factor, which preserves their pixels; large ones are scaled down, never cropped.
+    factor, which preserves their pixels; large ones are scaled down, never cropped. The images are
+    taken one by one, so that only one is held in its full size.
     """
     tiles = [
-        _Tile(image, caption.splitlines()) for image, caption in zip(images, captions, strict=True)
+        _Tile(_framed(image), caption.splitlines())
+        for image, caption in zip(images, captions, strict=True)
     ]
     columns = min(columns, len(tiles))
     return _stack([*_heading(title, columns), _grid(tiles, columns)])
@@ -100,14 +103,19 @@ def _average_trainings(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _prediction_tile(row: Any, image: np.ndarray) -> _Tile:
-    file = row.path if len(row.path) <= 22 else PurePath(row.path).name
-    lines = [file, f"true: {row.label}", f"predicted: {row.predicted}"]
+    lines = [*_path_lines(row.path), f"true: {row.label}", f"predicted: {row.predicted}"]
     lines.append(f"confidence {percent(row.confidence)}")
     if row.trainings > 1:
         lines.append(f"wrong in {row.wrong} of {row.trainings}")
-    if row.correct:
-        return _Tile(image, lines, "\N{CHECK MARK}", style.GREEN)
-    return _Tile(image, lines, "\N{BALLOT X}", style.VERMILION)
+    mark, color = _MARKS[bool(row.correct)]
+    return _Tile(_framed(image, mark, color), lines)
+
+
+def _path_lines(path: str) -> list[str]:
+    """The path in one line, or its folder and its name in a line each."""
+    folder, slash, name = path.rpartition("/")
+    is_short = 72 * style.text_width(path, _CAPTION) <= _SIDE
+    return [path] if is_short or not folder else [folder + slash, name]
 
 
 def _grid(tiles: Sequence[_Tile], columns: int) -> Image.Image:
@@ -115,34 +123,38 @@ def _grid(tiles: Sequence[_Tile], columns: int) -> Image.Image:
 
     assert tiles, "a sheet needs at least one image"
     line = round(_CAPTION * _LINE)
-    width = _EDGE + _GAP
-    height = _EDGE + _GAP + line * max(len(tile.caption) for tile in tiles)
+    width = _SIDE + _GAP
+    height = _SIDE + _GAP + line * max(len(tile.caption) for tile in tiles)
     rows = -(-len(tiles) // columns)
     sheet = Image.new("RGB", (columns * width + _GAP, rows * height + _GAP // 2), style.PAPER)
     draw = ImageDraw.Draw(sheet)
     for index, tile in enumerate(tiles):
         row, column = divmod(index, columns)
         x, y = _GAP + column * width, row * height
-        sheet.paste(_framed(tile), (x, y))
+        sheet.paste(tile.square, (x, y))
         for number, text in enumerate(tile.caption):
-            _write_line(draw, (x, y + _EDGE + 3 + number * line), text, _CAPTION, _EDGE)
+            _write_line(draw, (x, y + _SIDE + 3 + number * line), text, _CAPTION, _SIDE)
     return sheet
 
 
-def _framed(tile: _Tile) -> Image.Image:
+def _framed(pixels: np.ndarray, mark: str = "", color: str = style.RULE) -> Image.Image:
+    """The image in a square with a frame; with a `mark`, one character, on a badge in the corner.
+
+    The frame of a marked image is thick.
+    """
     from PIL import Image, ImageDraw
 
-    square = Image.new("RGB", (_EDGE, _EDGE), style.EMPTY)
-    image = _scaled(tile.image, _EDGE - 2 * _FRAME if tile.mark else _EDGE)
-    square.paste(image, ((_EDGE - image.width) // 2, (_EDGE - image.height) // 2))
-    if tile.mark:
-        draw = ImageDraw.Draw(square)
-        draw.rectangle((0, 0, _EDGE - 1, _EDGE - 1), outline=tile.color, width=_FRAME)
+    square = Image.new("RGB", (_SIDE, _SIDE), style.EMPTY)
+    frame = _FRAME if mark else 1
+    image = _scaled(pixels, _SIDE - 2 * frame)
+    square.paste(image, ((_SIDE - image.width) // 2, (_SIDE - image.height) // 2))
+    draw = ImageDraw.Draw(square)
+    draw.rectangle((0, 0, _SIDE - 1, _SIDE - 1), outline=color, width=frame)
+    if mark:
         badge = 2 * _FRAME + _CAPTION + 5
-        draw.rectangle((0, 0, badge, badge), fill=tile.color)
+        draw.rectangle((0, 0, badge, badge), fill=color)
         center = ((badge + 1) / 2, (badge + 1) / 2)
-        font = _font(tile.mark, _CAPTION + 5)
-        draw.text(center, tile.mark, style.PAPER, font, anchor="mm")
+        draw.text(center, mark, style.PAPER, _font(mark, _CAPTION + 5), anchor="mm")
     return square
 
 
@@ -163,7 +175,7 @@ def _heading(text: str, columns: int) -> list[Image.Image]:
 
     if not text:
         return []
-    width = columns * (_EDGE + _GAP) + _GAP
+    width = columns * (_SIDE + _GAP) + _GAP
     block = Image.new("RGB", (width, round(_HEADING * _LINE) + _GAP), style.PAPER)
     _write_line(ImageDraw.Draw(block), (_GAP, 0), text, _HEADING, width - 2 * _GAP)
     return [block]
@@ -185,6 +197,7 @@ def _write_line(
     draw: ImageDraw.ImageDraw, corner: tuple[int, int], text: str, size: int, width: int
 ) -> None:
     """Writes one line of at most `width` pixels; the middle of longer text is cut."""
+    text = one_line(text)
     font = _font(text, size)
     line = shorten(text, lambda candidate: draw.textlength(candidate, font) <= width)
     draw.text(corner, line, style.INK, font)

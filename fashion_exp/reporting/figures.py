@@ -11,6 +11,7 @@ import pandas as pd
 
 from fashion_exp.reporting import style
 from fashion_exp.reporting.formats import number, percent, shorten_to_cells
+from fashion_exp.reporting.many_classes import MAX_CLASSES, many_classes_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -137,13 +138,19 @@ def _explanation(history: pd.DataFrame) -> str:
 def confusion_matrix(matrix: np.ndarray, classes: Sequence[str], title: str = "") -> Figure:
     """Counts and row shares, with recall and count of each class on the right.
 
-    `matrix` is (C, C) integer counts; rows are true classes, columns predicted ones.
+    `matrix` is (C, C) integer counts; rows are true classes, columns predicted ones. Of very many
+    classes a coarse map and the most confused pairs are shown.
     """
     from matplotlib.colors import LinearSegmentedColormap
 
     counts = np.asarray(matrix)
     size = len(classes)
     assert counts.shape == (size, size), (counts.shape, size)
+    total = int(counts.sum())
+    accuracy = percent(np.trace(counts) / total if total else None)
+    text = f"accuracy {accuracy}, {total:,} predictions"
+    if size > MAX_CLASSES:
+        return many_classes_figure(counts, classes, (title, text))
     rates = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     cell = float(np.clip(7.5 / size, 0.44, 0.85))
     colormap = LinearSegmentedColormap.from_list("rates", style.SEQUENTIAL)
@@ -153,12 +160,11 @@ def confusion_matrix(matrix: np.ndarray, classes: Sequence[str], title: str = ""
     _write_cells(axes, counts, rates, cell)
     _write_names(axes, [shorten_to_cells(name, _MAX_CLASS_NAME) for name in classes], cell)
     _write_recall(axes, counts)
-    total = int(counts.sum())
-    accuracy = percent(np.trace(counts) / total if total else None)
-    text = f"accuracy {accuracy}, {total:,} predictions"
     above: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points"}
     axes.annotate(text, (0, 1), (0, 18), **above, **style.text_style(style.LABEL, style.MUTED))
-    axes.annotate(title, (0, 1), (0, 32), **above, **style.text_style(style.TITLE, bold=True))
+    lines = style.wrap_text(title, style.TITLE, max(cell * size, 5.0), bold=True)
+    bold = style.text_style(style.TITLE, bold=True)
+    axes.annotate("\n".join(lines), (0, 1), (0, 32), va="bottom", **above, **bold)
     return figure
 
 

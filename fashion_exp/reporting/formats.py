@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import unicodedata
 from collections.abc import Callable
 
 from rich.cells import cell_len
@@ -100,6 +101,22 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
+def one_line(text: str) -> str:
+    """The text with a blank for each line break or other control character.
+
+    What no file can hold, such as an undecodable byte of a file name, is replaced by a sign.
+    """
+    return "".join(map(_printable, text))
+
+
+def _printable(character: str) -> str:
+    category = unicodedata.category(character)
+    if category in ("Cc", "Zl", "Zp"):
+        return " "
+    is_text = category != "Cs" and ord(character) & 0xFFFE != 0xFFFE
+    return character if is_text else "\N{REPLACEMENT CHARACTER}"
+
+
 def shorten(text: str, fits: Callable[[str], bool]) -> str:
     """The text if it fits, else as much of both ends as fits around an ellipsis.
 
@@ -116,5 +133,5 @@ def shorten(text: str, fits: Callable[[str], bool]) -> str:
 
 
 def shorten_to_cells(text: str, cells: int) -> str:
-    """The text in at most this many terminal columns; a CJK character takes two."""
-    return shorten(text, lambda candidate: cell_len(candidate) <= cells)
+    """The text in one line of at most this many terminal columns; a CJK character takes two."""
+    return shorten(one_line(text), lambda candidate: cell_len(candidate) <= cells)

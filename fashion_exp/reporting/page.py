@@ -8,10 +8,16 @@ from typing import Any
 from fashion_exp.atomic_io import write_text
 from fashion_exp.reporting.comparison_figures import MAX_CONFUSIONS, Drawings, draw_all
 from fashion_exp.reporting.formats import percent
+from fashion_exp.reporting.many_classes import (
+    MAX_CLASSES,
+    map_caption,
+    map_image,
+    most_confused,
+)
 from fashion_exp.reporting.report_content import Confusion, Report
 from fashion_exp.reporting.report_markdown import markdown
 from fashion_exp.reporting.tables import csv_table
-from fashion_exp.reporting.templates import render
+from fashion_exp.reporting.templates import png_uri, render
 from fashion_exp.reporting.verdict_matrix import (
     MAX_LABELED,
     MAX_NAMES,
@@ -61,12 +67,17 @@ def html(report: Report, drawings: Drawings) -> str:
 
 
 def _confusion_table(confusion: Confusion) -> dict[str, Any]:
-    """Counts by row with their shares of the true class."""
+    """Counts by row with their shares of the true class; of many classes a map and some pairs."""
+    counts, classes = confusion.counts, confusion.classes
+    total = int(counts.sum())
+    accuracy = percent(counts.trace() / total if total else None)
+    table: dict[str, Any] = {"content": confusion, "accuracy": accuracy, "total": total}
+    if len(classes) > MAX_CLASSES:
+        image = png_uri(map_image(counts))
+        pairs = most_confused(counts, classes)
+        return table | {"map": image, "caption": map_caption(len(classes)), "pairs": pairs}
     rows = []
-    for name, counts in zip(confusion.classes, confusion.counts, strict=True):
-        total = sum(counts)
-        rows.append((name, [(n, n / total if total else 0.0) for n in counts], total))
-    total = sum(row_total for *_, row_total in rows)
-    correct = sum(counts[index] for index, counts in enumerate(confusion.counts))
-    accuracy = percent(correct / total if total else None)
-    return {"content": confusion, "rows": rows, "accuracy": accuracy, "total": total}
+    for name, row in zip(classes, counts.tolist(), strict=True):
+        row_total = sum(row)
+        rows.append((name, [(n, n / row_total if row_total else 0.0) for n in row], row_total))
+    return table | {"rows": rows}

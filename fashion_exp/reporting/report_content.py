@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+import numpy as np
+
 from fashion_exp.reporting.tables import PlainTable
 
 Severity = Literal["wrong", "doubtful", "fine"]
@@ -91,8 +93,8 @@ class VerdictMatrix:
 @dataclass(frozen=True)
 class Confusion:
     name: str
-    counts: Sequence[Sequence[int]]
-    """Rows are true classes, columns predicted ones."""
+    counts: np.ndarray
+    """Integers; rows are true classes, columns predicted ones."""
     classes: Sequence[str]
     part: str
     counted: str

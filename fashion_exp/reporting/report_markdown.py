@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from fashion_exp.reporting.comparison_figures import MAX_CONFUSIONS, Drawing, Drawings
 from fashion_exp.reporting.formats import percent
+from fashion_exp.reporting.many_classes import MAX_CLASSES, most_confused
 from fashion_exp.reporting.report_content import Confusion, Finding, Report, Severity
 from fashion_exp.reporting.tables import PlainTable, escape_markdown, markdown_table
 from fashion_exp.reporting.verdict_matrix import first_pairs
@@ -39,6 +40,8 @@ def markdown(report: Report, drawings: Drawings) -> str:
     }
     for title, parts in sections.items():
         head += [f"## {title}", *(part.strip("\n") for part in parts)] if parts else []
+    if drawings.missing:
+        head.append(f"Figures that could not be drawn: {', '.join(drawings.missing)}.")
     return "\n\n".join(head) + "\n"
 
 
@@ -63,17 +66,21 @@ def _audit(findings: Sequence[Finding]) -> list[str]:
 
 def _figure(drawing: Drawing) -> str:
     image = f"![{escape_markdown(drawing.title)}](figures/{drawing.name}.png)"
+    image = image if drawing.wide else "This figure could not be drawn."
     table = replace(drawing.table, title=drawing.table.title or drawing.title)
     return "\n\n".join([image, escape_markdown(drawing.sentence), markdown_table(table)])
 
 
 def _confusion(confusion: Confusion) -> str:
+    title = f"{confusion.name}, {confusion.part}: {confusion.counted}"
+    if len(confusion.classes) > MAX_CLASSES:
+        return markdown_table(
+            replace(most_confused(confusion.counts, confusion.classes), title=title)
+        )
     rows = []
-    for name, counts in zip(confusion.classes, confusion.counts, strict=True):
+    for name, counts in zip(confusion.classes, confusion.counts.tolist(), strict=True):
         total = sum(counts)
         shares = [f"{count:,} ({percent(count / total)})" if total else "0" for count in counts]
         rows.append((name, *shares, f"{total:,}"))
     header = ("true / predicted", *confusion.classes, "predictions")
-    return markdown_table(
-        PlainTable(header, rows, f"{confusion.name}, {confusion.part}: {confusion.counted}")
-    )
+    return markdown_table(PlainTable(header, rows, title))

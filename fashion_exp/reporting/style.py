@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fashion_exp.atomic_io import atomic_write
+from fashion_exp.reporting.formats import one_line
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -91,6 +92,7 @@ def text_width(text: str, size: float, bold: bool = False) -> float:
     """Width in inches of one line at a font size in points."""
     from PIL import ImageFont
 
+    text = one_line(text)
     ems = ImageFont.truetype(font_file(text), 100).getlength(text) / 100
     # Bold glyphs are up to 13 % wider, and rounding glyphs to pixels adds up to 4 %.
     return ems * size / 72 * 1.04 * (1.13 if bold else 1.0)
@@ -98,7 +100,7 @@ def text_width(text: str, size: float, bold: bool = False) -> float:
 
 def wrap_text(text: str, size: float, width: float, bold: bool = False) -> list[str]:
     """Lines of at most `width` inches. Long words are broken; nothing is cut off."""
-    text = "".join(character if ord(character) >= 32 else " " for character in text).strip()
+    text = one_line(text).strip()
     columns = len(text)
     while columns > 1:
         lines = textwrap.wrap(text, columns, break_on_hyphens=False)

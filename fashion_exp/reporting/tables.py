@@ -19,10 +19,14 @@ from fashion_exp.atomic_io import csv_text
 from fashion_exp.reporting.formats import (
     DASH,
     duration,
+    one_line,
     percent,
     percent_range,
     with_limits,
 )
+
+MAX_F1_ROWS = 20
+"""Classes in the table of a run."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +101,7 @@ class ResultsSummary:
 def results_table(summary: ResultsSummary) -> PlainTable:
     """The results of a run: one column per part, one row per quantity."""
     parts, level = summary.parts, f"{100 * summary.level:g} %"
+    classes = _classes_shown(parts[0])
     rows = [
         (
             f"accuracy ({level} Wilson)",
@@ -112,7 +117,7 @@ def results_table(summary: ResultsSummary) -> PlainTable:
         ),
         ("macro-F1, t-interval", *(part.macro_f1.text(is_share=True) for part in parts)),
         ("cross-entropy, t-interval", *(part.loss.text(is_share=False) for part in parts)),
-        *((f"F1 {name}", *(percent(part.f1[name]) for part in parts)) for name in parts[0].f1),
+        *((f"F1 {name}", *(percent(part.f1[name]) for part in parts)) for name in classes),
         ("training time", duration(summary.seconds), *("" for _ in parts[1:])),
         (
             "runs that used this test set",
@@ -125,6 +130,11 @@ def results_table(summary: ResultsSummary) -> PlainTable:
             "Macro-F1 and the F1 of each class are means over the trainings. A photo is wrong if "
             "the mean over its trainings is; each training that judges a photo is a prediction."
         )
+    if len(classes) < len(parts[0].f1):
+        notes.append(
+            f"F1: the {len(classes)} lowest of {len(parts[0].f1):,} classes ({parts[0].part}); "
+            f"figures/classes_{parts[0].part}.csv has all."
+        )
     header = ["", *(part.part for part in parts)]
     shown = [row for row in rows if any(row[1:])]
     return PlainTable(header, shown, summary.title, [*notes, *summary.notes])
@@ -132,6 +142,15 @@ def results_table(summary: ResultsSummary) -> PlainTable:
 
 def _of(count: int, total: int) -> str:
     return f"{count:,} of {total:,}"
+
+
+def _classes_shown(part: PartResult) -> list[str]:
+    """All classes, or those with the lowest F1 if there are too many."""
+    if len(part.f1) <= MAX_F1_ROWS:
+        return list(part.f1)
+    # A class without any prediction has no F1, and comes last.
+    ranked = sorted(part.f1, key=lambda name: (math.isnan(part.f1[name]), part.f1[name]))
+    return ranked[:MAX_F1_ROWS]
 
 
 def _limits(interval: ReportedInterval) -> str:
@@ -297,7 +316,7 @@ class _RichTable:
     def _layout(self, stacked: bool) -> Table:
         """`stacked` wraps the names of columns whose cells are narrower, one word per line."""
         layout = Table(
-            title=Text(self.table.title) if self.table.title else None,
+            title=Text(one_line(self.table.title)) if self.table.title else None,
             box=box.SIMPLE_HEAD,
             title_justify="left",
             show_edge=False,
@@ -311,7 +330,7 @@ class _RichTable:
             justify: JustifyMethod = "right" if any(map(_NUMBER.match, cells)) else "left"
             layout.add_column(Text(name), justify=justify, overflow="fold")
         for row in self.table.rows:
-            layout.add_row(*map(Text, row))  # not str: a class may be called "[red]"
+            layout.add_row(*map(Text, map(one_line, row)))  # not str: a class may be called "[red]"
         return layout
 
 

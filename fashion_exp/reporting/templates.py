@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import base64
+import io
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fashion_exp.reporting.formats import difference_text, percent, shorten_to_cells
 from fashion_exp.reporting.tables import PlainTable
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 _NUMBER = re.compile(r"[+\N{MINUS SIGN}-]?\d[\d.,]*(e[+-]?\d+)?\b(?!/)|[<>] ?\d|\N{EN DASH}$|$")
 
@@ -45,6 +49,12 @@ def keep_units(text: str) -> str:
 
 def jpeg_uri(jpeg: bytes) -> str:
     return f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}"
+
+
+def png_uri(image: Image.Image) -> str:
+    buffer = io.BytesIO()
+    image.save(buffer, "png", optimize=True)
+    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
 def web_url(url: str) -> str:

@@ -231,7 +231,7 @@ def _effects() -> list[ForestPlot]:
 def _confusion(name: str, rng: np.random.Generator, images: int) -> Confusion:
     each = images // 3
     counts = np.eye(3, dtype=int) * (each - 6) + rng.integers(0, 4, (3, 3))
-    return Confusion(name, counts.tolist(), CLASSES, "test", "500 predictions")
+    return Confusion(name, counts, CLASSES, "test", "500 predictions")
 
 
 def _photos(rng: np.random.Generator) -> list[PhotoGroup]:

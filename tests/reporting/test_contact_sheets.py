@@ -1,10 +1,12 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
+import weakref
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import ImageColor
 
 from fashion_exp.reporting import contact_sheets, style
 from fashion_exp.reporting.contact_sheets import (
@@ -85,13 +87,13 @@ def test_probabilities_are_averaged_over_trainings() -> None:
 
 
 def test_errors_and_correct_predictions_differ_in_color_and_mark() -> None:
-    marks = []
+    badges = []
     for p_hat, color in ((0.9, style.GREEN), (0.1, style.VERMILION)):
         (row,) = _average_trainings(make_predictions([("a", "hat", p_hat, "a", 0)])).itertuples()
-        tile = contact_sheets._prediction_tile(row, gray_image("a"))
-        assert tile.color == color
-        marks.append(tile.mark)
-    assert marks == ["\N{CHECK MARK}", "\N{BALLOT X}"]
+        square = np.asarray(contact_sheets._prediction_tile(row, gray_image("a")).square)
+        assert tuple(square[0, 0].tolist()) == ImageColor.getrgb(color)
+        badges.append((square[:30, :30] == square[0, 0]).all(axis=2))
+    assert not np.array_equal(*badges)
 
 
 def test_caption_has_file_label_prediction_and_confidence() -> None:
@@ -99,6 +101,43 @@ def test_caption_has_file_label_prediction_and_confidence() -> None:
     (row,) = _average_trainings(predictions).itertuples()
     caption = contact_sheets._prediction_tile(row, gray_image("a")).caption
     assert caption == ["somewhere/a.png", "true: hat", "predicted: shoe", "confidence 87.5 %"]
+
+
+def test_file_that_is_too_long_for_a_line_keeps_its_folder() -> None:
+    name = "0f3c2a1b-4d5e-6f70-8192-a3b4c5d6e7f8.jpg"
+    predictions = make_predictions([("a", "hat", 0.125, "a", 0)]).assign(path=f"hat/{name}")
+    (row,) = _average_trainings(predictions).itertuples()
+    caption = contact_sheets._prediction_tile(row, gray_image("a")).caption
+    assert caption[:3] == ["hat/", name, "true: hat"]
+
+
+def test_white_image_on_the_white_sheet_has_a_visible_edge() -> None:
+    white = np.full((192, 192, 3), 255, np.uint8)
+    sheet = np.asarray(contact_sheet([white], [""], 1).convert("L"))
+    assert sheet.min(axis=0).min() < 200
+    rows, columns = np.nonzero(sheet < 200)
+    assert np.ptp(rows) == np.ptp(columns) == 193
+
+
+def test_images_are_read_one_by_one() -> None:
+    held: list[weakref.ref[np.ndarray]] = []
+
+    def images() -> Iterator[np.ndarray]:
+        for _ in range(5):
+            assert sum(image() is not None for image in held) <= 1
+            image = np.zeros((8, 8, 3), np.uint8)
+            held.append(weakref.ref(image))
+            yield image
+            del image
+
+    contact_sheet(images(), ["a"] * 5, 5)
+
+
+@pytest.mark.parametrize("name", ["a\nb", "a$b$", "\N{PARTY POPPER}", 300 * "W", "_^\\x"])
+def test_class_may_have_any_name(name: str) -> None:
+    predictions = make_predictions([("a", name, 0.5, "a", 0)]).assign(path=f"{name}/a.png")
+    prediction_gallery(predictions, gray_image, "test")
+    contact_sheet([gray_image("a")], [name], 1, title=name)
 
 
 def test_gallery_without_errors_has_only_their_heading() -> None:
@@ -144,7 +183,7 @@ def test_long_caption_stays_within_its_tile() -> None:
     long = np.asarray(contact_sheet(images, ["W" * 500, "x"], 2))
     assert plain.shape == long.shape
     changed = np.flatnonzero((plain != long).any(axis=(0, 2)))
-    assert changed.max() < contact_sheets._GAP + contact_sheets._EDGE
+    assert changed.max() < contact_sheets._GAP + contact_sheets._SIDE
 
 
 def test_rejects_image_without_caption() -> None:

@@ -9,9 +9,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from fashion_exp.reporting import style
+from fashion_exp.reporting.comparison_curves import validation_curves
 from fashion_exp.reporting.figures import confusion_matrix, learning_curves
+from fashion_exp.reporting.many_classes import classes_per_cell, confusion_map, most_confused
+from fashion_exp.reporting.report_content import Curve
+from fashion_exp.reporting.svg import inline_svg
 from tests.reporting.test_comparison_figures import assert_legible, displayed_texts
 
 pytestmark = pytest.mark.slow
@@ -154,6 +159,66 @@ def test_class_names_do_not_overlap(count: int, length: int) -> None:
 
 def assert_disjoint(extents: list[tuple[float, float]]) -> None:
     assert all(first[1] <= second[0] for first, second in pairwise(sorted(extents)))
+
+
+MANY = 1000
+
+
+@pytest.fixture(scope="module")
+def many_counts() -> np.ndarray:
+    rng = np.random.default_rng(0)
+    counts = np.diag(rng.integers(0, 9, MANY))
+    counts[rng.integers(0, MANY, 3000), rng.integers(0, MANY, 3000)] += 1
+    counts[7, 8] = 50
+    return counts
+
+
+def test_many_classes_show_a_map_and_the_most_confused_pairs(many_counts: np.ndarray) -> None:
+    figure = confusion_matrix(many_counts, [f"class {i}" for i in range(MANY)], "Test")
+    texts = displayed_texts(figure)
+    assert len(texts) < 100
+    assert {"class 7", "class 8", "50", "Test"} <= set(texts)
+    (axes,) = figure.axes
+    (image,) = axes.get_images()
+    assert max(image.get_size()) <= 200
+    assert not axes.texts and not axes.get_xticklabels()
+
+
+def test_picture_of_many_classes_is_small(many_counts: np.ndarray, tmp_path: Path) -> None:
+    names = [f"{i}{300 * 'W'}" for i in range(MANY)]
+    file = style.save(confusion_matrix(many_counts, names, 300 * "W "), tmp_path / "a.png")
+    with Image.open(file) as image:
+        assert max(image.size) < 3000
+
+
+@pytest.mark.parametrize("count", [31, 199, 201, 1000])
+def test_map_shows_every_class_once(count: int) -> None:
+    colors = confusion_map(np.eye(count, dtype=int))
+    each = classes_per_cell(count)
+    assert len(colors) == -(-count // each) <= 200
+    dark = (colors < 255).any(axis=2)
+    assert np.array_equal(dark, np.eye(len(colors), dtype=bool))
+
+
+def test_pairs_are_ordered_by_count_and_without_correct_predictions() -> None:
+    counts = np.array([[90, 2, 0], [5, 3, 0], [0, 0, 4]])
+    table = most_confused(counts, ["a", "b", "c"])
+    assert table.rows == [("b", "a", "5", "62.5 %"), ("a", "b", "2", "2.2 %")]
+    assert most_confused(np.eye(3, dtype=int), ["a", "b", "c"]).rows == []
+    assert len(most_confused(np.ones((40, 40), int), [str(i) for i in range(40)]).rows) == 20
+
+
+@pytest.mark.parametrize("classes", [2, 31])
+@pytest.mark.parametrize(
+    "name",
+    ["a\nb\x07", "a$b$", "$$", r"\frac{", "a_b^c", "\N{PARTY POPPER}", 300 * "W", "a\udcff", "_x"],
+)
+def test_class_and_run_may_have_any_name(name: str, classes: int, tmp_path: Path) -> None:
+    names = [f"{name}{i}" for i in range(classes)]
+    counts = np.arange(classes**2).reshape(classes, classes)
+    style.save(confusion_matrix(counts, names, name), tmp_path / "a.png")
+    curves = validation_curves([Curve(name, [[0.1, 0.2]]), Curve("b", [[0.1, 0.2]])], style.WIDE)
+    inline_svg(curves, "a", name, name)
 
 
 def test_dollar_signs_are_literal(tmp_path: Path) -> None:

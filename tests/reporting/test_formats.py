@@ -11,6 +11,7 @@ from fashion_exp.reporting.formats import (
     difference_text,
     duration,
     number,
+    one_line,
     percent,
     percent_range,
     shorten_to_cells,
@@ -79,7 +80,12 @@ def test_clock_has_minutes_and_hours_when_needed() -> None:
 def test_shortened_text_fits_and_short_text_is_unchanged(text: str, cells: int) -> None:
     short = shorten_to_cells(text, cells)
     assert cell_len(short) <= cells
-    assert (short == text) == (cell_len(text) <= cells)
+    assert (short == one_line(text)) == (cell_len(one_line(text)) <= cells)
+
+
+def test_one_line_has_no_control_character_and_can_be_saved() -> None:
+    assert one_line("a\nb\x1b[31m\u2028c\udcff\uffff") == "a b [31m c\ufffd\ufffd"
+    assert one_line("帽子 \N{PARTY POPPER} $x_1$") == "帽子 \N{PARTY POPPER} $x_1$"
 
 
 def test_shortening_preserves_both_ends() -> None:

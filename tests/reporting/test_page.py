@@ -8,9 +8,10 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from fashion_exp.reporting import page
+from fashion_exp.reporting import comparison_figures, page
 from fashion_exp.reporting.page import write_report
 from fashion_exp.reporting.report_content import ForestPlot, ForestRow, Photo, PhotoGroup, Report
 from fashion_exp.reporting.tables import PlainTable
@@ -224,6 +225,42 @@ def test_row_without_estimate_shows_its_reason(tmp_path: Path) -> None:
     report = dataclasses.replace(minimal_report(), accuracy=[ForestPlot("Accuracy", rows), loss])
     text = write_report(report, tmp_path).read_text()
     assert text.count("failed: no memory") >= 3 and "0.510 (0.420–0.660)" in text
+
+
+def test_figure_that_cannot_be_drawn_is_named_and_its_numbers_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("no font")
+
+    monkeypatch.setattr(comparison_figures, "forest_figure", fail)
+    monkeypatch.setattr(comparison_figures, "confusion_matrix", fail)
+    text = write_report(small_report(["a", "b"]), tmp_path).read_text()
+    missing = "Figures that could not be drawn: accuracy-1.png, confusion-01.png."
+    assert missing in text and missing in (tmp_path / "report.md").read_text()
+    figures = {path.name for path in (tmp_path / "figures").iterdir()}
+    assert figures == {"curves.png", "verdicts.png"}
+    assert "<details open><summary>Numbers of this figure" in text
+    assert "accuracy-1.png)" not in (tmp_path / "report.md").read_text()
+
+
+def test_confusion_matrix_of_many_classes_is_a_map_and_its_most_confused_pairs(
+    tmp_path: Path,
+) -> None:
+    report = small_report(["a"], epochs=1)
+    names = [f"class <{index}>" for index in range(1000)]
+    counts = np.eye(1000, dtype=int) * 9
+    counts[3, 5] = 4
+    confusion = dataclasses.replace(report.confusions[0], classes=names, counts=counts)
+    text = write_report(
+        dataclasses.replace(report, confusions=[confusion] * 12), tmp_path
+    ).read_text()
+    assert len(text) < 1_000_000
+    parsed = ParsedPage(text)
+    maps = [image for image in parsed.all("img") if image["src"].startswith("data:image/png")]
+    assert len(maps) == 12 and all(image["alt"] for image in maps)
+    assert "class <5>" in parsed.texts and "class <6>" not in parsed.texts
+    assert "| class \\<3\\> | class \\<5\\> | 4 | 30.8 % |" in (tmp_path / "report.md").read_text()
 
 
 def test_failed_report_leaves_the_old_page(tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import io
+import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +100,24 @@ def test_held_out_test_set_is_not_mentioned() -> None:
 def test_class_name_is_never_markup() -> None:
     assert "F1 [red]hat" in print_table(results_table(SUMMARY), 80)
     assert r"F1 \[red\]hat" in markdown_table(results_table(SUMMARY))
+
+
+def test_table_of_many_classes_shows_the_lowest_f1_and_where_all_are() -> None:
+    f1 = {f"c{i}": (i % 50) / 100 for i in range(500)} | {"absent": math.nan}
+    parts = [replace(part, f1=f1) for part in SUMMARY.parts]
+    table = results_table(replace(SUMMARY, parts=parts))
+    shown = [row for row in table.rows if row[0].startswith("F1 ")]
+    assert len(shown) == 20
+    assert {row[1] for row in shown} == {"0.0 %", "1.0 %"}
+    assert (
+        "F1: the 20 lowest of 501 classes (validation); figures/classes_validation.csv has all."
+        in (table.notes)
+    )
+
+
+def test_line_break_in_a_name_breaks_no_row() -> None:
+    lines = print_table(PlainTable(["a"], [["hat\nshoe\x1b[31m"]], "t\nu"), 80).splitlines()
+    assert len(lines) == 4 and lines[-1].strip() == "hat shoe [31m"
 
 
 @pytest.mark.parametrize("width", [80, 120])
