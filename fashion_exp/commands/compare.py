@@ -31,9 +31,7 @@ def run(arguments: list[str]) -> int:
         if finding.severity != "fine":
             runs = "; ".join(finding.runs)
             console.print(f"{finding.title}: {finding.detail} ({runs})")
-    interval = f"{100 * comparison.settings.level:g} % interval"
-    columns = ["run", "validation", interval, "t-interval", "n", "J", "test"]
-    console.print(tables.rich_table(tables.select_columns(runs_table(comparison), columns)))
+    console.print(tables.rich_table(tables.extract_shared(runs_table(comparison))))
     if len(comparison.runs) > 1:
         pairs = pairs_table(comparison)
         if len(pairs.rows) > MAX_PAIRS:

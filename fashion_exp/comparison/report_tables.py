@@ -16,6 +16,7 @@ from fashion_exp.reporting.formats import (
     percent_range,
     pluralize,
     sample_size,
+    with_limits,
 )
 from fashion_exp.reporting.tables import PlainTable
 
@@ -49,7 +50,10 @@ OPTION_COLUMNS: Mapping[str, str] = {
 
 
 def runs_table(comparison: Comparison) -> PlainTable:
-    """The table of the paper's Figure 4, with further swept options, intervals and counts."""
+    """The table of the paper's Figure 4, with further swept options, intervals and counts.
+
+    The accuracies come first: a page or a terminal may not have room for all columns.
+    """
     columns = [
         (title, option)
         for title, option in OPTION_COLUMNS.items()
@@ -60,17 +64,22 @@ def runs_table(comparison: Comparison) -> PlainTable:
     columns += [(option.rpartition(".")[2], option) for option in further]
     titles, options = zip(*columns, strict=True)
     header = [
-        "run", *titles, "activation", "weights", "loss", "macro-F1", "validation",
-        f"{100 * comparison.settings.level:g} % interval", "t-interval", "n", "J", "test", "test n",
-        "updates", "split manifest",
+        "run", "validation", "test", "t-interval", *titles, "activation", "weights", "loss",
+        "macro-F1", "n", "J", "test n", "updates", "split manifest",
     ]  # fmt: skip
     rows = [_run_row(comparison, index, options) for index in comparison.ranking]
-    notes = [
-        "Best validation first. n: different photos judged. J: trainings. "
-        f"Test: {DASH} while it is held out.",
-        *filter(None, [comparison.candidates_note]),
-    ]
-    return PlainTable(header, rows, notes=notes)
+    fixed = ["validation"]
+    level = f"{100 * comparison.settings.level:g} %"
+    note = (
+        f"Best validation first; accuracies with their {level} interval. n: different photos "
+        "judged. J: trainings."
+    )
+    if any(run.is_test_evaluated for run in comparison.runs):
+        fixed.append("test")
+        note += f" Test: {DASH} while it is held out."
+    return PlainTable(
+        header, rows, notes=[note, *filter(None, [comparison.candidates_note])], fixed=fixed
+    )
 
 
 def _run_row(comparison: Comparison, index: int, options: Sequence[str]) -> list[str]:
@@ -81,21 +90,20 @@ def _run_row(comparison: Comparison, index: int, options: Sequence[str]) -> list
     if run.is_test_evaluated:
         test_summary = run.summary("test")
         accuracy = test_summary.accuracy
-        test = f"{percent(accuracy.estimate)} ({_limits(accuracy.low, accuracy.high)})"
+        test = with_limits(accuracy.estimate, accuracy.low, accuracy.high)
         test_n = f"{test_summary.images}"
     return [
         comparison.names[index],
+        with_limits(wilson.estimate, wilson.low, wilson.high),
+        test,
+        DASH if summary.t_interval_omitted else _limits(t.low, t.high),
         *(_option(run.settings.get(option, run.options.get(option))) for option in options),
         "ReLU" if run.options["model.name"] == "basic_cnn" else "the network's own",
         _weights(run.result.facts["weights"]),
         number(summary.loss.estimate),
         percent(summary.macro_f1.estimate),
-        percent(wilson.estimate),
-        _limits(wilson.low, wilson.high),
-        DASH if summary.t_interval_omitted else _limits(t.low, t.high),
         f"{summary.images}",
         f"{wilson.scores}",
-        test,
         test_n,
         f"{update_count(run):,}",
         run.result.facts["split_hash"][:8],

@@ -272,9 +272,10 @@ def load_run(folder: Path) -> RunData:
 def distinct_names(runs: Sequence[RunData]) -> list[str]:
     """Short names of the runs, without the words that all of them share.
 
-    The shared model stays unless every name keeps an option. Equal names are numbered.
+    The shared model stays unless every name keeps an option. Models and classes are named
+    where they differ, whatever names the runs have. Equal names are numbered.
     """
-    tokens = [run.name.split() for run in runs]
+    tokens = _name_tokens(runs)
     shared = set(tokens[0]).intersection(*tokens[1:]) if len(tokens) > 1 else set()
     names = _join_without(tokens, shared)
     if not all("=" in name for name in names):
@@ -283,6 +284,19 @@ def distinct_names(runs: Sequence[RunData]) -> list[str]:
         f"{name} ({names[:index].count(name) + 1})" if names.count(name) > 1 else name
         for index, name in enumerate(names)
     ]
+
+
+def _name_tokens(runs: Sequence[RunData]) -> list[list[str]]:
+    tokens = [run.name.split() for run in runs]
+    for prefix, option in (("", "model.name"), ("classes=", "dataset.classes")):
+        values = [run.options.get(option) for run in runs]
+        if any(value != values[0] for value in values):
+            for words, value in zip(tokens, values, strict=True):
+                text = f"[{','.join(map(str, value))}]" if isinstance(value, list) else value
+                token = f"{prefix}{text or 'all'}"
+                if token not in words and not (prefix and any(w.startswith(prefix) for w in words)):
+                    words.append(token)
+    return tokens
 
 
 def _join_without(tokens: Sequence[Sequence[str]], excluded: set[str]) -> list[str]:

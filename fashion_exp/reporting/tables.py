@@ -9,21 +9,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from rich import box
-from rich.cells import cell_len
-from rich.console import Console, ConsoleOptions, JustifyMethod, RenderableType, RenderResult
-from rich.table import Table
-from rich.text import Text
+from rich.console import RenderableType
 
 from fashion_exp.atomic_io import csv_text
 from fashion_exp.reporting.formats import (
     DASH,
     duration,
-    one_line,
     percent,
     percent_range,
     with_limits,
 )
+from fashion_exp.reporting.terminal_table import TerminalTable
 
 MAX_F1_ROWS = 20
 """Classes in the table of a run."""
@@ -38,6 +34,10 @@ class PlainTable:
     title: str = ""
     notes: Sequence[str] = ()
     """Sentences below the table."""
+    intro: Sequence[str] = ()
+    """Sentences above the table."""
+    fixed: Sequence[str] = ()
+    """Columns that `extract_shared` leaves in the table."""
 
 
 @dataclass(frozen=True)
@@ -284,6 +284,30 @@ def select_columns(table: PlainTable, columns: Sequence[str]) -> PlainTable:
     return replace(table, header=list(columns), rows=rows)
 
 
+def extract_shared(table: PlainTable) -> PlainTable:
+    """The table without columns that are equal in all rows; their values stand above it, once.
+
+    A column that only repeats the names of the rows (`lr=0.01`) is left out.
+    """
+    if not table.rows:
+        return table
+    first, shared = table.rows[0], []
+    for index, name in enumerate(table.header):
+        is_fixed = index == 0 or name in table.fixed
+        if not is_fixed and all(row[index] == first[index] for row in table.rows):
+            shared.append(index)
+    repeated = {
+        index
+        for index, name in enumerate(table.header)
+        if all(f"{name.replace(' ', '_')}={row[index]}" in row[0].split() for row in table.rows)
+    }
+    kept = [n for index, n in enumerate(table.header) if index not in {*shared, *repeated}]
+    texts = [f"{table.header[index]} {first[index]}" for index in shared if first[index] != DASH]
+    rows = "all rows" if len(table.rows) > 1 else "this row"
+    intro = [f"In {rows}: {'; '.join(texts)}."] if texts else []
+    return replace(select_columns(table, kept), intro=[*table.intro, *intro])
+
+
 def first_rows(table: PlainTable, count: int, file: Path) -> PlainTable:
     """The table with its first rows only and a note on the file that has all."""
     omitted = len(table.rows) - count
@@ -294,44 +318,8 @@ def first_rows(table: PlainTable, count: int, file: Path) -> PlainTable:
 
 
 def rich_table(table: PlainTable) -> RenderableType:
-    """The table for a rich console. In a narrow one, cells are wrapped and lose no digit."""
-    return _RichTable(table)
-
-
-_NUMBER = re.compile(r"\d+([.,]\d+)*( |$)")
-"""A number, alone or before its unit; not "0.5x"."""
-
-
-@dataclass(frozen=True)
-class _RichTable:
-    table: PlainTable
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        full = self._layout(stacked=False)
-        fits = console.measure(full, options=options.update(max_width=1000)).maximum
-        yield full if fits <= options.max_width else self._layout(stacked=True)
-        if self.table.notes:  # not as the caption, which is as narrow as the table
-            yield Text("\n".join(self.table.notes), "table.caption")
-
-    def _layout(self, stacked: bool) -> Table:
-        """`stacked` wraps the names of columns whose cells are narrower, one word per line."""
-        layout = Table(
-            title=Text(one_line(self.table.title)) if self.table.title else None,
-            box=box.SIMPLE_HEAD,
-            title_justify="left",
-            show_edge=False,
-            pad_edge=False,
-            collapse_padding=True,
-        )
-        for index, name in enumerate(self.table.header):
-            cells = [row[index] for row in self.table.rows]
-            if stacked and cell_len(name) > max(map(cell_len, cells), default=0):
-                name = re.sub(r"_| (?=[^\s%])", lambda match: f"{match[0].strip()}\n", name)
-            justify: JustifyMethod = "right" if any(map(_NUMBER.match, cells)) else "left"
-            layout.add_column(Text(name), justify=justify, overflow="fold")
-        for row in self.table.rows:
-            layout.add_row(*map(Text, map(one_line, row)))  # not str: a class may be called "[red]"
-        return layout
+    """The table for a rich console of any width."""
+    return TerminalTable(table)
 
 
 def csv_table(table: PlainTable) -> str:
@@ -346,6 +334,7 @@ def markdown_table(table: PlainTable) -> str:
     blocks = ["\n".join(f"| {' | '.join(line)} |" for line in lines)]
     if table.title:
         blocks.insert(0, f"**{escape_markdown(table.title)}**")
+    blocks[-1:-1] = map(escape_markdown, table.intro)
     return "\n\n".join([*blocks, *(escape_markdown(note) for note in table.notes)]) + "\n"
 
 

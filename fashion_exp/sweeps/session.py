@@ -114,7 +114,8 @@ def open_parent_run(
     state.uri, state.experiment = tracker.uri, tracker.experiment_id
     state.begun_as = new_run_token(outputs_dir(line.jobs[0].outputs))
     state.write(folder)
-    name = " ".join([*shared_model(line), *(line.swept_overrides or line.swept_keys)])[:200]
+    # MLflow's list shows the first 22 characters.
+    name = " ".join([*(line.swept_overrides or line.swept_keys), *shared_model(line)])[:200]
     tags = tags | {"begun_as": state.begun_as}
     state.parent = tracker.start(name, parent=None, params={}, tags=tags)
 

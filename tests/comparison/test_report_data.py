@@ -16,6 +16,7 @@ from fashion_exp.comparison.report_data import build_report
 from fashion_exp.comparison.report_tables import pairs_table, runs_table
 from fashion_exp.comparison.run_data import RunData, distinct_names
 from fashion_exp.comparison.settings import ComparisonSettings
+from fashion_exp.reporting.tables import extract_shared
 from tests.comparison.synthetic_runs import make_run, random_correctness
 
 DEFAULT = ComparisonSettings()
@@ -73,6 +74,34 @@ def test_names_omit_shared_words(names: list[str], expected: list[str], tmp_path
     assert distinct_names(renamed) == expected
 
 
+def test_names_tell_models_and_classes_where_they_differ(tmp_path: Path) -> None:
+    (run,) = runs_with(tmp_path, 0.9, models=1)
+    named = [
+        ("lr=1", {"model.name": "vgg16", "dataset.classes": ["hat", "shoe"]}),
+        ("vgg16 lr=1", {"model.name": "vgg16", "dataset.classes": None}),
+        ("lr=1", {"model.name": "resnet50", "dataset.classes": ["hat", "shoe"]}),
+    ]
+    runs = [
+        replace(run, result=replace(run.result, name=name), options={**run.options, **options})
+        for name, options in named
+    ]
+    assert distinct_names(runs) == [
+        "vgg16 classes=[hat,shoe]", "vgg16 classes=all", "resnet50 classes=[hat,shoe]",
+    ]  # fmt: skip
+
+
+def test_runs_table_has_the_accuracies_first_and_what_differs(tmp_path: Path) -> None:
+    comparison = Comparison(runs_with(tmp_path, 0.7, 0.9), DEFAULT)
+    table = runs_table(comparison)
+    assert table.header[:4] == ["run", "validation", "test", "t-interval"]
+    assert [row[0] for row in table.rows] == ["run 1", "run 0"]
+    assert table.rows[0][1].startswith("90.0 % (")
+    shown = extract_shared(table)
+    assert shown.header[:3] == ["run", "validation", "test"]
+    assert not {"model", "epochs", "seed", "J"} & {*shown.header}
+    assert "model basic_cnn" in shown.intro[0] and "epochs 2" in shown.intro[0]
+
+
 def test_names_no_winner_among_equal_runs(tmp_path: Path) -> None:
     first, second = conclusions(Comparison(runs_with(tmp_path, 0.9, 0.9, 0.6), DEFAULT))[:2]
     assert first == "run 0 has the best validation accuracy; 1 of the other 2 may be as good."
@@ -84,7 +113,8 @@ def test_held_out_test_is_not_shown(tmp_path: Path) -> None:
     assert comparison.part == "validation" and "held out" in conclusions(comparison)[-1]
     table = runs_table(comparison)
     column = list(table.header).index("test")
-    assert all(row[column : column + 2] == ["–", "–"] for row in table.rows)
+    assert all(row[column] == "–" for row in table.rows)
+    assert "test" not in extract_shared(table).header
 
 
 def test_single_run_states_its_accuracy_and_target(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import math
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.cells import cell_len
 from rich.console import Console
 
 from fashion_exp.reporting.tables import (
@@ -17,6 +19,8 @@ from fashion_exp.reporting.tables import (
     ReportedInterval,
     ReportedScore,
     ResultsSummary,
+    csv_table,
+    extract_shared,
     first_rows,
     leaderboard,
     markdown_table,
@@ -222,6 +226,53 @@ def test_narrow_table_wraps_intervals_and_headers_but_not_numbers() -> None:
     assert "0.0002" in printed and "1 min 15 s" in printed and "train_\n" not in printed
     assert max(map(len, printed.splitlines())) <= 80
     assert "train_ratio" not in printed and "train_ratio" in print_table(table, 200)
+
+
+def compared_runs(name: str, count: int = 6) -> PlainTable:
+    header = ["run", "validation", "test", "lr", "train ratio", "loss", "p", "verdict", "time"]
+    rows = [
+        [f"{name} lr=0.000{i}", "84.2 % (81.0–86.9)", DASH, f"0.000{i}", "0.8", "12.345",
+         "-100.0 to +28.3", "not comparable", "1 min 15 s"]
+        for i in range(1, count + 1)
+    ]  # fmt: skip
+    return PlainTable(header, rows)
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 120, 200])
+@pytest.mark.parametrize(
+    "name", ["cnn", "basic_cnn dropout=0.25 classes=[dress,longsleeve]", "帽子"]
+)
+def test_terminal_of_any_width_breaks_no_number_and_shows_everything(name: str, width: int) -> None:
+    table = compared_runs(name)
+    printed = print_table(table, width)
+    assert max(map(cell_len, printed.splitlines())) <= width
+    words = " ".join(printed.split())
+    for cells in table.rows:
+        for cell in cells:
+            for part in re.findall(r"[\w.+=\[\],-]*\d+[.\d]*(?: %)?", cell):
+                assert part in words, part
+
+
+def test_row_takes_at_most_three_lines_at_80_columns() -> None:
+    table = extract_shared(compared_runs("basic_cnn dropout=0.25"))
+    assert len(print_table(table, 80).splitlines()) <= 2 + len(table.intro) * 3 + 3 * 6
+
+
+def test_equal_columns_stand_once_above_the_table() -> None:
+    table = replace(compared_runs("cnn"), fixed=["validation"])
+    shown = extract_shared(table)
+    assert shown.header == ["run", "validation"], "lr repeats the names"
+    assert shown.intro == [
+        "In all rows: train ratio 0.8; loss 12.345; p -100.0 to +28.3; verdict not comparable; "
+        "time 1 min 15 s."
+    ]
+    text = markdown_table(shown)
+    assert text.index("In all rows") < text.index("| run |")
+    assert "In all rows" in print_table(shown, 80)
+    assert csv_table(table).count("0.8") == 6
+    single = extract_shared(replace(table, rows=table.rows[:1]))
+    assert single.header == ["run", "validation"] and single.intro[0].startswith("In this row: ")
+    assert extract_shared(replace(table, rows=[])).rows == []
 
 
 def test_markdown_escapes_markup() -> None:

@@ -1,0 +1,146 @@
+"""A table on a terminal of any width: no number is broken, and a row takes few lines."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, JustifyMethod, RenderResult
+from rich.table import Table
+from rich.text import Text
+
+from fashion_exp.reporting.formats import one_line
+
+if TYPE_CHECKING:
+    from fashion_exp.reporting.tables import PlainTable
+
+MAX_ROW_LINES = 3
+_GAP = 2
+"""Columns of the terminal between two columns of a table."""
+_NUMBER = re.compile(r"[+\N{MINUS SIGN}-]?\d+([.,]\d+)*( |$)")
+"""A number, alone or before its unit; not "0.5x"."""
+
+
+@dataclass(frozen=True)
+class TerminalTable:
+    """Columns side by side; where they are too narrow, a list with the first column as headings."""
+
+    table: PlainTable
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        table = self.table
+        if table.title:
+            yield Text(one_line(table.title), "table.title")
+        yield from (Text(line) for line in table.intro)
+        columns = [_Column.of(table, index) for index in range(len(table.header))]
+        widths = _fit(columns, options.max_width)
+        if widths is None:
+            yield from _list(table, options.max_width)
+        else:
+            yield _grid(columns, widths)
+        if table.notes:
+            yield Text("\n".join(table.notes), "table.caption")
+
+
+@dataclass(frozen=True)
+class _Column:
+    header: str
+    cells: Sequence[str]
+    is_number: bool
+
+    @staticmethod
+    def of(table: PlainTable, index: int) -> _Column:
+        cells = [one_line(row[index]) for row in table.rows]
+        return _Column(table.header[index], cells, any(map(_NUMBER.match, cells)))
+
+    @property
+    def width(self) -> int:
+        return max(map(cell_len, (self.header, *self.cells)))
+
+    @property
+    def width_below_header(self) -> int:
+        """Without a header in several lines."""
+        return max(self.min_width, *map(cell_len, ("", *self.cells)))
+
+    @property
+    def min_width(self) -> int:
+        words = [*_header_words(self.header), *(w for cell in self.cells for w in self.words(cell))]
+        return max(map(cell_len, words), default=0)
+
+    def words(self, cell: str) -> list[str]:
+        """A number stays with its unit; its limits may stand below it."""
+        return re.split(r" (?=\()", cell) if self.is_number else re.split(r" (?!%)", cell)
+
+    def lines(self, cell: str, width: int) -> list[str]:
+        return _join(self.words(cell), width, " ")
+
+    def header_lines(self, width: int) -> list[str]:
+        if cell_len(self.header) <= width:
+            return [self.header]
+        return _header_words(self.header)
+
+
+def _header_words(header: str) -> list[str]:
+    return re.split(r"_| (?=[^\s%])", header)
+
+
+def _join(words: Sequence[str], width: int, separator: str) -> list[str]:
+    """Lines of at most `width`, unless a word is longer."""
+    lines = [words[0]]
+    for word in words[1:]:
+        longer = f"{lines[-1]}{separator}{word}"
+        if cell_len(longer) <= width:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return lines
+
+
+def _fit(columns: Sequence[_Column], width: int) -> list[int] | None:
+    """The width of each column; None if words do not fit or rows become too high.
+
+    Headers are wrapped first, then the widest columns are narrowed to a common width.
+    """
+    available = width - _GAP * (len(columns) - 1)
+    widths = [column.width for column in columns]
+    if sum(widths) <= available:
+        return widths
+    for limit in range(max(widths), 0, -1):
+        widths = [max(c.min_width, min(c.width_below_header, limit)) for c in columns]
+        if sum(widths) <= available:
+            break
+    else:
+        return None
+    heights = (
+        len(column.lines(cell, width))
+        for column, width in zip(columns, widths, strict=True)
+        for cell in column.cells
+    )
+    return widths if max(heights, default=0) <= MAX_ROW_LINES else None
+
+
+def _grid(columns: Sequence[_Column], widths: Sequence[int]) -> Table:
+    layout = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True)
+    for column, width in zip(columns, widths, strict=True):
+        justify: JustifyMethod = "right" if column.is_number else "left"
+        header = Text("\n".join(column.header_lines(width)))
+        layout.add_column(header, justify=justify, no_wrap=True, min_width=width)
+    for row in zip(*(column.cells for column in columns), strict=True):
+        cells = zip(columns, row, widths, strict=True)
+        # Text, not str: a class may be called "[red]".
+        layout.add_row(*(Text("\n".join(c.lines(cell, width))) for c, cell, width in cells))
+    return layout
+
+
+def _list(table: PlainTable, width: int) -> Iterator[Text]:
+    """Each row as a heading and the named cells below it."""
+    for heading, *cells in table.rows:
+        yield Text(one_line(heading), "bold")
+        named = zip(table.header[1:], map(one_line, cells), strict=True)
+        items = [f"{name} {cell}".strip() for name, cell in named if cell]
+        for line in _join(items, width - 2, "   ") if items else []:
+            yield from (Text(f"  {part}") for part in _join(line.split(" "), width - 2, " "))
