@@ -10,6 +10,14 @@ MAX_PAIRS = 15
 """If there are more, the terminal shows only those of the winner. The report shows all."""
 
 
+PAGE_COLUMNS = (
+    "activation", "weights", "loss", "macro-F1", "test n", "updates", "split manifest",
+)  # fmt: skip
+"""Columns of the table of runs that only the report has room for."""
+SCORE_COLUMNS = {"accuracy": "validation", "loss": "loss", "macro_f1": "macro-F1"}
+"""Where the table of runs has each metric."""
+
+
 def run(arguments: list[str]) -> int:
     """Prints problems, runs, pairs and conclusions. Raises `InputError`."""
     args = build_parser("compare", __doc__).parse_args(arguments)
@@ -31,7 +39,11 @@ def run(arguments: list[str]) -> int:
         if finding.severity != "fine":
             runs = "; ".join(finding.runs)
             console.print(f"{finding.title}: {finding.detail} ({runs})")
-    console.print(tables.rich_table(tables.extract_shared(runs_table(comparison))))
+    table = runs_table(comparison)
+    omitted = {*PAGE_COLUMNS} - {SCORE_COLUMNS[comparison.settings.metric]}
+    columns = [name for name in table.header if name not in omitted]
+    table = tables.extract_shared(tables.select_columns(table, columns))
+    console.print(tables.rich_table(table))
     if len(comparison.runs) > 1:
         pairs = pairs_table(comparison)
         if len(pairs.rows) > MAX_PAIRS:

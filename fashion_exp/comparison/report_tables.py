@@ -86,10 +86,12 @@ def _run_row(comparison: Comparison, index: int, options: Sequence[str]) -> list
     run = comparison.runs[index]
     summary = run.summary("validation")
     wilson, t = summary.accuracy, summary.accuracy_t
+    assert wilson.estimate is not None
     test, test_n = DASH, DASH
     if run.is_test_evaluated:
         test_summary = run.summary("test")
         accuracy = test_summary.accuracy
+        assert accuracy.estimate is not None
         test = with_limits(accuracy.estimate, accuracy.low, accuracy.high)
         test_n = f"{test_summary.images}"
     return [
@@ -113,6 +115,8 @@ def _run_row(comparison: Comparison, index: int, options: Sequence[str]) -> list
 def _option(value: Any) -> str:
     if value is None:
         return DASH
+    if isinstance(value, list):
+        return f"[{','.join(map(str, value))}]"
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 

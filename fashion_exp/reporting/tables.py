@@ -287,7 +287,7 @@ def select_columns(table: PlainTable, columns: Sequence[str]) -> PlainTable:
 def extract_shared(table: PlainTable) -> PlainTable:
     """The table without columns that are equal in all rows; their values stand above it, once.
 
-    A column that only repeats the names of the rows (`lr=0.01`) is left out.
+    A column that only repeats words of the rows' names (`vgg16 lr=0.01`) is left out.
     """
     if not table.rows:
         return table
@@ -299,7 +299,9 @@ def extract_shared(table: PlainTable) -> PlainTable:
     repeated = {
         index
         for index, name in enumerate(table.header)
-        if all(f"{name.replace(' ', '_')}={row[index]}" in row[0].split() for row in table.rows)
+        if all(
+            {f"{name.replace(' ', '_')}={r[index]}", r[index]} & {*r[0].split()} for r in table.rows
+        )
     }
     kept = [n for index, n in enumerate(table.header) if index not in {*shared, *repeated}]
     texts = [f"{table.header[index]} {first[index]}" for index in shared if first[index] != DASH]
@@ -319,7 +321,7 @@ def first_rows(table: PlainTable, count: int, file: Path) -> PlainTable:
 
 def rich_table(table: PlainTable) -> RenderableType:
     """The table for a rich console of any width."""
-    return TerminalTable(table)
+    return TerminalTable(table.header, table.rows, table.title, table.intro, table.notes)
 
 
 def csv_table(table: PlainTable) -> str:

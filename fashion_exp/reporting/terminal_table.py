@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from rich import box
 from rich.cells import cell_len
@@ -14,9 +13,6 @@ from rich.table import Table
 from rich.text import Text
 
 from fashion_exp.reporting.formats import one_line
-
-if TYPE_CHECKING:
-    from fashion_exp.reporting.tables import PlainTable
 
 MAX_ROW_LINES = 3
 _GAP = 2
@@ -29,21 +25,29 @@ _NUMBER = re.compile(r"[+\N{MINUS SIGN}-]?\d+([.,]\d+)*( |$)")
 class TerminalTable:
     """Columns side by side; where they are too narrow, a list with the first column as headings."""
 
-    table: PlainTable
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    title: str
+    intro: Sequence[str]
+    notes: Sequence[str]
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        table = self.table
-        if table.title:
-            yield Text(one_line(table.title), "table.title")
-        yield from (Text(line) for line in table.intro)
-        columns = [_Column.of(table, index) for index in range(len(table.header))]
+        if self.title:
+            yield Text(one_line(self.title), "table.title")
+        for sentence in self.intro:
+            parts = re.split(r"(?<=;) ", one_line(sentence))
+            yield Text("\n".join(_join(parts, options.max_width, " ")))
+        columns = [
+            _Column.of(name, [row[index] for row in self.rows])
+            for index, name in enumerate(self.header)
+        ]
         widths = _fit(columns, options.max_width)
         if widths is None:
-            yield from _list(table, options.max_width)
+            yield from _list(self.header, self.rows, options.max_width)
         else:
             yield _grid(columns, widths)
-        if table.notes:
-            yield Text("\n".join(table.notes), "table.caption")
+        if self.notes:
+            yield Text("\n".join(self.notes), "table.caption")
 
 
 @dataclass(frozen=True)
@@ -53,9 +57,9 @@ class _Column:
     is_number: bool
 
     @staticmethod
-    def of(table: PlainTable, index: int) -> _Column:
-        cells = [one_line(row[index]) for row in table.rows]
-        return _Column(table.header[index], cells, any(map(_NUMBER.match, cells)))
+    def of(header: str, texts: Sequence[str]) -> _Column:
+        cells = [*map(one_line, texts)]
+        return _Column(header, cells, any(map(_NUMBER.match, cells)))
 
     @property
     def width(self) -> int:
@@ -109,8 +113,10 @@ def _fit(columns: Sequence[_Column], width: int) -> list[int] | None:
     widths = [column.width for column in columns]
     if sum(widths) <= available:
         return widths
+    least = [column.min_width for column in columns]
+    most = [column.width_below_header for column in columns]
     for limit in range(max(widths), 0, -1):
-        widths = [max(c.min_width, min(c.width_below_header, limit)) for c in columns]
+        widths = [max(low, min(high, limit)) for low, high in zip(least, most, strict=True)]
         if sum(widths) <= available:
             break
     else:
@@ -136,11 +142,11 @@ def _grid(columns: Sequence[_Column], widths: Sequence[int]) -> Table:
     return layout
 
 
-def _list(table: PlainTable, width: int) -> Iterator[Text]:
+def _list(header: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> Iterator[Text]:
     """Each row as a heading and the named cells below it."""
-    for heading, *cells in table.rows:
+    for heading, *cells in rows:
         yield Text(one_line(heading), "bold")
-        named = zip(table.header[1:], map(one_line, cells), strict=True)
+        named = zip(header[1:], map(one_line, cells), strict=True)
         items = [f"{name} {cell}".strip() for name, cell in named if cell]
         for line in _join(items, width - 2, "   ") if items else []:
             yield from (Text(f"  {part}") for part in _join(line.split(" "), width - 2, " "))

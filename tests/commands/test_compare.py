@@ -49,6 +49,26 @@ def test_compare_prints_tables_and_conclusions(
         assert text in output
 
 
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_terminal_shows_accuracies_first_and_lists_in_names(
+    width: int, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    names = ("lr=1 basic_cnn classes=[dress,hat]", "lr=2 basic_cnn classes=[dress,:hat:]")
+    for index, name in enumerate(names):
+        scores = random_correctness(index, 5, 300, 0.5)
+        make_run(tmp_path / "runs" / str(index), name, scores, scores, redrawn=False)
+    compare.run([*(str(tmp_path / "runs" / str(index)) for index in range(2))])
+    output = capsys.readouterr().out
+    assert max(map(len, output.splitlines())) <= width
+    assert "Chance level" in output, "a finding names the runs"
+    assert "classes=[dress,hat]" in output and "classes=[dress,:hat:]" in output
+    assert "epochs 2;" in output
+    table = output[output.index("In all rows") :]
+    assert table.index("validation") < table.index("50.0 %")
+    assert len(re.findall(r"\(44\.\d–55\.\d\)", table)) >= 2
+
+
 @pytest.mark.parametrize("option", ["--evaluate-test", "--open-test"])
 def test_evaluates_and_counts_tests_on_request(
     option: str, outputs: Path, capsys: pytest.CaptureFixture[str]

@@ -76,7 +76,7 @@ def test_names_omit_shared_words(names: list[str], expected: list[str], tmp_path
 
 def test_names_tell_models_and_classes_where_they_differ(tmp_path: Path) -> None:
     (run,) = runs_with(tmp_path, 0.9, models=1)
-    named = [
+    named: list[tuple[str, dict[str, Any]]] = [
         ("lr=1", {"model.name": "vgg16", "dataset.classes": ["hat", "shoe"]}),
         ("vgg16 lr=1", {"model.name": "vgg16", "dataset.classes": None}),
         ("lr=1", {"model.name": "resnet50", "dataset.classes": ["hat", "shoe"]}),
