@@ -196,7 +196,13 @@ def resumed(run: RunDir, arguments: Sequence[str]) -> CommandLine:
         outputs = outputs_of(run.path)  # it may have been moved since
         cfg = replace(cfg, outputs=str(outputs) if outputs else None)
     cfg = replace(cfg, resume=str(run.path))
-    return CommandLine((cfg,), False, False, (), ((*stored, *typed),))
+    return CommandLine(
+        jobs=(cfg,),
+        multirun=False,
+        info_only=False,
+        arguments=tuple(arguments),
+        job_overrides=((*stored, *typed),),
+    )
 
 
 def exit_code_of(error: BaseException) -> int:
