@@ -6,17 +6,10 @@ import os
 from functools import cached_property
 from pathlib import Path
 
-from fashion_exp.data.image_files import open_regular_file, printable_path
+from fashion_exp.data.image_files import printable_path
 from fashion_exp.data.sources import walk
 from fashion_exp.data.sources.classes import normalize_name
 from fashion_exp.data.sources.parts import part_of_name
-from fashion_exp.data.table import UnreadableImageError
-
-_SIGNATURES = (
-    b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"RIFF", b"BM", b"II*\0", b"MM\0*",
-    b"\0\0\0\x0cjP  ", b"\0\0\0\x0cJXL ",
-)  # fmt: skip
-"""First bytes of image files; those of HEIC and AVIF are `ftyp` after four bytes."""
 
 _MAX_OPENED = 10
 """Files without an image extension that are opened to see whether a folder has images."""
@@ -52,7 +45,7 @@ class Folder:
         """Whether images are directly in the folder, by their extension or their first bytes."""
         names = self._entries[1]
         return any(map(walk.has_image_extension, names)) or any(
-            _starts_like_image(self.path / name) for name in names[:_MAX_OPENED]
+            walk.is_image(self.path / name) for name in names[:_MAX_OPENED]
         )
 
     @cached_property
@@ -77,12 +70,3 @@ class Folder:
     def is_branching(self) -> bool:
         """Whether the folder has images, all of them in subfolders."""
         return not self.has_images and bool(self.populated)
-
-
-def _starts_like_image(file: Path) -> bool:
-    try:
-        with open_regular_file(str(file)) as content:
-            start = content.read(12)
-    except (UnreadableImageError, OSError):
-        return False
-    return start.startswith(_SIGNATURES) or start[4:8] == b"ftyp"
