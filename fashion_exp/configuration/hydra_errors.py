@@ -10,8 +10,6 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from fashion_exp.configuration.catalog import settable_options
-from fashion_exp.configuration.suggestions import suggest_option
 from fashion_exp.errors import InputError, close_matches
 
 
@@ -50,6 +48,9 @@ def _omegaconf_message(error: OmegaConfBaseException) -> str:
     if "is not a ListConfig" in reason:
         return f"{key}: needs a list; '{key}=[…,…]'"
     if " not in " in reason and isinstance(error.parent_node, DictConfig):
+        from fashion_exp.configuration.catalog import settable_options  # reads every YAML file
+        from fashion_exp.configuration.suggestions import suggest_option
+
         names = [str(name) for name in error.parent_node if not str(name).startswith("_")]
         hint = suggest_option(key, settable_options()) if names else "it has no options"
         return f"{key}: no such option; {hint}"
