@@ -31,7 +31,8 @@ class InputError(ValueError):
     """
 
     def __init__(self, message: str) -> None:
-        super().__init__(one_line(message.rstrip("; ")))  # `suggest` may have returned nothing
+        text = message.rstrip("; ")  # `suggest` may have returned nothing
+        super().__init__(one_line(redact_credentials(text)))
 
 
 MAX_WORD, MAX_MESSAGE = 300, 1500
@@ -51,6 +52,11 @@ def _cut(text: str, length: int) -> str:
     if len(text) <= length:
         return text
     return f"{text[: 2 * length // 3]}…{text[-length // 6 :]}"
+
+
+def redact_credentials(text: str) -> str:
+    """Removes user and password from every URI in the text: scheme://user:password@host."""
+    return re.sub(r"://[^/\s'\"]*@", "://", text)
 
 
 class Pruned(Exception):

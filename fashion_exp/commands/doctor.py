@@ -33,9 +33,9 @@ def run(arguments: list[str]) -> int:
         if finding.fix is not None:
             state = "fixable"
             if options.fix:
-                try:
-                    finding.fix()  # before the next check, because a finding can become outdated
-                    state = "fixed"
+                try:  # before the next check, because a finding can become outdated
+                    if finding.fix() is not False:
+                        state = "fixed"
                 except InputError as error:
                     remedy = f"{remedy} (failed: {error})"
         results.append(

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fashion_exp.commands.comparison_options import build_parser, load_comparison, validate_options
-from fashion_exp.errors import InputError
+from fashion_exp.errors import InputError, redact_credentials
 from fashion_exp.paths import check_writable, expand_user, outputs_dir, unique_name
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def run(arguments: list[str]) -> int:
         folder = parent / "report"
     else:
         folder = outputs / "reports" / unique_name("report")
-    command = shlex.join(["scripts/run", "report", *arguments])
+    command = redact_credentials(shlex.join(["scripts/run", "report", *arguments]))
     report = build_report(comparison, command, outputs / "cache")
     page = write_report(report, folder)
     if len(folders) == 1:

@@ -14,9 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fashion_exp.commands.parser import Parser
-from fashion_exp.errors import InputError
+from fashion_exp.errors import InputError, redact_credentials
 from fashion_exp.paths import outputs_dir, outputs_of, run_commands, with_outputs_option
-from fashion_exp.tracking.urls import redact_credentials
 
 if TYPE_CHECKING:
     from fashion_exp.evaluation.run_dir import RunDir

@@ -10,11 +10,10 @@ from typing import Any
 
 from fashion_exp.commands.parser import Parser
 from fashion_exp.commands.runs import confirm, print_kept_evaluations, print_untracked
-from fashion_exp.errors import InputError
+from fashion_exp.errors import InputError, redact_credentials
 from fashion_exp.paths import outputs_dir
 from fashion_exp.reporting.formats import pluralize
 from fashion_exp.sweeps.find_sweeps import find_sweep, list_sweeps
-from fashion_exp.tracking.urls import redact_credentials
 
 MAX_ROWS = 40
 """Rows on the terminal. Of more jobs, the best ones and the unfinished ones are shown."""

@@ -42,7 +42,7 @@ from fashion_exp.configuration.schema import (
     to_plain,
 )
 from fashion_exp.configuration.validation import validate_config
-from fashion_exp.errors import InputError
+from fashion_exp.errors import InputError, redact_credentials
 
 CHANGEABLE = RESULT_NEUTRAL_OPTIONS | {
     "dataset.root", "dataset.manifest", "dataset.quarantine", "dataset.groups", "dataset.labels",
@@ -55,7 +55,8 @@ _REFERENCE = re.compile(r"\$\{[\w.]+\}")
 
 
 def save_config(cfg: Config, path: Path) -> None:
-    write_text(path, OmegaConf.to_yaml(OmegaConf.create(to_plain(cfg))))
+    """Saves the config without passwords."""
+    write_text(path, redact_credentials(OmegaConf.to_yaml(OmegaConf.create(to_plain(cfg)))))
 
 
 def load_config(path: Path) -> Config:

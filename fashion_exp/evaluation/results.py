@@ -13,12 +13,13 @@ import pandas as pd
 
 from fashion_exp.atomic_io import read_json, write_json, write_text
 from fashion_exp.data.table import ImageTable
+from fashion_exp.errors import redact_credentials
 from fashion_exp.evaluation.annotations import load_annotations
 from fashion_exp.evaluation.predictions import read_predictions
 from fashion_exp.evaluation.run_dir import PART_FILES, RunDir
 from fashion_exp.evaluation.test_usage import MARK, mark_test_evaluated, test_evaluations
+from fashion_exp.evaluation.tracked_result import TRACKED_FILES, run_note
 from fashion_exp.tracking.tracker import Tracker
-from fashion_exp.tracking.urls import redact_credentials
 
 if TYPE_CHECKING:  # SciPy takes long to import, and is not needed before the first evaluation
     from fashion_exp.evaluation.summary import EvaluationSummary
@@ -30,12 +31,6 @@ IMAGES_PER_CLASS = 8
 MAX_CLASSES = 24
 """In the contact sheet of a run's data."""
 PART_FIGURES = ("confusion", "gallery")
-
-TRACKED_FILES = (
-    "result.json", "options.json", "split.csv", "left_out.csv", "history.csv", "trainings.csv",
-    PART_FILES["validation"],
-)  # fmt: skip
-"""Files that are tracked beside the config and the figures: enough to compare the run elsewhere."""
 
 METHODS = {
     "wilson": "Wilson at the mean accuracy",
@@ -57,7 +52,7 @@ class RunResult:
     seconds: float
     """Training time of all trainings together."""
     facts: Mapping[str, str]
-    """What the result depends on beside the options; also the tags of the tracked run."""
+    """What the result depends on beside the options."""
     train_sizes: Mapping[str, int]
     """Training images of each fold, by its name."""
     redrawn: bool
@@ -98,44 +93,55 @@ def load_result(output: Path) -> RunResult:
 
 def record_result(result: RunResult, tracker: Tracker) -> None:
     """Saves the result and tracks it, without the test."""
+    save_result(result)
+    track_result(result, tracker)
+
+
+def save_result(result: RunResult) -> None:
     content = asdict(result) | {"output": result.output.name}
     write_json(RunDir(result.output).result_file, content)
-    _track_summary(result, result.summary("validation"), tracker)
-    for name in TRACKED_FILES:
-        tracker.log_artifact(result.run, result.output / name)
-    with TemporaryDirectory() as folder:
-        for file in (result.output / "config").glob("*"):
-            text = redact_credentials(file.read_text(encoding="utf-8"))
-            write_text(Path(folder) / file.name, text)
-        tracker.log_artifact(result.run, Path(folder), "config")
 
 
 def evaluate_test(result: RunResult, outputs: Path, tracker: Tracker) -> None:
     """Evaluates the test predictions, counts the evaluation, and tracks both."""
     mark_test_evaluated(result.output, outputs)
-    _track_summary(result, result.summary("test"), tracker)
+    track_test(result, tracker)
+
+
+def track_result(result: RunResult, tracker: Tracker) -> None:
+    """Tracks the validation and the files of a run that has finished."""
+    tracker.log(result.run, result.summary("validation").metrics())
+    tracker.set_description(result.run, _note(result))
+    for name in TRACKED_FILES:
+        if (result.output / name).exists():  # earlier versions did not write all of them
+            tracker.log_artifact(result.run, result.output / name)
+    with TemporaryDirectory() as folder:
+        for file in (result.output / "config").glob("*"):
+            text = redact_credentials(file.read_text(encoding="utf-8"))
+            write_text(Path(folder) / file.name, text)
+        if any(Path(folder).iterdir()):
+            tracker.log_artifact(result.run, Path(folder), "config")
+
+
+def track_test(result: RunResult, tracker: Tracker) -> None:
+    """Tracks the test of a run, which was evaluated."""
+    tracker.log(result.run, result.summary("test").metrics())
+    tracker.set_description(result.run, _note(result))
     tracker.tag(result.run, {"test_evaluations": str(result.test_evaluations)})
     for file in (result.output / PART_FILES["test"], result.output / MARK):
         if file.exists():
             tracker.log_artifact(result.run, file)
 
 
-def _track_summary(result: RunResult, summary: EvaluationSummary, tracker: Tracker) -> None:
-    from fashion_exp.reporting.formats import photo_count
+def track_figures(result: RunResult, tracker: Tracker) -> None:
+    folder = RunDir(result.output).figures
+    if folder.exists():
+        tracker.log_artifact(result.run, folder, "figures")
 
-    prefix = "val" if summary.part == "validation" else summary.part
-    wilson, t = summary.accuracy, summary.accuracy_t
-    assert wilson.n is not None
-    t_text = summary.t_interval_omitted or f"{t.method}, J={t.scores}, of {t.target}"
-    tracker.log(result.run, summary.metrics())
-    tracker.tag(
-        result.run,
-        {
-            f"{prefix}_interval": f"{wilson.method}, {photo_count(wilson.n)}, of {wilson.target}",
-            f"{prefix}_t_interval": t_text,
-            f"{prefix}_one_class_only": ", ".join(summary.single_class_models) or "no",
-        },
-    )
+
+def _note(result: RunResult) -> str:
+    parts = ["validation", *(["test"] if result.test_evaluations else [])]
+    return run_note([result.summary(part) for part in parts], result.test_evaluations)
 
 
 def draw_figures(result: RunResult, table: ImageTable, tracker: Tracker) -> None:
@@ -146,9 +152,7 @@ def draw_figures(result: RunResult, table: ImageTable, tracker: Tracker) -> None
     draw_run(result, table)
     for part in _evaluated_parts(result):
         draw_part(result, part, table)
-    folder = RunDir(result.output).figures
-    if folder.exists():
-        tracker.log_artifact(result.run, folder, "figures")
+    track_figures(result, tracker)
 
 
 def missing_figures(result: RunResult) -> list[Path]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import yaml
 
 from fashion_exp.atomic_io import file_lock, is_locked, read_json, write_json
-from fashion_exp.errors import InputError
+from fashion_exp.errors import InputError, redact_credentials
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -128,6 +128,11 @@ class RunDir:
         return self.path / "tracked.json"
 
     @property
+    def environment_file(self) -> Path:
+        """Versions of the code and the libraries, and the machine. Earlier versions lack it."""
+        return self.path / "environment.json"
+
+    @property
     def checkpoints(self) -> Path:
         return self.path / "checkpoints"
 
@@ -211,6 +216,7 @@ class RunDir:
             (self.path / name).unlink(missing_ok=True)
 
     def save_failure(self, kind: str, reason: str, trace: str = "") -> None:
+        reason, trace = redact_credentials(reason), redact_credentials(trace)
         failure = {"kind": kind, "reason": reason, "traceback": trace}
         write_json(self.path / FAILURE_FILE, failure)
 

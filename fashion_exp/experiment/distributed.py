@@ -14,6 +14,7 @@ from contextlib import ExitStack, contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from fashion_exp.atomic_io import DiskFullError
 from fashion_exp.configuration.schema import Config
 from fashion_exp.errors import InputError, Pruned
 from fashion_exp.evaluation.run_dir import RunDir
@@ -174,7 +175,7 @@ def _end_tracked_runs(cfg: Config, run: RunDir, failed: bool) -> None:
     """Ends the tracked runs of a job whose main process could not."""
     from fashion_exp.experiment.tracked_runs import open_runs
     from fashion_exp.paths import outputs_dir
-    from fashion_exp.tracking import TrackingError, open_tracker
+    from fashion_exp.tracking import open_tracker
 
     try:
         run_ids = open_runs(run)
@@ -182,5 +183,5 @@ def _end_tracked_runs(cfg: Config, run: RunDir, failed: bool) -> None:
         for run_id in run_ids:
             assert tracker is not None
             tracker.end(run_id, "FAILED" if failed else "KILLED")
-    except (TrackingError, InputError) as error:  # the first failure is the one to report
+    except (DiskFullError, InputError) as error:  # the first failure is the one to report
         logging.getLogger(__name__).warning("%s", error)

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from fashion_exp.atomic_io import read_json, write_text
+from fashion_exp.atomic_io import read_json, write_json, write_text
 from fashion_exp.configuration.schema import Config
+from fashion_exp.data.csv_lists import frame_as_csv
 from fashion_exp.data.split import Fold, Split
 from fashion_exp.data.table import ImageTable
 from fashion_exp.errors import InputError
@@ -24,6 +25,7 @@ from fashion_exp.evaluation.results import (
     record_result,
 )
 from fashion_exp.evaluation.run_dir import PART_FILES, RunDir
+from fashion_exp.evaluation.tracked_result import tags_of
 from fashion_exp.experiment.context import ExperimentContext
 from fashion_exp.experiment.features import reuse_text
 from fashion_exp.experiment.fingerprints import training_fingerprint
@@ -59,7 +61,8 @@ class JobInfo:
     run: RunDir
     hold_out_test: bool
     group: ProcessGroup = field(default_factory=ProcessGroup)
-    tags: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Versions of the code and the libraries, and the machine."""
     report_epoch: EpochReport | None = None
 
 
@@ -78,7 +81,9 @@ def run_experiment(
     facts = result_facts(context, images.fingerprint)
     if job.group.is_main_process:
         save_inputs(context)
-    with track_experiment(context, job.name, {**job.tags, **facts}, tracker) as run:
+        write_json(job.run.environment_file, dict(job.environment))
+    tags = tags_of(facts, job.environment, cfg.seed)
+    with track_experiment(context, job.name, tags, tracker) as run:
         for fold, index in unfinished_folds(context):
             with track_fold(context, fold, fold_name(fold, index), tracker, run) as fold_run:
                 cached = find_cached_training(context, fold)
@@ -99,7 +104,6 @@ def run_experiment(
             return None
         records = join_folds(context)
         reuse = reuse_facts(context, records)
-        tracker.tag(run, reuse)
         finished = RunResult(
             name=job.name,
             output=job.run.path,
@@ -136,7 +140,7 @@ def save_inputs(context: ExperimentContext) -> None:
             "versions of the labels), or start a new run"
         )
     write_text(run.split_file, manifest)
-    write_text(run.left_out_file, context.table.left_out.to_csv(index=False))
+    write_text(run.left_out_file, frame_as_csv(context.table.left_out))
 
 
 def unfinished_folds(context: ExperimentContext) -> Iterator[tuple[Fold, TrainingIndex]]:

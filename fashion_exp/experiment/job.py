@@ -16,13 +16,12 @@ from fashion_exp.atomic_io import DiskFullError, write_text
 from fashion_exp.configuration.overrides import resume_command, split_override
 from fashion_exp.configuration.schema import Config, flatten_options, to_plain
 from fashion_exp.configuration.stored_config import save_config
-from fashion_exp.errors import ExitCode, InputError, Pruned
+from fashion_exp.errors import ExitCode, InputError, Pruned, redact_credentials
 from fashion_exp.evaluation.run_dir import RunDir
 from fashion_exp.evaluation.run_paths import save_paths
 from fashion_exp.experiment.worker import log_to_file, train_job
 from fashion_exp.process import is_distributed
 from fashion_exp.signals import raise_if_interrupted
-from fashion_exp.tracking.urls import redact_credentials
 
 log = logging.getLogger(__name__)
 
@@ -79,11 +78,16 @@ def job_name(cfg: Config, overrides: Sequence[str]) -> str:
 
 
 def save_job_config(cfg: Config, run: RunDir, overrides: Sequence[str]) -> None:
-    """Saves the config, its paths, the overrides as typed, and the options without passwords."""
+    """Saves the config, its paths, the overrides as typed, and the options; no passwords.
+
+    A resumed run takes those of a tracking server from MLFLOW_TRACKING_USERNAME and
+    MLFLOW_TRACKING_PASSWORD.
+    """
     save_config(cfg, run.config_file)
     save_paths(cfg, run)
-    typed = yaml.safe_dump(list(overrides), allow_unicode=True, width=10**6)
-    write_text(run.overrides_file, typed)
+    typed = [redact_credentials(override) for override in overrides]
+    typed_yaml = yaml.safe_dump(typed, allow_unicode=True, width=10**6)
+    write_text(run.overrides_file, typed_yaml)
     flat = json.dumps(dict(flatten_options(to_plain(cfg))))
     write_text(run.path / "options.json", redact_credentials(flat))
 

@@ -9,9 +9,8 @@ from typing import Any
 
 from fashion_exp.atomic_io import file_lock, remove_partial_line
 from fashion_exp.configuration.schema import SweepConfig
-from fashion_exp.errors import InputError, Pruned
+from fashion_exp.errors import InputError, Pruned, redact_credentials
 from fashion_exp.experiment.compat import attach_trial, hyperband_pruner
-from fashion_exp.tracking.urls import redact_credentials
 
 EpochReport = Callable[[int, float], None]
 """Takes the epochs done in all trainings of the job and the validation accuracy; raises `Pruned`

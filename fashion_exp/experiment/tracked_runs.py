@@ -9,17 +9,22 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from fashion_exp.atomic_io import read_json, write_json
-from fashion_exp.configuration.schema import flatten_options, to_plain
+from fashion_exp.atomic_io import DiskFullError, read_json, write_json
+from fashion_exp.configuration.schema import Config, flatten_options, to_plain
 from fashion_exp.data.split import Fold
 from fashion_exp.errors import Pruned
 from fashion_exp.evaluation.run_dir import RunDir
 from fashion_exp.experiment.context import ExperimentContext
 from fashion_exp.paths import new_run_token, outputs_dir
-from fashion_exp.tracking.tracker import Status, Tracker, TrackingError
+from fashion_exp.tracking.tracker import Status, Tracker
+from fashion_exp.tracking.urls import redact_uri
 
 UNTRACKED_OPTIONS = ("outputs", "resume", "cache.", "sweep.", "tracking.")
 """Beginnings of option names that are not tracked as parameters."""
+
+
+MISSED = "missed"
+"""Key of the file with a tracked run's id: why the store lacks something that the run computed."""
 
 
 @contextmanager
@@ -33,13 +38,11 @@ def track_experiment(
     cfg, table = context.cfg, context.table
 
     def start(token: str) -> str:
-        params = {
-            option: value
-            for option, value in flatten_options(to_plain(cfg))
-            if value is not None and not option.startswith(UNTRACKED_OPTIONS)
-        }
         run = tracker.start(
-            name, parent=cfg.sweep.parent, params=params, tags={**tags, "begun_as": token}
+            name,
+            parent=cfg.sweep.parent,
+            params=tracked_params(cfg),
+            tags={**tags, "begun_as": token},
         )
         tracker.log_dataset(
             run,
@@ -51,11 +54,21 @@ def track_experiment(
         )
         return run
 
-    outputs = outputs_dir(cfg.outputs)
-    run = resume_or_start(context.run.tracked_file, tracker, outputs, start)
-    with end_with_status(tracker, run):
+    saved, outputs = context.run.tracked_file, outputs_dir(cfg.outputs)
+    with end_on_error(tracker, saved):
+        run = resume_or_start(saved, tracker, outputs, start)
         end_finished_folds(context.run, tracker)
         yield run
+        tracker.end(run, "FINISHED")
+        note_failure(saved, tracker)
+
+
+def tracked_params(cfg: Config) -> dict[str, object]:
+    return {
+        option: value
+        for option, value in flatten_options(to_plain(cfg))
+        if value is not None and not option.startswith(UNTRACKED_OPTIONS)
+    }
 
 
 @contextmanager
@@ -73,9 +86,10 @@ def track_fold(
         return tracker.start(name, parent=parent, params={}, tags=tags)
 
     run = resume_or_start(saved, tracker, outputs_dir(context.cfg.outputs), start)
-    with end_with_status(tracker, run):
-        yield run
-    saved.unlink()
+    yield run
+    tracker.end(run, "FINISHED")
+    note_failure(context.run.tracked_file, tracker)
+    saved.unlink(missing_ok=True)
 
 
 def resume_or_start(
@@ -86,15 +100,21 @@ def resume_or_start(
     The token is saved before the run is started, so that a crash in between can be recovered.
     """
     content = _read(saved)
-    if content.get("uri") != tracker.uri and not _was_moved(content, tracker):
+    missed = {MISSED: content[MISSED]} if MISSED in content else {}
+    is_elsewhere = redact_uri(content.get("uri", "")) != tracker.uri  # older: with passwords
+    if is_elsewhere and not _was_moved(content, tracker):
+        if content.get("uri") and tracker.uri:
+            missed = {MISSED: f"begun in {redact_uri(content['uri'])}"}
         content = {}
     token = content.get("begun_as") or new_run_token(outputs)
-    if run := content.get("run") or (tracker.find_by_token(token) if content else None):
-        tracker.resume(run)
-    else:
-        write_json(saved, {"uri": tracker.uri, "begun_as": token})
+    run = content.get("run") or (tracker.find_by_token(token) if content else None) or ""
+    if run and not tracker.resume(run) and not tracker.failure:  # the store has lost it
+        missed, run = {MISSED: "the store had lost the run"}, ""
+        token = new_run_token(outputs)
+    if not run:
+        write_json(saved, {"uri": tracker.uri, "begun_as": token, **missed})
         run = start(token)
-    write_json(saved, {"uri": tracker.uri, "begun_as": token, "run": run})
+    write_json(saved, {"uri": tracker.uri, "begun_as": token, "run": run, **missed})
     return run
 
 
@@ -105,24 +125,41 @@ def _was_moved(content: Mapping[str, str], tracker: Tracker) -> bool:
 
 
 @contextmanager
-def end_with_status(tracker: Tracker, run: str) -> Iterator[None]:
-    """Ends a tracked run as FINISHED, FAILED or KILLED, by how the block ends."""
+def end_on_error(tracker: Tracker, saved: Path | None = None) -> Iterator[None]:
+    """If the block raises, ends all runs of the tracker as FAILED or KILLED.
+
+    This includes a run whose start was interrupted. `saved` notes what the store has missed.
+    """
     try:
         yield
     except BaseException as error:
         interrupted = isinstance(error, (KeyboardInterrupt, Pruned))
         status: Status = "KILLED" if interrupted else "FAILED"
-        with suppress(TrackingError):  # the first error is the one to report
-            tracker.end(run, status)
+        with suppress(DiskFullError):  # the first error is the one to report
+            tracker.end_active(status)
+        with suppress(DiskFullError, OSError):
+            if saved is not None:
+                note_failure(saved, tracker)
         raise
-    tracker.end(run, "FINISHED")
+
+
+def note_failure(saved: Path, tracker: Tracker) -> None:
+    """Notes in the file with the run's id that the store lacks something."""
+    if tracker.failure and saved.exists():
+        write_json(saved, _read(saved) | {MISSED: tracker.failure})
+
+
+def missed_by_store(run: RunDir) -> str:
+    """Why the store lacks something of this run; empty if it has all."""
+    return _read(run.tracked_file).get(MISSED, "")
 
 
 def end_finished_folds(run: RunDir, tracker: Tracker) -> None:
     """Ends the tracked runs of finished folds whose process was killed before it could."""
     for saved in run.unfinished.glob("*-tracked.json"):
         if run.fold(saved.name.removesuffix("-tracked.json")).is_finished:
-            tracker.end(_read(saved)["run"], "FINISHED")
+            if run_id := _read(saved).get("run"):
+                tracker.end(run_id, "FINISHED")
             saved.unlink()
 
 

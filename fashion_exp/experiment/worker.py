@@ -8,7 +8,6 @@ import io
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 
@@ -37,6 +36,8 @@ def train_job(cfg: Config, run: RunDir, name: str, hold_out_test: bool) -> None:
         with imports_without_garbage_collection():
             from fashion_exp.experiment.experiment import JobInfo, run_experiment
             from fashion_exp.experiment.pruning import open_epoch_report
+            from fashion_exp.experiment.record_again import record_missed
+            from fashion_exp.experiment.tracked_runs import missed_by_store
             from fashion_exp.reporting.progress import Progress
             from fashion_exp.tracking import open_tracker
             from fashion_exp.training.process_group import ProcessGroup, join_process_group
@@ -49,10 +50,11 @@ def train_job(cfg: Config, run: RunDir, name: str, hold_out_test: bool) -> None:
                 tracker = open_tracker(cfg.tracking, outputs, cfg.sweep.experiment)
                 if cfg.sweep.trial is not None:
                     report_epoch = open_epoch_report(cfg.sweep)
-        tags = {**code_version(), **seed_tags(cfg)}
-        job = JobInfo(name, run, hold_out_test, group, tags, report_epoch)
+        job = JobInfo(name, run, hold_out_test, group, code_version(), report_epoch)
         with Progress(console) as progress:
             result = run_experiment(cfg, table, job, tracker, progress)
+        if result is not None and missed_by_store(run):
+            record_missed(cfg, run, outputs)
         if result is not None and not hold_out_test:
             print_result(run, console, tracker.run_url(result.run) or ui_command(tracker, outputs))
 
@@ -135,12 +137,7 @@ def imports_without_garbage_collection() -> Iterator[None]:
 
 @cache
 def code_version() -> dict[str, str]:
-    """Tags with the version of the code. Cached, since commits during the process do not count."""
+    """The version of the code. Cached, since commits during the process do not count."""
     from fashion_exp.tracking import provenance
 
     return provenance(checkout_root() or Path.cwd())
-
-
-def seed_tags(cfg: Config) -> dict[str, str]:
-    by_purpose = {f"seed_{name}": str(value) for name, value in asdict(cfg.seeds).items()}
-    return {"seed": str(cfg.seed), "seed_split": str(cfg.split.seed), **by_purpose}

@@ -11,7 +11,7 @@ from rich.console import Console
 from fashion_exp.configuration.composition import CommandLine
 from fashion_exp.configuration.machine import check_machine
 from fashion_exp.errors import ExitCode, InputError
-from fashion_exp.experiment.worker import print_locations, ui_command
+from fashion_exp.experiment.worker import log_to_console, print_locations, ui_command
 from fashion_exp.paths import outputs_dir
 from fashion_exp.process import cpu_count
 from fashion_exp.reporting import tables
@@ -89,10 +89,11 @@ def _run_grid(factory: JobFactory, launcher: Launcher, evaluate_all: bool, conso
                     iter(pending), lambda job: job.spec(sweep.outputs, sweep.job_options),
                     executor, launcher.retries, table,
                 )  # fmt: skip
-        summary = summarize_sweep(sweep, jobs, evaluate_all)
+        with log_to_console(console):
+            summary = summarize_sweep(sweep, jobs, evaluate_all)
         failed = unfinished_jobs(jobs)
         record_remaining(sweep.folder, len(failed))
-    _print_summary(summary, jobs, sweep, console)
+    _print_summary(summary, jobs, summary.sweep, console)
     _print_failures(failed, f"{same_command(options.fresh)} runs them again", console)
     return ExitCode.SOME_FAILED if failed else ExitCode.DONE
 
@@ -153,9 +154,10 @@ def _run_search(
                 )  # fmt: skip
         jobs = list(trials.jobs.values())
         record_jobs(sweep.folder, jobs)
-        summary = summarize_sweep(sweep, jobs, evaluate_all)
+        with log_to_console(console):
+            summary = summarize_sweep(sweep, jobs, evaluate_all)
         record_remaining(sweep.folder, max(0, search.trials - trials.count_completed(study)))
-    _print_summary(summary, jobs, sweep, console)
+    _print_summary(summary, jobs, summary.sweep, console)
     failed = unfinished_jobs(submitted)  # failures of earlier commands have been reported
     command = same_command(line.jobs[0].sweep.fresh)
     _print_failures(failed, f"{command} tries other points instead", console)

@@ -13,14 +13,13 @@ from fashion_exp.configuration.composition import compose_grid_point
 from fashion_exp.configuration.grids import Axis, Choices, search_space
 from fashion_exp.configuration.overrides import split_override
 from fashion_exp.configuration.schema import Count, Seed
-from fashion_exp.errors import InputError, validate_fields
+from fashion_exp.errors import InputError, redact_credentials, validate_fields
 from fashion_exp.evaluation.results import load_result
 from fashion_exp.evaluation.run_dir import RunDir
 from fashion_exp.experiment.compat import attach_trial
 from fashion_exp.experiment.pruning import SETTINGS, open_storage
 from fashion_exp.paths import install_command
 from fashion_exp.seeding import derive_seed
-from fashion_exp.tracking.urls import redact_credentials
 
 if TYPE_CHECKING:
     from fashion_exp.sweeps.jobs import JobFactory, SweepJob

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,8 @@ from rich.console import Console
 
 from fashion_exp.configuration.composition import CommandLine
 from fashion_exp.configuration.overrides import split_override
-from fashion_exp.errors import InputError
-from fashion_exp.experiment.tracked_runs import end_with_status
+from fashion_exp.errors import redact_credentials
+from fashion_exp.experiment.tracked_runs import end_on_error
 from fashion_exp.paths import checkout_root, new_run_token, outputs_dir
 from fashion_exp.sweeps.jobs import JobFactory, SweepJob, shared_model, swept_options
 from fashion_exp.sweeps.state import (
@@ -25,7 +25,8 @@ from fashion_exp.sweeps.state import (
     read_state,
     record_jobs,
 )
-from fashion_exp.tracking import Tracker, open_tracker, provenance
+from fashion_exp.tracking import Tracker, open_tracker, provenance, source_tags
+from fashion_exp.tracking.urls import redact_uri
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,14 @@ class SweepContext:
     """The options that distinguish the jobs."""
     job_options: dict[str, Any]
     """The fields of `SweepConfig` that the sweep sets for its jobs."""
-    commit: str
-    """Git commit of the code; empty if unknown."""
+    environment: dict[str, str]
+    """Versions of the code and the libraries, and the machine."""
+    line: CommandLine
+
+    @property
+    def commit(self) -> str:
+        """Git commit of the code; empty if unknown."""
+        return self.environment.get("git_commit", "")
 
 
 @contextmanager
@@ -53,6 +60,7 @@ def open_sweep(
     console: Console,
 ) -> Iterator[SweepContext]:
     """Holds the sweep's lock and keeps its parent run RUNNING while the block runs.
+    `summarize_sweep` ends it.
 
     `plan` returns the jobs that are known before the first one runs. If it raises, the parent run
     is not changed.
@@ -60,19 +68,20 @@ def open_sweep(
     line, folder = factory.line, factory.folder
     cfg, outputs = line.jobs[0], outputs_dir(line.jobs[0].outputs)
     tracker = open_tracker(cfg.tracking, outputs)
-    with lock_sweep(folder):
+    with lock_sweep(folder), end_on_error(tracker):
         if cfg.sweep.fresh:
             _archive_earlier_sweep(folder, console)
-        code = provenance(checkout_root() or Path.cwd())
+        environment = provenance(checkout_root() or Path.cwd())
         state = read_state(folder) or SweepState([])
         state.study = state.study or f"{folder.name}-{secrets.token_hex(4)}"
         jobs = plan(state)
-        earlier_parent = state.parent
-        open_parent_run(state, line, folder, tracker, code)
-        if earlier_parent not in ("", state.parent):
+        earlier = state.parent, state.uri, state.experiment
+        open_parent_run(state, line, folder, tracker, environment)
+        if earlier[0] and earlier[1:] != (state.uri, state.experiment):
             message = "the sweep is now recorded in a new parent run; finished jobs stay in the old"
             console.print(message, soft_wrap=True)
-        state.line = [item for item in line.arguments if not _is_fresh_option(item)]
+        arguments = [redact_credentials(argument) for argument in line.arguments]
+        state.line = [item for item in arguments if not _is_fresh_option(item)]
         state.line += ["--evaluate-test"] * evaluate_all
         state.left = None
         state.threads = factory.threads
@@ -80,43 +89,45 @@ def open_sweep(
         sweep = SweepContext(
             folder, outputs, tracker, state.parent, swept_options(line),
             _job_options(factory, state.parent, tracker, evaluate_all),
-            code.get("git_commit", ""),
+            environment, line,
         )  # fmt: skip
         tracker.set_runs_view(sweep.parent, sweep.swept)
-        with end_with_status(tracker, sweep.parent):
-            _warn_about_other_commits(jobs, state, sweep.commit, console)
-            record_jobs(folder, jobs, sweep.commit)
-            try:
-                yield sweep
-            except KeyboardInterrupt:
-                print(f"\nstopped; {same_command(cfg.sweep.fresh)} resumes", file=sys.stderr)
-                raise
+        _warn_about_other_commits(jobs, state, sweep.commit, console)
+        record_jobs(folder, jobs, sweep.commit)
+        try:
+            yield sweep
+        except KeyboardInterrupt:
+            print(f"\nstopped; {same_command(cfg.sweep.fresh)} resumes", file=sys.stderr)
+            raise
 
 
 def open_parent_run(
-    state: SweepState, line: CommandLine, folder: Path, tracker: Tracker, tags: dict[str, str]
+    state: SweepState,
+    line: CommandLine,
+    folder: Path,
+    tracker: Tracker,
+    environment: dict[str, str],
 ) -> None:
     """Resumes the tracked parent run of the sweep, or starts one, and notes it in `state`.
 
-    A sweep that is now recorded in another store or experiment gets a new parent there.
+    A sweep that is now recorded in another store or experiment, or that the store has lost, gets a
+    new parent there.
     """
-    if (state.uri, state.experiment) != (tracker.uri, tracker.experiment_id):
+    if (redact_uri(state.uri), state.experiment) != (tracker.uri, tracker.experiment_id):
         moved = bool(state.begun_as and tracker.uri) and tracker.find_by_token(state.begun_as)
         state.uri, state.experiment = tracker.uri, tracker.experiment_id
         if not moved:
             state.parent = state.begun_as = ""
     if state.begun_as and not state.parent:  # killed before it could save the parent's id
         state.parent = tracker.find_by_token(state.begun_as) or ""
-    if state.parent:
-        with suppress(InputError):  # the run was deleted there
-            tracker.resume(state.parent)
-            return
+    if state.parent and tracker.resume(state.parent):
+        return
     state.uri, state.experiment = tracker.uri, tracker.experiment_id
     state.begun_as = new_run_token(outputs_dir(line.jobs[0].outputs))
     state.write(folder)
     # MLflow's list shows the first 22 characters.
     name = " ".join([*(line.swept_overrides or line.swept_keys), *shared_model(line)])[:200]
-    tags = tags | {"begun_as": state.begun_as}
+    tags = {**source_tags(environment), "begun_as": state.begun_as}
     state.parent = tracker.start(name, parent=None, params={}, tags=tags)
 
 

@@ -60,9 +60,13 @@ def read_state(sweep: Path) -> SweepState | None:
 
 
 def load_state(sweep: Path) -> SweepState:
-    """The state of a sweep that has started."""
+    """The state of a sweep that has started; raises `InputError` if it was deleted since."""
     state = read_state(sweep)
-    assert state is not None
+    if state is None:
+        raise InputError(
+            f"{sweep / STATE_FILE}: gone; the folder was deleted while the sweep was running. Run "
+            "the same command again"
+        )
     return state
 
 

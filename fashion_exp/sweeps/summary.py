@@ -21,9 +21,11 @@ from fashion_exp.data.sources.load import load_images_cached
 from fashion_exp.errors import InputError
 from fashion_exp.evaluation.results import RunResult, draw_figures, evaluate_test, load_result
 from fashion_exp.evaluation.run_dir import RunDir
+from fashion_exp.experiment.tracked_runs import end_on_error
 from fashion_exp.paths import run_commands, with_outputs_option
 from fashion_exp.reporting import tables
 from fashion_exp.reporting.page import write_report
+from fashion_exp.sweeps.recording import record_lost, report_failure
 from fashion_exp.sweeps.state import LEADERBOARD_FILE
 
 if TYPE_CHECKING:
@@ -53,6 +55,8 @@ class SweepSummary:
     """None if no job finished."""
     page: Path | None
     """The report."""
+    sweep: SweepContext
+    """With the tracker and the parent run that are in force at the end."""
 
     @property
     def shown(self) -> tables.PlainTable:
@@ -67,8 +71,18 @@ def summarize_sweep(
 
     The winner is the best by validation of those with the largest training share. Evaluates the
     test set for the winner, or for all jobs. Compares the best `MAX_COMPARED` jobs; the others
-    count in the correction for multiple comparisons.
+    count in the correction for multiple comparisons. What the tracking store has lost is recorded
+    again. Ends the parent run.
     """
+    sweep = record_lost(sweep, jobs)
+    with end_on_error(sweep.tracker):
+        summary = _summarize(sweep, jobs, evaluate_all)
+        sweep.tracker.end(sweep.parent, "FINISHED")
+    report_failure(sweep)
+    return summary
+
+
+def _summarize(sweep: SweepContext, jobs: Sequence[SweepJob], evaluate_all: bool) -> SweepSummary:
     finished = [job for job in jobs if job.state == "finished"]
     options = [_options(job) for job in finished]
     largest = largest_share(options)
@@ -97,7 +111,7 @@ def summarize_sweep(
         _draw_winner(results[0], winner, sweep)
     page = _write_page(comparison, sweep) if comparison else None
     _record_summary(sweep, board, winner, jobs=len(jobs), failed=len(unfinished_jobs(jobs)))
-    return SweepSummary(board, winner, page)
+    return SweepSummary(board, winner, page, sweep)
 
 
 def winner_lines(winner: SweepJob, outputs: Path) -> dict[str, str]:

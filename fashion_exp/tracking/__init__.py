@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import os
 
-from fashion_exp.tracking.provenance import provenance
+from fashion_exp.tracking.provenance import provenance, source_tags
 from fashion_exp.tracking.store import fetch_run, matching_runs, open_tracker, store_uri
-from fashion_exp.tracking.tracker import NullTracker, Status, Tracker, TrackingError
+from fashion_exp.tracking.tracker import NullTracker, Status, Tracker
 from fashion_exp.tracking.urls import runs_url
 
 # MLflow reads these when it is imported, which happens later.
@@ -20,11 +20,11 @@ __all__ = [
     "NullTracker",
     "Status",
     "Tracker",
-    "TrackingError",
     "fetch_run",
     "matching_runs",
     "open_tracker",
     "provenance",
     "runs_url",
+    "source_tags",
     "store_uri",
 ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,17 +14,25 @@ from mlflow.entities import Experiment
 from mlflow.exceptions import MlflowException
 
 from fashion_exp.errors import InputError
-from fashion_exp.tracking.mlflow_tracker import MlflowTracker, fail_fast, first_line
-from fashion_exp.tracking.sqlite_database import SQLITE_PREFIX, artifact_root, ensure_database
+from fashion_exp.tracking.mlflow_tracker import MlflowTracker
+from fashion_exp.tracking.sqlite_database import artifact_root, ensure_database
+from fashion_exp.tracking.store_errors import (
+    SQLITE_PREFIX,
+    STORE_ERRORS,
+    disk_full_error,
+    fail_fast,
+    first_line,
+    reason,
+)
 from fashion_exp.tracking.urls import redact_uri, runs_view_tag
 
 
 def connect(uri: str, experiment_name: str, experiment_id: str | None = None) -> MlflowTracker:
     """Opens a tracker; creates the experiment if it does not exist. Raises `InputError`."""
-    client = _client(uri)
-    if experiment_id is not None:
-        return MlflowTracker(client, experiment_id)
     with _store_access(uri):
+        client = _client(uri)
+        if experiment_id is not None and _has_experiment(client, experiment_id, experiment_name):
+            return MlflowTracker(client, experiment_id)
         experiment = client.get_experiment_by_name(experiment_name)
         experiment = experiment or _create_experiment(client, experiment_name)
     if experiment.lifecycle_stage == "deleted":
@@ -36,10 +46,21 @@ def connect(uri: str, experiment_name: str, experiment_id: str | None = None) ->
     return MlflowTracker(client, experiment.experiment_id)
 
 
+def _has_experiment(client: MlflowClient, experiment_id: str, name: str) -> bool:
+    """Whether a local database still has the experiment; it may have been deleted meanwhile.
+
+    A server is not asked: a job that starts while it does not answer must wait for it.
+    """
+    if not client.tracking_uri.startswith(SQLITE_PREFIX):
+        return True
+    experiment = client.get_experiment_by_name(name)
+    return experiment is not None and experiment.experiment_id == experiment_id
+
+
 def search_runs(uri: str, filter_string: str) -> list[str]:
     """Ids of matching runs of finished jobs, newest first; without sweeps and folds."""
-    client = _client(uri)
     with _store_access(uri):
+        client = _client(uri)
         experiments = _own_experiments(client)
     if not experiments:
         return []
@@ -55,9 +76,9 @@ def search_runs(uri: str, filter_string: str) -> list[str]:
 
 def download_run(uri: str, run_id: str, folder: Path) -> None:
     """Downloads the top-level files and the config of a run; neither figures nor models."""
-    client = _client(uri)
     folder.mkdir(parents=True, exist_ok=True)
     with _store_access(uri):
+        client = _client(uri)
         for file in client.list_artifacts(run_id):
             if file.path == "config" or not file.is_dir:
                 client.download_artifacts(run_id, file.path, str(folder))
@@ -78,8 +99,8 @@ class RunningRun:
 
 def running_runs(uri: str) -> list[RunningRun]:
     """Runs with status RUNNING, folds and sweeps included."""
-    client = _client(uri)
     with _store_access(uri):
+        client = _client(uri)
         experiments = _own_experiments(client)
         running = "attributes.status = 'RUNNING'"
         runs = client.search_runs(experiments, running) if experiments else []
@@ -96,23 +117,23 @@ def running_runs(uri: str) -> list[RunningRun]:
 
 def mark_killed(uri: str, run_ids: Iterable[str]) -> None:
     """Ends runs with status KILLED."""
-    client = _client(uri)
     with _store_errors(uri):
+        client = _client(uri)
         for run_id in run_ids:
             client.set_terminated(run_id, "KILLED")
 
 
 def experiment_id_of(uri: str, run_id: str) -> str:
     """Id of the experiment that a run belongs to."""
-    client = _client(uri)
     with _store_access(uri):
+        client = _client(uri)
         return str(client.get_run(run_id).info.experiment_id)
 
 
 def latest_experiment_id(uri: str) -> str | None:
     """Id of the experiment with the latest run; None if there are no runs."""
-    client = _client(uri)
     with _store_access(uri):
+        client = _client(uri)
         experiments = _own_experiments(client)
         if not experiments:
             return None
@@ -128,6 +149,8 @@ def _own_experiments(client: MlflowClient) -> list[str]:
 
 def _client(uri: str) -> MlflowClient:
     if uri.startswith(SQLITE_PREFIX):
+        # A pooled connection would go on writing to a database that was deleted.
+        os.environ.setdefault("MLFLOW_SQLALCHEMYSTORE_POOLCLASS", "NullPool")
         ensure_database(_database(uri))
     return MlflowClient(tracking_uri=uri)
 
@@ -183,16 +206,19 @@ def store_client(uri: str) -> Iterator[MlflowClient]:
 def _store_errors(uri: str) -> Iterator[None]:
     try:
         yield
-    except MlflowException as error:
+    except InputError:
+        raise
+    except STORE_ERRORS as error:
+        if full := disk_full_error(error, uri):
+            raise full from None
         is_server = uri.startswith("http")
         remedy = "start the server, set another URL" if is_server else "set another database"
+        if is_server and re.search(r"error 40[13]", reason(error)):
+            remedy = (
+                "passwords are not stored: set MLFLOW_TRACKING_USERNAME and "
+                "MLFLOW_TRACKING_PASSWORD in the environment"
+            )
         raise InputError(
-            f"tracking.uri={redact_uri(uri)}: cannot be used ({_root_cause(error)}); {remedy}, "
+            f"tracking.uri={redact_uri(uri)}: cannot be used ({reason(error)}); {remedy}, "
             "or set tracking=none"
         ) from error
-
-
-def _root_cause(error: MlflowException) -> str:
-    """The error message without those of the HTTP libraries that wrap it."""
-    text = first_line(error)
-    return text.rpartition(": ")[2].strip("()\"'") if "Caused by" in text else text

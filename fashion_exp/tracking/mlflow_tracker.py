@@ -5,17 +5,14 @@ from __future__ import annotations
 import json
 import logging
 import math
-import os
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from mlflow import MlflowClient
@@ -28,58 +25,55 @@ from mlflow.utils.mlflow_tags import (
 )
 
 from fashion_exp.errors import InputError
-from fashion_exp.tracking.names import PARAM_LENGTH, TAG_LENGTH, clean_name, clean_texts
-from fashion_exp.tracking.tracker import Status, Tracker, TrackingError
-from fashion_exp.tracking.urls import redact_uri, run_url, runs_url, runs_view_tag
-
-T = TypeVar("T")
+from fashion_exp.tracking.names import (
+    PARAM_LENGTH,
+    TAG_LENGTH,
+    clean_name,
+    clean_texts,
+    round_metric,
+)
+from fashion_exp.tracking.store_errors import (
+    REQUEST_SECONDS,
+    NotStoredError,
+    first_line,
+    is_missing,
+)
+from fashion_exp.tracking.tracker import Status, Tracker
+from fashion_exp.tracking.urls import run_url, runs_url, runs_view_tag
+from fashion_exp.tracking.writer import StoreWriter
 
 METRICS_PER_BATCH = 1000
 SECONDS_BETWEEN_WRITES = 1.0
 """Shortest time between two writes of metrics. A write takes milliseconds, whatever its size, which
 is as long as several training steps of a small head."""
 TEXTS_PER_BATCH = 100
+UPLOAD_BYTES_PER_SECOND = 1e6
+"""A server has as many more seconds to answer an upload."""
 
+log = logging.getLogger(__name__)
 logging.getLogger("alembic").setLevel(logging.WARNING)
-logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
-
-
-@contextmanager
-def fail_fast() -> Iterator[None]:
-    """Makes MLflow give up on an unresponsive server after seconds instead of minutes."""
-    settings = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "4"}
-    previous = {name: os.environ.get(name) for name in settings}
-    os.environ.update(settings)
-    try:
-        yield
-    finally:
-        for name, value in previous.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
-
-
-def first_line(error: Exception) -> str:
-    """The first line of an error's message, or its type if there is no message."""
-    return (str(error).splitlines() or [type(error).__name__])[0]
+for name in ("mlflow.store.db.utils", "mlflow.utils.rest_utils", "urllib3.connectionpool"):
+    logging.getLogger(name).setLevel(logging.CRITICAL)  # errors are reported in our words
 
 
 class MlflowTracker(Tracker):
-    """Records runs in an MLflow store.
-
-    A single writer thread accesses the store. Training does not wait for it, and a signal, which
-    Python raises in the main thread, cannot interrupt a transaction and leave the database locked.
-    """
+    """Records runs in an MLflow store through a `StoreWriter`."""
 
     def __init__(self, client: MlflowClient, experiment_id: str) -> None:
         self._client = client
         self.experiment_id = experiment_id
         self.uri = client.tracking_uri
-        self._writer = ThreadPoolExecutor(1, thread_name_prefix="tracking")
+        self._writer = StoreWriter(self.uri)
         self._metrics: dict[str, list[Metric]] = {}
+        self._logged: dict[str, set[str]] = {}
+        """Names of the metrics of each run that has not ended."""
         self._last_write = -math.inf
-        self._error: TrackingError | None = None
+        self._active: dict[str, None] = {}
+        """Ids of the runs that were started or resumed and have not ended."""
+
+    @property
+    def failure(self) -> str:
+        return self._writer.failure
 
     def start(
         self,
@@ -92,41 +86,70 @@ class MlflowTracker(Tracker):
         texts = clean_texts(tags, TAG_LENGTH)
         if parent:
             texts[MLFLOW_PARENT_RUN_ID] = parent
-        create = partial(self._client.create_run, self.experiment_id, tags=texts, run_name=name)
-        future = self._writer.submit(create)
-        try:
-            with self._wrap_errors("starting a run"):
-                run_id: str = future.result().info.run_id
-        except KeyboardInterrupt:  # the writer thread creates the run nevertheless
-            self._enqueue(
-                lambda: self._client.set_terminated(future.result().info.run_id, "KILLED")
-            )
-            raise
+        token, attempts = tags.get("begun_as"), 0
+
+        def create() -> str:
+            nonlocal attempts
+            attempts += 1
+            run_id = None
+            if attempts > 1 and token:  # an attempt without an answer may have created the run
+                run_id = self._search_token(token)
+            if run_id is None:
+                run = self._client.create_run(self.experiment_id, tags=texts, run_name=name)
+                run_id = run.info.run_id
+            if not run_id:
+                raise ValueError("the answer has no run id")
+            self._active[run_id] = None
+            return run_id
+
+        run_id = self._writer.call(create, "")
         values = [Param(*item) for item in clean_texts(params, PARAM_LENGTH).items()]
         self._enqueue_batches(run_id, "params", values, TEXTS_PER_BATCH)
         return run_id
 
     def find_by_token(self, token: str) -> str | None:
-        search = partial(
-            self._client.search_runs,
-            [self.experiment_id],
-            f"tags.begun_as = '{token}'",
-            max_results=1,
+        return self._writer.call(partial(self._search_token, token), None)
+
+    def _search_token(self, token: str) -> str | None:
+        runs = self._client.search_runs(
+            [self.experiment_id], f"tags.begun_as = '{token}'", max_results=1
         )
-        with self._wrap_errors("searching for a run"):
-            runs = self._call(search)
         return runs[0].info.run_id if runs else None
 
-    def resume(self, run_id: str) -> None:
+    def children(self, run_id: str, tag: str) -> dict[str, str]:
+        def search() -> dict[str, str]:
+            found: dict[str, str] = {}
+            page: str | None = None
+            query = f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{run_id}'"
+            while page != "":
+                runs = self._client.search_runs([self.experiment_id], query, page_token=page)
+                found |= {r.data.tags[tag]: r.info.run_id for r in runs if tag in r.data.tags}
+                page = runs.token or ""
+            return found
+
+        return self._writer.call(search, {})
+
+    def exists(self, run_id: str) -> bool:
+        return self._writer.call(
+            partial(self._unless_missing, lambda: self._client.get_run(run_id), active=True), True
+        )
+
+    def resume(self, run_id: str) -> bool:
+        update = partial(self._client.update_run, run_id, status="RUNNING")
+        is_resumed = self._writer.call(partial(self._unless_missing, update), False)
+        if is_resumed:
+            self._active[run_id] = None
+        return is_resumed
+
+    def _unless_missing(self, access: Callable[[], Any], active: bool = False) -> bool:
+        """Whether the access succeeds; False if the store does not have the run."""
         try:
-            self._call(partial(self._client.update_run, run_id, status="RUNNING"))
+            run = access()
         except MlflowException as error:
-            if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
-                raise self._tracking_error("resuming a run", error) from error
-            raise InputError(
-                f"resume: {redact_uri(self.uri)} has no active run {run_id} "
-                f"({first_line(error)}); restore it, or start again without `resume`"
-            ) from error
+            if not is_missing(error, self.uri):
+                raise
+            return False
+        return not active or run.info.lifecycle_stage == "active"
 
     def log(
         self,
@@ -136,11 +159,13 @@ class MlflowTracker(Tracker):
         when: float | None = None,
     ) -> None:
         timestamp = int(1000 * (time.time() if when is None else when))
-        self._metrics.setdefault(run_id, []).extend(
-            Metric(clean_name(name), float(value), timestamp, step or 0)
+        values = [
+            Metric(clean_name(name), round_metric(value), timestamp, step or 0)
             for name, value in metrics.items()
             if value is not None and math.isfinite(value)
-        )
+        ]
+        self._metrics.setdefault(run_id, []).extend(values)
+        self._logged.setdefault(run_id, set()).update(metric.key for metric in values)
         if time.monotonic() - self._last_write >= SECONDS_BETWEEN_WRITES:
             self._enqueue_metrics()
 
@@ -148,35 +173,52 @@ class MlflowTracker(Tracker):
         values = [RunTag(*item) for item in clean_texts(tags, TAG_LENGTH).items()]
         self._enqueue_batches(run_id, "tags", values, TEXTS_PER_BATCH)
 
+    def set_parent(self, run_id: str, parent: str) -> None:
+        self.tag(run_id, {MLFLOW_PARENT_RUN_ID: parent})
+
     def set_runs_view(self, run_id: str, params: Sequence[str]) -> None:
         name, value = runs_view_tag(run_id, params)
-        self._enqueue(lambda: self._client.set_experiment_tag(self.experiment_id, name, value))
+        self._writer.enqueue(
+            lambda: self._client.set_experiment_tag(self.experiment_id, name, value)
+        )
 
     def set_description(self, run_id: str, markdown: str) -> None:
         self.tag(run_id, {MLFLOW_RUN_NOTE: markdown})
 
     def log_artifact(self, run_id: str, path: Path, folder: str = "") -> None:
+        if not path.exists():
+            raise InputError(f"{path}: gone; it was deleted while it was used; run again")
+        files = [file for file in path.rglob("*") if file.is_file()] if path.is_dir() else [path]
+        names = {file.name for file in (path.iterdir() if path.is_dir() else [path])}
         upload = self._client.log_artifacts if path.is_dir() else self._client.log_artifact
-        with self._wrap_errors(f"storing {path.name}"):
-            self._call(partial(upload, run_id, str(path), folder or None))
+
+        def store() -> None:
+            upload(run_id, str(path), folder or None)
+            if self._is_server():  # a login page accepts every upload
+                stored = self._client.list_artifacts(run_id, folder or None)
+                if missing := names - {Path(item.path).name for item in stored}:
+                    raise ValueError(f"the server did not store the file {min(missing)}")
+
+        size = sum(file.stat().st_size for file in files)
+        self._writer.call(store, None, REQUEST_SECONDS + size / UPLOAD_BYTES_PER_SECOND)
 
     def log_model(self, run_id: str, model: Any, example: np.ndarray) -> None:
         import mlflow.pytorch
 
-        with (
-            tempfile.TemporaryDirectory() as folder,
-            self._wrap_errors("storing the model"),
-            warnings.catch_warnings(),
-        ):
+        with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # MLflow recommends type hints
-            mlflow.pytorch.save_model(
-                model,
-                f"{folder}/model",
-                input_example=example,
-                pip_requirements=[f"torch=={version('torch')}"],
-                serialization_format="pt2",
-            )
-            self._call(partial(self._client.log_artifacts, run_id, folder))
+            try:
+                mlflow.pytorch.save_model(
+                    model,
+                    f"{folder}/model",
+                    input_example=example,
+                    pip_requirements=[f"torch=={version('torch')}"],
+                    serialization_format="pt2",
+                )
+            except MlflowException as error:
+                log.warning("tracking: the model was not stored (%s)", first_line(error))
+                return
+            self.log_artifact(run_id, Path(folder))
 
     def log_dataset(
         self,
@@ -197,27 +239,45 @@ class MlflowTracker(Tracker):
         )
         inputs = [DatasetInput(dataset, [InputTag(MLFLOW_DATASET_CONTEXT, context)])]
         write = partial(self._client.log_inputs, run_id, datasets=inputs)
-        self._enqueue(lambda: _retry_duplicate(write))
+        self._writer.enqueue(lambda: _retry_duplicate(write))
 
     def end(self, run_id: str, status: Status) -> None:
-        error = self._drain()
-        try:
-            with fail_fast() if error else nullcontext():
-                self._call(partial(self._client.set_terminated, run_id, status))
-        except MlflowException as failure:
-            error = error or self._tracking_error("ending a run", failure)
-        if error:
-            raise error
+        self._enqueue_metrics()
+        if status != "FINISHED":  # an interrupted process must not wait for a server
+            self._writer.stop_waiting()
+        logged = self._logged.pop(run_id, set())
+
+        def terminate() -> None:
+            self._client.set_terminated(run_id, status)
+            if self._is_server():  # a proxy may have confirmed the writes
+                stored = self._client.get_run(run_id)
+                if stored.info.status != status:
+                    raise ValueError("the server did not store the status")
+                if missing := logged - stored.data.metrics.keys():
+                    raise NotStoredError(f"the server did not store {min(missing)}")
+
+        self._writer.call_even_after_failure(terminate)
+        self._active.pop(run_id, None)
+
+    def end_active(self, status: Status) -> None:
+        self._writer.stop_waiting()
+        self._writer.submit(lambda: None, None).result()  # a run may be in creation
+        for run_id in reversed(list(self._active)):
+            self.end(run_id, status)
 
     def flush(self) -> None:
-        if error := self._drain():
-            raise error
+        self._enqueue_metrics()
+        self._writer.call(lambda: None, None)
 
     def run_url(self, run_id: str) -> str | None:
-        return run_url(self.uri, self.experiment_id, run_id) if self._is_server() else None
+        if not (self._is_server() and run_id):
+            return None
+        return run_url(self.uri, self.experiment_id, run_id)
 
     def runs_view_url(self, run_id: str) -> str | None:
-        return runs_url(self.uri, self.experiment_id, run_id) if self._is_server() else None
+        if not (self._is_server() and run_id):
+            return None
+        return runs_url(self.uri, self.experiment_id, run_id)
 
     def _is_server(self) -> bool:
         return self.uri.startswith("http")
@@ -231,40 +291,7 @@ class MlflowTracker(Tracker):
     def _enqueue_batches(self, run_id: str, kind: str, values: Sequence[object], size: int) -> None:
         for start in range(0, len(values), size):
             batch: dict[str, Any] = {kind: values[start : start + size]}
-            self._enqueue(partial(self._client.log_batch, run_id, **batch))
-
-    def _call(self, function: Callable[[], T]) -> T:
-        """Runs the function in the writer thread and waits for its result."""
-        return self._writer.submit(function).result()
-
-    def _enqueue(self, write: Callable[[], object]) -> None:
-        self._writer.submit(self._write, write)
-
-    def _write(self, write: Callable[[], object]) -> None:
-        if self._error is None:
-            try:
-                write()
-            except Exception as error:
-                self._error = self._tracking_error("recording", error)
-
-    def _drain(self) -> TrackingError | None:
-        """Waits for all writes; returns the first error since the last call."""
-        self._enqueue_metrics()
-        self._call(lambda: None)
-        error, self._error = self._error, None
-        return error
-
-    @contextmanager
-    def _wrap_errors(self, action: str) -> Iterator[None]:
-        try:
-            yield
-        except (MlflowException, OSError) as error:
-            raise self._tracking_error(action, error) from error
-
-    def _tracking_error(self, action: str, cause: Exception) -> TrackingError:
-        error = TrackingError(f"{redact_uri(self.uri)}: {action} failed: {first_line(cause)}")
-        error.__cause__ = cause
-        return error
+            self._writer.enqueue(partial(self._client.log_batch, run_id, **batch))
 
 
 def _retry_duplicate(write: Callable[[], object]) -> None:

@@ -33,3 +33,9 @@ def shorten(text: str, length: int) -> str:
 def clean_texts(texts: Mapping[str, object], length: int) -> dict[str, str]:
     """Cleans the names and converts the values to text of at most `length` characters."""
     return {clean_name(name): shorten(str(value), length) for name, value in texts.items()}
+
+
+def round_metric(value: float) -> float:
+    """Six significant digits, as many as a reader of the UI can use. Whole numbers are kept."""
+    value = float(value)
+    return value if value.is_integer() else float(f"{value:.6g}")

@@ -1,9 +1,12 @@
-"""Tags that say which code, library versions and machine produced a run."""
+"""Which code, library versions and machine produced a run."""
 
 from __future__ import annotations
 
+import getpass
 import platform
 import subprocess
+from collections.abc import Mapping
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -21,9 +24,9 @@ PACKAGES = (
 
 
 def provenance(repository: Path) -> dict[str, str]:
-    """Tags `git_commit`, `git_dirty`, `versions`, `python`, `platform` and `cpu`.
+    """The fields `git_commit`, `git_dirty`, `versions`, `python`, `platform` and `cpu`.
 
-    The git tags are missing if `repository` is not the top of a checkout, has no commit, or git is
+    Those of git are missing if `repository` is not the top of a checkout, has no commit, or git is
     not installed. Untracked files do not count as dirty.
     """
     return {
@@ -33,6 +36,16 @@ def provenance(repository: Path) -> dict[str, str]:
         "platform": platform.platform(),
         "cpu": _cpu_name(),
     }
+
+
+def source_tags(environment: Mapping[str, str]) -> dict[str, str]:
+    """The tags from which MLflow's UI shows who ran which version of the code."""
+    tags = {"mlflow.source.name": "fashion_exp", "mlflow.source.type": "LOCAL"}
+    with suppress(OSError, KeyError):  # a user without a name, as in some containers
+        tags["mlflow.user"] = getpass.getuser()
+    if commit := environment.get("git_commit"):
+        tags["mlflow.source.git.commit"] = commit
+    return tags
 
 
 def _git_state(repository: Path) -> dict[str, str]:

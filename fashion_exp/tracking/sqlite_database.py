@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import glob
+import os
 import re
 import shutil
 import sqlite3
@@ -16,30 +18,33 @@ from sqlalchemy import Engine, create_engine, event
 
 from fashion_exp.atomic_io import atomic_write
 from fashion_exp.errors import InputError
-from fashion_exp.paths import why_not_writable
 from fashion_exp.tracking import compat
-
-SQLITE_PREFIX = "sqlite:///"
+from fashion_exp.tracking.store_errors import (
+    SQLITE_PREFIX,
+    STORE_ERRORS,
+    disk_full_error,
+    reason,
+)
 
 
 def ensure_database(database: Path) -> None:
     """Creates the database if there is none, else checks its schema version.
 
     MLflow itself leaves a broken database if several processes create it at once or one is killed
-    while creating it, and may migrate an older one without asking. Raises `InputError`.
+    while creating it, and may migrate an older one without asking. Raises `InputError`, and
+    `DiskFullError`.
     """
     try:
-        if not database.exists():
-            if reason := why_not_writable(database.parent):  # a lock there would wait for ever
-                raise InputError(
-                    f"{database}: {reason}; set outputs or tracking.uri to another location, or "
-                    "tracking=none"
-                )
+        if _is_absent(database):
             database.parent.mkdir(parents=True, exist_ok=True)
+            _draft(database).touch()  # raises where no file can be written; a lock would wait
             with FileLock(f"{database}.lock"):
-                if not database.exists():
+                if _is_absent(database):
                     _create(database)
+            _draft(database).unlink(missing_ok=True)
     except OSError as error:
+        if full := disk_full_error(error, SQLITE_PREFIX + str(database)):
+            raise full from None
         raise InputError(
             f"{database}: cannot be written ({error.strerror}); "
             "set outputs or tracking.uri to another location, or tracking=none"
@@ -82,9 +87,34 @@ _ARTIFACT_PATHS = (
 )
 
 
+def _is_absent(database: Path) -> bool:
+    """An empty file is what sqlite makes of a database that was deleted while it was in use."""
+    return not database.exists() or database.stat().st_size == 0
+
+
+def _draft(database: Path) -> Path:
+    """The file that `atomic_write` fills in this process."""
+    return database.with_name(f".{database.name}.{os.getpid()}")
+
+
 def _create(database: Path) -> None:
-    with atomic_write(database) as draft, _without_fsync():
-        compat.create_schema(SQLITE_PREFIX + str(draft), artifact_root(database))
+    """The caller holds the lock, so all other drafts are of processes that were killed."""
+    for draft in database.parent.glob(f".{glob.escape(database.name)}.*"):
+        if re.fullmatch(r"\d+(-journal|-wal|-shm)?", draft.name.rpartition(".")[2]):
+            draft.unlink(missing_ok=True)
+    uri = SQLITE_PREFIX + str(database)
+    try:
+        with atomic_write(database) as draft, _without_fsync():
+            compat.create_schema(SQLITE_PREFIX + str(draft), artifact_root(database))
+    except STORE_ERRORS as error:
+        if full := disk_full_error(error, uri):
+            raise full from None
+        if isinstance(error, OSError):
+            raise
+        raise InputError(
+            f"{database}: cannot be created ({reason(error)}); "
+            "set outputs or tracking.uri to another location, or tracking=none"
+        ) from None
 
 
 @contextmanager

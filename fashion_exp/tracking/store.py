@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from fashion_exp.configuration.schema import TrackingConfig
 from fashion_exp.errors import InputError, suggest
-from fashion_exp.tracking.tracker import NullTracker, Tracker
+from fashion_exp.tracking.tracker import NullTracker, Tracker, UnavailableTracker
 from fashion_exp.tracking.urls import redact_uri
 
+USERNAME_VARIABLE, PASSWORD_VARIABLE = "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"
 SCHEMES = ("sqlite", "http", "https")
 
 
 def store_uri(uri: str | None, outputs: Path) -> str:
     """Checks the URI of a store and makes it absolute; None is the database below `outputs`.
+
+    A user and a password are moved to the environment, so that they are not stored anywhere.
 
     Raises `InputError` unless it is a server or a sqlite file. Does not access the store.
     """
@@ -35,7 +39,16 @@ def store_uri(uri: str | None, outputs: Path) -> str:
         return _absolute_sqlite_uri(uri)
     if not urlsplit(uri).hostname:
         raise InputError(f"tracking.uri={uri}: the host is missing; for example http://host:5000")
-    return uri.rstrip("/")
+    return _without_credentials(uri)
+
+
+def _without_credentials(uri: str) -> str:
+    """The URI to store and print; MLflow takes user and password from the environment."""
+    parts = urlsplit(uri)
+    if parts.username or parts.password:
+        os.environ[USERNAME_VARIABLE] = unquote(parts.username or "")
+        os.environ[PASSWORD_VARIABLE] = unquote(parts.password or "")
+    return redact_uri(uri)
 
 
 def _absolute_sqlite_uri(uri: str) -> str:
@@ -53,7 +66,8 @@ def open_tracker(cfg: TrackingConfig, outputs: Path, experiment_id: str | None =
     """Connects to the configured store and creates the experiment if it does not exist.
 
     The jobs of a sweep pass the `experiment_id` that the sweep determined. Raises `InputError` if
-    the store cannot be used; a server must answer within a few seconds.
+    the store cannot be used; a server must answer within a few seconds. With an `experiment_id`,
+    the work has begun: a store that cannot be used then records nothing.
     """
     if cfg.name == "none":
         return NullTracker()
@@ -61,7 +75,12 @@ def open_tracker(cfg: TrackingConfig, outputs: Path, experiment_id: str | None =
     uri = store_uri(cfg.uri, outputs)
     from fashion_exp.tracking.connection import connect
 
-    return connect(uri, cfg.experiment, experiment_id)
+    try:
+        return connect(uri, cfg.experiment, experiment_id)
+    except InputError as error:
+        if experiment_id is None:
+            raise
+        return UnavailableTracker(uri, str(error))
 
 
 def matching_runs(uri: str | None, outputs: Path, filter_string: str) -> list[str]:

@@ -13,16 +13,14 @@ if TYPE_CHECKING:
 Status = Literal["FINISHED", "FAILED", "KILLED"]
 
 
-class TrackingError(RuntimeError):
-    """A write to an open store failed. The message is one line."""
-
-
 class Tracker:
     """Interface for recording runs, each addressed by its id; there is no current run.
 
-    Texts and metrics are written in the background, in the order of the calls. The next `flush` or
-    `end` raises the first error of these writes as a `TrackingError`. Writes after an error are
-    dropped until then, so that an unreachable server costs its retries once.
+    Texts and metrics are written in the background, in the order of the calls. A store that does
+    not answer is waited for; if it does not answer for minutes, or refuses a write, `failure` is
+    set, all further calls record nothing, and new runs have an empty id. Tracking thus never
+    decides over a result, which is in files. Only a full disk is raised, as a `DiskFullError`, by
+    the methods that wait for the store.
 
     The methods of this base class record nothing, and every id is empty.
     """
@@ -30,6 +28,11 @@ class Tracker:
     uri: str = ""
     """URI of the store; other processes can open the same store with it."""
     experiment_id: str = ""
+
+    @property
+    def failure(self) -> str:
+        """Why calls were not recorded, in one line; empty if all were."""
+        return ""
 
     def start(
         self,
@@ -39,18 +42,24 @@ class Tracker:
         params: Mapping[str, object],
         tags: Mapping[str, str],
     ) -> str:
-        """Creates a run with status RUNNING below `parent`; returns its id.
-
-        A `KeyboardInterrupt` during the call ends the new run as KILLED.
-        """
+        """Creates a run with status RUNNING below `parent`; returns its id."""
         return ""
 
     def find_by_token(self, token: str) -> str | None:
         """Returns the id of the run that was started with this value of the tag `begun_as`."""
         return None
 
-    def resume(self, run_id: str) -> None:
-        """Sets an ended run to RUNNING; raises `InputError` if the store does not have it."""
+    def children(self, run_id: str, tag: str) -> dict[str, str]:
+        """The ids of the active child runs that have this tag, by its value."""
+        return {}
+
+    def exists(self, run_id: str) -> bool:
+        """Whether the store has this run and it was not deleted."""
+        return True
+
+    def resume(self, run_id: str) -> bool:
+        """Sets an ended run to RUNNING; False if the store does not have it anymore."""
+        return True
 
     def log(
         self,
@@ -68,6 +77,9 @@ class Tracker:
 
     def tag(self, run_id: str, tags: Mapping[str, str]) -> None:
         """Sets tags of the run."""
+
+    def set_parent(self, run_id: str, parent: str) -> None:
+        """Moves the run below another parent run."""
 
     def set_runs_view(self, run_id: str, params: Sequence[str]) -> None:
         """Prepares the UI's table of the child runs of `run_id` with columns for `params`.
@@ -104,7 +116,10 @@ class Tracker:
         """
 
     def end(self, run_id: str, status: Status) -> None:
-        """Flushes, then ends the run, even if the flush raises."""
+        """Writes everything, then ends the run; a run that failed without waiting for a server."""
+
+    def end_active(self, status: Status) -> None:
+        """Ends all runs that were started or resumed and have not ended."""
 
     def flush(self) -> None:
         """Blocks until everything is written."""
@@ -120,3 +135,20 @@ class Tracker:
 
 class NullTracker(Tracker):
     """Records nothing."""
+
+
+class UnavailableTracker(Tracker):
+    """Records nothing, because the store could not be opened in the middle of the work."""
+
+    def __init__(self, uri: str, failure: str) -> None:
+        self.uri, self._failure = uri, failure
+
+    @property
+    def failure(self) -> str:
+        return self._failure
+
+    def exists(self, run_id: str) -> bool:
+        return False
+
+    def resume(self, run_id: str) -> bool:
+        return False

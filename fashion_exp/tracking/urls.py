@@ -8,8 +8,9 @@ filter and order are part of the view too.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Sequence
+
+from fashion_exp.errors import redact_credentials
 
 ALL_RUNS = "all"
 METRICS = ("val_acc", "val_lo", "val_hi", "val_t_lo", "val_t_hi", "val_n", "test_acc")
@@ -21,11 +22,6 @@ _WORKFLOW = "workflowType=machine_learning"
 def redact_uri(uri: str) -> str:
     """Removes user, password and trailing slashes, so that the URI can be printed."""
     return redact_credentials(uri).rstrip("/")
-
-
-def redact_credentials(text: str) -> str:
-    """Removes user and password from every URI in the text."""
-    return re.sub(r"://[^/\s]*@", "://", text)
 
 
 def run_url(base: str, experiment_id: str, run_id: str) -> str:

@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from fashion_exp.configuration.composition import parse_command_line
+from fashion_exp.configuration.stored_config import load_config
 from fashion_exp.evaluation import results
-from fashion_exp.experiment.job import job_name
+from fashion_exp.evaluation.run_dir import RunDir
+from fashion_exp.experiment.job import job_name, save_exception, save_job_config
 from tests.conftest import TinyRun
 
 TYPED = ("dataset=folder", "dataset.root=photos", "dataset.classes=[hat,shoe]", "repeats=2")
@@ -78,3 +80,17 @@ def test_sheet_of_many_classes_shows_the_first(
     ((captions, title),) = titles
     assert captions == {"dress", "pullover"}
     assert title.endswith("3 classes, of which the first 2 are shown")
+
+
+def test_passwords_are_in_no_file_of_a_run(tmp_path: Path) -> None:
+    overrides = ["tracking.uri='http://me:s3@cret@host:5000'"]
+    cfg = parse_command_line(overrides).jobs[0]
+    cfg.sweep.storage = "postgresql://me:s3@cret@host/optuna"
+    run = RunDir(tmp_path)
+    save_job_config(cfg, run, overrides)
+    save_exception(run, RuntimeError(f"no answer from {cfg.sweep.storage}"))
+    files = [file for file in tmp_path.rglob("*") if file.is_file()]
+    assert len(files) == 4
+    assert not [file for file in files if "cret" in file.read_text()]
+    assert load_config(run.config_file).tracking.uri == "http://host:5000"
+    assert run.overrides() == ["tracking.uri='http://host:5000'"]

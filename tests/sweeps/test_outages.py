@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
+from fashion_exp.errors import InputError
+from fashion_exp.sweeps.state import load_state
 from tests.servers.mlflow_server import mlflow_server
 from tests.servers.processes import free_port
 from tests.sweeps.drill import TINY, SweepCommand
@@ -55,6 +57,43 @@ def test_every_epoch_is_recorded_after_a_server_outage(
         for fold in folds:
             history = client.get_metric_history(fold.info.run_id, "f_val_acc")
             assert [metric.step for metric in history] == list(range(1, EPOCHS + 1))
+
+
+@pytest.mark.parametrize("moment", ["during", "between"])
+def test_deleted_database_is_recorded_again_from_the_files(moment: str, tmp_path: Path) -> None:
+    sweep = SweepCommand([*TINY, "optim.lr=1e-3,1e-4"], tmp_path / "outputs")
+    database = sweep.outputs / "mlflow.db"
+
+    def delete() -> None:
+        wait_for(lambda: any(sweep.outputs.glob("sweeps/*/*/unfinished/*-tracked.json")))
+        database.unlink()
+
+    thread = threading.Thread(target=delete if moment == "during" else lambda: None, daemon=True)
+    thread.start()
+    code, output = run_in_process(sweep)
+    thread.join()
+    assert code == 0, output
+    if moment == "between":
+        database.unlink()
+        code, output = run_in_process(sweep)
+        assert code == 0 and "2 finished jobs recorded again" in output, output
+    assert not sweep.rewritten or moment == "between"  # with the new ids of the tracked runs
+    names = ["basic_cnn lr=0.0001", "basic_cnn lr=0.001", "basic_cnn optim.lr=1e-3,1e-4"]
+    assert sweep.statuses() == {
+        **{name: ["FINISHED"] for name in names},
+        "repeat 1": ["FINISHED"] * 2,
+        "repeat 2": ["FINISHED"] * 2,
+    }
+    client = MlflowClient(f"sqlite:///{database}")
+    runs = {run.info.run_name: run for run in client.search_runs(["1"])}
+    parents = {runs[name].data.tags["mlflow.parentRunId"] for name in names[:2]}
+    assert parents == {runs[names[2]].info.run_id}
+    assert "s_val_acc" in runs[names[2]].data.metrics
+
+
+def test_folder_deleted_during_a_sweep_is_reported(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="deleted while the sweep was running"):
+        load_state(tmp_path / "gone")
 
 
 @pytest.fixture

@@ -37,7 +37,8 @@ def make_jobs(line: CommandLine, folder: Path) -> list[SweepJob]:
 
 def make_context(folder: Path, tracker: NullTracker | None = None) -> SweepContext:
     tracker = tracker or NullTracker()
-    return SweepContext(folder, folder, tracker, "", ("optim.lr",), {}, "")
+    line = parse_command_line(["-m", "optim.lr=1e-3,1e-4"])
+    return SweepContext(folder, folder, tracker, "", ("optim.lr",), {}, {}, line)
 
 
 def test_summary_lists_jobs_without_results(line: CommandLine, tmp_path: Path) -> None:

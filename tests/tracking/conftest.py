@@ -30,5 +30,13 @@ def client(tracker: MlflowTracker) -> MlflowClient:
 
 
 @pytest.fixture
+def own_tracker(tracker: MlflowTracker, outputs: Path) -> MlflowTracker:
+    """A tracker of the test's own, which may fail."""
+    own = open_tracker(TrackingConfig("mlflow", experiment="tests"), outputs)
+    assert isinstance(own, MlflowTracker)
+    return own
+
+
+@pytest.fixture
 def run(tracker: MlflowTracker) -> str:
     return tracker.start("a run", parent=None, params={}, tags={})

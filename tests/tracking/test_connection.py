@@ -101,7 +101,7 @@ def no_server() -> Iterator[str]:
     ("kind", "reason"),
     [
         ("no_server", "Connection refused"),
-        ("silent_server", "timed out"),
+        ("silent_server", "no answer in time"),
         ("other_server", "404"),
     ],
 )

@@ -53,10 +53,31 @@ def test_rejects_another_schema_version_without_changing_the_file(
     assert database.read_bytes() == content
 
 
-@pytest.mark.parametrize("content", [b"", b"not a database, but a text of some length" * 100])
-def test_rejects_files_that_are_not_mlflow_databases(tmp_path: Path, content: bytes) -> None:
+def test_draft_of_a_killed_process_is_removed_by_the_next_one(tmp_path: Path) -> None:
     database = tmp_path / "mlflow.db"
-    database.write_bytes(content)
+    leftovers = [".mlflow.db.123", ".mlflow.db.123-journal"]
+    others = [".mlflow.db.notes", ".other.db.123"]
+    for name in (*leftovers, *others):
+        (tmp_path / name).touch()
+    ensure_database(database)
+    assert {file.name for file in tmp_path.iterdir()} == {"mlflow.db", "mlflow.db.lock", *others}
+
+
+def test_empty_file_of_a_database_deleted_in_use_is_replaced(tmp_path: Path) -> None:
+    database = tmp_path / "mlflow.db"
+    database.touch()
+    ensure_database(database)
+    assert database.stat().st_size > 0
+
+
+def test_location_where_no_file_can_be_made_is_refused_at_once() -> None:
+    with pytest.raises(InputError, match="cannot be written"):
+        ensure_database(Path("/proc/mlflow.db"))
+
+
+def test_rejects_files_that_are_not_mlflow_databases(tmp_path: Path) -> None:
+    database = tmp_path / "mlflow.db"
+    database.write_bytes(b"not a database, but a text of some length" * 100)
     with pytest.raises(InputError, match=r"mlflow\.db: not an MLflow database") as caught:
         ensure_database(database)
     assert "\n" not in str(caught.value)

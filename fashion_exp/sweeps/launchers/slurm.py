@@ -72,6 +72,8 @@ class Slurm(NodeResources):
                 "hydra/launcher=slurm: sbatch not found; run the sweep on a login node, or try it "
                 "here with hydra.launcher.cluster=local"
             )
+        logs.mkdir(parents=True, exist_ok=True)
+        logs.chmod(0o700)  # its files of jobs have the complete config, passwords included
         submitter = submitit.AutoExecutor(logs, cluster=self.cluster)
         submitter.update_parameters(
             name="fashion_exp",

@@ -25,5 +25,6 @@ def check_outputs(outputs: Path, uri: str | None = None) -> Iterator[Finding]:
                 continue
         yield from runs.findings(store, locations, outputs)
     yield from untracked.findings(outputs)
+    yield from runs.missed_by_store(outputs)
     yield from files.findings(outputs)
     yield from caches.findings(outputs / "cache")

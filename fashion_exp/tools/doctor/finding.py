@@ -15,4 +15,4 @@ class Finding:
     remedy: str
     """What `fix` does, or what the user can do."""
     fix: Callable[[], object] | None = None
-    """None if the user has to decide."""
+    """None if the user has to decide. It returns False if the problem remains."""

@@ -10,8 +10,10 @@ from functools import partial
 from pathlib import Path
 
 from fashion_exp.atomic_io import read_json
+from fashion_exp.configuration.stored_config import load_config
 from fashion_exp.errors import InputError
 from fashion_exp.evaluation.run_dir import RunDir
+from fashion_exp.experiment import tracked_runs
 from fashion_exp.paths import outputs_id
 from fashion_exp.reporting.formats import pluralize
 from fashion_exp.tools.doctor.finding import Finding
@@ -89,6 +91,28 @@ def findings(uri: str, locations: Mapping[str, RunLocation], outputs: Path) -> I
             redact_uri(uri),
             "not changed; run doctor there",
         )
+
+
+def missed_by_store(outputs: Path) -> Iterator[Finding]:
+    """Finished runs of which the store missed something while it could not be used."""
+    for tracked in (*outputs.glob("runs/*/tracked.json"), *outputs.glob("sweeps/*/*/tracked.json")):
+        run = RunDir(tracked.parent)
+        if not run.is_finished or run.is_running:
+            continue
+        with suppress(InputError):  # files.findings() reports damaged files
+            if reason := tracked_runs.missed_by_store(run):
+                yield Finding(
+                    "a run that is not completely in the tracking store",
+                    f"{run.path} ({reason})",
+                    "record it again from its files",
+                    partial(_record, run, outputs),
+                )
+
+
+def _record(run: RunDir, outputs: Path) -> bool:
+    from fashion_exp.experiment.record_again import record_missed
+
+    return record_missed(load_config(run.config_file), run, outputs)
 
 
 def _is_dead(run: RunningRun, location: RunLocation | None) -> bool:
