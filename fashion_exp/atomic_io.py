@@ -29,6 +29,11 @@ class DiskFullError(Exception):
     """The disk has no room for a file. The message names the file and the remedy."""
 
 
+def is_disk_full(error: BaseException) -> bool:
+    full = (errno.ENOSPC, errno.EDQUOT)
+    return isinstance(error, DiskFullError) or (isinstance(error, OSError) and error.errno in full)
+
+
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
     """Yields a temporary path that replaces `path` when the block ends without an exception.

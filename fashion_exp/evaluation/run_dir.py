@@ -187,6 +187,12 @@ class RunDir:
 
         return read_predictions(self.predictions_file(part))
 
+    def check_predictions(self, part: str) -> None:
+        """Raises `InputError` if the file is missing or damaged."""
+        from fashion_exp.evaluation.predictions import read_table
+
+        read_table(self.predictions_file(part))
+
     def options(self) -> dict[str, Any]:
         """Raises `InputError` if the file is missing or damaged."""
         return read_json(self.options_file)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import yaml
 
-from fashion_exp.atomic_io import DiskFullError, write_text
+from fashion_exp.atomic_io import DiskFullError, is_disk_full, write_text
 from fashion_exp.configuration.overrides import resume_command, split_override
 from fashion_exp.configuration.schema import Config, flatten_options, to_plain
 from fashion_exp.configuration.stored_config import save_config
@@ -121,10 +121,18 @@ def outcome(run: RunDir, hold_out_test: bool) -> Iterator[Outcome]:
             print(f"\nstopped; to continue: {resume_command(run.path)}", file=sys.stderr)
         raise
     except Exception as error:
+        result.code = ExitCode.FAILED
+        if is_disk_full(error):
+            place = getattr(error, "filename", None) or run.path
+            text = str(error) if isinstance(error, DiskFullError) else f"no space left for {place}"
+            remedy = "free some space and run the same command again"
+            print(f"fashion_exp: {text.partition(';')[0]}; {remedy}", file=sys.stderr)
+            with suppress(DiskFullError, OSError):  # there may be no room for this file either
+                run.save_exception(error)
+            return
         kind, reason = getattr(error, "kind", type(error).__name__), " ".join(str(error).split())
         saved = run.path / "failure.json"
         print(f"fashion_exp: failed: {kind}: {reason} ({saved})", file=sys.stderr)
-        result.code = ExitCode.FAILED
         save_exception(run, error)
 
 

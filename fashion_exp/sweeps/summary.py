@@ -37,6 +37,8 @@ log = logging.getLogger(__name__)
 WINNER_COMMAND = "to train the winner again"
 FILE_COLUMNS = ["folder", "command"]
 """Columns of the leaderboard that only its file has: they are too wide for a table."""
+REPORT_FOLDER = "report"
+"""In the sweep's folder, and the only entry of the parent run's artifacts."""
 MAX_ROWS_SHOWN = 40
 """Rows of the leaderboard on the terminal and in the tracked note."""
 MAX_COMPARED = 40
@@ -204,8 +206,8 @@ def _draw_winner(result: RunResult, job: SweepJob, sweep: SweepContext) -> None:
 def _write_page(comparison: Comparison, sweep: SweepContext) -> Path:
     command = with_outputs_option(f"scripts/run report {sweep.folder.name}", sweep.outputs)
     data = build_report(comparison, command, sweep.outputs / "cache")
-    page = write_report(data, sweep.folder / "report")
-    sweep.tracker.log_artifact(sweep.parent, page.parent, page.parent.name)
+    page = write_report(data, sweep.folder / REPORT_FOLDER)
+    sweep.tracker.log_artifact(sweep.parent, page.parent, REPORT_FOLDER)
     return page
 
 
@@ -227,4 +229,4 @@ def _record_summary(
     sweep.tracker.set_description(sweep.parent, note)
     sweep.tracker.log(sweep.parent, {**scores, "s_jobs": jobs, "s_failed": failed})
     write_text(file, tables.csv_table(board))
-    sweep.tracker.log_artifact(sweep.parent, file)
+    sweep.tracker.log_artifact(sweep.parent, file, REPORT_FOLDER)

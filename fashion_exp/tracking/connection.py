@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlflow import MlflowClient
-from mlflow.entities import Experiment
+from mlflow.entities import Experiment, Run
 from mlflow.exceptions import MlflowException
 
 from fashion_exp.errors import InputError
+from fashion_exp.tracking import compat
 from fashion_exp.tracking.mlflow_tracker import MlflowTracker
 from fashion_exp.tracking.sqlite_database import artifact_root, ensure_database
 from fashion_exp.tracking.store_errors import (
@@ -24,7 +25,10 @@ from fashion_exp.tracking.store_errors import (
     first_line,
     reason,
 )
-from fashion_exp.tracking.urls import redact_uri, runs_view_tag
+from fashion_exp.tracking.urls import experiment_tags, redact_uri, runs_view_tag
+
+_OF_JOBS = "tags.job_hash LIKE '%'"
+"""Runs of jobs, without sweeps and folds."""
 
 
 def connect(uri: str, experiment_name: str, experiment_id: str | None = None) -> MlflowTracker:
@@ -42,7 +46,7 @@ def connect(uri: str, experiment_name: str, experiment_id: str | None = None) ->
             "or choose another name"
         )
     with _store_access(uri):
-        _ensure_view_tag(client, experiment)
+        _ensure_tags(client, experiment)
     return MlflowTracker(client, experiment.experiment_id)
 
 
@@ -64,14 +68,27 @@ def search_runs(uri: str, filter_string: str) -> list[str]:
         experiments = _own_experiments(client)
     if not experiments:
         return []
+    of_jobs = f"{filter_string} and {_OF_JOBS}"
     try:
-        runs = client.search_runs(experiments, filter_string, order_by=["start_time DESC"])
+        ids = compat.search_run_ids(client, experiments, of_jobs)
+        if ids is None:
+            ids = [run.info.run_id for run in _all_pages(client, experiments, of_jobs)]
     except MlflowException as error:
         raise InputError(
             f"{filter_string}: not a valid MLflow filter ({first_line(error)}); for example "
             "\"metrics.val_acc > 0.8 and params.`optim.lr` = '0.001'\""
         ) from error
-    return [run.info.run_id for run in runs if "job_hash" in run.data.tags]
+    return ids
+
+
+def _all_pages(client: MlflowClient, experiments: list[str], filter_string: str) -> Iterator[Run]:
+    token: str | None = None
+    while token != "":
+        page = client.search_runs(
+            experiments, filter_string, order_by=["start_time DESC"], page_token=token
+        )
+        yield from page
+        token = page.token or ""
 
 
 def download_run(uri: str, run_id: str, folder: Path) -> None:
@@ -103,7 +120,7 @@ def running_runs(uri: str) -> list[RunningRun]:
         client = _client(uri)
         experiments = _own_experiments(client)
         running = "attributes.status = 'RUNNING'"
-        runs = client.search_runs(experiments, running) if experiments else []
+        runs = list(_all_pages(client, experiments, running)) if experiments else []
     return [
         RunningRun(
             run.info.run_id,
@@ -164,7 +181,7 @@ def _create_experiment(client: MlflowClient, name: str) -> Experiment:
     uri = client.tracking_uri
     artifacts = artifact_root(_database(uri)) if uri.startswith(SQLITE_PREFIX) else None
     try:
-        client.create_experiment(name, artifact_location=artifacts, tags=dict([runs_view_tag()]))
+        client.create_experiment(name, artifact_location=artifacts, tags=experiment_tags())
     except MlflowException as error:
         if error.error_code == "INVALID_PARAMETER_VALUE":
             raise InputError(f"tracking.experiment={name}: {first_line(error)}") from error
@@ -175,17 +192,18 @@ def _create_experiment(client: MlflowClient, name: str) -> Experiment:
     return experiment
 
 
-def _ensure_view_tag(client: MlflowClient, experiment: Experiment) -> None:
-    """Sets the current runs view on an experiment that others or older versions created."""
-    tag, view = runs_view_tag()
-    if experiment.tags.get(tag) == view:
-        return
-    try:
-        client.set_experiment_tag(experiment.experiment_id, tag, view)
-    except MlflowException:
-        # Another process may have set it at the same time.
-        if client.get_experiment(experiment.experiment_id).tags.get(tag) != view:
-            raise
+def _ensure_tags(client: MlflowClient, experiment: Experiment) -> None:
+    """Sets the tags that an experiment of others or of older versions lacks, and the runs view."""
+    view, _ = runs_view_tag()
+    for tag, text in experiment_tags().items():
+        if experiment.tags.get(tag) == text or (tag in experiment.tags and tag != view):
+            continue
+        try:
+            client.set_experiment_tag(experiment.experiment_id, tag, text)
+        except MlflowException:
+            # Another process may have set it at the same time.
+            if client.get_experiment(experiment.experiment_id).tags.get(tag) != text:
+                raise
 
 
 @contextmanager

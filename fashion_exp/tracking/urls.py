@@ -11,6 +11,7 @@ import json
 from collections.abc import Sequence
 
 from fashion_exp.errors import redact_credentials
+from fashion_exp.tracking.metric_names import meanings_table
 
 ALL_RUNS = "all"
 METRICS = ("val_acc", "val_lo", "val_hi", "val_t_lo", "val_t_hi", "val_n", "test_acc")
@@ -38,6 +39,14 @@ def runs_url(base: str, experiment_id: str, parent_id: str | None = None) -> str
     return (
         f"{redact_uri(base)}/#/experiments/{experiment_id}/runs?viewStateShareKey={key}&{_WORKFLOW}"
     )
+
+
+def experiment_tags() -> dict[str, str]:
+    """The tags of an experiment: its kind, for which the UI shows runs with metrics and not its
+    pages for language models; the view of its runs table; and a note on the metrics."""
+    note = f"Runs of fashion_exp.\n\n{meanings_table()}"
+    kind = "custom_model_development"
+    return dict([runs_view_tag()]) | {"mlflow.experimentKind": kind, "mlflow.note.content": note}
 
 
 def runs_view_tag(parent_id: str | None = None, params: Sequence[str] = ()) -> tuple[str, str]:

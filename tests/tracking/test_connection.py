@@ -15,7 +15,7 @@ from fashion_exp.errors import InputError
 from fashion_exp.tracking import fetch_run, matching_runs, open_tracker
 from fashion_exp.tracking.connection import latest_experiment_id
 from fashion_exp.tracking.mlflow_tracker import MlflowTracker
-from fashion_exp.tracking.urls import runs_view_tag
+from fashion_exp.tracking.urls import experiment_tags
 
 pytestmark = pytest.mark.slow
 
@@ -47,14 +47,14 @@ def test_rejects_invalid_experiment_names(tracker: MlflowTracker, outputs: Path,
         open_tracker(TrackingConfig("mlflow", experiment=name), outputs)
 
 
-def test_experiment_created_by_others_gets_the_runs_view(
+def test_experiment_created_by_others_gets_our_tags_and_keeps_its_note(
     tracker: MlflowTracker, client: MlflowClient, outputs: Path
 ) -> None:
-    experiment_id = client.create_experiment("by hand")
-    name, view = runs_view_tag()
+    note = {"mlflow.note.content": "mine"}
+    experiment_id = client.create_experiment("by hand", tags=note)
     for _ in range(2):
         open_tracker(TrackingConfig("mlflow", experiment="by hand"), outputs)
-        assert client.get_experiment(experiment_id).tags == {name: view}
+        assert client.get_experiment(experiment_id).tags == experiment_tags() | note
 
 
 def test_latest_experiment_has_the_latest_run(

@@ -108,7 +108,7 @@ def _damaged_file(run: RunDir) -> str:
             return str(record.relative_to(run.path))
     for part in PART_FILES if run.is_finished else ():
         try:
-            run.predictions(part)
+            run.check_predictions(part)
         except InputError:
             return run.predictions_file(part).name
     return ""
