@@ -93,13 +93,9 @@ def load_result(output: Path) -> RunResult:
 
 def record_result(result: RunResult, tracker: Tracker) -> None:
     """Saves the result and tracks it, without the test."""
-    save_result(result)
-    track_result(result, tracker)
-
-
-def save_result(result: RunResult) -> None:
     content = asdict(result) | {"output": result.output.name}
     write_json(RunDir(result.output).result_file, content)
+    track_result(result, tracker)
 
 
 def evaluate_test(result: RunResult, outputs: Path, tracker: Tracker) -> None:
@@ -140,8 +136,10 @@ def track_figures(result: RunResult, tracker: Tracker) -> None:
 
 
 def _note(result: RunResult) -> str:
+    """What the user has written about the run comes first."""
     parts = ["validation", *(["test"] if result.test_evaluations else [])]
-    return run_note([result.summary(part) for part in parts], result.test_evaluations)
+    note = run_note([result.summary(part) for part in parts], result.test_evaluations)
+    return "\n\n".join(filter(None, [load_annotations(result.output).note, note]))
 
 
 def draw_figures(result: RunResult, table: ImageTable, tracker: Tracker) -> None:

@@ -14,10 +14,10 @@ from fashion_exp.atomic_io import read_json, write_json
 from fashion_exp.configuration.schema import Config
 from fashion_exp.configuration.stored_config import load_config
 from fashion_exp.errors import InputError
+from fashion_exp.evaluation.annotations import load_annotations
 from fashion_exp.evaluation.results import (
     RunResult,
     load_result,
-    save_result,
     track_figures,
     track_result,
     track_test,
@@ -74,12 +74,13 @@ def record_again(run: RunDir, tracker: Tracker, outputs: Path, parent: str | Non
         run.tracked_file, {"uri": tracker.uri, "begun_as": token, "run": run_id, MISSED: "begun"}
     )
     result = RunResult(**vars(result) | {"run": run_id})
-    save_result(result)
+    write_json(run.result_file, read_json(run.result_file) | {"run": run_id})
     _track_folds(result, tracker)
     track_result(result, tracker)
     if result.test_evaluations:
         track_test(result, tracker)
     track_figures(result, tracker)
+    tracker.tag(run_id, load_annotations(run.path).tags)
     tracker.end(run_id, "FINISHED")
     missed: dict[str, str] = {MISSED: tracker.failure} if tracker.failure else {}
     write_json(run.tracked_file, {"uri": tracker.uri, "begun_as": token, "run": run_id, **missed})
