@@ -19,7 +19,9 @@ from filelock import FileLock, Timeout, lock_descriptor
 from fashion_exp.errors import InputError
 
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
-_NUMBER = re.compile(r"'*[+-]?((\d[\d,]*\.?\d*|\.\d+)(e[+-]?\d+)?\s?%?)?", re.IGNORECASE)
+_DIGITS = r"[+\-−]?((\d[\d,]*\.?\d*|\.\d+)(e[+-]?\d+)?\s?%?)?"
+_NUMBER = re.compile(rf"'*{_DIGITS}( to {_DIGITS})?", re.IGNORECASE)
+"""A number, or an interval such as "+0.2 to +3.2"."""
 MIN_FREE_BYTES = 2**16
 LOCK_TIMEOUT = 5.0
 """Seconds to wait for a lock that `is_locked` of another process may hold for a moment."""
@@ -87,7 +89,7 @@ def csv_text(rows: Iterable[Sequence[object]]) -> str:
 def guard_cell(cell: Any) -> Any:
     """Puts an apostrophe before a text that a spreadsheet would evaluate as a formula.
 
-    Numbers stay numbers. `unguard_cell` removes the apostrophe.
+    Numbers and intervals stay as they are. `unguard_cell` removes the apostrophe.
     """
     is_formula = isinstance(cell, str) and _FORMULA.match(cell) and not _NUMBER.fullmatch(cell)
     return f"'{cell}" if is_formula else cell

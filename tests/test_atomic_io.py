@@ -69,7 +69,19 @@ def test_held_lock_is_seen_and_refused(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize(
-    "text", ["=1+1", "+cmd", "-x.jpg", "@SUM(A1)", "\t=1", "\r=1", "'=1", "''+x", "+2 (1 to 3)"]
+    "text",
+    [
+        "=1+1",
+        "+cmd",
+        "-x.jpg",
+        "@SUM(A1)",
+        "\t=1",
+        "\r=1",
+        "'=1",
+        "''+x",
+        "+2 (1 to 3)",
+        "+1 to =A1",
+    ],
 )
 def test_text_that_a_spreadsheet_would_evaluate_is_guarded_and_read_back(text: str) -> None:
     assert guard_cell(text) == f"'{text}"
@@ -77,8 +89,12 @@ def test_text_that_a_spreadsheet_would_evaluate_is_guarded_and_read_back(text: s
 
 
 @pytest.mark.parametrize(
-    "cell", ["-0.5", "+28.2", "-1e-3", "-1.5 %", "-", "", "a=b", "'quoted'", "'-1", -0.5, 3, None]
-)
+    "cell",
+    [
+        "-0.5", "+28.2", "-1e-3", "-1.5 %", "-", "", "a=b", "'quoted'", "'-1", "+0.2 to +3.2",
+        "-1 to −0.4", -0.5, 3, None,
+    ],
+)  # fmt: skip
 def test_numbers_and_harmless_cells_are_not_guarded(cell: object) -> None:
     assert guard_cell(cell) == cell
     if isinstance(cell, str):
