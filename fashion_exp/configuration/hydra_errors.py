@@ -10,7 +10,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from fashion_exp.errors import InputError, close_matches
+from fashion_exp.errors import InputError, close_matches, suggest
 
 
 @contextmanager
@@ -52,7 +52,10 @@ def _omegaconf_message(error: OmegaConfBaseException) -> str:
         from fashion_exp.configuration.suggestions import suggest_option
 
         names = [str(name) for name in error.parent_node if not str(name).startswith("_")]
-        hint = suggest_option(key, settable_options()) if names else "it has no options"
+        hint = "it has no options"
+        if names:
+            last = key.rpartition(".")[2]
+            hint = suggest_option(key, settable_options()) or suggest(last, names)
         return f"{key}: no such option; {hint}"
     if choices := re.search(r"[Ii]nvalid value '(.*)', expected one of \[(.*)\]", reason):
         close = close_matches(choices[1], choices[2].split(", "))

@@ -78,7 +78,8 @@ def test_deleted_database_is_recorded_again_from_the_files(moment: str, tmp_path
         code, output = run_in_process(sweep)
         assert code == 0 and "2 finished jobs recorded again" in output, output
     assert not sweep.rewritten or moment == "between"  # with the new ids of the tracked runs
-    names = ["basic_cnn lr=0.0001", "basic_cnn lr=0.001", "basic_cnn optim.lr=1e-3,1e-4"]
+    rest = "basic_cnn epochs=2 repeats=2 per_class=20 image_size=16"
+    names = [f"lr=0.0001 {rest}", f"lr=0.001 {rest}", "optim.lr=1e-3,1e-4 basic_cnn"]
     assert sweep.statuses() == {
         **{name: ["FINISHED"] for name in names},
         "repeat 1": ["FINISHED"] * 2,

@@ -64,7 +64,7 @@ def test_failed_job_is_reported_with_its_command_and_run_again(tmp_path: Path) -
     sweep = SweepCommand([*TINY, "tracking=none", "optim.lr=1e-3,1e30"], tmp_path)
     code, output = run_in_process(sweep)
     assert code == 3 and "the training loss became" in output
-    assert "optim.lr=1e+30\n" in output.partition("to run one job alone:")[2]
+    assert "optim.lr=1e+30 outputs=" in output.partition("to run one job alone:")[2]
     code, output = run_in_process(sweep)
     assert code == 3 and "1 finished, 1 to run again (failed)" in output
 
