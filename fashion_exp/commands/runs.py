@@ -129,7 +129,7 @@ def _list(runs: Sequence[RunDir], outputs: Path, as_json: bool) -> None:
     sweeps = len(list((outputs / "sweeps").glob("*/sweep.json")))
     if not rows:
         print(f"no runs in {outputs / 'runs'}")
-    if sweeps:
+    if sweeps and not any(run.path.parent.parent.name == "sweeps" for run in runs):
         command = with_outputs_option("scripts/run runs list SWEEP", outputs)
         print(f"The jobs of the sweeps ({sweeps}) are not listed here: {command}")
 

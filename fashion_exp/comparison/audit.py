@@ -53,7 +53,7 @@ def audit(runs: Sequence[RunData], names: Sequence[str]) -> list[Finding]:
         if failing:
             findings.append(Finding(check.severity, check.title, check.message, failing))
         else:
-            detail = "none" if len(runs) == 1 else "in no run"
+            detail = "passed" if len(runs) == 1 else "passed by all runs"
             findings.append(Finding("fine", check.title, detail))
     return findings
 
@@ -191,9 +191,9 @@ CHECKS = (
           "the last epoch has the lowest validation loss; train longer"),
     Check("Epoch selected on validation", "doubtful", _epoch_selected,
           "the epoch was selected on the validation images: their accuracy is optimistic"),
-    Check("Unreadable or conflicting files", "doubtful", _excluded_files,
-          "many files were excluded; left_out.csv has the reasons"),
-    Check("Labels that look wrong", "doubtful", _suspicious_labels,
+    Check("Many unreadable or conflicting files", "doubtful", _excluded_files,
+          "more than 1 % of the files were left out; left_out.csv has the reasons"),
+    Check("Many labels that look wrong", "doubtful", _suspicious_labels,
           "models that were not trained on the image are confident of another class; `data labels` "
           "lists the images"),
     Check("Random instead of pretrained weights", "doubtful", _random_weights,

@@ -81,6 +81,17 @@ class Comparison:
         return [indices[position] for position in order]
 
     @property
+    def compared(self) -> list[int]:
+        """Indices of the runs that are tested against each other, best first.
+
+        Runs with a smaller training share validate on other images, so that their pairs with the
+        candidates would be another test, about these models. They are compared on test images, and
+        if only one run has the largest share.
+        """
+        is_same_part = self.part == "test" or len(self.candidates) < 2
+        return self.ranking if is_same_part else self.candidates
+
+    @property
     def candidates_note(self) -> str:
         """Which runs the winner is chosen from; empty if from all."""
         return candidates_note([run.options for run in self.runs])
@@ -98,7 +109,7 @@ class Comparison:
         """The better-ranked run of a pair is first, or the baseline is second."""
         baseline = self.settings.baseline
         if baseline is None:
-            return list(combinations(self.ranking, 2))
+            return list(combinations(self.compared, 2))
         return [(index, baseline) for index in self.ranking if index != baseline]
 
     @property
@@ -106,7 +117,7 @@ class Comparison:
         """Comparisons with the omitted runs."""
         if self.settings.baseline is not None:
             return self.omitted_runs
-        return comb(len(self.runs) + self.omitted_runs, 2) - len(self.requested_pairs)
+        return comb(len(self.compared) + self.omitted_runs, 2) - len(self.requested_pairs)
 
     @property
     def family_size(self) -> int:
@@ -117,9 +128,10 @@ class Comparison:
     def omnibus(self) -> OmnibusTest | None:
         """Tests whether any runs differ at all; None if the design has no such test."""
         settings = self.settings
-        if len(self.runs) < 3 or settings.metric != "accuracy" or settings.baseline is not None:
+        runs = [self.runs[index] for index in self.compared]
+        if len(runs) < 3 or settings.metric != "accuracy" or settings.baseline is not None:
             return None
-        return omnibus_test(self.runs, self.part)
+        return omnibus_test(runs, self.part)
 
     @cached_property
     def pairs(self) -> list[Pair]:

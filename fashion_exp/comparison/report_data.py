@@ -152,12 +152,14 @@ def _curve(comparison: Comparison, index: int) -> Curve:
 
 
 def _verdict_matrix(comparison: Comparison) -> VerdictMatrix:
-    position = {index: row for row, index in enumerate(comparison.ranking)}
+    has_baseline = comparison.settings.baseline is not None
+    shown = comparison.ranking if has_baseline else comparison.compared
+    position = {index: row for row, index in enumerate(shown)}
     cells: dict[tuple[int, int], VerdictCell] = {}
     for pair in comparison.pairs:
         a, b = position[pair.a], position[pair.b]
         cells[a, b], cells[b, a] = _cells(pair)
-    names = [comparison.names[index] for index in comparison.ranking]
+    names = [comparison.names[index] for index in shown]
     caption = " ".join(multiplicity_notes(comparison)[:2])
     return VerdictMatrix(names, cells, caption, METRICS[comparison.settings.metric].is_share)
 

@@ -64,8 +64,8 @@ def runs_table(comparison: Comparison) -> PlainTable:
     columns += [(option.rpartition(".")[2], option) for option in further]
     titles, options = zip(*columns, strict=True)
     header = [
-        "run", "validation", "test", "t-interval", *titles, "activation", "weights", "loss",
-        "macro-F1", "n", "J", "test n", "updates", "split manifest",
+        "run", "validation", "test", "validation t-interval", *titles, "activation", "weights",
+        "loss", "macro-F1", "n", "J", "test n", "updates", "split manifest",
     ]  # fmt: skip
     rows = [_run_row(comparison, index, options) for index in comparison.ranking]
     fixed = ["validation"]
@@ -178,7 +178,8 @@ def pairs_table(comparison: Comparison) -> PlainTable:
     header, *rows = [
         [cell for column, cell in enumerate(row) if column not in unused] for row in (header, *rows)
     ]
-    notes = [_order_note(comparison), *multiplicity_notes(comparison)]
+    notes = [_order_note(comparison), _difference_note(comparison), *multiplicity_notes(comparison)]
+    notes = [note for note in notes if note]
     return PlainTable(header, rows, notes=notes)
 
 
@@ -188,9 +189,20 @@ def _order_note(comparison: Comparison) -> str:
     if comparison.settings.baseline is not None:
         return f"b is the baseline; a is better than it if the difference is {better} 0."
     rank = "a has the better validation result"
-    if len(comparison.candidates) < len(comparison.runs):
+    if len(comparison.compared) > len(comparison.candidates):
         rank += " or the larger training share"
     return f"{rank}; a is better than b if the difference is {better} 0."
+
+
+def _difference_note(comparison: Comparison) -> str:
+    """Why a difference need not equal that of the accuracies; empty if it does."""
+    is_redrawn = comparison.part == "validation" and any(r.result.redrawn for r in comparison.runs)
+    if not is_redrawn or comparison.settings.metric != "accuracy":
+        return ""
+    return (
+        "An accuracy is the mean over the photos, a difference the mean over the pairs of "
+        "trainings: with splits of their own the two may differ by some tenths of a point."
+    )
 
 
 def multiplicity_notes(comparison: Comparison) -> list[str]:

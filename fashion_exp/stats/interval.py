@@ -19,7 +19,7 @@ Status = Literal["ok", "degenerate", "undefined"]
 
 MIN_RELIABLE_SCORES = 4  # with fewer scores, t-intervals carry a warning; tables omit them
 NO_VARIANCE = "no variance among the scores"
-NO_VARIANCE_REMEDY = f"{NO_VARIANCE}; for counts use wilson on the distinct test images"
+NO_VARIANCE_REMEDY = f"{NO_VARIANCE}; for an accuracy, use Wilson's interval"
 
 
 class Estimand(StrEnum):

@@ -35,8 +35,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 WINNER_COMMAND = "to train the winner again"
-FILE_COLUMNS = ["folder", "command"]
-"""Columns of the leaderboard that only its file has: they are too wide for a table."""
+METRIC_COLUMNS = ["val_acc", "val_lo", "val_hi", "test_acc"]
+FILE_COLUMNS = [*METRIC_COLUMNS, "folder", "command"]
+"""Columns of the leaderboard that only its file has: numbers for programs, and what is too wide."""
 REPORT_FOLDER = "report"
 """In the sweep's folder, and the only entry of the parent run's artifacts."""
 MAX_ROWS_SHOWN = 40
@@ -151,8 +152,12 @@ def _accuracy(result: RunResult) -> float:
 def _with_file_columns(
     board: tables.PlainTable, rows: Sequence[dict[str, Any]], jobs: Sequence[SweepJob]
 ) -> tables.PlainTable:
-    """The leaderboard with the folder and the command of each job."""
-    added = [[str(job.folder), job.command] for job in jobs]
+    """The leaderboard with the metrics, the folder and the command of each job."""
+    added = [
+        [*(f"{row[name]:.6f}" if name in row else "" for name in METRIC_COLUMNS), str(job.folder),
+         job.command]
+        for row, job in zip(rows, jobs, strict=True)
+    ]  # fmt: skip
     order = tables.ranked_order(rows)
     extended = [[*row, *added[index]] for row, index in zip(board.rows, order, strict=True)]
     return replace(board, header=[*board.header, *FILE_COLUMNS], rows=extended)

@@ -104,7 +104,7 @@ def test_high_loss_at_chance_is_no_reason_to_train_longer(
 @pytest.mark.parametrize(
     ("facts", "options", "title"),
     [
-        ({"left_out": "40"}, {}, "Unreadable or conflicting files"),
+        ({"left_out": "40"}, {}, "Many unreadable or conflicting files"),
         ({"val_selected": "on these images"}, {}, "Epoch selected on validation"),
         (
             {},
@@ -135,7 +135,7 @@ def test_finds_labels_that_models_confidently_contradict(tmp_path: Path) -> None
     columns = ["p_Dress", "p_Shirt"]
     predictions[columns] = predictions[columns].round()
     write_predictions(predictions, path)
-    assert severities(folder)["Labels that look wrong"] == "doubtful"
+    assert severities(folder)["Many labels that look wrong"] == "doubtful"
 
 
 def test_reports_one_finding_with_the_numbers_of_each_run(tmp_path: Path) -> None:

@@ -93,7 +93,7 @@ def test_names_tell_models_and_classes_where_they_differ(tmp_path: Path) -> None
 def test_runs_table_has_the_accuracies_first_and_what_differs(tmp_path: Path) -> None:
     comparison = Comparison(runs_with(tmp_path, 0.7, 0.9), DEFAULT)
     table = runs_table(comparison)
-    assert table.header[:4] == ["run", "validation", "test", "t-interval"]
+    assert table.header[:4] == ["run", "validation", "test", "validation t-interval"]
     assert [row[0] for row in table.rows] == ["run 1", "run 0"]
     assert table.rows[0][1].startswith("90.0 % (")
     shown = extract_shared(table)
@@ -212,8 +212,8 @@ def test_report_on_a_grid_has_all_runs_pairs_and_effects(tmp_path: Path) -> None
         )
     report = build_report(Comparison(runs, DEFAULT), "scripts/run report", tmp_path)
     assert len(report.runs.rows) == 12 and len(report.reproduce) == 13
-    assert report.pairs is not None and len(report.pairs.rows) == 66
-    assert report.verdicts is not None and len(report.verdicts.cells) == 132
+    assert report.pairs is not None and len(report.pairs.rows) == 15  # of 6 candidates
+    assert report.verdicts is not None and len(report.verdicts.cells) == 30
     assert [len(effect.rows) for effect in report.effects] == [1, 2, 1]
     assert report.missing_cells == []
     (note,) = [note for note in report.runs.notes if "split.train_ratio" in note]
@@ -232,7 +232,10 @@ def test_training_share_is_reported_but_not_chosen_by_validation(tmp_path: Path)
     comparison = Comparison(runs, DEFAULT)
     assert comparison.ranking == [2, 1, 0]
     assert comparison.selection is not None and comparison.selection.candidates == 2
-    assert comparison.family_size == 3  # the smaller share is still compared
+    assert comparison.family_size == 3  # all on the same test images
+    for run in runs:
+        (run.result.output / "test_evaluated.json").unlink()
+    assert Comparison(runs, DEFAULT).family_size == 1  # on other validation images
     assert all("best of 3" not in sentence for sentence in conclusions(comparison))
 
 
