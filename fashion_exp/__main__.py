@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from fashion_exp.atomic_io import DiskFullError
+from fashion_exp.atomic_io import DISK_FULL_ERRNOS, DISK_FULL_REMEDY, DiskFullError
 from fashion_exp.commands.help import (
     COMPLETION_SWITCHES,
     SUBCOMMANDS,
@@ -57,8 +57,7 @@ EVALUATE_TEST = ("--evaluate-test", "--open-test")
 """The switch, and its name in earlier versions."""
 
 _REMEDIES = {
-    errno.ENOSPC: "free some space and run the same command again",
-    errno.EDQUOT: "free some space and run the same command again",
+    **dict.fromkeys(DISK_FULL_ERRNOS, DISK_FULL_REMEDY),
     errno.EACCES: "choose another folder with outputs=FOLDER",
     errno.EROFS: "choose another folder with outputs=FOLDER",
 }

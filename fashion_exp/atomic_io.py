@@ -27,13 +27,20 @@ LOCK_TIMEOUT = 5.0
 """Seconds to wait for a lock that `is_locked` of another process may hold for a moment."""
 
 
+DISK_FULL_ERRNOS = (errno.ENOSPC, errno.EDQUOT)
+DISK_FULL_REMEDY = "free some space and run the same command again"
+
+
 class DiskFullError(Exception):
-    """The disk has no room for a file. The message names the file and the remedy."""
+    """The disk has no room for a file, which is the argument."""
+
+    def __str__(self) -> str:
+        return f"no space left for {self.args[0]}; {DISK_FULL_REMEDY}"
 
 
 def is_disk_full(error: BaseException) -> bool:
-    full = (errno.ENOSPC, errno.EDQUOT)
-    return isinstance(error, DiskFullError) or (isinstance(error, OSError) and error.errno in full)
+    is_system_error = isinstance(error, OSError) and error.errno in DISK_FULL_ERRNOS
+    return is_system_error or isinstance(error, DiskFullError)
 
 
 @contextmanager
@@ -49,9 +56,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
         os.replace(draft, path)
     except Exception as error:
         if shutil.disk_usage(path.parent).free < MIN_FREE_BYTES:
-            raise DiskFullError(
-                f"no space left for {path}; free some space and run the same command again"
-            ) from error
+            raise DiskFullError(path) from error
         raise
     finally:
         draft.unlink(missing_ok=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import secrets
 import shlex
@@ -13,12 +12,11 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from fashion_exp.atomic_io import file_lock, write_text
+from fashion_exp.atomic_io import file_lock, is_disk_full, write_text
 from fashion_exp.errors import InputError, os_error_reason
 
 PACKAGE = Path(__file__).resolve().parent
 _ID_FILE = ".id"
-DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def checkout_root() -> Path | None:
@@ -106,6 +104,13 @@ def check_homes(arguments: Sequence[str]) -> None:
             expand_user(value, option)
 
 
+def writable_folder(text: str, option: str) -> Path:
+    """The folder that an option names; raises `InputError` if nothing can be written to it."""
+    folder = expand_user(text, option).resolve()
+    check_writable(folder, option)
+    return folder
+
+
 def check_writable(folder: Path, option: str = "outputs") -> None:
     """Raises `InputError` if nothing can be written to `folder`; creates nothing that stays."""
     if reason := why_not_writable(folder):
@@ -122,7 +127,7 @@ def why_not_writable(folder: Path) -> str:
         with tempfile.TemporaryFile(dir=existing):  # permissions do not tell all: /proc
             return ""
     except OSError as error:
-        if error.errno in DISK_FULL:
+        if is_disk_full(error):
             raise
         return f"{existing} is not writable ({os_error_reason(error)})"
 

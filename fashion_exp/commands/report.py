@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from fashion_exp.commands.comparison_options import build_parser, load_comparison, validate_options
 from fashion_exp.errors import InputError, redact_credentials
-from fashion_exp.paths import check_writable, expand_user, outputs_dir, unique_name
+from fashion_exp.paths import outputs_dir, unique_name, writable_folder
 
 if TYPE_CHECKING:
     from fashion_exp.comparison.run_data import RunData
@@ -20,8 +20,7 @@ def run(arguments: list[str]) -> int:
     parser.add_argument("--into", help="folder to write; default: report/ in the sweep or run")
     args = parser.parse_args(arguments)
     validate_options(args)
-    if args.into:
-        check_writable(expand_user(args.into, "--into").resolve(), "--into")
+    into = writable_folder(args.into, "--into") if args.into else None
     from fashion_exp.comparison.find_runs import common_sweep
     from fashion_exp.comparison.report_data import build_report
     from fashion_exp.reporting.page import write_report
@@ -30,8 +29,8 @@ def run(arguments: list[str]) -> int:
     comparison = load_comparison(args)
     folders = [run.result.output for run in comparison.runs]
     parent = folders[0] if len(folders) == 1 else common_sweep(folders)
-    if args.into:
-        folder = Path(args.into).expanduser().resolve()
+    if into is not None:
+        folder = into
     elif parent is not None:
         folder = parent / "report"
     else:

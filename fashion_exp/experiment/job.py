@@ -123,10 +123,9 @@ def outcome(run: RunDir, hold_out_test: bool) -> Iterator[Outcome]:
     except Exception as error:
         result.code = ExitCode.FAILED
         if is_disk_full(error):
-            place = getattr(error, "filename", None) or run.path
-            text = str(error) if isinstance(error, DiskFullError) else f"no space left for {place}"
-            remedy = "free some space and run the same command again"
-            print(f"fashion_exp: {text.partition(';')[0]}; {remedy}", file=sys.stderr)
+            file = getattr(error, "filename", None) or run.path
+            full = error if isinstance(error, DiskFullError) else DiskFullError(file)
+            print(f"fashion_exp: {full}", file=sys.stderr)
             with suppress(DiskFullError, OSError):  # there may be no room for this file either
                 run.save_exception(error)
             return

@@ -15,7 +15,7 @@ from google.protobuf.json_format import ParseError  # type: ignore[import-untype
 from mlflow.exceptions import MlflowException, RestException
 from sqlalchemy.exc import SQLAlchemyError
 
-from fashion_exp.atomic_io import MIN_FREE_BYTES, DiskFullError
+from fashion_exp.atomic_io import MIN_FREE_BYTES, DiskFullError, is_disk_full
 
 SQLITE_PREFIX = "sqlite:///"
 
@@ -78,17 +78,16 @@ def disk_full_error(error: BaseException | None, uri: str) -> DiskFullError | No
     if not uri.startswith(SQLITE_PREFIX):
         return None
     database = Path(uri.removeprefix(SQLITE_PREFIX))
-    message = f"no space left for {database}; free some space and run the same command again"
     while error is not None:
         if isinstance(error, DiskFullError):
             return error
-        is_full = "database or disk is full" in str(error)
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        is_full = is_disk_full(error) or "database or disk is full" in str(error)
+        if isinstance(error, OSError) and error.errno == errno.EFBIG:
             is_full = True
         if "disk I/O error" in str(error) and database.parent.is_dir():
             is_full = shutil.disk_usage(database.parent).free < MIN_FREE_BYTES
         if is_full:
-            return DiskFullError(message)
+            return DiskFullError(database)
         error = error.__cause__ or error.__context__
     return None
 

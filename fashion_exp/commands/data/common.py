@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from fashion_exp.atomic_io import write_text
 from fashion_exp.commands.parser import Parser
-from fashion_exp.errors import InputError
-from fashion_exp.paths import outputs_dir
+from fashion_exp.errors import InputError, os_error_reason
+from fashion_exp.paths import expand_user, outputs_dir, writable_folder
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -64,8 +64,8 @@ def validate(options: argparse.Namespace) -> None:
     """Raises `InputError` for invalid values of the shared options."""
     if not options.max_megapixels > 0:
         raise InputError(f"--max-megapixels {options.max_megapixels:g}: must be above 0")
-    if options.into and Path(options.into).expanduser().is_file():
-        raise InputError(f"--into {options.into}: is a file; name a folder")
+    if options.into:
+        writable_folder(options.into, "--into")
 
 
 def stderr_if_json(options: argparse.Namespace) -> Console:
@@ -98,7 +98,7 @@ def all_inspections(
 def page_folder(options: argparse.Namespace, root: Path) -> Path:
     """--into, or a folder in outputs that is unique to the data folder."""
     if options.into:
-        return Path(options.into).expanduser().resolve()
+        return expand_user(options.into, "--into").resolve()
     resolved = root.resolve()
     suffix = hashlib.sha256(str(resolved).encode(errors="surrogateescape")).hexdigest()[:6]
     return outputs_dir(options.outputs) / "data" / f"{resolved.name}-{suffix}"
@@ -131,7 +131,9 @@ def publish(
         write_photo_page(PhotoPage(title, conclusions, report.sections, footer), page)
         write_text(page.with_suffix(".json"), text + "\n")
     except OSError as error:
-        raise InputError(f"--into {folder}: cannot be written ({error.strerror})") from error
+        raise InputError(
+            f"--into {folder}: cannot be written ({os_error_reason(error)})"
+        ) from error
     if options.json:
         print(text)
         return

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from fashion_exp.commands.parser import Parser
 from fashion_exp.errors import InputError
-from fashion_exp.paths import outputs_dir
+from fashion_exp.paths import outputs_dir, writable_folder
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -36,6 +36,7 @@ def run(arguments: list[str]) -> int:
     from fashion_exp.tools.relabel.suggestions import labeled_data, suggest_labels
 
     outputs = outputs_dir(options.outputs)
+    into = writable_folder(options.into, "--into") if options.into else None
     requested = [options.run] if options.run else []
     folders = find_runs(requested, outputs, options.uri, newest=["runs"])
     if len(folders) > 1:
@@ -48,7 +49,7 @@ def run(arguments: list[str]) -> int:
     table = load_run_images(member, cache, classes=None, rename=own_names)
     data = labeled_data(member.config.dataset, cache)
     suggestions = suggest_labels(member, table, data)
-    into = Path(options.into).expanduser().resolve() if options.into else folders[0] / "labels"
+    into = into or folders[0] / "labels"
     csv_text = frame_as_csv(suggestions.rows, float_format="%.4f")
     write_text(into / "suggestions.csv", csv_text)
     console = plain_console(stderr=options.json)

@@ -129,7 +129,10 @@ def test_results_are_independent_of_the_cache_and_pages_are_per_folder(
         (["check", "nowhere"], "DIR: there is no folder 'nowhere'"),
         (["check", "{root}", "--tiny", "-1"], "--tiny -1"),
         (["summary", "{root}", "--max-megapixels", "0"], "--max-megapixels 0"),
-        (["check", "{root}", "--into", "{root}/train/dress/2.png"], "is a file; name a folder"),
+        (
+            ["check", "{root}", "--into", "{root}/train/dress/2.png"],
+            "is a file; choose another --into=FOLDER",
+        ),
         (["duplicates", "{root}", "--cosine", "0.9"], "--cosine: needs --embeddings"),
         (["duplicates", "{root}", "--embeddings", "x", "--cosine", "2"], "--cosine 2"),
         (["chek", "{root}"], "did you mean check"),
