@@ -145,7 +145,7 @@ def run_fold(
     state_file = StateFile(context.run.fold(fold.name).state)
     state = state_file.load()
     started = time.perf_counter() - state.seconds
-    inputs = _inputs(context, model, fold, progress)
+    inputs = _inputs(context, model, fold)
     if state.epochs_done:
         _restore(state, trainee)
         log.info("%s continues after epoch %d", fold.name, state.epochs_done)
@@ -184,9 +184,7 @@ def run_fold(
     return _evaluate(context, fold, model, inputs, state, time.perf_counter() - started)
 
 
-def _inputs(
-    context: ExperimentContext, model: Classifier, fold: Fold, progress: Progress
-) -> Inputs:
+def _inputs(context: ExperimentContext, model: Classifier, fold: Fold) -> Inputs:
     """Stored features for the head if the backbone is frozen, else images for the whole model."""
     cfg, labels = context.cfg, context.table.labels
     order_seed = fold_seed(cfg, "order", fold)
