@@ -39,7 +39,7 @@ from fashion_exp.experiment.fold import (
 from fashion_exp.experiment.history import metrics_by_epoch
 from fashion_exp.experiment.pruning import EpochReport
 from fashion_exp.experiment.setup import result_facts, set_up
-from fashion_exp.experiment.tracked_runs import track_experiment, track_fold
+from fashion_exp.experiment.tracked_runs import fold_title, track_experiment, track_fold
 from fashion_exp.experiment.training_cache import (
     CachedTraining,
     TrainingCache,
@@ -85,7 +85,8 @@ def run_experiment(
     tags = tags_of(facts, job.environment, cfg.seed)
     with track_experiment(context, job.name, tags, tracker) as run:
         for fold, index in unfinished_folds(context):
-            with track_fold(context, fold, fold_name(fold, index), tracker, run) as fold_run:
+            title = fold_title(fold.repeat, fold.fold, index.unit == "repeat")
+            with track_fold(context, fold, title, tracker, run) as fold_run:
                 cached = find_cached_training(context, fold)
                 if context.group.broadcast(cached.run.path.name if cached else ""):
                     result = reuse_training(context, cached, index, tracker, fold_run)
@@ -160,11 +161,6 @@ def training_unit(split: Split) -> str:
     """What a training is called: "repeat" if every repeat has one fold, else "fold"."""
     repeats = 1 + max(fold.repeat for fold in split.folds)
     return "repeat" if repeats == len(split.folds) else "fold"
-
-
-def fold_name(fold: Fold, index: TrainingIndex) -> str:
-    name = f"repeat {fold.repeat + 1}"
-    return name if index.unit == "repeat" else f"{name} fold {fold.fold + 1}"
 
 
 def find_cached_training(context: ExperimentContext, fold: Fold) -> CachedTraining | None:

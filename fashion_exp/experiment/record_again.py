@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -25,7 +24,7 @@ from fashion_exp.evaluation.results import (
 from fashion_exp.evaluation.run_dir import RunDir
 from fashion_exp.evaluation.tracked_result import tags_of
 from fashion_exp.experiment.history import metrics_by_epoch
-from fashion_exp.experiment.tracked_runs import MISSED, tracked_params
+from fashion_exp.experiment.tracked_runs import MISSED, fold_title, tracked_params
 from fashion_exp.paths import new_run_token
 from fashion_exp.tracking import open_tracker
 from fashion_exp.tracking.tracker import Tracker
@@ -36,7 +35,7 @@ log = logging.getLogger(__name__)
 def record_missed(cfg: Config, run: RunDir, outputs: Path) -> bool:
     """Records a finished run of which the store missed something; False if it still cannot.
 
-    Says either in the log. Raises `DiskFullError`.
+    Logs which of them. Raises `DiskFullError`.
     """
     try:
         tracker = open_tracker(cfg.tracking, outputs)
@@ -111,6 +110,7 @@ def _track_folds(result: RunResult, tracker: Tracker) -> None:
     """The epochs of each training: in the run itself if it is the only one, else in a child."""
     history = pd.read_csv(RunDir(result.output).history_file)
     names = list(result.train_sizes)
+    one_fold_each = all(name.endswith("f0") for name in names)
     existing = tracker.children(result.run, "fold") if len(names) > 1 else {}
     for name in names:
         repeat, fold = map(int, re.findall(r"\d+", name))
@@ -120,16 +120,10 @@ def _track_folds(result: RunResult, tracker: Tracker) -> None:
             fold_run = existing.get(name, "")
             if not (fold_run and tracker.resume(fold_run)):
                 fold_run = tracker.start(
-                    _fold_name(repeat, fold, result.train_sizes), parent=result.run, params={},
+                    fold_title(repeat, fold, one_fold_each), parent=result.run, params={},
                     tags={"fold": name},
                 )  # fmt: skip
         for epoch, metrics in metrics_by_epoch(rows):
             tracker.log(fold_run, metrics, step=epoch)
         if fold_run != result.run:
             tracker.end(fold_run, "FINISHED")
-
-
-def _fold_name(repeat: int, fold: int, names: Mapping[str, int]) -> str:
-    """As in `experiment.fold_name`."""
-    has_one_fold_each = all(name.endswith("f0") for name in names)
-    return f"repeat {repeat + 1}" + ("" if has_one_fold_each else f" fold {fold + 1}")

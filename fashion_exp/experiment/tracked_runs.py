@@ -8,16 +8,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fashion_exp.atomic_io import DiskFullError, read_json, write_json
 from fashion_exp.configuration.schema import Config, flatten_options, to_plain
-from fashion_exp.data.split import Fold
 from fashion_exp.errors import Pruned
 from fashion_exp.evaluation.run_dir import RunDir
-from fashion_exp.experiment.context import ExperimentContext
 from fashion_exp.paths import new_run_token, outputs_dir
 from fashion_exp.tracking.tracker import Status, Tracker
 from fashion_exp.tracking.urls import redact_uri
+
+if TYPE_CHECKING:  # PyTorch, which `doctor` need not wait for
+    from fashion_exp.data.split import Fold
+    from fashion_exp.experiment.context import ExperimentContext
 
 UNTRACKED_OPTIONS = ("outputs", "resume", "cache.", "sweep.", "tracking.")
 """Beginnings of option names that are not tracked as parameters."""
@@ -69,6 +72,11 @@ def tracked_params(cfg: Config) -> dict[str, object]:
         for option, value in flatten_options(to_plain(cfg))
         if value is not None and not option.startswith(UNTRACKED_OPTIONS)
     }
+
+
+def fold_title(repeat: int, fold: int, one_fold_each: bool) -> str:
+    """The name of a training's tracked run; `one_fold_each`: whether every repeat has one fold."""
+    return f"repeat {repeat + 1}" + ("" if one_fold_each else f" fold {fold + 1}")
 
 
 @contextmanager
