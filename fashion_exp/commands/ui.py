@@ -19,7 +19,8 @@ from fashion_exp.sweeps.find_sweeps import find_sweep, list_sweeps
 from fashion_exp.sweeps.state import SweepState, read_state
 from fashion_exp.tools.runs.find import find_run, is_run, tracked_id
 from fashion_exp.tracking import runs_url, store_uri
-from fashion_exp.tracking.urls import run_url
+from fashion_exp.tracking.store import present_store
+from fashion_exp.tracking.urls import SQLITE_PREFIX, database_file, run_url
 
 
 def run(arguments: list[str]) -> int:
@@ -33,11 +34,10 @@ def run(arguments: list[str]) -> int:
         raise InputError("--host is empty: name an address; 127.0.0.1 is reached from here only")
     outputs = outputs_dir(args.outputs)
     uri, page = _page(args.sweep, outputs)
-    uri = store_uri(args.uri or (uri and _present_uri(uri, outputs)) or None, outputs)
-    if uri.startswith("http"):
+    uri = store_uri(args.uri or (uri and present_store(uri, outputs)) or None, outputs)
+    if (database := database_file(uri)) is None:
         print(page(uri, uri), flush=True)
         return 0
-    database = Path(uri.removeprefix("sqlite:///"))
     if not database.exists():
         raise InputError(f"{database}: no runs are recorded there yet; run an experiment first")
     port = _free_port(args.host, args.port)
@@ -49,13 +49,6 @@ def run(arguments: list[str]) -> int:
     settings = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "PYTHONWARNINGS": "ignore"}
     command = _server_command(database, args.host, port)
     os.execve(sys.executable, command, {**os.environ, **settings})
-
-
-def _present_uri(uri: str, outputs: Path) -> str:
-    """The store of a sweep or run; the database below `outputs` if both were moved there."""
-    database = Path(uri.removeprefix("sqlite:///"))
-    is_lost = uri.startswith("sqlite:///") and not database.exists()
-    return f"sqlite:///{outputs / database.name}" if is_lost else uri
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -121,7 +114,7 @@ def _free_port(host: str, first: int) -> int:
 
 def _server_command(database: Path, host: str, port: int) -> list[str]:
     options = {
-        "--backend-store-uri": f"sqlite:///{database}",
+        "--backend-store-uri": f"{SQLITE_PREFIX}{database}",
         "--artifacts-destination": str(database.parent / "artifacts"),
         "--host": host,
         "--port": str(port),

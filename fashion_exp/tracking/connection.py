@@ -10,22 +10,27 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlflow import MlflowClient
-from mlflow.entities import Experiment, Run
+from mlflow.entities import Experiment
 from mlflow.exceptions import MlflowException
 
 from fashion_exp.errors import InputError
 from fashion_exp.tracking import compat
 from fashion_exp.tracking.mlflow_tracker import MlflowTracker
+from fashion_exp.tracking.queries import matching_runs
 from fashion_exp.tracking.sqlite_database import artifact_root, ensure_database
 from fashion_exp.tracking.store_errors import (
-    SQLITE_PREFIX,
     STORE_ERRORS,
     disk_full_error,
     fail_fast,
     first_line,
     reason,
 )
-from fashion_exp.tracking.urls import experiment_tags, redact_uri, runs_view_tag
+from fashion_exp.tracking.urls import (
+    database_file,
+    experiment_tags,
+    redact_uri,
+    runs_view_tag,
+)
 
 _OF_JOBS = "tags.job_hash LIKE '%'"
 """Runs of jobs, without sweeps and folds."""
@@ -55,7 +60,7 @@ def _has_experiment(client: MlflowClient, experiment_id: str, name: str) -> bool
 
     A server is not asked: a job that starts while it does not answer must wait for it.
     """
-    if not client.tracking_uri.startswith(SQLITE_PREFIX):
+    if database_file(client.tracking_uri) is None:
         return True
     experiment = client.get_experiment_by_name(name)
     return experiment is not None and experiment.experiment_id == experiment_id
@@ -72,23 +77,13 @@ def search_runs(uri: str, filter_string: str) -> list[str]:
     try:
         ids = compat.search_run_ids(client, experiments, of_jobs)
         if ids is None:
-            ids = [run.info.run_id for run in _all_pages(client, experiments, of_jobs)]
+            ids = [run.info.run_id for run in matching_runs(client, experiments, of_jobs)]
     except MlflowException as error:
         raise InputError(
             f"{filter_string}: not a valid MLflow filter ({first_line(error)}); for example "
             "\"metrics.val_acc > 0.8 and params.`optim.lr` = '0.001'\""
         ) from error
     return ids
-
-
-def _all_pages(client: MlflowClient, experiments: list[str], filter_string: str) -> Iterator[Run]:
-    token: str | None = None
-    while token != "":
-        page = client.search_runs(
-            experiments, filter_string, order_by=["start_time DESC"], page_token=token
-        )
-        yield from page
-        token = page.token or ""
 
 
 def download_run(uri: str, run_id: str, folder: Path) -> None:
@@ -120,7 +115,7 @@ def running_runs(uri: str) -> list[RunningRun]:
         client = _client(uri)
         experiments = _own_experiments(client)
         running = "attributes.status = 'RUNNING'"
-        runs = list(_all_pages(client, experiments, running)) if experiments else []
+        runs = list(matching_runs(client, experiments, running)) if experiments else []
     return [
         RunningRun(
             run.info.run_id,
@@ -165,21 +160,17 @@ def _own_experiments(client: MlflowClient) -> list[str]:
 
 
 def _client(uri: str) -> MlflowClient:
-    if uri.startswith(SQLITE_PREFIX):
+    if (database := database_file(uri)) is not None:
         # A pooled connection would go on writing to a database that was deleted.
         os.environ.setdefault("MLFLOW_SQLALCHEMYSTORE_POOLCLASS", "NullPool")
-        ensure_database(_database(uri))
+        ensure_database(database)
     return MlflowClient(tracking_uri=uri)
-
-
-def _database(uri: str) -> Path:
-    return Path(uri.removeprefix(SQLITE_PREFIX))
 
 
 def _create_experiment(client: MlflowClient, name: str) -> Experiment:
     """Creates the experiment, or returns the one that another process created meanwhile."""
-    uri = client.tracking_uri
-    artifacts = artifact_root(_database(uri)) if uri.startswith(SQLITE_PREFIX) else None
+    database = database_file(client.tracking_uri)
+    artifacts = None if database is None else artifact_root(database)
     try:
         client.create_experiment(name, artifact_location=artifacts, tags=experiment_tags())
     except MlflowException as error:

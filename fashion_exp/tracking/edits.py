@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
 
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
-from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NOTE
+from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 
 from fashion_exp.errors import InputError
 from fashion_exp.tracking.connection import store_client
 from fashion_exp.tracking.names import TAG_LENGTH, clean_name, shorten
-from fashion_exp.tracking.sqlite_database import SQLITE_PREFIX
-from fashion_exp.tracking.urls import redact_uri
+from fashion_exp.tracking.queries import child_runs
+from fashion_exp.tracking.urls import database_file, redact_uri
 
 NOTE_TAG = "note"
 """The user's note alone; the description of the run begins with it."""
@@ -68,18 +67,12 @@ def delete_runs(uri: str, run_ids: Iterable[str]) -> None:
 
 
 def _descendants(client: MlflowClient, experiment: str, parent: str) -> Iterator[str]:
-    below = f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{parent}'"
-    page = client.search_runs([experiment], below)
-    children = [run.info.run_id for run in page]
-    while page.token:
-        page = client.search_runs([experiment], below, page_token=page.token)
-        children += [run.info.run_id for run in page]
-    for child in children:
-        yield from _descendants(client, experiment, child)
-        yield child
+    for child in child_runs(client, experiment, parent):
+        yield from _descendants(client, experiment, child.info.run_id)
+        yield child.info.run_id
 
 
 def _check_database(uri: str) -> None:
     """Raises `InputError` if a local database is gone, instead of making a new one."""
-    if uri.startswith(SQLITE_PREFIX) and not Path(uri.removeprefix(SQLITE_PREFIX)).exists():
+    if (database := database_file(uri)) is not None and not database.exists():
         raise InputError(f"{redact_uri(uri)}: there is no such database")

@@ -32,6 +32,7 @@ from fashion_exp.tracking.names import (
     clean_texts,
     round_metric,
 )
+from fashion_exp.tracking.queries import child_runs
 from fashion_exp.tracking.store_errors import (
     REQUEST_SECONDS,
     NotStoredError,
@@ -118,14 +119,8 @@ class MlflowTracker(Tracker):
 
     def children(self, run_id: str, tag: str) -> dict[str, str]:
         def search() -> dict[str, str]:
-            found: dict[str, str] = {}
-            page: str | None = None
-            query = f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{run_id}'"
-            while page != "":
-                runs = self._client.search_runs([self.experiment_id], query, page_token=page)
-                found |= {r.data.tags[tag]: r.info.run_id for r in runs if tag in r.data.tags}
-                page = runs.token or ""
-            return found
+            runs = child_runs(self._client, self.experiment_id, run_id)
+            return {r.data.tags[tag]: r.info.run_id for r in runs if tag in r.data.tags}
 
         return self._writer.call(search, {})
 

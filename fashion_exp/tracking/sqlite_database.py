@@ -19,12 +19,8 @@ from sqlalchemy import Engine, create_engine, event
 from fashion_exp.atomic_io import atomic_write
 from fashion_exp.errors import InputError
 from fashion_exp.tracking import compat
-from fashion_exp.tracking.store_errors import (
-    SQLITE_PREFIX,
-    STORE_ERRORS,
-    disk_full_error,
-    reason,
-)
+from fashion_exp.tracking.store_errors import STORE_ERRORS, disk_full_error, reason
+from fashion_exp.tracking.urls import SQLITE_PREFIX
 
 
 def ensure_database(database: Path) -> None:

@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlsplit
 from fashion_exp.configuration.schema import TrackingConfig
 from fashion_exp.errors import InputError, suggest
 from fashion_exp.tracking.tracker import NullTracker, Tracker, UnavailableTracker
-from fashion_exp.tracking.urls import redact_uri
+from fashion_exp.tracking.urls import SQLITE_PREFIX, database_file, redact_uri
 
 USERNAME_VARIABLE, PASSWORD_VARIABLE = "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"
 SCHEMES = ("sqlite", "http", "https")
@@ -23,7 +23,7 @@ def store_uri(uri: str | None, outputs: Path) -> str:
     Raises `InputError` unless it is a server or a sqlite file. Does not access the store.
     """
     if uri is None:
-        uri = f"sqlite:///{outputs}/mlflow.db"
+        uri = f"{SQLITE_PREFIX}{outputs}/mlflow.db"
     scheme, colon, rest = uri.partition(":")
     if not colon or scheme == "file":
         raise InputError(
@@ -52,14 +52,23 @@ def _without_credentials(uri: str) -> str:
 
 
 def _absolute_sqlite_uri(uri: str) -> str:
-    path = uri.removeprefix("sqlite:///")
+    path = uri.removeprefix(SQLITE_PREFIX)
     if path == uri or path in ("", ":memory:"):
         raise InputError(
             f"tracking.uri={uri}: the file is missing; for example sqlite:///folder/mlflow.db"
         )
     if {"?", "%"} & set(path):
         raise InputError(f"tracking.uri={uri}: MLflow cannot open a path that contains ? or %")
-    return f"sqlite:///{Path(path).absolute()}"
+    return f"{SQLITE_PREFIX}{Path(path).absolute()}"
+
+
+def present_store(uri: str, outputs: Path) -> str:
+    """The store of a run; the database in `outputs` if both were moved since."""
+    database = database_file(uri)
+    if database is None or database.exists():
+        return uri
+    moved = outputs / database.name
+    return f"{SQLITE_PREFIX}{moved}" if moved.exists() else uri
 
 
 def open_tracker(cfg: TrackingConfig, outputs: Path, experiment_id: str | None = None) -> Tracker:

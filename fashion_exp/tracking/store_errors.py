@@ -9,15 +9,13 @@ import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from google.protobuf.json_format import ParseError  # type: ignore[import-untyped]
 from mlflow.exceptions import MlflowException, RestException
 from sqlalchemy.exc import SQLAlchemyError
 
 from fashion_exp.atomic_io import MIN_FREE_BYTES, DiskFullError, is_disk_full
-
-SQLITE_PREFIX = "sqlite:///"
+from fashion_exp.tracking.urls import database_file
 
 STORE_ERRORS = (MlflowException, SQLAlchemyError, ParseError, OSError, ValueError)
 """What MLflow's client raises. Answers that are not JSON are a ValueError or a ParseError, and
@@ -58,7 +56,7 @@ def is_refusal(error: Exception, uri: str) -> bool:
 
     An error page of a proxy or a login page is no such answer, whatever its status is.
     """
-    if uri.startswith(SQLITE_PREFIX):
+    if database_file(uri) is not None:
         return "locked" not in str(error)
     if isinstance(error, NotStoredError):
         return True
@@ -75,9 +73,8 @@ def is_missing(error: Exception, uri: str) -> bool:
 
 def disk_full_error(error: BaseException | None, uri: str) -> DiskFullError | None:
     """The error to report if there was no room for the database or an artifact beside it."""
-    if not uri.startswith(SQLITE_PREFIX):
+    if (database := database_file(uri)) is None:
         return None
-    database = Path(uri.removeprefix(SQLITE_PREFIX))
     while error is not None:
         if isinstance(error, DiskFullError):
             return error

@@ -1,4 +1,4 @@
-"""URLs of MLflow's UI, and the columns, filter and order of its runs table.
+"""URIs of stores, URLs of MLflow's UI, and the columns, filter and order of its runs table.
 
 The UI reads columns neither from the URL nor from a default, only from a shared view: an
 experiment tag with JSON content that the URL names. The UI then ignores a filter in the URL, so
@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 
 from fashion_exp.errors import redact_credentials
 from fashion_exp.tracking.metric_names import meanings_table
 
+SQLITE_PREFIX = "sqlite:///"
 ALL_RUNS = "all"
 METRICS = ("val_acc", "val_lo", "val_hi", "val_t_lo", "val_t_hi", "val_n", "test_acc")
 
@@ -23,6 +25,11 @@ _WORKFLOW = "workflowType=machine_learning"
 def redact_uri(uri: str) -> str:
     """Removes user, password and trailing slashes, so that the URI can be printed."""
     return redact_credentials(uri).rstrip("/")
+
+
+def database_file(uri: str) -> Path | None:
+    """The file of a local store; None for a server."""
+    return Path(uri.removeprefix(SQLITE_PREFIX)) if uri.startswith(SQLITE_PREFIX) else None
 
 
 def run_url(base: str, experiment_id: str, run_id: str) -> str:

@@ -18,8 +18,8 @@ from fashion_exp.paths import outputs_id
 from fashion_exp.reporting.formats import pluralize
 from fashion_exp.tools.doctor.finding import Finding
 from fashion_exp.tracking.connection import RunningRun, mark_killed, running_runs
-from fashion_exp.tracking.sqlite_database import SQLITE_PREFIX, migrate, needs_migration
-from fashion_exp.tracking.urls import redact_uri
+from fashion_exp.tracking.sqlite_database import migrate, needs_migration
+from fashion_exp.tracking.urls import database_file, redact_uri
 
 STARTUP_SECONDS = 60.0
 """Time in which a new run may not have written its id to its folder yet."""
@@ -50,8 +50,8 @@ def locate_tracked_runs(outputs: Path) -> dict[str, RunLocation]:
 
 def outdated_database(uri: str) -> Finding | None:
     """A finding if another MLflow version wrote the database of a store."""
-    database = Path(uri.removeprefix(SQLITE_PREFIX))
-    if not (uri.startswith(SQLITE_PREFIX) and database.exists() and needs_migration(database)):
+    database = database_file(uri)
+    if database is None or not (database.exists() and needs_migration(database)):
         return None
     return Finding(
         "a database of another MLflow version",
@@ -67,7 +67,7 @@ def findings(uri: str, locations: Mapping[str, RunLocation], outputs: Path) -> I
     Runs of other machines and other outputs, including copies of these, may be active: they are
     counted but not changed.
     """
-    if uri.startswith(SQLITE_PREFIX) and not Path(uri.removeprefix(SQLITE_PREFIX)).exists():
+    if (database := database_file(uri)) is not None and not database.exists():
         return
     try:
         active = running_runs(uri)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 
 from fashion_exp.atomic_io import read_json
 from fashion_exp.errors import InputError
@@ -12,6 +11,7 @@ from fashion_exp.evaluation.annotations import Annotations, load_annotations, sa
 from fashion_exp.evaluation.run_dir import RunDir
 from fashion_exp.paths import outputs_of
 from fashion_exp.tools.runs.find import tracked_id
+from fashion_exp.tracking.store import present_store
 
 MAX_NAME = 200
 OWN_TAGS = ("begun_as", "seed", "note", "git_commit", "versions", "test_evaluations")
@@ -69,17 +69,10 @@ def track(run: RunDir) -> None:
 
     annotations = load_annotations(run.path)
     run_id, uri = tracked_id(run)
+    if (outputs := outputs_of(run.path)) is not None:
+        uri = present_store(uri, outputs)
     edit_run(
-        existing_store(uri, outputs_of(run.path)), run_id, name=annotations.name,
-        note=annotations.note, tags=annotations.tags, removed=annotations.removed_tags,
+        uri, run_id, name=annotations.name, note=annotations.note, tags=annotations.tags,
+        removed=annotations.removed_tags,
     )  # fmt: skip
     save_annotations(run.path, replace(annotations, untracked=False, removed_tags=[]))
-
-
-def existing_store(uri: str, outputs: Path | None) -> str:
-    """The store of a run; the database of these outputs if they were moved since."""
-    database = Path(uri.removeprefix("sqlite:///"))
-    if uri.startswith("sqlite:///") and not database.exists() and outputs is not None:
-        moved = outputs / database.name
-        return f"sqlite:///{moved}" if moved.exists() else uri
-    return uri

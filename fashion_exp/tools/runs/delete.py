@@ -19,8 +19,8 @@ from fashion_exp.errors import InputError
 from fashion_exp.evaluation.run_dir import RunDir
 from fashion_exp.evaluation.test_usage import test_evaluations
 from fashion_exp.sweeps.state import is_sweep_running, lock_sweep, read_state
-from fashion_exp.tools.runs.annotate import existing_store
 from fashion_exp.tools.runs.find import sweep_jobs, tracked_id
+from fashion_exp.tracking.store import present_store
 
 PENDING_FILE = "deleted_runs.jsonl"
 """Deletions that a tracking store has yet to be told."""
@@ -88,7 +88,7 @@ def track_deletion(entry: dict[str, Any], outputs: Path) -> None:
     """Tells the store, and takes the entry off the list. Raises `InputError`."""
     from fashion_exp.tracking.edits import delete_runs
 
-    delete_runs(existing_store(entry["uri"], outputs), entry["runs"])
+    delete_runs(present_store(entry["uri"], outputs), entry["runs"])
     left = [other for other in pending_deletions(outputs) if other != entry]
     write_text(outputs / PENDING_FILE, "".join(f"{json.dumps(other)}\n" for other in left))
 
@@ -99,7 +99,7 @@ def _delete_tracked(uri: str, runs: Sequence[str], outputs: Path) -> str:
     from fashion_exp.tracking.edits import delete_runs
 
     try:
-        delete_runs(existing_store(uri, outputs), runs)
+        delete_runs(present_store(uri, outputs), runs)
     except InputError as error:
         entry = {"time": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "uri": uri, "runs": list(runs)}
         append_json_line(outputs / PENDING_FILE, entry)
