@@ -142,12 +142,12 @@ def _facts(row: dict[str, Any]) -> list[str]:
 
 
 def _accuracy(row: dict[str, Any], prefix: str, part: str) -> str:
-    from fashion_exp.reporting.formats import percent, percent_range
+    from fashion_exp.reporting.formats import with_limits
 
     if row.get(f"{prefix}_acc") is None:
         return ""
-    limits = percent_range(row[f"{prefix}_lo"], row[f"{prefix}_hi"])
-    return f"{part} {percent(row[f'{prefix}_acc'])} ({limits})"
+    scores = (row[f"{prefix}_{name}"] for name in ("acc", "lo", "hi"))
+    return f"{part} {with_limits(*scores)}"
 
 
 def _show(run: RunDir, as_json: bool) -> None:
@@ -227,7 +227,7 @@ def _delete(runs: Sequence[RunDir], outputs: Path, yes: bool) -> None:
 def print_kept_evaluations(count: int) -> None:
     if count:
         verb = "evaluation of a test set stays" if count == 1 else "evaluations of test sets stay"
-        print(f"{count} {verb} counted: what was seen cannot be unseen.")
+        print(f"{count} {verb} counted.")
 
 
 def confirm(question: str, yes: bool) -> None:
@@ -246,7 +246,7 @@ def _print_done(text: str, reason: str, run: RunDir) -> None:
 
 
 def print_untracked(reason: str, outputs: Path | None) -> None:
-    """Says that the tracking store has yet to be told, and how that is made up for."""
+    """Says that the tracking store was not changed, and which command changes it later."""
     if reason:
         command = with_outputs_option("scripts/run doctor --fix", outputs or outputs_dir(None))
-        print(f"The tracking store was not told ({reason}); `{command}` does it later.")
+        print(f"The tracking store was not changed ({reason}); `{command}` changes it later.")

@@ -122,7 +122,7 @@ def _counts(overview: dict[str, Any]) -> str:
 def _print_status(status: dict[str, Any]) -> None:
     from fashion_exp.configuration.overrides import repeat_command
     from fashion_exp.reporting.console import plain_console
-    from fashion_exp.reporting.formats import DASH, duration, percent, percent_range
+    from fashion_exp.reporting.formats import DASH, duration, with_limits
     from fashion_exp.reporting.tables import PlainTable, rich_table
 
     jobs = status["jobs"]
@@ -134,9 +134,7 @@ def _print_status(status: dict[str, Any]) -> None:
         [
             job["name"],
             job["state"],
-            f"{percent(job['val_acc'])} ({percent_range(job['val_lo'], job['val_hi'])})"
-            if "val_acc" in job
-            else DASH,
+            with_limits(job["val_acc"], job["val_lo"], job["val_hi"]) if "val_acc" in job else DASH,
             duration(job["seconds"]) if "seconds" in job else job.get("why", DASH),
         ]
         for job in shown

@@ -17,9 +17,9 @@ class Annotations:
     note: str = ""
     tags: dict[str, str] = field(default_factory=dict)
     untracked: bool = False
-    """Whether the tracking store has yet to be told, because it did not answer."""
+    """Whether the tracking store lacks a change, because it could not be used."""
     removed_tags: list[str] = field(default_factory=list)
-    """Tags that the tracking store has yet to forget."""
+    """Tags that are still to be removed from the tracking store."""
 
 
 def load_annotations(run: Path) -> Annotations:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from fashion_exp.evaluation.run_dir import PART_FILES
+from fashion_exp.reporting.formats import percent, pluralize
 from fashion_exp.tracking.metric_names import meanings_table
 from fashion_exp.tracking.provenance import source_tags
 
@@ -43,19 +44,19 @@ def run_note(summaries: Sequence[EvaluationSummary], test_evaluations: int) -> s
 
 def _sentences(summary: EvaluationSummary) -> list[str]:
     accuracy, t = summary.accuracy, summary.accuracy_t
-    text = f"**{summary.part.capitalize()} accuracy {_percent(accuracy.estimate)}**"
-    text += f" ({_percent(accuracy.low)} to {_percent(accuracy.high)}; {accuracy.method}, "
-    text += f"{summary.images} different images, for {accuracy.target})."
-    omitted = summary.t_interval_omitted
-    text += f" No t-interval: {omitted}." if omitted else (
-        f" t-interval {_percent(t.low)} to {_percent(t.high)} ({t.method}, {t.scores} trainings, "
-        f"for {t.target})."
-    )  # fmt: skip
+    text = (
+        f"**{summary.part.capitalize()} accuracy {percent(accuracy.estimate)}** "
+        f"({percent(accuracy.low)} to {percent(accuracy.high)}; {accuracy.method}, "
+        f"{pluralize(summary.images, 'different image')}, for {accuracy.target})."
+    )
+    if omitted := summary.t_interval_omitted:
+        text += f" No t-interval: {omitted}."
+    else:
+        text += (
+            f" t-interval {percent(t.low)} to {percent(t.high)} ({t.method}, {t.scores} "
+            f"trainings, for {t.target})."
+        )
     if summary.single_class_models:
         models = ", ".join(summary.single_class_models)
         return [text, f"These trainings predicted one class for every image: {models}."]
     return [text]
-
-
-def _percent(share: float | None) -> str:
-    return "-" if share is None else f"{100 * share:.1f} %"

@@ -1,4 +1,4 @@
-"""`ui` listens where it is told to, and nowhere else."""
+"""`ui` listens at the given address only."""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ def test_options_that_change_together_are_one_factor(tmp_path: Path) -> None:
     ]
 
 
-def test_two_runs_are_told_every_setting_in_which_they_differ(tmp_path: Path) -> None:
+def test_every_setting_in_which_two_runs_differ_is_named(tmp_path: Path) -> None:
     options: dict[str, Any] = {
         "model__name": "resnet50",
         "optim__lr": 2e-4,

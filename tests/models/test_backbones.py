@@ -61,7 +61,7 @@ def test_backbone_of_a_backbone_is_kept_too(backbone: Path, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("damage", ["missing", "changed"])
-def test_missing_backbone_is_told_with_its_hash_and_home(
+def test_missing_backbone_is_reported_with_its_hash_and_folder(
     damage: str, backbone: Path, tmp_path: Path
 ) -> None:
     file = checkpoint(

@@ -109,7 +109,7 @@ def list_files(folder: Path) -> list[str]:
 
 
 def list_entries(folder: Path) -> tuple[list[Path], list[str]]:
-    """The `subfolders` and the `list_files` of a folder, from one look at it."""
+    """The `subfolders` and the `list_files` of a folder, read once."""
     folders, files = [], []
     for entry in _visible_entries(folder):
         if _is_folder(entry):

@@ -1,4 +1,4 @@
-"""Names, notes, tags and deletions of runs that a tracking store has yet to be told."""
+"""Names, notes, tags and deletions of runs that a tracking store lacks."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ def findings(outputs: Path) -> Iterator[Finding]:
         with suppress(InputError):  # files.findings() reports damaged files
             if load_annotations(file.parent).untracked:
                 yield Finding(
-                    "a name, note or tag that the tracking store has yet to be told",
+                    "a name, note or tag that the tracking store lacks",
                     str(file.parent),
-                    "write it there",
+                    "write it to the store",
                     partial(track, RunDir(file.parent)),
                 )
     for entry in pending_deletions(outputs):
         yield Finding(
             f"{pluralize(len(entry['runs']), 'deleted run')} that the tracking store still shows",
             redact_uri(entry["uri"]),
-            "mark as deleted there",
+            "mark as deleted in the store",
             partial(track_deletion, entry, outputs),
         )

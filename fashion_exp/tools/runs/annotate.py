@@ -19,7 +19,7 @@ OWN_TAGS = ("begun_as", "seed", "note", "git_commit", "versions", "test_evaluati
 
 
 def rename(run: RunDir, name: str) -> str:
-    """Gives a run another name; returns why the tracking store was not told, or an empty text.
+    """Gives a run another name; returns why the tracking store was not changed, or an empty text.
 
     The folder keeps its name: caches, counts of test evaluations and other runs refer to it.
     """
@@ -44,14 +44,14 @@ def change_tags(run: RunDir, changes: Mapping[str, str]) -> str:
     tags = {**before.tags, **changes}
     removed = [name for name, value in tags.items() if not value]
     tags = {name: value for name, value in tags.items() if value}
-    forgotten = sorted({*before.removed_tags, *removed} - tags.keys())
-    return save(run, replace(before, tags=tags, removed_tags=forgotten))
+    removed_tags = sorted({*before.removed_tags, *removed} - tags.keys())
+    return save(run, replace(before, tags=tags, removed_tags=removed_tags))
 
 
 def save(run: RunDir, annotations: Annotations) -> str:
-    """Writes the file, then the tracking store; returns why the store was not told."""
+    """Writes the file, then the tracking store; returns as `rename`."""
     run_id, _ = tracked_id(run)
-    # Saved as untracked first, so that a kill in between is made up for later.
+    # Saved as untracked first, so that `doctor` finds the change after a kill in between.
     save_annotations(run.path, replace(annotations, untracked=bool(run_id)))
     if not run_id:
         save_annotations(run.path, replace(annotations, untracked=False, removed_tags=[]))

@@ -1,7 +1,7 @@
 """Deletes the folders of runs and sweeps, and marks what was tracked of them as deleted.
 
-What must stay: `test_evaluations.jsonl`, so that a test set that was used stays used; and the
-options of a single job of a sweep, so that comparisons go on counting it as tried.
+Two things are kept: `test_evaluations.jsonl`, so that the evaluation of a test set stays counted;
+and the options of a single job of a sweep, so that comparisons still count it as tried.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from fashion_exp.tools.runs.find import sweep_jobs, tracked_id
 from fashion_exp.tracking.store import present_store
 
 PENDING_FILE = "deleted_runs.jsonl"
-"""Deletions that a tracking store has yet to be told."""
+"""Deletions that are still to be made in a tracking store."""
 TRASH = ".deleted"
 """Folders are moved here first, so that a kill leaves no run with half of its files."""
 
 
 def delete_run(run: RunDir, outputs: Path) -> str:
-    """Deletes a run; returns why the tracking store was not told, or an empty text.
+    """Deletes a run; returns why the tracking store was not changed, or an empty text.
 
     Raises `InputError` if a process is running it.
     """
@@ -44,7 +44,7 @@ def delete_run(run: RunDir, outputs: Path) -> str:
         run.path.mkdir()
         run.options_file.write_bytes(options)
     _empty_trash(outputs)
-    _forget_trainings(run.path, outputs)
+    _remove_from_training_cache(run.path, outputs)
     return _delete_tracked(uri, [run_id] if run_id else [], outputs)
 
 
@@ -62,7 +62,7 @@ def delete_sweep(sweep: Path, outputs: Path) -> str:
         _move_to_trash(sweep, outputs)
     _empty_trash(outputs)
     for job in jobs:
-        _forget_trainings(job.path, outputs)
+        _remove_from_training_cache(job.path, outputs)
     reasons = [
         _delete_tracked(uri, sorted(run for run, store in tracked if store == uri), outputs)
         for uri in sorted({store for run, store in tracked if run})
@@ -80,12 +80,12 @@ def counted_evaluations(runs: Sequence[RunDir]) -> int:
 
 
 def pending_deletions(outputs: Path) -> list[dict[str, Any]]:
-    """Deletions that a tracking store has yet to be told: `uri`, `runs` and `time`."""
+    """Deletions that are still to be made in a tracking store: `uri`, `runs` and `time`."""
     return read_json_lines(outputs / PENDING_FILE)
 
 
 def track_deletion(entry: dict[str, Any], outputs: Path) -> None:
-    """Tells the store, and takes the entry off the list. Raises `InputError`."""
+    """Deletes the runs in the store, and the entry from the list. Raises `InputError`."""
     from fashion_exp.tracking.edits import delete_runs
 
     delete_runs(present_store(entry["uri"], outputs), entry["runs"])
@@ -118,7 +118,7 @@ def _empty_trash(outputs: Path) -> None:
     shutil.rmtree(outputs / TRASH, ignore_errors=True)
 
 
-def _forget_trainings(run: Path, outputs: Path) -> None:
+def _remove_from_training_cache(run: Path, outputs: Path) -> None:
     """Removes the entries of the training cache that point to a run that is gone."""
     for entry in _trainings_of(run, outputs / "cache" / "trainings"):
         entry.unlink(missing_ok=True)

@@ -96,7 +96,7 @@ def test_ui_opens_a_single_run(run: RunDir, tmp_path: Path) -> None:
         ui._page(str(run.path), tmp_path)
 
 
-def test_absent_store_loses_nothing_and_is_told_later(run: RunDir, tmp_path: Path) -> None:
+def test_changes_for_an_absent_store_are_made_later(run: RunDir, tmp_path: Path) -> None:
     database = tmp_path / "mlflow.db"
     database.rename(tmp_path / "away.db")
     assert "no such database" in rename(run, "renamed")
