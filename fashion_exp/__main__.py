@@ -32,7 +32,7 @@ from fashion_exp.configuration.overrides import (
 )
 from fashion_exp.configuration.schema import Config
 from fashion_exp.configuration.stored_config import result_changes, resume_config
-from fashion_exp.errors import ExitCode, InputError, one_line
+from fashion_exp.errors import ExitCode, InputError, printable_line
 from fashion_exp.evaluation.run_dir import RunDir
 from fashion_exp.experiment.job import job_name, run_job
 from fashion_exp.experiment.worker import train_job
@@ -212,7 +212,7 @@ def exit_code_of(error: BaseException) -> int:
                 print(f"fashion_exp: {error}", file=sys.stderr)
             return ExitCode.INPUT_ERROR
         case OSError(errno=errno.ENAMETOOLONG, filename=name):
-            message = one_line(f"fashion_exp: {name}: the name is too long for a file")
+            message = printable_line(f"fashion_exp: {name}: the name is too long for a file")
             print(message, file=sys.stderr)
             return ExitCode.INPUT_ERROR
         case DiskFullError():

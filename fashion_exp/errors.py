@@ -32,14 +32,14 @@ class InputError(ValueError):
 
     def __init__(self, message: str) -> None:
         text = message.rstrip("; ")  # `suggest` may have returned nothing
-        super().__init__(one_line(redact_credentials(text)))
+        super().__init__(printable_line(redact_credentials(text)))
 
 
 MAX_WORD, MAX_MESSAGE = 300, 1500
 """Characters of a word and of a message that are shown."""
 
 
-def one_line(text: str) -> str:
+def printable_line(text: str) -> str:
     """The text without line breaks, unprintable characters and the middle of what is too long."""
     plain = "".join(
         character if character.isprintable() else ascii(character)[1:-1] for character in text

@@ -28,13 +28,13 @@ def parser_actions(parser: argparse.ArgumentParser) -> list[argparse.Action]:
     return list(parser._actions)
 
 
-def sweep_values(override: Override) -> Iterator[str]:
+def single_overrides(override: Override) -> Iterator[str]:
     """The single overrides that a swept override stands for."""
     key = override.get_key_element()
     yield from (f"{key}={value}" for value in override.sweep_string_iterator())
 
 
-def apply_overrides(overrides: Sequence[Override], tree: DictConfig) -> None:
+def merge_overrides(overrides: Sequence[Override], tree: DictConfig) -> None:
     """Applies overrides of values, not of groups, to a composed tree."""
     ConfigLoaderImpl._apply_overrides_to_config(list(overrides), tree)
 

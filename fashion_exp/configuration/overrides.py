@@ -23,6 +23,7 @@ from omegaconf import DictConfig
 
 from fashion_exp.configuration import compat
 from fashion_exp.configuration.hydra_errors import one_line_errors
+from fashion_exp.configuration.schema import PATH_OPTIONS
 from fashion_exp.configuration.text_options import (
     TextValue,
     find_text_option,
@@ -42,9 +43,6 @@ MAX_VALUES = 10_000
 
 SWEEP_PREFIXES = ("sweep.", "sweep=", "hydra")
 """Prefixes of overrides that belong to a sweep, not to its jobs."""
-
-PATH_OPTIONS = ("dataset.root", "dataset.manifest", "dataset.quarantine", "dataset.groups")
-"""Options that name a file or folder, which may be relative to the working directory."""
 
 
 @dataclass
@@ -71,7 +69,7 @@ def sweep_values(override: Override) -> list[str]:
     with one_line_errors(override.input_line):
         if _is_too_long(override.value()):
             raise InputError(f"{override.input_line}: more than {MAX_VALUES:,} values")
-        values = list(compat.sweep_values(override))
+        values = list(compat.single_overrides(override))
     if not values:
         raise InputError(f"{override.input_line}: no value; give the values to try")
     return values
@@ -96,7 +94,7 @@ def apply_overrides(overrides: Sequence[Override], tree: DictConfig) -> None:
                 OverrideType.FORCE_ADD, mapping, ValueType.ELEMENT, value, None, override.input_line
             )
         with one_line_errors(str(override.input_line)):
-            compat.apply_overrides([override], tree)
+            compat.merge_overrides([override], tree)
 
 
 def in_hydra_grammar(override: Override) -> str:
@@ -217,12 +215,13 @@ def _has_credentials(override: str) -> bool:
 
 
 def _with_absolute_path(override: str) -> str:
-    option, value = split_override(override)
+    option, typed = split_override(override)
     kind = find_text_option(option)
     if option not in PATH_OPTIONS or kind is None:
         return override
-    path = Path(str(read_values(kind, value, multirun=False)[0])).expanduser()
-    if not path.exists():
+    value = str(read_values(kind, typed, multirun=False)[0])
+    path = Path(value).expanduser()
+    if value in PATH_OPTIONS[option] or not path.exists():
         return override
     return _with_value(option, str(path.absolute()))
 

@@ -378,6 +378,12 @@ SWEEP_JOB_OPTIONS = frozenset(
 )
 """Options that a sweep sets for its jobs."""
 
+PATH_OPTIONS = {
+    "dataset.root": (), "dataset.manifest": (), "dataset.quarantine": (), "dataset.groups": (),
+    "dataset.labels": ("current", "none"), "model.weights": ("auto", "imagenet", "none"),
+}  # fmt: skip
+"""Options that name a file or folder to read, and their values that are no paths."""
+
 RENAMED_OPTIONS = {"sweep.cells": "sweep.points", "sweep.open_test": "sweep.evaluate_test"}
 """Names of earlier versions, which still work."""
 

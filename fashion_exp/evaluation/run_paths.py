@@ -11,15 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from fashion_exp.atomic_io import read_json, write_json
-from fashion_exp.configuration.schema import Config
+from fashion_exp.configuration.schema import PATH_OPTIONS, Config
 from fashion_exp.evaluation.run_dir import RunDir
 from fashion_exp.paths import outputs_of
-
-PATH_OPTIONS = {
-    "dataset.root": (), "dataset.manifest": (), "dataset.quarantine": (), "dataset.groups": (),
-    "dataset.labels": ("current", "none"), "model.weights": ("auto", "imagenet", "none"),
-}  # fmt: skip
-"""Options that are paths, and their values that are none."""
 
 
 def save_paths(cfg: Config, run: RunDir) -> None:

@@ -26,8 +26,8 @@ from fashion_exp.experiment.context import (
 from fashion_exp.experiment.features import FeatureProvider, log_reuse
 from fashion_exp.experiment.fingerprints import job_fingerprint, short_hash, training_fingerprint
 from fashion_exp.experiment.fold import Trainee, build_trainee
-from fashion_exp.experiment.forecast import check_forecast
 from fashion_exp.experiment.pruning import EpochReport
+from fashion_exp.experiment.resources import check_resources
 from fashion_exp.experiment.training_cache import TrainingCache
 from fashion_exp.models.build import check_architecture
 from fashion_exp.models.plan import ModelPlan, plan_model
@@ -68,7 +68,8 @@ def set_up(
         )
     plan = _plan(cfg, run, images.native_size)
     fixed, random = _augmentations(cfg, plan)
-    _check_resources(cfg, plan, images, compute)
+    _refuse_idle_processes(cfg, plan)
+    check_resources(cfg, plan, images, compute.device, outputs_dir(cfg.outputs))
     dry_run = cache(partial(build_dry_run, cfg, plan, len(images.classes), compute))
     if not group.is_main_process:
         dry_run()  # a mistake ends all processes, so that none waits for the others
@@ -116,7 +117,7 @@ def _split(cfg: Config, table: ImageTable) -> Split:
 def _plan(cfg: Config, run: RunDir, native_size: int) -> ModelPlan:
     requested = _requested_weights(resolve_paths(cfg, run))
     weights = find_weights(cfg.model.name, requested)
-    log.info("weights: %s", weights.source.removeprefix("none: "))
+    log.info("weights: %s", weights.description)
     try:
         return plan_model(cfg.model, cfg.dataset, cfg.optim, weights, native_size)
     except InputError:  # the input format is no matter if the weights are those of another network
@@ -170,15 +171,13 @@ def _compute(cfg: Config, group: ProcessGroup) -> Compute:
         raise InputError(f"training.device={error}") from None
 
 
-def _check_resources(cfg: Config, plan: ModelPlan, images: ImageTable, compute: Compute) -> None:
-    """Raises `InputError` for processes that would be idle, and for a lack of memory or disk."""
+def _refuse_idle_processes(cfg: Config, plan: ModelPlan) -> None:
     if cfg.training.processes > 1 and trains_on_features(cfg, plan):
         raise InputError(
             f"training.processes={cfg.training.processes}: training a head on stored features "
             "takes less time than exchanging its gradients; set training.processes=1, or "
             "model.freeze=none to train the backbone too"
         )
-    check_forecast(cfg, plan, images, compute.device, outputs_dir(cfg.outputs))
 
 
 def _requested_weights(cfg: Config) -> str:

@@ -45,13 +45,18 @@ class NetworkInput:
 @dataclass(frozen=True)
 class Weights:
     source: str
-    """Description of what is loaded, or why nothing is."""
+    """What is loaded, or "none: " and why nothing is."""
     path: Path | None
     sha256: str
     """Of the file's bytes; empty for random weights."""
     input: NetworkInput | None
     trained_on: frozenset[str] = frozenset()
     """Ids of our images that these weights were trained on, in all earlier runs."""
+
+    @property
+    def description(self) -> str:
+        """What the model begins with, in words."""
+        return self.source.removeprefix("none: ")
 
     @property
     def identity(self) -> str:

@@ -37,9 +37,7 @@ def resolve_weights(jobs: Sequence[Config], console: Console) -> dict[str, str]:
     sources = {}
     for model in sorted(models):
         weights = find_weights(model, "auto")
-        console.print(
-            f"weights of {model}: {weights.source.removeprefix('none: ')}", soft_wrap=True
-        )
+        console.print(f"weights of {model}: {weights.description}", soft_wrap=True)
         sources[model] = "imagenet" if weights.path else "none"
     return sources
 

@@ -20,10 +20,10 @@ def test_parser_knows_the_switches_that_we_use() -> None:
 
 def test_swept_override_is_split_into_its_values() -> None:
     (override,) = parse_overrides(["optim.lr=1e-3,1e-4"])
-    assert list(compat.sweep_values(override)) == ["optim.lr=0.001", "optim.lr=0.0001"]
+    assert list(compat.single_overrides(override)) == ["optim.lr=0.001", "optim.lr=0.0001"]
 
 
 def test_overrides_are_applied_to_a_tree() -> None:
     tree = OmegaConf.create({"a": {"b": 1}})
-    compat.apply_overrides(parse_overrides(["a.b=2"]), tree)
+    compat.merge_overrides(parse_overrides(["a.b=2"]), tree)
     assert tree.a.b == 2

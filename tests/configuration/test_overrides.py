@@ -46,3 +46,18 @@ def test_typed_command_has_the_outputs_folder_whatever_its_name(tmp_path: Path, 
     assert [job.outputs for job in parse_command_line(shlex.split(line)[1:]).jobs] == [
         str(outputs)
     ] * 2
+
+
+def test_files_in_a_command_are_absolute_and_keywords_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("net.pth", "decisions.csv", "none"):
+        (tmp_path / name).touch()
+    typed = ["model.weights=net.pth", "dataset.labels=decisions.csv"]
+    assert rerun_overrides(typed, None) == [
+        f"model.weights={tmp_path}/net.pth",
+        f"dataset.labels={tmp_path}/decisions.csv",
+    ]
+    keywords = ["model.weights=none", "dataset.labels=none"]
+    assert rerun_overrides(keywords, None) == keywords

@@ -13,8 +13,8 @@ from fashion_exp.configuration.schema import Config
 from fashion_exp.data.sources.load import load_images
 from fashion_exp.data.table import ImageTable
 from fashion_exp.errors import InputError
-from fashion_exp.experiment import forecast as module
-from fashion_exp.experiment.forecast import check_forecast, forecast
+from fashion_exp.experiment import resources as module
+from fashion_exp.experiment.resources import check_resources, estimate_resources
 from fashion_exp.models.build import build_model, measure_model
 from fashion_exp.models.plan import ModelPlan, plan_model
 from fashion_exp.models.weights import find_weights
@@ -53,10 +53,10 @@ def test_activations_are_the_results_of_the_layers(tmp_path: Path) -> None:
     cfg, plan, images = prepare(tmp_path, "model.width=4", "training.batch_size=8")
     size = measure_model(cfg.model, plan, len(images.classes))
     assert size.activations == 4 * 14 * 14, "one convolution; its ReLU changes it in place"
-    need = forecast(cfg, plan, images)
+    need = estimate_resources(cfg, plan, images)
     assert need.activations == 8 * size.activations * np.dtype("float32").itemsize
     large, *_ = prepare(tmp_path, "model.width=4", "training.batch_size=60000")
-    assert forecast(large, plan, images).activations == 30 * size.activations * 4
+    assert estimate_resources(large, plan, images).activations == 30 * size.activations * 4
 
 
 @pytest.mark.parametrize(
@@ -79,10 +79,10 @@ def test_experiment_that_cannot_fit_is_refused_with_the_figures(
     monkeypatch.setattr(module, "memory_bytes", lambda: 64 * 10**9)
     cfg, plan, images = prepare(tmp_path, "training.precision=fp32", *overrides)
     with pytest.raises(InputError, match=message):
-        check_forecast(cfg, plan, images, CPU, tmp_path / "outputs")
+        check_resources(cfg, plan, images, CPU, tmp_path / "outputs")
     assert not (tmp_path / "outputs").exists()
 
 
 def test_usual_experiment_is_accepted(tmp_path: Path) -> None:
     cfg, plan, images = prepare(tmp_path)
-    check_forecast(cfg, plan, images, CPU, tmp_path)
+    check_resources(cfg, plan, images, CPU, tmp_path)

@@ -1,4 +1,4 @@
-"""Forecasts memory and disk, and refuses experiments that need more before they begin."""
+"""Estimates memory and disk, and refuses experiments that need more before they begin."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _ROW_BYTES = 200
 
 
 @dataclass(frozen=True)
-class Forecast:
+class Resources:
     """What an experiment needs, in bytes."""
 
     model: int
@@ -42,7 +42,7 @@ class Forecast:
         return self.model + self.activations + self.tables
 
 
-def forecast(cfg: Config, plan: ModelPlan, images: ImageTable) -> Forecast:
+def estimate_resources(cfg: Config, plan: ModelPlan, images: ImageTable) -> Resources:
     """An estimate from the numbers of images, classes, parameters and trainings."""
     classes, training = len(images.classes), cfg.training
     size = measure_model(cfg.model, plan, classes)
@@ -54,7 +54,7 @@ def forecast(cfg: Config, plan: ModelPlan, images: ImageTable) -> Forecast:
     rows = len(images) * trainings
     predictions = rows * (_ROW_BYTES + 8 * classes)
     checkpoint = 4 * size.trainable * (2 if training.keep is Keep.best else 1)
-    return Forecast(
+    return Resources(
         model=4 * (size.parameters + _OPTIMIZER_TENSORS * size.trainable) * training.processes,
         activations=0
         if trains_on_features(cfg, plan)
@@ -64,11 +64,11 @@ def forecast(cfg: Config, plan: ModelPlan, images: ImageTable) -> Forecast:
     )
 
 
-def check_forecast(
+def check_resources(
     cfg: Config, plan: ModelPlan, images: ImageTable, device: torch.device, outputs: Path
 ) -> None:
     """Raises `InputError`, with the figures, if memory or disk cannot suffice."""
-    need, memory = forecast(cfg, plan, images), memory_bytes()
+    need, memory = estimate_resources(cfg, plan, images), memory_bytes()
     if device.type == "cuda":
         memory = torch.cuda.get_device_properties(device).total_memory
     if need.memory > memory:
