@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, is_dataclass
 from enum import Enum
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
@@ -64,22 +64,21 @@ def options(folders: Sequence[Path] = ()) -> list[Option]:
     chosen = default_choices()
     found = [
         _option(name, doc, hint, values, available, chosen)
-        for name, doc, hint in _fields(schema.Config)
+        for name, doc, hint in _fields()
         if name not in schema.SWEEP_JOB_OPTIONS
     ]
     return [*found, *_hydra_options(available)]
 
 
-def option_names() -> list[str]:
-    """Every option of the schema by its dotted name."""
-    return [name for name, _, _ in _fields(schema.Config)]
+@cache
+def option_names() -> tuple[str, ...]:
+    """Every option of the schema by its dotted name; needed for every command line."""
+    return tuple(name for name, _, _ in _typed_fields(schema.Config))
 
 
 def settable_options() -> dict[str, str]:
     """The documentation of every option of the schema that a user may set, by its name."""
-    return {
-        name: doc for name, doc, _ in _fields(schema.Config) if name not in schema.SWEEP_JOB_OPTIONS
-    }
+    return {name: doc for name, doc, _ in _fields() if name not in schema.SWEEP_JOB_OPTIONS}
 
 
 def _option(
@@ -134,15 +133,20 @@ def _hydra_options(available: Mapping[str, list[Choice]]) -> Iterator[Option]:
             )
 
 
-def _fields(kind: type, prefix: str = "") -> Iterator[tuple[str, str, Any]]:
-    """Name, documentation and type of every option of a dataclass of the schema."""
-    docs = _docs()[kind.__name__]
-    for name, hint in get_type_hints(kind, include_extras=True).items():
+def _fields() -> Iterator[tuple[str, str, Any]]:
+    """Name, documentation and type of every option of the schema."""
+    for name, owner, hint in _typed_fields(schema.Config):
+        docs = _docs()[owner.__name__]
+        yield name, docs.get(name.rpartition(".")[2]) or docs.get("", ""), hint
+
+
+def _typed_fields(kind: type, prefix: str = "") -> Iterator[tuple[str, type, Any]]:
+    """Name, dataclass and type of every option."""
+    for name, hint in schema.field_types(kind).items():
         if is_dataclass(hint) and isinstance(hint, type):
-            yield from _fields(hint, f"{prefix}{name}.")
+            yield from _typed_fields(hint, f"{prefix}{name}.")
         else:
-            doc = docs.get(name) or _docs()[kind.__name__].get("", "")
-            yield prefix + name, doc, hint
+            yield prefix + name, kind, hint
 
 
 @cache

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from enum import Enum
-from typing import Annotated, Any
+from functools import cache
+from typing import Annotated, Any, get_type_hints
 
 from omegaconf import MISSING
 from pydantic import Field
@@ -365,6 +366,12 @@ class Config:
     directory."""
     resume: PathText | None = MISSING
     """Folder of an interrupted run to resume."""
+
+
+@cache
+def field_types(kind: type) -> dict[str, Any]:
+    """The annotations of a dataclass of this module, evaluated once: that takes long."""
+    return get_type_hints(kind, include_extras=True)
 
 
 GROUPS = frozenset(

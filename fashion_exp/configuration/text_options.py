@@ -19,9 +19,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from functools import cache
 from types import NoneType
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_args, get_origin
 
-from fashion_exp.configuration.schema import GROUPS, PATH, Config
+from fashion_exp.configuration.schema import GROUPS, PATH, Config, field_types
 
 TextValue = str | None | list[str] | dict[str, str]
 
@@ -60,11 +60,11 @@ def mapping_of(key: str) -> str:
 
 @cache
 def _text_options() -> dict[str, TextOption]:
-    hints = get_type_hints(Config, include_extras=True)
+    hints = field_types(Config)
     options = dict(HYDRA_TEXT_OPTIONS)
     for field in fields(Config):
         kind = hints[field.name]
-        members = get_type_hints(kind, include_extras=True) if field.name in GROUPS else {}
+        members = field_types(kind) if field.name in GROUPS else {}
         named = {f"{field.name}.{name}": member for name, member in members.items()}
         for name, member in (named or {field.name: kind}).items():
             if option := _text_option(member):

@@ -90,7 +90,7 @@ def _groups() -> Mapping[str, list[str]]:
 
 @cache
 def _options() -> list[str]:
-    return option_names()
+    return list(option_names())
 
 
 def random_line(rng: random.Random) -> list[str]:
