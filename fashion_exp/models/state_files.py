@@ -47,7 +47,9 @@ def read_state_file(path: Path) -> StateDict:
         names = ", ".join(map(str, content)) if isinstance(content, Mapping) else type(content)
         raise InputError(f"model.weights={path}: no weights in this file; it has {names}"[:500])
     if taken:
-        _say(f"weights: took {taken} from {path.name}, which has {', '.join(map(str, content))}")
+        _log_once(
+            f"weights: took {taken} from {path.name}, which has {', '.join(map(str, content))}"
+        )
     return state
 
 
@@ -76,6 +78,6 @@ def strip_prefixes(state: StateDict, expected: Collection[str]) -> StateDict:
 
 
 @cache
-def _say(message: str) -> None:
-    """Once, although a model is built for each fold."""
+def _log_once(message: str) -> None:
+    """A model is built for each fold, from the same file."""
     log.info("%s", message[:500])

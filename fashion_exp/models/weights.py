@@ -193,7 +193,7 @@ def load_into(network: nn.Module, weights: Weights, channels: int) -> None:
     """
     assert weights.path is not None
     state = _read_state(network, weights.path, channels)
-    if details := misfits(network, state):
+    if details := mismatches(network, state):
         raise _wrong_network(weights.path, details, channels)
     broken = {name for name, tensor in state.items() if not bool(tensor.isfinite().all())}
     if broken:
@@ -210,7 +210,7 @@ def refuse_other_network(network: nn.Module, weights: Weights, channels: int) ->
     Weights of a network whose unused layers were removed may lack some.
     """
     if weights.path is not None:
-        details = misfits(network, _read_state(network, weights.path, channels))
+        details = mismatches(network, _read_state(network, weights.path, channels))
         if details.keys() - {"missing"}:
             raise _wrong_network(weights.path, details, channels)
 
@@ -222,7 +222,7 @@ def _wrong_network(path: Path, details: dict[str, str], channels: int) -> InputE
     )
 
 
-def misfits(network: nn.Module, state: StateDict) -> dict[str, str]:
+def mismatches(network: nn.Module, state: StateDict) -> dict[str, str]:
     """In what way weights do not fit a network, its last layer aside; empty if they fit."""
     expected = network.state_dict()
     optional = {k for k in expected if k.endswith("num_batches_tracked")}  # absent in some formats
@@ -255,7 +255,7 @@ def _fitting_model(path: Path, channels: int) -> str:
         with torch.device("meta"):
             network = timm.create_model(name, pretrained=False, num_classes=0, in_chans=channels)
         try:
-            if not misfits(network, _read_state(network, path, channels)):
+            if not mismatches(network, _read_state(network, path, channels)):
                 return f"they fit model.name={name}"
         except (InputError, RuntimeError, KeyError, ValueError, AttributeError):
             continue  # a converter of another network does not know these names

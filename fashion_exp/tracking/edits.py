@@ -18,7 +18,7 @@ NOTE_TAG = "note"
 """The user's note alone; the description of the run begins with it."""
 _RULE = "\n\n---\n\n"
 """Between the user's note and what the program has written."""
-_GONE = ("RESOURCE_DOES_NOT_EXIST", "INVALID_STATE", "INVALID_PARAMETER_VALUE")
+_MISSING_OR_DELETED = ("RESOURCE_DOES_NOT_EXIST", "INVALID_STATE", "INVALID_PARAMETER_VALUE")
 
 
 def edit_run(
@@ -62,7 +62,7 @@ def delete_runs(uri: str, run_ids: Iterable[str]) -> None:
                     client.delete_run(child)
                 client.delete_run(run_id)
             except MlflowException as error:
-                if error.error_code not in _GONE:
+                if error.error_code not in _MISSING_OR_DELETED:
                     raise
 
 

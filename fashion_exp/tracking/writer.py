@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
-PATIENCE = 240.0
+RETRY_SECONDS = 240.0
 """Seconds for which an access is repeated while the store does not answer."""
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 15.0
 """Seconds between two attempts. Each pause is twice as long as the one before."""
@@ -38,7 +38,7 @@ class StoreWriter:
     Training does not wait for it, and a signal, which Python raises in the main thread, cannot
     interrupt a transaction and leave the database locked.
 
-    An access that gets no proper answer is repeated for `PATIENCE` seconds. After that, or if the
+    An access that gets no proper answer is repeated for `RETRY_SECONDS`. After that, or if the
     store refuses a request, `failure` is set and all further accesses are dropped: the results are
     in files, from which they can be recorded again. Only a full disk is raised.
     """
@@ -85,7 +85,7 @@ class StoreWriter:
         self._stopped.set()
 
     def _access(self, access: Callable[[], T], default: T, seconds: float) -> T:
-        pause, deadline, is_out = FIRST_PAUSE, time.monotonic() + PATIENCE, False
+        pause, deadline, is_out = FIRST_PAUSE, time.monotonic() + RETRY_SECONDS, False
         while not self.failure:
             try:
                 with fail_fast(seconds):

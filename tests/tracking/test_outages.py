@@ -31,7 +31,7 @@ def over_http(
     server: FaultyServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[MlflowTracker]:
     monkeypatch.setattr(writer, "FIRST_PAUSE", 0.1)
-    monkeypatch.setattr(writer, "PATIENCE", 40)
+    monkeypatch.setattr(writer, "RETRY_SECONDS", 40)
     tracker = open_tracker(TrackingConfig("mlflow", server.url, "outages"), tmp_path)
     assert isinstance(tracker, MlflowTracker)
     yield tracker
@@ -120,7 +120,7 @@ def test_server_that_stays_away_is_given_up_without_an_error(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(writer, "PATIENCE", 0)
+    monkeypatch.setattr(writer, "RETRY_SECONDS", 0)
     server.fault = "bad gateway"
     run = over_http.start("a run", parent=None, params={"a": 1}, tags={"begun_as": "none"})
     assert run == "" and "error 502" in over_http.failure
@@ -140,7 +140,7 @@ def test_interrupted_process_does_not_wait_for_a_server(
     over_http.log(run, {"val_acc": 0.5})
     start = time.monotonic()
     over_http.end_active("KILLED")
-    assert time.monotonic() - start < 60 < writer.PATIENCE and over_http.failure
+    assert time.monotonic() - start < 60 < writer.RETRY_SECONDS and over_http.failure
 
 
 def test_rejected_password_error_names_the_variables(server: FaultyServer, tmp_path: Path) -> None:

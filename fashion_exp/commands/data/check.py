@@ -37,9 +37,8 @@ def run(arguments: list[str]) -> int:
 
     tree = read_folder(options)
     list_file = Path(options.list).expanduser() if options.list else tree.root / QUARANTINE_FILE
-    read_curation_list(
-        "quarantine", list_file, REASON_COLUMN
-    )  # a malformed list fails before the slow part
+    # A malformed list fails before the slow part.
+    read_curation_list("quarantine", list_file, REASON_COLUMN)
     with Progress(stderr_if_json(options)) as progress:
         inspections = inspect_images(tree, options, progress)
         problems = find_problems(tree.images, inspections, options.tiny)

@@ -102,8 +102,12 @@ def _refuse_lookalikes(
     groups = [group for group in lookalikes(totals) if len(set(group) - stated) > 1]
     if not groups:
         return
-    kept = {n: max(group, key=lambda n: (totals[n], n)) for group in groups for n in group}
-    renamed = {name: kept.get(new_name, new_name) for name, new_name in names.items()}
+    largest = {
+        name: max(group, key=lambda other: (totals[other], other))
+        for group in groups
+        for name in group
+    }
+    renamed = {name: largest.get(new_name, new_name) for name, new_name in names.items()}
     others = [name for name, new_name in names.items() if renamed[name] not in (name, new_name)]
     described = "; ".join(describe_lookalikes(group, totals) for group in groups)
     raise InputError(

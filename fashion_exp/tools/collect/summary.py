@@ -201,11 +201,8 @@ def _image_card(
     try:
         with open_regular_file(folder / entry.outcome.file) as file:
             thumbnail = decoder.decode(file.read(), thumbnail=True).thumbnail
-    except (
-        UnreadableImageError,
-        Rejected,
-        Postponed,
-    ):  # the file has changed since it was accepted
+    except (UnreadableImageError, Rejected, Postponed):
+        # The file has changed since it was accepted.
         thumbnail = b""
     return ImageCard(
         thumbnail=thumbnail,
