@@ -7,17 +7,43 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from fashion_exp.data.csv_lists import frame_as_csv, read_csv_rows, write_csv_rows
+from fashion_exp.data.csv_lists import frame_as_csv, local_path, read_csv_rows, write_csv_rows
 from fashion_exp.errors import InputError
 
 
-@pytest.mark.parametrize("separator", [",", ";"])
-def test_accepts_commas_and_semicolons(tmp_path: Path, separator: str) -> None:
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
+def test_finds_the_separator(tmp_path: Path, separator: str) -> None:
     file = tmp_path / "list.csv"
     file.write_text(f"\ufeffpath{separator}reason\r\na.png{separator} dark \r\n", "utf-8")
     (row,) = read_csv_rows(file, ("path", "reason"))
     assert row.cells == {"path": "a.png", "reason": "dark"}
     assert row.location == f"{file}, line 2"
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|", "^"])
+def test_first_line_may_name_the_separator(tmp_path: Path, separator: str) -> None:
+    file = tmp_path / "list.csv"
+    file.write_text(
+        f"sep={separator}\r\npath{separator}reason\r\na.png{separator}dark\r\n", "utf-8"
+    )
+    (row,) = read_csv_rows(file, ("path", "reason"))
+    assert row.cells == {"path": "a.png", "reason": "dark"}
+    assert row.location == f"{file}, line 3"
+
+
+def test_accepts_utf16(tmp_path: Path) -> None:
+    file = tmp_path / "list.txt"
+    file.write_text("path\treason\r\né.png\tdark\r\n", "utf-16")
+    assert read_csv_rows(file, ("path",))[0].cells == {"path": "é.png", "reason": "dark"}
+
+
+def test_path_has_separators_of_windows_only_if_it_exists_so(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "b.png").touch()
+    (tmp_path / "a\\c.png").touch()
+    (tmp_path / "a" / "c.png").touch()
+    paths = ["a\\b.png", "a\\c.png", "a\\d.png"]
+    assert [local_path(path, tmp_path) for path in paths] == ["a/b.png", *paths[1:]]
 
 
 def test_semicolon_in_comma_separated_file_is_text(tmp_path: Path) -> None:

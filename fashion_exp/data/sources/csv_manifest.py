@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 import pandas as pd
 
 from fashion_exp.configuration.schema import DatasetConfig
-from fashion_exp.data.csv_lists import CsvRow, read_csv_rows
+from fashion_exp.data.csv_lists import CsvRow, local_path, read_csv_rows
 from fashion_exp.data.image_files import FILE_COLUMNS
 from fashion_exp.data.sources.classes import normalize_name
 from fashion_exp.data.sources.file_table import build_file_table
@@ -40,10 +40,14 @@ def load_csv(cfg: DatasetConfig) -> ImageTable:
     root = existing_folder("dataset.root", cfg.root) if cfg.root else manifest.parent
     files, unlabeled, notes = list_manifest(manifest, root)
     if len(files) and not any(map(os.path.exists, files["file"])):
+        example = files["path"].iloc[0]
+        has_drive = PureWindowsPath(example).drive
+        remedy = (
+            "make the paths relative to a folder, and give it" if has_drive else "give their folder"
+        )
         raise InputError(
             f"dataset.manifest: none of the {len(files)} files that '{manifest}' lists is in "
-            f"'{root.resolve()}', such as '{files['path'].iloc[0]}'; give their folder as "
-            "dataset.root"
+            f"'{root.resolve()}', such as '{example}'; {remedy} as dataset.root"
         )
     return build_file_table(cfg, files, root, manifest, unlabeled, notes)
 
@@ -54,24 +58,30 @@ def list_manifest(
     """The listed images (`FILE_COLUMNS`), (path, reason) of rows without a label, and notes."""
     file = existing_file("dataset.manifest", str(manifest))
     rows = read_csv_rows(file, _REQUIRED, (_GROUP, *_PART_COLUMNS), "dataset.manifest")
-    part_column = _part_column(rows)
+    group_column, part_column = _group_column(rows), _part_column(rows)
     files, unlabeled = [], []
     for row in rows:
-        path, label, group, part = _parse(row, part_column)
+        path, label, group, part = _parse(row, group_column, part_column)
+        path = local_path(path, root)
         if label:
             files.append((path, os.path.realpath(root / path), label, part, group))
         else:
             unlabeled.append((path, "no label"))
     table = pd.DataFrame(files, columns=list(FILE_COLUMNS), dtype=object)
-    notes = [*_column_notes(rows, part_column, table), *_outside_notes(table, root)]
+    notes = [*_column_notes(rows, group_column, part_column, table), *_outside_notes(table, root)]
     return table, unlabeled, notes
+
+
+def _group_column(rows: Sequence[CsvRow]) -> str | None:
+    names = rows[0].cells if rows else ()
+    return next((name for name in names if name.casefold() == _GROUP), None)
 
 
 def _part_column(rows: Sequence[CsvRow]) -> str | None:
     """The column of official parts, if there is one."""
     if not rows:
         return None
-    columns = [name for name in rows[0].cells if name not in (*_REQUIRED, _GROUP)]
+    columns = [name for name in rows[0].cells if name.casefold() not in (*_REQUIRED, _GROUP)]
     found = [
         name
         for name in columns
@@ -98,7 +108,9 @@ def _has_parts(rows: Sequence[CsvRow], column: str) -> bool:
     return "" not in parts and len(parts) > 1
 
 
-def _parse(row: CsvRow, part_column: str | None) -> tuple[str, str, str, str]:
+def _parse(
+    row: CsvRow, group_column: str | None, part_column: str | None
+) -> tuple[str, str, str, str]:
     """Path, label, group and official part of a row."""
     path, label = (row.cells[name] for name in _REQUIRED)
     if not path:
@@ -109,11 +121,12 @@ def _parse(row: CsvRow, part_column: str | None) -> tuple[str, str, str, str]:
     if text and not part_of_name(text):
         hint = suggest(text.casefold(), PARTS)
         raise InputError(f"{row.location} has an unknown part '{text}'; {hint}")
-    return path, normalize_name(label), row.cells.get(_GROUP, ""), part_of_name(text)
+    group = row.cells[group_column] if group_column is not None else ""
+    return path, normalize_name(label), group, part_of_name(text)
 
 
 def _column_notes(
-    rows: Sequence[CsvRow], part_column: str | None, table: pd.DataFrame
+    rows: Sequence[CsvRow], group_column: str | None, part_column: str | None, table: pd.DataFrame
 ) -> list[str]:
     """How the column of parts was read, and which columns are not read."""
     notes = []
@@ -124,7 +137,7 @@ def _column_notes(
         notes.append(
             f"Official parts, from the column '{part_column}': {', '.join([*parts, *without])}."
         )
-    read = {*_REQUIRED, _GROUP, part_column}
+    read = {*_REQUIRED, group_column, part_column}
     unread = (
         [name or "one without a name" for name in rows[0].cells if name not in read] if rows else []
     )

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from fashion_exp.configuration.schema import DatasetConfig
-from fashion_exp.data.csv_lists import CsvRow, read_csv_rows
+from fashion_exp.data.csv_lists import CsvRow, local_path, read_csv_rows
 from fashion_exp.data.image_files import printable_path
 from fashion_exp.data.sources.build_table import merge_groups
 from fashion_exp.data.sources.walk import existing_file
@@ -77,7 +77,7 @@ def _merge(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 def canonical_path(root: Path, path: str) -> str:
     """One spelling for all spellings of a path, which is absolute or relative to `root`."""
-    absolute = os.path.normpath(os.path.join(os.path.abspath(root), path))
+    absolute = os.path.normpath(os.path.join(os.path.abspath(root), local_path(path, root)))
     return unicodedata.normalize("NFC", printable_path(absolute))
 
 

@@ -43,6 +43,16 @@ def test_rows_have_class_group_and_part(load: Load) -> None:
     assert table.read(0).shape == (8, 8, 3)
 
 
+def test_column_of_groups_is_read_in_any_case(load: Load) -> None:
+    table = load("path,label,Group\na.png,dress,g\nb.png,shirt,g\n")
+    assert set(table.rows["group_id"]) == {"g"} and table.notes == ()
+
+
+def test_column_without_a_name_is_no_group(load: Load) -> None:
+    table = load(",path,label\n0,a.png,dress\n0,b.png,shirt\n")
+    assert table.rows["group_id"].nunique() == 2
+
+
 def test_group_and_part_are_optional(load: Load) -> None:
     table = load("path,label\na.png,dress\nb.png,shirt\n")
     assert (table.rows["group_id"] == table.rows["image_id"]).all()
@@ -100,12 +110,32 @@ def test_labels_are_compared_without_blanks(load: Load) -> None:
         b"\xef\xbb\xbfpath,label\na.png,dress\nb.png,shirt\n",
         b"path,label\r\na.png,dress\r\n\r\nb.png,shirt",
         b' path , label ,note\n"a.png",dress ,"one, two"\n./b.png, shirt,\n',
+        b"Path,LABEL\na.png,dress\nb.png,shirt\n",
+        b"path,label\na.png,dress\n,,\nb.png,shirt,,\n,\n",
+        b"\xef\xbb\xbfsep=;\r\npath;label\r\na.png;dress\r\nb.png;shirt\r\n",
     ],
-    ids=["byte-order mark", "CRLF and empty line", "blanks and quotes"],
+    ids=[
+        "byte-order mark",
+        "CRLF and empty line",
+        "blanks and quotes",
+        "capitals",
+        "empty rows",
+        "Excel's first line",
+    ],
 )
 def test_accepts_variants_of_csv(text: bytes, load: Load) -> None:
     table = load(text)
     assert table.classes == ("dress", "shirt") and len(table) == 2 and len(table.left_out) == 0
+
+
+def test_reads_paths_of_windows(load: Load, write_image: WriteImage) -> None:
+    write_image("dress/x.png", 8)
+    write_image("shirt/y.png", 9)
+    table = load("path,label\ndress\\x.png,dress\n.\\shirt\\y.png,shirt\nhat\\z.png,shirt\n")
+    assert table.rows["path"].to_list() == ["dress/x.png", "./shirt/y.png"]
+    assert table.left_out["path"].to_list() == ["hat\\z.png"]
+    with pytest.raises(InputError, match="make the paths relative to a folder, and give it as"):
+        load("path,label\nC:\\photos\\dress\\x.png,dress\n")
 
 
 def test_paths_are_relative_to_root(load: Load, write_image: WriteImage) -> None:
