@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from fashion_exp.configuration.schema import TrackingConfig
-from fashion_exp.errors import InputError, suggest
+from fashion_exp.errors import InputError, close_matches, suggest
 from fashion_exp.tracking.tracker import NullTracker, Tracker, UnavailableTracker
 from fashion_exp.tracking.urls import SQLITE_PREFIX, database_file, redact_uri
 
@@ -31,8 +31,10 @@ def store_uri(uri: str | None, outputs: Path) -> str:
             "/mlflow.db or the URL of a server"
         )
     if scheme not in SCHEMES:
+        close = close_matches(scheme, SCHEMES) or close_matches(scheme[:4], SCHEMES)  # sqlite3
+        hint = suggest(close[0] if close else scheme, SCHEMES)
         raise InputError(
-            f"tracking.uri={redact_uri(uri)}: unknown scheme; {suggest(scheme, SCHEMES)}; "
+            f"tracking.uri={redact_uri(uri)}: unknown scheme; {hint}; "
             "for example sqlite:///folder/mlflow.db or http://host:5000"
         )
     if scheme == "sqlite":

@@ -32,6 +32,7 @@ def test_trailing_slash_of_a_server_url_is_removed() -> None:
         ("/data/mlruns", "sqlite:////data/mlruns/mlflow.db"),
         ("htp://host:5000", "did you mean http"),
         ("sqlight:///m.db", "did you mean sqlite"),
+        ("sqlite3:///m.db", "did you mean sqlite"),
         ("postgresql://me:secret@host/db", "sqlite"),
         ("host:5000", "http://host:5000"),
         ("http://", "the host is missing"),
