@@ -43,7 +43,11 @@ def package_version() -> str:
     """The version of this package, also when it runs from a checkout that is not installed."""
     root = checkout_root()
     if root is not None:
-        return str(tomllib.loads((root / "pyproject.toml").read_text())["project"]["version"])
+        return str(
+            tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"][
+                "version"
+            ]
+        )
     return version("fashion_exp")
 
 

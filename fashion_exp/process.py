@@ -27,7 +27,7 @@ def memory_bytes() -> int:
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     limit = Path("/sys/fs/cgroup/memory.max")
     with suppress(OSError, ValueError):  # "max": no limit
-        total = min(total, int(limit.read_text()))
+        total = min(total, int(limit.read_text(encoding="ascii")))
     return total
 
 

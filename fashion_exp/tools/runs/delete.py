@@ -127,5 +127,7 @@ def _remove_from_training_cache(run: Path, outputs: Path) -> None:
 def _trainings_of(run: Path, folder: Path) -> Iterator[Path]:
     for entry in folder.glob("*.json"):
         with suppress(OSError, ValueError, KeyError):
-            if (folder / json.loads(entry.read_text())["run"]).resolve() == run.resolve():
+            if (
+                folder / json.loads(entry.read_text(encoding="utf-8"))["run"]
+            ).resolve() == run.resolve():
                 yield entry
