@@ -45,7 +45,7 @@ _IMAGE_EXTENSIONS = frozenset(extension for group in EXTENSIONS.values() for ext
 _OTHER_EXTENSIONS = frozenset(
     [
         ".txt", ".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".geojson", ".md", ".rst", ".log",
-        ".xml", ".xmp", ".aae", ".thm", ".html", ".htm", ".css", ".js", ".mjs", ".ts", ".yaml",
+        ".xml", ".xmp", ".aae", ".thm", ".css", ".js", ".mjs", ".ts", ".yaml",
         ".yml", ".toml", ".ini", ".cfg", ".conf", ".db", ".sqlite", ".sqlite3", ".sql", ".pdf",
         ".doc", ".docx", ".odt", ".rtf", ".xls", ".xlsx", ".ods", ".ppt", ".pptx", ".zip", ".gz",
         ".tgz", ".tar", ".bz2", ".xz", ".zst", ".7z", ".rar", ".py", ".pyc", ".ipynb", ".r",
@@ -54,11 +54,12 @@ _OTHER_EXTENSIONS = frozenset(
         ".wav", ".flac", ".aac", ".ogg", ".npy", ".npz", ".mat", ".pkl", ".pickle", ".pt",
         ".pth", ".ckpt", ".onnx", ".safetensors", ".h5", ".hdf5", ".parquet", ".feather",
         ".arrow", ".tfrecord", ".lmdb", ".mdb", ".svg", ".ai", ".eps", ".ico", ".icns", ".cur",
-        ".url", ".lnk", ".webloc", ".part", ".partial", ".crdownload", ".download", ".tmp",
+        ".url", ".lnk", ".webloc",
         ".torrent", ".split",
     ]
 )  # fmt: skip
-"""Extensions of files that are no photos, whatever they contain."""
+"""Extensions of files that are no photos, whatever they contain. Those of downloads (.html, .part,
+.download) are missing here, because photos are saved with them."""
 
 _ISO_BRANDS = {
     "AVIF": (b"avif", b"avis"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,12 +11,23 @@ from fashion_exp.errors import InputError, suggest
 
 
 def normalize_name(name: str) -> str:
-    """The name without blanks around it, in composed Unicode (NFC).
+    """The name without blanks and invisible characters around it, in composed Unicode (NFC).
 
-    Class names are equal if these are: spreadsheets leave blanks, and macOS writes é as e and a
-    combining accent.
+    Class names are equal if these are: spreadsheets leave blanks, web pages leave zero-width
+    spaces, and macOS writes é as e and a combining accent. Bytes that are not UTF-8 become \\x…
+    escapes, because no file of a run can hold them.
     """
-    return unicodedata.normalize("NFC", name).strip()
+    return _BLANKS.sub("", unicodedata.normalize("NFC", _SURROGATE.sub(_escape, name)))
+
+
+_BLANKS = re.compile(r"\A[\s\u200b\u200e\u200f\u2060\ufeff]+|[\s\u200b\u200e\u200f\u2060\ufeff]+\Z")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def _escape(match: re.Match[str]) -> str:
+    """A byte of the command line or of a file name as printable_path shows it."""
+    code = ord(match[0])
+    return f"\\x{code - 0xDC00:02x}" if 0xDC80 <= code <= 0xDCFF else f"\\u{code:04x}"
 
 
 def lookalike_key(name: str) -> str:

@@ -20,10 +20,11 @@ SYSTEM_NAMES = (
     ".*",  # hidden: .DS_Store, ._x.jpg, .Trashes, .ipynb_checkpoints, .@__thumb, .picasaoriginals
     "__macosx", "icon\r", "network trash folder", "temporary items",  # macOS
     "thumbs.db", "ehthumbs*.db", "desktop.ini", "system volume information", "$recycle.bin",
-    "$extend", "found.[0-9][0-9][0-9]", "msocache", "~$*",  # Windows, Office
+    "recycler", "$extend", "found.[0-9][0-9][0-9]", "msocache", "~$*",  # Windows, Office
     "lost+found", "lost.dir", "*~",  # Linux, Android, editors
     "@eadir", "@tmp", "@sharebin", "@recycle", "@recently-snapshot", "@__thumb", "#recycle",
-    "#snapshot", "syno*_thumb_*", "syno*_thumb.*", "zbthumbnail.info",  # network storage, viewers
+    "#snapshot", "~snapshot", "*@syno*", "_gsdata_", "*.lrdata",
+    "syno*_thumb_*", "syno*_thumb.*", "zbthumbnail.info",  # network storage, viewers
     "picasa.ini", "__pycache__",
 )  # fmt: skip
 """Patterns of files and folders that systems and programs leave; they hold no photos of the data

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import unicodedata
 
 import pytest
 
+from fashion_exp.data.image_files import printable_path
 from fashion_exp.data.sources.classes import (
     choose_classes,
     class_names,
@@ -52,6 +54,22 @@ def test_names_are_compared_in_composed_unicode() -> None:
 
 
 CASES = {"A": 5, "a": 7, "B": 6, "b": 6, "c": 1}
+
+
+def test_invisible_characters_around_a_name_do_not_count() -> None:
+    assert normalize_name("\ufeff T-shirt\u200b \u00a0") == "T-shirt"
+    family = "\U0001f468\u200d\U0001f469"
+    assert normalize_name(family) == family
+
+
+def test_bytes_that_are_not_utf8_are_escaped_as_in_names_of_folders() -> None:
+    """No text file and no Parquet file can hold them."""
+    typed = os.fsdecode(b"caf\xe9")
+    assert normalize_name(typed) == printable_path(typed) == "caf\\xe9"
+    assert choose_classes({"a": 1, "caf\\xe9": 1}, ["a", typed], {"a": typed + "s"}) == {
+        "a": "caf\\xe9s",
+        "caf\\xe9": "caf\\xe9",
+    }
 
 
 def test_names_that_differ_in_case_are_refused_with_both_remedies() -> None:

@@ -46,7 +46,8 @@ SYSTEM_FOLDERS = (
     "@eaDir", "$RECYCLE.BIN", "$Recycle.Bin", ".Trashes", ".Trash-1000", ".Spotlight-V100",
     ".fseventsd", "System Volume Information", "__MACOSX", "lost+found", "LOST.DIR", "FOUND.000",
     ".ipynb_checkpoints", "#recycle", "#snapshot", ".@__thumb", "@Recycle", ".AppleDouble",
-    ".thumbnails", ".git", "__pycache__", "Network Trash Folder",
+    ".thumbnails", ".git", "__pycache__", "Network Trash Folder", "RECYCLER", "@SynoResource",
+    "_gsdata_", "Photos Previews.lrdata", "~snapshot",
 )  # fmt: skip
 SYSTEM_FILES = (
     "Thumbs.db", "ehthumbs.db", "desktop.ini", ".DS_Store", "._1.jpg", ".hidden.jpg", "Icon\r",
