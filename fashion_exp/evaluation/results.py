@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import Lock
 from typing import TYPE_CHECKING
 
 import pandas as pd
+from cachetools import LRUCache, cached
 
 from fashion_exp.atomic_io import read_json, write_json, write_text
 from fashion_exp.data.table import ImageTable
@@ -30,6 +31,8 @@ IMAGES_PER_CLASS = 8
 """In the contact sheet of a run's data."""
 MAX_CLASSES = 24
 """In the contact sheet of a run's data."""
+SUMMARY_CACHE_BYTES = 256e6
+"""Memory for the summaries of many runs: 10,000 of ten classes, or 30 of a thousand."""
 PART_FIGURES = ("confusion", "gallery")
 
 METHODS = {
@@ -72,7 +75,12 @@ class RunResult:
         return test_evaluations(self.output)
 
 
-@lru_cache(maxsize=4096)
+def summary_bytes(summary: EvaluationSummary) -> int:
+    """About the memory of a summary: confusion matrix, names and scores of classes, the rest."""
+    return summary.confusion.nbytes + 200 * len(summary.classes) + 4_000
+
+
+@cached(LRUCache(SUMMARY_CACHE_BYTES, getsizeof=summary_bytes), lock=Lock())
 def _summary(
     file: Path, modified: int, sizes: tuple[tuple[str, int], ...], redrawn: bool, level: float
 ) -> EvaluationSummary:
