@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
-from PIL.TiffImagePlugin import TiffImageFile
+from PIL.TiffImagePlugin import OPEN_INFO, TiffImageFile
 
 from fashion_exp.data.image_formats import READABLE_FORMATS, SNIFFED_BYTES, identify
 from fashion_exp.data.regular_files import open_regular_file
@@ -31,6 +31,9 @@ with suppress(ImportError):
 # Pillow warns at 89 megapixels and refuses at twice its limit. Ours is an option, and `decode`
 # checks it against the header before any pixel is decoded.
 Image.MAX_IMAGE_PIXELS = None
+
+# Pillow has this kind of TIFF only with the other byte order: 16-bit gray with 0 as white.
+OPEN_INFO.setdefault((b"MM", 0, (1,), 1, (16,), ()), ("I;16B", "I;16B"))
 
 _ORIENTATION_TAG = 0x0112
 _UPRIGHT = {

@@ -109,23 +109,28 @@ def test_turned_gray_tiff_is_upright_as_path_and_as_bytes(
         assert np.array_equal(decode(source, 40), np.repeat(NOISE[..., :1], 3, axis=2))
 
 
-def gray_tiff(levels: bytes, size: tuple[int, int], bits: int, photometric: int) -> bytes:
+def gray_tiff(
+    levels: bytes, size: tuple[int, int], bits: int, photometric: int, order: str = "<"
+) -> bytes:
     """An uncompressed gray TIFF with one strip, whose tags are written by hand."""
     tags = [
         (256, size[0]), (257, size[1]), (258, bits), (259, 1), (262, photometric),
         (273, 8 + 2 + 9 * 12 + 4), (277, 1), (278, size[1]), (279, len(levels)),
     ]  # fmt: skip
-    directory = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags)
-    return b"II*\0" + struct.pack("<IH", 8, len(tags)) + directory + bytes(4) + levels
+    directory = b"".join(struct.pack(f"{order}HHII", tag, 4, 1, value) for tag, value in tags)
+    magic = b"II*\0" if order == "<" else b"MM\0*"
+    return magic + struct.pack(f"{order}IH", 8, len(tags)) + directory + bytes(4) + levels
 
 
 @pytest.mark.parametrize(("photometric", "expected"), [(0, [255, 127, 0]), (1, [0, 128, 255])])
 @pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize("order", ["<", ">"])
 def test_tiff_with_white_as_zero_is_not_inverted(
-    bits: int, photometric: int, expected: list[int], tmp_path: Path
+    order: str, bits: int, photometric: int, expected: list[int], tmp_path: Path
 ) -> None:
-    levels = np.array([0, 0x8080, 0xFFFF], "<u2") if bits == 16 else np.array([0, 128, 255], "u1")
-    (tmp_path / "a.tif").write_bytes(gray_tiff(levels.tobytes(), (3, 1), bits, photometric))
+    levels = [0, 0x8080, 0xFFFF] if bits == 16 else [0, 128, 255]
+    content = np.array(levels, f"{order}u{bits // 8}").tobytes()
+    (tmp_path / "a.tif").write_bytes(gray_tiff(content, (3, 1), bits, photometric, order))
     for source in (tmp_path / "a.tif", (tmp_path / "a.tif").read_bytes()):
         assert decode(source, 40)[0, :, 0].tolist() == expected
 
