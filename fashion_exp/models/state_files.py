@@ -18,13 +18,13 @@ from fashion_exp.models.compat import StateDict
 log = logging.getLogger(__name__)
 
 WRAPPING_KEYS = (
-    "state_dict_ema", "model_ema", "ema_state_dict", "model_ema_state_dict", "ema",
+    "state_dict_ema", "model_ema", "ema_state_dict", "model_ema_state_dict", "params_ema", "ema",
     "model_state_dict", "state_dict", "model_state", "model", "network", "net", "module",
-    "weights", "params",
+    "weights", "params", "checkpoint", "teacher", "student",
 )  # fmt: skip
 """Entries of a file that hold weights. Averaged ones (EMA) come first, as in timm."""
 
-PREFIXES = ("module", "_orig_mod", "model", "net", "network", "backbone", "encoder")
+PREFIXES = ("module", "_orig_mod", "model", "net", "network", "backbone", "encoder", "encoder_q")
 """What DataParallel, torch.compile, Lightning and others put before every name."""
 
 
@@ -44,8 +44,9 @@ def read_state_file(path: Path) -> StateDict:
         ) from None
     state, taken = unwrap(content)
     if not state:
-        names = ", ".join(map(str, content)) if isinstance(content, Mapping) else type(content)
-        raise InputError(f"model.weights={path}: no weights in this file; it has {names}"[:500])
+        names = ", ".join(map(str, content)) if isinstance(content, Mapping) else ""
+        found = names or f"an empty or unnamed {type(content).__name__}"
+        raise InputError(f"model.weights={path}: no weights in this file; it has {found}"[:500])
     if taken:
         _log_once(
             f"weights: took {taken} from {path.name}, which has {', '.join(map(str, content))}"

@@ -26,6 +26,8 @@ def prefixed(prefix: str) -> dict[str, torch.Tensor]:
         ({"model_state_dict": STATE, "epoch": 3, "optimizer_state_dict": {}}, "model_state_dict"),
         ({"state_dict": STATE}, "state_dict"),
         ({"model": {"state_dict": STATE}, "args": {}}, "model.state_dict"),
+        ({"checkpoint": {"model": STATE}}, "checkpoint.model"),
+        ({"student": {}, "teacher": STATE}, "teacher"),
     ],
 )
 def test_weights_are_found_in_the_entries_of_a_file(content: Any, taken: str) -> None:
@@ -33,14 +35,24 @@ def test_weights_are_found_in_the_entries_of_a_file(content: Any, taken: str) ->
     assert state.keys() == STATE.keys() and entry == taken
 
 
-@pytest.mark.parametrize("key", ["model_ema", "state_dict_ema", "ema"])
+@pytest.mark.parametrize("key", ["model_ema", "state_dict_ema", "ema", "params_ema"])
 def test_averaged_weights_are_preferred_and_named(key: str) -> None:
     state, entry = unwrap({"model": STATE, "state_dict": STATE, key: AVERAGED})
     assert state == AVERAGED and entry == key
 
 
 @pytest.mark.parametrize(
-    "prefix", ["", "module.", "_orig_mod.", "model.", "net.", "_orig_mod.module.", "model.module."]
+    "prefix",
+    [
+        "",
+        "module.",
+        "_orig_mod.",
+        "model.",
+        "net.",
+        "_orig_mod.module.",
+        "model.module.",
+        "module.encoder_q.",
+    ],
 )
 def test_prefixes_of_wrappers_are_removed(prefix: str) -> None:
     state = prefixed(prefix) | ({"criterion.weight": torch.ones(1)} if prefix else {})
