@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from fashion_exp.errors import InputError, os_error_reason, suggest
+from fashion_exp.paths import expand_user
 from fashion_exp.tools.collect.plan import (
     ClassPlan,
     FolderSource,
@@ -21,6 +22,11 @@ from fashion_exp.tools.collect.plan import (
 
 KeyPath = tuple[str | int, ...]
 """Keys and list indices from the root, such as ("classes", "dress", "terms", 0)."""
+
+MAX_VALUES = 100_000
+"""Values of a plan; aliases of YAML can repeat a short text without end."""
+_YAML = "tag:yaml.org,2002:"
+_SCALARS = ("str", "int", "float", "bool", "null", "timestamp")
 
 _PROVIDERS: dict[str, type[BaseModel]] = {
     "openverse": OpenverseSource,
@@ -42,7 +48,7 @@ class PlanFile:
 
     def resolve(self, path: str) -> Path:
         """A path in the plan, relative to the folder of the plan file."""
-        return self.path.parent / Path(path).expanduser()
+        return self.path.parent / expand_user(path, f"{self.path}: path")
 
 
 def read_plan(path: Path) -> PlanFile:
@@ -62,7 +68,7 @@ def read_plan(path: Path) -> PlanFile:
     except (yaml.YAMLError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{path}, line {mark.line + 1}" if mark else path
-        problem = getattr(error, "problem", None) or "nested too deeply"
+        problem = getattr(error, "problem", None) or getattr(error, "reason", "nested too deeply")
         raise InputError(f"{where}: invalid YAML: {problem}") from error
     try:
         return PlanFile(Plan.model_validate(values), path, lines)
@@ -72,7 +78,11 @@ def read_plan(path: Path) -> PlanFile:
 
 def _parse_node(node: yaml.Node, keys: KeyPath, lines: dict[KeyPath, int], path: Path) -> Any:
     """The value of a node; adds the line of each value below it to `lines`."""
-    lines.setdefault(keys, node.start_mark.line + 1)
+    line = node.start_mark.line + 1
+    lines.setdefault(keys, line)
+    if len(lines) > MAX_VALUES:
+        raise InputError(f"{path}, line {line}: the plan has more than {MAX_VALUES:,} values")
+    _check_tag(node, path)
     if isinstance(node, yaml.SequenceNode):
         return [
             _parse_node(child, (*keys, index), lines, path)
@@ -85,6 +95,7 @@ def _parse_node(node: yaml.Node, keys: KeyPath, lines: dict[KeyPath, int], path:
         line = key_node.start_mark.line + 1
         if not isinstance(key_node, yaml.ScalarNode):
             raise InputError(f"{path}, line {line}: a key must be a single word or text")
+        _check_tag(key_node, path)
         key = _parse_scalar(key_node, path)
         if key in values:
             first_line = lines[(*keys, key)]
@@ -97,10 +108,21 @@ def _parse_node(node: yaml.Node, keys: KeyPath, lines: dict[KeyPath, int], path:
     return values
 
 
+def _check_tag(node: yaml.Node, path: Path) -> None:
+    """Raises `InputError` for a tag that is not the one of a text, number, list or mapping."""
+    names = {yaml.SequenceNode: ("seq",), yaml.MappingNode: ("map",)}.get(type(node), _SCALARS)
+    if node.tag not in [f"{_YAML}{name}" for name in names]:
+        tag = node.tag.replace(_YAML, "!!")
+        raise InputError(
+            f"{path}, line {node.start_mark.line + 1}: a plan has texts, numbers, lists and "
+            f"mappings only, no {tag}; remove the tag, or quote the text"
+        )
+
+
 def _parse_scalar(node: yaml.ScalarNode, path: Path) -> Any:
     try:
         return yaml.SafeLoader("").construct_object(node)
-    except ValueError:  # an invalid date, or text tagged as a number
+    except (ValueError, LookupError, AttributeError):  # an invalid date, or a tag of another kind
         line = node.start_mark.line + 1
         raise InputError(f"{path}, line {line}: '{node.value}' is invalid; quote it") from None
 

@@ -118,13 +118,25 @@ def test_warning_states_its_line(read: ReadPlan, text: str, line: int, message: 
         ("classes: {a: }\nprefixes: [2024-13-45]", "line 2: '2024-13-45' is invalid; quote it"),
         ("classes: {a: }\ncap: !!int abc", "line 2: 'abc' is invalid"),
         ("classes: &a [*a]", "invalid YAML: nested too deeply"),
-        ("classes: !!python/name:os.system x", "invalid YAML"),
+        ("classes: !!python/name:os.system x", "line 1: a plan has texts, numbers, lists and"),
+        ("classes:\n  dress: !!python/object/apply:os.system [x]", "line 2: a plan has texts"),
+        ("classes: {a: [!!bool maybe]}", "'maybe' is invalid; quote it"),
+        ("classes: {a: [!!timestamp x]}", "'x' is invalid; quote it"),
+        ("!!seq x: 1", "no !!seq; remove the tag"),
+        ("classes: {a: [\0]}", "special characters are not allowed"),
     ],
 )  # fmt: skip
 def test_reports_errors_in_one_line(read: ReadPlan, text: str, message: str) -> None:
     with pytest.raises(InputError) as error:
         read(text)
     assert message in str(error.value) and "\n" not in str(error.value)
+
+
+def test_aliases_cannot_repeat_a_text_without_end(read: ReadPlan) -> None:
+    levels = [f"{name}: &{name} [{','.join([f'*{before}'] * 9)}]"
+              for before, name in zip("abcdefg", "bcdefgh", strict=True)]  # fmt: skip
+    with pytest.raises(InputError, match="more than 100,000 values"):
+        read("\n".join(["a: &a [x, x, x, x, x, x, x, x, x]", *levels]))
 
 
 def test_rejects_missing_file(tmp_path: Path) -> None:
