@@ -29,7 +29,7 @@ from fashion_exp.experiment.fold import Trainee, build_trainee
 from fashion_exp.experiment.pruning import EpochReport
 from fashion_exp.experiment.resources import check_resources
 from fashion_exp.experiment.training_cache import TrainingCache
-from fashion_exp.models.build import check_architecture
+from fashion_exp.models.build import check_architecture, check_model_name
 from fashion_exp.models.plan import ModelPlan, plan_model
 from fashion_exp.models.weights import find_weights
 from fashion_exp.paths import outputs_dir
@@ -41,9 +41,16 @@ from fashion_exp.training.device import (
     is_depthwise,
     threads_per_process,
 )
+from fashion_exp.training.optimizers import check_optimizer
 from fashion_exp.training.process_group import ProcessGroup
 
 log = logging.getLogger(__name__)
+
+
+def check_names(cfg: Config) -> None:
+    """Raises `InputError` for a model or an optimizer that does not exist; writes no file."""
+    check_model_name(cfg.model.name)
+    check_optimizer(cfg.optim.name, cfg.optim.options)
 
 
 def set_up(

@@ -37,11 +37,13 @@ def train_job(cfg: Config, run: RunDir, name: str, hold_out_test: bool) -> None:
             from fashion_exp.experiment.experiment import JobInfo, run_experiment
             from fashion_exp.experiment.pruning import open_epoch_report
             from fashion_exp.experiment.record_again import record_missed
+            from fashion_exp.experiment.setup import check_names
             from fashion_exp.experiment.tracked_runs import missed_by_store
             from fashion_exp.reporting.progress import Progress
             from fashion_exp.tracking import open_tracker
             from fashion_exp.training.process_group import ProcessGroup, join_process_group
 
+            check_names(cfg)  # before a database is made
             # Opening a tracker imports MLflow, so it is part of the imports.
             group = join_process_group() if is_distributed() else ProcessGroup()
             tracker: Tracker = NullTracker()

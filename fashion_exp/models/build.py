@@ -87,6 +87,20 @@ def check_architecture(cfg: ModelConfig, weights: Weights, channels: int) -> Non
     refuse_other_network(network, weights, channels)
 
 
+def check_model_name(name: str) -> None:
+    """Raises `InputError` for a model that neither this package nor timm has."""
+    if name in MODELS:
+        return
+    import timm  # takes seconds
+
+    if not timm.is_model(name):
+        names = [*MODELS, *timm.list_models()]
+        raise InputError(
+            f"model.name={name}: no such model in timm or fashion_exp; "
+            f"{suggest(name, names) or 'timm.list_models() lists them'}"
+        )
+
+
 def _create_network(cfg: ModelConfig, channels: int) -> nn.Module:
     """A network of ours or of timm, without its last layer and without its own dropout.
 
@@ -98,12 +112,7 @@ def _create_network(cfg: ModelConfig, channels: int) -> nn.Module:
         return MODELS[cfg.name](in_chans=channels, **set_options)
     import timm  # takes seconds
 
-    if not timm.is_model(cfg.name):
-        names = [*MODELS, *timm.list_models()]
-        raise InputError(
-            f"model.name={cfg.name}: no such model in timm or fashion_exp; "
-            f"{suggest(cfg.name, names) or 'timm.list_models() lists them'}"
-        )
+    check_model_name(cfg.name)
     return timm.create_model(cfg.name, pretrained=False, num_classes=0, in_chans=channels)
 
 

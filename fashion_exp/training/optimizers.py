@@ -60,6 +60,13 @@ def build_optimizer(
     return optimizer
 
 
+def check_optimizer(name: str, options: Mapping[str, Any]) -> None:
+    """Raises `InputError` for what `build_optimizer` would refuse for every model."""
+    kind = _optimizer_class(name)
+    _refuse_closure(kind)
+    _typed_options(kind, options)
+
+
 _OTHER_OPTIMIZERS = "change optim.options, or choose optim=adam, adamw, sgd or rmsprop"
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from fashion_exp.errors import InputError
-from fashion_exp.training.optimizers import build_optimizer
+from fashion_exp.training.optimizers import build_optimizer, check_optimizer
 
 
 def build(name: str = "Adam", **options: Any) -> torch.optim.Optimizer:
@@ -101,6 +101,18 @@ def test_optimizer_that_cannot_train_is_refused_before_the_first_batch(
             weight_decay=0, momentum=None, options={},
         )  # fmt: skip
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "reason"),
+    [("Adamm", {}, "did you mean Adam"), ("LBFGS", {}, "several times per update"),
+     ("Adam", {"foreach": "xyz"}, "Adam does not take this value")],
+)  # fmt: skip
+def test_mistake_is_found_without_a_model(
+    name: str, options: dict[str, object], reason: str
+) -> None:
+    with pytest.raises(InputError, match=reason):
+        check_optimizer(name, options)
 
 
 def test_rate_that_overflows_in_the_first_step_is_refused() -> None:
