@@ -104,6 +104,8 @@ def parse_command_line(arguments: Sequence[str]) -> CommandLine:
         overrides = [_expand_glob(override, groups) for override in overrides]
         for override in overrides:
             check_names(override, groups)
+            if not (multirun or info_only):
+                _check_single_run(override)
         shown = [text for text in arguments if text not in switches.overrides]
         shown += [in_hydra_grammar(o) for o in overrides if o.key_or_group != SEARCHPATH]
         info = CommandLine((), multirun, True, tuple(shown))
@@ -356,6 +358,13 @@ def _expand_glob(override: Override, groups: list[str]) -> Override:
     if not names:
         raise InputError(f"{override.input_line}: matches no choice; choices: {', '.join(choices)}")
     return parse_overrides([f"{override.get_key_element()}={','.join(names)}"])[0]
+
+
+def _check_single_run(override: Override) -> None:
+    """Raises `InputError` for options of Hydra that have an effect on a multirun only."""
+    key = override.key_or_group
+    if key.startswith(("hydra.launcher", "hydra/launcher", "hydra.sweeper", "hydra/sweeper")):
+        raise InputError(f"{override.input_line}: has no effect on a single run; add --multirun")
 
 
 def _check_hydra_option(override: Override) -> None:
