@@ -39,6 +39,7 @@ from fashion_exp.experiment.worker import train_job
 from fashion_exp.paths import (
     check_homes,
     check_writable,
+    expand_user,
     outputs_dir,
     outputs_of,
     package_version,
@@ -58,8 +59,8 @@ EVALUATE_TEST = ("--evaluate-test", "--open-test")
 
 _REMEDIES = {
     **dict.fromkeys(DISK_FULL_ERRNOS, DISK_FULL_REMEDY),
-    errno.EACCES: "choose another folder with outputs=FOLDER",
-    errno.EROFS: "choose another folder with outputs=FOLDER",
+    errno.EACCES: "change its permissions, or choose another folder",
+    errno.EROFS: "choose another folder",
 }
 
 
@@ -155,7 +156,7 @@ def parse_arguments(arguments: Sequence[str]) -> CommandLine:
 def run_dir_of(cfg: Config) -> RunDir:
     """The folder of a single run: a new one, or the one to resume."""
     if cfg.resume is not None:
-        return RunDir(Path(cfg.resume).expanduser().resolve())
+        return RunDir(expand_user(cfg.resume, "resume").resolve())
     folder = str(outputs_dir(cfg.outputs) / "runs" / unique_name(cfg.model.name))
     if is_distributed():
         from fashion_exp.training.process_group import join_process_group
@@ -170,7 +171,7 @@ def run_to_resume(arguments: Sequence[str]) -> RunDir | None:
         return None
     folders = [text for text in arguments if split_override(text)[0] == "resume"]
     values = [o.value() for o in parse_overrides([quote_if_needed(t) for t in folders[-1:]])]
-    return RunDir(Path(str(values[0])).expanduser().resolve()) if values and values[0] else None
+    return RunDir(expand_user(values[0], "resume").resolve()) if values and values[0] else None
 
 
 def resumed(run: RunDir, arguments: Sequence[str]) -> CommandLine:

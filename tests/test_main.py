@@ -206,6 +206,8 @@ def test_two_runs_may_start_at_once_on_a_new_database(photos: Path, tmp_path: Pa
         (["dataset=fashion_mnist"], "dataset.root: not given"),
         (["dataset=folder", "model=timm"], "dataset.root, model.name are missing"),
         (["--evaluate-test"], "--evaluate-test needs --multirun"),
+        (["resume=~no-such-user/run"], "resume=~no-such-user/run: there is no such user"),
+        (["hydra/launcher=processes", "repeats=1"], "has no effect on a single run; add --multi"),
         (["sweep.parent=x"], "only a sweep sets this"),
     ],
 )
@@ -217,6 +219,19 @@ def test_mistake_is_reported_in_one_line_and_leaves_nothing(
     assert done.returncode == 2
     assert message in done.stderr and done.stderr.count("\n") == 1
     assert not tmp_path.exists() or not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("option", ["optim.name=Adamm", "optim.name=LBFGS", "model.name=resnet5O"])
+def test_unknown_model_or_optimizer_leaves_nothing(
+    option: str, photos: Path, tmp_path: Path
+) -> None:
+    outputs = tmp_path / "outputs"
+    tiny = [word for word in TINY if not word.startswith("model=")]
+    model = "model=timm" if "model" in option else "model=basic_cnn"
+    done = run_command(*tiny, f"dataset.root={photos}", model, option, f"outputs={outputs}")
+    assert done.returncode == 2 and option in done.stderr
+    assert not outputs.exists()
 
 
 def test_choices_of_a_config_dir_act_in_every_job_and_in_the_printed_command(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from fashion_exp.commands.comparison_options import build_parser, load_comparison, validate_options
 from fashion_exp.errors import InputError, redact_credentials
-from fashion_exp.paths import outputs_dir, unique_name, writable_folder
+from fashion_exp.paths import outputs_dir, unique_name, why_not_writable, writable_folder
 
 if TYPE_CHECKING:
     from fashion_exp.comparison.run_data import RunData
@@ -33,6 +33,8 @@ def run(arguments: list[str]) -> int:
         folder = into
     elif parent is not None:
         folder = parent / "report"
+        if reason := why_not_writable(folder):
+            raise InputError(f"{folder}: {reason}; choose another folder with --into FOLDER")
     else:
         folder = outputs / "reports" / unique_name("report")
     command = redact_credentials(shlex.join(["scripts/run", "report", *arguments]))
