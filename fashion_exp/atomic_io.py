@@ -39,8 +39,12 @@ class DiskFullError(Exception):
 
 
 def is_disk_full(error: BaseException) -> bool:
-    is_system_error = isinstance(error, OSError) and error.errno in DISK_FULL_ERRNOS
-    return is_system_error or isinstance(error, DiskFullError)
+    """Libraries in other languages have errors of their own, with the system's words in them."""
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno in DISK_FULL_ERRNOS
+    words = str(error)
+    is_named = any(os.strerror(number) in words for number in DISK_FULL_ERRNOS)
+    return is_named or isinstance(error, DiskFullError)
 
 
 @contextmanager
@@ -55,7 +59,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
         yield draft
         os.replace(draft, path)
     except Exception as error:
-        if shutil.disk_usage(path.parent).free < MIN_FREE_BYTES:
+        if is_disk_full(error) or shutil.disk_usage(path.parent).free < MIN_FREE_BYTES:
             raise DiskFullError(path) from error
         raise
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from fashion_exp.atomic_io import (
     csv_text,
     file_lock,
     guard_cell,
+    is_disk_full,
     is_locked,
     read_json,
     read_json_lines,
@@ -30,6 +32,21 @@ def test_failed_write_leaves_the_file_unchanged(tmp_path: Path) -> None:
         raise RuntimeError
     assert [f.name for f in (tmp_path / "new").iterdir()] == ["f.txt"]
     assert (tmp_path / "new" / "f.txt").read_text() == "first"
+
+
+@pytest.mark.parametrize(
+    ("error", "is_full"),
+    [
+        (OSError(errno.ENOSPC, "x"), True),
+        (RuntimeError("I/O error: No space left on device (os error 28)"), True),
+        (OSError(errno.EACCES, "No space left on device"), False),
+        (RuntimeError("other"), False),
+    ],
+)
+def test_full_disk_is_recognized_in_errors_of_other_languages(
+    error: Exception, is_full: bool
+) -> None:
+    assert is_disk_full(error) == is_full
 
 
 @pytest.mark.parametrize("content", ["", "{", "[1]", None])
