@@ -69,8 +69,12 @@ class Choice:
     @cached_property
     def own_values(self) -> Mapping[str, Any]:
         """The options that stand in the file itself."""
-        content = {key: value for key, value in self._content.items() if key != "defaults"}
-        return dict(_flatten(content, self._package))
+        return self.options_of(self._content)
+
+    def options_of(self, content: Mapping[str, Any]) -> dict[str, Any]:
+        """The content of the file, however its scalars were read, by dotted names of options."""
+        values = {key: value for key, value in content.items() if key != "defaults"}
+        return dict(_flatten(values, self._package))
 
     @cached_property
     def _content(self) -> Mapping[str, Any]:

@@ -6,9 +6,11 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+import yaml
 from omegaconf import DictConfig, OmegaConf
 
 from fashion_exp.configuration.choices import Choice, base_choice, groups
+from fashion_exp.configuration.text_options import find_text_option
 from fashion_exp.paths import conf_dir
 
 
@@ -21,9 +23,36 @@ def fill_own_choices(tree: DictConfig, typed: Collection[str]) -> None:
     folders = [Path(str(item).removeprefix("file://")) for item in tree.hydra.searchpath]
     own = [choice for choice in _chosen(tree, folders) if not _is_shipped(choice)]
     for choice in own:
+        _keep_texts(choice, tree)
+    for choice in own:
         for option, value in _defaults(choice, tree).items():
             if option not in choice.values and option not in typed and _is_unset(tree, option):
                 OmegaConf.update(tree, option, value)
+
+
+def _keep_texts(choice: Choice, tree: DictConfig) -> None:
+    """Sets options that are text to what stands in the file: `2024_11` is a number in YAML."""
+    text = choice.file.read_text(encoding="utf-8")
+    read, content = OmegaConf.create(text), yaml.load(text, Loader=yaml.BaseLoader)
+    values = OmegaConf.to_container(read)
+    if not isinstance(values, dict) or not isinstance(content, dict):
+        return
+    written = choice.options_of(content)
+    for option, value in choice.options_of({str(k): v for k, v in values.items()}).items():
+        if find_text_option(option) is None or value is None or written[option] == value:
+            continue
+        if OmegaConf.select(tree, option) == _as_texts(value):  # not replaced by another choice
+            OmegaConf.update(tree, option, written[option])
+
+
+def _as_texts(value: Any) -> Any:
+    """A value of a file as it is after the schema has made texts of its numbers."""
+    match value:
+        case list():
+            return [_as_texts(item) for item in value]
+        case dict():
+            return {str(key): _as_texts(item) for key, item in value.items()}
+    return str(value)
 
 
 def _chosen(tree: DictConfig, folders: list[Path]) -> list[Choice]:

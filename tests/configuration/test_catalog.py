@@ -54,7 +54,8 @@ def test_values_of_a_choice_are_what_hydra_composes(choice: str) -> None:
 @pytest.mark.parametrize("choice", CHOICES)
 def test_every_choice_composes_or_asks_for_what_it_requires(choice: str) -> None:
     searches = choice.startswith("hydra/sweeper")
-    line = ["-m", choice, "optim.lr=1e-3,1e-4"] if searches else [choice]
+    line = ["-m", choice] if choice.startswith("hydra/") else [choice]
+    line += ["optim.lr=1e-3,1e-4"] if searches else []
     if choice in NEEDS_VALUES:
         with pytest.raises(InputError, match=f"{NEEDS_VALUES[choice]} is missing"):
             parse_command_line(line)

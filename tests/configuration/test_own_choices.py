@@ -54,3 +54,19 @@ def test_all_missing_options_are_named_at_once(tmp_path: Path) -> None:
 def test_unknown_option_of_a_choice_is_named_with_what_was_meant(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"optim\.learning_rate: no such option; did you mean"):
         compose_own(tmp_path, {"optim": "name: SGD\nlearning_rate: 0.1\n"})
+
+
+def test_texts_of_a_choice_stay_what_was_written(tmp_path: Path) -> None:
+    own = {
+        "dataset": "name: folder\nroot: 2024_11\nclasses: [1_0, 1e3, 0x1F, true, 1.10]\n",
+        "tracking": "name: mlflow\nexperiment: 007\n",
+    }
+    cfg = compose_own(tmp_path, own)
+    assert cfg.dataset.root == "2024_11" and cfg.tracking.experiment == "007"
+    assert cfg.dataset.classes == ["1_0", "1e3", "0x1F", "true", "1.10"]
+
+
+def test_text_that_is_typed_replaces_the_one_of_a_choice(tmp_path: Path) -> None:
+    cfg = compose_own(tmp_path, {"tracking": "name: mlflow\nexperiment: 1_0\n"},
+                      "tracking.experiment=2_0")  # fmt: skip
+    assert cfg.tracking.experiment == "2_0"
