@@ -27,6 +27,7 @@ from fashion_exp.experiment.context import (
 )
 from fashion_exp.experiment.divergence import check_loss, check_outputs, check_weights
 from fashion_exp.experiment.history import epoch_record, history_frame, tracked_metrics
+from fashion_exp.experiment.run_time import long_run_warning
 from fashion_exp.models.build import build_model
 from fashion_exp.models.classifier import Classifier
 from fashion_exp.models.plan import ModelPlan
@@ -38,7 +39,7 @@ from fashion_exp.stats.metrics import accuracy, cross_entropy
 from fashion_exp.tracking.tracker import Tracker
 from fashion_exp.training.compiling import compile_model
 from fashion_exp.training.device import Compute
-from fashion_exp.training.fit import StepCallback, fit, predict
+from fashion_exp.training.fit import EpochResult, StepCallback, fit, predict
 from fashion_exp.training.optimizers import build_optimizer
 from fashion_exp.training.schedules import Factor, build_schedule
 
@@ -170,6 +171,7 @@ def run_fold(
         raise_if_interrupted()
         result = next(epochs)
         check_loss(cfg, result.epoch + 1, result.loss)
+        _warn_if_long(cfg, index, result)
         probabilities = _predict(context, inputs, "validation", fold.validation, result.epoch + 1)
         validation = _loss_and_accuracy(labels[fold.validation], probabilities)
         record = epoch_record(result, validation)
@@ -182,6 +184,13 @@ def run_fold(
         progress.epoch_done((result.loss, result.accuracy), validation)
         _report_epoch(context, index, state)
     return _evaluate(context, fold, model, inputs, state, time.perf_counter() - started)
+
+
+def _warn_if_long(cfg: Config, index: TrainingIndex, result: EpochResult) -> None:
+    """The second epoch of the first training is timed: what happens once is in the first."""
+    is_timed = index.number == 1 and result.epoch == min(1, cfg.training.epochs - 1)
+    if is_timed and (warning := long_run_warning(cfg, result.seconds, index.count)):
+        log.warning("%s", warning)
 
 
 def _inputs(context: ExperimentContext, model: Classifier, fold: Fold) -> Inputs:

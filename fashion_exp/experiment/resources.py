@@ -88,4 +88,4 @@ def check_resources(
 
 
 def _gb(size: int) -> str:
-    return f"{size / 1e9:,.1f} GB"
+    return f"{size / 1e9:,.1f} GB" if size >= 1e8 else f"{size / 1e6:,.2g} MB"
