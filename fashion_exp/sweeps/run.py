@@ -89,6 +89,7 @@ def _run_grid(factory: JobFactory, launcher: Launcher, evaluate_all: bool, conso
                     iter(pending), lambda job: job.spec(sweep.outputs, sweep.job_options),
                     executor, launcher.retries, table,
                 )  # fmt: skip
+        load_state(sweep.folder)  # before the files of the jobs are missed one by one
         with log_to_console(console):
             summary = summarize_sweep(sweep, jobs, evaluate_all)
         failed = unfinished_jobs(jobs)

@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field, fields
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -114,7 +115,9 @@ def archive_sweep(sweep: Path) -> Path | None:
     content = [path for path in sweep.iterdir() if path.name != LOCK_FILE]
     if not content:
         return None
-    archive = sweep.with_name(f"{sweep.name}-until-{time.strftime('%Y%m%d-%H%M%S')}")
+    name = f"{sweep.name}-until-{time.strftime('%Y%m%d-%H%M%S')}"
+    archives = (sweep.with_name(f"{name}-{n}" if n > 1 else name) for n in count(1))
+    archive = next(path for path in archives if not path.exists())  # a clock may go backwards
     archive.mkdir()
     for path in content:
         path.rename(archive / path.name)
