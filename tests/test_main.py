@@ -208,7 +208,7 @@ def test_two_runs_may_start_at_once_on_a_new_database(photos: Path, tmp_path: Pa
         (["--evaluate-test"], "--evaluate-test needs --multirun"),
         (["resume=~no-such-user/run"], "resume=~no-such-user/run: there is no such user"),
         (["hydra/launcher=processes", "repeats=1"], "has no effect on a single run; add --multi"),
-        (["sweep.parent=x"], "only a sweep sets this"),
+        (["sweep.parent=x"], "sweep.parent=x: only a sweep sets sweep.parent"),
     ],
 )
 def test_mistake_is_reported_in_one_line_and_leaves_nothing(
