@@ -90,7 +90,7 @@ def test_passwords_are_in_no_file_of_a_run(tmp_path: Path) -> None:
     save_job_config(cfg, run, overrides)
     save_exception(run, RuntimeError(f"no answer from {cfg.sweep.storage}"))
     files = [file for file in tmp_path.rglob("*") if file.is_file()]
-    assert len(files) == 4
+    assert len(files) == 5
     assert not [file for file in files if "cret" in file.read_text()]
     assert load_config(run.config_file).tracking.uri == "http://host:5000"
     assert run.overrides() == ["tracking.uri='http://host:5000'"]
