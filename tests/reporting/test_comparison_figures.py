@@ -200,7 +200,9 @@ def test_cell_text_has_verdict_difference_interval_and_p() -> None:
     )
     unknown = VerdictCell("not comparable", None, None, None, None)
     assert cell_text(unknown, "a", "b") == "a against b: not comparable"
-    assert "better, +0.042 (+0.011 to +0.073), p" in cell_text(cell, "a", "b", is_share=False)
+    assert "better, +0.042 (+0.011 to +0.073, all pairs jointly), p" in cell_text(
+        cell, "a", "b", is_share=False
+    )
     assert p_text(0.0321) == "p = 0.032"
 
 
