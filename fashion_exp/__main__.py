@@ -192,6 +192,8 @@ def resumed(run: RunDir, arguments: Sequence[str]) -> CommandLine:
             f"resume={run.path}: started with other options ({'; '.join(differences)})"
         )
     typed = [text for text in typed if split_override(text)[0] != "resume"]
+    if not any(split_override(text)[0] == "tracking.uri" for text in typed):
+        refuse_missing_database(cfg)
     if not any(split_override(text)[0] == "outputs" for text in typed):
         outputs = outputs_of(run.path)  # it may have been moved since
         cfg = replace(cfg, outputs=str(outputs) if outputs else None)
@@ -203,6 +205,21 @@ def resumed(run: RunDir, arguments: Sequence[str]) -> CommandLine:
         arguments=tuple(arguments),
         job_overrides=((*stored, *typed),),
     )
+
+
+def refuse_missing_database(cfg: Config) -> None:
+    """Raises `InputError` if the database that a stored run names is not there.
+
+    The folder may come from somebody else: no file is created where its config says.
+    """
+    from fashion_exp.tracking.urls import database_file
+
+    database = database_file(cfg.tracking.uri or "")
+    if database is not None and not database.exists():
+        raise InputError(
+            f"resume={cfg.resume}: its tracking.uri={cfg.tracking.uri} does not exist here; add "
+            "tracking.uri=… or tracking=none to the command"
+        )
 
 
 def exit_code_of(error: BaseException) -> int:

@@ -56,6 +56,16 @@ def test_resumed_run_stays_in_the_outputs_folder_that_it_is_in(run: RunDir) -> N
     assert other.jobs[0].outputs == "/tmp/x"
 
 
+def test_database_that_only_the_stored_config_names_is_not_created(tmp_path: Path) -> None:
+    run, uri = RunDir(tmp_path / "outputs/runs/b"), f"sqlite:///{tmp_path}/other.db"
+    overrides = [*TYPED, f"tracking.uri={uri}"]
+    save_job_config(parse_command_line(overrides).jobs[0], run, overrides)
+    with pytest.raises(InputError, match="does not exist here"):
+        parse_arguments([f"resume={run.path}"])
+    (line,) = parse_arguments([f"resume={run.path}", f"tracking.uri={uri}"]).jobs
+    assert line.tracking.uri == uri and not (tmp_path / "other.db").exists()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "line",
