@@ -92,7 +92,7 @@ def test_run_recorded_over_http_has_metrics_artifacts_and_url(
     client = MlflowClient(tracking_uri=server_url)
     assert client.get_run(run).info.status == "FINISHED"
     assert client.get_run(run).data.params == {"lr": "0.1", "empty": ""}
-    assert [m.value for m in client.get_metric_history(run, "loss")] == [1, 1 / 2, 1 / 3]
+    assert [m.value for m in client.get_metric_history(run, "loss")] == [1, 0.5, 0.333333]
     file = client.download_artifacts(run, "pages/page.html", str(tmp_path))
     assert Path(file).read_text(encoding="utf-8") == "<p>ä</p>"
     assert not (tmp_path / "none").exists()
