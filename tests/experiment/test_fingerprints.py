@@ -17,6 +17,7 @@ HARMLESS = {
     "paths.py": "where files are",
     "process.py": "checked by training.threads and training.processes",
     "signals.py": "interruptions",
+    "experiment/run_time.py": "a warning",
     "configuration": "the options themselves are part of the fingerprint",
     "evaluation/run_dir.py": "names of files",
     "cache": "stores return what was put into them",

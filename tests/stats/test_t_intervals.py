@@ -60,7 +60,7 @@ def test_scores_equal_up_to_rounding_are_degenerate() -> None:
     assert limits(interval.fallback) == limits(wilson(108, 360)) and interval.n == 360
     corrected = corrected_t_interval([0.9] * 5, 480, 120)
     assert corrected.status == "degenerate" and corrected.fallback is None
-    assert "wilson" in corrected.note
+    assert "Wilson" in corrected.note
 
 
 def test_missing_scores_are_rejected_unless_allowed() -> None:
