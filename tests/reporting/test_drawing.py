@@ -14,7 +14,7 @@ from fashion_exp.reporting.drawing import default_settings, optional_figure
 def test_figure_that_fails_is_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     file = tmp_path / "curves.png"
     file.write_text("of an earlier run")
-    with optional_figure(file):
+    with caplog.at_level(logging.INFO, "fashion_exp"), optional_figure(file):
         raise ValueError("two\nlines")
     assert not file.exists()
     (record,) = caplog.records
