@@ -19,6 +19,8 @@ from fashion_exp.comparison.settings import ComparisonSettings
 from fashion_exp.reporting.tables import extract_shared
 from tests.comparison.synthetic_runs import make_run, random_correctness
 
+pytestmark = pytest.mark.slow
+
 DEFAULT = ComparisonSettings()
 
 
