@@ -226,8 +226,8 @@ def _delete(runs: Sequence[RunDir], outputs: Path, yes: bool) -> None:
 
 def print_kept_evaluations(count: int) -> None:
     if count:
-        verb = "evaluation of a test set stays" if count == 1 else "evaluations of test sets stay"
-        print(f"{count} {verb} counted.")
+        phrase = "evaluation of a test set stays" if count == 1 else "evaluations of test sets stay"
+        print(f"{count} {phrase} counted.")
 
 
 def confirm(question: str, yes: bool) -> None:

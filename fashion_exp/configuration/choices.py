@@ -68,7 +68,7 @@ class Choice:
 
     @cached_property
     def own_values(self) -> Mapping[str, Any]:
-        """The options that stand in the file itself."""
+        """The options that the file itself sets."""
         return self.options_of(self._content)
 
     def options_of(self, content: Mapping[str, Any]) -> dict[str, Any]:

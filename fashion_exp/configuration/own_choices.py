@@ -31,7 +31,7 @@ def fill_own_choices(tree: DictConfig, typed: Collection[str]) -> None:
 
 
 def _keep_texts(choice: Choice, tree: DictConfig) -> None:
-    """Sets options that are text to what stands in the file: `2024_11` is a number in YAML."""
+    """Sets text options to what is written in the file: `2024_11` is a number in YAML."""
     text = choice.file.read_text(encoding="utf-8")
     read, content = OmegaConf.create(text), yaml.load(text, Loader=yaml.BaseLoader)
     values = OmegaConf.to_container(read)

@@ -123,8 +123,8 @@ def check_required(tree: Mapping[str, Any]) -> None:
         reasons[""] = f"add {added} (`help {missing[0]}` describes it), or set "
         reasons[""] += f"{'it' if len(missing) == 1 else 'them'} in the YAML file of the choice"
     if names:
-        verb = "is" if len(names) == 1 else "are"
-        raise InputError(f"{', '.join(names)} {verb} missing: {'; '.join(reasons.values())}")
+        are = "is" if len(names) == 1 else "are"
+        raise InputError(f"{', '.join(names)} {are} missing: {'; '.join(reasons.values())}")
 
 
 def _check_combinations(cfg: Config) -> None:

@@ -76,7 +76,7 @@ class _Column:
         return max(map(cell_len, words), default=0)
 
     def words(self, cell: str) -> list[str]:
-        """A number stays with its unit; its limits may stand below it."""
+        """A number stays with its unit; its limits may be in the next line."""
         return re.split(r" (?=\()", cell) if self.is_number else re.split(r" (?!%)", cell)
 
     def lines(self, cell: str, width: int) -> list[str]:
