@@ -22,6 +22,7 @@ LAYERS = (
     {"comparison"},
     {"experiment"},
     {"sweeps"},
+    {"inference"},
     {"tools"},
     {"commands"},
     {"__main__"},

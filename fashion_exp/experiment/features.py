@@ -191,8 +191,7 @@ def _new_store(
 ) -> ArrayStore:
     """An empty store for the shape and type of the network's output."""
     shape = source.read(0).shape
-    independent = _rows_are_independent(model, compute, shape)
-    batch = _batch_size(compute.device.type) if independent else 1
+    batch = feature_batch(model, compute, shape)
     probe = extract_features(model, _noise(shape, batch), compute)
     bits = probe.view(_BIT_TYPES.get(probe.dtype, probe.dtype))
     key_fields = {
@@ -201,6 +200,13 @@ def _new_store(
         "batch": batch,
     }
     return ArrayStore(folder, bits.shape[1:], str(bits.numpy().dtype), key_fields)
+
+
+def feature_batch(model: Classifier, compute: Compute, shape: tuple[int, ...]) -> int:
+    """Images per forward pass of a frozen backbone, for images of the shape (size, size, channels):
+    that of the device, or 1 if an image's features would depend on the batch it is in."""
+    independent = _rows_are_independent(model, compute, shape)
+    return _batch_size(compute.device.type) if independent else 1
 
 
 def _rows_are_independent(model: Classifier, compute: Compute, shape: tuple[int, ...]) -> bool:

@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -121,10 +122,29 @@ def build_trainee(
 
 def load_trained_model(context: ExperimentContext, fold: Fold) -> Classifier:
     """The model that a finished fold's predictions were made with, on the CPU."""
-    cfg, classes = context.cfg, len(context.table.classes)
-    model = build_model(cfg.model, context.plan, classes, seed=0)
-    file = context.run.checkpoints / f"{fold.name}-{cfg.training.keep.value}.safetensors"
-    model.load_state_dict(load_file(file), strict=False)
+    return load_model(
+        context.cfg, context.plan, len(context.table.classes), context.run.checkpoints,
+        fold.repeat, fold.fold,
+    )  # fmt: skip
+
+
+def checkpoint_file(cfg: Config, checkpoints: Path, repeat: int, fold: int) -> Path:
+    """The checkpoint that the predictions of a training were made with."""
+    return checkpoints / f"r{repeat}f{fold}-{cfg.training.keep.value}.safetensors"
+
+
+def load_model(
+    cfg: Config, plan: ModelPlan, classes: int, checkpoints: Path, repeat: int, fold: int
+) -> Classifier:
+    """A trained model in evaluation mode, on the CPU, from the folder of a run's checkpoints.
+
+    A checkpoint lacks what was frozen: that comes from the plan's weights, or, if these are random,
+    from the seed of the training.
+    """
+    seed = derive_seed("initialisation", cfg.seeds.initialisation, repeat, fold)
+    model = build_model(cfg.model, plan, classes, seed)
+    state = load_file(checkpoint_file(cfg, checkpoints, repeat, fold))
+    model.load_state_dict(state, strict=False)
     return model.eval()
 
 

@@ -1,0 +1,1 @@
+"""Uses finished runs: predictions of new photos."""

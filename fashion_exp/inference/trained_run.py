@@ -1,0 +1,294 @@
+"""A finished run as something to predict with: its models, its classes and its preprocessing."""
+
+from __future__ import annotations
+
+import copy
+import json
+import logging
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from safetensors.torch import load_file
+
+from fashion_exp.comparison.best_run import rank_runs
+from fashion_exp.comparison.find_runs import common_sweep, find_runs
+from fashion_exp.comparison.run_data import load_run as load_run_data
+from fashion_exp.comparison.training_share import winner_candidates
+from fashion_exp.configuration.schema import Config, Precision
+from fashion_exp.configuration.stored_config import load_config
+from fashion_exp.data.augment import Augmentation, deterministic_augmentation
+from fashion_exp.data.decode import decode
+from fashion_exp.data.geometry import Geometry, resize
+from fashion_exp.data.table import UnreadableImageError
+from fashion_exp.errors import InputError, suggest
+from fashion_exp.evaluation.results import RunResult, load_result
+from fashion_exp.evaluation.run_dir import RunDir, require_finished
+from fashion_exp.evaluation.run_paths import resolve_paths
+from fashion_exp.experiment.context import trains_on_features
+from fashion_exp.experiment.features import feature_batch
+from fashion_exp.experiment.fold import checkpoint_file, load_model
+from fashion_exp.models.backbones import find_backbone
+from fashion_exp.models.classifier import Classifier
+from fashion_exp.models.metadata import channel_values, input_size, interpolation, read_metadata
+from fashion_exp.models.plan import ModelPlan
+from fashion_exp.models.weights import Weights
+from fashion_exp.training.device import (
+    Compute,
+    choose_compute,
+    is_depthwise,
+    threads_per_process,
+)
+from fashion_exp.training.fit import extract_features, predict
+
+log = logging.getLogger(__name__)
+
+MAX_MEGAPIXELS = 40.0
+"""Limit for photos of a run whose own data set has none, 10⁶ px."""
+
+
+@dataclass(frozen=True)
+class BatchOutput:
+    probabilities: np.ndarray
+    """(models, n, classes), float32."""
+    features: np.ndarray | None
+    """(n, width), float32: the output of the frozen backbone that the models share, if they do."""
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """A finished run. Models are loaded when they are first used.
+
+    `model_names` are those of the trainings whose predictions the run has: r0f0, r1f0, …
+    """
+
+    run: RunDir
+    config: Config
+    plan: ModelPlan
+    classes: tuple[str, ...]
+    model_names: tuple[str, ...]
+
+    def model(self, name: str) -> Classifier:
+        """One of the models, on the CPU in evaluation mode: uint8 (n, channels, size, size) to
+        logits (n, classes). Models that share a frozen backbone have it as one module.
+
+        Raises `InputError` for a name that the run does not have.
+        """
+        if name not in self.model_names:
+            raise InputError(f"{name}: no model of this run; {suggest(name, self.model_names)}")
+        if name not in self._models:
+            self._models[name] = self._load(name)
+        return self._models[name]
+
+    @cached_property
+    def _models(self) -> dict[str, Classifier]:
+        return {}
+
+    def _load(self, name: str) -> Classifier:
+        repeat, fold = _numbers(name)
+        checkpoints = self.run.checkpoints
+        if not (self.shares_backbone and self._models):
+            return load_model(self.config, self.plan, len(self.classes), checkpoints, repeat, fold)
+        first = next(iter(self._models.values()))
+        model = copy.deepcopy(first, {id(first.network): first.network})
+        state = load_file(checkpoint_file(self.config, checkpoints, repeat, fold))
+        model.load_state_dict(state, strict=False)
+        return model
+
+    @cached_property
+    def result(self) -> RunResult:
+        return load_result(self.run.path)
+
+    @cached_property
+    def predicts_from_features(self) -> bool:
+        """Whether the run's own predictions were made by the heads from stored features."""
+        return trains_on_features(self.config, self.plan)
+
+    @cached_property
+    def shares_backbone(self) -> bool:
+        """Whether all models have the same frozen backbone, and thus the same features."""
+        return self.predicts_from_features and self.plan.weights.path is not None
+
+    @cached_property
+    def geometry(self) -> Geometry:
+        plan = self.plan
+        return Geometry(plan.size, self.config.dataset.fit.value, plan.interpolation, plan.channels)
+
+    @cached_property
+    def compute(self) -> Compute:
+        """Device, precision and threads, as the run would choose them here."""
+        training = self.config.training
+        threads = training.threads or threads_per_process(training.processes)
+        precision = training.precision
+        if precision is Precision.auto_bf16:  # resolved by a sweep, maybe on another machine
+            precision = Precision.auto
+        try:
+            compute = choose_compute(training.device, precision.value, threads)
+        except ValueError:  # a device that only the machine of the training has
+            compute = choose_compute("auto", precision.value, threads)
+        return replace(compute, depthwise=is_depthwise(self.model(self.model_names[0]).network))
+
+    @cached_property
+    def _fixed(self) -> Augmentation:
+        operations = self.config.augmentation.evaluation
+        return deterministic_augmentation(
+            "augmentation.evaluation", operations, self.geometry.shape
+        )
+
+    def read(self, source: str | Path | bytes) -> np.ndarray:
+        """A photo as upright uint8 (height, width, 3) RGB. Raises `InputError` if it is none."""
+        try:
+            return decode(source, self.config.dataset.max_megapixels or MAX_MEGAPIXELS)
+        except UnreadableImageError as error:
+            name = "photo" if isinstance(source, bytes) else source
+            raise InputError(f"{name}: {error}") from None
+
+    def preprocess(self, image: np.ndarray) -> np.ndarray:
+        """A decoded image, uint8 (height, width, 3), as the run evaluates it: uint8 (size, size,
+        channels)."""
+        return self._fixed(resize(image, self.geometry), 0)
+
+    @property
+    def batch_size(self) -> int:
+        """Images per call of `predict_batch` that repeats the run's own evaluation.
+
+        Other sizes may change the last digits, because libraries choose kernels by the shape.
+        """
+        return max(self.config.training.batch_size, 1024 if self.predicts_from_features else 64)
+
+    def predict_batch(
+        self, images: torch.Tensor, models: Sequence[str] | None = None
+    ) -> BatchOutput:
+        """Predictions of all or some models for uint8 images (n, channels, size, size).
+
+        A frozen backbone that the models share is run once.
+        """
+        features = None
+        probabilities = []
+        for name in models or self.model_names:
+            model = self._on_device(name)
+            if self.predicts_from_features:
+                if features is None or not self.shares_backbone:
+                    features = self._features(model, images)
+                outputs = predict(model.head, iter([features]), self.compute)
+            else:
+                outputs = predict(model, iter([images]), self.compute)
+            probabilities.append(outputs.numpy())
+        shared = features.numpy() if features is not None and self.shares_backbone else None
+        return BatchOutput(np.stack(probabilities), shared)
+
+    def _on_device(self, name: str) -> Classifier:
+        """The models move to a GPU where one is used; `model` then gives copies on the CPU."""
+        if self.compute.device.type == "cpu":
+            return self.model(name)
+        if name not in self._moved:
+            model = self.model(name)
+            first = next(iter(self._moved.values()), None)
+            shared = {} if first is None or not self.shares_backbone else {
+                id(model.network): first.network
+            }  # fmt: skip
+            self._moved[name] = copy.deepcopy(model, shared).to(self.compute.device)
+        return self._moved[name]
+
+    @cached_property
+    def _moved(self) -> dict[str, Classifier]:
+        return {}
+
+    @cached_property
+    def _feature_batch(self) -> int:
+        first = self._on_device(self.model_names[0])
+        return feature_batch(first, self.compute, self.geometry.shape)
+
+    def _features(self, model: Classifier, images: torch.Tensor) -> torch.Tensor:
+        """(n, width), in batches of the size in which the run's own features were computed."""
+        size = self._feature_batch
+        parts = []
+        for batch in images.split(size):
+            padding = batch.new_zeros(size - len(batch), *batch.shape[1:])
+            padded = torch.cat([batch, padding]) if len(padding) else batch
+            parts.append(extract_features(model, padded, self.compute)[: len(batch)])
+        return torch.cat(parts).float()
+
+    def predictions(self, part: str) -> pd.DataFrame:
+        """The stored predictions of "validation", or of "test" once the run was evaluated on it.
+
+        Raises `InputError` for held-out test predictions.
+        """
+        if part == "test" and not self.result.test_evaluations:
+            raise InputError(
+                f"{self.run.path}: its test predictions are held out; they belong to the winner of "
+                "its sweep, or need --evaluate-test"
+            )
+        return self.run.predictions(part)
+
+
+def load_run(reference: str | Path, outputs: Path, uri: str | None = None) -> TrainedRun:
+    """The run that a reference means, ready to predict.
+
+    `reference` is a run's folder, its name, the id of a tracked run, or a sweep, which stands for
+    its winner. Raises `InputError` for a run that is not finished, or that has lost its checkpoints
+    or the backbone that they refer to.
+    """
+    run = RunDir(_single_run(str(reference), outputs, uri))
+    require_finished(run)
+    cfg = resolve_paths(load_config(run.config_file), run)
+    result = load_result(run.path)
+    names = tuple(result.train_sizes)
+    files = [checkpoint_file(cfg, run.checkpoints, *_numbers(name)) for name in names]
+    if missing := [file for file in files if not file.is_file()]:
+        raise InputError(
+            f"{run.path}: {len(missing)} of its {len(files)} models are missing, such as "
+            f"{missing[0].name} in checkpoints/; copy the complete folder of the run, or train it "
+            "again"
+        )
+    metadata = read_metadata(files[0])
+    return TrainedRun(
+        run, cfg, _plan(files[0], metadata, cfg, result), _classes(files[0], metadata), names
+    )
+
+
+def _single_run(reference: str, outputs: Path, uri: str | None) -> Path:
+    """The folder of the run, or of the winner if several jobs of one sweep match."""
+    folders = find_runs([reference], outputs, uri)
+    if len(folders) == 1:
+        return folders[0]
+    if common_sweep(folders) is None:
+        raise InputError(f"{reference}: {len(folders)} runs match; name one run or a sweep")
+    jobs = [load_run_data(folder) for folder in folders]
+    candidates = [jobs[index] for index in winner_candidates([job.options for job in jobs])]
+    winner = candidates[rank_runs(candidates)[0]].result
+    log.info("%s: the best of %d jobs is %s (%s)", reference, len(jobs), winner.output, winner.name)
+    return winner.output
+
+
+def _numbers(name: str) -> tuple[int, int]:
+    """Repeat and fold of a training: r0f1 is (0, 1)."""
+    repeat, fold = re.findall(r"\d+", name)
+    return int(repeat), int(fold)
+
+
+def _plan(file: Path, metadata: dict[str, str], cfg: Config, result: RunResult) -> ModelPlan:
+    """As the checkpoint states it, so that neither the photos nor the hub are needed."""
+    base = find_backbone(file)
+    weights = Weights(result.facts["weights"], base, metadata.get("base_sha256", ""), None)
+    return ModelPlan(
+        weights,
+        result.facts["freeze"],
+        input_size(file, metadata, 0),
+        cfg.dataset.channels,
+        channel_values(file, metadata, "mean", ()),
+        channel_values(file, metadata, "std", ()),
+        interpolation(file, metadata, "bilinear"),
+    )
+
+
+def _classes(file: Path, metadata: dict[str, str]) -> tuple[str, ...]:
+    try:
+        return tuple(map(str, json.loads(metadata["classes"])))
+    except (KeyError, ValueError, TypeError):
+        raise InputError(f"{file}: a checkpoint without classes; train the run again") from None
