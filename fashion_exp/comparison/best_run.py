@@ -33,33 +33,36 @@ if TYPE_CHECKING:
 def rank_runs(runs: Sequence[RunData], metric: str = "accuracy") -> list[int]:
     """Indices of the runs, best validation score first; ties keep their order."""
     sign = 1 if METRICS[metric].lower_is_better else -1
-    scores = [sign * _validation_score(run, metric) for run in runs]
+    scores = [sign * mean_score(run, "validation", metric) for run in runs]
     return sorted(range(len(runs)), key=scores.__getitem__)
 
 
-def _validation_score(run: RunData, metric: str) -> float:
-    summary = run.summary("validation")
-    intervals = {
-        "accuracy": summary.accuracy,
-        "loss": summary.loss,
-        "macro_f1": summary.macro_f1,
-    }
-    estimate = intervals[metric].estimate
+def mean_score(run: RunData, part: str, metric: str) -> float:
+    """The run's accuracy, loss or macro-F1 as its summary states it."""
+    estimate: float | None = getattr(run.summary(part), metric).estimate
     assert estimate is not None
     return estimate
 
 
-def correct_for_selection(runs: Sequence[RunData], level: float) -> Selection:
-    """The validation accuracy of the best run, corrected for its selection by it (BBC-CV)."""
+def correct_for_selection(
+    runs: Sequence[RunData], level: float, metric: str = "accuracy"
+) -> Selection:
+    """The validation accuracy of the run that is best by `metric`, corrected for its selection
+    (BBC-CV)."""
     tables = [run.scores("validation", "accuracy") for run in runs]
     predicted = {image for table in tables for image in table.columns}
     images = sorted(predicted - set(conflicting_images(runs, "validation")))
     tables = [table.reindex(columns=images) for table in tables]
     hits = np.array([table.mean().fillna(0).to_numpy() for table in tables])
     counts = np.array([table.notna().any().to_numpy() for table in tables])
+    criterion = None
+    if metric != "accuracy":
+        sign = -1 if METRICS[metric].lower_is_better else 1
+        scores = (run.scores("validation", metric).reindex(columns=images) for run in runs)
+        criterion = np.array([sign * table.mean().fillna(0).to_numpy() for table in scores])
     rows = pd.concat([run.predictions("validation")[["image_id", "group_id"]] for run in runs])
     groups = rows.drop_duplicates("image_id").set_index("image_id")["group_id"].loc[images]
-    return bbc_cv(hits, counts, groups.to_numpy(), level=level)
+    return bbc_cv(hits, counts, groups.to_numpy(), level=level, criterion=criterion)
 
 
 @dataclass(frozen=True)
@@ -87,9 +90,13 @@ def evaluate_target(run: RunData, part: str, target: float, level: float) -> Tar
     return TargetResult(outcome, _scale_plan(plan, n / outcome.n), part)
 
 
-def evaluate_selected_target(runs: Sequence[RunData], target: float, level: float) -> TargetResult:
-    """For the best of several runs, on the validation images that selected it (BBC-CV)."""
-    outcome = assess_selected_target(correct_for_selection(runs, 2 * level - 1), target, level)
+def evaluate_selected_target(
+    runs: Sequence[RunData], target: float, level: float, metric: str = "accuracy"
+) -> TargetResult:
+    """For the best of several runs by `metric`, on the validation images that selected it
+    (BBC-CV)."""
+    selection = correct_for_selection(runs, 2 * level - 1, metric)
+    outcome = assess_selected_target(selection, target, level)
     plan = Plan(None, "images", "the test images decide it without allowing for the selection")
     return TargetResult(outcome, plan, "validation")
 

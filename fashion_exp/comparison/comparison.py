@@ -151,7 +151,7 @@ class Comparison:
             incomparable_reason(runs[0], other, "validation", "accuracy") for other in runs
         ):
             return None
-        return best_run.correct_for_selection(runs, self.settings.level)
+        return best_run.correct_for_selection(runs, self.settings.level, self.settings.metric)
 
     @cached_property
     def factors(self) -> list[factors.Factor]:
@@ -204,4 +204,4 @@ class Comparison:
         if self.selection is None:
             return best_run.evaluate_target(run, "validation", target, level)
         candidates = [self.runs[index] for index in self.candidates]
-        return best_run.evaluate_selected_target(candidates, target, level)
+        return best_run.evaluate_selected_target(candidates, target, level, self.settings.metric)

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from fashion_exp.comparison.best_run import plan_separation
+from fashion_exp.comparison.best_run import mean_score, plan_separation
 from fashion_exp.comparison.metrics import METRICS
 from fashion_exp.comparison.pairs import OPPOSITE, Pair, Verdict
 from fashion_exp.reporting.formats import percent, percent_range, photo_count, pluralize
@@ -34,8 +34,11 @@ _BOUND_NAMES: dict[OutcomeMethod, str] = {
 def conclusions(comparison: Comparison) -> list[str]:
     """The conclusions, one sentence each; the first one answers which run is best, in a line."""
     if len(comparison.runs) == 1:
-        accuracy = _accuracy(comparison, 0, comparison.part)
-        sentences = [f"The {comparison.part} accuracy of {comparison.names[0]} is {accuracy}."]
+        name, part = comparison.names[0], comparison.part
+        sentences = [f"The {part} accuracy of {name} is {_accuracy(comparison, 0, part)}."]
+        if (metric := comparison.settings.metric) != "accuracy":
+            value = _value(comparison, 0, part, metric)
+            sentences = [f"The {part} {METRICS[metric].label} of {name} is {value}.", *sentences]
     else:
         first = _two_runs if len(comparison.runs) == 2 else _best_run
         note = filter(None, [comparison.candidates_note])
@@ -53,6 +56,19 @@ def _accuracy(comparison: Comparison, index: int, part: str) -> str:
         f"{percent(interval.estimate)} ({percent_range(interval.low, interval.high)} %, "
         f"{100 * interval.level:g} % Wilson, {photo_count(summary.images)}{models})"
     )
+
+
+def _value(comparison: Comparison, index: int, part: str, metric: str) -> str:
+    return METRICS[metric].format_value(mean_score(comparison.runs[index], part, metric))
+
+
+def _scores(comparison: Comparison, index: int, part: str) -> str:
+    """The metric that runs are compared by, unless it is the accuracy, and the accuracy."""
+    metric, accuracy = comparison.settings.metric, _accuracy(comparison, index, part)
+    if metric == "accuracy":
+        return f"accuracy is {accuracy}"
+    value = _value(comparison, index, part, metric)
+    return f"{METRICS[metric].label} is {value} and its accuracy {accuracy}"
 
 
 def _two_runs(comparison: Comparison) -> Iterator[str]:
@@ -166,17 +182,24 @@ def _winner(comparison: Comparison) -> Iterator[str]:
         if omitted := comparison.omitted_runs:
             tried = "run was" if omitted == 1 else "runs were"
             more = f"; {omitted} more {tried} tried, which this does not include"
+        own = _value(comparison, winner, "validation", "accuracy")
+        selected, accuracy = f"validation accuracy, {own}", ""
+        if comparison.settings.metric != "accuracy":
+            label = METRICS[comparison.settings.metric].label
+            value = _value(comparison, winner, "validation", comparison.settings.metric)
+            selected = f"validation {label}, {value}"
+            accuracy = f" its validation accuracy is {own};"
         yield (
             f"{comparison.names[winner]} was selected from {selection.candidates} runs by its "
-            f"validation accuracy, {percent(selection.apparent_score)}; allowing for being picked "
+            f"{selected};{accuracy} allowing for being picked "
             f"as the best of {selection.candidates} (BBC-CV), it is "
             f"{percent(selection.interval.estimate)}{more}."
         )
     if comparison.runs[winner].is_test_evaluated:
         evaluations = max(run.result.test_evaluations for run in comparison.runs)
         yield (
-            "On the test images, which were not used to select it, its accuracy is "
-            f"{_accuracy(comparison, winner, 'test')}. Runs that used this test set: "
+            f"On the test images, which were not used to select it, its "
+            f"{_scores(comparison, winner, 'test')}. Runs that used this test set: "
             f"{evaluations}."
         )
     else:

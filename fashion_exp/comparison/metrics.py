@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from fashion_exp.reporting.formats import DASH
+from fashion_exp.reporting.formats import DASH, number, percent
 
 if TYPE_CHECKING:  # scipy, which --help need not wait for
     from fashion_exp.stats.interval import Interval
@@ -28,6 +28,10 @@ class Metric:
     def scale(self) -> float:
         """The factor from the metric to `unit`."""
         return 100.0 if self.is_share else 1.0
+
+    def format_value(self, value: float) -> str:
+        """ "84.2 %" or "0.412"."""
+        return percent(value) if self.is_share else number(value)
 
     def format_difference(self, difference: float | None, unit: bool = True) -> str:
         """ "+1.2 points", or a dash for None."""

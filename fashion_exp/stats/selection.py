@@ -26,7 +26,7 @@ CONSERVATIVE = "conservative: measured coverage about 1.0 at nominal .95"
 class Selection:
     """The winner of a sweep, with its apparent and its corrected score.
 
-    `winner` is the row of the best config (the first of equals), `apparent_score` its own score
+    `winner` is the row of the selected config (the first of equals), `apparent_score` its own score
     and `interval.estimate` the corrected one. `interval` is a conservative percentile interval.
     """
 
@@ -50,13 +50,15 @@ def bbc_cv(
     resamples: int = 1000,
     level: float = 0.95,
     seed: int = 0,
+    criterion: ArrayLike | None = None,
 ) -> Selection:
     """The bootstrap bias-corrected score of the config that wins a sweep.
 
     `hits` and `counts` (configs, images) hold the number of correct predictions and the number of
     predictions of each config for each image (0 if it made none, 2 for two repeats). The score of
     a config on a set of images is the sum of its hits divided by the sum of its counts. `groups`
-    (images,) labels images that are resampled together.
+    (images,) labels images that are resampled together. `criterion` (configs, images) replaces the
+    hits where the config is selected, such as the negative loss; more is better.
 
     In each resample the winner is selected on the drawn images and scored on the others; tied
     winners are averaged. With one config there was no selection, so the optimism is 0. Fewer than 2
@@ -72,10 +74,10 @@ def bbc_cv(
     """
     validate_resampling(level, resamples)
     correct, predicted = _validate_counts(hits, counts)
+    selecting = correct if criterion is None else validate_matrix(criterion, None)
     configs, images = correct.shape
-    scores = correct.sum(axis=1) / predicted.sum(axis=1)
-    winner = int(scores.argmax())
-    score = float(scores[winner])
+    winner = int((selecting.sum(axis=1) / predicted.sum(axis=1)).argmax())
+    score = float(correct[winner].sum() / predicted[winner].sum())
     codes = group_codes(groups, images)
     unit = "images" if groups is None else "groups"
     target = Estimand.SELECTED_CONFIG
@@ -83,9 +85,8 @@ def bbc_cv(
     if codes.max() == 0:
         interval = point.without_limits(f"needs at least 2 {unit}")
         return Selection(winner, score, interval, configs, 0)
-    out_of_bag = _out_of_bag_scores(
-        _sum_by_group(correct, codes), _sum_by_group(predicted, codes), resamples, seed
-    )
+    by_group = [_sum_by_group(table, codes) for table in (selecting, correct, predicted)]
+    out_of_bag = _out_of_bag_scores(by_group, resamples, seed)
     images_of_winner = int((predicted[winner] > 0).sum())
     fallback = wilson(score * images_of_winner, images_of_winner, level, fractional=True)
     interval = _corrected_interval(point, out_of_bag, fallback)
@@ -112,8 +113,12 @@ def _sum_by_group(values: Floats, codes: Integers) -> Floats:
     return sums.reshape(configs, groups).astype(np.float64)
 
 
-def _out_of_bag_scores(correct: Floats, predicted: Floats, resamples: int, seed: int) -> Floats:
-    """The out-of-bag scores of the in-bag winners, for all resamples that have any."""
+def _out_of_bag_scores(tables: list[Floats], resamples: int, seed: int) -> Floats:
+    """The out-of-bag scores of the in-bag winners, for all resamples that have any.
+
+    `tables` are the sums that select, the hits and the counts, each (configs, groups).
+    """
+    selecting, correct, predicted = tables
     rng = np.random.default_rng(seed)
     units = correct.shape[1]
     blocks = []
@@ -122,7 +127,7 @@ def _out_of_bag_scores(correct: Floats, predicted: Floats, resamples: int, seed:
         drawn = rng.integers(units, size=(size, units)) + units * np.arange(size)[:, None]
         weights = np.bincount(drawn.ravel(), minlength=size * units).reshape(size, units)
         in_bag, out_of_bag = weights.T.astype(np.float64), (weights == 0).T.astype(np.float64)
-        in_bag_scores = _ratio(correct @ in_bag, predicted @ in_bag)
+        in_bag_scores = _ratio(selecting @ in_bag, predicted @ in_bag)
         out_of_bag_scores = _ratio(correct @ out_of_bag, predicted @ out_of_bag)
         blocks.append(_winner_scores(in_bag_scores, out_of_bag_scores))
     return np.concatenate(blocks)
@@ -130,7 +135,7 @@ def _out_of_bag_scores(correct: Floats, predicted: Floats, resamples: int, seed:
 
 def _winner_scores(selection: Floats, evaluation: Floats) -> Floats:
     """Per resample (column) the mean `evaluation` score of the configs best in `selection`."""
-    best = np.where(np.isnan(selection), -1.0, selection).max(axis=0)
+    best = np.where(np.isnan(selection), -np.inf, selection).max(axis=0)
     is_winner = (selection == best) & ~np.isnan(evaluation)
     winners = is_winner.sum(axis=0)
     total = np.where(is_winner, evaluation, 0.0).sum(axis=0)

@@ -16,6 +16,8 @@ from fashion_exp.comparison.report_data import build_report
 from fashion_exp.comparison.report_tables import pairs_table, runs_table
 from fashion_exp.comparison.run_data import RunData, distinct_names
 from fashion_exp.comparison.settings import ComparisonSettings
+from fashion_exp.evaluation.predictions import read_predictions, write_predictions
+from fashion_exp.evaluation.run_dir import PART_FILES
 from fashion_exp.reporting.tables import extract_shared
 from tests.comparison.synthetic_runs import make_run, random_correctness
 
@@ -51,6 +53,31 @@ def test_names_a_clear_winner_and_its_test_accuracy(tmp_path: Path) -> None:
     assert "allowing for being picked as the best of 3 (BBC-CV)" in selection
     assert "300 photos, mean of 5 trainings" in test
     assert test.endswith("Runs that used this test set: 1.")
+
+
+def test_winner_by_loss_is_named_with_its_loss_and_its_own_accuracy(tmp_path: Path) -> None:
+    runs = runs_with(tmp_path, 0.9, 0.85, 0.7, models=1)
+    for part in ("validation", "test"):
+        file = runs[0].result.output / PART_FILES[part]
+        frame = read_predictions(file)
+        columns = ["p_Dress", "p_Shirt"]
+        frame[columns] = np.where(frame[columns] > 0.5, 0.51, 0.49)  # right, but unsure
+        write_predictions(frame, file)
+    comparison = Comparison(runs, ComparisonSettings(metric="loss"))
+    assert comparison.names[comparison.winner] == "run 1"
+    assert comparison.selection is not None
+    assert comparison.selection.winner == 0  # the first candidate
+    assert comparison.selection.apparent_score == pytest.approx(0.85)
+    first, _, selection, test = conclusions(comparison)
+    loss = -(0.85 * np.log(0.8) + 0.15 * np.log(0.2))
+    assert first.startswith("run 1 ")
+    assert selection.startswith(
+        f"run 1 was selected from 3 runs by its validation cross-entropy loss, {loss:.3f}; "
+        "its validation accuracy is 85.0 %; allowing for being picked"
+    )
+    assert f"its cross-entropy loss is {loss:.3f} and its accuracy 85.0 % (" in test
+    by_accuracy = Comparison(runs, DEFAULT)
+    assert by_accuracy.names[by_accuracy.winner] == "run 0"
 
 
 def test_correction_states_the_omitted_runs(tmp_path: Path) -> None:
