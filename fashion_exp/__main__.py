@@ -10,8 +10,6 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
-from pathlib import Path
 
 from fashion_exp.atomic_io import DISK_FULL_ERRNOS, DISK_FULL_REMEDY, DiskFullError
 from fashion_exp.commands.help import (
@@ -22,29 +20,11 @@ from fashion_exp.commands.help import (
     suggest_word,
 )
 from fashion_exp.configuration.choices import groups
-from fashion_exp.configuration.composition import CommandLine, parse_command_line
-from fashion_exp.configuration.machine import check_machine
-from fashion_exp.configuration.overrides import (
-    is_hydra_option,
-    parse_overrides,
-    quote_if_needed,
-    split_override,
-)
-from fashion_exp.configuration.schema import Config
-from fashion_exp.configuration.stored_config import result_changes, resume_config
 from fashion_exp.errors import ExitCode, InputError, printable_line
-from fashion_exp.evaluation.run_dir import RunDir
+from fashion_exp.experiment.arguments import parse_arguments, run_dir_of
 from fashion_exp.experiment.job import job_name, run_job
 from fashion_exp.experiment.worker import train_job
-from fashion_exp.paths import (
-    check_homes,
-    check_writable,
-    expand_user,
-    outputs_dir,
-    outputs_of,
-    package_version,
-    unique_name,
-)
+from fashion_exp.paths import check_homes, package_version
 from fashion_exp.process import (
     is_distributed,
     is_main_process,
@@ -53,9 +33,6 @@ from fashion_exp.process import (
     use_utf8,
 )
 from fashion_exp.signals import Terminated, install_handlers
-
-EVALUATE_TEST = ("--evaluate-test", "--open-test")
-"""The switch, and its name in earlier versions."""
 
 _REMEDIES = {
     **dict.fromkeys(DISK_FULL_ERRNOS, DISK_FULL_REMEDY),
@@ -76,6 +53,7 @@ def main() -> int:
         if (text := information(arguments)) is not None:
             print(text, end="")
             return code_of_printing()
+        check_first_word(arguments)
         line = parse_arguments(arguments)
         if line.printed:
             print(line.printed, end="")
@@ -119,107 +97,11 @@ def configure_process() -> None:
     logging.raiseExceptions = False  # a log on a full disk must not print tracebacks
 
 
-def parse_arguments(arguments: Sequence[str]) -> CommandLine:
-    """The command line of an experiment or a multirun. Raises `InputError` for any mistake."""
-    if "" in arguments:
-        raise InputError("empty argument: is a variable of the shell unset?")
+def check_first_word(arguments: Sequence[str]) -> None:
+    """Raises `InputError` if it is neither a subcommand nor an argument of an experiment."""
     first = arguments[0] if arguments else "-"
-    if not first.startswith(("-", "~", "+")) and "=" not in first:
+    if first and not first.startswith(("-", "~", "+")) and "=" not in first:
         raise InputError(f"{first}: neither a subcommand nor OPTION=VALUE; {suggest_word(first)}")
-    evaluate_test = any(switch in arguments for switch in EVALUATE_TEST)
-    texts = [text for text in arguments if text not in EVALUATE_TEST]
-    texts += ["sweep.evaluate_test=true"] * evaluate_test
-    if is_distributed():
-        texts.append(f"training.processes={os.environ['WORLD_SIZE']}")
-    run = run_to_resume(texts)
-    line = parse_command_line(texts) if run is None else resumed(run, texts)
-    if line.info_only:
-        return line
-    cfg = line.jobs[0]
-    if cfg.resume is not None and run is None and not line.multirun:
-        raise InputError(f"resume={cfg.resume}: write it without switches, but for --config-dir=…")
-    if any(job.sweep.evaluate_test for job in line.jobs) and not line.multirun:
-        raise InputError(
-            "--evaluate-test needs --multirun; a single run always evaluates its test set"
-        )
-    if line.multirun and is_distributed():
-        raise InputError(
-            "--multirun cannot be started by torchrun; without torchrun, training.processes=N "
-            "trains each job in N processes"
-        )
-    if not line.multirun:
-        check_machine(cfg)
-    check_writable(outputs_dir(cfg.outputs))
-    return line
-
-
-def run_dir_of(cfg: Config) -> RunDir:
-    """The folder of a single run: a new one, or the one to resume."""
-    if cfg.resume is not None:
-        return RunDir(expand_user(cfg.resume, "resume").resolve())
-    folder = str(outputs_dir(cfg.outputs) / "runs" / unique_name(cfg.model.name))
-    if is_distributed():
-        from fashion_exp.training.process_group import join_process_group
-
-        folder = join_process_group().broadcast(folder)
-    return RunDir(Path(folder))
-
-
-def run_to_resume(arguments: Sequence[str]) -> RunDir | None:
-    """The run of `resume=FOLDER`, if the arguments are those of a single run."""
-    if any(text.startswith("-") and not text.startswith("--config-dir") for text in arguments):
-        return None
-    folders = [text for text in arguments if split_override(text)[0] == "resume"]
-    values = [o.value() for o in parse_overrides([quote_if_needed(t) for t in folders[-1:]])]
-    return RunDir(expand_user(values[0], "resume").resolve()) if values and values[0] else None
-
-
-def resumed(run: RunDir, arguments: Sequence[str]) -> CommandLine:
-    """The command line of an interrupted run, changed by what was typed now.
-
-    Raises `InputError` if there is no such run, or if an option that can change its result differs.
-    """
-    if not run.overrides_file.is_file():
-        raise InputError(f"resume={run.path}: not the folder of a run; choose one in outputs/runs/")
-    if run.is_finished:
-        raise InputError(f"resume={run.path}: this run is finished; start a new one without resume")
-    stored = [text for text in run.overrides() if not is_hydra_option(text)]
-    typed = [text for text in arguments if not text.startswith("-")]
-    cfg = resume_config(run.config_file, stored, typed)
-    differences = result_changes(run.config_file, cfg)
-    if differences:
-        raise InputError(
-            f"resume={run.path}: started with other options ({'; '.join(differences)})"
-        )
-    typed = [text for text in typed if split_override(text)[0] != "resume"]
-    if not any(split_override(text)[0] == "tracking.uri" for text in typed):
-        refuse_missing_database(cfg)
-    if not any(split_override(text)[0] == "outputs" for text in typed):
-        outputs = outputs_of(run.path)  # it may have been moved since
-        cfg = replace(cfg, outputs=str(outputs) if outputs else None)
-    cfg = replace(cfg, resume=str(run.path))
-    return CommandLine(
-        jobs=(cfg,),
-        multirun=False,
-        info_only=False,
-        arguments=tuple(arguments),
-        job_overrides=((*stored, *typed),),
-    )
-
-
-def refuse_missing_database(cfg: Config) -> None:
-    """Raises `InputError` if the database that a stored run names is not there.
-
-    The folder may come from somebody else: no file is created where its config says.
-    """
-    from fashion_exp.tracking.urls import database_file
-
-    database = database_file(cfg.tracking.uri or "")
-    if database is not None and not database.exists():
-        raise InputError(
-            f"resume={cfg.resume}: its tracking.uri={cfg.tracking.uri} does not exist here; add "
-            "tracking.uri=… or tracking=none to the command"
-        )
 
 
 def exit_code_of(error: BaseException) -> int:

@@ -17,8 +17,8 @@ import yaml
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
-from fashion_exp.__main__ import parse_arguments
 from fashion_exp.evaluation.run_dir import PART_FILES
+from fashion_exp.experiment.arguments import parse_arguments
 from tests.command_line import (
     COMMAND,
     only_run,

@@ -158,15 +158,25 @@ def _hydra_group(tree: DictConfig, name: str) -> dict[str, Any]:
 
 @contextmanager
 def hydra_composer(overrides: Sequence[Override] = ()) -> Iterator[None]:
-    """Initializes Hydra on our configs, and on the folders that the overrides add to them."""
-    GlobalHydra.instance().clear()
-    with initialize_config_dir(str(conf_dir()), "fashion_exp", version_base="1.3"):
-        hydra = GlobalHydra.instance().hydra
-        assert hydra is not None
-        for override in overrides:
-            if override.key_or_group == SEARCHPATH:
-                compat.add_search_folders(hydra, override.value())
-        yield
+    """Initializes Hydra on our configs, and on the folders that the overrides add to them.
+
+    The Hydra of a program that calls us is restored afterwards.
+    """
+    state = GlobalHydra.instance()
+    earlier = state.hydra
+    state.clear()
+    try:
+        with initialize_config_dir(str(conf_dir()), "fashion_exp", version_base="1.3"):
+            hydra = GlobalHydra.instance().hydra
+            assert hydra is not None
+            for override in overrides:
+                if override.key_or_group == SEARCHPATH:
+                    compat.add_search_folders(hydra, override.value())
+            yield
+    finally:
+        GlobalHydra.instance().clear()
+        if earlier is not None:
+            GlobalHydra.instance().initialize(earlier)
 
 
 def _multirun(

@@ -36,15 +36,18 @@ UNNAMED_OPTIONS = (
 
 
 def run_job(
-    cfg: Config, run: RunDir, overrides: Sequence[str], *, hold_out_test: bool = False
-) -> ExitCode:
+    cfg: Config, run: RunDir, overrides: Sequence[str], *, hold_out_test: bool = False,
+    raise_errors: bool = False,
+) -> ExitCode:  # fmt: skip
     """Runs one experiment in its folder, prints its result, and returns the exit code.
 
-    Failures are printed in one line and saved in `failure.json`; only interruptions are raised.
-    A second process that runs a job in the same folder is refused.
+    Failures are saved in `failure.json` and printed in one line, or raised again with
+    `raise_errors`; interruptions are always raised. A second process that runs a job in the same
+    folder is refused.
     """
     name = job_name(cfg, overrides)
-    with run.lock(), log_to_file(run.log_file), outcome(run, hold_out_test) as result:
+    recorded = outcome(run, hold_out_test, raise_errors)
+    with run.lock(), log_to_file(run.log_file), recorded as result:
         save_job_config(cfg, run, overrides)
         run.clear_outcome()
         raise_if_interrupted()
@@ -99,19 +102,26 @@ class Outcome:
 
 
 @contextmanager
-def outcome(run: RunDir, hold_out_test: bool) -> Iterator[Outcome]:
-    """Prints and saves how the block fails, and sets the exit code; raises interruptions only."""
+def outcome(run: RunDir, hold_out_test: bool, raise_errors: bool) -> Iterator[Outcome]:
+    """Saves how the block fails, prints it or raises it again, and sets the exit code."""
     result = Outcome()
+
+    def report(message: str) -> None:
+        if not raise_errors:
+            print(f"fashion_exp: {message}", file=sys.stderr)
+
     try:
         yield result
     except InputError as error:
-        print(f"fashion_exp: {error}", file=sys.stderr)
+        report(str(error))
         result.code = ExitCode.INPUT_ERROR
         if hold_out_test or run.has_started:
             save_exception(run, error)
         else:
             shutil.rmtree(run.path)  # nothing was computed yet
             _remove_empty(run.path.parent, run.path.parent.parent)
+        if raise_errors:
+            raise
     except Pruned as pruned:
         (epochs,) = pruned.args
         print(f"pruned after {epochs} epochs: other jobs were better by then")
@@ -125,14 +135,16 @@ def outcome(run: RunDir, hold_out_test: bool) -> Iterator[Outcome]:
         if is_disk_full(error):
             file = getattr(error, "filename", None) or run.path
             full = error if isinstance(error, DiskFullError) else DiskFullError(file)
-            print(f"fashion_exp: {full}", file=sys.stderr)
+            report(str(full))
             with suppress(DiskFullError, OSError):  # there may be no room for this file either
                 run.save_exception(error)
-            return
-        kind, reason = getattr(error, "kind", type(error).__name__), " ".join(str(error).split())
-        saved = run.path / "failure.json"
-        print(f"fashion_exp: failed: {kind}: {reason} ({saved})", file=sys.stderr)
-        save_exception(run, error)
+        else:
+            kind = getattr(error, "kind", type(error).__name__)
+            reason, saved = " ".join(str(error).split()), run.path / "failure.json"
+            report(f"failed: {kind}: {reason} ({saved})")
+            save_exception(run, error)
+        if raise_errors:
+            raise
 
 
 def _remove_empty(*folders: Path) -> None:

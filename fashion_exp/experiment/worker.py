@@ -91,15 +91,25 @@ def log_to_file(path: Path) -> Iterator[None]:
     path.parent.mkdir(parents=True, exist_ok=True)
     handler = logging.FileHandler(path, encoding="utf-8")
     handler.setFormatter(logging.Formatter(LOG_FORMAT))
-    root, ours = logging.getLogger(), logging.getLogger("fashion_exp")
-    root.setLevel(logging.WARNING)
-    ours.setLevel(logging.INFO)
-    root.addHandler(handler)
+    root = logging.getLogger()
+    with _level(root, logging.WARNING), _level(logging.getLogger("fashion_exp"), logging.INFO):
+        root.addHandler(handler)
+        try:
+            yield
+        finally:
+            root.removeHandler(handler)
+            handler.close()
+
+
+@contextmanager
+def _level(logger: logging.Logger, level: int) -> Iterator[None]:
+    """Restored afterwards: the logger may be that of a notebook or a program that goes on."""
+    earlier = logger.level
+    logger.setLevel(level)
     try:
         yield
     finally:
-        root.removeHandler(handler)
-        handler.close()
+        logger.setLevel(earlier)
 
 
 class _ConsoleHandler(logging.Handler):
@@ -116,12 +126,12 @@ class _ConsoleHandler(logging.Handler):
 @contextmanager
 def log_to_console(console: Console) -> Iterator[None]:
     ours, handler = logging.getLogger("fashion_exp"), _ConsoleHandler(console)
-    ours.setLevel(logging.INFO)
-    ours.addHandler(handler)
-    try:
-        yield
-    finally:
-        ours.removeHandler(handler)
+    with _level(ours, logging.INFO):
+        ours.addHandler(handler)
+        try:
+            yield
+        finally:
+            ours.removeHandler(handler)
 
 
 @contextmanager

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from fashion_exp.__main__ import parse_arguments
 from fashion_exp.configuration.composition import parse_command_line
 from fashion_exp.configuration.schema import to_plain
 from fashion_exp.configuration.stored_config import load_config, result_changes, resume_config
 from fashion_exp.errors import InputError
 from fashion_exp.evaluation.run_dir import RunDir
+from fashion_exp.experiment.arguments import parse_arguments
 from fashion_exp.experiment.job import save_job_config
 
 TYPED = ("optim=sgd", "optim.lr=0.5", "model.dropout=0.25")
