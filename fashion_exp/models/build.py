@@ -53,7 +53,7 @@ class ModelSize:
 
 
 def measure_model(cfg: ModelConfig, plan: ModelPlan, classes: int) -> ModelSize:
-    """The size of a model without building it: no memory is used and nothing is computed.
+    """The size of a model without building it: little memory is used and little is computed.
 
     What cannot be measured so counts as 0.
     """
@@ -64,20 +64,37 @@ def measure_model(cfg: ModelConfig, plan: ModelPlan, classes: int) -> ModelSize:
             outputs.append(output.numel())
 
     pool = cfg.pool.value if cfg.pool else "avg"
-    with torch.device("meta"), torch.no_grad(), suppress(*_NOT_MEASURABLE):
-        network = _create_network(cfg, plan.channels)
-        model = Classifier(network, cfg.head is Head.new, pool, plan.mean, plan.std).eval()
+    with torch.no_grad(), suppress(*_NOT_MEASURABLE):
+        with torch.device("meta"):
+            network = _create_network(cfg, plan.channels)
+        # Meta tensors import PyTorch's compiler at the first operation, which takes a second.
+        device = "cpu" if _largest_size(network, plan.size) < _SMALL else "meta"
+        with torch.device(device), torch.random.fork_rng(devices=[]):
+            network = _create_network(cfg, plan.channels) if device == "cpu" else network
+            model = Classifier(network, cfg.head is Head.new, pool, plan.mean, plan.std).eval()
         for module in model.modules():
             if not [*module.children()]:
                 module.register_forward_hook(record)
         size = (1, plan.channels, plan.size, plan.size)
         with suppress(*_NOT_MEASURABLE):  # images that are too small are reported later
-            width = model.features(torch.zeros(size, dtype=torch.uint8)).shape[1]
-            model.head = _head(cfg, width, classes)
+            width = model.features(torch.zeros(size, dtype=torch.uint8, device=device)).shape[1]
+            with torch.device("meta"):
+                model.head = _head(cfg, width, classes)
         model.freeze(plan.freeze)
         counts = model.parameter_counts()
         return ModelSize(counts.total, counts.trainable, sum(outputs), max(outputs))
     return ModelSize(0, 0, 0, 0)
+
+
+_SMALL = 1e8
+"""Values that are computed rather than measured on tensors without values."""
+
+
+def _largest_size(network: nn.Module, size: int) -> int:
+    """A bound for the parameters, and for the values that an image of `size` px makes a network of
+    convolutions compute."""
+    parameters = [p for p in network.parameters() if p.ndim]
+    return max(sum(p.numel() for p in parameters), sum(len(p) for p in parameters) * size**2)
 
 
 def check_architecture(cfg: ModelConfig, weights: Weights, channels: int) -> None:
