@@ -77,14 +77,14 @@ def _take(words: Sequence[str], names: Sequence[str], action: str) -> list[str]:
 
 
 def _find(reference: str, outputs: Path) -> RunDir:
-    from fashion_exp.tools.runs.find import find_run
+    from fashion_exp.comparison.find_runs import find_run
 
     return find_run(reference, outputs)
 
 
 def _listed_runs(words: Sequence[str], outputs: Path) -> list[RunDir]:
+    from fashion_exp.comparison.find_runs import single_runs, sweep_jobs
     from fashion_exp.sweeps.find_sweeps import find_sweep, list_sweeps
-    from fashion_exp.tools.runs.find import single_runs, sweep_jobs
 
     if len(words) > 1:
         raise InputError("runs list: takes one SWEEP at most")
@@ -93,9 +93,9 @@ def _listed_runs(words: Sequence[str], outputs: Path) -> list[RunDir]:
 
 def _overview(run: RunDir) -> dict[str, Any]:
     """An item of `list --json`."""
+    from fashion_exp.comparison.find_runs import run_name, tracked_id
     from fashion_exp.evaluation.annotations import load_annotations
     from fashion_exp.evaluation.results import load_result
-    from fashion_exp.tools.runs.find import run_name, tracked_id
 
     row: dict[str, Any] = {
         "folder": str(run.path),

@@ -48,8 +48,8 @@ def run(arguments: list[str]) -> int:
 
 
 def _delete(sweep: Path, outputs: Path, yes: bool) -> None:
+    from fashion_exp.comparison.find_runs import sweep_jobs
     from fashion_exp.tools.runs.delete import counted_evaluations, delete_sweep
-    from fashion_exp.tools.runs.find import sweep_jobs
 
     jobs = sweep_jobs(sweep)
     count = counted_evaluations(jobs)

@@ -12,12 +12,12 @@ from itertools import chain
 from pathlib import Path
 
 from fashion_exp.commands.parser import Parser
+from fashion_exp.comparison.find_runs import find_run, is_run, tracked_id
 from fashion_exp.errors import InputError
 from fashion_exp.evaluation.run_dir import RunDir
 from fashion_exp.paths import outputs_dir
 from fashion_exp.sweeps.find_sweeps import find_sweep, list_sweeps
 from fashion_exp.sweeps.state import SweepState, read_state
-from fashion_exp.tools.runs.find import find_run, is_run, tracked_id
 from fashion_exp.tracking import runs_url, store_uri
 from fashion_exp.tracking.store import present_store
 from fashion_exp.tracking.urls import SQLITE_PREFIX, database_file, run_url

@@ -1,18 +1,92 @@
-"""Finds the runs that the arguments of a subcommand refer to."""
+"""Finds the runs that a user refers to on the command line: any number, or exactly one."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from itertools import chain
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from fashion_exp.atomic_io import read_json
 from fashion_exp.errors import InputError, suggest
 from fashion_exp.evaluation.annotations import load_annotations
-from fashion_exp.evaluation.run_dir import RunDir, finished_runs
+from fashion_exp.evaluation.run_dir import RunDir, finished_runs, require_finished
 from fashion_exp.tracking import fetch_run, matching_runs
 
 _OPERATORS = ("=", "<", ">", " LIKE ", " IN ", " like ", " in ")
+MIN_ID_LETTERS = 4
+"""Beginning of a tracked run's id that is long enough to mean it."""
+
+
+def single_runs(outputs: Path) -> list[RunDir]:
+    """The folders of all runs that belong to no sweep, oldest first."""
+    return _existing(outputs / "runs")
+
+
+def sweep_jobs(sweep: Path) -> list[RunDir]:
+    """The folders of a sweep's jobs that have begun."""
+    return _existing(sweep)
+
+
+def all_runs(outputs: Path) -> Iterator[RunDir]:
+    yield from single_runs(outputs)
+    for sweep in sorted((outputs / "sweeps").glob("*")):
+        yield from sweep_jobs(sweep)
+
+
+def _existing(folder: Path) -> list[RunDir]:
+    runs = [RunDir(path) for path in folder.glob("*") if not path.name.startswith(".")]
+    found = [run for run in runs if is_run(run)]
+    return sorted(found, key=lambda run: run.path.name)
+
+
+def is_run(run: RunDir) -> bool:
+    """Whether the folder is that of a run, in whatever state."""
+    return run.options_file.is_file() or run.result_file.is_file() or run.has_started
+
+
+def run_name(run: RunDir) -> str:
+    """The name that the user gave, else that of the result; empty if there is neither."""
+    with suppress(InputError):
+        return given_name(run) or str(_content(run.result_file).get("name", ""))
+    return ""
+
+
+def given_name(run: RunDir) -> str:
+    with suppress(InputError):  # of a damaged file; `doctor` reports it
+        return load_annotations(run.path).name
+    return ""
+
+
+def tracked_id(run: RunDir) -> tuple[str, str]:
+    """The id of the tracked run and the URI of its store; empty if the run is not tracked."""
+    with suppress(InputError):
+        content = _content(run.tracked_file)
+        return str(content.get("run", "")), str(content.get("uri", ""))
+    return "", ""
+
+
+def _content(file: Path) -> dict[str, object]:
+    return read_json(file) if file.exists() else {}
+
+
+def find_run(reference: str, outputs: Path) -> RunDir:
+    """The run, in whatever state, with this folder, name or tracked id, or a beginning of them.
+
+    Raises `InputError` if there is none or several.
+    """
+    folder = Path(reference).expanduser()
+    if folder.is_dir():
+        run = RunDir(folder.resolve())
+        if is_run(run):
+            return run
+        raise InputError(f"{reference}: not the folder of a run; choose one in outputs/runs/")
+    runs = list(all_runs(outputs))
+    matches = _matches(reference, runs)
+    if not matches:
+        hint = suggest(reference, [run.path.name for run in runs]) or "`runs list` lists the runs"
+        raise InputError(f"{reference}: no such run in {outputs}; {hint}")
+    _refuse_several(reference, matches)
+    return RunDir(matches[0])
 
 
 def find_runs(
@@ -23,11 +97,10 @@ def find_runs(
 ) -> list[Path]:
     """The folders of the finished runs that are referred to, in the order given, without repeats.
 
-    A reference is the folder of a run, of a sweep or of several; the name of a run or sweep in
-    `outputs`, or its beginning or end; the id of a tracked run; a name that a run was given with
-    `runs rename`; or a filter in MLflow's language
-    ("metrics.val_acc > 0.8"). Without references, it is the newest finished entry of the first
-    folder in `newest` that has one. Raises `InputError` if a reference matches nothing.
+    A reference is as for `find_run`, or the folder or name of a sweep or of a folder of runs, or a
+    filter in MLflow's language ("metrics.val_acc > 0.8"). Without references, it is the newest
+    finished entry of the first folder in `newest` that has one. Raises `InputError` if a reference
+    matches nothing.
     """
     folders: dict[Path, None] = {}
     for reference in references or [_newest(outputs, newest)]:
@@ -47,44 +120,69 @@ def _newest(outputs: Path, kinds: Sequence[str]) -> str:
 def _resolve(reference: str, outputs: Path, uri: str | None) -> list[Path]:
     folder = Path(reference).expanduser()
     if folder.is_dir():
-        if runs := _finished_below(folder.resolve()):
-            return runs
-        raise InputError(f"{reference}: no finished run in this folder")
+        return _finished(reference, folder.resolve())
     if any(operator in reference for operator in _OPERATORS):
         return _filtered(reference, outputs, uri)
-    folders = [*(outputs / "runs").glob("*"), *(outputs / "sweeps").glob("*")]
-    matches = [f for f in folders if f.name == reference] or [
-        f for f in folders if f.name.startswith(reference) or f.name.endswith(reference)
-    ]
+    runs, sweeps = list(all_runs(outputs)), list((outputs / "sweeps").glob("[!.]*"))
+    matches = _matches(reference, runs, sweeps)
+    if not matches:
+        names = [folder.name for folder in [*(outputs / "runs").glob("*"), *sweeps]]
+        hint = suggest(reference, names)
+        raise InputError(f"{reference}: no such run, sweep, folder or filter; {hint}")
+    if any(run_name(RunDir(folder)) != reference for folder in matches):
+        _refuse_several(reference, matches)
+    return [run for folder in matches for run in _finished(reference, folder)]
+
+
+def _matches(reference: str, runs: Sequence[RunDir], sweeps: Sequence[Path] = ()) -> list[Path]:
+    """The folders that a reference means by the first of these that matches any: the folder's name,
+    the name that the user gave, the beginning or end of the folder's name, the result's name or the
+    beginning of a tracked id. Only the last one reads a file of every run, which takes a second for
+    thousands of them."""
+    folders = [*(run.path for run in runs), *sweeps]
+    named = [folder for folder in folders if folder.name == reference]
+    named = named or [run.path for run in runs if given_name(run) == reference]
+    ends = (str.startswith, str.endswith)
+    named = named or [f for f in folders if any(matches(f.name, reference) for matches in ends)]
+    return named or [run.path for run in runs if _has_name_or_id(run, reference)]
+
+
+def _has_name_or_id(run: RunDir, reference: str) -> bool:
+    with suppress(InputError):
+        result = _content(run.result_file)
+        ids = (tracked_id(run)[0], str(result.get("run", "")))
+        is_id = any(run_id.startswith(reference) for run_id in ids)
+        return result.get("name") == reference or (is_id and len(reference) >= MIN_ID_LETTERS)
+    return False
+
+
+def _refuse_several(reference: str, matches: Sequence[Path]) -> None:
     if len(matches) > 1:
+        some = ", ".join(folder.name for folder in matches[:3])
         raise InputError(
-            f"{reference}: matches {len(matches)} folders, such as {matches[0].name}; "
-            "type more of the name"
+            f"{reference}: matches {len(matches)} folders, such as {some}; type more of the name"
         )
-    if matches and (runs := _finished_below(matches[0])):
+
+
+def _finished(reference: str, folder: Path) -> list[Path]:
+    if runs := _finished_below(folder):
         return runs
-    local = _local_runs_by_id(outputs)
-    if reference in local:
-        return [local[reference]]
-    if named := [run for run in local.values() if load_annotations(run).name == reference]:
-        return named
-    suggestion = suggest(reference, [f.name for f in folders])
-    raise InputError(f"{reference}: no such run, sweep, folder or filter; {suggestion}")
+    if is_run(RunDir(folder)):
+        require_finished(RunDir(folder))
+    raise InputError(f"{reference}: no finished run in this folder")
 
 
 def _finished_below(folder: Path) -> list[Path]:
     return [run.path for run in finished_runs(folder)]
 
 
-def _local_runs_by_id(outputs: Path) -> dict[str, Path]:
-    """Looks where runs are and not in every folder: of thousands of runs, that takes seconds."""
-    files = chain(outputs.glob("runs/*/result.json"), outputs.glob("sweeps/*/*/result.json"))
-    runs = (RunDir(file.parent) for file in files)
-    return {read_json(run.result_file)["run"]: run.path for run in runs if run.is_finished}
-
-
 def _filtered(expression: str, outputs: Path, uri: str | None) -> list[Path]:
-    local = _local_runs_by_id(outputs)
+    """Looks where runs are and not in every folder: of thousands of runs, that takes seconds."""
+    local = {
+        str(_content(run.result_file)["run"]): run.path
+        for run in all_runs(outputs)
+        if run.is_finished
+    }
     tracked = matching_runs(uri, outputs, expression)
     runs = [local.get(run) or _downloaded(run, outputs, uri) for run in tracked]
     if finished := [run for run in runs if run is not None]:

@@ -125,5 +125,5 @@ def test_bad_references_are_refused(tiny: RunTiny, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such run"):
         load_run("another", tmp_path)
     (output / "unfinished").mkdir()
-    with pytest.raises(InputError, match=r"not a finished run|no finished run"):
+    with pytest.raises(InputError, match=r"not a finished run; finish it"):
         load_run(output, tmp_path)

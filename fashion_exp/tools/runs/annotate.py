@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from fashion_exp.atomic_io import read_json
+from fashion_exp.comparison.find_runs import tracked_id
 from fashion_exp.errors import InputError
 from fashion_exp.evaluation.annotations import Annotations, load_annotations, save_annotations
 from fashion_exp.evaluation.run_dir import RunDir
 from fashion_exp.paths import outputs_of
-from fashion_exp.tools.runs.find import tracked_id
 from fashion_exp.tracking.store import present_store
 
 MAX_NAME = 200

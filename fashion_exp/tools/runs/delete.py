@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from fashion_exp.atomic_io import append_json_line, read_json_lines, write_text
+from fashion_exp.comparison.find_runs import sweep_jobs, tracked_id
 from fashion_exp.errors import InputError
 from fashion_exp.evaluation.run_dir import RunDir
 from fashion_exp.evaluation.test_usage import test_evaluations
 from fashion_exp.sweeps.state import is_sweep_running, lock_sweep, read_state
-from fashion_exp.tools.runs.find import sweep_jobs, tracked_id
 from fashion_exp.tracking.store import present_store
 
 PENDING_FILE = "deleted_runs.jsonl"

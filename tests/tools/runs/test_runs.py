@@ -10,7 +10,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run, ViewType
 
 from fashion_exp.commands import ui
-from fashion_exp.comparison.find_runs import count_unfinished_jobs
+from fashion_exp.comparison.find_runs import count_unfinished_jobs, find_run, run_name
 from fashion_exp.configuration.schema import TrackingConfig
 from fashion_exp.errors import InputError
 from fashion_exp.evaluation.annotations import load_annotations
@@ -21,7 +21,6 @@ from fashion_exp.sweeps.state import SweepState, lock_sweep
 from fashion_exp.tools.doctor.untracked import findings
 from fashion_exp.tools.runs import delete
 from fashion_exp.tools.runs.annotate import change_tags, rename, write_note
-from fashion_exp.tools.runs.find import find_run, run_name
 from fashion_exp.tracking import open_tracker
 from tests.comparison.synthetic_runs import make_run, random_correctness
 
@@ -60,7 +59,7 @@ def test_run_is_found_by_folder_name_given_name_and_tracked_id(run: RunDir, tmp_
     for reference in (str(run.path), run.path.name, "20260101", "ab12", "cnn lr=1", run_id[:6]):
         assert find_run(reference, tmp_path) == run
     add_run(tmp_path / "runs" / "20260101-cnn-cd34", "cnn lr=2", tmp_path)
-    with pytest.raises(InputError, match="2 runs match, such as 20260101-cnn-ab12"):
+    with pytest.raises(InputError, match="matches 2 folders, such as 20260101-cnn-ab12"):
         find_run("20260101", tmp_path)
     with pytest.raises(InputError, match="no such run"):
         find_run(run_id[:2] + "?", tmp_path)
