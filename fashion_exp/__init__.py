@@ -1,7 +1,47 @@
-"""Image classification experiments with sound statistical conclusions."""
+"""Image classification experiments with sound statistical conclusions.
+
+The Python API, of which the command line is written:
+
+    import fashion_exp as fx
+
+    run = fx.run("dataset=folder", "dataset.root=photos", "model=resnet50", "optim.lr=2e-4")
+    run.metrics["val_acc"], run.predictions("validation"), run.predict(["photo.jpg"])
+    sweep = fx.sweep("dataset=folder", "dataset.root=photos", "optim.lr=1e-4,1e-3")
+    fx.compare([run, sweep]).verdicts
+
+Importing this package loads nothing else: a function is loaded when it is first used.
+"""
 
 import os
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fashion_exp.api.comparison import Comparison, compare
+    from fashion_exp.api.runs import Run, load, run
+    from fashion_exp.api.sweeps import Sweep, sweep
+    from fashion_exp.errors import InputError
+
+__all__ = ["Comparison", "InputError", "Run", "Sweep", "compare", "load", "run", "sweep"]
+
+_MODULES = {
+    "fashion_exp.api.comparison": ("Comparison", "compare"),
+    "fashion_exp.api.runs": ("Run", "load", "run"),
+    "fashion_exp.api.sweeps": ("Sweep", "sweep"),
+    "fashion_exp.errors": ("InputError",),
+}
 
 # Idle OpenMP threads sleep instead of spinning: one other busy process on a core would otherwise
 # slow training down four times. torch reads this when it is imported.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
+def __getattr__(name: str) -> Any:
+    for module, names in _MODULES.items():
+        if name in names:
+            return getattr(import_module(module), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

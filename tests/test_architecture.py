@@ -24,6 +24,7 @@ LAYERS = (
     {"sweeps"},
     {"inference"},
     {"tools"},
+    {"api"},
     {"commands"},
     {"__main__"},
 )

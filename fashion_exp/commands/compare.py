@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from fashion_exp.commands.comparison_options import build_parser, load_comparison, validate_options
+from fashion_exp.commands.comparison_options import build_parser, comparison_options
 
 MAX_PAIRS = 15
 """If there are more, the terminal shows only those of the winner. The report shows all."""
@@ -21,9 +21,10 @@ SCORE_COLUMNS = {"accuracy": "validation", "loss": "loss", "macro_f1": "macro-F1
 def run(arguments: list[str]) -> int:
     """Prints problems, runs, pairs and conclusions. Raises `InputError`."""
     args = build_parser("compare", __doc__).parse_args(arguments)
-    validate_options(args)
+    options = comparison_options(args)
+    from fashion_exp.api.comparison import compare
     from fashion_exp.comparison.audit import audit
-    from fashion_exp.comparison.conclusions import conclusions, plans
+    from fashion_exp.comparison.conclusions import plans
     from fashion_exp.comparison.factors import missing_grid_commands
     from fashion_exp.comparison.report_tables import (
         joint_interval_header,
@@ -33,7 +34,7 @@ def run(arguments: list[str]) -> int:
     from fashion_exp.reporting import tables
     from fashion_exp.reporting.console import plain_console
 
-    comparison = load_comparison(args)
+    comparison = compare(args.runs, **options)
     console = plain_console()
     for finding in audit(comparison.runs, comparison.names):
         if finding.severity != "fine":
@@ -54,7 +55,7 @@ def run(arguments: list[str]) -> int:
         joint = joint_interval_header(comparison)
         columns = ["a", "b", "a minus b", joint, "p (Holm)", "verdict"]
         console.print(tables.rich_table(tables.select_columns(pairs, columns)))
-    for line in [*conclusions(comparison), *comparison.confounds, *plans(comparison)]:
+    for line in [*comparison.conclusions, *comparison.confounds, *plans(comparison)]:
         console.print(line)
     for command in missing_grid_commands(comparison.runs, comparison.factors):
         console.print(f"not run yet: {command}", soft_wrap=True)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from fashion_exp.comparison.metrics import METRICS
+from fashion_exp.errors import InputError, suggest
 
 
 @dataclass(frozen=True)
 class ComparisonSettings:
+    """Raises `InputError` for an unknown metric and for a number out of range."""
+
     metric: str = "accuracy"
     """A key of `METRICS`."""
     alpha: float = 0.05
@@ -21,6 +26,26 @@ class ComparisonSettings:
     """Index of the run that all others are compared with; None: all pairs."""
     human: tuple[float, int | None] | None = None
     """Accuracy of people, and the number of images it was measured on."""
+
+    def __post_init__(self) -> None:
+        if self.metric not in METRICS:
+            raise InputError(
+                f"metric={self.metric}: no such metric; {suggest(self.metric, METRICS)}"
+            )
+        if not 0 < self.alpha < 0.5:
+            raise InputError(f"alpha={self.alpha:g}: must be between 0 and 0.5")
+        if self.target is not None and not 0 < self.target < 1:
+            raise InputError(f"target={self.target:g}: must be between 0 and 1")
+        if not 0 <= self.rope < 1:
+            raise InputError(f"rope={self.rope:g}: must be a difference of at least 0 and below 1")
+        accuracy, images = self.human or (0.5, None)
+        if not 0 < accuracy < 1 or (images is not None and images < 1):
+            raise InputError(
+                f"human={accuracy:g}:{images}: needs an accuracy between 0 and 1, and N from 1 on"
+            )
+
+    def with_baseline(self, index: int) -> ComparisonSettings:
+        return replace(self, baseline=index)
 
     @property
     def level(self) -> float:

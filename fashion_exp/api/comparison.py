@@ -1,0 +1,153 @@
+"""Comparisons of finished runs: `fashion_exp.compare`."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from os import PathLike, fspath
+from pathlib import Path
+
+import pandas as pd
+
+from fashion_exp.comparison import comparison
+from fashion_exp.comparison.conclusions import conclusions
+from fashion_exp.comparison.find_runs import common_sweep, count_unfinished_jobs, find_runs
+from fashion_exp.comparison.misclassified import load_run_images
+from fashion_exp.comparison.report_data import build_report
+from fashion_exp.comparison.report_tables import TEST_NAMES, pairs_table, runs_table
+from fashion_exp.comparison.run_data import load_run
+from fashion_exp.comparison.settings import ComparisonSettings
+from fashion_exp.errors import InputError
+from fashion_exp.evaluation.results import draw_figures, missing_figures
+from fashion_exp.evaluation.test_usage import mark_test_evaluated
+from fashion_exp.paths import outputs_dir, unique_name, why_not_writable
+from fashion_exp.reporting.page import write_report
+from fashion_exp.reporting.tables import extract_shared
+from fashion_exp.reporting.templates import render
+from fashion_exp.tracking import NullTracker
+
+
+@dataclass(frozen=True)
+class Comparison(comparison.Comparison):
+    """Compared runs. In a notebook it shows its conclusions and its tables."""
+
+    outputs: Path = Path("outputs")
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """One row per run, best first: name, folder, the options that differ, and the metrics
+        (shares in [0, 1]; `_lo` and `_hi` are Wilson's limits). Held-out tests are missing."""
+        options = [option for factor in self.factors for option in factor.options]
+        rows = []
+        for index in self.ranking:
+            run = self.runs[index]
+            row = {"run": self.names[index]} | {name: run.options.get(name) for name in options}
+            row |= run.summary("validation").metrics()
+            row |= run.summary("test").metrics() if run.is_test_evaluated else {}
+            rows.append(row | {"folder": str(run.result.output)})
+        return pd.DataFrame(rows)
+
+    @property
+    def verdicts(self) -> pd.DataFrame:
+        """One row per pair: the verdict on a against b, a minus b with limits that agree with it
+        (for all pairs jointly), p and Holm's p, the test, and what the interval estimates."""
+        rows = []
+        for pair in self.pairs:
+            interval = pair.simultaneous and pair.simultaneous.or_fallback
+            rows.append({
+                "a": self.names[pair.a],
+                "b": self.names[pair.b],
+                "verdict": pair.verdict,
+                "difference": pair.test and pair.test.difference,
+                "low": interval and interval.low,
+                "high": interval and interval.high,
+                "p": pair.test and pair.test.p,
+                "p_holm": pair.p_holm,
+                "test": pair.test and TEST_NAMES.get(pair.test.method, pair.test.method),
+                "estimates": pair.test and str(pair.test.interval.or_fallback.target),
+                "note": pair.note,
+            })  # fmt: skip
+        return pd.DataFrame(rows)
+
+    @property
+    def conclusions(self) -> list[str]:
+        """What the data support, in sentences; the first says which run is best."""
+        return conclusions(self)
+
+    def report(self, into: str | PathLike[str] | None = None, command: str = "") -> Path:
+        """Writes the page with tables, figures and photos, and returns its path.
+
+        It is written into `into`, or else into `report/` of the sweep or run. `command` is what the
+        page names to make it again. Raises `InputError` if nothing can be written there.
+        """
+        folders = [run.result.output for run in self.runs]
+        parent = folders[0] if len(folders) == 1 else common_sweep(folders)
+        new = self.outputs / "reports" / unique_name("report")
+        folder = Path(into) if into is not None else parent / "report" if parent else new
+        if reason := why_not_writable(folder):
+            raise InputError(f"{folder}: {reason}; choose another folder with --into FOLDER")
+        cache = self.outputs / "cache"
+        command = command or shlex.join(["scripts/run", "report", *map(str, folders)])
+        page = write_report(build_report(self, command, cache), folder)
+        if len(self.runs) == 1 and missing_figures(self.runs[0].result):
+            # It failed to draw them, or is not its sweep's winner.
+            images = load_run_images(self.runs[0], cache)
+            if images is not None:
+                draw_figures(self.runs[0].result, images, NullTracker())
+        return page
+
+    def _repr_html_(self) -> str:
+        tables = [extract_shared(runs_table(self))]
+        tables += [pairs_table(self)] if len(self.runs) > 1 else []
+        return render("fragment.html.j2", sentences=self.conclusions, tables=tables)
+
+
+def compare(
+    runs: object = (),
+    *,
+    baseline: str | PathLike[str] | None = None,
+    metric: str = "accuracy",
+    alpha: float = 0.05,
+    rope: float = 0.01,
+    exact: bool = False,
+    target: float | None = None,
+    human: tuple[float, int | None] | None = None,
+    evaluate_test: bool = False,
+    uri: str | None = None,
+    outputs: str | PathLike[str] | None = None,
+) -> Comparison:
+    """Compares finished runs with the test that fits their design.
+
+    `runs` is one or several of: a `Run`, a `Sweep`, a folder, a name, the id of a tracked run, or a
+    filter in MLflow's language; none means the newest sweep. All runs are compared with `baseline`,
+    or each with each. `alpha` is the family-wise error rate, `rope` the difference that does not
+    matter, `target` an accuracy to be reached, `human` the accuracy of people and the number of
+    images that it was measured on. `evaluate_test` evaluates the test predictions of every run,
+    which is counted.
+
+    Raises `InputError` for a reference that matches nothing, and for a setting out of range.
+    """
+    settings = ComparisonSettings(metric, alpha, rope, exact, target, human=human)
+    place = outputs_dir(None if outputs is None else fspath(outputs))
+    folders = find_runs(references(runs), place, uri)
+    if baseline is not None:
+        matches = find_runs(references(baseline), place, uri)
+        if len(matches) > 1:
+            raise InputError(f"baseline {baseline}: matches {len(matches)} runs; name one")
+        folders = list(dict.fromkeys([*folders, *matches]))
+        settings = settings.with_baseline(folders.index(matches[0]))
+    if evaluate_test:
+        for folder in folders:
+            mark_test_evaluated(folder, place)
+    unfinished = count_unfinished_jobs(folders)
+    return Comparison([load_run(folder) for folder in folders], settings, unfinished, place)
+
+
+def references(runs: object) -> list[str]:
+    """What `find_runs` takes for a run, a sweep, a path, a text, or several of them."""
+    if isinstance(runs, str | PathLike):
+        return [fspath(runs)]
+    if isinstance(runs, Sequence) or hasattr(runs, "__iter__"):
+        return [reference for run in runs for reference in references(run)]
+    raise InputError(f"{runs}: not a run, a sweep, a folder or a name")

@@ -1,0 +1,150 @@
+"""One experiment: `fashion_exp.run`, and `fashion_exp.load` for a run that has finished."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from os import PathLike, fspath
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fashion_exp.errors import InputError
+from fashion_exp.paths import outputs_dir, outputs_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import torch
+
+    from fashion_exp.comparison.run_data import RunData
+    from fashion_exp.configuration.schema import Config
+    from fashion_exp.inference.trained_run import TrainedRun
+    from fashion_exp.models.classifier import Classifier
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run. Nothing is read before it is used."""
+
+    folder: Path
+
+    def __fspath__(self) -> str:
+        return str(self.folder)
+
+    @property
+    def name(self) -> str:
+        return self.data.name
+
+    @property
+    def id(self) -> str:
+        """Id of the tracked run; empty if it is not tracked."""
+        return self.data.result.run
+
+    @property
+    def outputs(self) -> Path:
+        return outputs_of(self.folder) or outputs_dir(None)
+
+    @cached_property
+    def data(self) -> RunData:
+        """The run as `compare` reads it. Raises `InputError` if it is not finished."""
+        from fashion_exp.comparison.run_data import load_run
+
+        return load_run(self.folder)
+
+    @cached_property
+    def trained(self) -> TrainedRun:
+        """The run as `predict` reads it. Raises `InputError` if it has lost its models."""
+        from fashion_exp.inference.trained_run import load_run
+
+        return load_run(self.folder, self.outputs)
+
+    @property
+    def config(self) -> Config:
+        return self.data.config
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return self.data.classes
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """val_acc val_lo val_hi val_n val_f1 val_loss (val_t_lo val_t_hi), and the same with test_
+        once the run was evaluated on its test set. Shares lie in [0, 1]."""
+        parts = ["validation", *["test"] * self.data.is_test_evaluated]
+        return {k: v for part in parts for k, v in self.data.summary(part).metrics().items()}
+
+    @property
+    def history(self) -> pd.DataFrame:
+        """Loss and accuracy of each epoch of each training, on training and validation images."""
+        return self.data.history
+
+    def predictions(self, part: str = "validation") -> pd.DataFrame:
+        """One row per image and training: image_id, path, group_id, label, p_<class>, part, fold,
+        repeat, seed. Raises `InputError` for a test that is held out."""
+        return self.trained.predictions(part)
+
+    def model(self, name: str | None = None) -> Classifier:
+        """The first of its trainings, or the one of this name (r0f0): uint8 (n, channels, size,
+        size) to logits (n, classes), on the CPU in evaluation mode."""
+        return self.trained.model(name or self.trained.model_names[0])
+
+    @property
+    def transform(self) -> Callable[[Any], torch.Tensor]:
+        """From a path, a PIL image or an array (height, width, 3) to what `model` takes, uint8
+        (channels, size, size), as the run evaluates its own photos."""
+        import torch
+
+        from fashion_exp.inference.images import decoded
+
+        run = self.trained
+        return lambda image: torch.from_numpy(run.preprocess(decoded(run, image))).permute(2, 0, 1)
+
+    def report(self, into: str | PathLike[str] | None = None) -> Path:
+        """Writes the page about this run; see `Comparison.report`."""
+        from fashion_exp.api.comparison import compare
+
+        return compare(self, outputs=self.outputs).report(into)
+
+    def _repr_html_(self) -> str:
+        from fashion_exp.comparison.audit import find_problems
+        from fashion_exp.evaluation.results import result_table
+        from fashion_exp.reporting.templates import render
+
+        table = result_table(self.data.result, find_problems(self.data))
+        return render("fragment.html.j2", sentences=[f"Files: {self.folder}"], tables=[table])
+
+
+def run(*overrides: str) -> Run:
+    """Runs one experiment; the arguments are those of the command line.
+
+        run("dataset=folder", "dataset.root=photos", "model=resnet50", "optim.lr=2e-4")
+
+    It prints the log, the progress and the result. Raises `InputError` for a mistake in the
+    arguments or the data, and whatever makes a training fail; `resume=FOLDER` continues one that
+    was interrupted.
+    """
+    from fashion_exp.experiment.arguments import parse_arguments, run_dir_of
+    from fashion_exp.experiment.job import run_job
+
+    line = parse_arguments(overrides)
+    if line.multirun or line.info_only:
+        raise InputError("run: one experiment only; sweep(…) runs one for each combination")
+    (cfg,), (typed,) = line.jobs, line.job_overrides
+    folder = run_dir_of(cfg)
+    run_job(cfg, folder, typed, raise_errors=True)
+    return Run(folder.path)
+
+
+def load(
+    reference: str | PathLike[str], *, uri: str | None = None,
+    outputs: str | PathLike[str] | None = None,
+) -> Run:  # fmt: skip
+    """A finished run by its folder, its name or the id of its tracked run; for a sweep, its winner.
+
+    `outputs` is the folder of the runs, and `uri` the tracking store, if they are not the default
+    ones. Raises `InputError` if there is no such run, or if it has lost its models.
+    """
+    from fashion_exp.inference.trained_run import load_run
+
+    place = outputs_dir(None if outputs is None else fspath(outputs))
+    return Run(load_run(fspath(reference), place, uri).run.path)
