@@ -1,15 +1,21 @@
-"""The command line in processes of its own, as a user runs it."""
+"""The command line: in processes of its own, as a user runs it, or in the process of the test."""
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
+import pytest
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
+
+from fashion_exp import __main__
+from fashion_exp.data.sources import load
 
 COMMAND = [sys.executable, "-m", "fashion_exp"]
 
@@ -23,9 +29,30 @@ def run_command(
     )
 
 
+def call_command(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Runs the command line in this process: a new one spends seconds on its imports."""
+    output, errors = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(output), redirect_stderr(errors):
+        patch.setattr(sys, "argv", ["fashion_exp", *arguments])
+        patch.setattr(__main__, "configure_process", lambda: None)
+        patch.setattr(load, "_cached", type(load._cached)())  # a new process has read no images
+        if cwd:
+            patch.chdir(cwd)
+        code = __main__.main()
+    return subprocess.CompletedProcess(arguments, code, output.getvalue(), errors.getvalue())
+
+
+def call_successfully(*arguments: str, cwd: Path | None = None) -> str:
+    """Calls the command line, which must succeed; returns what it printed."""
+    return _output(call_command(*arguments, cwd=cwd))
+
+
 def run_successfully(*arguments: str, cwd: Path | None = None) -> str:
     """Runs the command line, which must succeed; returns what it printed."""
-    done = run_command(*arguments, cwd=cwd)
+    return _output(run_command(*arguments, cwd=cwd))
+
+
+def _output(done: subprocess.CompletedProcess[str]) -> str:
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 

@@ -15,7 +15,7 @@ import pytest
 from fashion_exp.comparison.run_data import load_run
 from fashion_exp.evaluation.run_dir import RunDir, finished_runs
 from fashion_exp.stats.proportions import wilson
-from tests.command_line import run_command, run_successfully, tracked_runs
+from tests.command_line import call_command, call_successfully, tracked_runs
 
 pytestmark = pytest.mark.slow
 
@@ -53,14 +53,14 @@ def test_runs_are_read_with_the_numbers_that_were_tracked(outputs: Path) -> None
 
 
 def test_runs_are_compared_and_listed(outputs: Path) -> None:
-    text = run_successfully("compare", "stored", "--outputs", str(outputs))
+    text = call_successfully("compare", "stored", "--outputs", str(outputs))
     assert "lr=0.001" in text and "lr=0.01" in text
-    status = run_successfully("sweep", "status", "stored", "--json", "--outputs", str(outputs))
+    status = call_successfully("sweep", "status", "stored", "--json", "--outputs", str(outputs))
     assert json.loads(status)["states"] == {"finished": 2}
 
 
 def test_finished_jobs_of_a_sweep_are_not_run_again(outputs: Path) -> None:
-    text = run_successfully("-m", f"outputs={outputs}", *OPTIONS, "optim.lr=1e-3,1e-2",
+    text = call_successfully("-m", f"outputs={outputs}", *OPTIONS, "optim.lr=1e-3,1e-2",
                             "sweep.name=stored", "tracking=none", "sweep.dry_run=true")  # fmt: skip
     assert "2 jobs: 2 finished" in text
 
@@ -69,17 +69,17 @@ def test_interrupted_run_is_resumed(outputs: Path) -> None:
     (run,) = (
         RunDir(path) for path in (outputs / "runs").iterdir() if RunDir(path).state == "started"
     )
-    assert "continues after epoch" in run_successfully(f"resume={run.path}", f"outputs={outputs}")
+    assert "continues after epoch" in call_successfully(f"resume={run.path}", f"outputs={outputs}")
     assert run.is_finished and run.result_file.exists()
 
 
 def test_test_evaluations_of_earlier_runs_are_counted(outputs: Path) -> None:
-    run_successfully(f"outputs={outputs}", *OPTIONS, "seed=5", "tracking=none")
+    call_successfully(f"outputs={outputs}", *OPTIONS, "seed=5", "tracking=none")
     (evaluated,) = outputs.glob("runs/*/test_evaluated.json")
     assert json.loads(evaluated.read_text())["evaluations"] == 3
 
 
 def test_doctor_finds_no_damage(outputs: Path) -> None:
-    findings = run_command("doctor", "--json", "--outputs", str(outputs))
+    findings = call_command("doctor", "--json", "--outputs", str(outputs))
     kinds = [finding["what"] for finding in json.loads(findings.stdout)]
     assert not any("damaged" in kind for kind in kinds), kinds

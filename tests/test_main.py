@@ -1,4 +1,4 @@
-"""The command line as a user types it: in processes of its own, in any directory."""
+"""The command line as a user types it, in any directory."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ from fashion_exp.evaluation.run_dir import PART_FILES
 from fashion_exp.experiment.arguments import parse_arguments
 from tests.command_line import (
     COMMAND,
+    call_command,
+    call_successfully,
     only_run,
     run_command,
     run_successfully,
@@ -101,7 +103,7 @@ def test_run_is_tracked_with_one_child_per_repeat(single: Path) -> None:
 def sweep(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """The outputs and the printed text of a multirun of four jobs, two of which diverge."""
     outputs = tmp_path_factory.mktemp("sweep")
-    done = run_command("--multirun", *TINY, f"dataset.root={photos}", f"outputs={outputs}",
+    done = call_command("--multirun", *TINY, f"dataset.root={photos}", f"outputs={outputs}",
                        "optim.lr=1e-3,1e30", "model.dropout=0,0.5", "model.width=4")  # fmt: skip
     assert done.returncode == 3, done.stdout + done.stderr
     return outputs, done.stdout + done.stderr
@@ -136,7 +138,7 @@ def test_printed_command_trains_the_winner_again_with_the_same_numbers(
     outputs, output = sweep
     winner = Path(re.findall(r"^winner: (\S+) \(optim", output, re.MULTILINE)[0])
     (command,) = re.findall(r"^to train the winner again: scripts/run (.*)", output, re.MULTILINE)
-    run_successfully(*shlex.split(command), "cache.trainings=false", cwd=outputs)
+    call_successfully(*shlex.split(command), "cache.trainings=false", cwd=outputs)
     again = only_run(outputs)
     for name in PART_FILES.values():
         pd.testing.assert_frame_equal(pd.read_parquet(again / name), pd.read_parquet(winner / name))
@@ -169,7 +171,7 @@ def test_switch_has_its_name_in_this_version_and_the_earlier_one(switch: str) ->
 
 
 def test_switch_evaluates_the_test_of_every_job(photos: Path, tmp_path: Path) -> None:
-    run_successfully("-m", *TINY, f"dataset.root={photos}", f"outputs={tmp_path}", "tracking=none",
+    call_successfully("-m", *TINY, f"dataset.root={photos}", f"outputs={tmp_path}", "tracking=none",
                      "repeats=1", "optim.lr=1e-3,1e-2", "--evaluate-test")  # fmt: skip
     assert len(list(tmp_path.glob("sweeps/*/*/test_evaluated.json"))) == 2
     assert len((tmp_path / "test_evaluations.jsonl").read_text().splitlines()) == 2
@@ -215,7 +217,7 @@ def test_mistake_is_reported_in_one_line_and_leaves_nothing(
     arguments: list[str], message: str, tmp_path: Path
 ) -> None:
     outputs = [f"outputs={tmp_path}"] if "=" in arguments[-1] or "-" in arguments[0] else []
-    done = run_command(*arguments, *outputs)
+    done = call_command(*arguments, *outputs)
     assert done.returncode == 2
     assert message in done.stderr and done.stderr.count("\n") == 1
     assert not tmp_path.exists() or not list(tmp_path.iterdir())
@@ -229,7 +231,7 @@ def test_unknown_model_or_optimizer_leaves_nothing(
     outputs = tmp_path / "outputs"
     tiny = [word for word in TINY if not word.startswith("model=")]
     model = "model=timm" if "model" in option else "model=basic_cnn"
-    done = run_command(*tiny, f"dataset.root={photos}", model, option, f"outputs={outputs}")
+    done = call_command(*tiny, f"dataset.root={photos}", model, option, f"outputs={outputs}")
     assert done.returncode == 2 and option in done.stderr
     assert not outputs.exists()
 
@@ -246,18 +248,18 @@ def test_choices_of_a_config_dir_act_in_every_job_and_in_the_printed_command(
     options = [*TINY, "repeats=1", f"dataset.root={photos}", "optim=mine", "outputs=o",
                "tracking=none"]  # fmt: skip
     arguments = ("-m", "--config-dir", folder.name, *options, "model.dropout=0,0.5")
-    output = run_successfully(*arguments, cwd=tmp_path)
+    output = call_successfully(*arguments, cwd=tmp_path)
     configs = [yaml.safe_load(file.read_text()) for file in
                tmp_path.glob("o/sweeps/*/*/config/config.yaml")]  # fmt: skip
     assert [config["optim"]["lr"] for config in configs] == [float(lr)] * 2
     (command,) = re.findall(r"scripts/run (--config-dir.*|.*optim=mine.*)", output)
-    run_successfully(*shlex.split(command), "outputs=o", cwd=tmp_path)
+    call_successfully(*shlex.split(command), "outputs=o", cwd=tmp_path)
     (run,) = tmp_path.glob("o/runs/*")
     assert f"lr: {lr}" in (run / "config" / "config.yaml").read_text()
 
 
 def test_help_names_groups_choices_and_subcommands() -> None:
-    output = run_successfully("--help")
+    output = call_successfully("--help")
     for text in (
         "dataset: clothing, csv, fashion_mnist, folder, garments",
         "experiment: paper_basic_cnn",
@@ -271,7 +273,7 @@ def test_help_names_groups_choices_and_subcommands() -> None:
 
 
 def test_printed_config_has_the_chosen_values() -> None:
-    config = yaml.safe_load(run_successfully("--cfg", "job", "model=resnet50"))
+    config = yaml.safe_load(call_successfully("--cfg", "job", "model=resnet50"))
     assert config["model"]["name"] == "resnet50" and config["optim"]["lr"] == 1e-3
 
 

@@ -141,10 +141,14 @@ def imports_without_garbage_collection() -> Iterator[None]:
     try:
         yield
     finally:
-        if gc.get_freeze_count() == 0:  # a later job of this process would freeze garbage
-            gc.freeze()
-            atexit.register(gc.unfreeze)
+        _freeze_objects()
         gc.enable()
+
+
+@cache  # once: a later job of this process would freeze garbage
+def _freeze_objects() -> None:
+    gc.freeze()
+    atexit.register(gc.unfreeze)
 
 
 @cache

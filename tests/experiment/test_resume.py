@@ -20,9 +20,9 @@ from fashion_exp.experiment.checkpoints import StateFile
 from fashion_exp.experiment.tracked_runs import end_finished_folds, resume_or_start
 from fashion_exp.tracking import open_tracker
 from tests.command_line import (
+    call_command,
+    call_successfully,
     only_run,
-    run_command,
-    run_successfully,
     start_command,
     tracked_statuses,
     wait_for,
@@ -43,7 +43,7 @@ def has_state(outputs: Path, fold: str) -> bool:
 @pytest.fixture(scope="module")
 def uninterrupted(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     outputs = tmp_path_factory.mktemp("uninterrupted")
-    run_successfully(*BASE, f"dataset.root={photos}", f"outputs={outputs}", "tracking=none")
+    call_successfully(*BASE, f"dataset.root={photos}", f"outputs={outputs}", "tracking=none")
     return only_run(outputs)
 
 
@@ -71,7 +71,7 @@ def test_resumed_run_equals_uninterrupted_run(
     assert (f"resume={run}" in err) is (number != signal.SIGKILL)
     assert tracked_statuses(tmp_path) == ["FINISHED", status, status]
 
-    run_successfully(f"resume={run}", f"outputs={tmp_path}")
+    call_successfully(f"resume={run}", f"outputs={tmp_path}")
     assert tracked_statuses(tmp_path) == ["FINISHED"] * 3
     assert (run / "history.csv").read_text() == (uninterrupted / "history.csv").read_text()
     for file in PART_FILES.values():
@@ -86,14 +86,14 @@ def test_resuming_with_other_options_or_labels_is_refused(photos: Path, tmp_path
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=60)
     run = only_run(tmp_path)
-    refused = run_command(f"resume={run}", "optim.lr=0.5")
+    refused = call_command(f"resume={run}", "optim.lr=0.5")
     assert refused.returncode == 2
     assert "started with other options (optim.lr was 0.01, is now 0.5)" in refused.stderr
 
     image = pd.read_csv(run / "split.csv")["image_id"][0]
     version = LabelVersion("v1", "none", "", "now", {image: ()}, {"excluded": 1})
     write_history(journal_path(photos), [version])
-    refused = run_command(f"resume={run}")
+    refused = call_command(f"resume={run}")
     assert refused.returncode == 2
     assert "the images, their labels, quarantine.csv or groups.csv have" in refused.stderr
 
@@ -105,7 +105,7 @@ def test_damaged_state_is_reported_with_its_file(tmp_path: Path) -> None:
 
 
 def test_resuming_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:
-    refused = run_command(f"resume={tmp_path / 'none'}")
+    refused = call_command(f"resume={tmp_path / 'none'}")
     assert refused.returncode == 2 and "not the folder of a run" in refused.stderr
     assert refused.stderr.count("\n") == 1
 
