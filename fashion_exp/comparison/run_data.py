@@ -63,8 +63,9 @@ class ScoreMatrix:
     """The per-image scores of a run on one part, with a row per model and a column per image.
 
     The mean of a row is the metric of that model. For the macro-F1 the columns are the images'
-    contributions (`metrics.per_image_macro_f1`). These depend on the other images in the matrix,
-    so `values` is computed from the predicted classes after each selection.
+    contributions (`metrics.per_image_macro_f1`), to that of all folds of a repeat if these have
+    different images. These depend on the other images in the matrix, so `values` is computed from
+    the predicted classes after each selection.
     """
 
     raw: np.ndarray
@@ -84,12 +85,17 @@ class ScoreMatrix:
         """(models, images) scores; nan where a model did not predict an image."""
         if self.labels is None:
             return self.raw
-        values = np.full(self.raw.shape, np.nan)
-        for row, predicted in zip(values, self.raw, strict=True):
-            valid = ~np.isnan(predicted)
-            if valid.any():
-                row[valid] = metrics.per_image_macro_f1(
-                    self.labels[valid], predicted[valid].astype(int), self.n_classes
+        values, valid = np.full(self.raw.shape, np.nan), ~np.isnan(self.raw)
+        repeats = np.array([repeat for repeat, _ in self.keys])
+        rows = [repeats == repeat for repeat in np.unique(repeats)]
+        if self.models_per_image > len(rows):  # folds that share images are models of their own
+            rows = list(np.eye(len(repeats), dtype=bool))
+        for row in rows:  # the folds of a repeat together: one macro-F1
+            model, image = np.nonzero(valid & row[:, None])
+            if image.size:
+                predicted = self.raw[model, image].astype(int)
+                values[model, image] = metrics.per_image_macro_f1(
+                    self.labels[image], predicted, self.n_classes
                 )
         return values
 

@@ -40,6 +40,7 @@ METHODS = {
     "wilson_grouped": "Wilson at the mean accuracy, n divided by the design effect",
     "corrected_t": "t with Nadeau and Bengio's correction",
     "crossed_t": "t with models and images crossed",
+    "images": "t over the photos",
 }
 
 
@@ -212,20 +213,30 @@ def draw_part(result: RunResult, part: str, table: ImageTable) -> None:
         )
         style.save(gallery, file)
     with optional_figure(run.figures / f"classes_{part}.csv") as file:
-        write_text(file, csv_table(_class_scores(summary)))
+        write_text(file, csv_table(class_table(summary)))
 
 
-def _class_scores(summary: EvaluationSummary) -> PlainTable:
-    from fashion_exp.reporting.formats import percent
+def class_table(summary: EvaluationSummary) -> PlainTable:
+    """Recall, precision and F1 of each class. The limits are those of the tested models, and have
+    Bonferroni's level."""
+    from fashion_exp.reporting.formats import DASH, percent, percent_range
     from fashion_exp.reporting.tables import PlainTable
 
     columns = (summary.recall, summary.precision, summary.f1)
     counts = summary.confusion.sum(axis=1)
     rows = [
-        (name, f"{count}", *map(percent, scores))
-        for name, count, *scores in zip(summary.classes, counts, *columns, strict=True)
+        (
+            name,
+            f"{count}",
+            *map(percent, scores),
+            DASH if f1.low is None or f1.high is None else percent_range(f1.low, f1.high),
+        )
+        for name, count, f1, *scores in zip(
+            summary.classes, counts, summary.f1_limits, *columns, strict=True
+        )
     ]
-    return PlainTable(("class", "predictions", "recall", "precision", "F1"), rows)
+    joint = f"F1, {100 * summary.accuracy.level:g} % for all classes jointly"
+    return PlainTable(("class", "predictions", "recall", "precision", "F1", joint), rows)
 
 
 def result_table(result: RunResult, problems: Sequence[str]) -> PlainTable:
@@ -270,8 +281,8 @@ def _part_result(summary: EvaluationSummary) -> PartResult:
         tables.ReportedInterval(_method(t), *t_limits, summary.t_interval_omitted),
         summary.images,
         t.scores,
-        _with_limits(summary.loss),
-        _with_limits(summary.macro_f1),
+        _score(summary.loss),
+        _score(summary.macro_f1),
         (summary.wrong_images, summary.images),
         (summary.wrong_predictions, summary.predictions),
         dict(zip(summary.classes, summary.f1, strict=True)),
@@ -280,17 +291,19 @@ def _part_result(summary: EvaluationSummary) -> PartResult:
 
 def _method(interval: Interval) -> str:
     from fashion_exp.reporting.formats import photo_count, pluralize
+    from fashion_exp.stats.groups import TOO_FEW
 
     n = "" if interval.n is None else f"{photo_count(interval.n)}, "
+    warning = f"; {interval.note}" if TOO_FEW in interval.note else ""
     trainings = pluralize(interval.scores, "training")
-    return f"{METHODS[interval.method]}, {n}{trainings}, for {interval.target}"
+    return f"{METHODS[interval.method]}, {n}{trainings}, for {interval.claim}{warning}"
 
 
-def _with_limits(interval: Interval) -> ReportedScore:
+def _score(interval: Interval) -> ReportedScore:
     from fashion_exp.reporting import tables
-    from fashion_exp.stats.interval import MIN_RELIABLE_SCORES
 
     assert interval.estimate is not None
-    if interval.status != "ok" or interval.scores < MIN_RELIABLE_SCORES:
-        return tables.ReportedScore(interval.estimate)
-    return tables.ReportedScore(interval.estimate, interval.low, interval.high)
+    limits = tables.ReportedInterval(_method(interval), omitted=interval.note)
+    if interval.status == "ok":
+        limits = tables.ReportedInterval(_method(interval), interval.low, interval.high)
+    return tables.ReportedScore(interval.estimate, limits)

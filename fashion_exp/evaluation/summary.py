@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,8 +17,9 @@ from fashion_exp.reporting.formats import pluralize
 from fashion_exp.stats import metrics
 from fashion_exp.stats.crossed import crossed_t_interval
 from fashion_exp.stats.interval import MIN_RELIABLE_SCORES, Interval
-from fashion_exp.stats.proportions import wilson, wilson_grouped
-from fashion_exp.stats.t_intervals import corrected_t_interval
+from fashion_exp.stats.limits import Shape, why_no_f1_interval, why_no_loss_interval
+from fashion_exp.stats.proportions import f1_interval, wilson, wilson_grouped
+from fashion_exp.stats.redrawn import interval_of_models, redrawn_interval
 
 PerImage = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """From labels (n,) and probabilities (n, classes) to a score (n,) of each image."""
@@ -26,7 +27,13 @@ PerImage = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 @dataclass(frozen=True)
 class EvaluationSummary:
-    """Evaluation of a run's predictions on one part. Losses and F1 are means over the J models."""
+    """Evaluation of a run's predictions on one part.
+
+    Losses and F1 are means over the J models. On validation images the folds of a repeat count as
+    one model, so the F1 of k folds is that of their predictions together: a mean of the folds' F1
+    would depend on k and be biased where a class has few images (Forman & Scholz 2010, SIGKDD
+    Explorations 12:49-57).
+    """
 
     part: str
     classes: tuple[str, ...]
@@ -40,12 +47,15 @@ class EvaluationSummary:
     accuracy_t: Interval
     """t-interval for the design of the run."""
     loss: Interval
-    """Cross-entropy in nats, with the same kind of t-interval."""
+    """Cross-entropy in nats: for the recipe as `accuracy_t`; with fewer than 4 trainings for the
+    models tested. No limits if no interval can be trusted (`why_no_loss_interval`)."""
     macro_f1: Interval
-    """With the same kind of t-interval."""
+    """Likewise (`why_no_f1_interval`)."""
     f1: tuple[float, ...]
     """Per class, mean over the models, so that its mean over the classes is the macro-F1; nan where
     undefined."""
+    f1_limits: tuple[Interval, ...]
+    """Per class, for the models tested, at Bonferroni's level: jointly for all classes."""
     precision: tuple[float, ...]
     recall: tuple[float, ...]
     confusion: np.ndarray
@@ -114,47 +124,114 @@ def summarize_predictions(
 
     The t-interval follows the design. Models that share their evaluation images (the test part,
     or repeats of one split) are crossed with the images; repeats with their own splits take
-    Nadeau and Bengio's correction (2003).
+    `redrawn_interval`.
     """
-    models = {f"r{r}f{f}": rows for (r, f), rows in frame.groupby(["repeat", "fold"], sort=True)}
-    inputs = {name: labels_and_probabilities(rows) for name, rows in models.items()}
-    images = frame["image_id"].nunique()
-    part = str(frame["part"].iloc[0])
-    correct = _model_by_image(frame, metrics.per_image_correct, inputs)
-    groups = _groups(frame, correct)
-    crossed = part == "test" or (not redrawn and frame["repeat"].nunique() > 1)
-
-    def t_interval(per_image: PerImage, bounded: bool) -> Interval:
-        if not crossed:
-            means = [float(per_image(*pair).mean()) for pair in inputs.values()]
-            n_test = [len(rows) for rows in models.values()]
-            n_train = [train_sizes[name] for name in models]
-            return corrected_t_interval(means, n_train, n_test, level, bounded=bounded)
-        table = _model_by_image(frame, per_image, inputs)
-        if part != "test":  # the folds of a repeat together predict each image once: one model
-            table = table.groupby(level="repeat").mean()
-        return crossed_t_interval(table.to_numpy(), level, bounded=bounded, groups=groups)
-
-    confusions = [_confusion(*pair) for pair in inputs.values()]
-    weights = [len(rows) if crossed and part != "test" else 1 for rows in models.values()]
-    class_scores = _mean_class_scores(confusions, weights)
+    part = _Part.of(frame, train_sizes, redrawn, level)
+    correct = part.scores(metrics.per_image_correct)
+    by_image = correct.mean().to_numpy()
+    errors = float((1 - by_image).sum())
+    losses = part.scores(metrics.per_image_loss)
+    no_loss = why_no_loss_interval(errors, losses.mean().to_numpy())
+    f1 = part.scores(_per_image_macro_f1)
+    no_f1 = why_no_f1_interval(errors, int(frame.groupby("label")["group_id"].nunique().min()))
+    confusions = [_confusion(*pair) for pair in part.units()]
+    class_scores = _mean_class_scores(confusions)
+    accuracy = _accuracy_interval(by_image, part.groups, level, len(correct))
     return EvaluationSummary(
-        part=part,
+        part=part.name,
         classes=class_names(frame),
-        images=images,
+        images=by_image.size,
         wrong_images=int(wrong_by_image(frame).sum()),
-        accuracy=_accuracy_interval(correct.mean().to_numpy(), groups, level, len(models)),
-        accuracy_t=t_interval(metrics.per_image_correct, bounded=True),
-        loss=t_interval(metrics.per_image_loss, bounded=False),
-        macro_f1=t_interval(_per_image_macro_f1, bounded=False),
+        accuracy=accuracy,
+        accuracy_t=part.recipe_interval(correct, "wilson"),
+        loss=part.interval(losses, "hall", no_loss),
+        macro_f1=part.interval(f1, "wilson", no_f1),
         f1=tuple(class_scores.f1),
         precision=tuple(class_scores.precision),
         recall=tuple(class_scores.recall),
+        f1_limits=_f1_limits(part, class_scores.f1, accuracy),
         confusion=np.sum(confusions, axis=0),
-        single_class_models=tuple(
-            name for name, (_, p) in inputs.items() if len(np.unique(p.argmax(1))) == 1
-        ),
+        single_class_models=part.single_class_models(),
     )
+
+
+@dataclass(frozen=True)
+class _Part:
+    """The predictions of one part, sorted by repeat and fold, and the design of the run."""
+
+    frame: pd.DataFrame
+    labels: np.ndarray
+    probabilities: np.ndarray
+    starts: np.ndarray
+    """The first row of each model whose F1 is computed: on validation images, a repeat."""
+    crossed: bool
+    groups: np.ndarray | None
+    """The group of each image; None if no two images share one."""
+    train_sizes: Mapping[str, int]
+    level: float
+
+    @staticmethod
+    def of(
+        frame: pd.DataFrame, train_sizes: Mapping[str, int], redrawn: bool, level: float
+    ) -> _Part:
+        frame = frame.sort_values(["repeat", "fold"], kind="stable")
+        is_test = frame["part"].iloc[0] == "test"
+        # The folds of a repeat together predict each validation image once: one model.
+        keys = frame[["repeat", "fold"] if is_test else ["repeat"]]
+        crossed = is_test or (not redrawn and frame["repeat"].nunique() > 1)
+        images = frame.drop_duplicates("image_id").sort_values("image_id")
+        groups = images["group_id"].to_numpy()
+        return _Part(
+            frame,
+            *labels_and_probabilities(frame),
+            np.flatnonzero((keys != keys.shift()).any(axis=1)),
+            crossed,
+            groups if len(set(groups)) < len(groups) else None,
+            train_sizes,
+            level,
+        )
+
+    @property
+    def name(self) -> str:
+        return str(self.frame["part"].iloc[0])
+
+    def units(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Labels and probabilities of each model whose F1 is computed."""
+        rows = np.split(np.arange(len(self.labels)), self.starts[1:])
+        return ((self.labels[unit], self.probabilities[unit]) for unit in rows)
+
+    def scores(self, per_image: PerImage) -> pd.DataFrame:
+        """Scores with a row per model (repeat, fold) and a column per image; nan: not predicted."""
+        scores = np.concatenate([per_image(*pair) for pair in self.units()]).astype(np.float64)
+        table = self.frame[["repeat", "fold", "image_id"]].assign(score=scores)
+        return table.pivot(index=["repeat", "fold"], columns="image_id", values="score")
+
+    def recipe_interval(self, scores: pd.DataFrame, shape: Shape) -> Interval:
+        if self.crossed:
+            rows = scores if self.name == "test" else scores.groupby(level="repeat").mean()
+            return crossed_t_interval(
+                rows.to_numpy(), self.level, bounded=False, shape=shape, groups=self.groups
+            )
+        n_train = [self.train_sizes[f"r{repeat}f{fold}"] for repeat, fold in scores.index]
+        repeats = scores.index.get_level_values("repeat")
+        return redrawn_interval(
+            scores.to_numpy(), repeats, n_train, self.level, shape=shape, groups=self.groups
+        )
+
+    def interval(self, scores: pd.DataFrame, shape: Shape, reason: str) -> Interval:
+        """For the recipe, with few models for these models, or without limits for a `reason`."""
+        interval = self.recipe_interval(scores, shape)
+        if interval.scores < MIN_RELIABLE_SCORES:
+            interval = interval_of_models(
+                scores.mean().to_numpy(), self.level, shape=shape, groups=self.groups,
+                models=len(scores), estimate=interval.estimate,
+            )  # fmt: skip
+        return interval.withheld(reason)
+
+    def single_class_models(self) -> tuple[str, ...]:
+        predicted = self.frame[["repeat", "fold"]].assign(c=self.probabilities.argmax(axis=1))
+        counts = predicted.groupby(["repeat", "fold"])["c"].nunique()
+        return tuple(f"r{repeat}f{fold}" for repeat, fold in counts.index[counts == 1])
 
 
 def _accuracy_interval(
@@ -172,15 +249,31 @@ def _accuracy_interval(
     return wilson(float(by_image.mean()) * n, n, level, fractional=True, models=models)
 
 
-def _mean_class_scores(
-    confusions: Sequence[np.ndarray], weights: Sequence[float]
-) -> metrics.ClassScores:
+def _f1_limits(part: _Part, f1: np.ndarray, accuracy: Interval) -> tuple[Interval, ...]:
+    """Each image counts once, as in the accuracy, and is divided by its design effect."""
+    predicted, classes = part.probabilities.argmax(axis=1), part.probabilities.shape[1]
+    times = part.frame.groupby("image_id")["image_id"].transform("size").to_numpy()
+    images = len(part.frame.drop_duplicates("image_id"))
+    weights = (accuracy.n or images) / images / times
+    right = predicted == part.labels
+    hits = np.bincount(part.labels, weights * right, classes)
+    union = hits + sum(
+        np.bincount(of, weights * ~right, classes) for of in (part.labels, predicted)
+    )
+    level = 1 - (1 - part.level) / classes
+    return tuple(
+        f1_interval(min(k, n), n, level, models=accuracy.scores, estimate=estimate)
+        for k, n, estimate in zip(hits.tolist(), union.tolist(), f1.tolist(), strict=True)
+    )
+
+
+def _mean_class_scores(confusions: Sequence[np.ndarray]) -> metrics.ClassScores:
     """Means over the models, as the macro-F1 is one; models without a class are left out of it."""
     by_model = [metrics.precision_recall_f1(confusion) for confusion in confusions]
     means = []
     for scores in zip(*by_model, strict=True):
         values = np.ma.masked_invalid(np.stack(scores))
-        means.append(np.ma.filled(np.ma.average(values, axis=0, weights=weights), np.nan))
+        means.append(np.ma.filled(values.mean(axis=0), np.nan))
     return metrics.ClassScores(*means)
 
 
@@ -192,20 +285,3 @@ def _per_image_macro_f1(labels: np.ndarray, probabilities: np.ndarray) -> np.nda
 def _confusion(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     predicted = metrics.predicted_labels(probabilities)
     return metrics.confusion_matrix(labels, predicted, probabilities.shape[1])
-
-
-def _groups(frame: pd.DataFrame, table: pd.DataFrame) -> np.ndarray | None:
-    """The group of each column of `table`; None if no two images share a group."""
-    rows = frame.drop_duplicates("image_id").set_index("image_id")["group_id"]
-    groups = rows[table.columns].to_numpy()
-    return groups if len(set(groups)) < len(groups) else None
-
-
-def _model_by_image(
-    frame: pd.DataFrame, per_image: PerImage, inputs: Mapping[str, tuple[np.ndarray, np.ndarray]]
-) -> pd.DataFrame:
-    """Scores with a row per model (repeat, fold) and a column per image; nan: not predicted."""
-    scores = np.concatenate([per_image(*pair) for pair in inputs.values()])
-    ordered = frame.sort_values(["repeat", "fold"], kind="stable")
-    table = ordered[["repeat", "fold", "image_id"]].assign(score=scores.astype(np.float64))
-    return table.pivot(index=["repeat", "fold"], columns="image_id", values="score")

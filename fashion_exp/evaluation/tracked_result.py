@@ -54,7 +54,7 @@ def _sentences(summary: EvaluationSummary) -> list[str]:
     else:
         text += (
             f" t-interval {percent(t.low)} to {percent(t.high)} ({t.method}, {t.scores} "
-            f"trainings, for {t.target})."
+            f"trainings, for {t.claim})."
         )
     if summary.single_class_models:
         models = ", ".join(summary.single_class_models)

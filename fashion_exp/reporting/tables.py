@@ -53,14 +53,13 @@ class ReportedInterval:
 
 @dataclass(frozen=True)
 class ReportedScore:
-    """A metric, with the limits of its t-interval if there is one."""
+    """A metric with its interval."""
 
     value: float
-    low: float | None = None
-    high: float | None = None
+    interval: ReportedInterval
 
     def text(self, is_share: bool) -> str:
-        return with_limits(self.value, self.low, self.high, is_share)
+        return with_limits(self.value, self.interval.low, self.interval.high, is_share)
 
 
 @dataclass(frozen=True)
@@ -115,8 +114,8 @@ def results_table(summary: ResultsSummary) -> PlainTable:
             "predictions wrong",
             *(_of(*part.wrong_predictions) if part.trainings > 1 else "" for part in parts),
         ),
-        ("macro-F1, t-interval", *(part.macro_f1.text(is_share=True) for part in parts)),
-        ("cross-entropy, t-interval", *(part.loss.text(is_share=False) for part in parts)),
+        (f"macro-F1 ({level})", *(part.macro_f1.text(is_share=True) for part in parts)),
+        (f"cross-entropy ({level})", *(part.loss.text(is_share=False) for part in parts)),
         *((f"F1 {name}", *(percent(part.f1[name]) for part in parts)) for name in classes),
         ("training time", duration(summary.seconds), *("" for _ in parts[1:])),
         (
@@ -127,7 +126,8 @@ def results_table(summary: ResultsSummary) -> PlainTable:
     notes = [note for part in parts for note in _method_notes(part)]
     if any(part.trainings > 1 for part in parts):
         notes.append(
-            "Macro-F1 and the F1 of each class are means over the trainings. A photo is wrong if "
+            "Macro-F1 and the F1 of each class are means over the trainings; the folds of a repeat "
+            "count as one. A photo is wrong if "
             "the mean over its trainings is; each training that judges a photo is a prediction."
         )
     if len(classes) < len(parts[0].f1):
@@ -160,14 +160,21 @@ def _limits(interval: ReportedInterval) -> str:
 
 
 def _method_notes(part: PartResult) -> list[str]:
-    intervals = (("Wilson interval", part.wilson), ("t-interval", part.t))
-    return [
+    notes = [
         f"No {name} ({part.part}): {interval.omitted}."
         if interval.omitted
         else f"{name} ({part.part}): {interval.method}."
-        for name, interval in intervals
+        for name, interval in (("Wilson interval", part.wilson), ("t-interval", part.t))
         if interval.omitted or interval.method != "Wilson"
     ]
+    for name, score in (("macro-F1", part.macro_f1), ("cross-entropy", part.loss)):
+        if score.interval.omitted:
+            notes.append(
+                f"No interval of the {name} ({part.part}) can be trusted: {score.interval.omitted}."
+            )
+        elif score.interval.method != part.t.method:
+            notes.append(f"Interval of the {name} ({part.part}): {score.interval.method}.")
+    return notes
 
 
 def leaderboard(

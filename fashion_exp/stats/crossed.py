@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import special
 
 from fashion_exp.stats.checks import (
     PROPORTION_BOUNDS,
@@ -26,11 +25,10 @@ from fashion_exp.stats.interval import (
     point_estimate,
     sample_sd,
 )
-from fashion_exp.stats.proportions import wilson, wilson_grouped, wilson_limits
+from fashion_exp.stats.limits import Shape, add_limits
+from fashion_exp.stats.proportions import wilson, wilson_grouped
 
 FALLBACK_NAME = "wilson at the mean accuracy"
-MIN_ERRORS = 10
-"""With fewer expected errors (or right answers) the spread of the images says little."""
 
 
 def crossed_t_interval(
@@ -38,29 +36,28 @@ def crossed_t_interval(
     level: float = 0.95,
     *,
     bounded: bool = True,
+    shape: Shape | None = None,
     groups: ArrayLike | None = None,
 ) -> Interval:
     """The t-interval for S separately trained models on the same n test images.
 
     `correct` (S, n) holds any score that is averaged over images: one row per model, one column
-    per image (for log loss set `bounded=False`). `groups` (n,) labels images that are not
+    per image. For log loss set `bounded=False` and `shape="hall"`, for contributions to the
+    macro-F1 `bounded=False` and `shape="wilson"`. `groups` (n,) labels images that are not
     independent. Estimand: the expected score of models trained by the recipe on these training
     images. A t-interval over the S accuracies would ignore the sampling of the test images.
 
     Variance: s2(model means) / S + s2(image means over models) / n, the second term cluster-robust
     with `groups`; degrees of freedom by Satterthwaite. Both terms contain the model x image
-    interaction, so the variance is biased slightly upwards. The limits of a score in [0, 1] are
-    Wilson's at the number of images with this variance, with a quantile of t: limits that are
-    symmetric about an accuracy near 1 cover too seldom. With fewer than 10 expected errors the
-    variance between images cannot be estimated, and this number is at most n.
+    interaction, so the variance is biased slightly upwards. The limits are those of `add_limits`;
+    the default `shape` is "wilson" if `bounded`, else "t".
 
     S = 1 or n = 1 gives an undefined interval and zero variance a degenerate one; for
     right-or-wrong scores both fall back on Wilson at the mean accuracy. Fewer than 4 models add a
     warning.
 
     Source: two-way crossed random effects, Cornfield & Tukey 1956, Ann. Math. Stat. 27:907-949;
-    degrees of freedom `satterthwaite` and Welch 1947, Biometrika 34:28-35; Wilson's interval at an
-    effective number as in Korn & Graubard 1998, Survey Methodology 24:193-201. Simulated coverage
+    degrees of freedom `satterthwaite` and Welch 1947, Biometrika 34:28-35. Simulated coverage
     at nominal 95 % for 4 to 20 models, 50 to 1,000 images and accuracies of .6 to .999: .91 to 1.
 
     Raises:
@@ -80,22 +77,9 @@ def crossed_t_interval(
     if se == 0:
         reason = NO_VARIANCE if fallback else NO_VARIANCE_REMEDY
         return point.degenerate(reason, fallback, FALLBACK_NAME)
-    if bounded and 0 < mean < 1:
-        interval = _with_wilson_limits(point, se, df, images)
-    else:
-        interval = point.with_t_limits(se, df, bounds)
+    shape = shape or ("wilson" if bounded else "t")
+    interval = add_limits(point, se, df, shape, scores.mean(axis=0), codes)
     return interval.with_warning(small_sample_note(models, codes))
-
-
-def _with_wilson_limits(point: Interval, se: float, df: float, images: int) -> Interval:
-    """Wilson's limits at the number of images that has this standard error."""
-    assert point.estimate is not None
-    binomial = point.estimate * (1 - point.estimate)
-    size = binomial / se**2
-    if images * min(point.estimate, 1 - point.estimate) < MIN_ERRORS:
-        size = min(size, images)
-    quantile = -float(special.stdtrit(df, (1 - point.level) / 2))
-    return point.with_limits(*wilson_limits(point.estimate, size, quantile))
 
 
 def undefined_reason(models: int, codes: Integers, *, grouped: bool) -> str:

@@ -38,6 +38,12 @@ class Estimand(StrEnum):
     RECIPE_DIFFERENCE_ON_DATA = "the difference for new trainings on these photos"
 
 
+RECIPES = {Estimand.RECIPE, Estimand.RECIPE_ON_DATA, Estimand.RECIPE_DIFFERENCE} | {
+    Estimand.RECIPE_DIFFERENCE_ON_DATA
+}
+"""The estimands of new trainings."""
+
+
 @dataclass(frozen=True)
 class Interval:
     """An estimate with confidence limits at `level`, or the reason why there are none.
@@ -82,8 +88,21 @@ class Interval:
             return self
         if self.fallback is not None:
             return self.fallback.or_fallback
+        return self.withheld(self.note or "no interval")
+
+    def withheld(self, reason: str) -> Interval:
+        """The estimate alone, for a `reason`; the interval itself if that is empty."""
+        if not reason:
+            return self
         no_limits = {"low": None, "high": None, "raw_low": None, "raw_high": None}
-        return replace(self, status="undefined", **no_limits)  # type: ignore[arg-type]
+        return replace(self, status="undefined", note=reason, **no_limits)  # type: ignore[arg-type]
+
+    @property
+    def claim(self) -> str:
+        """The estimand in words. Five trainings cannot know what happens in one of ten."""
+        if self.target not in RECIPES or self.scores < 2:
+            return self.target
+        return f"{self.target}, as long as trainings like these {self.scores} are the rule"
 
     @property
     def negated(self) -> Interval:
@@ -167,3 +186,16 @@ def sample_sd(scores: Floats) -> float:
         return 0.0
     sd = float(scores.std(ddof=1))
     return sd if sd > 1e-12 * float(np.abs(scores).max()) else 0.0
+
+
+def wilson_limits(accuracy: float, n: float, quantile: float) -> tuple[float, float]:
+    """Wilson's limits at an accuracy of `n` images, with a quantile of the normal or of t."""
+    correct = accuracy * n
+    wrong = n - correct
+    return _wilson_lower(correct, wrong, quantile), 1 - _wilson_lower(wrong, correct, quantile)
+
+
+def _wilson_lower(correct: float, wrong: float, z: float) -> float:
+    n = correct + wrong
+    root = math.sqrt(z * z + 4 * correct * wrong / n)
+    return 2 * correct * (correct / n) / (2 * correct + z * z + z * root)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -22,7 +21,7 @@ from fashion_exp.stats.groups import (
     intraclass_correlation,
     kish_effective_size,
 )
-from fashion_exp.stats.interval import Estimand, Interval, point_estimate
+from fashion_exp.stats.interval import Estimand, Interval, point_estimate, wilson_limits
 
 
 def wilson(
@@ -125,6 +124,37 @@ def clopper_pearson_lower(correct: float, n: float, level: float = 0.95) -> Inte
     return point if n == 0 else point.with_limits(_beta_lower(correct, n, 1 - level), 1.0)
 
 
+def f1_interval(
+    hits: float,
+    union: float,
+    level: float = 0.95,
+    *,
+    models: int = 1,
+    estimate: float | None = None,
+) -> Interval:
+    """The interval of the F1 of one class, from its hits among the images in its `union`.
+
+    `union` is the number of images that have this class as their label or as their prediction.
+    Among them the share of hits is a proportion p, and F1 = 2 p / (1 + p) rises with it, so the
+    limits are those of Wilson's interval, transformed. Counts may be fractional, as those of
+    `wilson`. The `estimate` is the F1 itself unless it is given. `union` = 0 gives an undefined
+    interval.
+
+    Source: Lam, Gopal & Qian 2023, arXiv:2309.14621, "Wilson indirect".
+
+    Raises:
+        ValueError: as `wilson`.
+    """
+    interval = wilson(hits, union, level, fractional=True, models=models)
+    if interval.status != "ok":
+        return interval
+    assert interval.low is not None and interval.high is not None
+    value = 2 * hits / (union + hits) if estimate is None else estimate
+    low, high = (2 * p / (1 + p) for p in (interval.low, interval.high))
+    point = replace(interval, estimate=value, method="wilson_f1", note="")
+    return point.with_limits(min(low, value), max(high, value))
+
+
 class TargetBounds(NamedTuple):
     """One-sided bounds of an accuracy, and the number of independent images behind them."""
 
@@ -169,19 +199,6 @@ def _accuracy(correct: float, n: float, level: float, method: str, models: int) 
     return point_estimate(
         estimate, level, method, target, "images", scores=models, n=n, reason="no images"
     )
-
-
-def wilson_limits(accuracy: float, n: float, quantile: float) -> tuple[float, float]:
-    """Wilson's limits at an accuracy of `n` images, with a quantile of the normal or of t."""
-    correct = accuracy * n
-    wrong = n - correct
-    return _wilson_lower(correct, wrong, quantile), 1 - _wilson_lower(wrong, correct, quantile)
-
-
-def _wilson_lower(correct: float, wrong: float, z: float) -> float:
-    n = correct + wrong
-    root = math.sqrt(z * z + 4 * correct * wrong / n)
-    return 2 * correct * (correct / n) / (2 * correct + z * z + z * root)
 
 
 def _beta_lower(correct: float, n: float, tail: float) -> float:

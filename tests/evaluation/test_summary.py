@@ -17,8 +17,9 @@ from fashion_exp.evaluation.predictions import (
 )
 from fashion_exp.evaluation.summary import summarize_predictions
 from fashion_exp.stats.crossed import crossed_t_interval
-from fashion_exp.stats.proportions import wilson, wilson_grouped
-from fashion_exp.stats.t_intervals import corrected_t_interval
+from fashion_exp.stats.metrics import confusion_matrix, macro_f1, per_image_loss
+from fashion_exp.stats.proportions import f1_interval, wilson, wilson_grouped
+from fashion_exp.stats.redrawn import redrawn_interval
 
 CLASSES = ("dress", "shirt")
 
@@ -52,7 +53,10 @@ def test_redrawn_splits_take_corrected_t_and_wilson_counts_distinct_images() -> 
     mean = float(np.mean(by_image))
     assert summary.accuracy.estimate == pytest.approx(mean)
     assert summary.accuracy == wilson(7 * mean, 7, fractional=True, models=4)
-    assert summary.accuracy_t == corrected_t_interval([0.75, 0.5, 1, 0.25], 12, 4)
+    table = np.full((4, 7), np.nan)
+    for r, correct in enumerate(CORRECT):
+        table[r, r : r + 4] = correct
+    assert summary.accuracy_t == redrawn_interval(table, range(4), 12)
     assert (
         summary.t_interval_omitted == "" and summary.metrics()["val_t_lo"] == summary.accuracy_t.low
     )
@@ -79,18 +83,60 @@ def test_models_with_shared_test_images_are_crossed_with_them() -> None:
     assert summary.accuracy.n == 4 and set(summary.metrics()) >= {"test_acc", "test_t_lo"}
 
 
-def test_loss_and_macro_f1_have_the_same_kind_of_t_interval() -> None:
-    frame = pd.concat(
-        predicted(correct, [0, 1, 2, 3], r, part="test") for r, correct in enumerate(CORRECT)
-    )
-    summary = summarize_predictions(frame, {}, redrawn=True, level=0.9)
-    losses = np.where(np.array(CORRECT) == 1, -np.log(0.95), -np.log(0.05))
-    expected = crossed_t_interval(losses, 0.9, bounded=False)
-    assert summary.loss.low == pytest.approx(expected.low, rel=1e-5)
-    assert summary.macro_f1.method == "crossed_t" and summary.macro_f1.level == 0.9
-    # Dress is 0 and 2, shirt 1 and 3; the F1 of dress and of shirt in each of the four models.
-    per_class_f1 = [(0.8, 2 / 3), (0.5, 0.5), (1, 1), (0.4, 0)]
-    assert summary.macro_f1.estimate == pytest.approx(np.mean(per_class_f1))
+def many(
+    accuracy: float, images: int, models: int, part: str = "test", folds: int = 1
+) -> pd.DataFrame:
+    """Predictions of `models` on the same images, or of their folds on parts of them."""
+    frames = []
+    for model in range(models):
+        right = (np.random.default_rng(model).random(images) < accuracy).astype(int)
+        for fold in range(folds):
+            own = [image for image in range(images) if image % folds == fold]
+            frames.append(predicted([int(right[i]) for i in own], own, model, fold, part))
+    return pd.concat(frames)
+
+
+def test_loss_and_macro_f1_are_of_the_recipe_from_four_trainings_on() -> None:
+    four = summarize_predictions(many(0.8, 100, 4), {}, redrawn=True, level=0.9)
+    assert four.macro_f1.target == four.loss.target == four.accuracy_t.target
+    assert four.macro_f1.level == four.loss.level == 0.9
+    losses = per_image_loss(*labels_and_probabilities(many(0.8, 100, 4))).reshape(4, 100)
+    ordered = losses[:, np.argsort([f"i{i}" for i in range(100)])]
+    expected = crossed_t_interval(ordered, 0.9, bounded=False, shape="hall")
+    assert four.loss.low == pytest.approx(expected.low)
+    one = summarize_predictions(many(0.8, 100, 1), {}, redrawn=True, level=0.9)
+    assert one.macro_f1.status == one.loss.status == "ok"
+    assert one.macro_f1.target == one.loss.target == one.accuracy.target
+
+
+def test_few_errors_or_rare_classes_have_no_interval_of_macro_f1_and_loss() -> None:
+    few_errors = summarize_predictions(many(0.95, 100, 4), {}, redrawn=True, level=0.95)
+    assert few_errors.macro_f1.low is None and "errors, needs 10" in few_errors.macro_f1.note
+    assert few_errors.loss.low is None and few_errors.accuracy_t.low is not None
+    rare = summarize_predictions(many(0.5, 38, 4), {}, redrawn=True, level=0.95)
+    assert rare.macro_f1.low is None and rare.loss.low is not None
+    assert rare.macro_f1.note == "19 independent photos of the rarest class, needs 20"
+
+
+def test_macro_f1_of_folds_is_that_of_their_predictions_together() -> None:
+    frame = many(0.7, 60, 1, "validation", folds=5)
+    summary = summarize_predictions(frame, {f"r0f{f}": 48 for f in range(5)}, True, 0.95)
+    labels, probabilities = labels_and_probabilities(frame)
+    pooled = macro_f1(confusion_matrix(labels, probabilities.argmax(axis=1), 2)).value
+    assert summary.macro_f1.estimate == pytest.approx(pooled)
+    assert np.mean(summary.f1) == pytest.approx(pooled)
+    folds = [labels_and_probabilities(rows) for _, rows in frame.groupby("fold")]
+    by_fold = [macro_f1(confusion_matrix(y, p.argmax(axis=1), 2)).value for y, p in folds]
+    assert np.mean(by_fold) != pytest.approx(pooled, abs=1e-3)
+
+
+def test_f1_of_each_class_has_joint_limits() -> None:
+    summary = summarize_predictions(many(0.8, 100, 1), {}, redrawn=True, level=0.95)
+    (hits, false), (missed, _) = summary.confusion
+    expected = f1_interval(hits, hits + false + missed, 0.975)
+    limits = summary.f1_limits[0]
+    assert (limits.low, limits.high) == pytest.approx((expected.low, expected.high))
+    assert limits.estimate == pytest.approx(summary.f1[0]) and limits.level == 0.975
 
 
 def test_repeats_of_one_split_are_crossed() -> None:

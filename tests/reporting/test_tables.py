@@ -41,8 +41,8 @@ def make_part(part: str, accuracy: float, t: ReportedInterval) -> PartResult:
         t,
         1720,
         5,
-        ReportedScore(0.41234),
-        ReportedScore(0.625, 0.6, 0.65),
+        ReportedScore(0.41234, ReportedInterval("Hall", omitted="3 errors, needs 10")),
+        ReportedScore(0.625, ReportedInterval("t over the photos", 0.6, 0.65)),
         (120, 1720),
         (700, 8600),
         f1,
@@ -82,8 +82,8 @@ def test_results_have_intervals_in_percent() -> None:
     assert rows["trainings, J"] == ["5"] * 2
     assert rows["photos wrong"] == ["120 of 1,720"] * 2
     assert rows["predictions wrong"] == ["700 of 8,600"] * 2
-    assert rows["cross-entropy, t-interval"] == ["0.412"] * 2
-    assert rows["macro-F1, t-interval"] == [f"62.5 % (60.0{DASH}65.0)"] * 2
+    assert rows["cross-entropy (95 %)"] == ["0.412"] * 2
+    assert rows["macro-F1 (95 %)"] == [f"62.5 % (60.0{DASH}65.0)"] * 2
     assert rows["F1 [red]hat"] == ["75.0 %"] * 2
     assert rows["training time"] == ["1 min 15 s", ""]
     assert rows["runs that used this test set"] == ["", "3"]
@@ -93,6 +93,9 @@ def test_omitted_interval_is_noted_with_its_reason() -> None:
     notes = results_table(SUMMARY).notes
     assert "No t-interval (test): J = 2, shown from 4 on." in notes
     assert "t-interval (validation): Nadeau and Bengio." in notes
+    assert "Interval of the macro-F1 (test): t over the photos." in notes
+    no_loss = "No interval of the cross-entropy (test) can be trusted: 3 errors, needs 10."
+    assert no_loss in notes
     assert "Random weights." in notes
 
 
