@@ -20,7 +20,13 @@ SCORE_COLUMNS = {"accuracy": "validation", "loss": "loss", "macro_f1": "macro-F1
 
 def run(arguments: list[str]) -> int:
     """Prints problems, runs, pairs and conclusions. Raises `InputError`."""
-    args = build_parser("compare", __doc__).parse_args(arguments)
+    parser = build_parser("compare", __doc__)
+    parser.add_argument(
+        "--bayes",
+        action="store_true",
+        help="print the posterior of each difference beside the verdicts, as a check",
+    )
+    args = parser.parse_args(arguments)
     options = comparison_options(args)
     from fashion_exp.api.comparison import compare
     from fashion_exp.comparison.audit import audit
@@ -31,6 +37,7 @@ def run(arguments: list[str]) -> int:
         pairs_table,
         runs_table,
     )
+    from fashion_exp.comparison.uncertainty import training_failures, uncertainty_table
     from fashion_exp.reporting import tables
     from fashion_exp.reporting.console import plain_console
 
@@ -55,7 +62,16 @@ def run(arguments: list[str]) -> int:
         joint = joint_interval_header(comparison)
         columns = ["a", "b", "a minus b", joint, "p (Holm)", "verdict"]
         console.print(tables.rich_table(tables.select_columns(pairs, columns)))
-    for line in [*comparison.conclusions, *comparison.confounds, *plans(comparison)]:
+        if args.bayes:
+            from fashion_exp.comparison.bayes import posterior_table
+
+            posteriors = posterior_table(comparison)
+            shown = {tuple(row[:2]) for row in pairs.rows}
+            rows = [row for row in posteriors.rows if tuple(row[:2]) in shown]
+            console.print(tables.rich_table(replace(posteriors, rows=rows)))
+    console.print(tables.rich_table(uncertainty_table(comparison)))
+    failures = training_failures(comparison)
+    for line in [*comparison.conclusions, *failures, *comparison.confounds, *plans(comparison)]:
         console.print(line)
     for command in missing_grid_commands(comparison.runs, comparison.factors):
         console.print(f"not run yet: {command}", soft_wrap=True)

@@ -114,7 +114,7 @@ def _two_runs_headline(comparison: Comparison, pair: Pair, a: str, b: str) -> st
 def _scope(pair: Pair) -> str:
     assert pair.test is not None
     interval = pair.test.interval.or_fallback
-    scope = f"this estimates {interval.target}"
+    scope = f"this estimates {interval.claim}"
     if interval.scores < MIN_RELIABLE_SCORES:
         trainings = pluralize(interval.scores, "training")
         scope += (

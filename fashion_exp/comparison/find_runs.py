@@ -199,10 +199,13 @@ def _downloaded(run: str, outputs: Path, uri: str | None) -> Path | None:
 
 
 def count_unfinished_jobs(runs: Sequence[Path]) -> int:
-    """The number of jobs without a result in the sweeps whose finished jobs are all among `runs`.
+    """The number of `unfinished_jobs`. Their comparisons belong to the family."""
+    return len(unfinished_jobs(runs))
 
-    They were tried too, so their comparisons belong to the family.
-    """
+
+def unfinished_jobs(runs: Sequence[Path]) -> set[Path]:
+    """The jobs without a result in the sweeps whose finished jobs are all among `runs`: they were
+    tried too."""
     sweeps = {run.parent for run in runs if run.parent.parent.name == "sweeps"}
     jobs = {
         path.parent
@@ -211,7 +214,7 @@ def count_unfinished_jobs(runs: Sequence[Path]) -> int:
         for name in ("options.json", "knobs.json")  # the current and the earlier file name
         for path in sweep.glob(f"*/{name}")
     }
-    return len(jobs - set(runs))
+    return jobs - set(runs)
 
 
 def common_sweep(runs: Iterable[Path]) -> Path | None:

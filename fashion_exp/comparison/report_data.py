@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,8 @@ from fashion_exp.comparison.report_tables import (
     pairs_table,
     runs_table,
 )
-from fashion_exp.evaluation.results import METHODS
+from fashion_exp.comparison.uncertainty import training_failures, uncertainty_table
+from fashion_exp.evaluation.results import METHODS, class_table
 from fashion_exp.paths import outputs_of, run_commands
 from fashion_exp.reporting.formats import pluralize
 from fashion_exp.reporting.report_content import (
@@ -30,6 +32,7 @@ from fashion_exp.reporting.report_content import (
     VerdictCell,
     VerdictMatrix,
 )
+from fashion_exp.reporting.tables import PlainTable
 from fashion_exp.stats.proportions import wilson
 
 if TYPE_CHECKING:
@@ -44,7 +47,7 @@ def build_report(comparison: Comparison, command: str, cache: Path) -> Report:
     return Report(
         title=_title(comparison),
         created=time.strftime("%Y-%m-%d %H:%M"),
-        answer=conclusions(comparison),
+        answer=[*conclusions(comparison), *training_failures(comparison)],
         audit=audit(runs, comparison.names),
         runs=runs_table(comparison),
         accuracy=_accuracy_forests(comparison),
@@ -55,12 +58,20 @@ def build_report(comparison: Comparison, command: str, cache: Path) -> Report:
         confounds=comparison.confounds,
         missing_cells=missing_grid_commands(runs, comparison.factors),
         plan=plans(comparison),
+        uncertainty=uncertainty_table(comparison),
+        classes=_classes(comparison),
         confusions=[_confusion(comparison, index) for index in ranking],
         photos=photo_groups(runs, comparison.winner, comparison.part, cache),
         reproduce=[command, *(run.command for run in runs)],
         methods=_methods(comparison),
         best_run=_best_run_commands(comparison),
     )
+
+
+def _classes(comparison: Comparison) -> PlainTable:
+    run, name = comparison.runs[comparison.winner], comparison.names[comparison.winner]
+    part = "test" if run.is_test_evaluated else "validation"
+    return replace(class_table(run.summary(part)), title=f"Classes of {name}, {part}")
 
 
 def _best_run_commands(comparison: Comparison) -> list[str]:
@@ -219,14 +230,14 @@ def _methods(comparison: Comparison) -> list[str]:
     intervals = [run.summary("validation").accuracy for run in comparison.runs]
     notes = [
         f"Interval of a run: {METHODS[interval.method]}, {pluralize(interval.scores, 'training')}, "
-        f"for {interval.target}."
+        f"for {interval.claim}."
         for interval in intervals
     ]
     if len(comparison.runs) > 1:
         tests = [pair.test for pair in comparison.pairs if pair.test is not None]
         notes += [
             f"Pairs: {TEST_NAMES.get(test.method, test.method)}, "
-            f"{pluralize(test.interval.scores, 'pair')} of trainings, for {test.interval.target}."
+            f"{pluralize(test.interval.scores, 'pair')} of trainings, for {test.interval.claim}."
             for test in tests
         ]
         notes += [

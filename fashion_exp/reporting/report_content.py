@@ -150,5 +150,9 @@ class Report:
     """The command that makes this report, then one command per run."""
     methods: Sequence[str]
     """The method of each interval and test, with n, J, level and source."""
+    uncertainty: PlainTable | None = None
+    """Where the uncertainty of each run comes from, and what would reduce it."""
+    classes: PlainTable | None = None
+    """Scores of each class in the best run."""
     best_run: Sequence[str] = ()
     """Lines for a shell: where the files of the best run are, and the commands that use them."""

@@ -37,8 +37,8 @@ def markdown(report: Report, drawings: Drawings) -> str:
         "Pairs": [*caption, markdown_table(pairs)] if pairs else [],
         "Effects": [_figure(drawing) for drawing in drawings.effects],
         "Settings that changed together": _list(report.confounds) + _commands(report.missing_cells),
-        "Required sample sizes": _list(report.plan),
-        "Confusion matrices": confusions,
+        "Required sample sizes": [*_table(report.uncertainty), *_list(report.plan)],
+        "Confusion matrices": [*confusions, *_table(report.classes)],
         "Photos": _list(groups),
         "How to reproduce": _commands([*report.best_run, *report.reproduce]),
         "Methods": _list(report.methods),
@@ -48,6 +48,10 @@ def markdown(report: Report, drawings: Drawings) -> str:
     if drawings.missing:
         head.append(f"Figures that could not be drawn: {', '.join(drawings.missing)}.")
     return "\n\n".join(head) + "\n"
+
+
+def _table(table: PlainTable | None) -> list[str]:
+    return [markdown_table(table)] if table and table.rows else []
 
 
 def _list(sentences: Sequence[str]) -> list[str]:

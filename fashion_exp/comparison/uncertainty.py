@@ -1,0 +1,119 @@
+"""Where the uncertainty of a run comes from, what would reduce it, how often trainings fail."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from fashion_exp.comparison.find_runs import unfinished_jobs
+from fashion_exp.evaluation.run_dir import RunDir
+from fashion_exp.reporting.formats import DASH, MINUS, duration, percent, percent_range, pluralize
+from fashion_exp.reporting.tables import PlainTable
+from fashion_exp.stats.interval import MIN_RELIABLE_SCORES
+from fashion_exp.stats.next_units import MORE_IMAGES, MORE_TRAININGS, Uncertainty, uncertainty
+from fashion_exp.stats.proportions import clopper_pearson
+
+if TYPE_CHECKING:
+    from fashion_exp.comparison.comparison import Comparison
+    from fashion_exp.comparison.run_data import RunData
+
+NOTE = (
+    "Standard errors of the accuracy by source, in points; then the half-width of its t-interval "
+    "and by how much more trainings or photos would narrow it, with the training time that they "
+    "cost. Redrawn splits cannot tell the interaction of trainings and photos from the trainings. "
+    "Taking and labelling photos is not counted."
+)
+
+
+def run_uncertainty(run: RunData, part: str) -> Uncertainty:
+    """For the accuracy of a run on "validation" or "test"."""
+    matrix = run.score_matrix(part, "accuracy")
+    groups = matrix.groups if matrix.has_shared_groups else None
+    level, repeats = run.result.confidence, matrix.repeats
+    if part == "test" or (not run.result.redrawn and repeats > 1):
+        table = matrix if matrix.is_complete else matrix.pool_folds()
+        return uncertainty(table.values, level, groups=groups)
+    sizes = run.result.train_sizes.values()
+    n_train = sum(sizes) / len(sizes)
+    return uncertainty(matrix.values, level, n_train=n_train, repeats=repeats, groups=groups)
+
+
+def uncertainty_table(comparison: Comparison) -> PlainTable:
+    """One row per run, best first; the advice for the first follows."""
+    part, rows = comparison.part, []
+    for index in comparison.ranking:
+        run = comparison.runs[index]
+        found = run_uncertainty(run, part)
+        per_training = run.result.seconds / len(run.result.train_sizes)
+        images = len(run.score_matrix(part, "accuracy").images)
+        again = run.result.seconds * (1 + MORE_IMAGES / images) if part != "test" else 0.0
+        rows.append(
+            [
+                comparison.names[index],
+                *(_points(se) for se in (found.images, found.trainings, found.interaction)),
+                f"±{_points(found.half_width)}",
+                _gain(found.half_width, found.more_trainings, MORE_TRAININGS * per_training),
+                _gain(found.half_width, found.more_images, again),
+            ]
+        )
+    trainings, photos = f"{MORE_TRAININGS} more trainings", f"{MORE_IMAGES} more photos"
+    header = ["run", "photos", "trainings", "interaction", "half-width", trainings, photos]
+    title = f"Where the uncertainty of the {part} accuracy comes from"
+    return PlainTable(header, rows, title, [NOTE, _advice(comparison)])
+
+
+def _points(share: float | None) -> str:
+    return DASH if share is None else f"{100 * share:.1f}"
+
+
+def _gain(now: float, later: float | None, seconds: float) -> str:
+    if later is None:
+        return DASH
+    change = 100 * (now - later)
+    sign = MINUS if round(change, 1) > 0 else ""
+    return f"{sign}{abs(change):.1f} ({duration(seconds) if seconds else 'no training'})"
+
+
+def _advice(comparison: Comparison) -> str:
+    """What narrows the interval of the best run most."""
+    winner, part = comparison.winner, comparison.part
+    found = run_uncertainty(comparison.runs[winner], part)
+    name = comparison.names[winner]
+    if found.more_trainings is None:
+        return (
+            f"{name} has one training, which says nothing about new ones: train it "
+            f"{MIN_RELIABLE_SCORES} times or more (repeats={MIN_RELIABLE_SCORES})."
+        )
+    by_trainings, by_photos = (
+        100 * (found.half_width - later) for later in (found.more_trainings, found.more_images)
+    )
+    more = (
+        (f"{MORE_TRAININGS} more trainings", by_trainings),
+        (f"{MORE_IMAGES} more {part} photos", by_photos),
+    )
+    (best, gain), (other, less) = sorted(more, key=lambda item: -item[1])
+    return (
+        f"Next for {name}: {best} narrow its interval by {gain:.1f} points to each side, {other} "
+        f"by {max(less, 0.0):.1f}."
+    )
+
+
+def training_failures(comparison: Comparison) -> Iterator[str]:
+    """How often trainings collapse or diverge, from all trainings of the runs and their sweeps.
+
+    Intervals of a recipe hold as long as trainings like the ones seen are the rule; this one says
+    how many others there may be.
+    """
+    finished = [run.result.output for run in comparison.runs]
+    diverged = sum(RunDir(job).has_diverged for job in unfinished_jobs(finished))
+    collapsed = sum(len(run.summary("validation").single_class_models) for run in comparison.runs)
+    trainings = diverged + sum(len(run.result.train_sizes) for run in comparison.runs)
+    interval = clopper_pearson(collapsed + diverged, trainings, comparison.settings.level)
+    assert interval.low is not None and interval.high is not None
+    if trainings > 1:
+        yield (
+            f"Failed trainings: {collapsed + diverged} of {pluralize(trainings, 'training')} "
+            f"({collapsed} predict one class only, {diverged} diverged), "
+            f"{percent(interval.estimate)} ({percent_range(interval.low, interval.high)} %, "
+            f"{100 * interval.level:g} % Clopper-Pearson)."
+        )
