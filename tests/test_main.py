@@ -125,7 +125,10 @@ def test_sweep_ends_with_its_report_in_its_folder_and_at_the_parent(
     sweep: tuple[Path, str],
 ) -> None:
     (page,) = sweep[0].glob("sweeps/*/report/report.html")
-    assert f"page:    {page}" in sweep[1] and "Holm over 6 comparisons" in page.read_text()
+    assert (
+        f"page:    {page}" in sweep[1]
+        and "3 comparisons, allowing for the choice of the best of 4" in page.read_text()
+    )
     (parent,) = runs_named(sweep[0], "optim.lr=")
     artifacts = Path(parent.info.artifact_uri.removeprefix("file://")) / "report"
     assert (artifacts / "report.html").read_bytes() == page.read_bytes()

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from os import PathLike, fspath
 from pathlib import Path
+from typing import Literal
 
 import pandas as pd
 
@@ -112,6 +113,7 @@ def compare(
     rope: float = 0.01,
     exact: bool = False,
     target: float | None = None,
+    pairs: Literal["best", "all"] = "best",
     human: tuple[float, int | None] | None = None,
     evaluate_test: bool = False,
     uri: str | None = None,
@@ -120,15 +122,17 @@ def compare(
     """Compares finished runs with the test that fits their design.
 
     `runs` is one or several of: a `Run`, a `Sweep`, a folder, a name, the id of a tracked run, or a
-    filter in MLflow's language; none means the newest sweep. All runs are compared with `baseline`,
-    or each with each. `alpha` is the family-wise error rate, `rope` the difference that does not
+    filter in MLflow's language; none means the newest sweep. All runs are compared with `baseline`;
+    without one, the best run with the others, or each with each (`pairs="all"`). `alpha` is the family-wise error rate, `rope` the difference that does not
     matter, `target` an accuracy to be reached, `human` the accuracy of people and the number of
     images that it was measured on. `evaluate_test` evaluates the test predictions of every run,
     which is counted.
 
     Raises `InputError` for a reference that matches nothing, and for a setting out of range.
     """
-    settings = ComparisonSettings(metric, alpha, rope, exact, target, human=human)
+    settings = ComparisonSettings(metric, alpha, rope, exact, target, pairs=pairs, human=human)
+    if pairs == "all" and baseline is not None:
+        raise InputError("pairs=all has no effect with a baseline: leave out one of them")
     place = outputs_dir(None if outputs is None else fspath(outputs))
     folders = find_runs(references(runs), place, uri)
     if baseline is not None:

@@ -60,7 +60,7 @@ def run(arguments: list[str]) -> int:
             note = f"{len(pairs.rows) - len(rows):,} pairs without {winner} are in the report."
             pairs = replace(pairs, rows=rows, notes=[note, *pairs.notes])
         joint = joint_interval_header(comparison)
-        columns = ["a", "b", "a minus b", joint, "p (Holm)", "verdict"]
+        columns = ["a", "b", "a minus b", joint, "p (adjusted)", "verdict"]
         console.print(tables.rich_table(tables.select_columns(pairs, columns)))
         if args.bayes:
             from fashion_exp.comparison.bayes import posterior_table

@@ -21,6 +21,11 @@ def build_parser(subcommand: str, description: str | None) -> argparse.ArgumentP
         "language; default: the newest sweep",
     )
     parser.add_argument("--baseline", metavar="RUN", help="compare all other runs with this one")
+    parser.add_argument(
+        "--pairs",
+        default="best",
+        help="best: the best run with each other one (default); all: every pair",
+    )
     parser.add_argument("--metric", default="accuracy", help=" or ".join(METRICS))
     parser.add_argument(
         "--alpha", type=float, default=0.05, help="family-wise error rate; default: 0.05"
@@ -51,7 +56,7 @@ def build_parser(subcommand: str, description: str | None) -> argparse.ArgumentP
 
 def comparison_options(args: argparse.Namespace) -> dict[str, Any]:
     """The arguments of `api.comparison.compare`. Raises `InputError` before any run is loaded."""
-    names = ("metric", "alpha", "rope", "exact", "target")
+    names = ("metric", "alpha", "rope", "exact", "target", "pairs")
     settings: dict[str, Any] = {name: getattr(args, name) for name in names}
     settings["human"] = parse_human_accuracy(args.human)
     ComparisonSettings(**settings)  # checks them

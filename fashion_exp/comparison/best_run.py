@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from fashion_exp.comparison.differences import compute_differences, incomparable_reason
 from fashion_exp.comparison.label_changes import conflicting_images
 from fashion_exp.comparison.metrics import METRICS
-from fashion_exp.comparison.pairs import compute_differences, incomparable_reason
 from fashion_exp.stats.crossed import crossed_components
 from fashion_exp.stats.planning import (
     Plan,

@@ -10,17 +10,19 @@ from math import comb
 from typing import TYPE_CHECKING
 
 from fashion_exp.comparison import best_run, factors
-from fashion_exp.comparison.label_changes import describe_label_versions
-from fashion_exp.comparison.pairs import (
-    Pair,
-    compare_pairs,
+from fashion_exp.comparison.differences import (
     compute_differences,
     incomparable_reason,
     mean_differences,
-    omnibus_test,
 )
+from fashion_exp.comparison.label_changes import describe_label_versions
+from fashion_exp.comparison.metrics import METRICS
+from fashion_exp.comparison.pairs import Pair, compare_pairs, omnibus_test
 from fashion_exp.comparison.run_data import RunData, distinct_names
 from fashion_exp.comparison.training_share import candidates_note, winner_candidates
+from fashion_exp.reporting.formats import pluralize
+from fashion_exp.stats.interval import MIN_RELIABLE_SCORES
+from fashion_exp.stats.multiplicity import may_be_best
 
 if TYPE_CHECKING:
     from fashion_exp.comparison.settings import ComparisonSettings
@@ -109,20 +111,70 @@ class Comparison:
         """The better-ranked run of a pair is first, or the baseline is second."""
         baseline = self.settings.baseline
         if baseline is None:
-            return list(combinations(self.compared, 2))
+            pairs = list(combinations(self.compared, 2))
+            is_best_only = self.settings.pairs == "best"
+            return pairs[: len(self.compared) - 1] if is_best_only else pairs
         return [(index, baseline) for index in self.ranking if index != baseline]
 
     @property
     def omitted_comparisons(self) -> int:
         """Comparisons with the omitted runs."""
-        if self.settings.baseline is not None:
+        if self.settings.baseline is not None or self.settings.pairs == "best":
             return self.omitted_runs
         return comb(len(self.compared) + self.omitted_runs, 2) - len(self.requested_pairs)
 
     @property
     def family_size(self) -> int:
-        """Number of comparisons in Holm's correction."""
+        """Number of comparisons that are tested together."""
         return len(self.requested_pairs) + self.omitted_comparisons
+
+    @cached_property
+    def selected_from(self) -> int:
+        """Number of runs that the best one was chosen from by the data compared; 0 if by others.
+
+        Validation images choose it, so it is given beforehand for test images, unless the claim is
+        about new trainings: a lucky training looks good on both.
+        """
+        total = len(self.compared) + self.omitted_runs
+        if self.settings.baseline is not None or self.settings.pairs == "all" or total < 3:
+            return 0
+        trainings = sorted(self.runs[index].summary(self.part).trainings for index in self.compared)
+        if self.part == "test" and (len(trainings) < 2 or trainings[-2] < MIN_RELIABLE_SCORES):
+            return 0
+        return total
+
+    @property
+    def correction(self) -> str:
+        """How the p-values allow for the number of comparisons."""
+        size = pluralize(self.family_size, "comparison")
+        if not self.selected_from:
+            return f"Holm over {size}"
+        return f"{size}, allowing for the choice of the best of {self.selected_from}"
+
+    @property
+    def bonferroni_factor(self) -> int:
+        """By which the intervals for all comparisons jointly divide alpha."""
+        return comb(self.selected_from, 2) if self.selected_from else self.family_size
+
+    @cached_property
+    def possible_best(self) -> list[int]:
+        """The runs of which one is the best with probability 1 - alpha, best first.
+
+        Empty if this is not what was tested: with a baseline, or fewer than three runs.
+        """
+        if self.settings.baseline is not None or len(self.compared) < 3:
+            return []
+        metric = METRICS[self.settings.metric]
+        others = [pair for pair in self.pairs if pair.a == self.winner]
+        p_values = [
+            pair.test.trusted_p
+            if pair.test is not None and metric.favors_first(pair.test.difference or 0)
+            else None
+            for pair in others
+        ]
+        total = len(self.compared) + self.omitted_runs
+        possible = may_be_best(p_values, total, self.settings.alpha)
+        return [self.winner, *(p.b for p, may in zip(others, possible, strict=True) if may)]
 
     @cached_property
     def omnibus(self) -> OmnibusTest | None:
@@ -141,6 +193,7 @@ class Comparison:
             self.part,
             self.settings,
             self.omitted_comparisons,
+            self.selected_from,
         )
 
     @cached_property

@@ -23,6 +23,8 @@ _PHRASES: dict[Verdict, str] = {
     "undecided": "not clearly better or worse than",
     "not comparable": "not comparable with",
 }
+MAX_NAMED = 4
+"""More runs are counted in a sentence, not named."""
 _BOUND_NAMES: dict[OutcomeMethod, str] = {
     "clopper_pearson": "Clopper-Pearson",
     "wilson": "Wilson",
@@ -104,7 +106,8 @@ def _two_runs_headline(comparison: Comparison, pair: Pair, a: str, b: str) -> st
     if pair.verdict in ("better", "worse"):
         assert pair.test is not None and pair.test.difference is not None
         size = metric.format_difference(abs(pair.test.difference)).lstrip("+")
-        return f"{a} is better than {b} by {size} of {comparison.part} {metric.label}."
+        less = ", less than matters" if pair.is_negligible else ""
+        return f"{a} is better than {b} by {size} of {comparison.part} {metric.label}{less}."
     if pair.verdict == "equivalent":
         rope = f"±{metric.scale * comparison.settings.rope:g} {metric.unit}"
         return f"{a} and {b} are equivalent within {rope} of {comparison.part} {metric.label}."
@@ -135,7 +138,7 @@ def _best_run(comparison: Comparison) -> Iterator[str]:
     winner, others = comparison.winner, len(comparison.candidates) - 1
     name, baseline = comparison.names[winner], comparison.settings.baseline
     best = f"{name} has the best validation {METRICS[comparison.settings.metric].label}"
-    family = f"Holm over {pluralize(comparison.family_size, 'comparison')}"
+    family = comparison.correction
     if baseline is not None and baseline != winner:
         yield f"{best} of {pluralize(others + 1, 'run')}."
         counts = Counter(pair.verdict for pair in comparison.pairs)
@@ -157,11 +160,12 @@ def _best_run(comparison: Comparison) -> Iterator[str]:
     undecided = counts["undecided"]
     if counts["better"] == others:
         yield f"{name} is the best of {others + 1} runs: it is better than each other run."
-        yield f"This holds {where}."
+        yield f"This holds {where}{_few_trainings(comparison)}."
         return
     if undecided == others:
         yield f"{best}; {f'each of {rest}' if others > 1 else rest} may be as good."
         yield f"No difference between it and {rest} is decided {where}."
+        yield from _possible_best(comparison)
         return
     if undecided:
         yield f"{best}; {undecided} of the other {others} may be as good."
@@ -172,7 +176,38 @@ def _best_run(comparison: Comparison) -> Iterator[str]:
         for verdict, phrase in _PHRASES.items()
         if counts[verdict]
     )
-    yield f"{where[0].upper()}{where[1:]} it is {verdicts}."
+    few = _few_trainings(comparison) if counts["better"] + counts["worse"] else ""
+    yield f"{where[0].upper()}{where[1:]} it is {verdicts}{few}."
+    yield from _possible_best(comparison)
+
+
+def _few_trainings(comparison: Comparison) -> str:
+    """What decisions between few trainings leave open; empty if there are enough."""
+    few = [pair.test for pair in comparison.pairs if pair.is_about_few_trainings]
+    if not few:
+        return ""
+    trainings = min(test.interval.or_fallback.scores for test in few if test is not None)
+    return f", for {pluralize(trainings, 'training')} of each run: other seeds may reverse it"
+
+
+def _possible_best(comparison: Comparison) -> Iterator[str]:
+    """Which runs may be the best (Hsu), if that rules out any."""
+    possible = [index for index in comparison.possible_best if index in comparison.candidates]
+    ruled_out = len(comparison.candidates) - len(possible)
+    if not possible or not ruled_out:
+        return
+    confidence = f"With {100 * comparison.settings.level:g} % confidence"
+    names = [comparison.names[index] for index in possible]
+    others = "the other run is" if ruled_out == 1 else f"the other {ruled_out} are"
+    if len(names) == 1:
+        yield f"{confidence} no other run is better than {names[0]} (Hsu)."
+    elif len(names) <= MAX_NAMED:
+        yield (
+            f"{confidence} the best run is {', '.join(names[:-1])} or {names[-1]}; "
+            f"{others} not better than these (Hsu)."
+        )
+    else:
+        yield f"{confidence} the best run is one of {len(names)}; {others} not better (Hsu)."
 
 
 def _winner(comparison: Comparison) -> Iterator[str]:

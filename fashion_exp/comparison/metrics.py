@@ -29,6 +29,10 @@ class Metric:
         """The factor from the metric to `unit`."""
         return 100.0 if self.is_share else 1.0
 
+    def favors_first(self, difference: float) -> bool:
+        """Whether the first run is better if its metric minus that of the second is this."""
+        return difference < 0 if self.lower_is_better else difference > 0
+
     def format_value(self, value: float) -> str:
         """ "84.2 %" or "0.412"."""
         return percent(value) if self.is_share else number(value)

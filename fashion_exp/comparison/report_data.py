@@ -190,7 +190,8 @@ def _cells(pair: Pair) -> tuple[VerdictCell, VerdictCell]:
 
 def _cell(verdict: Verdict, difference: Interval, pair: Pair) -> VerdictCell:
     low, high = difference.low, difference.high
-    return VerdictCell(verdict, difference.estimate, low, high, pair.p_holm, pair.note)
+    note = "; ".join(filter(None, ["by less than matters" * pair.is_negligible, pair.note]))
+    return VerdictCell(verdict, difference.estimate, low, high, pair.p_holm, note)
 
 
 def _effect_forests(comparison: Comparison) -> list[ForestPlot]:

@@ -14,7 +14,6 @@ from fashion_exp.reporting.formats import (
     number,
     percent,
     percent_range,
-    pluralize,
     sample_size,
     with_limits,
 )
@@ -30,6 +29,7 @@ TEST_NAMES = {
     "paired_crossed_t": "t with trainings and images crossed",
     "unpaired_crossed_t": "t with trainings and images crossed, trainings unpaired",
     "paired_corrected_t": "t with Nadeau and Bengio's correction",
+    "paired_moderated_t": "t with Nadeau and Bengio's correction, variances moderated over pairs",
     "5x2cv_F": "Alpaydin's 5x2cv F with Dietterich's t-interval",
 }
 
@@ -133,7 +133,7 @@ def _limits(low: float | None, high: float | None) -> str:
 def joint_interval_header(comparison: Comparison) -> str:
     """The title of the column with the intervals that agree with the verdicts."""
     level = f"{100 * comparison.settings.level:g} %"
-    return f"{level} interval" if comparison.family_size == 1 else f"{level}, all pairs jointly"
+    return f"{level} interval" if comparison.family_size == 1 else f"{level}, all jointly"
 
 
 def pairs_table(comparison: Comparison) -> PlainTable:
@@ -145,7 +145,7 @@ def pairs_table(comparison: Comparison) -> PlainTable:
     header = [
         "a", "b", "a minus b", joint_interval_header(comparison),
         f"{100 * comparison.settings.level:g} %, this pair alone",
-        "paired bootstrap", "p", "p (Holm)", "verdict", "test", "estimates", "n", "J", "note",
+        "paired bootstrap", "p", "p (adjusted)", "verdict", "test", "estimates", "n", "J", "note",
     ]  # fmt: skip
     rows = []
     for pair in comparison.pairs:
@@ -164,7 +164,7 @@ def pairs_table(comparison: Comparison) -> PlainTable:
                 metric.format_limits(pair.bootstrap),
                 _format_p(test.p),
                 _format_p(pair.p_holm),
-                pair.verdict,
+                pair.label,
                 TEST_NAMES.get(test.method, test.method),
                 interval.target,
                 DASH if interval.n is None else sample_size(interval.n),
@@ -209,22 +209,24 @@ def multiplicity_notes(comparison: Comparison) -> list[str]:
     """How the p-values and verdicts account for the number of comparisons."""
     settings = comparison.settings
     metric = METRICS[settings.metric]
-    kind = "all pairs" if settings.baseline is None else "all against the baseline"
+    kind = "all pairs" if settings.pairs == "all" else "the best run against the others"
+    if settings.baseline is not None:
+        kind = "all against the baseline"
     omitted = comparison.omitted_comparisons
     failed = f", {omitted} of them with runs that failed or are not shown" if omitted else ""
     notes = [
-        f"{metric.label[0].upper()}{metric.label[1:]} on the {comparison.part} images; Holm over "
-        f"{pluralize(comparison.family_size, 'comparison')} ({kind}{failed}), "
+        f"{metric.label[0].upper()}{metric.label[1:]} on the {comparison.part} images; "
+        f"{comparison.correction} ({kind}{failed}), "
         f"alpha = {settings.alpha:g}; "
         f"equivalent: the {100 * (1 - 2 * settings.alpha):g} % interval of the pair alone is "
         f"within ±{settings.rope * metric.scale:g} {metric.unit}."
     ]
     if comparison.family_size > 1:
         notes.append(
-            f"The intervals for all pairs jointly have Bonferroni's level, 1 {MINUS} "
-            f"{settings.alpha:g}/{comparison.family_size:,}, and agree with the verdicts: they "
-            "end next to 0 where only Holm's method decides, and reach 0 where the test does not "
-            "decide. An interval for one pair alone does not allow for the number of pairs."
+            f"The intervals for all comparisons jointly have Bonferroni's level, 1 {MINUS} "
+            f"{settings.alpha:g}/{comparison.bonferroni_factor:,}, and agree with the verdicts: "
+            "they end next to 0 where only the step-down method decides, and reach 0 where the "
+            "test does not decide. An interval for one pair alone does not allow for their number."
         )
     omnibus = comparison.omnibus
     if omnibus is not None and omnibus.p is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from fashion_exp.comparison.metrics import METRICS
 from fashion_exp.errors import InputError, suggest
@@ -23,7 +24,9 @@ class ComparisonSettings:
     target: float | None = None
     """Accuracy to be reached."""
     baseline: int | None = None
-    """Index of the run that all others are compared with; None: all pairs."""
+    """Index of the run that all others are compared with."""
+    pairs: Literal["best", "all"] = "best"
+    """Without a baseline: the pairs of the best run with the others, or all pairs."""
     human: tuple[float, int | None] | None = None
     """Accuracy of people, and the number of images it was measured on."""
 
@@ -32,6 +35,8 @@ class ComparisonSettings:
             raise InputError(
                 f"metric={self.metric}: no such metric; {suggest(self.metric, METRICS)}"
             )
+        if self.pairs not in (kinds := ("best", "all")):
+            raise InputError(f"pairs={self.pairs}: no such choice; {suggest(self.pairs, kinds)}")
         if not 0 < self.alpha < 0.5:
             raise InputError(f"alpha={self.alpha:g}: must be between 0 and 0.5")
         if self.target is not None and not 0 < self.target < 1:

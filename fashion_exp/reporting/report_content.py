@@ -72,9 +72,9 @@ class VerdictCell:
     difference: float | None
     low: float | None
     high: float | None
-    """Of the interval for all pairs jointly, which agrees with the verdict."""
+    """Of the interval for all comparisons jointly, which agrees with the verdict."""
     p: float | None
-    """Adjusted by Holm's method."""
+    """Adjusted for the number of comparisons."""
     note: str = ""
 
 

@@ -215,7 +215,7 @@ def leaderboard(
         if comparisons > 1:
             note += (
                 f" Intervals and verdicts hold for {comparisons:,} comparisons jointly "
-                "(Bonferroni, Holm)."
+                "and allow for the choice of the first."
             )
         notes.append(note)
     if show_test:

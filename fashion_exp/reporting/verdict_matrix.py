@@ -46,10 +46,10 @@ def cell_text(cell: VerdictCell, row: str, column: str, is_share: bool = True) -
         difference = difference_text(cell.difference, is_share) + " points" * is_share
         if cell.low is not None and cell.high is not None:
             limits = difference_range(cell.low, cell.high, is_share)
-            difference += f" ({limits}, all pairs jointly)"
+            difference += f" ({limits}, all jointly)"
         parts.append(difference)
     if cell.p is not None:
-        parts.append(f"{p_text(cell.p)} (Holm)")
+        parts.append(f"{p_text(cell.p)} (adjusted)")
     return ", ".join([*parts, cell.note] if cell.note else parts)
 
 

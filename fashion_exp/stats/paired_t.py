@@ -42,6 +42,7 @@ from fashion_exp.stats.interval import (
     point_estimate,
     sample_sd,
 )
+from fashion_exp.stats.moderation import VariancePrior
 from fashion_exp.stats.paired import (
     CONSTANT_DIFFERENCE,
     NO_DIFFERENCE,
@@ -104,12 +105,15 @@ def paired_corrected_t(
     *,
     bounded: bool = True,
     unit: str = "splits",
+    prior: VariancePrior | None = None,
 ) -> PairedTest:
     """The corrected resampled t-test of two recipes on J splits or folds of one data set.
 
     `differences` (J,) holds a - b of the scores on the same test images; `n_train` and `n_test` are
     as for `corrected_t_interval`. The claim is about the recipes at this training size. J - 1
-    degrees of freedom; one difference gives an undefined test, fewer than 4 add a warning.
+    degrees of freedom; one difference gives an undefined test, fewer than 4 add a warning. `prior`
+    moderates the variance over the pairs of a study (`fit_variance_prior`), unless no split has a
+    difference.
 
     Source: Nadeau & Bengio 2003, Machine Learning 52:239-281; for repeated k-fold Bouckaert &
     Frank 2004, PAKDD, 3-12.
@@ -121,14 +125,17 @@ def paired_corrected_t(
     bounds = DIFFERENCE_BOUNDS if bounded else None
     scores = validate_scores(differences, bounds)
     count = scores.size
-    se = corrected_se(sample_sd(scores), n_train, n_test, count)
-    mean = float(scores.mean())
-    target = Estimand.RECIPE_DIFFERENCE
-    point = point_estimate(mean, level, "paired_corrected_t", target, unit, scores=count)
+    sd, df, method = sample_sd(scores), count - 1.0, "paired_corrected_t"
+    if prior is not None and count > 1 and scores.any():
+        variance, df = prior.moderate(sd**2, df)
+        sd, method = math.sqrt(variance), "paired_moderated_t"
+    se = corrected_se(sd, n_train, n_test, count)
+    mean, target = float(scores.mean()), Estimand.RECIPE_DIFFERENCE
+    point = point_estimate(mean, level, method, target, unit, scores=count)
     if count < 2:
         return undefined_test(point, ONE_DIFFERENCE)
-    few = f"J={count} differences: {TOO_FEW}"
-    return t_test(point, se, count - 1, bounds, None, few if count < MIN_RELIABLE_SCORES else "")
+    few = f"J={count} differences: {TOO_FEW}" if df < MIN_RELIABLE_SCORES - 1 else ""
+    return t_test(point, se, df, bounds, None, few)
 
 
 @dataclass(frozen=True)

@@ -169,7 +169,7 @@ def _differences_to_winner(comparison: Comparison) -> dict[str, str]:
     for pair in comparison.pairs:
         if pair.a != comparison.winner:  # the winner is first in all of its pairs
             continue
-        text: str = OPPOSITE[pair.verdict]
+        text = f"{OPPOSITE[pair.verdict]}{', by less than matters' * pair.is_negligible}"
         if pair.simultaneous is not None and pair.simultaneous.estimate is not None:
             difference = pair.simultaneous.negated
             text += f": {ACCURACY.format_difference(difference.estimate, unit=False)}"

@@ -45,7 +45,13 @@ def test_compare_prints_tables_and_conclusions(
 ) -> None:
     assert compare.run(["grid", "--outputs", str(outputs), "--target", "0.5"]) == 0
     output = output_of(capsys)
-    for text in ("run 0 is better than run 1", "p (Holm)", "is met", "held out", "+30.0 points"):
+    for text in (
+        "run 0 is better than run 1",
+        "p (adjusted)",
+        "is met",
+        "held out",
+        "+30.0 points",
+    ):
         assert text in output
 
 
@@ -112,6 +118,8 @@ def test_baseline_may_be_outside_the_compared_runs(
     [
         (["--metric", "acuracy"], "did you mean accuracy"),
         (["--target", "95"], "between 0 and 1"),
+        (["--pairs", "al"], "did you mean all"),
+        (["--pairs", "all", "--baseline", "old"], "no effect with --baseline"),
         (["--alpha", "0"], "between 0 and 0.5"),
         (["--alpha", "0.7"], "between 0 and 0.5"),
         (["--rope", "-1"], "at least 0 and below 1"),

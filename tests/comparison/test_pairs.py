@@ -8,13 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fashion_exp.comparison.pairs import (
-    Pair,
-    compare_pairs,
-    compute_differences,
-    mean_differences,
-    omnibus_test,
-)
+from fashion_exp.comparison.differences import compute_differences, mean_differences
+from fashion_exp.comparison.pairs import Pair, compare_pairs, omnibus_test
 from fashion_exp.comparison.run_data import RunData, load_run
 from fashion_exp.comparison.settings import ComparisonSettings
 from fashion_exp.evaluation.predictions import (

@@ -195,12 +195,12 @@ def test_curve_without_finite_values_is_drawn_empty() -> None:
 def test_cell_text_has_verdict_difference_interval_and_p() -> None:
     cell = VerdictCell("better", 0.042, 0.011, 0.073, 0.0004, "one seed each")
     assert cell_text(cell, "a", "b") == (
-        "a against b: better, +4.2 points (+1.1 to +7.3, all pairs jointly), p < 0.001 (Holm), "
+        "a against b: better, +4.2 points (+1.1 to +7.3, all jointly), p < 0.001 (adjusted), "
         "one seed each"
     )
     unknown = VerdictCell("not comparable", None, None, None, None)
     assert cell_text(unknown, "a", "b") == "a against b: not comparable"
-    assert "better, +0.042 (+0.011 to +0.073, all pairs jointly), p" in cell_text(
+    assert "better, +0.042 (+0.011 to +0.073, all jointly), p" in cell_text(
         cell, "a", "b", is_share=False
     )
     assert p_text(0.0321) == "p = 0.032"

@@ -38,6 +38,7 @@ SIMULATIONS = (
     Simulation(sim.simulate_recipes, 200, 5000),
     Simulation(sim.simulate_seeded_pairs, 200, 5000),
     Simulation(sim.simulate_families, 100, 4000),
+    Simulation(sim.simulate_studies, 100, 2000),
     Simulation(sim.simulate_winners, 40, 1000),
     Simulation(sim.simulate_plans, 300, 10_000),
 )
@@ -131,6 +132,16 @@ CLAIMS = {
     "(mcnemar on two seeds of one recipe)": type_1(RECIPES, INVALID),
     "cochrans_q": type_1("any of 5 models"),
     "mcnemar midp + holm, 10 pairs": type_1("any of 10 pairs"),
+    **{
+        f"{procedure}, {study}": type_1(estimand, known_issue)
+        for study in ("12 learners", "4 unequally stable", "8 unequally stable")
+        for procedure, estimand, known_issue in (
+            ("moderated t + holm, all pairs", "any pair of recipes", ""),
+            ("moderated t + holm_selected, best", "the best and any other recipe", ""),
+            ("(moderated t + holm, selected best)", "the best and any other recipe", INVALID),
+            ("may_be_best", "the best recipe is ruled out", ""),
+        )
+    },
     "bbc_cv estimate": Claim("bias", 0.003, CONFIG),
     "bbc_cv interval": coverage(CONFIG),
     "assess_selected_target": type_1(CONFIG),

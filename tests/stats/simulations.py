@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from functools import lru_cache
+from itertools import combinations
 
 import numpy as np
 from scipy import stats
@@ -18,7 +19,8 @@ from fashion_exp.stats.bootstrap import bootstrap, paired_bootstrap
 from fashion_exp.stats.crossed import VarianceComponents, crossed_t_interval
 from fashion_exp.stats.interval import Interval
 from fashion_exp.stats.metrics import macro_f1, per_image_macro_f1
-from fashion_exp.stats.multiplicity import cochrans_q, holm
+from fashion_exp.stats.moderation import fit_variance_prior
+from fashion_exp.stats.multiplicity import cochrans_q, holm, holm_selected, may_be_best
 from fashion_exp.stats.paired import McNemarVariant, PairedTest, mcnemar, paired_counts
 from fashion_exp.stats.paired_crossed import paired_crossed, unpaired_crossed
 from fashion_exp.stats.paired_t import five_by_two, paired_corrected_t, paired_grouped
@@ -234,6 +236,39 @@ def simulate_families(rng: Rng) -> Outcomes:
     adjusted = holm([mcnemar(*paired_counts(right[i], right[j])).p for i, j in pairs])
     any_rejected = any(p is not None and p < 0.05 for p in adjusted)
     yield "mcnemar midp + holm, 10 pairs", float(any_rejected)
+
+
+def simulate_studies(rng: Rng) -> Outcomes:
+    """Recipes of equal accuracy on 5 splits: every rejection is wrong."""
+    scores, size = synthetic.equal_recipes(rng, 12, 5)
+    yield from _study(scores, 300 - size, size, "12 learners")
+    for runs in (4, 8):
+        scores = synthetic.unequally_stable_recipes(rng, runs, 5)
+        yield from _study(scores, 80, 20, f"{runs} unequally stable")
+
+
+def _study(scores: np.ndarray, n_train: float, n_test: float, name: str) -> Outcomes:
+    runs, splits = scores.shape
+    pairs = list(combinations(range(runs), 2))
+    gains = {pair: scores[pair[0]] - scores[pair[1]] for pair in pairs}
+    variances = [float(gain.var(ddof=1)) for gain in gains.values()]
+    prior = fit_variance_prior(variances, splits - 1, runs)
+    p_values = {
+        pair: paired_corrected_t(gain, n_train, n_test, bounded=False, prior=prior).trusted_p
+        for pair, gain in gains.items()
+    }
+    best = int(scores.mean(axis=1).argmax())
+    against_best = [p for pair, p in p_values.items() if best in pair]
+    families = {
+        "moderated t + holm, all pairs": holm([*p_values.values()]),
+        "moderated t + holm_selected, best": holm_selected(against_best, runs),
+        "(moderated t + holm, selected best)": holm(against_best),
+    }
+    for procedure, adjusted in families.items():
+        yield f"{procedure}, {name}", float(any(p is not None and p < 0.05 for p in adjusted))
+    others = [run for run in range(runs) if run != best]
+    possible = [best, *np.array(others)[may_be_best(against_best, runs, 0.05)]]
+    yield f"may_be_best, {name}", float(0 not in possible)  # any of the equal runs is the best
 
 
 def simulate_winners(rng: Rng) -> Outcomes:

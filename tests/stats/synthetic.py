@@ -98,6 +98,28 @@ def scores_on_test(models: TrainedModels, test: Mask) -> Floats:
     return scores
 
 
+def equal_recipes(rng: Rng, runs: int, splits: int, n: int = 300) -> tuple[Floats, float]:
+    """Accuracies (runs, splits) of recipes of equal accuracy on redrawn splits, and test images.
+
+    Each recipe has features of its own, so their differences vary over splits and data sets.
+    """
+    dataset, test = Dataset(rng.normal(0.3, 1, (n, runs, 20)), 0.3), random_splits(rng, splits, n)
+    models = (dataset.train(~test, run) for run in range(runs))
+    return np.array([scores_on_test(m, test) for m in models]), float(test[0].sum())
+
+
+def unequally_stable_recipes(rng: Rng, runs: int, splits: int) -> Floats:
+    """Normal scores (runs, splits) of equal expectation, correlated as Nadeau and Bengio assume.
+
+    The standard deviations differ: lognormal, one run six times the others, or half four times.
+    """
+    deviations = [np.exp(rng.normal(0, 0.5, runs)), np.ones(runs), np.ones(runs)]
+    deviations[1][0], deviations[2][: runs // 2] = 6, 4
+    common, own = rng.normal(size=(runs, 1)), rng.normal(size=(runs, splits))
+    scores = math.sqrt(0.2) * common + math.sqrt(0.8) * own
+    return scores * deviations[int(rng.integers(3))][:, None]
+
+
 def equal_configs(rng: Rng, configs: int, images: int, accuracy: float) -> Floats:
     """Answers (configs, images) of equally good configs with latent error correlation .5."""
     latent = rng.normal(size=images) + rng.normal(size=(configs, images))

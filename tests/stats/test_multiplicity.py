@@ -18,6 +18,8 @@ from fashion_exp.stats.multiplicity import (
     bonferroni_level,
     cochrans_q,
     holm,
+    holm_selected,
+    may_be_best,
 )
 from fashion_exp.stats.paired import mcnemar, paired_counts
 from tests.stats.helpers import PROPERTY, simulated_answers
@@ -35,6 +37,28 @@ def test_failed_test_stays_in_the_family() -> None:
 def test_rejects_invalid_p_value(p: float) -> None:
     with pytest.raises(ValueError, match="p-value must be in"):
         holm([0.5, p])
+
+
+def test_selected_run_is_compared_as_one_of_all_pairs() -> None:
+    adjusted = holm_selected([0.01, 0.001, None, 0.02], 5)
+    assert adjusted == [pytest.approx(0.06), pytest.approx(0.01), None, pytest.approx(0.1)]
+    assert holm_selected([0.03], 2) == [0.03]
+    assert holm_selected([0.01, 0.03], 3) == [pytest.approx(0.03)] * 2  # the second is one pair
+    with pytest.raises(ValueError, match="3 comparisons of one of 3 candidates"):
+        holm_selected([0.1] * 3, 3)
+
+
+@PROPERTY
+@given(FAMILIES)
+def test_selection_never_lowers_an_adjusted_p(family: list[float | None]) -> None:
+    given_beforehand, selected = holm(family), holm_selected(family, len(family) + 1)
+    for p, q in zip(given_beforehand, selected, strict=True):
+        assert (p is None) == (q is None) and (p or 0) <= (q or 0) + 1e-12
+
+
+def test_best_may_be_any_run_that_no_test_rules_out() -> None:
+    assert may_be_best([0.03, 0.02, None, 0.5], 5, 0.05) == [True, False, True, True]
+    assert may_be_best([0.09], 2, 0.05) == [False]  # one-sided
 
 
 @PROPERTY

@@ -1,0 +1,259 @@
+"""Scores of two runs, joined by image and arranged for the test of their design."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import pandas as pd
+
+from fashion_exp.comparison.label_changes import conflicting_images
+from fashion_exp.comparison.metrics import METRICS
+from fashion_exp.stats.bootstrap import paired_bootstrap
+from fashion_exp.stats.interval import MIN_RELIABLE_SCORES
+from fashion_exp.stats.moderation import VariancePrior
+from fashion_exp.stats.paired import PairedTest, mcnemar
+from fashion_exp.stats.paired_crossed import paired_crossed, unpaired_crossed
+from fashion_exp.stats.paired_t import five_by_two, paired_corrected_t, paired_grouped
+
+if TYPE_CHECKING:
+    from fashion_exp.comparison.run_data import RunData, ScoreMatrix
+    from fashion_exp.stats.interval import Interval
+
+Design = Literal["one model", "pooled folds", "means", "crossed", "unpaired", "redrawn", "5x2"]
+
+MIN_OVERLAP = 0.8
+"""Share of the validation images of two models that both validated on, from which their splits
+count as the same."""
+
+
+@dataclass(frozen=True)
+class Differences:
+    """Scores of run a minus scores of run b, arranged for the test of the design.
+
+    `values` has the shape (n,) per image for "one model", "pooled folds" and "means" (over several
+    models), (models, n) for "crossed" and "unpaired", (splits,) for "redrawn" and (5, 2) for "5x2".
+    """
+
+    design: Design
+    values: np.ndarray
+    images: int
+    """Number of distinct images that both runs predicted."""
+    metric: str
+    groups: np.ndarray | None = None
+    """(n,) group ids of the images; None if no two images share one."""
+    n_train: float = 0
+    n_test: float = 0
+    """Mean number of training images and of shared evaluation images per redrawn split."""
+    models: int = 1
+    b_scores: np.ndarray | None = None
+    """For "unpaired": (models of b, n) scores of b; `values` are then the scores of a."""
+    is_averaged: bool = False
+    """Whether the values are means over several models or pairs of runs: counts do not exist."""
+    note: str = ""
+    """What the design leaves out."""
+
+    @property
+    def are_all_zero(self) -> bool:
+        """Whether the runs are right on the same images."""
+        per_image = self.design in ("one model", "pooled folds", "crossed")
+        return per_image and self.metric == "accuracy" and not self.values.any()
+
+    def test(
+        self, level: float, exact: bool = False, prior: VariancePrior | None = None
+    ) -> PairedTest:
+        """The test of this design, with the interval of the difference at `level`.
+
+        `prior` moderates the variance over redrawn splits.
+        """
+        bounded = self.metric == "accuracy"
+        is_share = METRICS[self.metric].is_share
+        if self.design == "crossed":
+            return paired_crossed(self.values, level, bounded=bounded, groups=self.groups)
+        if self.design == "unpaired":
+            assert self.b_scores is not None
+            return unpaired_crossed(
+                self.values, self.b_scores, level, bounded=bounded, groups=self.groups
+            )
+        if self.design == "5x2" and is_share:
+            return five_by_two(self.values, level)
+        if self.design in ("redrawn", "5x2"):
+            return paired_corrected_t(
+                self.values.ravel(),
+                self.n_train,
+                self.n_test,
+                level,
+                bounded=is_share,
+                prior=prior if self.design == "redrawn" else None,
+            )
+        if self.groups is None and bounded and not self.is_averaged:
+            better, worse = (int((self.values == sign).sum()) for sign in (1, -1))
+            same = len(self.values) - better - worse
+            variant: Literal["exact", "midp"] = "exact" if exact else "midp"
+            return mcnemar(same, better, worse, 0, level, models=self.models, variant=variant)
+        groups = np.arange(len(self.values)) if self.groups is None else self.groups
+        return paired_grouped(self.values, groups, level, bounded=bounded, models=self.models)
+
+    def bootstrap(self, level: float) -> Interval | None:
+        """The paired bootstrap interval; None unless each image has one score per run."""
+        is_single = self.design in ("one model", "pooled folds")
+        if not is_single or self.is_averaged or self.metric != "accuracy":
+            return None
+        zeros = np.zeros_like(self.values)
+        return paired_bootstrap(self.values, zeros, level, groups=self.groups).interval
+
+
+def incomparable_reason(a: RunData, b: RunData, part: str, metric: str) -> str:
+    """Why two runs cannot be compared; empty if they can."""
+    if set(a.classes) != set(b.classes):
+        return f"different classes: {', '.join(a.classes)} and {', '.join(b.classes)}"
+    if _shared_images(a, b, part, metric).empty:
+        return f"no {part} image in common"
+    return ""
+
+
+def shared_images_note(a: RunData, b: RunData, part: str, metric: str) -> str:
+    """How many images two runs share; empty if they share all."""
+    shared = len(_shared_images(a, b, part, metric))
+    totals = [len(run.score_matrix(part, metric).images) for run in (a, b)]
+    if totals == [shared, shared]:
+        return ""
+    note = f"on the {shared} shared of {totals[0]} and {totals[1]} {part} images"
+    conflicting = len(conflicting_images([a, b], part))
+    return f"{note}, without {conflicting} that have different labels" if conflicting else note
+
+
+def _shared_images(a: RunData, b: RunData, part: str, metric: str) -> pd.Index:
+    """The images that both runs predicted and that have the same label in both."""
+    images, others = (run.score_matrix(part, metric).images for run in (a, b))
+    shared = images if images.equals(others) else images.intersection(others).sort_values()
+    conflicting = conflicting_images([a, b], part)
+    return shared.difference(conflicting) if len(conflicting) else shared
+
+
+def compute_differences(a: RunData, b: RunData, part: str, metric: str) -> Differences:
+    """The differences of two comparable runs, joined by image id."""
+    images = _shared_images(a, b, part, metric)
+    left, right = (run.score_matrix(part, metric).select_images(images) for run in (a, b))
+    if part == "test":
+        return _on_shared_images(left, right, metric)
+    if not (a.result.redrawn or b.result.redrawn):
+        return _on_pooled_folds(left, right, metric)
+    keys = [key for key in left.keys if key in set(right.keys)]
+    if keys and _have_same_splits(left.select_models(keys), right.select_models(keys)):
+        is_whole = len(keys) == len(left.keys) == len(right.keys)
+        if not (is_whole and left.folds > 1 and left.repeats == 1):
+            return _on_common_splits(a, b, left, right, keys, metric)
+    if left.is_partition and right.is_partition:
+        return _on_pooled_folds(left, right, metric)
+    return _on_means(left, right, metric)
+
+
+def _have_same_splits(left: ScoreMatrix, right: ScoreMatrix) -> bool:
+    """Whether the models with equal keys validated on nearly the same images."""
+    a, b = ~np.isnan(left.raw), ~np.isnan(right.raw)
+    overlap = (a & b).sum(axis=1) / np.maximum((a | b).sum(axis=1), 1)
+    return bool((overlap >= MIN_OVERLAP).all())
+
+
+def _on_common_splits(
+    a: RunData,
+    b: RunData,
+    left: ScoreMatrix,
+    right: ScoreMatrix,
+    keys: Sequence[tuple[int, int]],
+    metric: str,
+) -> Differences:
+    paired = left.select_models(keys), right.select_models(keys)
+    if len(keys) < MIN_RELIABLE_SCORES:
+        differences = _on_means(*paired, metric)
+    else:
+        differences = _on_redrawn_splits(a, b, *paired, metric)
+    if len(keys) == len(left.keys) == len(right.keys):
+        return differences
+    note = f"{len(keys)} of {len(left.keys)} and {len(right.keys)} trainings have the same split"
+    return replace(differences, note=note)
+
+
+def _on_pooled_folds(left: ScoreMatrix, right: ScoreMatrix, metric: str) -> Differences:
+    """The folds of a repeat together predict each image once."""
+    differences = _on_shared_images(left.pool_folds(), right.pool_folds(), metric)
+    folds = min(left.folds, right.folds)
+    if differences.design == "one model" and folds > 1:
+        return replace(differences, design="pooled folds", models=folds)
+    return differences
+
+
+def _on_shared_images(left: ScoreMatrix, right: ScoreMatrix, metric: str) -> Differences:
+    if not (left.is_complete and right.is_complete):
+        missing = np.isnan(left.raw).any(axis=0) | np.isnan(right.raw).any(axis=0)
+        images = left.images[~missing]
+        left, right = left.select_images(images), right.select_images(images)
+    a, b = left.values, right.values
+    groups = left.groups if left.has_shared_groups else None
+    models, count = min(len(a), len(b)), len(left.images)
+    if len(a) == len(b) == 1:
+        return Differences("one model", a[0] - b[0], count, metric, groups)
+    if models < MIN_RELIABLE_SCORES:
+        return _on_means(left, right, metric)
+    if len(a) == len(b):
+        return Differences("crossed", a - b, count, metric, groups, models=models)
+    return Differences("unpaired", a, count, metric, groups, models=models, b_scores=b)
+
+
+def _on_means(left: ScoreMatrix, right: ScoreMatrix, metric: str) -> Differences:
+    """Each image's mean over the models that predicted it: a claim about these models.
+
+    For runs with too few models to estimate how much new trainings differ, and for runs that have
+    no split in common.
+    """
+    predicted = ~(np.isnan(left.raw).all(axis=0) | np.isnan(right.raw).all(axis=0))
+    images = left.images[predicted]
+    left, right = left.select_images(images), right.select_images(images)
+    values: np.ndarray = np.nanmean(left.values, axis=0) - np.nanmean(right.values, axis=0)
+    groups = left.groups if left.has_shared_groups else None
+    models = min(len(left.raw), len(right.raw))
+    return Differences(
+        "means", values, len(images), metric, groups, models=models, is_averaged=True
+    )
+
+
+def _on_redrawn_splits(
+    a: RunData, b: RunData, left: ScoreMatrix, right: ScoreMatrix, metric: str
+) -> Differences:
+    """One mean difference per split, over the images that both runs validated on in it."""
+    valid = ~(np.isnan(left.raw) | np.isnan(right.raw))
+    differences = left.mask(valid).values - right.mask(valid).values
+    sizes = valid.sum(axis=1)
+    values: np.ndarray = np.nanmean(differences, axis=1)
+    names = [f"r{repeat}f{fold}" for repeat, fold in left.keys]
+    trained = [min(a.result.train_sizes[name], b.result.train_sizes[name]) for name in names]
+    design: Design = "redrawn"
+    if left.folds == 2 and left.repeats == 5:
+        design, values = "5x2", values.reshape(5, 2)
+    return Differences(
+        design,
+        values,
+        differences.shape[1],
+        metric,
+        n_train=float(np.mean(trained)),
+        n_test=float(sizes.mean()),
+        models=len(names),
+    )
+
+
+def mean_differences(differences: Sequence[Differences]) -> Differences | None:
+    """The mean over several pairs of runs; None if their designs differ or are unpaired."""
+    first = differences[0]
+    if first.design == "unpaired" or any(
+        other.design != first.design or other.values.shape != first.values.shape
+        for other in differences
+    ):
+        return None
+    return replace(
+        first,
+        values=np.mean([other.values for other in differences], axis=0),
+        is_averaged=len(differences) > 1,
+    )
