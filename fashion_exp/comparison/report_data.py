@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -52,7 +53,7 @@ def build_report(comparison: Comparison, command: str, cache: Path) -> Report:
         runs=runs_table(comparison),
         accuracy=_accuracy_forests(comparison),
         curves=[_curve(comparison, index) for index in ranking],
-        verdicts=_verdict_matrix(comparison) if is_several else None,
+        verdicts=_verdict_matrix(comparison),
         pairs=pairs_table(comparison) if is_several else None,
         effects=_effect_forests(comparison),
         confounds=comparison.confounds,
@@ -162,9 +163,12 @@ def _curve(comparison: Comparison, index: int) -> Curve:
     return Curve(comparison.names[index], lines, is_winner)
 
 
-def _verdict_matrix(comparison: Comparison) -> VerdictMatrix:
-    has_baseline = comparison.settings.baseline is not None
-    shown = comparison.ranking if has_baseline else comparison.compared
+def _verdict_matrix(comparison: Comparison) -> VerdictMatrix | None:
+    """None unless every pair was compared; the table of pairs has the others."""
+    shown = [*dict.fromkeys(index for pair in comparison.pairs for index in (pair.a, pair.b))]
+    if not shown or len(comparison.pairs) < math.comb(len(shown), 2):
+        return None
+    shown.sort(key=comparison.ranking.index)
     position = {index: row for row, index in enumerate(shown)}
     cells: dict[tuple[int, int], VerdictCell] = {}
     for pair in comparison.pairs:

@@ -325,6 +325,9 @@ def test_joint_interval_of_every_pair_agrees_with_its_verdict(
         decided += excludes_0
     assert 0 < decided < len(comparison.pairs)
     report = build_report(comparison, "scripts/run report", tmp_path)
+    if settings is DEFAULT:
+        assert report.verdicts is None  # most of its cells would be empty
+        return
     assert report.verdicts is not None
     for (row, column), cell in report.verdicts.cells.items():
         opposite = report.verdicts.cells[column, row]
