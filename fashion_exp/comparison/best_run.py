@@ -10,24 +10,29 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from fashion_exp.comparison.differences import compute_differences, incomparable_reason
 from fashion_exp.comparison.label_changes import conflicting_images
 from fashion_exp.comparison.metrics import METRICS
-from fashion_exp.stats.crossed import crossed_components
+from fashion_exp.stats.groups import clustered_mean, group_codes
+from fashion_exp.stats.interval import sample_sd
 from fashion_exp.stats.planning import (
     Plan,
     TargetOutcome,
     assess_clustered_target,
     assess_selected_target,
     assess_target,
+    cautious_components,
+    images_factor,
     images_for_target,
     images_to_separate,
     seeds_to_separate,
 )
 from fashion_exp.stats.selection import Selection, bbc_cv
+from fashion_exp.stats.t_intervals import corrected_se
 
 if TYPE_CHECKING:
+    from fashion_exp.comparison.differences import Differences
     from fashion_exp.comparison.run_data import RunData
+    from fashion_exp.stats.moderation import VariancePrior
 
 
 def rank_runs(runs: Sequence[RunData], metric: str = "accuracy") -> list[int]:
@@ -105,23 +110,46 @@ def _scale_plan(plan: Plan, design_effect: float) -> Plan:
     """The plan for images in groups as the ones at hand."""
     if plan.needed is None or design_effect <= 1:
         return plan
-    note = f"{plan.note}, in groups as these: design effect {design_effect:.2f}"
+    note = f"in groups as these: design effect {design_effect:.2f}"
+    note = f"{plan.note}, {note}" if plan.note else note
     return replace(plan, needed=math.ceil(plan.needed * design_effect), note=note)
 
 
-def plan_separation(a: RunData, b: RunData, part: str, alpha: float) -> Plan | None:
-    """The images or seeds that would separate two runs at the observed rates.
+def plan_separation(
+    differences: Differences, difference: float, alpha: float, prior: VariancePrior | None = None
+) -> Plan | None:
+    """The images or seeds that separate two runs if their true difference is `difference`.
 
-    None if the runs cannot be compared, or if there is no plan for their design.
+    By the variance at hand, with the groups of the images. None if there is no plan for the design,
+    or no variance.
     """
-    if incomparable_reason(a, b, part, "accuracy"):
+    values, groups, images = differences.values, differences.groups, differences.images
+    if differences.design in ("unpaired", "5x2") or images < 2 or not difference:
         return None
-    differences = compute_differences(a, b, part, "accuracy")
-    values = differences.values
-    if differences.design == "crossed" and differences.images > 1:
-        components = crossed_components(values)
-        return seeds_to_separate(components, float(values.mean()), differences.images, alpha)
-    if differences.design in ("one model", "pooled folds"):
-        only_a, only_b = (float((values == sign).mean()) for sign in (1, -1))
-        return images_to_separate(only_a, only_b, alpha)
-    return None
+    if differences.design == "redrawn":
+        variance, df = sample_sd(values) ** 2, len(values) - 1.0
+        if prior is not None:
+            variance, df = prior.moderate(variance, df)
+        sizes = differences.n_train, differences.n_test
+        se = corrected_se(math.sqrt(variance), *sizes, len(values))
+        return _scaled(images, se, df, difference, alpha)
+    means = values if values.ndim == 1 else values.mean(axis=0)
+    clustered = clustered_mean(means, group_codes(groups, len(means)))
+    naive = sample_sd(means) / math.sqrt(len(means))
+    design_effect = (clustered.se / naive) ** 2 if naive else 1.0
+    if differences.design == "crossed":
+        components = cautious_components(values, design_effect)
+        plan = seeds_to_separate(components, difference, images, alpha)
+        return plan if plan.needed is None else replace(plan, note="")
+    if differences.is_averaged or differences.metric != "accuracy":
+        return _scaled(images, clustered.se, clustered.groups - 1, difference, alpha)
+    discordant = max(float(np.abs(values).mean()), abs(difference))
+    shares = (discordant + abs(difference)) / 2, (discordant - abs(difference)) / 2
+    plan = replace(images_to_separate(*shares, alpha), note="")
+    return _scale_plan(plan, design_effect)
+
+
+def _scaled(images: int, se: float, df: float, difference: float, alpha: float) -> Plan | None:
+    if not se:
+        return None
+    return Plan(math.ceil(images * images_factor(se, df, difference, alpha)), "images", "")

@@ -258,15 +258,40 @@ def plans(comparison: Comparison) -> list[str]:
     sentences = []
     target = comparison.target
     if target is not None and target.verdict.verdict == "undecided":
-        sentences.append(_describe_plan("Deciding the target", target.plan))
+        sentences.append(_target_plan(target.plan, target.part))
     if (pair := _pair_to_decide(comparison)) is not None:
-        alpha = comparison.settings.alpha / max(1, comparison.family_size)
-        runs = comparison.runs[pair.a], comparison.runs[pair.b]
-        plan = plan_separation(*runs, comparison.part, alpha)
-        if plan is not None:
-            names = f"{comparison.names[pair.a]} from {comparison.names[pair.b]}"
-            sentences.append(_describe_plan(f"Separating {names}", plan))
+        sentences += _separation_plan(comparison, pair)
     return sentences
+
+
+def _separation_plan(comparison: Comparison, pair: Pair) -> Iterator[str]:
+    """From the smallest difference that matters to the largest that the data allow.
+
+    The observed difference would promise too much: it is the one that chance made large.
+    """
+    assert pair.test is not None and pair.differences is not None
+    settings, metric = comparison.settings, METRICS[comparison.settings.metric]
+    alpha = settings.alpha / max(1, comparison.bonferroni_factor)
+    interval = pair.test.interval.or_fallback
+    largest = max(abs(interval.low or 0), abs(interval.high or 0))
+    cases = {"the largest within its interval": largest, "the smallest that matters": settings.rope}
+    if largest <= settings.rope:
+        cases.pop("the largest within its interval")
+    texts, note = [], ""
+    for name, difference in cases.items():
+        plan = plan_separation(pair.differences, difference, alpha, pair.prior)
+        if plan is None:
+            continue
+        needs = plan.note
+        if plan.needed is not None:
+            images = f"{comparison.part} images"
+            unit = images if plan.unit == "images" else "trainings (seeds) of each run"
+            needs, note = f"about {plan.needed:,} {unit}", f", {plan.note}" if plan.note else ""
+        size = metric.format_difference(difference).lstrip("+")
+        texts.append(f"{needs} if the true difference is {size}, {name}")
+    if texts:
+        names = f"{comparison.names[pair.a]} from {comparison.names[pair.b]}"
+        yield f"To separate {names}: {'; '.join(texts)} (power 80 %{note})."
 
 
 def _pair_to_decide(comparison: Comparison) -> Pair | None:
@@ -277,12 +302,9 @@ def _pair_to_decide(comparison: Comparison) -> Pair | None:
     return next((pair for pair in pairs if pair.verdict == "undecided"), None)
 
 
-def _describe_plan(goal: str, plan: Plan) -> str:
+def _target_plan(plan: Plan, part: str) -> str:
     if plan.needed is None:
-        return f"{goal}: {plan.note}."
-    unit = "test images" if plan.unit == "images" else "trainings (seeds) of each run"
-    note = f"; {plan.note}" if plan.note else ""
+        return f"Deciding the target: {plan.note}."
     return (
-        f"{goal} takes about {plan.needed:,} {unit} (power 80 % if the observed rates are the "
-        f"true ones{note})."
+        f"Deciding the target takes about {plan.needed:,} {part} images (power 80 % {plan.note})."
     )

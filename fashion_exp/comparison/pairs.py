@@ -72,6 +72,10 @@ class Pair:
     is_negligible: bool = False
     """Whether one is better, but by less than the region of practical equivalence."""
 
+    differences: Differences | None = None
+    prior: VariancePrior | None = None
+    """What was tested; None if the runs cannot be compared, or without moderation."""
+
     @property
     def label(self) -> str:
         """The verdict in words."""
@@ -133,7 +137,7 @@ def compare_pairs(
         results.append(
             Pair(
                 a, b, verdict, test, p, note, simultaneous, difference.bootstrap(level),
-                difference.are_all_zero, is_negligible,
+                difference.are_all_zero, is_negligible, difference, prior,
             )
         )  # fmt: skip
     return results

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 from fashion_exp.stats.checks import Floats, Integers, validate_fraction, validate_minimum
-from fashion_exp.stats.crossed import VarianceComponents
+from fashion_exp.stats.crossed import VarianceComponents, crossed_components
 from fashion_exp.stats.interval import MIN_RELIABLE_SCORES
 from fashion_exp.stats.proportions import clopper_pearson_lower, clustered_bounds, wilson
 from fashion_exp.stats.selection import Selection
@@ -22,6 +22,8 @@ TargetVerdict = Literal["met", "not met", "undecided"]
 
 MAX_EXACT_IMAGES = 200_000  # beyond it the normal approximation is used
 MAX_SEEDS = 1000
+PLANNING_CONFIDENCE = 0.7
+"""Of the upper limit that stands for a variance estimated from a few trainings or splits."""
 
 
 @dataclass(frozen=True)
@@ -200,9 +202,53 @@ def images_to_separate(
         return Plan(None, "images", "no number of images separates them: no difference is observed")
     numerator = stats.norm.isf(alpha / 2) * math.sqrt(discordant)
     numerator += stats.norm.ppf(power) * math.sqrt(max(discordant - difference**2, 0.0))
-    needed = max(math.ceil((numerator / difference) ** 2), 1)
+    one_sided = math.floor(math.log2(1 / alpha)) + 1  # fewer discordant images never reject
+    needed = max(math.ceil((numerator / difference) ** 2), math.ceil(one_sided / discordant))
     note = f"at a difference of {difference:.3g}, {discordant:.3g} discordant"
     return Plan(needed, "images", note)
+
+
+def images_factor(
+    se: float, df: float, difference: float, alpha: float = 0.05, power: float = 0.8
+) -> float:
+    """How many times as many images a t-test needs to detect `difference` with this power.
+
+    `se` is the standard error with the images at hand and `df` its degrees of freedom, which stay:
+    the variance is inversely proportional to the number of images, or of groups of images. The
+    upper 70 % confidence limit of the variance is used, since a plan by the estimate itself would
+    keep its power in half of the cases only (Browne 1995, Stat. Med. 14:1933-1940).
+
+    Raises:
+        ValueError: `alpha` or `power` is outside (0, 1); `se` is not above 0; `difference` is 0.
+    """
+    validate_fraction(alpha, "alpha")
+    validate_fraction(power, "power")
+    if not (se > 0 and difference):
+        raise ValueError(f"se must be above 0 and difference not 0, not {se}, {difference}")
+    quantiles = float(stats.t.isf(alpha / 2, df) + stats.t.ppf(power, df))
+    return quantiles**2 * se**2 * _upper_limit(df) / difference**2
+
+
+def _upper_limit(df: float) -> float:
+    """The upper limit of a variance as a multiple of its estimate."""
+    return float(df / stats.chi2.ppf(1 - PLANNING_CONFIDENCE, df))
+
+
+def cautious_components(scores: ArrayLike, images: float) -> VarianceComponents:
+    """`crossed_components` for planning from the few models (S, n) at hand.
+
+    The variance between models is at its upper 70 % confidence limit; `images` multiplies the
+    variance between images, such as the design effect of groups.
+
+    Source: Browne 1995, Stat. Med. 14:1933-1940.
+
+    Raises:
+        ValueError: as `crossed_components`.
+    """
+    models, between, residual = crossed_components(scores)
+    count, n = np.shape(scores)
+    total = (models + residual / n) * _upper_limit(count - 1)
+    return VarianceComponents(max(total - residual / n, 0.0), between * images, residual)
 
 
 def seeds_to_separate(

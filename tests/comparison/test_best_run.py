@@ -13,7 +13,9 @@ from fashion_exp.comparison.best_run import (
     plan_separation,
     rank_runs,
 )
+from fashion_exp.comparison.differences import compute_differences
 from fashion_exp.comparison.run_data import RunData
+from fashion_exp.stats.moderation import VariancePrior
 from tests.comparison.synthetic_runs import make_run, random_correctness
 
 
@@ -74,8 +76,11 @@ def test_plan_for_a_target_counts_groups(tmp_path: Path) -> None:
 
 def test_plan_is_in_images_for_single_models_and_in_seeds_for_several(tmp_path: Path) -> None:
     a, b = equal_runs(tmp_path, 2)
-    plan = plan_separation(a, b, "test", 0.05)
-    assert plan is not None and plan.unit == "images"
+    differences = compute_differences(a, b, "test", "accuracy")
+    large, small = (plan_separation(differences, size, 0.05) for size in (0.05, 0.01))
+    assert large is not None and small is not None and large.unit == "images"
+    assert large.needed is not None and small.needed is not None
+    assert large.needed < 1100 and 20 < small.needed / large.needed < 30
     c, d = (
         make_run(
             tmp_path / name,
@@ -85,5 +90,36 @@ def test_plan_is_in_images_for_single_models_and_in_seeds_for_several(tmp_path: 
         )
         for seed, (name, accuracy) in enumerate((("c", 0.8), ("d", 0.7)))
     )
-    plan = plan_separation(c, d, "test", 0.05)
+    plan = plan_separation(compute_differences(c, d, "test", "accuracy"), 0.1, 0.05)
     assert plan is not None and plan.unit == "seeds"
+
+
+def test_plan_for_copies_of_images_counts_them_once(tmp_path: Path) -> None:
+    a, b = (random_correctness(seed, 1, 200, 0.8) for seed in (0, 1))
+    runs = [make_run(tmp_path / f"{n}", f"{n}", a, x) for n, x in enumerate((a, b))]
+    copies = [f"group {index // 3}" for index in range(600)]
+    copied = [
+        make_run(tmp_path / f"c{n}", f"{n}", a, np.repeat(x, 3, axis=1), groups=copies)
+        for n, x in enumerate((a, b))
+    ]
+    one, three = (
+        plan_separation(compute_differences(first, second, "test", "accuracy"), 0.02, 0.05)
+        for first, second in (runs, copied)
+    )
+    assert one is not None and three is not None
+    assert one.needed is not None and three.needed is not None
+    assert 2.95 < three.needed / one.needed < 3.05 and "design effect" in three.note
+
+
+def test_plan_for_redrawn_splits_is_in_images(tmp_path: Path) -> None:
+    a, b = (random_correctness(seed, 5, 200, 0.8) for seed in (0, 1))
+    runs = [make_run(tmp_path / f"{n}", f"{n}", x, x) for n, x in enumerate((a, b))]
+    differences = compute_differences(runs[0], runs[1], "validation", "loss")
+    assert differences.design == "redrawn"
+    plain = plan_separation(differences, 0.05, 0.05)
+    moderated = plan_separation(
+        differences, 0.05, 0.05, VariancePrior(float(differences.values.var(ddof=1)), 12)
+    )
+    assert plain is not None and plain.needed is not None and plain.unit == "images"
+    assert moderated is not None and moderated.needed is not None
+    assert moderated.needed < plain.needed  # 16 degrees of freedom instead of 4

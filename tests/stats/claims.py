@@ -41,6 +41,7 @@ SIMULATIONS = (
     Simulation(sim.simulate_studies, 100, 2000),
     Simulation(sim.simulate_winners, 40, 1000),
     Simulation(sim.simulate_plans, 300, 10_000),
+    Simulation(sim.simulate_plans_from_pilots, 150, 5000),
 )
 
 
@@ -149,6 +150,11 @@ CLAIMS = {
     "(wilson on the apparent score)": coverage(CONFIG, INVALID),
     "images_to_separate": Claim("power", 0.8, PAIR),
     "seeds_to_separate": Claim("power", 0.8, RECIPES),
+    "seeds_to_separate, pilot of 5": Claim("power", 0.8, RECIPES),
+    "seeds_to_separate, pilot of 10": Claim("power", 0.8, RECIPES),
+    "images_to_separate, pilot of 300": Claim("power", 0.8, PAIR),
+    "images_factor, pilot of 5 splits": Claim("power", 0.8, RECIPES),
+    "images_factor, pilot of 10 splits": Claim("power", 0.8, RECIPES),
 }
 
 

@@ -29,6 +29,8 @@ from fashion_exp.stats.planning import (
     assess_clustered_target,
     assess_selected_target,
     assess_target,
+    cautious_components,
+    images_factor,
     images_to_separate,
     seeds_to_separate,
 )
@@ -292,10 +294,34 @@ def simulate_plans(rng: Rng) -> Outcomes:
     yield "images_to_separate", rejects(mcnemar(*(int(k) for k in counts)))
     components = VarianceComponents(models=4e-4, images=0.02, residual=0.05)
     seeds = _planned_seeds(components)
-    table = 0.03 + math.sqrt(components.models) * rng.normal(size=(seeds, 1))
-    table = table + math.sqrt(components.images) * rng.normal(size=1000)
-    table = table + math.sqrt(components.residual) * rng.normal(size=(seeds, 1000))
+    table = synthetic.crossed_table(rng, components, 0.03, seeds, 1000)
     yield "seeds_to_separate", rejects(paired_crossed(table, bounded=False))
+
+
+def simulate_plans_from_pilots(rng: Rng) -> Outcomes:
+    """Plans from a pilot study, for a true difference that is the one planned for."""
+    components = VarianceComponents(models=4e-4, images=0.02, residual=0.05)
+    for seeds in (5, 10):
+        pilot = cautious_components(synthetic.crossed_table(rng, components, 0.03, seeds, 1000), 1)
+        plan = seeds_to_separate(pilot, 0.03, 1000)
+        if plan.needed is not None:
+            table = synthetic.crossed_table(rng, components, 0.03, plan.needed, 1000)
+            yield (
+                f"seeds_to_separate, pilot of {seeds}",
+                rejects(paired_crossed(table, bounded=False)),
+            )
+    truth = [0.88, 0.08, 0.04, 0.0]
+    discordant = max(1 - int(rng.multinomial(300, truth)[0]) / 300, 0.04)
+    needed = images_to_separate((discordant + 0.04) / 2, (discordant - 0.04) / 2).needed
+    assert needed is not None
+    counts = rng.multinomial(needed, truth)
+    yield "images_to_separate, pilot of 300", rejects(mcnemar(*(int(k) for k in counts)))
+    for splits in (5, 10):
+        se = rng.normal(0, 0.05, splits).std(ddof=1) * math.sqrt(1 / splits + 0.25)
+        factor = images_factor(float(se), splits - 1, 0.04)
+        shared = math.sqrt(0.2) * rng.normal() + math.sqrt(0.8) * rng.normal(size=splits)
+        gains = 0.04 + 0.05 / math.sqrt(0.8 * factor) * shared
+        yield f"images_factor, pilot of {splits} splits", rejects(paired_corrected_t(gains, 80, 20))
 
 
 @lru_cache

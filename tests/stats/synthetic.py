@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from fashion_exp.stats.checks import Floats, Integers
+from fashion_exp.stats.crossed import VarianceComponents
 
 Mask = NDArray[np.bool_]
 Rng = np.random.Generator
@@ -40,6 +41,16 @@ def seeded_answers(
     difficulty = rng.normal(0, 2, images) if difficulty is None else difficulty
     quality = rng.normal(0, 0.12, (seeds, 1))
     return (3 + shift + difficulty + quality + rng.normal(size=(seeds, images)) > 0).astype(float)
+
+
+def crossed_table(
+    rng: Rng, components: VarianceComponents, mean: float, models: int, images: int
+) -> Floats:
+    """Normal differences (models, images) with these variance components."""
+    between, within, residual = (math.sqrt(variance) for variance in components)
+    table = mean + between * rng.normal(size=(models, 1)) + within * rng.normal(size=images)
+    noise: Floats = rng.normal(size=(models, images))
+    return table + residual * noise
 
 
 def seeded_accuracy(shift: float = 0.0) -> float:
