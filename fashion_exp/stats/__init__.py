@@ -19,6 +19,10 @@ It imports nothing else of this project. To find a function:
 | many comparisons | `multiplicity`: `holm`, `cochrans_q` |
 | the best of many configs | `selection`: `bbc_cv` |
 | whether a target accuracy is reached | `planning`: `assess_target` |
+| probabilities that match accuracies | `calibration`: `fit_temperature`, `calibration_error` |
+| sets of classes with a coverage | `conformal`: `conformal_scores`, `prediction_sets` |
+| when to leave an image to a person | `selective`: `risk_coverage`, `accuracy_threshold` |
+| images of no known class | `novelty`: `fit_mahalanobis`, `auroc` |
 | how many images or seeds are needed | `planning`: `images_*`, `seeds_to_separate` |
 | intervals as others publish them | `t_intervals`: `t_interval`, `t_naive`, `epoch_spread` |
 

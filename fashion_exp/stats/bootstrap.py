@@ -181,14 +181,15 @@ def _resampled_means(sums: Floats, sizes: Integers, resamples: int, seed: int) -
     rng = np.random.default_rng(seed)
     unique, multiplicity = np.unique(np.stack([sums, sizes]), axis=1, return_counts=True)
     means = []
-    for size in _block_sizes(resamples, multiplicity.size):
+    for size in block_sizes(resamples, multiplicity.size):
         weights = rng.multinomial(sums.size, multiplicity / sums.size, size=size)
         means.append((weights @ unique[0]) / (weights @ unique[1]))
     resampled: Floats = np.concatenate(means)
     return resampled
 
 
-def _block_sizes(resamples: int, units: int) -> Iterator[int]:
+def block_sizes(resamples: int, units: int) -> Iterator[int]:
+    """Numbers of resamples of at most `BLOCK_SIZE` weights, which bounds the memory."""
     size = max(1, BLOCK_SIZE // units)
     for start in range(0, resamples, size):
         yield min(size, resamples - start)
