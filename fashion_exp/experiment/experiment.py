@@ -108,7 +108,7 @@ def run_experiment(
         finished = RunResult(
             name=job.name,
             output=job.run.path,
-            run=run,
+            run=tracker.run_id(run),
             confidence=cfg.confidence,
             seconds=sum(float(entry["record"]["seconds"]) for entry in records),
             facts=facts | reuse,

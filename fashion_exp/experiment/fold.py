@@ -185,7 +185,7 @@ def run_fold(
         accumulate=cfg.training.accumulate,
         clip_norm=cfg.training.clip_norm,
         seed_of_epoch=lambda epoch: derive_seed(fold_seed(cfg, "dropout", fold), epoch),
-        on_step=_ticker(progress, index, cfg.training.epochs, inputs.batches.steps, context),
+        on_step=_ticker(progress, index, inputs.batches.steps, context, tracker),
     )
     while not _is_done(state, cfg):
         raise_if_interrupted()
@@ -358,11 +358,16 @@ def _loss_and_accuracy(labels: np.ndarray, probabilities: np.ndarray) -> tuple[f
 
 
 def _ticker(
-    progress: Progress, index: TrainingIndex, epochs: int, steps: int, context: ExperimentContext
-) -> StepCallback:
-    """Shows the steps of each epoch. Loss and accuracy are read only when they are drawn, as
-    reading them waits for the device; with several processes they are those of this one."""
+    progress: Progress, index: TrainingIndex, steps: int, context: ExperimentContext,
+    tracker: Tracker,
+) -> StepCallback:  # fmt: skip
+    """Shows the steps of each epoch, and opens the tracking store after the first one.
+
+    Loss and accuracy are read only when they are drawn, as reading them waits for the device; with
+    several processes they are those of this one.
+    """
     show: Step
+    epochs = context.cfg.training.epochs
 
     def tick(epoch: int, step: int, views: int, loss_sum: torch.Tensor, hits: torch.Tensor) -> None:
         nonlocal show
@@ -371,6 +376,7 @@ def _ticker(
                 epoch + 1, epochs, steps, fold=index.number, folds=index.count, unit=index.unit
             )
             return
+        tracker.connect()
         own_views = views / context.group.size
         show(step, views, lambda: float(loss_sum) / own_views, lambda: float(hits) / own_views)
 

@@ -119,10 +119,11 @@ def resume_or_start(
     if run and not tracker.resume(run) and not tracker.failure:  # the store has lost it
         missed, run = {MISSED: "the store had lost the run"}, ""
         token = new_run_token(outputs)
+    begun = {"uri": tracker.uri, "begun_as": token, **missed}
     if not run:
-        write_json(saved, {"uri": tracker.uri, "begun_as": token, **missed})
+        write_json(saved, begun)
         run = start(token)
-    write_json(saved, {"uri": tracker.uri, "begun_as": token, "run": run, **missed})
+    tracker.when_started(run, lambda run_id: write_json(saved, {**begun, "run": run_id}))
     return run
 
 

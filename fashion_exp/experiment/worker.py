@@ -49,7 +49,11 @@ def train_job(cfg: Config, run: RunDir, name: str, hold_out_test: bool) -> None:
             tracker: Tracker = NullTracker()
             report_epoch = None
             if group.is_main_process:
-                tracker = open_tracker(cfg.tracking, outputs, cfg.sweep.experiment)
+                # A thread must not be amid its imports when the workers are forked.
+                deferred = cfg.training.workers == 0
+                tracker = open_tracker(
+                    cfg.tracking, outputs, cfg.sweep.experiment, deferred=deferred
+                )
                 if cfg.sweep.trial is not None:
                     report_epoch = open_epoch_report(cfg.sweep)
         job = JobInfo(name, run, hold_out_test, group, code_version(), report_epoch)

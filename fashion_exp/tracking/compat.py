@@ -27,11 +27,6 @@ def create_schema(database_uri: str, artifact_root: str) -> None:
     SqlAlchemyStore(database_uri, artifact_root).engine.dispose()
 
 
-def latest_schema_revision() -> str:
-    """Schema revision of the installed MLflow. Slow: MLflow reads all of its migrations."""
-    return str(utils._get_latest_schema_revision())
-
-
 def upgrade_schema(engine: Engine) -> None:
     """Applies MLflow's migrations; raises whatever a migration raises."""
     utils._upgrade_db(engine)

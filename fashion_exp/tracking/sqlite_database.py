@@ -9,7 +9,6 @@ import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
-from functools import cache
 from pathlib import Path
 
 import mlflow
@@ -19,6 +18,7 @@ from sqlalchemy import Engine, create_engine, event
 from fashion_exp.atomic_io import atomic_write
 from fashion_exp.errors import InputError
 from fashion_exp.tracking import compat
+from fashion_exp.tracking.schema_revision import installed_revision
 from fashion_exp.tracking.store_errors import STORE_ERRORS, disk_full_error, reason
 from fashion_exp.tracking.urls import SQLITE_PREFIX
 
@@ -136,10 +136,10 @@ def _check_schema(database: Path) -> None:
             f"{database}: not an MLflow database ({error}); "
             "move the file, or set tracking.uri to another one"
         ) from None
-    if schema != _installed_schema():
+    if schema != installed_revision():
         raise InputError(
             f"{database}: written by another version of MLflow (schema {schema}; "
-            f"MLflow {mlflow.__version__} has {_installed_schema()}); `scripts/run doctor --fix` "
+            f"MLflow {mlflow.__version__} has {installed_revision()}); `scripts/run doctor --fix` "
             "copies the file and migrates it, or set tracking.uri to another one"
         )
 
@@ -147,7 +147,7 @@ def _check_schema(database: Path) -> None:
 def needs_migration(database: Path) -> bool:
     """Whether the file is an MLflow database with another schema version."""
     try:
-        return _schema(database) != _installed_schema()
+        return _schema(database) != installed_revision()
     except sqlite3.DatabaseError:
         return False
 
@@ -173,11 +173,6 @@ def migrate(database: Path) -> Path:
         ) from None
     engine.dispose()
     return backup
-
-
-@cache
-def _installed_schema() -> str:
-    return compat.latest_schema_revision()
 
 
 def _schema(database: Path) -> str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from fashion_exp.configuration.schema import TrackingConfig
 from fashion_exp.errors import InputError, close_matches, suggest
+from fashion_exp.tracking.deferred_tracker import DeferredTracker, ready_experiment
 from fashion_exp.tracking.tracker import NullTracker, Tracker, UnavailableTracker
 from fashion_exp.tracking.urls import SQLITE_PREFIX, database_file, redact_uri
 
@@ -73,17 +75,22 @@ def present_store(uri: str, outputs: Path) -> str:
     return f"{SQLITE_PREFIX}{moved}" if moved.exists() else uri
 
 
-def open_tracker(cfg: TrackingConfig, outputs: Path, experiment_id: str | None = None) -> Tracker:
+def open_tracker(
+    cfg: TrackingConfig, outputs: Path, experiment_id: str | None = None, *, deferred: bool = False
+) -> Tracker:
     """Connects to the configured store and creates the experiment if it does not exist.
 
     The jobs of a sweep pass the `experiment_id` that the sweep determined. Raises `InputError` if
     the store cannot be used; a server must answer within a few seconds. With an `experiment_id`,
-    the work has begun: a store that cannot be used then records nothing.
+    the work has begun: a store that cannot be used then records nothing. With `deferred`, a local
+    database that can be used is opened when the tracker's `connect` is called.
     """
     if cfg.name == "none":
         return NullTracker()
     assert cfg.experiment is not None
     uri = store_uri(cfg.uri, outputs)
+    if deferred and (ready := ready_experiment(uri, cfg.experiment)):
+        return DeferredTracker(uri, ready, partial(open_tracker, cfg, outputs, experiment_id))
     from fashion_exp.tracking.connection import connect
 
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -34,6 +34,9 @@ class Tracker:
         """Why calls were not recorded, in one line; empty if all were."""
         return ""
 
+    def connect(self) -> None:
+        """Opens the store, if that was put off until the first training step was done."""
+
     def start(
         self,
         name: str,
@@ -42,8 +45,17 @@ class Tracker:
         params: Mapping[str, object],
         tags: Mapping[str, str],
     ) -> str:
-        """Creates a run with status RUNNING below `parent`; returns its id."""
+        """Creates a run with status RUNNING below `parent`; returns its id, maybe a provisional
+        one that only this tracker knows."""
         return ""
+
+    def run_id(self, run: str) -> str:
+        """The id that the store gave to a run which was started here; waits for it."""
+        return run
+
+    def when_started(self, run: str, save: Callable[[str], None]) -> None:
+        """Calls `save` with the run's id, as soon as the store has given it."""
+        save(run)
 
     def find_by_token(self, token: str) -> str | None:
         """Returns the id of the run that was started with this value of the tag `begun_as`."""

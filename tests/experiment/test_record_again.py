@@ -67,7 +67,7 @@ def test_store_that_cannot_be_used_does_not_decide_over_a_result(
     with monkeypatch.context() as patch:
         patch.setattr(
             "fashion_exp.tracking.open_tracker",
-            lambda *_: UnavailableTracker("sqlite:///x.db", "the database was deleted"),
+            lambda *_, deferred: UnavailableTracker("sqlite:///x.db", "the database was deleted"),
         )
         patch.setattr("fashion_exp.experiment.record_again.open_tracker", refuse)
         run = RunDir(tiny(tracking="mlflow").output)

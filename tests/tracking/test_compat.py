@@ -14,6 +14,7 @@ from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from sqlalchemy import create_engine
 
 from fashion_exp.tracking import compat
+from fashion_exp.tracking.schema_revision import installed_revision
 
 pytestmark = pytest.mark.slow
 
@@ -24,7 +25,6 @@ def test_installed_mlflow_is_not_newer_than_the_checked_version() -> None:
 
 
 def test_private_functions_have_the_expected_parameters() -> None:
-    assert list(inspect.signature(utils._get_latest_schema_revision).parameters) == []
     assert list(inspect.signature(utils._upgrade_db).parameters) == ["engine"]
     parameters = list(inspect.signature(SqlAlchemyStore.__init__).parameters)
     assert parameters[:3] == ["self", "db_uri", "default_artifact_root"]
@@ -41,5 +41,5 @@ def test_created_schema_has_the_latest_revision_and_upgrading_it_changes_nothing
     with closing(sqlite3.connect(database)) as connection:
         rows = connection.execute("SELECT version_num FROM alembic_version").fetchall()
         experiments = connection.execute("SELECT name FROM experiments").fetchall()
-    assert rows == [(compat.latest_schema_revision(),)]
+    assert rows == [(installed_revision(),)]
     assert experiments == [("Default",)]

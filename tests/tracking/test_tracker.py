@@ -9,18 +9,21 @@ import pytest
 
 from fashion_exp.configuration.schema import TrackingConfig
 from fashion_exp.tracking import Tracker, open_tracker
+from fashion_exp.tracking.deferred_tracker import DeferredTracker
 from fashion_exp.tracking.mlflow_tracker import MlflowTracker
 
 pytestmark = pytest.mark.slow
 
 
-def test_mlflow_tracker_overrides_every_method_with_the_same_signature() -> None:
+def test_trackers_override_every_method_with_the_same_signature() -> None:
     methods = dict(inspect.getmembers(Tracker, inspect.isfunction))
-    assert len(methods) == 18
+    assert len(methods) == 21
     for name, method in methods.items():
-        override = getattr(MlflowTracker, name)
-        assert override is not method
-        assert inspect.signature(override) == inspect.signature(method)
+        for kind in (MlflowTracker, DeferredTracker):
+            override = getattr(kind, name)
+            is_own = kind is DeferredTracker or name not in ("connect", "run_id", "when_started")
+            assert (override is not method) == is_own
+            assert inspect.signature(override) == inspect.signature(method)
 
 
 def test_null_tracker_writes_nothing_and_its_ids_are_empty(tmp_path: Path) -> None:
