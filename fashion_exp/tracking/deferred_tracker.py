@@ -9,15 +9,16 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
-
-import numpy as np
 
 from fashion_exp.errors import InputError
 from fashion_exp.tracking.schema_revision import installed_revision
 from fashion_exp.tracking.tracker import Status, Tracker, UnavailableTracker
 from fashion_exp.tracking.urls import database_file
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 def ready_experiment(uri: str, name: str) -> str | None:
