@@ -106,7 +106,7 @@ def _of_subcommand(earlier: Sequence[str]) -> list[str]:
         parser = parser_of(importlib.import_module(f"fashion_exp.commands.{module}").run)
         candidates += positional_choices(parser) if parser and not given else []
         candidates += switches(parser) if parser else []
-    if name in ("runs", "compare", "report", "ui") or (name == "sweep" and given):
+    if name in ("runs", "compare", "report", "ui", "predict") or (name == "sweep" and given):
         candidates += _run_names(earlier, with_runs=name != "sweep")
     return candidates
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import logging
 from collections import Counter
 from collections.abc import Sequence
@@ -12,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from PIL import Image
 
 from fashion_exp.comparison.label_changes import conflicting_images
 from fashion_exp.errors import InputError
 from fashion_exp.evaluation.predictions import labels_and_probabilities, wrong_by_image
+from fashion_exp.reporting.photo_page import thumbnail
 from fashion_exp.reporting.report_content import Photo, PhotoGroup
 
 if TYPE_CHECKING:
@@ -109,13 +108,9 @@ class Thumbnails:
         if self._table is None or image not in self._rows:
             return None
         try:
-            thumbnail = Image.fromarray(self._table.read(self._rows[image]))
+            return thumbnail(self._table.read(self._rows[image]), self._size)
         except (UnreadableImageError, OSError):
             return None
-        thumbnail.thumbnail((self._size, self._size))
-        buffer = io.BytesIO()
-        thumbnail.convert("RGB").save(buffer, "jpeg", quality=80)
-        return buffer.getvalue()
 
 
 def load_run_images(run: RunData, cache: Path, **options: Any) -> ImageTable | None:

@@ -183,13 +183,13 @@ def _data_loader(
         num_workers=workers,
         persistent_workers=workers > 0,
         multiprocessing_context="fork" if workers and sys.platform == "linux" else None,
-        worker_init_fn=_ignore_interrupts,
+        worker_init_fn=ignore_interrupts,
         # Without a generator of its own, the loader advances the random state of dropout.
         generator=torch.Generator(),
     )
 
 
-def _ignore_interrupts(worker: int) -> None:
+def ignore_interrupts(worker: int) -> None:
     """The parent process handles interrupts."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 

@@ -130,6 +130,7 @@ def write_csv_rows(file: Path, columns: Sequence[str], rows: Sequence[Mapping[st
     write_text(file, csv_text([list(all_columns), *cells]))
 
 
-def frame_as_csv(frame: pd.DataFrame, float_format: str | None = None) -> str:
+def frame_as_csv(frame: pd.DataFrame, float_format: str | None = None, header: bool = True) -> str:
     """The table as CSV without its index, safe to open with a spreadsheet."""
-    return str(frame.map(guard_cell).to_csv(index=False, float_format=float_format))
+    guarded = frame.map(guard_cell)
+    return str(guarded.to_csv(index=False, float_format=float_format, header=header))

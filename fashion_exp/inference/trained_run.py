@@ -6,7 +6,7 @@ import copy
 import json
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -23,7 +23,7 @@ from fashion_exp.comparison.training_share import winner_candidates
 from fashion_exp.configuration.schema import Config, Precision
 from fashion_exp.configuration.stored_config import load_config
 from fashion_exp.data.augment import Augmentation, deterministic_augmentation
-from fashion_exp.data.decode import decode
+from fashion_exp.data.decode import ImageSource, decode
 from fashion_exp.data.geometry import Geometry, resize
 from fashion_exp.data.table import UnreadableImageError
 from fashion_exp.errors import InputError, suggest
@@ -79,11 +79,15 @@ class TrainedRun:
 
         Raises `InputError` for a name that the run does not have.
         """
-        if name not in self.model_names:
-            raise InputError(f"{name}: no model of this run; {suggest(name, self.model_names)}")
+        self.check_model(name)
         if name not in self._models:
             self._models[name] = self._load(name)
         return self._models[name]
+
+    def check_model(self, name: str) -> None:
+        """Raises `InputError` for a name that the run does not have."""
+        if name not in self.model_names:
+            raise InputError(f"{name}: no model of this run; {suggest(name, self.model_names)}")
 
     @cached_property
     def _models(self) -> dict[str, Classifier]:
@@ -140,10 +144,17 @@ class TrainedRun:
             "augmentation.evaluation", operations, self.geometry.shape
         )
 
+    def decode(self, source: ImageSource) -> np.ndarray:
+        """A photo as upright uint8 (height, width, 3) RGB, as the run decodes its own.
+
+        Raises `UnreadableImageError` with a short reason.
+        """
+        return decode(source, self.config.dataset.max_megapixels or MAX_MEGAPIXELS)
+
     def read(self, source: str | Path | bytes) -> np.ndarray:
-        """A photo as upright uint8 (height, width, 3) RGB. Raises `InputError` if it is none."""
+        """As `decode`; raises `InputError` that names the photo."""
         try:
-            return decode(source, self.config.dataset.max_megapixels or MAX_MEGAPIXELS)
+            return self.decode(source)
         except UnreadableImageError as error:
             name = "photo" if isinstance(source, bytes) else source
             raise InputError(f"{name}: {error}") from None
@@ -161,6 +172,11 @@ class TrainedRun:
         """
         return max(self.config.training.batch_size, 1024 if self.predicts_from_features else 64)
 
+    @property
+    def images_per_pass(self) -> int:
+        """Images per forward pass of a frozen backbone; 0 if the whole model takes the batch."""
+        return self._feature_batch if self.predicts_from_features else 0
+
     def predict_batch(
         self, images: torch.Tensor, models: Sequence[str] | None = None
     ) -> BatchOutput:
@@ -168,19 +184,41 @@ class TrainedRun:
 
         A frozen backbone that the models share is run once.
         """
-        features = None
-        probabilities = []
-        for name in models or self.model_names:
+        return self.predict_parts([images], models)
+
+    def predict_parts(
+        self, parts: Iterable[torch.Tensor], models: Sequence[str] | None = None
+    ) -> BatchOutput:
+        """As `predict_batch` for the images of all parts together.
+
+        With a shared backbone only the features of earlier parts are held in memory.
+        """
+        names = models or self.model_names
+        if self.shares_backbone:
+            first = self._on_device(self.model_names[0])
+            computed = [self._features(first, images) for images in parts]
+            if not computed:
+                return self._no_output(names)
+            features = torch.cat(computed)
+            outputs = [self._head_output(name, features) for name in names]
+            return BatchOutput(np.stack(outputs), features.numpy())
+        collected = list(parts)
+        if not collected:
+            return self._no_output(names)
+        images, outputs = torch.cat(collected), []
+        for name in names:
             model = self._on_device(name)
             if self.predicts_from_features:
-                if features is None or not self.shares_backbone:
-                    features = self._features(model, images)
-                outputs = predict(model.head, iter([features]), self.compute)
+                outputs.append(self._head_output(name, self._features(model, images)))
             else:
-                outputs = predict(model, iter([images]), self.compute)
-            probabilities.append(outputs.numpy())
-        shared = features.numpy() if features is not None and self.shares_backbone else None
-        return BatchOutput(np.stack(probabilities), shared)
+                outputs.append(predict(model, iter([images]), self.compute).numpy())
+        return BatchOutput(np.stack(outputs), None)
+
+    def _no_output(self, names: Sequence[str]) -> BatchOutput:
+        return BatchOutput(np.empty((len(names), 0, len(self.classes)), np.float32), None)
+
+    def _head_output(self, name: str, features: torch.Tensor) -> np.ndarray:
+        return predict(self._on_device(name).head, iter([features]), self.compute).numpy()
 
     def _on_device(self, name: str) -> Classifier:
         """The models move to a GPU where one is used; `model` then gives copies on the CPU."""

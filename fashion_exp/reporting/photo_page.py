@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
+import io
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 from fashion_exp.atomic_io import write_text
 from fashion_exp.reporting.report_content import PhotoGroup
 from fashion_exp.reporting.tables import PlainTable
 from fashion_exp.reporting.templates import render
+
+MAX_PHOTOS = 400
+"""Most photos on a page, which bounds its size and the time to write it."""
+
+
+def thumbnail(pixels: np.ndarray, edge: int) -> bytes:
+    """A JPEG of an image, uint8, with at most `edge` px on the longer side."""
+    from PIL import Image
+
+    image = Image.fromarray(pixels)
+    image.thumbnail((edge, edge))
+    buffer = io.BytesIO()
+    image.convert("RGB").save(buffer, "jpeg", quality=80)
+    return buffer.getvalue()
 
 
 @dataclass(frozen=True)

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from PIL import Image
+import numpy as np
 
 from fashion_exp.data.decode import decode
 from fashion_exp.data.table import UnreadableImageError
-from fashion_exp.reporting.photo_page import Section
+from fashion_exp.reporting.photo_page import Section, thumbnail
 from fashion_exp.reporting.report_content import Photo
 from fashion_exp.tools.curate.image_tree import ImageFile
-
-MAX_PHOTOS = 400
-"""Most photos on a page, which bounds its size and the time to write it."""
 
 _THUMBNAIL_EDGE = 160  # px of the longer side
 
@@ -38,19 +34,11 @@ def photo(file: ImageFile, caption: str, max_megapixels: float) -> Photo:
 
 def swatch(color: tuple[int, int, int], label: str, caption: str) -> Photo:
     """A uniform color as a photo."""
-    return Photo(_jpeg(Image.new("RGB", (16, 16), color)), "", label, caption)
+    return Photo(thumbnail(np.full((16, 16, 3), color, np.uint8), 16), "", label, caption)
 
 
 def _thumbnail(path: str, max_megapixels: float) -> bytes | None:
     try:
-        image = Image.fromarray(decode(path, max_megapixels))
+        return thumbnail(decode(path, max_megapixels), _THUMBNAIL_EDGE)
     except UnreadableImageError:
         return None
-    image.thumbnail((_THUMBNAIL_EDGE, _THUMBNAIL_EDGE))
-    return _jpeg(image)
-
-
-def _jpeg(image: Image.Image) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, "jpeg", quality=80)
-    return buffer.getvalue()

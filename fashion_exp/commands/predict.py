@@ -1,0 +1,114 @@
+"""Predict the classes of photos with a finished run. RUN is the folder of a run, its name, a sweep
+(its winner), or the id of a tracked run. PHOTOS are files, folders, patterns ("new/**/*.jpg"), a
+CSV file with a column path, or - for paths on standard input. By default the mean of the
+probabilities of all models of the run counts."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+from fashion_exp.commands.parser import Parser
+from fashion_exp.errors import ExitCode, InputError
+from fashion_exp.paths import check_writable, expand_user, outputs_dir
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+MAX_ROWS_SHOWN = 40
+
+
+def run(arguments: list[str]) -> int:
+    """Returns 3 if a photo could not be read. Raises `InputError`."""
+    args = build_parser().parse_args(arguments)
+    if args.processes is not None and args.processes < 0:
+        raise InputError(f"--processes {args.processes}: must be 0 or more")
+    into = expand_user(args.into, "--into").resolve() if args.into else None
+    page = expand_user(args.page, "--page").resolve() if args.page else None
+    if page is not None:
+        check_writable(page.parent, "--page")
+    from fashion_exp.inference.album import Album
+    from fashion_exp.inference.output import json_array, open_predictions
+    from fashion_exp.inference.predict import predict_paths
+    from fashion_exp.inference.sources import list_photos
+    from fashion_exp.inference.trained_run import load_run
+    from fashion_exp.reporting.console import plain_console
+    from fashion_exp.reporting.progress import Progress
+
+    console = plain_console(stderr=args.json)
+    trained = load_run(args.run, outputs_dir(args.outputs), args.uri)
+    for name in args.model or ():
+        trained.check_model(name)
+    paths = list_photos(args.photos, sys.stdin)
+    album, shown = Album(trained), []
+    with ExitStack() as stack:
+        writers = [stack.enter_context(open_predictions(into))] if into else []
+        writers += [stack.enter_context(json_array(sys.stdout))] if args.json else []
+        progress = stack.enter_context(Progress(console))
+        tick = progress.stage("predicting", len(paths))
+        for table in predict_paths(trained, paths, args.model, args.processes, tick):
+            album.add(table)
+            for write in writers:
+                write(table)
+            if not writers and album.photos - len(table) < MAX_ROWS_SHOWN:
+                shown.append(table)
+    if page is not None:
+        album.write(page)
+    if shown:
+        _print_rows(shown, album.photos)
+    console.print(f"{album.summary}", soft_wrap=True)
+    console.print(f"run:         {trained.run.path} ({trained.result.name})", soft_wrap=True)
+    for name, file in (("predictions", into), ("page", page)):
+        if file is not None:
+            console.print(f"{name + ':':<13}{file}", soft_wrap=True)
+    return ExitCode.SOME_FAILED if album.unreadable else ExitCode.DONE
+
+
+def build_parser() -> Parser:
+    parser = Parser(
+        prog="fashion_exp predict", description=__doc__,
+        epilog="Exit codes: 0 done; 2 invalid arguments; 3 some photos could not be read.",
+    )  # fmt: skip
+    parser.add_argument("run", metavar="RUN", help="the run whose models predict")
+    parser.add_argument("photos", metavar="PHOTOS", nargs="+", help="see above")
+    parser.add_argument("--into", metavar="FILE", help="write .csv, .parquet or .jsonl")
+    parser.add_argument("--page", metavar="FILE", help="write an HTML page, most doubtful first")
+    parser.add_argument("--json", action="store_true", help="print the predictions as JSON")
+    parser.add_argument(
+        "--model", metavar="NAME", action="append",
+        help="predict with this model of the run (r0f0), or with several; default: with all",
+    )  # fmt: skip
+    parser.add_argument(
+        "--processes", metavar="N", type=int,
+        help="processes that decode photos ahead, 0: none; default: one per core",
+    )  # fmt: skip
+    parser.add_argument("--uri", help="tracking store; default: mlflow.db in the outputs folder")
+    parser.add_argument("--outputs", help="folder of the runs; default: as for experiments")
+    return parser
+
+
+def _print_rows(tables: Sequence[pd.DataFrame], photos: int) -> None:
+    from fashion_exp.inference.output import json_rows
+    from fashion_exp.reporting.console import plain_console
+    from fashion_exp.reporting.formats import percent
+    from fashion_exp.reporting.tables import PlainTable, rich_table
+
+    found = [row for table in tables for row in json_rows(table)]
+    folder = os.path.commonpath([os.path.dirname(row["path"]) for row in found])
+    rows: list[list[str]] = []
+    for row in found:
+        texts = [row["reason"], "", "", ""]
+        if not row["reason"]:
+            shares = percent(row["probability"]), percent(row["agreement"], 0)
+            texts = [row["predicted"], shares[0], row["runner_up"], shares[1]]
+        rows.append([os.path.relpath(row["path"], folder or "."), *texts])
+    header = ["photo", "predicted", "probability", "runner-up", "models that agree"]
+    omitted = photos - MAX_ROWS_SHOWN
+    notes = [f"and {omitted:,} more; --into FILE writes all"] if omitted > 0 else []
+    intro = [f"Photos in {folder}"] if folder else []
+    table = PlainTable(header, rows[:MAX_ROWS_SHOWN], intro=intro, notes=notes)
+    plain_console().print(rich_table(table))

@@ -1,0 +1,195 @@
+"""Photos in, one row per photo out: readable or not, however they are named and decoded."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from fashion_exp.commands.predict import run as predict_command
+from fashion_exp.errors import InputError
+from fashion_exp.inference.album import Album
+from fashion_exp.inference.output import open_predictions
+from fashion_exp.inference.predict import predict
+from fashion_exp.inference.sources import list_photos
+from fashion_exp.inference.trained_run import TrainedRun
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def new(tmp_path: Path) -> Path:
+    """Five noisy photos, and files that are none: one broken, one of a format that is not read."""
+    rng = np.random.default_rng(1)
+    folder = tmp_path / "new"
+    (folder / "below").mkdir(parents=True)
+    for number in range(5):
+        pixels = rng.integers(0, 256, (20, 30, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / ("below" if number > 2 else "") / f"{number}.png")
+    (folder / "broken.png").write_bytes((folder / "0.png").read_bytes()[:60])
+    (folder / "raw.cr2").write_bytes(b"II*\0    CR")
+    (folder / "notes.txt").write_text("no photo")
+    return folder
+
+
+def test_ensemble_is_the_mean_of_the_stored_probabilities(
+    trained: TrainedRun, photos: Path
+) -> None:
+    frame = trained.predictions("test")
+    columns = [f"p_{name}" for name in trained.classes]
+    by_model = [frame[frame["repeat"] == repeat].reset_index(drop=True) for repeat in (0, 1)]
+    common = by_model[0].merge(by_model[1], on="image_id")
+    paths = [str(photos / path) for path in by_model[0]["path"]]
+    (table,) = predict(trained, paths)
+    (one,) = predict(trained, paths, ["r0f0"], processes=2)
+    assert np.array_equal(one[columns], by_model[0][columns].astype(float))
+    first, second = (common[[f"{c}_{side}" for c in columns]].to_numpy() for side in "xy")
+    assert len(common) > 10 and list(common["path_x"]) == list(by_model[0]["path"])
+    mean = np.stack([first, second]).mean(0, dtype=np.float64)
+    assert np.array_equal(table[columns], mean)
+    assert (table["predicted"] == np.array(trained.classes)[mean.argmax(1)]).all()
+    assert (table["runner_up"] == np.array(trained.classes)[mean.argsort(1)[:, -2]]).all()
+    agreement = np.mean([p.argmax(1) == mean.argmax(1) for p in (first, second)], axis=0)
+    assert np.array_equal(table["agreement"], agreement)
+
+
+@pytest.mark.parametrize("processes", [0, 2])
+def test_unreadable_files_are_rows_with_a_reason(
+    processes: int, trained: TrainedRun, new: Path
+) -> None:
+    (new / "gone.png").symlink_to(new / "nowhere.png")
+    done: list[int] = []
+    (table,) = predict(trained, [new], processes=processes, on_progress=done.append)
+    names = [Path(path).name for path in table["path"]]
+    assert names == ["0.png", "1.png", "2.png", "3.png", "4.png", "broken.png", "gone.png",
+                     "raw.cr2"]  # fmt: skip
+    reasons = dict(zip(names, table["reason"], strict=True))
+    assert "PNG" in reasons["broken.png"] and reasons["gone.png"] == "broken link"
+    assert "camera raw" in reasons["raw.cr2"]
+    readable = table["reason"] == ""
+    assert readable.sum() == 5 and table[readable].notna().all(axis=None)
+    assert table.loc[~readable, "probability"].isna().all() and done[-1] == 8
+
+
+def test_rows_do_not_depend_on_the_other_photos_of_a_batch(
+    trained: TrainedRun, new: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (whole,) = predict(trained, [new])
+    monkeypatch.setattr(TrainedRun, "batch_size", 2)
+    parts = list(predict(trained, [new]))
+    assert [len(part) for part in parts] == [2, 2, 2, 1]
+    pd.testing.assert_frame_equal(pd.concat(parts, ignore_index=True), whole, rtol=1e-5)
+
+
+def test_only_unreadable_photos_give_rows(trained: TrainedRun, new: Path) -> None:
+    (table,) = predict(trained, [new / "broken.png"])
+    assert len(table) == 1 and table["predicted"][0] == ""
+
+
+def test_sources_name_photos_in_many_ways(new: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (new / "list.csv").write_text("number;path\n1;below/3.png\n2;0.png\n3;missing.png\n")
+    monkeypatch.chdir(new)
+    assert list_photos([new / "0.png", new / "0.png"]) == [str(new / "0.png")]
+    assert list_photos(["*.png"]) == ["0.png", "1.png", "2.png", "broken.png"]
+    assert list_photos(["**/3.*"]) == ["below/3.png"]
+    assert list_photos(["list.csv"]) == ["below/3.png", "0.png", "missing.png"]
+    assert list_photos(["-"], io.StringIO("1.png\n\n2.png\n")) == ["1.png", "2.png"]
+    (new / "empty").mkdir()
+    for source, message in {
+        "empty": "no photos in it", "x*.png": "no photos in it", "-": "no photos in it",
+        "0.pgn": "there is no file", "nowhere/": "there is no",
+    }.items():  # fmt: skip
+        with pytest.raises(InputError, match=message):
+            list_photos([source], io.StringIO(""))
+    (new / "other.csv").write_text("file\n0.png\n")
+    with pytest.raises(InputError, match="no column 'path'"):
+        list_photos(["other.csv"])
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet", "jsonl"])
+def test_files_hold_the_rows_of_all_tables(
+    ending: str, trained: TrainedRun, new: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (new / "=formula.png").write_bytes(b"")
+    monkeypatch.chdir(new)
+    monkeypatch.setattr(TrainedRun, "batch_size", 2)
+    tables = list(predict(trained, ["[01].png", "=formula.png", "broken.png", "below"], ["r0f0"]))
+    assert [list(table["reason"] == "") for table in tables] == [
+        [True] * 2,
+        [False] * 2,
+        [True] * 2,
+    ]
+    file = tmp_path / f"predictions.{ending}"
+    with open_predictions(file) as write:
+        for table in tables:
+            write(table)
+        assert not file.exists()
+    read: dict[str, Callable[[Path], pd.DataFrame]] = {
+        "csv": pd.read_csv,
+        "parquet": pd.read_parquet,
+        "jsonl": lambda path: pd.read_json(path, lines=True),
+    }
+    rows = read[ending](file)
+    expected = pd.concat(tables, ignore_index=True)
+    assert list(rows.columns) == list(expected.columns)
+    assert rows["path"][2] == ("'=formula.png" if ending == "csv" else "=formula.png")
+    for name in ("probability", "p_dress", "agreement"):
+        assert np.array_equal(
+            rows[name].astype(np.float32), expected[name].astype(np.float32), equal_nan=True
+        )
+    assert list(rows["reason"].fillna("")) == list(expected["reason"])
+
+
+def test_interrupted_output_leaves_no_file(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt), open_predictions(tmp_path / "a.csv") as write:
+        write(pd.DataFrame({"path": ["a"], "reason": [""]}))
+        raise KeyboardInterrupt
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(InputError, match=r"ending: \.csv, \.parquet, \.jsonl"):
+        open_predictions(tmp_path / "a.txt")
+
+
+def test_album_shows_the_most_doubtful_photos_first(
+    trained: TrainedRun, new: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fashion_exp.inference.album.MAX_PHOTOS", 3)
+    monkeypatch.setattr(TrainedRun, "batch_size", 2)
+    album, tables = Album(trained), list(predict(trained, [new]))
+    for table in tables:
+        album.add(table)
+    album.write(tmp_path / "page.html")
+    text = (tmp_path / "page.html").read_text()
+    ranked = pd.concat(tables).sort_values("probability")["path"]
+    positions = [text.find(f">{path}<") for path in ranked[:3]]
+    assert positions == sorted(positions) and positions[0] > 0
+    assert f">{ranked.iloc[3]}<" not in text and "the first 3" in text
+    assert "7 photos" in album.summary and "2 could not be read" in album.summary
+    assert "camera raw" in text
+
+
+def test_command_writes_prints_and_reports_failures(
+    trained_folder: Path, new: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    place = ["--outputs", str(trained_folder.parents[1])]
+    into = tmp_path / "rows.csv"
+    assert predict_command(["tiny", str(new), "--into", str(into), *place]) == 3
+    assert len(pd.read_csv(into)) == 7
+    assert "2 could not be read" in capsys.readouterr().out
+    monkeypatch.setattr(sys, "stdin", io.StringIO(f"{new / '0.png'}\n{new / '1.png'}\n"))
+    assert predict_command(["tiny", "-", "--json", "--model", "r1f0", *place]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [Path(row["path"]).name for row in rows] == ["0.png", "1.png"]
+    total = sum(rows[0][f"p_{name}"] for name in ("dress", "pullover", "shirt"))
+    assert rows[0]["agreement"] == 1 and total == pytest.approx(1)
+    assert predict_command(["tiny", str(new / "0.png"), *place]) == 0
+    assert "0.png" in (text := capsys.readouterr().out) and "runner-up" in text
+    with pytest.raises(InputError, match="r7f0: no model of this run"):
+        predict_command(["tiny", str(new), "--model", "r7f0", *place])
