@@ -49,14 +49,23 @@ class Classifier(nn.Module):
 
     def features(self, images: torch.Tensor) -> torch.Tensor:
         """The head's input, (n, width)."""
+        return self.pool(self.feature_map(images))
+
+    def feature_map(self, images: torch.Tensor) -> torch.Tensor:
+        """What the network computes before it pools: (n, C, h, w), (n, h, w, C) or (n, tokens, C),
+        depending on the network."""
         inputs = ((images - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
         feature_map: torch.Tensor = self.network.forward_features(inputs)
+        return feature_map
+
+    def pool(self, feature_map: torch.Tensor) -> torch.Tensor:
+        """From the feature map to the head's input, (n, width)."""
         if not self._new_head:
             features: torch.Tensor = self.network.forward_head(feature_map, pre_logits=True)
             return features.flatten(1)
         if self._pool == "avg" and feature_map.ndim > 2:
-            channel_axis = _channel_axis(feature_map, self.network.num_features)
-            return feature_map.mean([a for a in range(1, feature_map.ndim) if a != channel_axis])
+            axis = channel_axis(feature_map, self.network.num_features)
+            return feature_map.mean([a for a in range(1, feature_map.ndim) if a != axis])
         return feature_map.flatten(1)
 
     def freeze(self, up_to: str) -> None:
@@ -133,7 +142,7 @@ class Classifier(nn.Module):
         return ParameterCounts(total, trainable, total - trainable, head)
 
 
-def _channel_axis(feature_map: torch.Tensor, channels: int) -> int:
+def channel_axis(feature_map: torch.Tensor, channels: int) -> int:
     """Convolutional networks give (n, C, h, w); transformers (n, tokens, C) or (n, h, w, C)."""
     return 1 if feature_map.ndim == 4 and feature_map.shape[1] == channels else feature_map.ndim - 1
 

@@ -118,6 +118,8 @@ class PhotoGroup:
     count: int
     """Photos in the group; `photos` may hold only the first ones."""
     photos: Sequence[Photo]
+    wide: bool = False
+    """Whether they are several pictures side by side."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,79 @@
+"""Class activation maps: how much each part of an image adds to the score of a class."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+
+from fashion_exp.errors import InputError
+from fashion_exp.models.classifier import Classifier, channel_axis
+
+
+def activation_map(model: Classifier, images: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
+    """Signed contributions (n, h, w), float32, of the cells of the last feature map to the score
+    of one class for each image; positive ones speak for the class.
+
+    `images` are uint8 (n, channels, size, size), `classes` (n,) indices. The score is the logit
+    minus the mean of all logits, since a softmax does not change if a constant is added to all. The
+    map is the product of activation and gradient, summed over the channels; for a linear head on
+    the mean of the feature map it is that cell's exact share of the score, apart from the bias. A
+    transformer with a class token reads the other tokens in its last block only, so its map is
+    that of the block's input.
+
+    Source: Draelos & Carin 2020, arXiv:2011.08891 (HiResCAM); Zhou et al. 2016, CVPR (CAM).
+
+    Raises `InputError` for a network whose features have no places in the image.
+    """
+    network = model.network
+    held: list[torch.Tensor] = []
+
+    def hold(activation: torch.Tensor) -> torch.Tensor:
+        held.append(activation.detach().clone().requires_grad_())
+        return held[0]
+
+    def hold_input(_: Any, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+        return (hold(inputs[0]), *inputs[1:])
+
+    hooks = []
+    if getattr(network, "num_prefix_tokens", 0) and hasattr(network, "blocks"):
+        hooks.append(network.blocks[-1].register_forward_pre_hook(hold_input))
+    try:
+        with torch.enable_grad():
+            features = model.feature_map(images)
+            if not held and isinstance(features, torch.Tensor):
+                features = hold(features)
+            if not held:
+                raise _no_map(model)
+            logits = model.head(model.pool(features))
+            score = logits.gather(1, classes[:, None])[:, 0] - logits.mean(dim=1)
+            (gradient,) = torch.autograd.grad(score.sum(), held[0])
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return _to_grid(model, held[0].detach() * gradient).float()
+
+
+def _to_grid(model: Classifier, contributions: torch.Tensor) -> torch.Tensor:
+    """(n, h, w) from a feature map of any layout; class and register tokens are left out."""
+    if contributions.ndim == 4:
+        return contributions.sum(channel_axis(contributions, model.network.num_features))
+    if contributions.ndim == 3:
+        tokens = contributions.sum(2)
+        patches = getattr(model.network, "patch_embed", None)
+        grid = getattr(patches, "grid_size", None) or (0, 0)
+        if not 0 < math.prod(grid) <= tokens.shape[1]:  # a network that halves its grid by stages
+            side = math.isqrt(tokens.shape[1])
+            grid = (side, side)
+        prefix = tokens.shape[1] - math.prod(grid)
+        if prefix <= max(getattr(model.network, "num_prefix_tokens", 0) or 0, 0):
+            return tokens[:, prefix:].unflatten(1, tuple(grid))
+    raise _no_map(model)
+
+
+def _no_map(model: Classifier) -> InputError:
+    return InputError(
+        f"{type(model.network).__name__}: this network has no class activation map, because its "
+        "features have no places in the image; use method=occlusion"
+    )
