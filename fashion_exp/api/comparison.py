@@ -123,10 +123,10 @@ def compare(
 
     `runs` is one or several of: a `Run`, a `Sweep`, a folder, a name, the id of a tracked run, or a
     filter in MLflow's language; none means the newest sweep. All runs are compared with `baseline`;
-    without one, the best run with the others, or each with each (`pairs="all"`). `alpha` is the family-wise error rate, `rope` the difference that does not
-    matter, `target` an accuracy to be reached, `human` the accuracy of people and the number of
-    images that it was measured on. `evaluate_test` evaluates the test predictions of every run,
-    which is counted.
+    without one, the best run with the others, or each with each (`pairs="all"`). `alpha` is the
+    family-wise error rate, `rope` the difference that does not matter, `target` an accuracy to be
+    reached, `human` the accuracy of people and the number of images that it was measured on.
+    `evaluate_test` evaluates the test predictions of every run, which is counted.
 
     Raises `InputError` for a reference that matches nothing, and for a setting out of range.
     """
