@@ -234,7 +234,7 @@ def _winner(comparison: Comparison) -> Iterator[str]:
         evaluations = max(run.result.test_evaluations for run in comparison.runs)
         yield (
             f"On the test images, which were not used to select it, its "
-            f"{_scores(comparison, winner, 'test')}. Runs that used this test set: "
+            f"{_scores(comparison, winner, 'test')}. Runs that used photos of this test set: "
             f"{evaluations}."
         )
     else:

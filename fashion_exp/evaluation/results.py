@@ -72,7 +72,7 @@ class RunResult:
 
     @property
     def test_evaluations(self) -> int:
-        """Runs evaluated on this test set, this one included; 0 while its test is held out."""
+        """Runs evaluated on photos of this test set, with this one; 0 while they are held out."""
         return test_evaluations(self.output)
 
 

@@ -1,7 +1,8 @@
-"""Counts how many runs were evaluated on each test set.
+"""Counts how many runs were evaluated on the photos of each test set.
 
-A result that was chosen after many evaluations on one test set is biased upwards, so the count is
-shown beside it.
+A result that was chosen after many evaluations on the same photos is biased upwards, so the count
+is shown beside it. Test sets that share photos count together: a photo that was added or relabeled
+does not start the count again.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ EARLIER_MARK = "test_opened.json"
 
 
 def test_evaluations(run: Path) -> int:
-    """How many runs had been evaluated on this run's test set when it was evaluated itself.
+    """How many runs had been evaluated on photos of this run's test set when it was evaluated.
 
     The run is included. 0 means that its test predictions are still held out.
     """
@@ -61,21 +62,30 @@ def _fingerprints(run: RunDir) -> list[str]:
 
 
 def record_test_evaluation(
-    outputs: Path, test_hash: str, run: str, trainings: Collection[str] = ()
+    outputs: Path, test_hash: str, path: str, trainings: Collection[str] = ()
 ) -> int:
-    """Adds a run to the journal of a test set; returns how many different runs are in it.
+    """Adds a run to the journal; returns how many different runs used photos of its test set.
 
     A run that is in it already is not added again. Neither is a run whose `trainings`, by their
     fingerprints, were all reused from runs in the journal: its predictions are known. Evaluated
     runs that were copied into `outputs` from elsewhere are added, with the count that they had.
     """
-    journal, run = outputs / JOURNAL, _name(run)
+    journal, run = outputs / JOURNAL, _name(path)
     with file_lock(outputs / ".test_looks.lock"):
         lines = [*read_json_lines(outputs / EARLIER_JOURNAL), *read_json_lines(journal)]
         for entry in _copied_runs(outputs, lines):
             append_json_line(journal, entry)
             lines.append(entry)
-        entries = [entry for entry in lines if entry.get("test_hash") == test_hash]
+        evaluations = [entry for entry in lines if "run" in entry and "test_hash" in entry]
+        folders = {entry["test_hash"]: outputs / _name(entry["run"]) for entry in evaluations}
+        sets = {entry["test_hash"]: entry["images"] for entry in lines if "images" in entry}
+        for name, folder in (folders | {test_hash: Path(path)}).items():
+            if name not in sets and (images := _test_images(RunDir(folder))):
+                append_json_line(journal, {"test_hash": name, "images": images})
+                sets[name] = images
+        own_images = set(sets.get(test_hash, ()))
+        sharing = {name for name, images in sets.items() if not own_images.isdisjoint(images)}
+        entries = [e for e in evaluations if e["test_hash"] in sharing | {test_hash}]
         runs = {_name(entry["run"]) for entry in entries}
         evaluated = {name for entry in entries for name in entry.get("trainings", ())}
         is_known = run in runs or (trainings and evaluated.issuperset(trainings))
@@ -90,6 +100,15 @@ def record_test_evaluation(
     return len(own) + max(len(copied), elsewhere)
 
 
+def _test_images(run: RunDir) -> list[str]:
+    """The ids of a run's test images; empty if its folder is gone."""
+    try:
+        split = pd.read_csv(run.split_file, dtype=str)
+        return split["image_id"][split.iloc[:, -1] == "test"].to_list()
+    except (OSError, ValueError, KeyError):
+        return []
+
+
 def _name(run: str) -> str:
     """A run by its place below `outputs`, which may be moved: `runs/NAME`, `sweeps/NAME/JOB`."""
     parts = Path(run).parts
@@ -99,7 +118,7 @@ def _name(run: str) -> str:
 
 def _copied_runs(outputs: Path, journal: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Entries for evaluated runs that the journal does not have, nor their trainings."""
-    known = {_name(entry["run"]) for entry in journal}
+    known = {_name(entry["run"]) for entry in journal if "run" in entry}
     trainings = {name for entry in journal for name in entry.get("trainings", ())}
     entries = []
     for pattern in ("runs/*/", "sweeps/*/*/"):

@@ -38,7 +38,7 @@ def run_note(summaries: Sequence[EvaluationSummary], test_evaluations: int) -> s
     names = [name for summary in summaries for name in summary.metrics()]
     lines = [line for summary in summaries for line in _sentences(summary)]
     if test_evaluations > 1:
-        lines.append(f"{test_evaluations} runs were evaluated on this test set.")
+        lines.append(f"{test_evaluations} runs were evaluated on photos of this test set.")
     return "\n\n".join([*lines, meanings_table(names)])
 
 

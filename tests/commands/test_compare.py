@@ -83,7 +83,7 @@ def test_evaluates_and_counts_tests_on_request(
     compare.run(["grid", "--outputs", str(outputs)])
     output = output_of(capsys)
     assert output.count("300 test photos)") == 2
-    assert output.count("Runs that used this test set: 2.") == 2
+    assert output.count("Runs that used photos of this test set: 2.") == 2
     assert len((outputs / JOURNAL).read_text().splitlines()) == 2
 
 

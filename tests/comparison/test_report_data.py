@@ -54,7 +54,7 @@ def test_names_a_clear_winner_and_its_test_accuracy(tmp_path: Path) -> None:
     )
     assert "allowing for being picked as the best of 3 (BBC-CV)" in selection
     assert "300 photos, mean of 5 trainings" in test
-    assert test.endswith("Runs that used this test set: 1.")
+    assert test.endswith("Runs that used photos of this test set: 1.")
 
 
 def test_winner_by_loss_is_named_with_its_loss_and_its_own_accuracy(tmp_path: Path) -> None:

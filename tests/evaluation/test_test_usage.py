@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from multiprocessing import get_context
@@ -98,3 +99,28 @@ def test_damaged_run_is_not_counted(tmp_path: Path) -> None:
     run = finished_run(tmp_path, "1", "t", evaluations=3)
     (Path(run) / "result.json").write_text("{", encoding="utf-8")
     assert record_test_evaluation(tmp_path, "a", "2") == 1
+
+
+def evaluate(outputs: Path, number: int, *images: str) -> int:
+    """Evaluates a run on a test set of these images."""
+    run = finished_run(outputs, str(number), f"training {number}")
+    rows = [f"{image},{image},0,{part}" for part, ids in (("test", images), ("train", "xyz"))
+            for image in ids]  # fmt: skip
+    lines = ["image_id,group_id,label,r0f0", *rows]
+    (Path(run) / "split.csv").write_text("\n".join(lines), encoding="utf-8")
+    return record_test_evaluation(outputs, " ".join(images), run, [f"training {number}"])
+
+
+def test_test_sets_that_share_photos_count_together(tmp_path: Path) -> None:
+    assert [evaluate(tmp_path, 1, "a", "b"), evaluate(tmp_path, 2, "b")] == [1, 2]
+    assert evaluate(tmp_path, 3, "c") == 1, "it shares no photo with the others"
+    shutil.rmtree(tmp_path / "runs")
+    assert evaluate(tmp_path, 4, "a", "c") == 3, "also with the sets of runs that were deleted"
+
+
+def test_sets_of_runs_that_were_counted_by_earlier_versions_are_read(tmp_path: Path) -> None:
+    evaluate(tmp_path, 1, "a", "b")
+    journal = tmp_path / JOURNAL
+    lines = [line for line in journal.read_text().splitlines() if "images" not in line]
+    journal.write_text("\n".join([*lines, ""]))
+    assert evaluate(tmp_path, 2, "b") == 2

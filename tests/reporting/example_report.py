@@ -157,7 +157,10 @@ def _runs(names: Sequence[str], tests: Sequence[ForestRow], images: int) -> Plai
                 f"{images}", "3", "1,240", "0, 1, 2", "9f3c2a1b",
             )
         )  # fmt: skip
-    notes = ["Ranked by validation accuracy.", "3 runs used this test set, this one included."]
+    notes = [
+        "Ranked by validation accuracy.",
+        "3 runs used photos of this test set, this one included.",
+    ]
     return PlainTable(HEADER, rows, "", notes)
 
 
