@@ -13,16 +13,16 @@ from typing import Any
 
 from filelock import FileLock
 
+from fashion_exp.atomic_io import is_locked
 from fashion_exp.cache.array_store import (
     DATA_FILE,
     INDEX_FILE,
     KEY_FIELDS_FILE,
     REMOVAL_SUFFIX,
+    USERS_FOLDER,
     ArrayStore,
-    has_users,
     read_key_fields,
     remove_store,
-    store_lock,
 )
 
 KINDS = ("pixels", "features")
@@ -137,11 +137,8 @@ def _is_json_object(file: Path) -> bool:
 
 
 def is_used(store: Store) -> bool:
-    """Whether a running process has the store open."""
-    if store.kind == TRAININGS:
-        return False
-    with store_lock(store.folder):
-        return has_users(store.folder)
+    """Whether a running process has the store open; the cache may be read-only."""
+    return any(is_locked(user) for user in (store.folder / USERS_FOLDER).glob("*.lock"))
 
 
 def remove_leftovers(cache: Path) -> None:

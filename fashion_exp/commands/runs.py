@@ -212,7 +212,11 @@ def _tag(run: RunDir, words: Sequence[str]) -> None:
 
 def _delete(runs: Sequence[RunDir], outputs: Path, yes: bool) -> None:
     from fashion_exp.reporting.formats import pluralize
-    from fashion_exp.tools.runs.delete import counted_evaluations, delete_run
+    from fashion_exp.tools.runs.delete import (
+        counted_evaluations,
+        delete_run,
+        remove_unused_backbones,
+    )
 
     count = counted_evaluations(runs)
     for run in runs:
@@ -221,6 +225,7 @@ def _delete(runs: Sequence[RunDir], outputs: Path, yes: bool) -> None:
     for run in runs:
         reason = delete_run(run, outputs_of(run.path) or outputs)
         _print_done(f"deleted {run.path.name}", reason, run)
+    remove_unused_backbones(outputs)
     print_kept_evaluations(count)
 
 

@@ -49,13 +49,18 @@ def run(arguments: list[str]) -> int:
 
 def _delete(sweep: Path, outputs: Path, yes: bool) -> None:
     from fashion_exp.comparison.find_runs import sweep_jobs
-    from fashion_exp.tools.runs.delete import counted_evaluations, delete_sweep
+    from fashion_exp.tools.runs.delete import (
+        counted_evaluations,
+        delete_sweep,
+        remove_unused_backbones,
+    )
 
     jobs = sweep_jobs(sweep)
     count = counted_evaluations(jobs)
     print(sweep)
     confirm(f"Delete this sweep with its {pluralize(len(jobs), 'job')} and all files?", yes)
     reason = delete_sweep(sweep, outputs)
+    remove_unused_backbones(outputs)
     print(f"deleted {sweep.name}")
     print_untracked(reason, outputs)
     print_kept_evaluations(count)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +18,9 @@ from fashion_exp.errors import InputError
 from fashion_exp.models.metadata import read_metadata
 
 FOLDER = "weights"
+_RUNS = ("runs/*", "sweeps/*/*", "damaged/*")
+_MIN_AGE = 600.0
+"""Seconds."""
 
 
 def find_backbone(checkpoint: Path) -> Path | None:
@@ -54,6 +58,28 @@ def keep_backbone(file: Path, sha256: str, outputs: Path) -> None:
                 shutil.copyfile(source, draft)
     if (base := find_backbone(file)) is not None:
         keep_backbone(base, read_metadata(file)["base_sha256"], outputs)
+
+
+def unused_backbones(outputs: Path) -> list[Path]:
+    """The files that no checkpoint in an outputs folder, nor a used one of these files, refers to.
+
+    A file of the last minutes may be of a run whose checkpoint is not written yet, and counts as
+    used. So does every file while a checkpoint cannot be read.
+    """
+    kept = {file.stem: file for file in (outputs / FOLDER).glob("[!.]*")}
+    pending = [path for runs in _RUNS for path in outputs.glob(f"{runs}/checkpoints/*.safetensors")]
+    now = time.time()
+    pending += [file for file in kept.values() if now - file.stat().st_ctime < _MIN_AGE]
+    unused = {file for file in kept.values() if file not in pending}
+    try:
+        while pending and unused:
+            base = kept.get(read_metadata(pending.pop()).get("base_sha256", ""))
+            if base in unused:
+                unused.remove(base)
+                pending.append(base)
+    except InputError:
+        return []
+    return sorted(unused)
 
 
 def file_sha256(path: Path) -> str:

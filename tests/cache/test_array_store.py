@@ -13,6 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from fashion_exp.cache.array_store import ArrayStore, has_users, remove_store, store_lock
+from fashion_exp.cache.manager import is_used, list_stores
 from fashion_exp.errors import InputError
 
 SHAPE = (3, 2)
@@ -33,7 +34,7 @@ def holds(store: ArrayStore, name: str, expected: np.ndarray) -> bool:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    return tmp_path / "store"
+    return tmp_path / "cache" / "pixels" / "store"
 
 
 def test_added_arrays_are_read_by_all_processes(folder: Path) -> None:
@@ -117,8 +118,12 @@ def test_store_in_use_is_not_removed_until_its_process_ends(folder: Path) -> Non
     process.start()
     assert ready.wait(30)
     assert not remove_store(folder) and folder.exists()
+    before = sorted(folder.parent.rglob("*"))
+    (used,) = (s for s in list_stores(folder.parents[1]) if s.folder == folder)
+    assert is_used(used) and sorted(folder.parent.rglob("*")) == before, "listing writes nothing"
     process.kill()
     process.join()
+    assert not is_used(used)
     assert remove_store(folder) and not folder.exists() and remove_store(folder)
     open_store(folder).close()
     with store_lock(folder):

@@ -10,7 +10,13 @@ import torch
 from safetensors.torch import save_file
 
 from fashion_exp.errors import InputError
-from fashion_exp.models.backbones import file_sha256, find_backbone, keep_backbone
+from fashion_exp.models import backbones
+from fashion_exp.models.backbones import (
+    file_sha256,
+    find_backbone,
+    keep_backbone,
+    unused_backbones,
+)
 
 
 def checkpoint(file: Path, base: Path | None = None) -> Path:
@@ -75,3 +81,22 @@ def test_missing_backbone_is_reported_with_its_hash_and_folder(
 
 def test_checkpoint_with_all_parts_needs_no_backbone(backbone: Path) -> None:
     assert find_backbone(backbone) is None
+
+
+def test_backbone_is_unused_when_no_run_refers_to_it_anymore(
+    backbone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither directly nor through another backbone, and it is not of the last minutes."""
+    outputs = tmp_path / "outputs"
+    middle = checkpoint(tmp_path / "downloads" / "middle.safetensors", backbone)
+    keep_backbone(middle, file_sha256(middle), outputs)
+    assert unused_backbones(outputs) == []
+    monkeypatch.setattr(backbones, "_MIN_AGE", -60)
+    assert len(unused_backbones(outputs)) == 2
+    run = outputs / "runs" / "a" / "checkpoints" / "r0f0.safetensors"
+    checkpoint(run, middle)
+    assert unused_backbones(outputs) == []
+    checkpoint(run, backbone)
+    assert unused_backbones(outputs) == [outputs / "weights" / f"{file_sha256(middle)}.safetensors"]
+    run.write_bytes(b"damaged")
+    assert unused_backbones(outputs) == []

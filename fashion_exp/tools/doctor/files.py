@@ -15,6 +15,7 @@ from fashion_exp.atomic_io import read_json
 from fashion_exp.configuration.overrides import resume_command
 from fashion_exp.errors import InputError
 from fashion_exp.evaluation.run_dir import PART_FILES, RunDir
+from fashion_exp.models.backbones import unused_backbones
 from fashion_exp.tools.doctor.finding import Finding
 
 MIN_AGE = 600.0
@@ -31,6 +32,9 @@ def findings(outputs: Path) -> Iterator[Finding]:
     yield from _interrupted_runs(outputs)
     yield from _damaged_runs(outputs)
     yield from _damaged_sweeps(outputs)
+    for file in unused_backbones(outputs):
+        size = f"{file} ({file.stat().st_size / 1e6:,.1f} MB)"
+        yield Finding("a backbone that no run uses anymore", size, "delete it", file.unlink)
 
 
 def _temporary_files(outputs: Path) -> Iterator[Finding]:

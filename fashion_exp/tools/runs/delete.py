@@ -19,6 +19,7 @@ from fashion_exp.comparison.find_runs import sweep_jobs, tracked_id
 from fashion_exp.errors import InputError
 from fashion_exp.evaluation.run_dir import RunDir
 from fashion_exp.evaluation.test_usage import test_evaluations
+from fashion_exp.models.backbones import unused_backbones
 from fashion_exp.sweeps.state import is_sweep_running, lock_sweep, read_state
 from fashion_exp.tracking.store import present_store
 
@@ -68,6 +69,12 @@ def delete_sweep(sweep: Path, outputs: Path) -> str:
         for uri in sorted({store for run, store in tracked if run})
     ]
     return "; ".join(dict.fromkeys(filter(None, reasons)))
+
+
+def remove_unused_backbones(outputs: Path) -> None:
+    """Deletes the files in `outputs/weights` that no run uses anymore."""
+    for file in unused_backbones(outputs):
+        file.unlink(missing_ok=True)
 
 
 def counted_evaluations(runs: Sequence[RunDir]) -> int:

@@ -22,6 +22,7 @@ from fashion_exp.commands.sweep import run as run_sweep
 from fashion_exp.configuration.schema import TrackingConfig
 from fashion_exp.errors import InputError
 from fashion_exp.evaluation.run_dir import LOCK_FILE, PART_FILES
+from fashion_exp.models import backbones
 from fashion_exp.paths import new_run_token
 from fashion_exp.sweeps.state import SweepState
 from fashion_exp.tools.doctor.check import check_outputs
@@ -34,6 +35,7 @@ pytestmark = pytest.mark.slow
 
 LONG_AGO = time.time() - 7200
 DEAD_RUN = "a dead run with status RUNNING"
+UNUSED = "a backbone that no run uses anymore"
 TEMPORARY_FILE = "a leftover temporary file"
 
 
@@ -225,6 +227,18 @@ def test_moves_damaged_run(tmp_path: Path, file: str) -> None:
     assert not findings(tmp_path, "a damaged run")
     assert (tmp_path / "damaged" / "mine-aaaa-1" / file).exists()
     assert run_sweep(["status", "--outputs", str(tmp_path)]) == 0
+
+
+def test_deletes_backbones_that_no_run_uses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_text(tmp_path / "weights" / "0123.pth", "weights")
+    assert not findings(tmp_path, UNUSED), "a run may be about to use it"
+    monkeypatch.setattr(backbones, "_MIN_AGE", -60)
+    (finding,) = findings(tmp_path, UNUSED)
+    assert finding.fix is not None and "0123.pth" in finding.where
+    finding.fix()
+    assert not list((tmp_path / "weights").iterdir())
 
 
 @pytest.mark.parametrize("file", ["tracked.json", "failure.json", "unfinished/r0f0-tracked.json"])
