@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from fashion_exp.atomic_io import read_json
 from fashion_exp.configuration.composition import CommandLine, parse_command_line
 from fashion_exp.configuration.machine import check_machine
 from fashion_exp.configuration.overrides import (
@@ -17,9 +18,16 @@ from fashion_exp.configuration.overrides import (
 )
 from fashion_exp.configuration.schema import Config
 from fashion_exp.configuration.stored_config import result_changes, resume_config
-from fashion_exp.errors import InputError
+from fashion_exp.errors import InputError, redact_credentials
 from fashion_exp.evaluation.run_dir import RunDir
-from fashion_exp.paths import check_writable, expand_user, outputs_dir, outputs_of, unique_name
+from fashion_exp.paths import (
+    check_writable,
+    expand_user,
+    outputs_dir,
+    outputs_id,
+    outputs_of,
+    unique_name,
+)
 from fashion_exp.process import is_distributed
 
 EVALUATE_TEST = ("--evaluate-test", "--open-test")
@@ -97,7 +105,7 @@ def resumed(run: RunDir, arguments: Sequence[str]) -> CommandLine:
         )
     typed = [text for text in typed if split_override(text)[0] != "resume"]
     if not any(split_override(text)[0] == "tracking.uri" for text in typed):
-        refuse_missing_database(cfg)
+        refuse_foreign_store(cfg, run)
     if not any(split_override(text)[0] == "outputs" for text in typed):
         outputs = outputs_of(run.path)  # it may have been moved since
         cfg = replace(cfg, outputs=str(outputs) if outputs else None)
@@ -111,16 +119,26 @@ def resumed(run: RunDir, arguments: Sequence[str]) -> CommandLine:
     )
 
 
-def refuse_missing_database(cfg: Config) -> None:
-    """Raises `InputError` if the database that a stored run names is not there.
+def refuse_foreign_store(cfg: Config, run: RunDir) -> None:
+    """Raises `InputError` for a database that is not there, and for a server unless the run was
+    begun in the outputs folder that it is in.
 
-    The folder may come from somebody else: no file is created where its config says.
+    The folder may come from somebody else: no file is created and no server is contacted because
+    its config says so.
     """
     from fashion_exp.tracking.urls import database_file
 
-    database = database_file(cfg.tracking.uri or "")
-    if database is not None and not database.exists():
+    if not (uri := cfg.tracking.uri):
+        return
+    if (database := database_file(uri)) is not None:
+        is_known, reason = database.exists(), "does not exist here"
+    else:
+        outputs, tracked = outputs_of(run.path), run.tracked_file
+        token = read_json(tracked).get("begun_as", "") if tracked.exists() else ""
+        own = outputs_id(outputs) if outputs else ""
+        is_known, reason = bool(own) and token.startswith(own), "is from another machine or folder"
+    if not is_known:
         raise InputError(
-            f"resume={cfg.resume}: its tracking.uri={cfg.tracking.uri} does not exist here; add "
+            f"resume={run.path}: its tracking.uri={redact_credentials(uri)} {reason}; add "
             "tracking.uri=… or tracking=none to the command"
         )

@@ -75,9 +75,9 @@ def open_sweep(
         state = read_state(folder) or SweepState([])
         state.study = state.study or f"{folder.name}-{secrets.token_hex(4)}"
         jobs = plan(state)
-        earlier = state.parent, state.uri, state.experiment
+        parent, store = state.parent, (state.uri, state.experiment)
         open_parent_run(state, line, folder, tracker, environment)
-        if earlier[0] and earlier[1:] != (state.uri, state.experiment):
+        if parent not in ("", state.parent) and store != (state.uri, state.experiment):
             message = "the sweep is now recorded in a new parent run; finished jobs stay in the old"
             console.print(message, soft_wrap=True)
         arguments = [redact_credentials(argument) for argument in line.arguments]

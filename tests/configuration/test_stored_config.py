@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from fashion_exp.atomic_io import write_json
 from fashion_exp.configuration.composition import parse_command_line
 from fashion_exp.configuration.schema import to_plain
 from fashion_exp.configuration.stored_config import load_config, result_changes, resume_config
@@ -14,6 +15,7 @@ from fashion_exp.errors import InputError
 from fashion_exp.evaluation.run_dir import RunDir
 from fashion_exp.experiment.arguments import parse_arguments
 from fashion_exp.experiment.job import save_job_config
+from fashion_exp.paths import new_run_token
 
 TYPED = ("optim=sgd", "optim.lr=0.5", "model.dropout=0.25")
 
@@ -64,6 +66,20 @@ def test_database_that_only_the_stored_config_names_is_not_created(tmp_path: Pat
         parse_arguments([f"resume={run.path}"])
     (line,) = parse_arguments([f"resume={run.path}", f"tracking.uri={uri}"]).jobs
     assert line.tracking.uri == uri and not (tmp_path / "other.db").exists()
+
+
+def test_server_is_used_again_only_by_a_run_that_was_begun_in_its_folder(tmp_path: Path) -> None:
+    run, uri = RunDir(tmp_path / "outputs" / "runs" / "b"), "http://127.0.0.1:9"
+    overrides = [*TYPED, f"tracking.uri={uri}"]
+    save_job_config(parse_command_line(overrides).jobs[0], run, overrides)
+    token = new_run_token(tmp_path / "outputs")
+    for saved in ({"begun_as": "0123-45"}, {}):
+        write_json(run.tracked_file, saved)
+        with pytest.raises(InputError, match="is from another machine or folder"):
+            parse_arguments([f"resume={run.path}"])
+    assert parse_arguments([f"resume={run.path}", "tracking=none"]).jobs[0].tracking.name == "none"
+    write_json(run.tracked_file, {"begun_as": token})
+    assert parse_arguments([f"resume={run.path}"]).jobs[0].tracking.uri == uri
 
 
 @pytest.mark.slow
