@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from fashion_exp.configuration.compat import parser_actions
@@ -39,12 +39,18 @@ class Parser(argparse.ArgumentParser):
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         if Parser._describe:
             raise _Described(self)
-        return super().parse_known_args(args, namespace)
+        return super().parse_known_args(self._with_switches(args), namespace)
 
     def parse_known_intermixed_args(self, args: Any = None, namespace: Any = None) -> Any:
         if Parser._describe:
             raise _Described(self)
-        return super().parse_known_intermixed_args(args, namespace)
+        return super().parse_known_intermixed_args(self._with_switches(args), namespace)
+
+    def _with_switches(self, args: Sequence[str] | None) -> Sequence[str] | None:
+        """`outputs=FOLDER` is the switch that an experiment has for --outputs."""
+        if args is None or "--outputs" not in switches(self):
+            return args
+        return [f"--{word}" if word.startswith("outputs=") else word for word in args]
 
     def _unknown(self, command: str, word: str) -> str:
         names = [name for name in switches(self) if name.startswith("--")]

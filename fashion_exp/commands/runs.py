@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from fashion_exp.evaluation.run_dir import RunDir
 
 ACTIONS = {
-    "list": "the runs of the outputs folder, or the jobs of a sweep: runs list [SWEEP]",
+    "list": "the runs of the outputs folder, or the jobs of a sweep, best first: runs list [SWEEP]",
     "show": "one run: results, options, note, tags, and the commands that use it: runs show RUN",
     "rename": "give a run another name; its folder keeps its own: runs rename RUN NAME",
     "note": "write a note about a run; an empty text removes it: runs note RUN TEXT",
@@ -120,6 +120,8 @@ def _overview(run: RunDir) -> dict[str, Any]:
 
 def _list(runs: Sequence[RunDir], outputs: Path, as_json: bool) -> None:
     rows = [_overview(run) for run in runs]
+    if runs and runs[0].path.parent.parent.name == "sweeps":  # their folders are hashes
+        rows.sort(key=lambda row: row.get("val_acc") or 0, reverse=True)
     if as_json:
         print(json.dumps(rows, indent=1))
         return

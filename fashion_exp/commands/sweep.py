@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +84,7 @@ def _overview(sweep: Path) -> dict[str, Any]:
 
 def _status(sweep: Path) -> dict[str, Any]:
     """The content of `status --json`: the overview and an item for each job."""
+    from fashion_exp.comparison.training_share import training_share
     from fashion_exp.evaluation.results import load_result
     from fashion_exp.evaluation.run_dir import RunDir
     from fashion_exp.sweeps.state import load_state
@@ -95,6 +97,8 @@ def _status(sweep: Path) -> dict[str, Any]:
             result = load_result(folder)
             job["seconds"] = round(result.seconds, 1)
             job |= result.summary("validation").metrics()
+            with suppress(InputError):  # of a damaged file; `doctor` reports it
+                job["training share"] = training_share(RunDir(folder).options())
         elif job["state"] == "failed":
             job["why"] = RunDir(folder).failure
         jobs.append(job)
@@ -124,6 +128,12 @@ def _counts(overview: dict[str, Any]) -> str:
     return f"{counts}; {'running' if overview['running'] else 'not running'}"
 
 
+def _has_share(job: dict[str, Any], largest: float) -> bool:
+    """Whether the training share of a finished job is the largest."""
+    share = job.get("training share")
+    return share is None or share > largest - 1e-9
+
+
 def _print_status(status: dict[str, Any]) -> None:
     from fashion_exp.configuration.overrides import repeat_command
     from fashion_exp.reporting.console import plain_console
@@ -132,7 +142,11 @@ def _print_status(status: dict[str, Any]) -> None:
 
     jobs = status["jobs"]
     finished = [job for job in jobs if job["state"] == "finished"]
-    finished.sort(key=lambda job: job["val_acc"], reverse=True)
+    largest = max((job.get("training share") or 0 for job in finished), default=0)
+    finished.sort(
+        key=lambda job: (_has_share(job, largest), job["val_acc"]),
+        reverse=True,
+    )
     unfinished = [job for job in jobs if job["state"] != "finished"]
     shown = [*finished[: max(1, MAX_ROWS - len(unfinished))], *unfinished[:MAX_ROWS]]
     rows = [
@@ -146,6 +160,8 @@ def _print_status(status: dict[str, Any]) -> None:
     ]
     hidden = len(jobs) - len(shown)
     notes = [f"{hidden} more jobs; --json shows all"] if hidden else []
+    if smaller := sum(not _has_share(job, largest) for job in finished):
+        notes.append(f"{pluralize(smaller, 'job')} with a smaller training share: not ranked.")
     console = plain_console()
     console.print(f"{status['sweep']}: {_counts(status)}", soft_wrap=True)
     console.print(rich_table(PlainTable(["job", "state", "validation", "time"], rows, notes=notes)))

@@ -83,7 +83,8 @@ def find_run(reference: str, outputs: Path) -> RunDir:
     runs = list(all_runs(outputs))
     matches = _matches(reference, runs)
     if not matches:
-        hint = suggest(reference, [run.path.name for run in runs]) or "`runs list` lists the runs"
+        names = [name for run in runs for name in (run.path.name, run_name(run)) if name]
+        hint = suggest(reference, names) or "`runs list` lists the runs"
         raise InputError(f"{reference}: no such run in {outputs}; {hint}")
     _refuse_several(reference, matches)
     return RunDir(matches[0])

@@ -36,6 +36,7 @@ EVALUATE_TEST = ("--evaluate-test", "--open-test")
 
 def parse_arguments(arguments: Sequence[str]) -> CommandLine:
     """The command line of an experiment or a multirun. Raises `InputError` for any mistake."""
+    arguments = _with_outputs_option(arguments)
     if "" in arguments:
         raise InputError("empty argument: is a variable of the shell unset?")
     evaluate_test = any(switch in arguments for switch in EVALUATE_TEST)
@@ -63,6 +64,17 @@ def parse_arguments(arguments: Sequence[str]) -> CommandLine:
         check_machine(cfg)
     check_writable(outputs_dir(cfg.outputs))
     return line
+
+
+def _with_outputs_option(arguments: Sequence[str]) -> list[str]:
+    """`--outputs FOLDER` is the option that a subcommand has for outputs=FOLDER."""
+    words = list(arguments)
+    while "--outputs" in words:
+        index = words.index("--outputs")
+        if index + 1 == len(words):
+            raise InputError("--outputs: write outputs=FOLDER")
+        words[index : index + 2] = [f"outputs={words[index + 1]}"]
+    return [word.removeprefix("--") if word.startswith("--outputs=") else word for word in words]
 
 
 def run_dir_of(cfg: Config) -> RunDir:

@@ -8,8 +8,10 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean
+from statistics import median
 from typing import TYPE_CHECKING, Any
+
+import pandas as pd
 
 from fashion_exp.configuration.schema import flatten_options, to_plain
 from fashion_exp.errors import InputError
@@ -38,7 +40,10 @@ class CostEstimate:
 
 
 def estimate_cost(jobs: Sequence[SweepJob], outputs: Path) -> CostEstimate:
-    """Extrapolates the mean cost of the finished runs in `outputs` of each job's kind."""
+    """Extrapolates the median cost of the finished trainings in `outputs` of each job's kind.
+
+    The first training with a frozen backbone also computes the features, which the others reuse.
+    """
     measured = _measured_costs(outputs)
     seconds, size, unknown = 0.0, 0.0, dict[str, None]()
     for job in jobs:
@@ -47,7 +52,7 @@ def estimate_cost(jobs: Sequence[SweepJob], outputs: Path) -> CostEstimate:
         if costs is None:
             unknown[job.cfg.model.name] = None
             continue
-        epoch_seconds, training_bytes = map(fmean, zip(*costs, strict=True))
+        epoch_seconds, training_bytes = map(median, zip(*costs, strict=True))
         trainings = count_trainings(options)
         seconds += trainings * job.cfg.training.epochs * epoch_seconds
         size += trainings * training_bytes
@@ -60,20 +65,19 @@ def count_trainings(options: Mapping[str, Any]) -> int:
 
 
 def _measured_costs(outputs: Path) -> dict[str, list[tuple[float, float]]]:
-    """Seconds per epoch and bytes per training of each finished run, by kind of run."""
-    costs = defaultdict(list)
+    """Seconds per epoch and bytes of each finished training, by kind of run."""
+    costs: dict[str, list[tuple[float, float]]] = defaultdict(list)
     for run in (*outputs.glob("runs/*"), *outputs.glob("sweeps/*/*")):
         folder = RunDir(run)
         if not (folder.result_file.exists() and folder.options_file.exists()):
             continue
-        with suppress(InputError):  # skip damaged runs
+        with suppress(InputError, OSError, KeyError):  # skip damaged runs
             options = folder.options()
             result = load_result(run)
             device = result.facts.get("device", "").partition(":")[0]
-            trainings = count_trainings(options)
-            seconds = result.seconds / (trainings * options["training.epochs"])
+            seconds = pd.read_csv(folder.trainings_file)["seconds"] / options["training.epochs"]
             size = sum(file.stat().st_size for file in run.rglob("*") if file.is_file())
-            costs[_cost_key(options, device)].append((seconds, size / trainings))
+            costs[_cost_key(options, device)] += [(s, size / len(seconds)) for s in seconds]
     return dict(costs)
 
 

@@ -39,6 +39,10 @@ def test_list_and_show_name_results_and_commands(outputs: Path, capsys: Capture)
     call(outputs, "list", "grid", "--json")
     (row,) = json.loads(capsys.readouterr().out)
     assert row["folder"].endswith("aaaa") and row["val_acc"] == pytest.approx(0.8)
+    better = random_correctness(0, 2, 50, 0.9)
+    make_run(outputs / "sweeps" / "grid" / "bbbb", "cnn b", better, better)
+    call(outputs, "list", "grid", "--json")
+    assert [row["name"] for row in json.loads(capsys.readouterr().out)] == ["cnn b", "cnn aaaa"]
     call(outputs, "show", "one")
     text = capsys.readouterr().out
     assert f"scripts/run optim.lr=1e-2 outputs={outputs}\n" in text
@@ -68,6 +72,7 @@ def test_rename_note_and_tag_are_shown(outputs: Path, capsys: Capture) -> None:
         ([], "runs: needs one of list, show"),
         (["shwo"], "runs shwo: unknown; did you mean show?"),
         (["show"], "runs show: needs RUN"),
+        (["show", "cnn oen"], "did you mean cnn one?"),
         (["rename", "one"], "runs rename: needs RUN NAME"),
         (["rename", "one", " "], "a name has 1 to 200 characters"),
         (["tag", "one", "x"], "write NAME=VALUE"),

@@ -61,6 +61,21 @@ def test_status_as_json(outputs: Path, capsys: Capture) -> None:
     assert status["jobs"][0]["val_acc"] == pytest.approx(0.8, abs=0.05)
 
 
+def test_jobs_with_a_smaller_training_share_come_after_the_others(
+    tmp_path: Path, capsys: Capture
+) -> None:
+    sweep, jobs = tmp_path / "sweeps" / "share", {}
+    for name, ratio, accuracy in (("a", 0.5, 0.9), ("b", 0.8, 0.6), ("c", 0.8, 0.7)):
+        scores = random_correctness(0, 2, 50, accuracy)
+        make_run(sweep / name, name, scores, scores, options={"split.train_ratio": ratio})
+        jobs[name] = f"job {name}"
+    SweepState(["-m"], jobs=jobs).write(sweep)
+    assert run(["status", f"outputs={tmp_path}"]) == 0
+    output = capsys.readouterr().out
+    assert output.index("job c") < output.index("job b") < output.index("job a")
+    assert "1 job with a smaller training share: not ranked." in output
+
+
 def test_list_has_an_entry_for_each_sweep(outputs: Path, capsys: Capture) -> None:
     assert run(["list", "--outputs", str(outputs)]) == 0
     output = capsys.readouterr().out

@@ -54,8 +54,9 @@ def test_resumed_run_stays_in_the_outputs_folder_that_it_is_in(run: RunDir) -> N
     line = parse_arguments([f"resume={run.path}"])
     assert line.jobs[0].outputs == str(run.path.parents[1])
     assert line.job_overrides == (TYPED,)
-    other = parse_arguments([f"resume={run.path}", "outputs=/tmp/x"])
-    assert other.jobs[0].outputs == "/tmp/x"
+    for words in (["outputs=/tmp/x"], ["--outputs", "/tmp/x"], ["--outputs=/tmp/x"]):
+        other = parse_arguments([f"resume={run.path}", *words])
+        assert other.jobs[0].outputs == "/tmp/x"
 
 
 def test_database_that_only_the_stored_config_names_is_not_created(tmp_path: Path) -> None:

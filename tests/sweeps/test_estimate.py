@@ -35,8 +35,14 @@ def outputs(tmp_path: Path) -> Path:
     overrides = ["training.epochs=4", "repeats=1", "training.device=cpu"]
     cfg = parse_command_line(overrides).jobs[0]
     (run / "options.json").write_text(json.dumps(dict(flatten_options(to_plain(cfg)))))
-    edit_result(tmp_path, seconds=8.0)
+    set_seconds(tmp_path, 8.0)
     return tmp_path
+
+
+def set_seconds(outputs: Path, *seconds: float) -> None:
+    """Of the trainings of the earlier run."""
+    lines = "".join(f"{text}\n" for text in ("seconds", *seconds))
+    (outputs / "runs" / "earlier" / "trainings.csv").write_text(lines, encoding="utf-8")
 
 
 def edit_result(outputs: Path, **changes: object) -> None:
@@ -61,3 +67,11 @@ def test_runs_on_another_device_are_ignored(outputs: Path, tmp_path: Path) -> No
 def test_runs_of_another_model_are_ignored(outputs: Path, tmp_path: Path) -> None:
     cost = estimate_cost(make_jobs(tmp_path, "model=basic_cnn,resnet50"), outputs)
     assert cost.unknown_models == ("resnet50",) and cost.seconds > 0
+
+
+def test_time_of_the_first_pass_through_a_frozen_backbone_is_not_multiplied(
+    outputs: Path, tmp_path: Path
+) -> None:
+    set_seconds(outputs, 900.0, 8.0, 8.5)
+    jobs = make_jobs(tmp_path, "optim.lr=1e-3,1e-4", "training.epochs=4", "repeats=3")
+    assert estimate_cost(jobs, outputs).seconds == pytest.approx(2 * 3 * 8.5)
