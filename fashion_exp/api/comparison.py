@@ -126,7 +126,8 @@ def compare(
     without one, the best run with the others, or each with each (`pairs="all"`). `alpha` is the
     family-wise error rate, `rope` the difference that does not matter, `target` an accuracy to be
     reached, `human` the accuracy of people and the number of images that it was measured on.
-    `evaluate_test` evaluates the test predictions of every run, which is counted.
+    `evaluate_test` evaluates the test predictions of every run, which is counted. So are
+    comparisons of the same recipes on growing data (`looks.count_looks`).
 
     Raises `InputError` for a reference that matches nothing, and for a setting out of range.
     """
@@ -145,7 +146,8 @@ def compare(
         for folder in folders:
             mark_test_evaluated(folder, place)
     unfinished = count_unfinished_jobs(folders)
-    return Comparison([load_run(folder) for folder in folders], settings, unfinished, place)
+    compared = [load_run(folder) for folder in folders]
+    return Comparison(compared, settings, unfinished, place).counted_in(place)
 
 
 def references(runs: object) -> list[str]:

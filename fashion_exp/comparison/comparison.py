@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import combinations
 from math import comb
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from fashion_exp.comparison import best_run, factors
 from fashion_exp.comparison.differences import (
@@ -16,6 +16,7 @@ from fashion_exp.comparison.differences import (
     mean_differences,
 )
 from fashion_exp.comparison.label_changes import describe_label_versions
+from fashion_exp.comparison.looks import count_looks
 from fashion_exp.comparison.metrics import METRICS
 from fashion_exp.comparison.pairs import Pair, compare_pairs, omnibus_test
 from fashion_exp.comparison.run_data import RunData, distinct_names
@@ -25,6 +26,8 @@ from fashion_exp.stats.interval import MIN_RELIABLE_SCORES
 from fashion_exp.stats.multiplicity import may_be_best
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from fashion_exp.comparison.settings import ComparisonSettings
     from fashion_exp.stats.interval import Interval
     from fashion_exp.stats.multiplicity import OmnibusTest
@@ -53,6 +56,11 @@ class Comparison:
         """Evaluates the runs at the level of the comparison instead of their own."""
         at_level = [run.at_level(self.settings.level) for run in self.runs]
         object.__setattr__(self, "runs", at_level)
+
+    def counted_in(self, outputs: Path) -> Self:
+        """The same with the number of looks at these recipes, which it is recorded as."""
+        looks = count_looks(self.runs, self.part, self.settings.metric, outputs)
+        return replace(self, settings=replace(self.settings, looks=looks))
 
     @cached_property
     def names(self) -> list[str]:
@@ -173,7 +181,7 @@ class Comparison:
             for pair in others
         ]
         total = len(self.compared) + self.omitted_runs
-        possible = may_be_best(p_values, total, self.settings.alpha)
+        possible = may_be_best(p_values, total, self.settings.pair_alpha)
         return [self.winner, *(p.b for p, may in zip(others, possible, strict=True) if may)]
 
     @cached_property

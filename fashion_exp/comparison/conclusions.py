@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from fashion_exp.comparison.best_run import mean_score, plan_separation
@@ -23,6 +25,7 @@ _PHRASES: dict[Verdict, str] = {
     "undecided": "not clearly better or worse than",
     "not comparable": "not comparable with",
 }
+LOOKS_BOUND = math.pi**2 / 6
 MAX_NAMED = 4
 """More runs are counted in a sentence, not named."""
 _BOUND_NAMES: dict[OutcomeMethod, str] = {
@@ -45,7 +48,19 @@ def conclusions(comparison: Comparison) -> list[str]:
         first = _two_runs if len(comparison.runs) == 2 else _best_run
         note = filter(None, [comparison.candidates_note])
         sentences = [*first(comparison), *note, *_winner(comparison)]
-    return [*sentences, *_target(comparison)]
+    return [*sentences, *_looks(comparison), *_target(comparison)]
+
+
+def _looks(comparison: Comparison) -> Iterator[str]:
+    """What earlier comparisons of the same recipes on fewer data cost."""
+    settings = comparison.settings
+    if settings.looks > 1:
+        yield (
+            f"These recipes were compared on other amounts of data before: this is look "
+            f"{settings.looks}, and pairs are tested at alpha = {settings.alpha:g}/"
+            f"{settings.looks}² = {settings.pair_alpha:.3g}. The error rate over all looks is at "
+            f"most {LOOKS_BOUND * settings.alpha:.2g}."
+        )
 
 
 def _accuracy(comparison: Comparison, index: int, part: str) -> str:
@@ -93,7 +108,7 @@ def _two_runs(comparison: Comparison) -> Iterator[str]:
     scope = "" if pair.is_identical else f"; {_scope(pair)}"
     yield (
         f"{a} minus {b} is {metric.format_difference(difference)} in {comparison.part} "
-        f"{metric.label} ({100 * comparison.settings.level:g} % interval "
+        f"{metric.label} ({100 * comparison.settings.pair_level:g} % interval "
         f"{metric.format_limits(limits)}, {_format_p(pair.p_holm)}, {count}){scope}."
     )
 
@@ -196,7 +211,7 @@ def _possible_best(comparison: Comparison) -> Iterator[str]:
     ruled_out = len(comparison.candidates) - len(possible)
     if not possible or not ruled_out:
         return
-    confidence = f"With {100 * comparison.settings.level:g} % confidence"
+    confidence = f"With {100 * comparison.settings.pair_level:g} % confidence"
     names = [comparison.names[index] for index in possible]
     others = "the other run is" if ruled_out == 1 else f"the other {ruled_out} are"
     if len(names) == 1:
@@ -271,7 +286,8 @@ def _separation_plan(comparison: Comparison, pair: Pair) -> Iterator[str]:
     """
     assert pair.test is not None and pair.differences is not None
     settings, metric = comparison.settings, METRICS[comparison.settings.metric]
-    alpha = settings.alpha / max(1, comparison.bonferroni_factor)
+    next_look = replace(settings, looks=settings.looks + 1)
+    alpha = next_look.pair_alpha / max(1, comparison.bonferroni_factor)
     interval = pair.test.interval.or_fallback
     largest = max(abs(interval.low or 0), abs(interval.high or 0))
     cases = {"the largest within its interval": largest, "the smallest that matters": settings.rope}
@@ -291,7 +307,8 @@ def _separation_plan(comparison: Comparison, pair: Pair) -> Iterator[str]:
         texts.append(f"{needs} if the true difference is {size}, {name}")
     if texts:
         names = f"{comparison.names[pair.a]} from {comparison.names[pair.b]}"
-        yield f"To separate {names}: {'; '.join(texts)} (power 80 %{note})."
+        look = f"in look {next_look.looks} at alpha = {next_look.pair_alpha:.2g}"
+        yield f"To separate {names}: {'; '.join(texts)} (power 80 % {look}{note})."
 
 
 def _pair_to_decide(comparison: Comparison) -> Pair | None:

@@ -102,7 +102,7 @@ def compare_pairs(
     `omitted` further comparisons count in the family. If the data compared chose the run that all
     others are compared with, `candidates` is the number of runs that it was chosen from.
     """
-    metric, level = settings.metric, settings.level
+    metric, level = settings.metric, settings.pair_level
     reasons = {(a, b): incomparable_reason(runs[a], runs[b], part, metric) for a, b in pairs}
     differences = {
         (a, b): compute_differences(runs[a], runs[b], part, metric)
@@ -119,7 +119,7 @@ def compare_pairs(
     else:
         adjusted = holm([*p_values, *[None] * omitted])
         family = len(adjusted)
-    family_level = bonferroni_level(settings.alpha, family)
+    family_level = bonferroni_level(settings.pair_alpha, family)
     results = []
     for (a, b), p in zip(pairs, adjusted, strict=False):
         if reasons[a, b]:
@@ -195,11 +195,11 @@ def _verdict(
     prior: VariancePrior | None,
 ) -> Verdict:
     """By the adjusted p-value; else equivalent if the 1 - 2 alpha interval is inside the rope."""
-    if p is not None and p < settings.alpha and test.difference:
+    if p is not None and p < settings.pair_alpha and test.difference:
         return "better" if METRICS[settings.metric].favors_first(test.difference) else "worse"
     if test.difference is None or abs(test.difference) >= settings.rope:
         return "undecided"  # the interval contains the difference
-    interval = differences.test(1 - 2 * settings.alpha, prior=prior).interval.or_fallback
+    interval = differences.test(1 - 2 * settings.pair_alpha, prior=prior).interval.or_fallback
     return "equivalent" if _is_inside(interval, settings.rope) else "undecided"
 
 

@@ -132,7 +132,7 @@ def _limits(low: float | None, high: float | None) -> str:
 
 def joint_interval_header(comparison: Comparison) -> str:
     """The title of the column with the intervals that agree with the verdicts."""
-    level = f"{100 * comparison.settings.level:g} %"
+    level = f"{100 * comparison.settings.pair_level:g} %"
     return f"{level} interval" if comparison.family_size == 1 else f"{level}, all jointly"
 
 
@@ -144,7 +144,7 @@ def pairs_table(comparison: Comparison) -> PlainTable:
     metric = METRICS[comparison.settings.metric]
     header = [
         "a", "b", "a minus b", joint_interval_header(comparison),
-        f"{100 * comparison.settings.level:g} %, this pair alone",
+        f"{100 * comparison.settings.pair_level:g} %, this pair alone",
         "paired bootstrap", "p", "p (adjusted)", "verdict", "test", "estimates", "n", "J", "note",
     ]  # fmt: skip
     rows = []
@@ -217,21 +217,22 @@ def multiplicity_notes(comparison: Comparison) -> list[str]:
     notes = [
         f"{metric.label[0].upper()}{metric.label[1:]} on the {comparison.part} images; "
         f"{comparison.correction} ({kind}{failed}), "
-        f"alpha = {settings.alpha:g}; "
-        f"equivalent: the {100 * (1 - 2 * settings.alpha):g} % interval of the pair alone is "
+        f"alpha = {settings.pair_alpha:g}; "
+        f"equivalent: the {100 * (1 - 2 * settings.pair_alpha):g} % interval of the pair alone is "
         f"within ±{settings.rope * metric.scale:g} {metric.unit}."
     ]
     if comparison.family_size > 1:
         notes.append(
             f"The intervals for all comparisons jointly have Bonferroni's level, 1 {MINUS} "
-            f"{settings.alpha:g}/{comparison.bonferroni_factor:,}, and agree with the verdicts: "
-            "they end next to 0 where only the step-down method decides, and reach 0 where the "
-            "test does not decide. An interval for one pair alone does not allow for their number."
+            f"{settings.pair_alpha:g}/{comparison.bonferroni_factor:,}, and agree with the "
+            "verdicts: they end next to 0 where only the step-down method decides, and reach 0 "
+            "where the test does not decide. An interval for one pair alone does not allow for "
+            "their number."
         )
     omnibus = comparison.omnibus
     if omnibus is not None and omnibus.p is not None:
         p = _format_p(omnibus.p) if omnibus.p < 1e-4 else f"= {_format_p(omnibus.p)}"
-        some = "some runs differ" if omnibus.p < settings.alpha else "no difference is shown"
+        some = "some runs differ" if omnibus.p < settings.pair_alpha else "no difference is shown"
         notes.append(
             f"Cochran's Q over {omnibus.models} runs on {omnibus.n} images: "
             f"Q = {omnibus.statistic:.2f} with {omnibus.df} degrees of freedom, p {p}: {some}."

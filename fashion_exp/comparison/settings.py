@@ -30,6 +30,9 @@ class ComparisonSettings:
     human: tuple[float, int | None] | None = None
     """Accuracy of people, and the number of images it was measured on."""
 
+    looks: int = 1
+    """Which look at these recipes it is, of those at growing data (`count_looks`)."""
+
     def __post_init__(self) -> None:
         if self.metric not in METRICS:
             raise InputError(
@@ -54,5 +57,14 @@ class ComparisonSettings:
 
     @property
     def level(self) -> float:
-        """Confidence level of the intervals."""
+        """Confidence level of the intervals of single runs."""
         return 1 - self.alpha
+
+    @property
+    def pair_alpha(self) -> float:
+        """The error rate of the pairs of runs at this look."""
+        return self.alpha / self.looks**2
+
+    @property
+    def pair_level(self) -> float:
+        return 1 - self.pair_alpha

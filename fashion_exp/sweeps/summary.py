@@ -100,6 +100,7 @@ def _summarize(sweep: SweepContext, jobs: Sequence[SweepJob], evaluate_all: bool
     compared = [load_run(result.output) for result in results[:MAX_COMPARED]]
     others = len(jobs) - len(compared)
     comparison = Comparison(compared, ComparisonSettings(), others) if compared else None
+    comparison = comparison and comparison.counted_in(sweep.outputs)
     differences = _differences_to_winner(comparison) if comparison else {}
     rows = [
         _leaderboard_row(job, sweep, differences.get(job.hash, ""))

@@ -15,6 +15,7 @@ from itertools import combinations
 import numpy as np
 from scipy import stats
 
+from fashion_exp.comparison.settings import ComparisonSettings
 from fashion_exp.stats.bootstrap import bootstrap, paired_bootstrap
 from fashion_exp.stats.crossed import VarianceComponents, crossed_t_interval
 from fashion_exp.stats.interval import Interval
@@ -271,6 +272,19 @@ def _study(scores: np.ndarray, n_train: float, n_test: float, name: str) -> Outc
     others = [run for run in range(runs) if run != best]
     possible = [best, *np.array(others)[may_be_best(against_best, runs, 0.05)]]
     yield f"may_be_best, {name}", float(0 not in possible)  # any of the equal runs is the best
+
+
+def simulate_looks(rng: Rng) -> Outcomes:
+    """Two models without a difference, compared after each of 10 batches of 100 images."""
+    gains, wrong = rng.normal(size=1000), {False: 0.0, True: 0.0}
+    for look in range(1, 11):
+        p = paired_grouped(gains[: 100 * look], np.arange(100 * look), bounded=False).p
+        assert p is not None
+        for is_corrected in wrong:
+            alpha = ComparisonSettings(looks=look if is_corrected else 1).pair_alpha
+            wrong[is_corrected] = max(wrong[is_corrected], float(p < alpha))
+    yield "alpha / k^2 at look k, 10 looks", wrong[True]
+    yield "(alpha at each of 10 looks)", wrong[False]
 
 
 def simulate_winners(rng: Rng) -> Outcomes:
