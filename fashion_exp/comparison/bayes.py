@@ -35,7 +35,7 @@ def posterior(differences: Differences, rope: float) -> RopePosterior:
         interactions = [interaction_term(run, codes) for run in runs]
         return hierarchical_posterior(float(by_image.mean()), means, interactions, rope)
     mean = clustered_mean(values, codes)
-    return t_posterior(mean.mean, mean.se, mean.groups - 1, rope)
+    return t_posterior(mean.mean, mean.se, mean.df, rope)
 
 
 def posterior_table(comparison: Comparison) -> PlainTable:

@@ -142,7 +142,7 @@ def plan_separation(
         plan = seeds_to_separate(components, difference, images, alpha)
         return plan if plan.needed is None else replace(plan, note="")
     if differences.is_averaged or differences.metric != "accuracy":
-        return _scaled(images, clustered.se, clustered.groups - 1, difference, alpha)
+        return _scaled(images, clustered.se, clustered.df, difference, alpha)
     discordant = max(float(np.abs(values).mean()), abs(difference))
     shares = (discordant + abs(difference)) / 2, (discordant - abs(difference)) / 2
     plan = replace(images_to_separate(*shares, alpha), note="")

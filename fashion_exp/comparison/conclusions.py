@@ -16,6 +16,7 @@ from fashion_exp.stats.interval import MIN_RELIABLE_SCORES
 
 if TYPE_CHECKING:
     from fashion_exp.comparison.comparison import Comparison
+    from fashion_exp.stats.interval import Interval
     from fashion_exp.stats.planning import OutcomeMethod, Plan
 
 _PHRASES: dict[Verdict, str] = {
@@ -133,13 +134,18 @@ def _scope(pair: Pair) -> str:
     assert pair.test is not None
     interval = pair.test.interval.or_fallback
     scope = f"this estimates {interval.claim}"
-    if interval.scores < MIN_RELIABLE_SCORES:
+    if pair.is_about_these_trainings:
         trainings = pluralize(interval.scores, "training")
-        scope += (
-            f" from {trainings} of each run; other seeds may reverse it, and "
-            f"{MIN_RELIABLE_SCORES} trainings of each would estimate how much they differ"
-        )
+        scope += f" from {trainings} of each run; other {_cause(interval)} may reverse it, and "
+        enough = interval.scores >= MIN_RELIABLE_SCORES
+        more = "repeats" if enough else f"{MIN_RELIABLE_SCORES} trainings of each"
+        scope += f"{more} would estimate how much they differ"
     return scope
+
+
+def _cause(interval: Interval) -> str:
+    """What makes trainings of one recipe differ: pooled folds have splits of their own."""
+    return "seeds" if interval.scores < MIN_RELIABLE_SCORES else "trainings"
 
 
 def _format_p(p: float | None) -> str:
@@ -175,7 +181,7 @@ def _best_run(comparison: Comparison) -> Iterator[str]:
     undecided = counts["undecided"]
     if counts["better"] == others:
         yield f"{name} is the best of {others + 1} runs: it is better than each other run."
-        yield f"This holds {where}{_few_trainings(comparison)}."
+        yield f"This holds {where}{_these_trainings(comparison)}."
         return
     if undecided == others:
         yield f"{best}; {f'each of {rest}' if others > 1 else rest} may be as good."
@@ -191,18 +197,20 @@ def _best_run(comparison: Comparison) -> Iterator[str]:
         for verdict, phrase in _PHRASES.items()
         if counts[verdict]
     )
-    few = _few_trainings(comparison) if counts["better"] + counts["worse"] else ""
-    yield f"{where[0].upper()}{where[1:]} it is {verdicts}{few}."
+    these = _these_trainings(comparison) if counts["better"] + counts["worse"] else ""
+    yield f"{where[0].upper()}{where[1:]} it is {verdicts}{these}."
     yield from _possible_best(comparison)
 
 
-def _few_trainings(comparison: Comparison) -> str:
-    """What decisions between few trainings leave open; empty if there are enough."""
-    few = [pair.test for pair in comparison.pairs if pair.is_about_few_trainings]
-    if not few:
+def _these_trainings(comparison: Comparison) -> str:
+    """What decisions about the trainings at hand leave open; empty if all are about recipes."""
+    about = [p.test.interval.or_fallback for p in comparison.pairs if p.test is not None
+             and p.is_about_these_trainings]  # fmt: skip
+    if not about:
         return ""
-    trainings = min(test.interval.or_fallback.scores for test in few if test is not None)
-    return f", for {pluralize(trainings, 'training')} of each run: other seeds may reverse it"
+    interval = min(about, key=lambda item: item.scores)
+    trainings = pluralize(interval.scores, "training")
+    return f", for {trainings} of each run: other {_cause(interval)} may reverse it"
 
 
 def _possible_best(comparison: Comparison) -> Iterator[str]:

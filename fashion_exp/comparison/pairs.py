@@ -19,7 +19,7 @@ from fashion_exp.comparison.differences import (
 )
 from fashion_exp.comparison.label_changes import conflicting_images
 from fashion_exp.comparison.metrics import METRICS
-from fashion_exp.stats.interval import MIN_RELIABLE_SCORES, sample_sd
+from fashion_exp.stats.interval import RECIPES, sample_sd
 from fashion_exp.stats.moderation import VariancePrior, fit_variance_prior
 from fashion_exp.stats.multiplicity import (
     OmnibusTest,
@@ -82,11 +82,9 @@ class Pair:
         return f"{self.verdict}, by less than matters" if self.is_negligible else self.verdict
 
     @property
-    def is_about_few_trainings(self) -> bool:
+    def is_about_these_trainings(self) -> bool:
         """Whether it is decided for the trainings at hand, which new ones may reverse."""
-        return self.test is not None and (
-            self.test.interval.or_fallback.scores < MIN_RELIABLE_SCORES
-        )
+        return self.test is not None and self.test.interval.or_fallback.target not in RECIPES
 
 
 def compare_pairs(

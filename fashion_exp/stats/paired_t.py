@@ -68,13 +68,12 @@ def paired_grouped(
 
     `differences` (n,) holds a - b per image (in [-1, 1] if `bounded`), `groups` (n,) the group
     labels; `models` > 1 if the out-of-fold predictions of that many pairs of models are pooled. The
-    claim is about the tested models. G - 1 degrees of freedom; it equals the paired t-test if
-    every image is its own group. One group gives an undefined test; fewer than 20 add a warning. If
+    claim is about the tested models. At most G - 1 degrees of freedom; the paired t-test if every
+    image is its own group. One group gives an undefined test; fewer than 20 add a warning. If
     no image differs, p is 1 and the fallback is Tango's interval with the images of a group counted
     as copies.
 
-    Source: Liang & Zeger 1986, Biometrika 73:13-22, with G / (G - 1); degrees of freedom as in
-    Cameron & Miller 2015, J. Human Resources 50:317-372, section VI.
+    Source: `clustered_mean`.
 
     Raises:
         ValueError: invalid differences (`validate_scores`) or groups (`group_codes`); `level` is
@@ -94,7 +93,7 @@ def paired_grouped(
         size = kish_effective_size(np.bincount(codes), 1.0)
         fallback = tango(size, 0, 0, 0, level, models=models)
     note = few_groups_note(codes)
-    return t_test(point, clustered.se, clustered.groups - 1, bounds, fallback, note)
+    return t_test(point, clustered.se, clustered.df, bounds, fallback, note)
 
 
 def paired_corrected_t(

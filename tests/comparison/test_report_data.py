@@ -195,6 +195,51 @@ def test_single_trainings_are_qualified(tmp_path: Path) -> None:
     assert "other seeds may reverse it" in conclusions(comparison)[1]
 
 
+def test_best_of_single_trainings_or_pooled_folds_is_qualified(tmp_path: Path) -> None:
+    single = Comparison(runs_with(tmp_path / "one", 0.95, 0.7, 0.6, models=1), DEFAULT)
+    assert conclusions(single)[1] == (
+        "This holds on the test images (Holm over 2 comparisons), for 1 training of each run: "
+        "other seeds may reverse it."
+    )
+    folds = np.arange(5)[:, None] == np.arange(300) % 5
+    runs = [
+        make_run(
+            tmp_path / f"{index}",
+            f"{index}",
+            np.where(folds, random_correctness(index, 1, 300, accuracy), np.nan),
+            random_correctness(index, 5, 50, 0.5),
+            redrawn=False,
+            keys=[(0, fold) for fold in range(5)],
+            is_test_evaluated=False,
+            options={"optim.lr": float(index)},
+        )
+        for index, accuracy in enumerate((0.95, 0.7, 0.6))
+    ]
+    assert (
+        ", for 5 trainings of each run: other trainings may reverse it"
+        in conclusions(Comparison(runs, DEFAULT))[1]
+    )
+
+
+def test_difference_below_the_rope_is_better_by_less_than_matters(tmp_path: Path) -> None:
+    runs = runs_with(tmp_path, 0.95, 0.7)
+    comparison = Comparison(runs, ComparisonSettings(rope=0.5))
+    (pair,) = comparison.pairs
+    assert (pair.verdict, pair.label) == ("better", "better, by less than matters")
+    assert conclusions(comparison)[0].endswith("of test accuracy, less than matters.")
+    assert pair.label in pairs_table(comparison).rows[0]
+    assert Comparison(runs, DEFAULT).pairs[0].label == "better"
+
+
+def test_runs_that_may_be_the_best_are_named(tmp_path: Path) -> None:
+    comparison = Comparison(runs_with(tmp_path, 0.9, 0.9, 0.6), DEFAULT)
+    assert comparison.possible_best == [0, 1]
+    assert (
+        "With 95 % confidence the best run is run 0 or run 1; the other run is not better than "
+        "these (Hsu)." in conclusions(comparison)
+    )
+
+
 def test_baseline_reduces_the_family(tmp_path: Path) -> None:
     runs = runs_with(tmp_path, 0.9, 0.8, 0.7, 0.6)
     assert len(Comparison(runs, DEFAULT).pairs) == 3

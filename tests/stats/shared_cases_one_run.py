@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
 import numpy as np
@@ -10,7 +9,7 @@ import pytest
 from scipy import stats
 
 from fashion_exp.stats.bootstrap import bootstrap
-from fashion_exp.stats.groups import clustered_mean, group_codes, kish_effective_size
+from fashion_exp.stats.groups import kish_effective_size
 from fashion_exp.stats.metrics import confusion_matrix, macro_f1
 from fashion_exp.stats.planning import images_for_half_width
 from fashion_exp.stats.proportions import (
@@ -68,18 +67,6 @@ def check_half_width(case: Case) -> None:
     pairs = zip(inputs["p"], inputs["half_width"], strict=True)
     images = [images_for_half_width(p, half_width, inputs["level"]) for p, half_width in pairs]
     assert images == pytest.approx(case["expected"], abs=case["tolerance"])
-
-
-def check_cluster_robust(case: Case) -> None:
-    correct, groups = case["inputs"]["correct"], case["inputs"]["group"]
-    expected, tolerance = case["expected"], case["tolerance"]
-    result = clustered_mean(np.array(correct, float), group_codes(groups, len(correct)))
-    reference = (expected["mean"], expected["se_cr1"], expected["df"])
-    assert (result.mean, result.se, result.groups - 1) == pytest.approx(reference, abs=tolerance)
-    uncorrected = result.se * math.sqrt(expected["df"] / result.groups)
-    assert uncorrected == pytest.approx(expected["se_cr0"], abs=tolerance)
-    binomial = result.mean * (1 - result.mean) / len(correct)
-    assert result.se**2 / binomial == pytest.approx(expected["deff_cr1"], abs=tolerance)
 
 
 def check_effective_size(case: Case) -> None:
@@ -197,7 +184,6 @@ ONE_RUN_CHECKS: dict[str, Callable[[Case], None]] = {
     "clopper_pearson": check_clopper_pearson,
     "clopper_pearson_lower_one_sided": check_success_run,
     "cluster_bootstrap": check_cluster_bootstrap,
-    "cluster_robust_accuracy": check_cluster_robust,
     "corrected_resampled_t_interval": check_corrected,
     "effective_sample_size": check_effective_size,
     "exact_coverage_of_wald": check_wald,

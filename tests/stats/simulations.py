@@ -184,6 +184,8 @@ def simulate_paired_bootstrap(rng: Rng) -> Outcomes:
         robust = paired_grouped(a - b, groups)
         yield f"paired_grouped G={count}", rejects(robust)
         yield f"paired_grouped interval G={count}", covers(robust.interval, 0)
+    (c, d), unequal = synthetic.clustered_answers(rng, 10, (0.85, 0.85), sizes=(60, *[3] * 9))
+    yield "paired_grouped, one giant of 10 groups", rejects(paired_grouped(c - d, unequal))
     yield "(mcnemar on images in groups)", rejects(mcnemar(*paired_counts(a, b)))
     grouped = paired_bootstrap(a, b, groups=groups, resamples=1000, seed=seed)
     yield "paired_bootstrap G=30", rejects(grouped)
@@ -209,7 +211,10 @@ def simulate_recipes(rng: Rng) -> Outcomes:
             yield "five_by_two interval", covers(f_test.interval, 0)
         elif name == "5 folds":
             pooled = ((models.correct & test).any(axis=0) for models in (a, b))
-            yield "mcnemar midp, pooled folds", rejects(mcnemar(*paired_counts(*pooled), models=5))
+            conditional = mcnemar(*paired_counts(*pooled), models=5)
+            truth = float(a.accuracy.mean() - b.accuracy.mean())
+            yield "tango, pooled folds", covers(conditional.interval, truth)
+            yield "(mcnemar midp, pooled folds)", rejects(conditional)
         else:
             corrected = paired_corrected_t(gains, n - size, size)
             yield f"paired_corrected_t {name}", rejects(corrected)

@@ -17,14 +17,20 @@ Rng = np.random.Generator
 
 
 def clustered_answers(
-    rng: Rng, groups: int, accuracies: tuple[float, ...], correlation: float = 0.5
+    rng: Rng,
+    groups: int,
+    accuracies: tuple[float, ...],
+    correlation: float = 0.5,
+    sizes: tuple[int, ...] = (),
 ) -> tuple[Floats, Integers]:
-    """Answers (models, n) to images in groups of 1 to 9, and the group of each image (n,).
+    """Answers (models, n) to images in groups of these sizes, and the group of each image (n,).
+
+    Without `sizes` the groups have 1 to 9 images.
 
     `correlation` is the latent correlation within a group. Half of the effect of a group is the
     same for all models, so the difference of two models is clustered too.
     """
-    labels: Integers = np.repeat(np.arange(groups), rng.integers(1, 10, groups))
+    labels: Integers = np.repeat(np.arange(groups), sizes or rng.integers(1, 10, groups))
     shape = len(accuracies), groups
     effect = math.sqrt(correlation / 2) * (rng.normal(size=groups) + rng.normal(size=shape))
     noise = math.sqrt((1 - correlation) / 2) * (

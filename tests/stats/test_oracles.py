@@ -100,15 +100,35 @@ def test_cochrans_q_equals_both_libraries(mlxtend: ModuleType) -> None:
     assert (test.statistic, test.p) == pytest.approx(tuple(map(float, second)))
 
 
-def test_cluster_robust_se_equals_statsmodels() -> None:
+def test_cluster_robust_se_of_equal_groups_equals_statsmodels() -> None:
     rng = np.random.default_rng(0)
-    groups = rng.integers(0, 25, 200)
+    groups = rng.permutation(np.repeat(np.arange(25), 8))
     values = rng.normal(size=200) + rng.normal(size=25)[groups]
     result = clustered_mean(values, group_codes(groups, 200))
+    assert result.df == pytest.approx(24)
     reference = linear.OLS(values, np.ones(200)).fit(
         cov_type="cluster", cov_kwds={"groups": groups, "use_correction": True}
     )
+
     assert result.se == pytest.approx(float(reference.bse[0]))
+
+
+def test_cluster_robust_mean_equals_bell_and_mccaffreys_matrices() -> None:
+    rng = np.random.default_rng(1)
+    groups = rng.integers(0, 7, 40) ** 2 // 6  # of very unequal size
+    codes, values = group_codes(groups, 40), rng.normal(size=40)
+    annihilator, residuals = np.eye(40) - 1 / 40, values - values.mean()
+    rows = []
+    for group in range(codes.max() + 1):
+        members = codes == group
+        share, vectors = np.linalg.eigh(annihilator[np.ix_(members, members)])
+        root = vectors @ np.diag(share**-0.5) @ vectors.T
+        rows.append(root.sum(axis=0) @ annihilator[members] / 40)
+    weights = np.array(rows)
+    covariance = weights @ weights.T
+    result = clustered_mean(values, codes)
+    assert result.se**2 == pytest.approx(((weights @ residuals) ** 2).sum())
+    assert result.df == pytest.approx(np.trace(covariance) ** 2 / (covariance**2).sum())
 
 
 def test_images_for_half_width_equals_statsmodels() -> None:
