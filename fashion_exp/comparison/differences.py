@@ -245,13 +245,22 @@ def _on_redrawn_splits(
 
 
 def mean_differences(differences: Sequence[Differences]) -> Differences | None:
-    """The mean over several pairs of runs; None if their designs differ or are unpaired."""
+    """The mean over several pairs of runs; None if their designs differ or are unpaired.
+
+    From four pairs of few trainings on, pairs and images are crossed: the pairs tell how much new
+    trainings, and the other settings, change the difference. Fewer pairs support a claim about
+    these trainings only.
+    """
     first = differences[0]
     if first.design == "unpaired" or any(
         other.design != first.design or other.values.shape != first.values.shape
         for other in differences
     ):
         return None
+    is_about_models = first.design in ("one model", "pooled folds", "means")
+    if is_about_models and len(differences) >= MIN_RELIABLE_SCORES:
+        stacked = np.array([other.values for other in differences])
+        return replace(first, design="crossed", values=stacked, models=len(stacked))
     return replace(
         first,
         values=np.mean([other.values for other in differences], axis=0),

@@ -34,6 +34,7 @@ from fashion_exp.reporting.report_content import (
     VerdictMatrix,
 )
 from fashion_exp.reporting.tables import PlainTable
+from fashion_exp.stats.interval import RECIPES
 from fashion_exp.stats.proportions import wilson
 
 if TYPE_CHECKING:
@@ -204,7 +205,9 @@ def _effect_forests(comparison: Comparison) -> list[ForestPlot]:
     rows_by_factor: dict[Factor, list[ForestRow]] = {}
     for effect in comparison.effects:
         note = f"mean over {effect.pairs} pairs of runs" if effect.pairs > 1 else "one pair of runs"
-        row = _forest_row(effect.name, effect.interval.or_fallback, note)
+        interval = effect.interval.or_fallback
+        note += "" if interval.target in RECIPES else ", of these trainings"
+        row = _forest_row(effect.name, interval, note)
         rows_by_factor.setdefault(effect.factor, []).append(row)
     return [
         ForestPlot(

@@ -287,3 +287,20 @@ def test_mean_of_equal_differences_gives_the_same_test(tmp_path: Path) -> None:
     mean = mean_differences([differences, differences])
     assert mean is not None
     assert mean.test(0.95).p == pytest.approx(differences.test(0.95).p)
+
+
+@pytest.mark.parametrize(("pairs", "method"), [(3, "paired_grouped_t"), (4, "paired_crossed_t")])
+def test_main_effect_of_single_trainings_crosses_four_pairs_with_the_images(
+    pairs: int, method: str, tmp_path: Path
+) -> None:
+    differences = [
+        compute_differences(a, b, "test", "accuracy")
+        for index in range(pairs)
+        for a, b in [two_runs(tmp_path / f"{index}", 1, 0.9, 0.7)]
+    ]
+    mean = mean_differences(differences)
+    assert mean is not None
+    test = mean.test(0.95)
+    assert test.method == method and test.difference == pytest.approx(0.2)
+    is_about_recipes = test.interval.target == Estimand.RECIPE_DIFFERENCE_ON_DATA
+    assert is_about_recipes == (pairs >= 4)

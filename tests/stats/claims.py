@@ -37,6 +37,7 @@ SIMULATIONS = (
     Simulation(sim.simulate_paired_bootstrap, 150, 5000),
     Simulation(sim.simulate_recipes, 200, 5000),
     Simulation(sim.simulate_seeded_pairs, 200, 5000),
+    Simulation(sim.simulate_main_effects, 150, 4000),
     Simulation(sim.simulate_families, 100, 4000),
     Simulation(sim.simulate_studies, 100, 2000),
     Simulation(sim.simulate_looks, 200, 5000),
@@ -134,6 +135,8 @@ CLAIMS = {
     "paired_crossed interval S=5": coverage(RECIPES),
     "unpaired_crossed 5+3 seeds": type_1(RECIPES),
     "(mcnemar on two seeds of one recipe)": type_1(RECIPES, INVALID),
+    "main effect over 4 matched pairs": coverage(RECIPES),
+    "(main effect of these trainings)": coverage(RECIPES, INVALID),
     "cochrans_q": type_1("any of 5 models"),
     "mcnemar midp + holm, 10 pairs": type_1("any of 10 pairs"),
     **{

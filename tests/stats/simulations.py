@@ -15,6 +15,7 @@ from itertools import combinations
 import numpy as np
 from scipy import stats
 
+from fashion_exp.comparison.differences import Differences, mean_differences
 from fashion_exp.comparison.settings import ComparisonSettings
 from fashion_exp.stats.bootstrap import bootstrap, paired_bootstrap
 from fashion_exp.stats.crossed import VarianceComponents, crossed_t_interval
@@ -232,6 +233,29 @@ def simulate_seeded_pairs(rng: Rng) -> Outcomes:
         yield f"paired_crossed interval S={seeds}", covers(interval, truth)
     yield "unpaired_crossed 5+3 seeds", rejects(unpaired_crossed(a, b[:3]))
     yield "(mcnemar on two seeds of one recipe)", rejects(mcnemar(*paired_counts(a[0], b[0])))
+
+
+def simulate_main_effects(rng: Rng) -> Outcomes:
+    """One training per cell, in four matched pairs of settings on 2,000 images."""
+    difficulty = rng.normal(0, 2, 2000)
+    gains = []
+    for setting in (-0.2, 0.0, 0.2, 0.4):
+        a, b = (
+            synthetic.seeded_answers(rng, 1, 2000, setting + effect, difficulty)[0]
+            for effect in (0.3, 0.0)
+        )
+        gains.append(Differences("one model", a - b, 2000, "accuracy"))
+    truth = np.mean(
+        [
+            synthetic.seeded_accuracy(setting + 0.3) - synthetic.seeded_accuracy(setting)
+            for setting in (-0.2, 0.0, 0.2, 0.4)
+        ]
+    )
+    effect, mean = mean_differences(gains), np.mean([gain.values for gain in gains], axis=0)
+    assert effect is not None
+    yield "main effect over 4 matched pairs", covers(effect.test(0.95).interval, float(truth))
+    conditional = paired_grouped(mean, np.arange(2000)).interval
+    yield "(main effect of these trainings)", covers(conditional, float(truth))
 
 
 # --- many runs, and plans --------------------------------------------------------------------
