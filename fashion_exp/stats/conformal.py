@@ -7,7 +7,8 @@ model and independent images; here several models were trained elsewhere, and im
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -67,6 +68,13 @@ class ConformalScores:
     def take(self, rows: np.ndarray) -> ConformalScores:
         columns = (self.true_probability, self.labels, self.models, self.groups)
         return ConformalScores(*(column[rows] for column in columns))
+
+    def of_models(self, models: Sequence[int]) -> ConformalScores:
+        """Those of some models, in the order in which their probabilities are given."""
+        rows = np.isin(self.models, models)
+        codes = {model: code for code, model in enumerate(models)}
+        renamed = np.array([codes[int(model)] for model in self.models[rows]], dtype=np.int64)
+        return replace(self.take(rows), models=renamed)
 
 
 def conformal_scores(
