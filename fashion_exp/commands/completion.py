@@ -35,6 +35,8 @@ _fashion_exp() {
 }
 complete -o nospace -o default -F _fashion_exp fashion_exp scripts/run ./scripts/run
 """
+TAKE_RUNS = ("runs", "compare", "report", "ui", "predict", "calibrate", "evaluate")
+"""The subcommands whose arguments may be names of runs."""
 UNINSTALL = "complete -r fashion_exp scripts/run ./scripts/run; unset -f _fashion_exp\n"
 
 
@@ -106,7 +108,7 @@ def _of_subcommand(earlier: Sequence[str]) -> list[str]:
         parser = parser_of(importlib.import_module(f"fashion_exp.commands.{module}").run)
         candidates += positional_choices(parser) if parser and not given else []
         candidates += switches(parser) if parser else []
-    if name in ("runs", "compare", "report", "ui", "predict") or (name == "sweep" and given):
+    if name in TAKE_RUNS or (name == "sweep" and given):
         candidates += _run_names(earlier, with_runs=name != "sweep")
     return candidates
 

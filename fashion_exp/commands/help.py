@@ -13,6 +13,7 @@ SUBCOMMANDS = {
     "compare": "which of several runs is better, and whether the data support it",
     "report": "the same as a page with figures",
     "predict": "predict the classes of photos with a run: predict RUN PHOTOS",
+    "calibrate": "how far the probabilities of a run can be trusted: calibrate RUN",
     "data": "collect, check, group and relabel images: data --help",
     "runs": "list, show, rename, describe and delete runs: runs list, runs show RUN",
     "sweep": "list sweeps, show their progress, delete one: sweep list, sweep status",

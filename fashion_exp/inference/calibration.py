@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -22,7 +23,6 @@ from fashion_exp.atomic_io import atomic_write, write_json
 from fashion_exp.errors import InputError
 from fashion_exp.evaluation.predictions import labels_and_probabilities
 from fashion_exp.inference.own_features import own_features
-from fashion_exp.inference.trained_run import TrainedRun
 from fashion_exp.reporting.console import plain_console
 from fashion_exp.reporting.progress import Progress
 from fashion_exp.stats.calibration import (
@@ -39,6 +39,9 @@ from fashion_exp.stats.novelty import (
     fit_mahalanobis,
     rank_score,
 )
+
+if TYPE_CHECKING:
+    from fashion_exp.inference.trained_run import TrainedRun
 
 log = logging.getLogger(__name__)
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fashion_exp.data.sources.load import load_images_cached
 from fashion_exp.errors import InputError
-from fashion_exp.inference.trained_run import TrainedRun
 from fashion_exp.paths import outputs_dir
 from fashion_exp.reporting.progress import Progress
 from fashion_exp.training.process_group import ProcessGroup
+
+if TYPE_CHECKING:
+    from fashion_exp.inference.trained_run import TrainedRun
 
 
 def own_features(run: TrainedRun, image_ids: Sequence[str], progress: Progress) -> np.ndarray:
@@ -19,7 +21,9 @@ def own_features(run: TrainedRun, image_ids: Sequence[str], progress: Progress) 
 
     Raises `InputError` if its models share no backbone, or if the photos are not there any more.
     """
-    from fashion_exp.experiment.setup import set_up  # a saved calibration needs nothing of it
+    # A saved calibration needs nothing of these.
+    from fashion_exp.data.sources.load import load_images_cached
+    from fashion_exp.experiment.setup import set_up
 
     if not run.shares_backbone:
         raise InputError(f"{run.run.path}: its models have no common features")

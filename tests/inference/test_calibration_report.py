@@ -1,0 +1,83 @@
+"""`calibrate`: numbers of a tiny run, classes left out, the printed tables and the figure."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fashion_exp.commands import calibrate
+from fashion_exp.errors import InputError
+from fashion_exp.inference import calibration_report
+from fashion_exp.inference.calibration import ValidationRows
+from fashion_exp.inference.calibration_report import by_model, measure_calibration
+from fashion_exp.inference.trained_run import TrainedRun
+from fashion_exp.reporting.console import plain_console
+from fashion_exp.reporting.progress import Progress
+
+pytestmark = pytest.mark.slow
+
+
+def test_test_part_is_the_calibrated_ensemble(trained: TrainedRun) -> None:
+    report = measure_calibration(trained, Progress(plain_console()), coverage=0.8, target=0.3)
+    validation, test = report.parts
+    frame, labels, probabilities = by_model(trained.predictions("test"), trained.model_names)
+    ensemble = report.calibration.apply(probabilities)
+    loss = -np.log(ensemble[np.arange(len(labels)), labels]).mean()
+    assert test.after["NLL"].estimate == pytest.approx(loss)
+    members = report.calibration.set_members(probabilities, 0.8)
+    assert test.set_size.estimate == pytest.approx(members.sum(axis=1).mean())
+    assert test.predictions == test.images == len(frame)
+    assert validation.predictions == len(trained.predictions("validation")) > validation.images
+    assert sum(validation.sizes) == validation.predictions
+    assert "no common features" in report.notes[0] and not report.strangers
+
+
+@pytest.mark.parametrize("apart", [True, False])
+def test_strange_class_is_told_from_known_ones_if_features_differ(
+    trained: TrainedRun, monkeypatch: pytest.MonkeyPatch, apart: bool
+) -> None:
+    rng, labels = np.random.default_rng(0), np.arange(600) % 3
+    features = rng.normal(size=(600, 6)).astype(np.float32)
+    features[:, :3] += 9 * apart * np.eye(3)[labels]
+    rows = ValidationRows(
+        np.arange(600), labels, np.arange(600), np.zeros(600), rng.integers(0, 5, 600),
+        np.empty(0), np.empty(0),
+    )  # fmt: skip
+    monkeypatch.setattr(calibration_report, "own_features", lambda run, ids, _: features[ids])
+    found = calibration_report._leave_each_class_out(trained, rows, Progress(plain_console()))
+    assert [stranger.name for stranger in found] == list(trained.classes)
+    areas = [stranger.auroc.estimate or 0.0 for stranger in found]
+    detected = [stranger.detected.estimate or 0.0 for stranger in found]
+    if apart:
+        assert min(areas) > 0.97 and min(detected) > 0.9
+    else:
+        assert min(areas) > 0.4 and max(areas) < 0.6 and max(detected) < 0.15
+
+
+def test_command_prints_tables_and_json_and_draws(
+    trained_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "outputs" / "runs" / "tiny"
+    shutil.copytree(trained_folder, folder)
+    options = [str(folder), "--outputs", str(tmp_path / "outputs")]
+    assert calibrate.run([*options, "--at-least", "0.3", "--per-class"]) == 0
+    text = capsys.readouterr().out
+    assert (
+        "ECE, calibrated" in text and "coverage, pullover" in text and "temperature: r0f0" in text
+    )
+    assert (folder / "figures" / "calibration.png").stat().st_size > 10_000
+    assert calibrate.run([*options, "--json", "--quick"]) == 0
+    numbers = json.loads(capsys.readouterr().out)
+    assert set(numbers["parts"]) == {"validation", "test"} and numbers["threshold"] is None
+    estimate, low, high = numbers["parts"]["test"]["after"]["NLL"]
+    assert low <= estimate <= high
+
+
+@pytest.mark.parametrize("option", [["--coverage", "95"], ["--at-least", "0"]])
+def test_share_outside_0_to_1_is_refused(option: list[str]) -> None:
+    with pytest.raises(InputError, match="must be between 0 and 1"):
+        calibrate.run(["run", *option])
