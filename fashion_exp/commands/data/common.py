@@ -17,9 +17,9 @@ from fashion_exp.paths import expand_user, outputs_dir, writable_folder
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from fashion_exp.inspection.image import ImageInspection
+    from fashion_exp.inspection.image_tree import ImageTree
     from fashion_exp.reporting.progress import Progress
-    from fashion_exp.tools.curate.image_tree import ImageTree
-    from fashion_exp.tools.curate.inspection import ImageInspection
     from fashion_exp.tools.curate.report import FolderReport
 
 MAX_ROWS_SHOWN = 40
@@ -55,7 +55,7 @@ def add_layout_option(parser: argparse.ArgumentParser) -> None:
 def read_folder(options: argparse.Namespace) -> ImageTree:
     """The images of DIR, read as --layout says."""
     from fashion_exp.configuration.schema import Layout
-    from fashion_exp.tools.curate.image_tree import scan_folder
+    from fashion_exp.inspection.image_tree import scan_folder
 
     return scan_folder(options.folder, Layout(options.layout))
 
@@ -79,8 +79,8 @@ def inspect_images(
     tree: ImageTree, options: argparse.Namespace, progress: Progress
 ) -> Iterator[tuple[int, ImageInspection]]:
     """(position in `tree.images`, inspection) of every image, new or from the cache."""
+    from fashion_exp.inspection.cache import InspectionCache, inspect_files
     from fashion_exp.process import cpu_count
-    from fashion_exp.tools.curate.inspection_cache import InspectionCache, inspect_files
 
     cache = InspectionCache(outputs_dir(options.outputs) / "cache" / "looks.sqlite")
     tick = progress.stage("inspecting photos", len(tree.images))
@@ -115,9 +115,9 @@ def publish(
 
     `warnings` are appended to the conclusions; empty ones are skipped.
     """
+    from fashion_exp.inspection.image_tree import display_path
     from fashion_exp.reporting.photo_page import PhotoPage, write_photo_page
     from fashion_exp.reporting.tables import first_rows, rich_table
-    from fashion_exp.tools.curate.image_tree import display_path
 
     folder = page_folder(options, tree.root)
     page = folder / f"{subcommand}.html"

@@ -19,8 +19,8 @@ from fashion_exp.commands.data.common import (
 from fashion_exp.errors import InputError
 
 if TYPE_CHECKING:
+    from fashion_exp.inspection.duplicates import DuplicatePair, Group, InspectedImage
     from fashion_exp.reporting.progress import Progress
-    from fashion_exp.tools.curate.duplicates import DuplicatePair, Group, InspectedImage
 
 MIN_COSINE = 0.95
 """Cosine of centered features from which a pair is grouped. With MobileNet's ImageNet weights, no
@@ -31,9 +31,9 @@ copies has 0.78."""
 def run(arguments: list[str]) -> int:
     options = _parse(arguments)
     from fashion_exp.data.sources.curation_lists import GROUPS_FILE
+    from fashion_exp.inspection.duplicates import find_groups, possible_duplicates, usable_images
     from fashion_exp.reporting.progress import Progress
     from fashion_exp.tools.curate.csv_files import read_manual_groups, write_groups
-    from fashion_exp.tools.curate.duplicates import find_groups, possible_duplicates, usable_images
     from fashion_exp.tools.curate.duplicates_report import duplicates_report
 
     tree = read_folder(options)
@@ -87,7 +87,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
 def _find_pairs(
     images: Sequence[InspectedImage], options: argparse.Namespace, progress: Progress
 ) -> list[DuplicatePair]:
-    from fashion_exp.tools.curate.duplicates import find_pairs
+    from fashion_exp.inspection.duplicates import find_pairs
 
     pairs = find_pairs(images, progress.stage("comparing photos", len(images)))
     if options.embeddings:

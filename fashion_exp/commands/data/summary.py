@@ -22,9 +22,9 @@ def run(arguments: list[str]) -> int:
         REASON_COLUMN,
         read_curation_list,
     )
+    from fashion_exp.inspection.drift import find_drift
+    from fashion_exp.inspection.duplicates import usable_images
     from fashion_exp.reporting.progress import Progress
-    from fashion_exp.tools.curate.drift import find_drift
-    from fashion_exp.tools.curate.duplicates import usable_images
     from fashion_exp.tools.curate.summary_report import summary_report
 
     tree = read_folder(options)

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fashion_exp.data.sources.curation_lists import FINE, QUARANTINE_FILE
+from fashion_exp.inspection.image_tree import ImageTree, display_path
 from fashion_exp.reporting.formats import pluralize
 from fashion_exp.reporting.photo_page import MAX_PHOTOS, Section
 from fashion_exp.reporting.report_content import PhotoGroup
 from fashion_exp.reporting.tables import PlainTable
 from fashion_exp.tools.curate.findings import KINDS, QUARANTINED_KINDS, Finding
-from fashion_exp.tools.curate.image_tree import ImageTree, display_path
 from fashion_exp.tools.curate.report import FolderReport, photo
 
 _MAX_PER_KIND = 60

@@ -15,9 +15,9 @@ from fashion_exp.data.sources.curation_lists import (
     read_curation_list,
 )
 from fashion_exp.errors import InputError, os_error_reason
-from fashion_exp.tools.curate.duplicates import FEATURES, Group
+from fashion_exp.inspection.duplicates import FEATURES, Group
+from fashion_exp.inspection.image_tree import ImageTree
 from fashion_exp.tools.curate.findings import Finding
-from fashion_exp.tools.curate.image_tree import ImageTree
 
 CHECK, DUPLICATES, EMBEDDINGS = "check", "duplicates", "embeddings"
 """Values of the column `by` in generated lines; any other value marks a manual line."""

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from fashion_exp.data.sources.curation_lists import GROUPS_FILE
+from fashion_exp.inspection.duplicates import FEATURES, DuplicatePair, Group
+from fashion_exp.inspection.image_tree import ImageTree, display_path
+from fashion_exp.inspection.near_duplicates import MAX_HASH_DISTANCE
 from fashion_exp.reporting.photo_page import MAX_PHOTOS, Section
 from fashion_exp.reporting.report_content import PhotoGroup
 from fashion_exp.reporting.tables import PlainTable
-from fashion_exp.tools.curate.duplicates import FEATURES, DuplicatePair, Group
-from fashion_exp.tools.curate.image_tree import ImageTree, display_path
-from fashion_exp.tools.curate.near_duplicates import MAX_HASH_DISTANCE
 from fashion_exp.tools.curate.report import FolderReport, photo
 
 _MAX_PER_GROUP = 12

@@ -15,13 +15,13 @@ from fashion_exp.data.decode import decode
 from fashion_exp.data.parallel import map_in_processes
 from fashion_exp.data.pixels import Geometry, resize
 from fashion_exp.errors import InputError
+from fashion_exp.inspection.duplicates import FEATURES, DuplicatePair, InspectedImage
 from fashion_exp.models.build import build_model
 from fashion_exp.models.classifier import Classifier
 from fashion_exp.models.plan import plan_model
 from fashion_exp.models.weights import find_weights
 from fashion_exp.process import cpu_count
 from fashion_exp.reporting.progress import Tick
-from fashion_exp.tools.curate.duplicates import FEATURES, DuplicatePair, InspectedImage
 from fashion_exp.training.device import choose_compute
 from fashion_exp.training.fit import extract_features
 

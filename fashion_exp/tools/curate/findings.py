@@ -10,9 +10,9 @@ from fashion_exp.data.decode import ImageHeader, read_header
 from fashion_exp.data.image_formats import EXTENSIONS
 from fashion_exp.data.regular_files import open_regular_file
 from fashion_exp.data.table import UnreadableImageError
-from fashion_exp.tools.curate.duplicates import MAX_BLANK_STD
-from fashion_exp.tools.curate.image_tree import ImageFile
-from fashion_exp.tools.curate.inspection import ImageInspection, PixelStats
+from fashion_exp.inspection.duplicates import MAX_BLANK_STD
+from fashion_exp.inspection.image import ImageInspection, PixelStats
+from fashion_exp.inspection.image_tree import ImageFile
 
 USUAL_MODES = frozenset({"RGB", "L"})
 MAX_PALE_STD = 8.0

@@ -10,9 +10,9 @@ import numpy as np
 
 from fashion_exp.data.decode import decode
 from fashion_exp.data.table import UnreadableImageError
+from fashion_exp.inspection.image_tree import ImageFile
 from fashion_exp.reporting.photo_page import Section, thumbnail
 from fashion_exp.reporting.report_content import Photo
-from fashion_exp.tools.curate.image_tree import ImageFile
 
 _THUMBNAIL_EDGE = 160  # px of the longer side
 

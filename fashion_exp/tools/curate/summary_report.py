@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
+from fashion_exp.inspection.drift import DriftTest, drift_sentences
+from fashion_exp.inspection.duplicates import InspectedImage
+from fashion_exp.inspection.image import ImageInspection
+from fashion_exp.inspection.image_tree import ImageTree
 from fashion_exp.reporting.formats import DASH, percent
 from fashion_exp.reporting.photo_page import MAX_PHOTOS, Section
 from fashion_exp.reporting.report_content import PhotoGroup
 from fashion_exp.reporting.tables import PlainTable
-from fashion_exp.tools.curate.drift import DriftTest, drift_sentences
-from fashion_exp.tools.curate.duplicates import InspectedImage
-from fashion_exp.tools.curate.image_tree import ImageTree
-from fashion_exp.tools.curate.inspection import ImageInspection
 from fashion_exp.tools.curate.report import FolderReport, photo, swatch
 
 _MAX_PER_CLASS = 12

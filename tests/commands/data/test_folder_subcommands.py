@@ -14,7 +14,7 @@ from PIL import Image
 
 from fashion_exp.commands import data
 from fashion_exp.errors import InputError
-from tests.tools.curate.conftest import scene
+from tests.inspection.conftest import scene
 
 pytestmark = pytest.mark.slow
 

@@ -18,9 +18,9 @@ from fashion_exp.data.sources.walk import (
     walk_files,
 )
 from fashion_exp.errors import InputError
+from fashion_exp.inspection.image_tree import scan_folder
 from fashion_exp.tools.collect.local_providers import LocalFolder
 from fashion_exp.tools.collect.plan import FolderSource, Plan
-from fashion_exp.tools.curate.image_tree import scan_folder
 
 
 def touch(*paths: Path) -> None:

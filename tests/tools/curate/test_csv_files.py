@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from fashion_exp.errors import InputError
+from fashion_exp.inspection.image_tree import ImageFile, ImageTree
 from fashion_exp.tools.curate.csv_files import read_manual_groups, write_groups, write_quarantine
 from fashion_exp.tools.curate.findings import Finding
-from fashion_exp.tools.curate.image_tree import ImageFile, ImageTree
 
 
 def _finding(path: str, kind: str = "blank") -> Finding:

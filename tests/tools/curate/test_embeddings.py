@@ -13,15 +13,15 @@ from hypothesis import strategies as st
 from PIL import ImageOps
 
 from fashion_exp.errors import InputError
+from fashion_exp.inspection.duplicates import FEATURES
 from fashion_exp.tools.curate import embeddings
-from fashion_exp.tools.curate.duplicates import FEATURES
 from fashion_exp.tools.curate.embeddings import (
     close_features,
     find_similar_features,
     load_network,
 )
 from tests.conftest import TinyRun
-from tests.tools.curate.conftest import SaveImage, load_images, no_tick, scene
+from tests.inspection.conftest import SaveImage, load_images, no_tick, scene
 
 pytestmark = pytest.mark.slow
 

@@ -14,7 +14,7 @@ from fashion_exp.tools.curate.findings import (
     find_hidden_images,
     find_problems,
 )
-from tests.tools.curate.conftest import SaveImage, inspect_tree, scene
+from tests.inspection.conftest import SaveImage, inspect_tree, scene
 
 
 def _findings(root: Path) -> set[tuple[str, str, str]]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import TinyRun
-from tests.tools.curate.conftest import SaveImage, scene
+from tests.inspection.conftest import SaveImage, scene
 from tests.tools.curate.planted import find_groups, measure_accuracies, plant
 
 pytestmark = pytest.mark.slow

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from PIL import Image
 
-from fashion_exp.tools.curate.duplicates import usable_images
-from fashion_exp.tools.curate.inspection import ImageInspection
+from fashion_exp.inspection.duplicates import usable_images
+from fashion_exp.inspection.image import ImageInspection
 from fashion_exp.tools.curate.report import FolderReport
 from fashion_exp.tools.curate.summary_report import mean_color, size_tables, summary_report
-from tests.tools.curate.conftest import SaveImage, inspect_tree, load_images, scene
+from tests.inspection.conftest import SaveImage, inspect_tree, load_images, scene
 
 
 def _report(root: Path, *more_inspections: ImageInspection) -> FolderReport:

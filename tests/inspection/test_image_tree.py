@@ -9,8 +9,8 @@ import pytest
 from fashion_exp.configuration.schema import DatasetConfig, Layout
 from fashion_exp.data.sources.folder import load_folder
 from fashion_exp.errors import InputError
-from fashion_exp.tools.curate.image_tree import scan_folder
-from tests.tools.curate.conftest import SaveImage
+from fashion_exp.inspection.image_tree import scan_folder
+from tests.inspection.conftest import SaveImage
 
 
 @pytest.mark.parametrize(

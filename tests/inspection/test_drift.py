@@ -8,10 +8,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fashion_exp.tools.curate.drift import drift_sentences, find_drift
-from fashion_exp.tools.curate.duplicates import InspectedImage
-from fashion_exp.tools.curate.image_tree import ImageFile
-from fashion_exp.tools.curate.inspection import PixelStats
+from fashion_exp.inspection.drift import drift_sentences, find_drift
+from fashion_exp.inspection.duplicates import InspectedImage
+from fashion_exp.inspection.image import PixelStats
+from fashion_exp.inspection.image_tree import ImageFile
 
 QUANTITIES = {
     "shorter side", "aspect ratio", "bytes per pixel", "brightness", "contrast", "red minus blue",

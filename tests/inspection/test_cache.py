@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from fashion_exp.data.decode import BinaryFile
-from fashion_exp.tools.curate import inspection_cache
-from fashion_exp.tools.curate.image_tree import ImageFile, scan_folder
-from fashion_exp.tools.curate.inspection import ImageInspection, inspect_image
-from fashion_exp.tools.curate.inspection_cache import InspectionCache, inspect_files
-from tests.tools.curate.conftest import SaveImage, no_tick
+from fashion_exp.inspection import cache as inspection_cache
+from fashion_exp.inspection.cache import InspectionCache, inspect_files
+from fashion_exp.inspection.image import ImageInspection, inspect_image
+from fashion_exp.inspection.image_tree import ImageFile, scan_folder
+from tests.inspection.conftest import SaveImage, no_tick
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageFilter, ImageOps
 
-from fashion_exp.tools.curate.duplicates import (
+from fashion_exp.inspection.duplicates import (
     MIRRORED_COPY,
     NEAR_COPY,
     SAME_FILE,
@@ -20,8 +20,8 @@ from fashion_exp.tools.curate.duplicates import (
     find_pairs,
     possible_duplicates,
 )
-from fashion_exp.tools.curate.near_duplicates import MAX_HASH_DISTANCE
-from tests.tools.curate.conftest import SaveImage, load_images, no_tick, scene
+from fashion_exp.inspection.near_duplicates import MAX_HASH_DISTANCE
+from tests.inspection.conftest import SaveImage, load_images, no_tick, scene
 
 
 def _groups(root: Path, excluded: Collection[str] = (), **manual: str) -> list[Group]:

@@ -11,8 +11,8 @@ from imagehash import phash
 from PIL import Image, ImageOps, ImageStat
 
 from fashion_exp.data.image_files import content_id
-from fashion_exp.tools.curate.inspection import PixelStats, inspect_image, inspection_from_json
-from tests.tools.curate.conftest import SaveImage, inspect_path, scene
+from fashion_exp.inspection.image import PixelStats, inspect_image, inspection_from_json
+from tests.inspection.conftest import SaveImage, inspect_path, scene
 
 
 def _stats(path: Path) -> PixelStats:

@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fashion_exp.tools.curate import near_duplicates
-from fashion_exp.tools.curate.near_duplicates import (
+from fashion_exp.inspection import near_duplicates
+from fashion_exp.inspection.near_duplicates import (
     MAX_HASH_DISTANCE,
     Hashes,
     detail_similarity,
     find_near_copies,
 )
-from tests.tools.curate.conftest import no_tick
+from tests.inspection.conftest import no_tick
 
 
 @settings(max_examples=30, deadline=None)

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fashion_exp.reporting.progress import Tick
-from fashion_exp.tools.curate.image_tree import ImageFile
-from fashion_exp.tools.curate.inspection import EDGE, ImageInspection, PixelStats
-from fashion_exp.tools.curate.near_duplicates import (
+from fashion_exp.inspection.image import EDGE, ImageInspection, PixelStats
+from fashion_exp.inspection.image_tree import ImageFile
+from fashion_exp.inspection.near_duplicates import (
     MAX_HASH_DISTANCE,
     MIN_SIMILARITY,
     Hashes,
     find_near_copies,
 )
+from fashion_exp.reporting.progress import Tick
 
 if TYPE_CHECKING:
     from scipy.cluster.hierarchy import DisjointSet

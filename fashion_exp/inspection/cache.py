@@ -16,14 +16,14 @@ from fashion_exp.data.parallel import map_in_processes
 from fashion_exp.data.regular_files import open_regular_file
 from fashion_exp.data.table import UnreadableImageError
 from fashion_exp.errors import InputError
-from fashion_exp.reporting.progress import Tick
-from fashion_exp.tools.curate.image_tree import ImageFile
-from fashion_exp.tools.curate.inspection import (
+from fashion_exp.inspection.image import (
     VERSION,
     ImageInspection,
     inspect_image,
     inspection_from_json,
 )
+from fashion_exp.inspection.image_tree import ImageFile
+from fashion_exp.reporting.progress import Tick
 
 _BATCH_SIZE = 16
 """Files per task of a worker process."""

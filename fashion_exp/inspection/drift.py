@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from fashion_exp.inspection.duplicates import InspectedImage
 from fashion_exp.stats.multiplicity import holm
-from fashion_exp.tools.curate.duplicates import InspectedImage
 
 ALPHA = 0.05
 _FOLDS = 5
