@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from os import PathLike, fspath
@@ -18,8 +18,12 @@ if TYPE_CHECKING:
 
     from fashion_exp.comparison.run_data import RunData
     from fashion_exp.configuration.schema import Config
+    from fashion_exp.inference.card import CardFiles
+    from fashion_exp.inference.explanation_page import Explained
     from fashion_exp.inference.trained_run import TrainedRun
     from fashion_exp.models.classifier import Classifier
+    from fashion_exp.reporting.photo_page import PhotoPage
+    from fashion_exp.reporting.progress import Progress
 
 
 @dataclass(frozen=True)
@@ -99,11 +103,74 @@ class Run:
         run = self.trained
         return lambda image: torch.from_numpy(run.preprocess(decoded(run, image))).permute(2, 0, 1)
 
+    def predict(self, images: object, models: Sequence[str] | None = None) -> pd.DataFrame:
+        """Predictions of photos, one row per photo: path, predicted, probability, p_<class>,
+        runner_up, agreement of its trainings, and what the command `predict` adds.
+
+        `images` is one or several of: a path (a file, a folder, a pattern, a CSV list), a PIL
+        image, or an array uint8 (height, width, 3). `models` are trainings such as r0f0; default:
+        all. A file that is no photo is a row with its reason.
+        """
+        import pandas as pd
+
+        from fashion_exp.inference.images import as_list, predict_decoded
+        from fashion_exp.inference.predict import predict
+
+        photos = as_list(images)
+        paths = [fspath(photo) for photo in photos if isinstance(photo, str | PathLike)]
+        if len(paths) == len(photos):
+            return pd.concat(list(predict(self.trained, paths, models)), ignore_index=True)
+        return predict_decoded(self.trained, photos, models)
+
+    def explain(
+        self,
+        images: object = None,
+        *,
+        class_name: str | None = None,
+        models: Sequence[str] | None = None,
+        methods: Sequence[str] | None = None,
+        check: bool = True,
+        count: int = 24,
+        into: str | PathLike[str] | None = None,
+        progress: Progress | None = None,
+    ) -> Explained:
+        """What its networks look at: a picture of each photo beside its maps, and a page.
+
+        `images` are as in `predict`; None stands for the `count` misclassified photos that the run
+        was most sure of. The maps, "activation" and "occlusion" or one of these `methods`, are
+        those of the predicted class or of `class_name`. With
+        `check`, deletion curves say whether what the maps mark matters; see
+        `inference.explain.explain`. Writes into `into`, or else into `explain/` of the run. Raises
+        `InputError`, also for a photo that is none.
+        """
+        from fashion_exp.inference.explain import METHODS
+        from fashion_exp.inference.explanation_page import errors_of, explain_into, named_sources
+
+        run = self.trained
+        errors = None if images is not None else errors_of(run, self.outputs / "cache", count)
+        sources = named_sources(images) if errors is None else errors
+        tick = progress.stage("explaining", len(sources)) if progress else lambda done: None
+        folder = Path(into) if into is not None else self.folder / "explain"
+        options = {"class_name": class_name, "models": models, "check": check}
+        return explain_into(run, sources, folder, methods or METHODS, tick, **options)
+
     def report(self, into: str | PathLike[str] | None = None) -> Path:
         """Writes the page about this run; see `Comparison.report`."""
         from fashion_exp.api.comparison import compare
 
         return compare(self, outputs=self.outputs).report(into)
+
+    def card(self) -> PhotoPage:
+        """The content of its model card; `reporting.photo_page` has it as Markdown and JSON."""
+        from fashion_exp.inference.card import build_card
+
+        return build_card(self.trained)
+
+    def write_card(self, into: str | PathLike[str] | None = None) -> CardFiles:
+        """Writes card.md and card.html into a folder, or else into that of the run."""
+        from fashion_exp.inference.card import write_card
+
+        return write_card(self.trained, Path(into) if into is not None else self.folder)
 
     def _repr_html_(self) -> str:
         from fashion_exp.comparison.audit import find_problems

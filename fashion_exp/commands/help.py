@@ -14,6 +14,8 @@ SUBCOMMANDS = {
     "report": "the same as a page with figures",
     "predict": "predict the classes of photos with a run: predict RUN PHOTOS",
     "calibrate": "how far the probabilities of a run can be trusted: calibrate RUN",
+    "explain": "what the networks of a run look at in photos, as pictures",
+    "card": "a model card of a run: data, accuracy with intervals, limits, how to use it",
     "data": "collect, check, group and relabel images: data --help",
     "runs": "list, show, rename, describe and delete runs: runs list, runs show RUN",
     "sweep": "list sweeps, show their progress, delete one: sweep list, sweep status",

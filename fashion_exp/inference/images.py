@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from os import PathLike, fspath
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
+import torch
 from PIL import Image, ImageOps
 
 from fashion_exp.errors import InputError
+from fashion_exp.inference.predict import predictions_table
 
 if TYPE_CHECKING:
     from fashion_exp.inference.trained_run import TrainedRun
@@ -31,3 +35,35 @@ def decoded(run: TrainedRun, photo: Photo) -> np.ndarray:
             f"an array of {array.dtype} {array.shape} is no photo; use uint8 (height, width, 3)"
         )
     return np.stack([array] * 3, axis=2) if array.ndim == 2 else array
+
+
+def predict_decoded(
+    run: TrainedRun, photos: Sequence[Photo], models: Sequence[str] | None = None
+) -> pd.DataFrame:
+    """The columns of `predict` for photos in memory. Raises `InputError` for one that is none."""
+    names = [name_of(photo, number) for number, photo in enumerate(photos, start=1)]
+    probabilities = []
+    for start in range(0, len(photos), run.batch_size):
+        chunk = photos[start : start + run.batch_size]
+        images = np.stack([run.preprocess(decoded(run, photo)) for photo in chunk])
+        batch = torch.from_numpy(images).permute(0, 3, 1, 2)
+        probabilities.append(run.predict_batch(batch, models).probabilities)
+    joined = np.concatenate(probabilities, axis=1)
+    return predictions_table(run.classes, names, [""] * len(names), joined)
+
+
+def as_list(photos: object) -> list[Photo]:
+    """One photo or several as a list. Raises `InputError` for anything else."""
+    if isinstance(photos, np.ndarray):
+        return list(photos) if photos.ndim == 4 else [photos]
+    if isinstance(photos, str | PathLike | bytes | Image.Image):
+        return [photos]
+    if isinstance(photos, Iterable):
+        return [photo for item in photos for photo in as_list(item)]
+    raise InputError(f"{photos}: neither a path, a PIL image nor an array")
+
+
+def name_of(photo: Photo, number: int) -> str:
+    """The path of a photo, or its number, from 1 on."""
+    name = fspath(photo) if isinstance(photo, str | PathLike) else getattr(photo, "filename", "")
+    return name or f"image {number}"

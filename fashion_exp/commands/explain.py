@@ -1,0 +1,63 @@
+"""`explain`: what the networks of a run look at in photos, as pictures."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+from fashion_exp.commands.parser import Parser
+from fashion_exp.paths import writable_folder
+
+
+def run(arguments: list[str]) -> int:
+    """Writes the pictures and a page; prints what the check says. Raises `InputError`."""
+    parser = Parser(prog="fashion_exp explain", description=__doc__)
+    parser.add_argument(
+        "run", metavar="RUN", help="folder, name or tracked id of a run, or a sweep"
+    )
+    parser.add_argument(
+        "photos", metavar="PHOTO", nargs="*",
+        help="files, folders, patterns, a CSV list, or - for paths on standard input; default: the "
+        "misclassified photos of the run, the most confident first",
+    )  # fmt: skip
+    parser.add_argument("--count", type=int, default=24, help="of them; default: 24")
+    parser.add_argument(
+        "--class", dest="class_name", metavar="CLASS", help="explain it; default: the predicted one"
+    )
+    parser.add_argument("--model", action="append", help="one training, such as r0f0; default: all")
+    parser.add_argument(
+        "--method", action="append", help="activation or occlusion; default: both kinds of maps"
+    )
+    parser.add_argument(
+        "--no-check", dest="check", action="store_false",
+        help="no deletion curves: much faster, but nothing says whether the maps matter",
+    )  # fmt: skip
+    parser.add_argument("--into", help="folder to write; default: explain/ in the run's folder")
+    parser.add_argument("--json", action="store_true", help="machine-readable output")
+    parser.add_argument("--uri", help="URI of the tracking store")
+    parser.add_argument("--outputs", help="folder of the runs; default: as for experiments")
+    args = parser.parse_intermixed_args(arguments)
+    into = writable_folder(args.into, "--into") if args.into else None
+    from fashion_exp.api.runs import load
+    from fashion_exp.reporting.console import plain_console
+    from fashion_exp.reporting.progress import Progress
+
+    with Progress(plain_console(file=sys.stderr)) as progress:
+        explained = load(args.run, uri=args.uri, outputs=args.outputs).explain(
+            args.photos or None,
+            count=args.count,
+            class_name=args.class_name,
+            models=args.model,
+            methods=args.method,
+            check=args.check,
+            into=into,
+            progress=progress,
+        )
+    if args.json:
+        found = {"page": str(explained.page), "photos": explained.rows, "checks": explained.checks}
+        print(json.dumps(found, indent=2))
+        return 0
+    print(*explained.sentences, sep="\n", end="\n" * bool(explained.sentences))
+    print(f"pictures: {explained.page.parent}")
+    print(f"page:     {explained.page}")
+    return 0

@@ -1,0 +1,221 @@
+"""The model card of a run: what it was trained on, how well it does, what limits that, how to use
+it. Every figure is derived from the files of the run."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from fashion_exp.atomic_io import read_json, write_text
+from fashion_exp.comparison.audit import audit
+from fashion_exp.comparison.comparison import Comparison
+from fashion_exp.comparison.conclusions import conclusions
+from fashion_exp.comparison.find_runs import common_sweep, count_unfinished_jobs
+from fashion_exp.comparison.run_data import RunData, load_run
+from fashion_exp.comparison.settings import ComparisonSettings
+from fashion_exp.evaluation.results import class_table, result_table
+from fashion_exp.evaluation.run_dir import RunDir, finished_runs
+from fashion_exp.experiment.fold import checkpoint_file
+from fashion_exp.inference.trained_run import TrainedRun
+from fashion_exp.models.backbones import file_sha256
+from fashion_exp.paths import outputs_dir, outputs_of, with_outputs_option
+from fashion_exp.reporting.formats import DASH, pluralize
+from fashion_exp.reporting.photo_page import PhotoPage, Section, markdown, write_photo_page
+from fashion_exp.reporting.tables import PlainTable
+
+LICENSES = {
+    "clothing": "CC0 1.0: the public clothing data set by Alexey Grigorev and contributors",
+    "fashion_mnist": "MIT: Fashion-MNIST by Zalando",
+    "garments": "none needed: the photos are synthetic, drawn by this program",
+}
+ATTRIBUTION = "ATTRIBUTION.csv"
+"""Written by `data collect`: creator, licence and source of each photo."""
+
+
+@dataclass(frozen=True)
+class CardFiles:
+    markdown: Path
+    page: Path
+
+
+def write_card(run: TrainedRun, into: Path) -> CardFiles:
+    """Writes card.md and card.html into a folder."""
+    page = build_card(run)
+    files = CardFiles(into / "card.md", into / "card.html")
+    write_text(files.markdown, markdown(page))
+    write_photo_page(page, files.page)
+    return files
+
+
+def build_card(run: TrainedRun) -> PhotoPage:
+    """The content of the card. Raises `InputError` if a file of the run is damaged."""
+    data = load_run(run.run.path)
+    parts = ["test", "validation"] if data.is_test_evaluated else ["validation"]
+    comparison = Comparison([data], ComparisonSettings(alpha=1 - data.result.confidence))
+    per_class = [class_table(data.summary(part)) for part in parts]
+    titled = [
+        PlainTable(table.header, table.rows, f"By class, {part}", table.notes)
+        for part, table in zip(parts, per_class, strict=True)
+    ]
+    sections = [
+        Section("use", "Use", _use_notes(run), commands=_commands(run, data)),
+        Section("accuracy", "Accuracy", _selection(data), [result_table(data.result, []), *titled]),
+        Section("limits", "Limits", list(_limits(data, run))),
+        Section("data", "Data", list(_data_notes(data, run)), [_class_counts(data)]),
+        Section("model", "Model", (), [_model_table(data, run)]),
+        Section("origin", "Origin", (), [_origin_table(data, run)]),
+    ]
+    return PhotoPage(
+        f"Model card: {data.name}", conclusions(comparison), sections,
+        f"Derived from the files of the run {run.run.path.name}.",
+    )  # fmt: skip
+
+
+def _use_notes(run: TrainedRun) -> list[str]:
+    count = len(run.model_names)
+    models = f"the mean of the probabilities of its {count} trainings" if count > 1 else "it"
+    return [
+        f"It tells these classes apart: {', '.join(run.classes)}.",
+        f"Photos are predicted by {models}; the photo is resized as in the run's own evaluation.",
+    ]
+
+
+def _commands(run: TrainedRun, data: RunData) -> list[str]:
+    folder = run.run.path
+    outputs = outputs_of(folder) or outputs_dir(None)
+    name = shlex.quote(folder.name if outputs_of(folder) else str(folder))
+    uses = {
+        f"scripts/run predict {name} PHOTOS --into predictions.csv": "predict photos",
+        f"scripts/run evaluate {name} LABELLED": "evaluate on other labelled photos",
+        f"scripts/run explain {name} PHOTO": "what it looks at",
+        f"scripts/run export {name} --format onnx": "export it",
+        f"scripts/run serve {name} --port 8000": "serve it",
+    }
+    commands = [f"{with_outputs_option(line, outputs)}  # {use}" for line, use in uses.items()]
+    return [*commands, f"{data.command}  # train it again"]
+
+
+def _selection(data: RunData) -> list[str]:
+    """How often the test was used, and what selecting the run from a sweep means for its scores."""
+    evaluations = data.result.test_evaluations
+    lines = [
+        f"Runs that were evaluated on this test set: {evaluations}. The more there are, the more "
+        "the best of them is favored by chance."
+        if evaluations
+        else "The test predictions are held out: nothing is known of the accuracy on the test set."
+    ]
+    folder = data.result.output
+    sweep = common_sweep([folder])
+    if sweep is not None:
+        folders = [item.path for item in finished_runs(sweep)]
+        comparison = Comparison(
+            [load_run(item) for item in folders], ComparisonSettings(),
+            count_unfinished_jobs(folders),
+        )  # fmt: skip
+        lines += conclusions(comparison) if len(folders) > 1 else []
+    return lines
+
+
+def _limits(data: RunData, run: TrainedRun) -> Iterator[str]:
+    for finding in audit([data], [data.name]):
+        if finding.severity != "fine":
+            yield f"{finding.title}: {finding.detail} ({'; '.join(finding.runs)})"
+    yield (
+        "The intervals are about new photos of the same kind as the test photos. Photos of another "
+        "kind (other cameras, backgrounds, people, places) may be predicted far worse; the command "
+        "evaluate measures it on labelled ones."
+    )
+    yield (
+        f"A photo that shows none of the {len(run.classes)} classes is given one of them all the "
+        "same."
+    )
+    summary = data.summary("test" if data.is_test_evaluated else "validation")
+    few = [
+        name
+        for name, count in zip(summary.classes, summary.confusion.sum(axis=1), strict=True)
+        if count / summary.trainings < 30
+    ]
+    if few:
+        yield f"Less than 30 {summary.part} photos each: {', '.join(few)}; their figures are rough."
+
+
+def _data_notes(data: RunData, run: TrainedRun) -> Iterator[str]:
+    facts, dataset = data.result.facts, run.config.dataset
+    left_out = facts.get("left_out", "0")
+    yield f"Data set: {dataset.name}, {facts['files']} files, of which {left_out} were left out."
+    yield f"License of the photos: {_license(dataset.name, dataset.root)}."
+    version = data.label_version
+    yield f"Labels: {'as they were found' if version == 'none' else f'version {version}'}."
+    trainings = pluralize(len(run.model_names), "training")
+    own = ", each repeat with a split of its own" if data.result.redrawn else ""
+    yield f"Split: {run.config.split.name}; {trainings}{own}."
+
+
+def _license(name: str, root: str | None) -> str:
+    attribution = Path(root or "") / ATTRIBUTION
+    if root and attribution.is_file():
+        counts = Counter(pd.read_csv(attribution, usecols=["licence"])["licence"].fillna("unknown"))
+        return ", ".join(f"{text} ({count:,})" for text, count in counts.most_common())
+    return LICENSES.get(name, "not recorded")
+
+
+def _class_counts(data: RunData) -> PlainTable:
+    """Distinct images of each class by part; training and validation per training."""
+    split, classes = data.split, data.classes
+    folds = [name for name in split.columns if name in data.result.train_sizes]
+    rows = []
+    for label, name in enumerate(classes):
+        images = split[split["label"].astype(str) == str(label)]
+        counts = {part: (images[folds] == part).sum() for part in ("train", "validation", "test")}
+        cells = [f"{_range(counts[part].tolist())}" for part in ("train", "validation", "test")]
+        rows.append([name, f"{len(images):,}", *cells])
+    return PlainTable(
+        ["class", "photos", "training", "validation", "test"], rows,
+        notes=["Different photos. Training and validation: of one training; they differ by split."],
+    )  # fmt: skip
+
+
+def _range(counts: list[int]) -> str:
+    low, high = min(counts, default=0), max(counts, default=0)
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
+
+
+def _model_table(data: RunData, run: TrainedRun) -> PlainTable:
+    facts = data.result.facts
+    parameters = json.loads(facts.get("parameters", "{}"))
+    rows = {
+        "network": run.config.model.name,
+        "weights before training": facts["weights"],
+        "frozen part": facts.get("freeze", DASH),
+        "parameters": f"{parameters['total']:,}" if parameters else DASH,
+        "of these trained": f"{parameters['trainable']:,}" if parameters else DASH,
+        "input": facts.get("input", DASH),
+        "trainings": ", ".join(run.model_names),
+        "epochs": f"{run.config.training.epochs}",
+        "optimizer": f"{run.config.optim.name}, learning rate {run.config.optim.lr:g}",
+        "augmentation": facts.get("augmentation", DASH),
+    }
+    return PlainTable(["", "value"], [list(row) for row in rows.items()])
+
+
+def _origin_table(data: RunData, run: TrainedRun) -> PlainTable:
+    """Hashes and versions: what exactly was trained, on what, with what."""
+    facts = data.result.facts
+    names = {
+        "job_hash": "job", "data_fingerprint": "data", "split_hash": "split", "test_hash": "test "
+        "set", "weights_sha256": "weights before training, SHA-256",
+    }  # fmt: skip
+    rows = [[label, facts[name]] for name, label in names.items() if facts.get(name)]
+    for name in run.model_names:
+        file = checkpoint_file(run.config, run.run.checkpoints, *map(int, name[1:].split("f")))
+        rows.append([f"{name}, SHA-256", file_sha256(file)])
+    rows += [["tracked run", data.result.run]] if data.result.run else []
+    if RunDir(run.run.path).environment_file.is_file():
+        rows += [list(map(str, row)) for row in read_json(run.run.environment_file).items()]
+    return PlainTable(["", "value"], rows)

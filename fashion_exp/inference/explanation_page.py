@@ -1,0 +1,198 @@
+"""Pictures of what a run's networks look at, a page that shows them, and what the check says."""
+
+from __future__ import annotations
+
+import io
+import re
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fashion_exp.comparison.misclassified import load_run_images
+from fashion_exp.comparison.run_data import load_run
+from fashion_exp.errors import InputError
+from fashion_exp.evaluation.predictions import class_names, labels_and_probabilities
+from fashion_exp.inference.explain import Explanation, Source, compare_with_control, explain
+from fashion_exp.inference.images import Photo, as_list, name_of
+from fashion_exp.inference.sources import list_photos
+from fashion_exp.inference.trained_run import TrainedRun
+from fashion_exp.reporting.formats import percent, photo_count
+from fashion_exp.reporting.heatmap import side_by_side
+from fashion_exp.reporting.photo_page import PhotoPage, Section, write_photo_page
+from fashion_exp.reporting.report_content import Photo as ShownPhoto
+from fashion_exp.reporting.report_content import PhotoGroup
+from fashion_exp.reporting.style import save
+from fashion_exp.stats.interval import MIN_RELIABLE_SCORES
+
+CONTROLS = {"random": "cells in random order", "other photo": "the cells that another photo's map "
+            "marks"}  # fmt: skip
+PAGE = "explain.html"
+
+
+@dataclass(frozen=True)
+class Explained:
+    """What `explain_into` found and wrote."""
+
+    page: Path
+    sentences: Sequence[str]
+    """What the check says; empty without it."""
+    rows: Sequence[dict[str, Any]]
+    """Per photo: path, label, predicted, explained, probability (of the explained class), picture,
+    and the area under each deletion curve."""
+    checks: Sequence[dict[str, Any]]
+    """Per map and control: the difference of the areas with its 95 % interval, and n photos. Of
+    less than `MIN_RELIABLE_SCORES` photos nothing is concluded."""
+
+
+def explain_into(
+    run: TrainedRun,
+    sources: Sequence[Source],
+    into: Path,
+    methods: Sequence[str],
+    on_progress: Callable[[int], object] = lambda done: None,
+    **options: Any,
+) -> Explained:
+    """Writes a picture of each photo beside its maps, and a page with all of them, into a folder.
+
+    `options` are those of `explain`. Raises `InputError` before anything is written if the first
+    photo cannot be explained.
+    """
+    found, photos, rows = [], [], []
+    for number, item in enumerate(explain(run, sources, methods=methods, **options), start=1):
+        picture = side_by_side(item.image, _caption(item), _maps(item), "")
+        name = re.sub(r"[^\w.-]+", "-", Path(item.name).stem)[:60]
+        file = into / f"{number:03}-{name}.png"
+        save(picture, file)
+        found.append(_without_pixels(item))
+        rows.append(_row(item) | {"picture": str(file)})
+        buffer = io.BytesIO()
+        picture.save(buffer, "jpeg", quality=88)
+        photos.append(
+            ShownPhoto(
+                buffer.getvalue(), item.name, item.label or item.predicted, _probability(item)
+            )
+        )
+        on_progress(number)
+    checks = [] if not found[0].curves else list(_checks(found, methods))
+    sentences = [_sentence(check) for check in checks]
+    title = f"What {run.result.name} looks at"
+    lead = f"{photo_count(len(found))}: where the image speaks for the class that is named."
+    group = PhotoGroup("Photos", len(found), photos, wide=True)
+    section = Section("photos", "Photos", _READING, (), [group])
+    page = PhotoPage(title, [lead, *sentences], [section], f"Run: {run.run.path.name}")
+    write_photo_page(page, into / PAGE)
+    return Explained(into / PAGE, sentences, rows, checks)
+
+
+_READING = (
+    "activation: the share of each cell of the last feature map in the score of the class.",
+    "occlusion: how much the probability falls when a square there is covered.",
+    "Bright: speaks for the class. Unchanged: does not, or speaks against it.",
+    "A map shows where the network looked, not what it saw there.",
+)
+
+
+def errors_of(run: TrainedRun, cache: Path, count: int) -> list[Source]:
+    """The misclassified photos of a run, of its test if it was evaluated, the most confident first.
+
+    Raises `InputError` if there are none, or if the photos are not where they were.
+    """
+    data = load_run(run.run.path)
+    part = "test" if data.is_test_evaluated else "validation"
+    frame = data.predictions(part)
+    columns = [f"p_{name}" for name in class_names(frame)]
+    means = frame.groupby("image_id", sort=True)[columns].mean()
+    rows = frame.drop_duplicates("image_id").set_index("image_id").loc[means.index]
+    labels, _ = labels_and_probabilities(rows)
+    probabilities = means.to_numpy()
+    wrong = probabilities.argmax(axis=1) != labels
+    order = np.argsort(-probabilities.max(axis=1), kind="stable")
+    chosen = [means.index[i] for i in order if wrong[i]][:count]
+    if not chosen:
+        raise InputError(f"{run.run.path}: no misclassified {part} photo; name photos to explain")
+    table = load_run_images(data, cache)
+    if table is None:
+        raise InputError(f"{run.run.path}: its photos are not available; name photos to explain")
+    positions = {image: row for row, image in enumerate(table.rows["image_id"])}
+    return [
+        Source(str(rows["path"][i]), table.read(positions[i]), str(rows["label"][i]))
+        for i in chosen
+        if i in positions
+    ]
+
+
+def named_sources(images: object) -> list[Source]:
+    """Photos as `Run.predict` takes them. Raises `InputError` for a path without any photo."""
+    photos: list[Photo] = []
+    for item in as_list(images):
+        is_path = isinstance(item, str | PathLike)
+        photos += list_photos([str(item)], sys.stdin) if is_path else [item]
+    return [Source(name_of(photo, number), photo) for number, photo in enumerate(photos, start=1)]
+
+
+def _caption(item: Explanation) -> str:
+    return "\n".join([f"label: {item.label}"] * bool(item.label) + [_probability(item)])
+
+
+def _probability(item: Explanation) -> str:
+    text = f"{percent(item.probability)} {item.explained}"
+    return text if item.predicted == item.explained else f"{text}; predicted: {item.predicted}"
+
+
+def _maps(item: Explanation) -> dict[str, np.ndarray]:
+    maps = {f"{method}: {item.explained}": values for method, values in item.maps.items()}
+    if item.label_map is not None:
+        maps[f"activation: {item.label}"] = item.label_map
+    return maps
+
+
+def _row(item: Explanation) -> dict[str, Any]:
+    areas = {f"area, {curve}": item.area(curve) for curve in item.curves}
+    names = ("label", "predicted", "explained", "probability")
+    return {"path": item.name} | {name: getattr(item, name) for name in names} | areas
+
+
+def _without_pixels(item: Explanation) -> Explanation:
+    """A thousand photos must not be held in memory for their curves."""
+    return Explanation(**(vars(item) | {"image": item.image[:0]}))
+
+
+def _checks(found: Sequence[Explanation], methods: Sequence[str]) -> Iterator[dict[str, Any]]:
+    for method in methods:
+        for control in CONTROLS:
+            own = f"{method}, {control}"
+            compared = [item for item in found if own in item.curves]
+            if len(compared) < MIN_RELIABLE_SCORES:
+                continue
+            interval = compare_with_control(found, method, control)
+            yield {
+                "map": method,
+                "control": control,
+                "area": float(np.mean([item.area(method) for item in compared])),
+                "control_area": float(np.mean([item.area(own) for item in compared])),
+                "difference": interval.estimate,
+                "low": interval.low,
+                "high": interval.high,
+                "photos": len(compared),
+            }
+
+
+def _sentence(check: dict[str, Any]) -> str:
+    low, high, control = check["low"], check["high"], CONTROLS[check["control"]]
+    if low is None or low <= 0:
+        verb = "The data do not show that removing what the {} map marks lowers the probability"
+        verdict = f"{verb.format(check['map'])} more than removing {control}"
+    else:
+        verdict = f"Removing what the {check['map']} map marks lowers the probability more than "
+        verdict += f"removing {control}"
+    limits = "no interval" if low is None else f"95 % interval {low:+.2f} to {high:+.2f}"
+    return (
+        f"{verdict}: area under the deletion curve {check['area']:.2f} against "
+        f"{check['control_area']:.2f}, difference {check['difference']:+.2f} ({limits}, "
+        f"{photo_count(check['photos'])})."
+    )

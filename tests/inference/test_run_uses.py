@@ -1,0 +1,144 @@
+"""What a loaded run offers in Python and as subcommands: predict, explain, card."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+
+import fashion_exp as fx
+from fashion_exp.commands import card as card_command
+from fashion_exp.commands import explain as explain_command
+from fashion_exp.reporting.formats import percent
+from fashion_exp.reporting.photo_page import as_json
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def run(trained_folder: Path) -> fx.Run:
+    return fx.load(trained_folder)
+
+
+def paths(photos: Path, count: int = 4) -> list[Path]:
+    found = sorted((photos / "validation").glob("*/*.png"))
+    return found[:: len(found) // count][:count]
+
+
+def test_paths_images_and_arrays_are_predicted_alike(run: fx.Run, photos: Path) -> None:
+    files = paths(photos)
+    by_path = run.predict(files)
+    opened = [Image.open(file) for file in files]
+    arrays = [np.asarray(image) for image in opened]
+    assert list(by_path["path"]) == list(map(str, files))
+    for others in (opened, arrays, np.stack(arrays)):
+        table = run.predict(others)
+        pd.testing.assert_frame_equal(table.iloc[:, 1:], by_path.iloc[:, 1:])
+    assert list(run.predict(opened)["path"]) == list(map(str, files))
+    assert list(run.predict(arrays)["path"]) == [f"image {n}" for n in (1, 2, 3, 4)]
+    assert len(run.predict(photos / "validation" / "shirt")) == 8
+
+
+def test_model_and_transform_give_the_stored_probabilities(run: fx.Run, photos: Path) -> None:
+    rows = run.predictions("test").query("repeat == 1")
+    images = torch.stack([run.transform(photos / path) for path in rows["path"]])
+    with torch.inference_mode():
+        probabilities = run.model("r1f0")(images).softmax(dim=1)
+    stored = rows[[f"p_{name}" for name in run.classes]].to_numpy()
+    assert images.dtype == torch.uint8
+    assert np.allclose(probabilities, stored, atol=1e-5)
+
+
+@pytest.mark.parametrize("photo", [np.zeros((4, 4, 3)), np.zeros(3, np.uint8), 7, b"no photo"])
+def test_what_is_no_photo_is_named(run: fx.Run, photo: object) -> None:
+    with pytest.raises(fx.InputError):
+        run.predict([photo])
+
+
+def test_card_has_the_figures_of_the_run(
+    trained_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, into = fx.load(trained_folder), tmp_path / "card"
+    outputs = ["--outputs", str(run.outputs)]
+    assert card_command.run(["tiny", *outputs, "--into", str(into)]) == 0
+    text, page = ((into / name).read_text() for name in ("card.md", "card.html"))
+    metrics = run.metrics
+    limits = f"{100 * metrics['test_lo']:.1f}–{100 * metrics['test_hi']:.1f}"
+    for words in (
+        percent(metrics["test_acc"]),
+        limits,
+        "Runs that were evaluated",
+        "r1f0, SHA-256",
+    ):
+        assert words in text and words in re.sub("<[^>]*>|\N{NO-BREAK SPACE}", " ", page)
+    assert "scripts/run predict tiny" in text and "License of the photos: not recorded" in text
+    capsys.readouterr()
+    assert card_command.run(["tiny", *outputs, "--json"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["sections"] == as_json(run.card())["sections"]
+    (counts,) = next(s for s in printed["sections"] if s["title"] == "Data")["tables"]
+    split = run.data.split
+    assert sum(int(row[1]) for row in counts["rows"]) == len(split)
+    assert sum(int(row[4]) for row in counts["rows"]) == (split["r0f0"] == "test").sum()
+
+
+def test_explain_writes_a_picture_per_photo_and_a_page(
+    run: fx.Run, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = list(map(str, paths(photos, 5)))
+    arguments = [str(run.folder), *files, "--into", str(tmp_path / "maps"), "--json"]
+    assert explain_command.run(arguments) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [row["path"] for row in found["photos"]] == files
+    for row in found["photos"]:
+        with Image.open(row["picture"]) as picture:
+            assert picture.width > 3 * 192, "the photo and two maps"
+    page = Path(found["page"]).read_text()
+    assert page.count("<img") == 5 and "area under the deletion curve" in page
+    kinds = {(check["map"], check["control"]) for check in found["checks"]}
+    assert len(kinds) == 4 and found["checks"][0]["photos"] == 5
+    for check in found["checks"]:
+        difference = check["control_area"] - check["area"]
+        assert check["low"] <= check["difference"] == pytest.approx(difference)
+    predicted = run.predict(files)
+    assert [row["predicted"] for row in found["photos"]] == list(predicted["predicted"])
+
+
+def test_explain_begins_with_the_most_confident_errors(
+    run: fx.Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frame = run.predictions("test")
+    wrong = frame.assign(
+        label=frame["label"].map(dict(zip(run.classes, run.classes[::-1], strict=True)))
+    )
+    monkeypatch.setattr(type(run.data), "predictions", lambda *_: wrong)
+    explained = run.explain(count=3, check=False, methods=["activation"], into=tmp_path)
+    assert len(explained.rows) == 3 and not explained.sentences
+    for row in explained.rows:
+        assert row["label"] != row["predicted"]
+    shares = [row["probability"] for row in explained.rows]
+    assert shares == sorted(shares, reverse=True)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--class", "dres"], "did you mean dress"),
+        (["--model", "r7f0"], "no model of this run"),
+        (["--method", "oclusion"], "did you mean occlusion"),
+        (["--no-such"], "no such option"),
+    ],
+)
+def test_mistakes_write_nothing(
+    run: fx.Run, photos: Path, tmp_path: Path, options: list[str], message: str
+) -> None:
+    arguments = [str(run.folder), *map(str, paths(photos, 1)), "--into", str(tmp_path / "new")]
+    with pytest.raises(fx.InputError, match=message):
+        explain_command.run([*arguments, *options])
+    assert not (tmp_path / "new").exists()
