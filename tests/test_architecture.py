@@ -43,7 +43,7 @@ OWNERS = {
     "matplotlib": {"reporting"},
     "optuna": {"experiment", "sweeps"},
     "protego": {"tools"},
-    "ray": {"sweeps"},
+    "ray": {"inference", "sweeps"},
     "sklearn": {"tools", "data", "inspection"},
     "submitit": {"sweeps"},
     "urllib3": {"tools"},

@@ -16,6 +16,7 @@ SUBCOMMANDS = {
     "calibrate": "how far the probabilities of a run can be trusted: calibrate RUN",
     "explain": "what the networks of a run look at in photos, as pictures",
     "card": "a model card of a run: data, accuracy with intervals, limits, how to use it",
+    "refit": "train a run's recipe on all of its photos, to be used: refit RUN",
     "data": "collect, check, group and relabel images: data --help",
     "runs": "list, show, rename, describe and delete runs: runs list, runs show RUN",
     "sweep": "list sweeps, show their progress, delete one: sweep list, sweep status",

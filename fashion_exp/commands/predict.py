@@ -31,16 +31,19 @@ def run(arguments: list[str]) -> int:
     page = expand_user(args.page, "--page").resolve() if args.page else None
     if page is not None:
         check_writable(page.parent, "--page")
+    from fashion_exp.experiment.worker import log_to_console
     from fashion_exp.inference.album import Album
     from fashion_exp.inference.output import json_array, open_predictions
     from fashion_exp.inference.predict import predict_paths
+    from fashion_exp.inference.ray_cluster import predict_on_ray
     from fashion_exp.inference.sources import list_photos
     from fashion_exp.inference.trained_run import load_run
     from fashion_exp.reporting.console import plain_console
     from fashion_exp.reporting.progress import Progress
 
     console = plain_console(stderr=args.json)
-    trained = load_run(args.run, outputs_dir(args.outputs), args.uri)
+    with log_to_console(console):
+        trained = load_run(args.run, outputs_dir(args.outputs), args.uri)
     for name in args.model or ():
         trained.check_model(name)
     paths = list_photos(args.photos, sys.stdin)
@@ -50,7 +53,12 @@ def run(arguments: list[str]) -> int:
         writers += [stack.enter_context(json_array(sys.stdout))] if args.json else []
         progress = stack.enter_context(Progress(console))
         tick = progress.stage("predicting", len(paths))
-        for table in predict_paths(trained, paths, args.model, args.processes, tick):
+        tables = (
+            predict_on_ray(trained, paths, args.model, args.ray, tick)
+            if args.ray
+            else predict_paths(trained, paths, args.model, args.processes, tick)
+        )
+        for table in tables:
             album.add(table)
             for write in writers:
                 write(table)
@@ -85,6 +93,10 @@ def build_parser() -> Parser:
     parser.add_argument(
         "--processes", metavar="N", type=int,
         help="processes that decode photos ahead, 0: none; default: one per core",
+    )  # fmt: skip
+    parser.add_argument(
+        "--ray", metavar="ADDRESS",
+        help="predict on the nodes of this Ray cluster (HOST:PORT, auto, or local: here)",
     )  # fmt: skip
     parser.add_argument("--uri", help="tracking store; default: mlflow.db in the outputs folder")
     parser.add_argument("--outputs", help="folder of the runs; default: as for experiments")

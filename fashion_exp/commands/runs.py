@@ -1,6 +1,6 @@
-"""List runs, show one, give it a name, a note or tags, or delete it, in its files and in MLflow.
-RUN is the folder of a run, the folder's name, the run's own name, or the beginning of its tracked
-id."""
+"""List runs, show one, give it a name, a note or tags, pack it into a file, or delete it. Changes
+apply to its files and to MLflow. RUN is the folder of a run, the folder's name, the run's own name,
+or the beginning of its tracked id."""
 
 from __future__ import annotations
 
@@ -15,7 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 from fashion_exp.commands.parser import Parser
 from fashion_exp.errors import InputError, redact_credentials
-from fashion_exp.paths import outputs_dir, outputs_of, run_commands, with_outputs_option
+from fashion_exp.paths import (
+    check_writable,
+    expand_user,
+    outputs_dir,
+    outputs_of,
+    run_commands,
+    with_outputs_option,
+)
 
 if TYPE_CHECKING:
     from fashion_exp.evaluation.run_dir import RunDir
@@ -26,6 +33,7 @@ ACTIONS = {
     "rename": "give a run another name; its folder keeps its own: runs rename RUN NAME",
     "note": "write a note about a run; an empty text removes it: runs note RUN TEXT",
     "tag": "set tags of a run; NAME= removes one: runs tag RUN NAME=VALUE …",
+    "bundle": "pack a run with all that its models need: runs bundle RUN FILE.zip",
     "delete": "delete the folders of runs; their test evaluations stay counted: runs delete RUN …",
 }
 
@@ -49,6 +57,9 @@ def run(arguments: list[str]) -> int:
             if len(words) < 2:
                 raise InputError("runs tag: needs RUN NAME=VALUE …")
             _tag(_find(words[0], outputs), words[1:])
+        case "bundle":
+            reference, file = _take(words, ["RUN", "FILE.zip"], args.action)
+            _bundle(reference, file, outputs)
         case "delete":
             if not words:
                 raise InputError("runs delete: needs RUN …; `runs list` lists the runs")
@@ -197,6 +208,19 @@ def _annotate(action: str, run: RunDir, text: str) -> None:
 
     reason = (rename if action == "rename" else write_note)(run, text)
     _print_done(f"{run.path.name}: {action}: {text or 'removed'}", reason, run)
+
+
+def _bundle(reference: str, file: str, outputs: Path) -> None:
+    from fashion_exp.inference.bundle import write_bundle
+    from fashion_exp.inference.trained_run import load_run
+
+    path = expand_user(file, "FILE.zip").resolve()
+    if path.suffix != ".zip":
+        raise InputError(f"runs bundle {file}: name a file that ends with .zip")
+    check_writable(path.parent, "FILE.zip")
+    run = load_run(reference, outputs)
+    write_bundle(run, path)
+    print(f"{run.run.path.name}: {path} ({path.stat().st_size / 1e6:.1f} MB)")
 
 
 def _tag(run: RunDir, words: Sequence[str]) -> None:

@@ -10,14 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from fashion_exp.atomic_io import atomic_write
+from fashion_exp.configuration.schema import Config
 from fashion_exp.errors import InputError
 from fashion_exp.models.backbones import keep_backbone
+from fashion_exp.models.build import build_model
+from fashion_exp.models.classifier import Classifier
+from fashion_exp.models.compat import StateDict
 from fashion_exp.models.plan import ModelPlan
-
-StateDict = dict[str, torch.Tensor]
+from fashion_exp.seeding import derive_seed
 
 MAX_SAVING_SHARE = 0.03
 """Upper bound of the share of time that is spent saving states."""
@@ -82,7 +85,7 @@ def save_models(
 
     The metadata has the classes, the input format, the ids of the training images, and the file
     with the frozen part of the model, which is kept once in `outputs`. `evaluated` ("last" or
-    "best") is the model whose predictions the run has.
+    "best") is the model whose predictions the run has. A state without a best model has one file.
     """
     base = plan.weights.path if plan.freeze != "none" else None
     if base is not None:
@@ -98,7 +101,28 @@ def save_models(
         "base_sha256": plan.weights.sha256 if base else "",
         "trained_on": json.dumps(sorted({*trained_on, *plan.weights.trained_on})),
     }
-    for name, model in {"last": state.model, "best": state.best}.items():
+    models = {"last": state.model, "best": state.best}
+    for name, model in models.items() if state.best else [("last", state.model)]:
         tensors = {key: tensor.contiguous() for key, tensor in model.items()}
         with atomic_write(folder / f"{fold}-{name}.safetensors") as draft:
             save_file(tensors, draft, metadata | {"kept": str(name == evaluated).lower()})
+
+
+def checkpoint_file(cfg: Config, checkpoints: Path, repeat: int, fold: int) -> Path:
+    """The checkpoint that the predictions of a training were made with."""
+    return checkpoints / f"r{repeat}f{fold}-{cfg.training.keep.value}.safetensors"
+
+
+def load_model(
+    cfg: Config, plan: ModelPlan, classes: int, checkpoints: Path, repeat: int, fold: int
+) -> Classifier:
+    """A trained model in evaluation mode, on the CPU, from the folder of a run's checkpoints.
+
+    A checkpoint lacks what was frozen: that comes from the plan's weights, or, if these are random,
+    from the seed of the training.
+    """
+    seed = derive_seed("initialisation", cfg.seeds.initialisation, repeat, fold)
+    model = build_model(cfg.model, plan, classes, seed)
+    state = load_file(checkpoint_file(cfg, checkpoints, repeat, fold))
+    model.load_state_dict(state, strict=False)
+    return model.eval()

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from fashion_exp.configuration.schema import Config
-from fashion_exp.experiment.checkpoints import StateDict
+from fashion_exp.models.compat import StateDict
 
 
 class Diverged(Exception):

@@ -6,12 +6,10 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
-from safetensors.torch import load_file
 from torch import nn
 
 from fashion_exp.configuration.schema import ClassWeights, Config, Keep
@@ -19,7 +17,12 @@ from fashion_exp.data.batches import TrainingFeatures, TrainingImages, ordered_b
 from fashion_exp.data.split import Fold
 from fashion_exp.errors import Pruned
 from fashion_exp.evaluation.predictions import predictions_frame
-from fashion_exp.experiment.checkpoints import StateDict, StateFile, TrainingState, save_models
+from fashion_exp.experiment.checkpoints import (
+    StateFile,
+    TrainingState,
+    load_model,
+    save_models,
+)
 from fashion_exp.experiment.context import (
     ExperimentContext,
     fold_seed,
@@ -31,6 +34,7 @@ from fashion_exp.experiment.history import epoch_record, history_frame, tracked_
 from fashion_exp.experiment.run_time import long_run_warning
 from fashion_exp.models.build import build_model
 from fashion_exp.models.classifier import Classifier
+from fashion_exp.models.compat import StateDict
 from fashion_exp.models.plan import ModelPlan
 from fashion_exp.paths import outputs_dir
 from fashion_exp.reporting.progress import Progress, Step
@@ -128,26 +132,6 @@ def load_trained_model(context: ExperimentContext, fold: Fold) -> Classifier:
     )  # fmt: skip
 
 
-def checkpoint_file(cfg: Config, checkpoints: Path, repeat: int, fold: int) -> Path:
-    """The checkpoint that the predictions of a training were made with."""
-    return checkpoints / f"r{repeat}f{fold}-{cfg.training.keep.value}.safetensors"
-
-
-def load_model(
-    cfg: Config, plan: ModelPlan, classes: int, checkpoints: Path, repeat: int, fold: int
-) -> Classifier:
-    """A trained model in evaluation mode, on the CPU, from the folder of a run's checkpoints.
-
-    A checkpoint lacks what was frozen: that comes from the plan's weights, or, if these are random,
-    from the seed of the training.
-    """
-    seed = derive_seed("initialisation", cfg.seeds.initialisation, repeat, fold)
-    model = build_model(cfg.model, plan, classes, seed)
-    state = load_file(checkpoint_file(cfg, checkpoints, repeat, fold))
-    model.load_state_dict(state, strict=False)
-    return model.eval()
-
-
 def run_fold(
     context: ExperimentContext,
     fold: Fold,
@@ -162,31 +146,21 @@ def run_fold(
     An interrupted training continues from its state file with the same result.
     """
     cfg, labels = context.cfg, context.table.labels
-    model, optimizer = trainee.model, trainee.optimizer
+    model = trainee.model
     state_file = StateFile(context.run.fold(fold.name).state)
     state = state_file.load()
     started = time.perf_counter() - state.seconds
-    inputs = _inputs(context, model, fold)
+    inputs = fold_inputs(context, model, fold)
     if state.epochs_done:
         _restore(state, trainee)
         log.info("%s continues after epoch %d", fold.name, state.epochs_done)
         for record in state.history:  # the tracking store may have missed some
             tracker.log(run, tracked_metrics(record), step=record["epoch"], when=record["time"])
         _report_epoch(context, index, state)
-    epochs = fit(
-        compile_model(inputs.module) if cfg.training.compile else inputs.module,
-        inputs.batches,
-        optimizer,
-        _criterion(cfg, labels[fold.train], len(context.table.classes)).to(context.compute.device),
-        trainee.lr_factor,
-        context.compute,
-        context.group,
-        epochs=range(state.epochs_done, cfg.training.epochs),
-        accumulate=cfg.training.accumulate,
-        clip_norm=cfg.training.clip_norm,
-        seed_of_epoch=lambda epoch: derive_seed(fold_seed(cfg, "dropout", fold), epoch),
-        on_step=_ticker(progress, index, inputs.batches.steps, context, tracker),
-    )
+    epochs = training_epochs(
+        context, fold, index, trainee, inputs, range(state.epochs_done, cfg.training.epochs),
+        progress, tracker,
+    )  # fmt: skip
     while not _is_done(state, cfg):
         raise_if_interrupted()
         result = next(epochs)
@@ -206,6 +180,29 @@ def run_fold(
     return _evaluate(context, fold, model, inputs, state, time.perf_counter() - started)
 
 
+def training_epochs(
+    context: ExperimentContext, fold: Fold, index: TrainingIndex, trainee: Trainee, inputs: Inputs,
+    epochs: range, progress: Progress, tracker: Tracker,
+) -> Iterator[EpochResult]:  # fmt: skip
+    """Trains the model on `fold.train`, epoch by epoch. The learning rate follows the schedule for
+    all epochs of the config, also if `epochs` ends earlier."""
+    cfg, labels = context.cfg, context.table.labels[fold.train]
+    return fit(
+        compile_model(inputs.module) if cfg.training.compile else inputs.module,
+        inputs.batches,
+        trainee.optimizer,
+        _criterion(cfg, labels, len(context.table.classes)).to(context.compute.device),
+        trainee.lr_factor,
+        context.compute,
+        context.group,
+        epochs=epochs,
+        accumulate=cfg.training.accumulate,
+        clip_norm=cfg.training.clip_norm,
+        seed_of_epoch=lambda epoch: derive_seed(fold_seed(cfg, "dropout", fold), epoch),
+        on_step=_ticker(progress, index, epochs.stop, inputs.batches.steps, context, tracker),
+    )
+
+
 def _warn_if_long(cfg: Config, index: TrainingIndex, result: EpochResult) -> None:
     """The second epoch of the first training is timed: what happens once is in the first."""
     is_timed = index.number == 1 and result.epoch == min(1, cfg.training.epochs - 1)
@@ -213,7 +210,7 @@ def _warn_if_long(cfg: Config, index: TrainingIndex, result: EpochResult) -> Non
         log.warning("%s", warning)
 
 
-def _inputs(context: ExperimentContext, model: Classifier, fold: Fold) -> Inputs:
+def fold_inputs(context: ExperimentContext, model: Classifier, fold: Fold) -> Inputs:
     """Stored features for the head if the backbone is frozen, else images for the whole model."""
     cfg, labels = context.cfg, context.table.labels
     order_seed = fold_seed(cfg, "order", fold)
@@ -267,14 +264,14 @@ def _update(state: TrainingState, record: dict[str, float], trainee: Trainee) ->
     """Adds an epoch to the state."""
     previous = min((earlier["validation_loss"] for earlier in state.history), default=np.inf)
     state.epochs_done = int(record["epoch"])
-    state.model = _copy_state(trainee.model)
+    state.model = copy_state(trainee.model)
     state.optimizer = trainee.optimizer.state_dict()
     state.history.append(record)
     if record["validation_loss"] < previous:
         state.best, state.best_epoch = state.model, state.epochs_done
 
 
-def _copy_state(model: Classifier) -> StateDict:
+def copy_state(model: Classifier) -> StateDict:
     return {name: t.detach().to("cpu", copy=True) for name, t in model.trainable_state().items()}
 
 
@@ -358,7 +355,7 @@ def _loss_and_accuracy(labels: np.ndarray, probabilities: np.ndarray) -> tuple[f
 
 
 def _ticker(
-    progress: Progress, index: TrainingIndex, steps: int, context: ExperimentContext,
+    progress: Progress, index: TrainingIndex, epochs: int, steps: int, context: ExperimentContext,
     tracker: Tracker,
 ) -> StepCallback:  # fmt: skip
     """Shows the steps of each epoch, and opens the tracking store after the first one.
@@ -367,7 +364,6 @@ def _ticker(
     several processes they are those of this one.
     """
     show: Step
-    epochs = context.cfg.training.epochs
 
     def tick(epoch: int, step: int, views: int, loss_sum: torch.Tensor, hits: torch.Tensor) -> None:
         nonlocal show

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from fashion_exp.configuration.schema import Keep
 from fashion_exp.data.split import Fold
-from fashion_exp.experiment.checkpoints import TrainingState
 from fashion_exp.training.fit import EpochResult
+
+if TYPE_CHECKING:
+    from fashion_exp.experiment.checkpoints import TrainingState
 
 TRACKED_METRICS = {
     "f_loss": "train_loss",

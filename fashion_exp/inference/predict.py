@@ -27,7 +27,8 @@ its forward pass takes, see `experiment.features.BATCH_SIZE`."""
 MIN_IMAGES_PER_PROCESS = 16
 """Fewer photos are decoded in this process: others would take longer to start."""
 
-TEXTS = ("predicted", "runner_up")
+TEXTS = ("path", "predicted", "runner_up", "reason")
+"""Columns of text; the others are numbers."""
 
 Loaded = tuple[torch.Tensor, list[str]]
 """The readable photos of a task, uint8 (n, channels, size, size), and for each photo of it why
@@ -106,13 +107,10 @@ def predictions_table(
         "agreement": (probabilities.argmax(axis=2) == top[:, 0]).mean(axis=0),
     }
     readable = pd.DataFrame(columns, index=rows)
-    table = (
-        readable.reindex(range(len(paths)))
-        .fillna(dict.fromkeys(TEXTS, ""))
-        .astype(dict.fromkeys(TEXTS, str))
-    )
+    table = readable.reindex(range(len(paths))).fillna(dict.fromkeys(TEXTS, ""))
     table.insert(0, "path", [printable_path(path) for path in paths])
-    return table.assign(reason=list(reasons))
+    table = table.assign(reason=list(reasons))
+    return table.astype(dict.fromkeys(TEXTS, str))  # also if no photo is readable
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ import pandas as pd
 import torch
 from safetensors.torch import load_file
 
+from fashion_exp.atomic_io import read_json
 from fashion_exp.comparison.best_run import rank_runs
 from fashion_exp.comparison.find_runs import common_sweep, find_runs
 from fashion_exp.comparison.run_data import load_run as load_run_data
@@ -30,9 +31,9 @@ from fashion_exp.errors import InputError, suggest
 from fashion_exp.evaluation.results import RunResult, load_result
 from fashion_exp.evaluation.run_dir import RunDir, require_finished
 from fashion_exp.evaluation.run_paths import resolve_paths
+from fashion_exp.experiment.checkpoints import checkpoint_file, load_model
 from fashion_exp.experiment.context import trains_on_features
 from fashion_exp.experiment.features import feature_batch
-from fashion_exp.experiment.fold import checkpoint_file, load_model
 from fashion_exp.models.backbones import find_backbone
 from fashion_exp.models.classifier import Classifier
 from fashion_exp.models.metadata import channel_values, input_size, interpolation, read_metadata
@@ -47,6 +48,10 @@ from fashion_exp.training.device import (
 from fashion_exp.training.fit import extract_features, predict
 
 log = logging.getLogger(__name__)
+
+REFITS, REFIT_FILE = "refits", "refit.json"
+"""The folder of all refits in an outputs folder: a refit is no run that `compare` or `runs list`
+should find. In the folder of each: which run's recipe it is, and which models were trained."""
 
 MAX_MEGAPIXELS = 40.0
 """Limit for photos of a run whose own data set has none, 10⁶ px."""
@@ -94,7 +99,7 @@ class TrainedRun:
         return {}
 
     def _load(self, name: str) -> Classifier:
-        repeat, fold = _numbers(name)
+        repeat, fold = numbers_of(name)
         checkpoints = self.run.checkpoints
         if not (self.shares_backbone and self._models):
             return load_model(self.config, self.plan, len(self.classes), checkpoints, repeat, fold)
@@ -272,12 +277,16 @@ def load_run(reference: str | Path, outputs: Path, uri: str | None = None) -> Tr
     its winner. Raises `InputError` for a run that is not finished, or that has lost its checkpoints
     or the backbone that they refer to.
     """
-    run = RunDir(_single_run(str(reference), outputs, uri))
+    if Path(reference).suffix == ".zip" and Path(reference).is_file():
+        raise InputError(f"{reference}: an archive; unpack it and give the folder in it")
+    refitted = outputs / REFITS / reference
+    run = RunDir(refitted if refitted.is_dir() else _single_run(str(reference), outputs, uri))
     require_finished(run)
     cfg = resolve_paths(load_config(run.config_file), run)
     result = load_result(run.path)
-    names = tuple(result.train_sizes)
-    files = [checkpoint_file(cfg, run.checkpoints, *_numbers(name)) for name in names]
+    refit = run.path / REFIT_FILE
+    names = tuple(read_json(refit)["models"] if refit.exists() else result.train_sizes)
+    files = [checkpoint_file(cfg, run.checkpoints, *numbers_of(name)) for name in names]
     if missing := [file for file in files if not file.is_file()]:
         raise InputError(
             f"{run.path}: {len(missing)} of its {len(files)} models are missing, such as "
@@ -304,7 +313,7 @@ def _single_run(reference: str, outputs: Path, uri: str | None) -> Path:
     return winner.output
 
 
-def _numbers(name: str) -> tuple[int, int]:
+def numbers_of(name: str) -> tuple[int, int]:
     """Repeat and fold of a training: r0f1 is (0, 1)."""
     repeat, fold = re.findall(r"\d+", name)
     return int(repeat), int(fold)

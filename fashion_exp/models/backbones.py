@@ -18,7 +18,7 @@ from fashion_exp.errors import InputError
 from fashion_exp.models.metadata import read_metadata
 
 FOLDER = "weights"
-_RUNS = ("runs/*", "sweeps/*/*", "damaged/*")
+_RUNS = ("runs/*", "sweeps/*/*", "refits/*", "damaged/*")
 _MIN_AGE = 600.0
 """Seconds."""
 

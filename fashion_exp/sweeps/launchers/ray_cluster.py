@@ -42,10 +42,10 @@ class RayCluster(NodeResources):
 
     @contextmanager
     def start(self, sweep: Path) -> Iterator[Executor]:
-        ray = _import_ray()
+        ray = import_ray("hydra/launcher=ray", "use hydra/launcher=processes")
         with tempfile.TemporaryDirectory() as code, DiskMarker.create(sweep) as marker:
-            _copy_code(Path(code))
-            _connect(ray, self.address, code)
+            copy_code(Path(code))
+            connect(ray, self.address, code, "hydra.launcher.address", "address=null")
             executor = _RayExecutor(ray, self._remote_function(ray), marker, self.jobs)
             try:
                 yield executor
@@ -99,7 +99,8 @@ class _RayExecutor:
         self._running.clear()
 
 
-def _import_ray() -> Any:
+def import_ray(option: str, alternative: str) -> Any:
+    """Raises `InputError` that names the option that needs Ray, and what does without it."""
     # Ray sends usage statistics by default, and empties CUDA_VISIBLE_DEVICES for jobs without GPUs.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
@@ -107,21 +108,23 @@ def _import_ray() -> Any:
         import ray
     except ImportError:
         raise InputError(
-            f"hydra/launcher=ray: Ray is not installed; {install_command('ray')}, or use "
-            "hydra/launcher=processes"
+            f"{option}: Ray is not installed; {install_command('ray')}, or {alternative}"
         ) from None
     return ray
 
 
-def _copy_code(folder: Path) -> None:
+def copy_code(folder: Path) -> None:
     """Copies the package and its configs, in the layout of an installed package."""
     ignored = shutil.ignore_patterns("__pycache__", "conf")
     shutil.copytree(PACKAGE, folder / PACKAGE.name, ignore=ignored)
     shutil.copytree(conf_dir(), folder / PACKAGE.name / "conf")
 
 
-def _connect(ray: Any, address: str | None, code: str) -> None:
-    """Joins the cluster at an address, or starts a local one."""
+def connect(ray: Any, address: str | None, code: str, option: str, local: str) -> None:
+    """Joins the cluster at an address, or starts a local one.
+
+    Raises `InputError` that names the option with the address, and what stands for a local cluster.
+    """
     address = address or os.environ.get("RAY_ADDRESS")
     options: dict[str, Any] = {"address": address}
     if address is None:
@@ -135,8 +138,8 @@ def _connect(ray: Any, address: str | None, code: str) -> None:
     except (OSError, ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise InputError(
-            f"hydra.launcher.address={address}: cannot connect to a Ray cluster ({reason}); start "
-            "one with `ray start --head`, or use address=null for a local one"
+            f"{option}={address}: cannot connect to a Ray cluster ({reason}); start "
+            f"one with `ray start --head`, or use {local} for a local one"
         ) from None
 
 

@@ -1,0 +1,172 @@
+"""Trains the recipe of a finished run again, on all of its photos, to be used."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from fashion_exp.atomic_io import read_json, write_json
+from fashion_exp.comparison.misclassified import load_run_images
+from fashion_exp.comparison.run_data import load_run as load_run_data
+from fashion_exp.configuration.schema import Keep
+from fashion_exp.configuration.stored_config import save_config
+from fashion_exp.data.split import Fold
+from fashion_exp.data.table import ImageTable
+from fashion_exp.errors import InputError
+from fashion_exp.evaluation.run_dir import RunDir
+from fashion_exp.experiment.checkpoints import TrainingState, save_models
+from fashion_exp.experiment.context import ExperimentContext
+from fashion_exp.experiment.divergence import check_loss
+from fashion_exp.experiment.fold import (
+    TrainingIndex,
+    build_trainee,
+    copy_state,
+    fold_inputs,
+    training_epochs,
+)
+from fashion_exp.experiment.setup import set_up
+from fashion_exp.inference.bundle import LEFT_OUT
+from fashion_exp.inference.trained_run import REFIT_FILE, REFITS, TrainedRun, load_run, numbers_of
+from fashion_exp.paths import outputs_dir, unique_name
+from fashion_exp.reporting.formats import pluralize, with_limits
+from fashion_exp.reporting.progress import Progress
+from fashion_exp.signals import raise_if_interrupted
+from fashion_exp.tracking import NullTracker
+from fashion_exp.training.process_group import ProcessGroup
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Refit:
+    """What a refit was trained on; the content of its `refit.json`."""
+
+    study: str
+    """Name of the folder of the run whose recipe it is."""
+    models: tuple[str, ...]
+    photos: int
+    epochs: int
+    with_test: bool
+
+
+def refit(
+    run: TrainedRun, progress: Progress, with_test: bool = False, models: int | None = None
+) -> TrainedRun:
+    """Models of a run's recipe, trained on all of its development photos, or on its test photos
+    too.
+
+    They get the seeds of the run's first `models` trainings (default: of all). Nothing selects an
+    epoch any more: each is trained for as many as the run's trainings kept in the median. The new
+    folder, `outputs/refits/<time-name-id>`, holds the predictions and the result of the run: they
+    estimate the recipe, and no accuracy of the new models themselves is known.
+
+    Raises `InputError` if the photos are not those of the run any more.
+    """
+    count = len(run.model_names)
+    if not 1 <= (models or count) <= count:
+        raise InputError(f"--models {models}: from 1 to {count}, as many as the run has trainings")
+    if (run.run.path / REFIT_FILE).exists():
+        raise InputError(f"{run.run.path}: is a refit; refit the run that it was made from")
+    outputs = outputs_dir(run.config.outputs)
+    names, epochs = run.model_names[: models or count], _median_epochs(run.run)
+    cfg = replace(
+        run.config, training=replace(run.config.training, keep=Keep.last, early_stopping=None)
+    )
+    with _new_folder(run.run, outputs) as folder:
+        context, _ = set_up(
+            replace(cfg, cache=replace(cfg.cache, trainings=False)),
+            _images(run, outputs), run.run, ProcessGroup(), progress,
+        )  # fmt: skip
+        if context.table.fingerprint != run.result.facts["data_fingerprint"]:
+            raise InputError(
+                f"{run.run.path}: its photos, labels or groups have changed since; train a new run"
+            )
+        split = context.split
+        rows = np.union1d(split.folds[0].train, split.folds[0].validation)
+        rows = np.arange(len(context.table)) if with_test else rows
+        for number, name in enumerate(names, 1):
+            fold = Fold(*numbers_of(name), rows, rows[:0])
+            index = TrainingIndex(number, len(names), "model")
+            _train(context, fold, index, epochs, folder, outputs, progress)
+        save_config(cfg, folder.config_file)
+        content = Refit(run.run.path.name, names, len(rows), epochs, with_test)
+        write_json(folder.path / REFIT_FILE, vars(content))
+    return load_run(outputs / REFITS / folder.path.name.removeprefix("."), outputs)
+
+
+def describe(run: TrainedRun) -> list[str]:
+    """What a refit was trained on, and what is known of its accuracy, in sentences."""
+    facts = read_json(run.run.path / REFIT_FILE)
+    part = "test" if run.result.test_evaluations else "validation"
+    accuracy = run.result.summary(part).accuracy
+    assert accuracy.estimate is not None
+    estimate = with_limits(accuracy.estimate, accuracy.low, accuracy.high)
+    images = max(run.result.train_sizes.values())
+    parts = "all photos, those of the test too" if facts["with_test"] else "all development photos"
+    return [
+        f"{pluralize(len(run.model_names), 'model')} trained for "
+        f"{pluralize(facts['epochs'], 'epoch')} on {parts} ({facts['photos']:,}).",
+        f"Their accuracy is not measured. The models of {facts['study']}, trained on "
+        f"{images:,} photos each, have a {part} accuracy of {estimate}.",
+    ]
+
+
+def _median_epochs(run: RunDir) -> int:
+    """Epochs after which the trainings of the run were kept, in the median."""
+    history = pd.read_csv(run.history_file)
+    kept = history.loc[history["kept"] & (history["part"] == "train"), "epoch"]
+    return round(float(kept.median()))
+
+
+def _images(run: TrainedRun, outputs: Path) -> ImageTable:
+    images = load_run_images(load_run_data(run.run.path), outputs / "cache")
+    if images is None:
+        raise InputError(
+            f"{run.run.path}: its photos are not at {run.config.dataset.root} any more; put them "
+            "there, or train a new run"
+        )
+    return images
+
+
+@contextmanager
+def _new_folder(study: RunDir, outputs: Path) -> Iterator[RunDir]:
+    """A hidden copy of the run without its models, which gets its name if nothing fails."""
+    name = unique_name("refit")
+    folder = outputs / REFITS / f".{name}"
+    try:
+        ignored = shutil.ignore_patterns(*LEFT_OUT, "checkpoints", "unfinished")
+        shutil.copytree(study.path, folder, ignore=ignored)
+        yield RunDir(folder)
+        folder.rename(folder.with_name(name))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _train(
+    context: ExperimentContext, fold: Fold, index: TrainingIndex, epochs: int, folder: RunDir,
+    outputs: Path, progress: Progress,
+) -> None:  # fmt: skip
+    """Trains one model and saves it. Raises `Diverged`."""
+    cfg, table = context.cfg, context.table
+    trainee = build_trainee(
+        cfg, context.plan, len(table.classes), context.compute, fold.repeat, fold.fold
+    )
+    inputs = fold_inputs(context, trainee.model, fold)
+    for result in training_epochs(
+        context, fold, index, trainee, inputs, range(epochs), progress, NullTracker()
+    ):
+        raise_if_interrupted()
+        check_loss(cfg, result.epoch + 1, result.loss)
+        progress.epoch_done((result.loss, result.accuracy))
+    state = TrainingState(epochs_done=epochs, model=copy_state(trainee.model))
+    save_models(
+        folder.checkpoints, fold.name, state, Keep.last.value, context.plan, table.classes,
+        table.rows["image_id"].to_numpy()[fold.train], outputs,
+    )  # fmt: skip

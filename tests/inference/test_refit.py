@@ -1,0 +1,95 @@
+"""A refit has the recipe of its run, more photos, and no accuracy of its own."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from rich.console import Console
+
+from fashion_exp.commands.refit import run as refit_command
+from fashion_exp.comparison.find_runs import find_runs
+from fashion_exp.errors import InputError
+from fashion_exp.inference.predict import predict
+from fashion_exp.inference.refit import describe, refit
+from fashion_exp.inference.trained_run import TrainedRun, load_run
+from fashion_exp.models.metadata import read_metadata, training_images
+from fashion_exp.reporting.progress import Progress
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def study(trained_folder: Path, tmp_path: Path) -> TrainedRun:
+    """A copy of the tiny run, whose outputs folder may be written to."""
+    shutil.copytree(trained_folder.parents[1], tmp_path / "outputs")
+    return load_run("tiny", tmp_path / "outputs")
+
+
+def fitted(study: TrainedRun, **options: object) -> TrainedRun:
+    with Progress(Console(quiet=True)) as progress:
+        return refit(study, progress, **options)  # type: ignore[arg-type]
+
+
+def trained_on(run: TrainedRun, name: str) -> set[str]:
+    file = run.run.checkpoints / f"{name}-last.safetensors"
+    return set(training_images(file, read_metadata(file)))
+
+
+@pytest.mark.parametrize("with_test", [False, True])
+def test_refit_trains_on_all_photos_but_those_of_the_test(
+    with_test: bool, study: TrainedRun
+) -> None:
+    outputs = study.run.path.parents[1]
+    run = fitted(study, models=1, with_test=with_test)
+    split = pd.read_csv(study.run.split_file)
+    used = split if with_test else split[split["r0f0"] != "test"]
+    assert run.model_names == ("r0f0",) and trained_on(run, "r0f0") == set(used["image_id"])
+    assert len(used) > (split["r0f0"] == "train").sum()
+    assert run.run.path.parent == outputs / "refits"
+    assert find_runs([], outputs, None) == [study.run.path]
+    assert describe(run)[0].startswith("1 model trained for 3 epochs on all ")
+    assert f"({len(used)})" in describe(run)[0]
+    assert "Their accuracy is not measured." in describe(run)[1]
+    assert study.run.predictions("test").equals(run.predictions("test"))
+
+
+def test_refit_is_a_function_of_run_and_photos(study: TrainedRun, photos: Path) -> None:
+    first, second = fitted(study), fitted(study)
+    tables = [next(predict(run, [photos])) for run in (first, second, study)]
+    assert first.run.path != second.run.path and first.model_names == study.model_names
+    pd.testing.assert_frame_equal(tables[0], tables[1])
+    assert not np.allclose(tables[0]["probability"], tables[2]["probability"])
+
+
+def test_command_names_the_folder_and_predicts_by_its_name(
+    study: TrainedRun, photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    outputs = study.run.path.parents[1]
+    assert refit_command(["tiny", "--models", "1", "--outputs", str(outputs)]) == 0
+    (folder,) = (outputs / "refits").iterdir()
+    assert f"models: {folder}" in capsys.readouterr().out
+    tables = predict(load_run(folder.name, outputs), [photos])
+    assert sum(len(table) for table in tables) == 72
+    for reference, models, message in (
+        ("tiny", "3", "--models 3: from 1 to 2"), (folder.name, "1", "is a refit"),
+    ):  # fmt: skip
+        with pytest.raises(InputError, match=message):
+            refit_command([reference, "--models", models, "--outputs", str(outputs)])
+
+
+def test_changed_photos_are_refused_and_leave_nothing(
+    study: TrainedRun, photos: Path, tmp_path: Path
+) -> None:
+    changed = tmp_path / "photos"
+    shutil.copytree(photos, changed)
+    (changed / "train" / "dress" / "00.png").unlink()
+    study.run.paths_file.unlink()
+    text = study.run.config_file.read_text().replace(str(photos), str(changed))
+    study.run.config_file.write_text(text)
+    with pytest.raises(InputError, match="have changed since"):
+        fitted(load_run(study.run.path, tmp_path))
+    assert not list((tmp_path / "outputs" / "refits").iterdir())
