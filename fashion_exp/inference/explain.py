@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
+from scipy import ndimage
 
 from fashion_exp.errors import InputError, suggest
 from fashion_exp.inference.images import Photo, decoded
 from fashion_exp.inference.trained_run import TrainedRun
-from fashion_exp.models.activation_map import activation_map
+from fashion_exp.models.activation_map import activation_map, cell_offset
 from fashion_exp.reporting.heatmap import overlay
 from fashion_exp.stats.interval import Interval
 from fashion_exp.stats.paired_t import paired_grouped
@@ -94,13 +95,21 @@ def explain(
     names = tuple(models or run.model_names)
     rng = np.random.default_rng(seed)
     before: dict[str, np.ndarray] = {}
+    offset: tuple[float, float] | None = None
     for source in sources:
         image = run.preprocess(decoded(run, source.photo))
         (shares,) = _probabilities(run, image[None], names)
         predicted = run.classes[int(shares.argmax())]
         explained = class_name or predicted
         index = run.classes.index(explained)
-        maps = {method: _MAPS[method](run, image, index, names) for method in methods}
+        if offset is None and "activation" in methods:
+            offset = cell_offset(run.model(names[0]), image.shape[0], image.shape[2])
+        maps = {
+            method: _occlusion(run, image, index, names)
+            if offset is None or method == "occlusion"
+            else _activation(run, image, index, names, offset)
+            for method in methods
+        }
         curves: dict[str, np.ndarray] = {}
         if check:
             orders = dict(maps)
@@ -112,8 +121,9 @@ def explain(
         before = maps
         probability = float(shares[index])
         label_map = None
-        if source.label in run.classes and source.label != explained and "activation" in methods:
-            label_map = _activation(run, image, run.classes.index(source.label), names)
+        if source.label in run.classes and source.label != explained and offset is not None:
+            label = run.classes.index(source.label)
+            label_map = _activation(run, image, label, names, offset)
         yield Explanation(
             source.name, source.label, image, predicted, probability, explained, maps, label_map,
             curves,
@@ -162,10 +172,14 @@ def _probabilities(run: TrainedRun, images: np.ndarray, names: Sequence[str]) ->
     return torch.cat(parts).numpy()
 
 
-def _activation(run: TrainedRun, image: np.ndarray, index: int, names: Sequence[str]) -> np.ndarray:
+def _activation(
+    run: TrainedRun, image: np.ndarray, index: int, names: Sequence[str],
+    offset: tuple[float, float],
+) -> np.ndarray:  # fmt: skip
+    """The mean over the models, moved to where the cells' content lies in the image."""
     batch, target = torch.from_numpy(image).permute(2, 0, 1)[None], torch.tensor([index])
     maps = [activation_map(run.model(name), batch, target)[0].numpy() for name in names]
-    return np.mean(maps, axis=0)
+    return ndimage.shift(np.mean(maps, axis=0), offset, order=1, mode="nearest")
 
 
 def _occlusion(run: TrainedRun, image: np.ndarray, index: int, names: Sequence[str]) -> np.ndarray:
@@ -178,9 +192,6 @@ def _occlusion(run: TrainedRun, image: np.ndarray, index: int, names: Sequence[s
         copy[top : top + side, left : left + side] = _fill(image)
     first, *others = _probabilities(run, covered, names)[:, index]
     return (first - np.array(others)).reshape(GRID, GRID)
-
-
-_MAPS = {"activation": _activation, "occlusion": _occlusion}
 
 
 def _deletion_curves(

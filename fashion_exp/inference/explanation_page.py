@@ -81,7 +81,7 @@ def explain_into(
     checks = [] if not found[0].curves else list(_checks(found, methods))
     sentences = [_sentence(check) for check in checks]
     title = f"What {run.result.name} looks at"
-    lead = f"{photo_count(len(found))}: where the image speaks for the class that is named."
+    lead = f"{photo_count(len(found))} beside maps of what speaks for the class that is named."
     group = PhotoGroup("Photos", len(found), photos, wide=True)
     section = Section("photos", "Photos", _READING, (), [group])
     page = PhotoPage(title, [lead, *sentences], [section], f"Run: {run.run.path.name}")

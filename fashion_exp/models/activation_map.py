@@ -10,6 +10,9 @@ import torch
 from fashion_exp.errors import InputError
 from fashion_exp.models.classifier import Classifier, channel_axis
 
+MAX_OFFSET = 1.0
+"""Cells. A larger measured offset means that the middle cell sees the whole image."""
+
 
 def activation_map(model: Classifier, images: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
     """Signed contributions (n, h, w), float32, of the cells of the last feature map to the score
@@ -53,6 +56,35 @@ def activation_map(model: Classifier, images: torch.Tensor, classes: torch.Tenso
         for hook in hooks:
             hook.remove()
     return _to_grid(model, held[0].detach() * gradient).float()
+
+
+def cell_offset(model: Classifier, size: int, channels: int) -> tuple[float, float]:
+    """How far below and right of its place the content of a cell of the feature map lies, in cells.
+
+    A cell of a 7 × 7 map is drawn over a seventh of the image, but what it computes from may lie
+    beside: convolutions with stride 2 and symmetric padding on an even size move it up and left,
+    together by half a cell. It is measured as the center of the squared gradient of the middle
+    cell. Tokens of transformers are at their place.
+    """
+    generator = torch.Generator().manual_seed(0)
+    images = 255 * torch.rand(4, channels, size, size, generator=generator)
+    with torch.enable_grad():
+        images.requires_grad_()
+        features = model.feature_map(images)
+        if not isinstance(features, torch.Tensor) or features.ndim != 4:
+            return 0.0, 0.0
+        features = features.movedim(channel_axis(features, model.network.num_features), 1)
+        rows, columns = features.shape[2:]
+        middle = features[:, :, rows // 2, columns // 2]
+        weights = torch.randn(middle.shape, generator=generator)  # no channels cancel each other
+        (gradient,) = torch.autograd.grad((weights * middle).sum(), images)
+    energy = gradient.square().sum((0, 1))
+    energy /= energy.sum().clamp(min=1e-30)
+    places = (torch.arange(size) + 0.5) / size
+    found = (energy.sum(1) @ places * rows, energy.sum(0) @ places * columns)
+    nominal = (rows // 2 + 0.5, columns // 2 + 0.5)
+    down, right = (float(a) - b for a, b in zip(found, nominal, strict=True))
+    return (down, right) if max(abs(down), abs(right)) <= MAX_OFFSET else (0.0, 0.0)
 
 
 def _to_grid(model: Classifier, contributions: torch.Tensor) -> torch.Tensor:

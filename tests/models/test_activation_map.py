@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from fashion_exp.errors import InputError
-from fashion_exp.models.activation_map import activation_map
+from fashion_exp.models.activation_map import activation_map, cell_offset
 from fashion_exp.models.classifier import Classifier
 
 MEAN, STD = (0.0,) * 3, (1 / 255,) * 3
@@ -91,3 +91,20 @@ def test_features_without_places_are_refused() -> None:
     network.forward_features = lambda images: images.mean((2, 3))  # type: ignore[method-assign]
     with pytest.raises(InputError, match="no class activation map"):
         activation_map(classifier(network, 3), torch.zeros(1, 3, 32, 32), torch.tensor([0]))
+
+
+@pytest.mark.parametrize("down", [-3, 0, 5])
+def test_offset_is_where_the_content_of_a_cell_lies(down: int) -> None:
+    network = Patches()
+    cells = network.forward_features
+    network.forward_features = lambda images: cells(images.roll(-down, 2))  # type: ignore[method-assign]
+    found = cell_offset(classifier(network, 3), 32, 3)
+    assert found == pytest.approx((down / 8, 0), abs=0.02)
+
+
+def test_strides_of_two_move_the_content_by_half_a_cell() -> None:
+    torch.manual_seed(0)
+    network = nn.Sequential(*(nn.Conv2d(3, 3, 3, stride=2, padding=1) for _ in range(4)))
+    network.forward_features, network.num_features = network.forward, 3  # type: ignore[assignment]
+    down, right = cell_offset(classifier(network, 3), 128, 3)
+    assert down == pytest.approx(-0.5, abs=0.1) and right == pytest.approx(-0.5, abs=0.1)
