@@ -8,13 +8,11 @@ import numpy as np
 from scipy import special
 
 from fashion_exp.stats.checks import Floats, Integers
-from fashion_exp.stats.interval import Interval, wilson_limits
+from fashion_exp.stats.interval import MIN_ERRORS, Interval, wilson_limits
 
 Shape = Literal["t", "wilson", "hall"]
 """`wilson` for an accuracy or F1, `hall` for a loss, `t` for anything else."""
 
-MIN_ERRORS = 10
-"""With fewer expected errors (or right answers) the spread of the images says little."""
 MIN_CLASS_IMAGES = 20
 MIN_LOSS_IMAGES = 20
 

@@ -21,7 +21,7 @@ from fashion_exp.stats.groups import (
     intraclass_correlation,
     kish_effective_size,
 )
-from fashion_exp.stats.interval import Estimand, Interval, point_estimate, wilson_limits
+from fashion_exp.stats.interval import MIN_ERRORS, Estimand, Interval, point_estimate, wilson_limits
 
 
 def wilson(
@@ -168,7 +168,10 @@ def clustered_bounds(correct: ArrayLike, groups: ArrayLike | None, level: float)
 
     `correct` (n,) in [0, 1] and `groups` (n,) as for `wilson_grouped`; None makes each image its
     own group. Each bound holds with confidence `level`, approximately, for the mean accuracy of the
-    models. One group gives 0 and 1.
+    models. One group gives 0 and 1. With fewer than 10 effective errors (or right answers) the
+    correlation within groups cannot be estimated, and the images of a group count as copies: with
+    the estimate, a model at the target met it in .07 to .11 of simulations instead of .05 (300
+    images in 20 or 40 groups, accuracy .95), now in less than .01.
 
     Source: Korn & Graubard 1998, Survey Methodology 24:193-201: Clopper and Pearson at the
     effective number of images (`kish_effective_size`), times (t(n - 1) / t(G - 1))^2.
@@ -182,12 +185,15 @@ def clustered_bounds(correct: ArrayLike, groups: ArrayLike | None, level: float)
     if sizes.size < 2:
         return TargetBounds(0.0, 1.0, sizes.size)
     correlation = intraclass_correlation(scores, codes)
+    mean = float(scores.mean())
     size = kish_effective_size(sizes, 1.0 if correlation is None else correlation)
+    if size * min(mean, 1 - mean) < MIN_ERRORS:
+        size = kish_effective_size(sizes, 1.0)
     by_images, by_groups = (
         stats.t.isf(1 - level, count - 1) for count in (scores.size, sizes.size)
     )
     size *= float(by_images / by_groups) ** 2
-    right = float(scores.mean()) * size
+    right = mean * size
     lower, wrong = _beta_lower(right, size, 1 - level), _beta_lower(size - right, size, 1 - level)
     return TargetBounds(lower, 1 - wrong, size)
 

@@ -22,6 +22,7 @@ from fashion_exp.stats.planning import (
     images_to_separate,
     seeds_to_separate,
 )
+from fashion_exp.stats.proportions import clustered_bounds
 from fashion_exp.stats.selection import bbc_cv
 from tests.stats.helpers import PROPERTY
 
@@ -63,6 +64,14 @@ def test_copies_in_groups_do_not_meet_a_target() -> None:
     outcome = assess_clustered_target(correct, copies, 0.95)
     assert outcome.verdict == "undecided" and outcome.n < correct.size
     assert outcome.method == "korn_graubard"
+
+
+def test_groups_count_as_copies_in_clustered_bounds_with_few_errors() -> None:
+    right, groups = np.ones(200), np.repeat(np.arange(40), 5)
+    right[[0, 50, 100, 150]] = 0  # too few to see that the images of a group differ
+    assert clustered_bounds(right, groups, 0.95).n < 40
+    right[::5] = 0
+    assert clustered_bounds(right, groups, 0.95).n > 100
 
 
 def test_clustered_bounds_of_single_images_are_clopper_pearsons() -> None:
