@@ -95,7 +95,7 @@ def test_process_is_restricted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("OPENVERSE_TOKEN", "secret")
     code = f"""
 import os, json, sys
-from fashion_exp.tools.collect import decoder_process
+from fashion_exp.data import decoder_process
 
 sys.stdin.buffer.read(9)
 denied = []

@@ -1,6 +1,6 @@
 """The process that decodes untrusted images with limited memory, CPU time and file access.
 
-`python -m fashion_exp.tools.collect.decoder_process` reads requests from stdin and writes responses
+`python -m fashion_exp.data.decoder_process` reads requests from stdin and writes responses
 to stdout. Each is a line of JSON followed by as many bytes as its key `bytes` states. A crash costs
 one image.
 """
@@ -22,6 +22,7 @@ import numpy as np
 from PIL import Image
 
 from fashion_exp.data.decode import decode
+from fashion_exp.data.geometry import Geometry, resize
 from fashion_exp.data.table import UnreadableImageError
 
 MAX_MEMORY = 3 << 29
@@ -36,20 +37,24 @@ def serve(requests: BinaryIO, responses: BinaryIO) -> None:
         request = json.loads(line)
         content = requests.read(request["bytes"])
         _reset_cpu_limit()
-        properties, thumbnail = _inspect(content, request)
-        header = properties | {"bytes": len(thumbnail)}
-        responses.write(json.dumps(header).encode() + b"\n" + thumbnail)
+        properties, pixels = _decode(content, request)
+        header = properties | {"bytes": len(pixels)}
+        responses.write(json.dumps(header).encode() + b"\n" + pixels)
         responses.flush()
 
 
-def _inspect(content: bytes, request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+def _decode(content: bytes, request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+    """The image's properties, and a thumbnail or the pixels of `request["geometry"]`, if asked."""
     try:
         pixels = decode(content, request["max_megapixels"])
+        height, width = pixels.shape[:2]
+        if request.get("geometry"):
+            resized = resize(pixels, Geometry(**request["geometry"]))
+            return {"width": width, "height": height}, resized.tobytes()
     except UnreadableImageError as error:
         return {"broken": str(error)}, b""
     except MemoryError:
         return {"broken": "needs too much memory"}, b""
-    height, width = pixels.shape[:2]
     digest = hashlib.sha256(f"{width}x{height}:".encode())
     digest.update(np.ascontiguousarray(pixels).data)
     properties = {"width": width, "height": height, "pixels": digest.hexdigest()}
