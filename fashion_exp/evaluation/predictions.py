@@ -25,10 +25,10 @@ def predictions_frame(
     `rows` are n rows of an image table and `probabilities` is (n, classes) in the same order.
     `columns` are constants: part, fold, repeat, seed.
     """
-    frame = rows[["image_id", "path", "group_id"]].reset_index(drop=True)
-    frame["label"] = np.asarray(classes, dtype=object)[rows["label"].to_numpy()]
+    ids = {name: rows[name].array for name in ("image_id", "path", "group_id")}
+    label = np.asarray(classes, dtype=object)[rows["label"].to_numpy()]
     by_class = {f"p_{name}": probabilities[:, i] for i, name in enumerate(classes)}
-    return frame.assign(**by_class, **columns)
+    return pd.DataFrame({**ids, "label": label, **by_class, **columns})
 
 
 def class_names(frame: pd.DataFrame) -> tuple[str, ...]:
