@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import shutil
+import sqlite3
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +26,31 @@ SHARED = REPOSITORY.parent / "shared"
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Slow tests go first, so that no worker is left with a long file at the end."""
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def schema_created_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """New tracking databases are copies of the session's first: MLflow takes a second for each."""
+    compat = sys.modules.get("fashion_exp.tracking.compat")
+    if compat is None:  # importing it takes seconds, and these tests do not
+        yield
+        return
+    first, create_schema = tmp_path_factory.mktemp("schema") / "mlflow.db", compat.create_schema
+
+    def create_or_copy(database_uri: str, artifact_root: str) -> None:
+        database = database_uri.removeprefix("sqlite:///")
+        if not first.exists():
+            create_schema(database_uri, artifact_root)
+            shutil.copyfile(database, first)
+            return
+        shutil.copyfile(first, database)
+        with closing(sqlite3.connect(database)) as connection, connection:
+            location = (f"{artifact_root}/0",)
+            connection.execute("UPDATE experiments SET artifact_location = ?", location)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(compat, "create_schema", create_or_copy)
+        yield
 
 
 @dataclass(frozen=True)
