@@ -46,6 +46,7 @@ def test_every_choice_composes_alone(choice: str) -> None:
     parse_command_line([choice, *MANDATORY.get(choice, [])])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", sorted(conf_dir().glob("sweep/[!_]*.yaml")), ids=lambda f: f.stem)
 def test_every_sweep_composes(file: Path) -> None:
     assert len(parse_command_line(["-m", f"sweep={file.stem}"]).jobs) > 1

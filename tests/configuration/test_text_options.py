@@ -26,27 +26,29 @@ PATHS = (*PLAIN, "photos (copy)", "it's", "a[1]", "a,b", "{x}", "$x", "x=y", "~/
          'say "hi"', "(", "]", "a;b", "choice(a,b)", "@", "%20", " a ")  # fmt: skip
 
 
-@pytest.mark.parametrize("text", PATHS)
-def test_path_is_what_was_typed(text: str) -> None:
-    line = parse_command_line([FOLDER, f"dataset.root={text}", f"outputs={text}"])
-    assert (line.jobs[0].dataset.root, line.jobs[0].outputs) == (text, text)
+@pytest.mark.parametrize(("text", "other"), [*zip(PATHS[::2], PATHS[1::2], strict=True)])
+def test_path_is_what_was_typed(text: str, other: str) -> None:
+    line = parse_command_line([FOLDER, f"dataset.root={text}", f"outputs={other}"])
+    assert (line.jobs[0].dataset.root, line.jobs[0].outputs) == (text, other)
     again = parse_command_line(line.job_overrides[0])  # as `resume` does
     assert again.jobs == line.jobs
 
 
 @pytest.mark.parametrize("text", PLAIN)
 def test_text_is_what_was_typed(text: str) -> None:
-    """On the command line, in lists, mappings, sweeps and grid points."""
-    options = [f"tracking.experiment={text}", f"dataset.classes=[{text},'{text}']",
-               f"dataset.rename.{text.replace('=', '')}={text}"]  # fmt: skip
+    options = [f"tracking.experiment={text}", f"sweep.name={text}",
+               f"dataset.classes=[{text},'{text}']", f"dataset.rename.{text}={text}"]  # fmt: skip
     (cfg,) = parse_command_line(options).jobs
-    assert cfg.tracking.experiment == text and cfg.dataset.classes == [text, text]
-    assert cfg.dataset.rename == {text: text}
-    swept = parse_command_line(["-m", f"tracking.experiment={text},x", f"sweep.name={text}"])
-    assert [job.tracking.experiment for job in swept.jobs] == [text, "x"]
-    assert {job.sweep.name for job in swept.jobs} == {text}
-    points = parse_command_line(["-m", f"sweep.points=[\"'dataset.classes=[{text}]'\"]"])
-    assert points.jobs[0].dataset.classes == [text]
+    assert cfg.tracking.experiment == cfg.sweep.name == text
+    assert cfg.dataset.classes == [text, text] and cfg.dataset.rename == {text: text}
+
+
+def test_texts_of_a_sweep_and_of_its_points_are_what_was_typed() -> None:
+    swept = parse_command_line(["-m", f"tracking.experiment={','.join(PLAIN)}"])
+    assert [job.tracking.experiment for job in swept.jobs] == [*PLAIN]
+    points = ",".join(f"\"'dataset.classes=[{text}]'\"" for text in PLAIN)
+    jobs = parse_command_line(["-m", f"sweep.points=[{points}]"]).jobs
+    assert [job.dataset.classes for job in jobs] == [[text] for text in PLAIN]
 
 
 def test_null_is_no_value_where_there_may_be_none() -> None:
@@ -110,14 +112,14 @@ def test_saved_texts_are_read_back(tmp_path: Path) -> None:
 texts = st.text(alphabet="ab1_0'\"\\,:[]{}() ~=-", max_size=8)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(texts)
 def test_quoted_text_is_read_by_hydra_as_the_text(text: str) -> None:
     (override,) = parse_overrides([f"x={quote_value(text)}"])
     assert override.value() == text
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     st.one_of(
         st.tuples(st.just(TextOption("text", True, True)), st.none() | texts),

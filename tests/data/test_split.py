@@ -90,7 +90,7 @@ def test_5x2cv_swaps_halves_in_five_repeats() -> None:
     assert set(split.folds[0].train) == set(split.folds[1].validation)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(
     group_sizes=st.lists(st.tuples(st.integers(0, 2), st.integers(1, 5)), min_size=30, max_size=80),
     cfg=st.sampled_from([holdout(0.8), holdout(0.5), kfold(2), kfold(3)]),

@@ -70,7 +70,7 @@ def test_differing_class_shares_are_detected() -> None:
 
 
 def test_copies_count_once() -> None:
-    train, test = _part("train", 0, 60), _part("test", 1002, 30)
+    train, test = _part("train", 0, 30), _part("test", 1002, 20)
     assert find_drift([*train, *test, *test * 5]) == find_drift([*train, *test])
 
 
@@ -81,6 +81,6 @@ def test_one_part_is_not_compared() -> None:
 
 def test_three_parts_are_compared_pairwise() -> None:
     tests = find_drift(
-        [*_part("train", 0, 90), *_part("validation", 1002, 30), *_part("test", 2001, 30)]
+        [*_part("train", 0, 30), *_part("validation", 1002, 20), *_part("test", 2001, 20)]
     )
     assert len({test.parts for test in tests}) == len(drift_sentences(tests)) == 3

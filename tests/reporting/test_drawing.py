@@ -60,9 +60,7 @@ if sys.argv[3]:
     [
         ("module://matplotlib_inline.backend_inline", ""),
         ("module://no_such_module", "module://no_such_module"),
-        ("nonsense", ""),
         ("svg", "svg"),
-        ("", ""),
     ],
 )
 def test_backend_of_the_environment_is_not_used_and_stays(

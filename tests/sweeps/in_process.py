@@ -16,6 +16,8 @@ from tests.sweeps.drill import TINY, SweepCommand
 GRID = [*TINY, "optim.lr=1e-3,1e-4", "model.dropout=0,0.5"]
 PAIR = [*TINY, "optim.lr=1e-3", "model.dropout=0,0.5"]
 """Two jobs of `GRID`."""
+SINGLE = [*TINY, "sweep.points=['optim.lr=1e-3']", "model.dropout=0"]
+"""One job of `GRID`."""
 
 
 def run_in_process(sweep: SweepCommand) -> tuple[int, str]:

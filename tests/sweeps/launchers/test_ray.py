@@ -15,7 +15,7 @@ from fashion_exp.errors import InputError
 from fashion_exp.sweeps.launchers.ray_cluster import RayCluster
 from tests.servers.processes import start_process, wait_until
 from tests.sweeps.drill import SweepCommand
-from tests.sweeps.in_process import PAIR, run_in_process, wait_for
+from tests.sweeps.in_process import PAIR, SINGLE, run_in_process, wait_for
 
 pytestmark = pytest.mark.slow
 
@@ -32,7 +32,7 @@ def cluster() -> Iterator[Any]:
 
 def ray_overrides(cluster: Any, resource: str) -> list[str]:
     """Jobs run on the nodes with this resource."""
-    return [*PAIR, "tracking=none", "hydra/launcher=ray",
+    return ["tracking=none", "hydra/launcher=ray",
             f"hydra.launcher.address='{cluster.address}'",
             f"+hydra.launcher.resources.{resource}=1"]  # fmt: skip
 
@@ -42,7 +42,7 @@ def test_jobs_of_a_lost_node_run_on_another(
     cluster: Any, reference: SweepCommand, tmp_path: Path
 ) -> None:
     nodes = [cluster.add_node(num_cpus=1, resources={"two_nodes": 1}) for _ in range(2)]
-    overrides = [*ray_overrides(cluster, "two_nodes"), "training.workers=1"]
+    overrides = [*PAIR, *ray_overrides(cluster, "two_nodes"), "training.workers=1"]
     sweep = SweepCommand(overrides, tmp_path)
 
     def remove_node_when_both_jobs_run() -> None:
@@ -73,10 +73,10 @@ def test_node_without_the_disk_returns_its_results(
     )
     with start_process(["unshare", "-m", "sh", "-c", f"{hide} && exec {start}"], log):
         wait_until(lambda: "Ray runtime started" in log.read_text(), log)
-        sweep = SweepCommand(ray_overrides(cluster, "no_disk"), outputs)
+        sweep = SweepCommand([*SINGLE, *ray_overrides(cluster, "no_disk")], outputs)
         code, output = run_in_process(sweep)
     assert code == 0, output
-    assert len(sweep.outcome()) == 2 and sweep.outcome().items() <= reference.outcome().items()
+    assert len(sweep.outcome()) == 1 and sweep.outcome().items() <= reference.outcome().items()
     assert len(list(outputs.glob("sweeps/*/*/test_evaluated.json"))) == 1
 
 

@@ -151,6 +151,9 @@ def _endless_body(handler: BaseHTTPRequestHandler) -> None:
             handler.wfile.write(b"10000\r\n" + b"\xff\xd8\xff\xe0" * 0x4000 + b"\r\n")
 
 
+GZIP_BOMB = gzip.compress(bytes(1 << 24), 1)
+
+
 def add_misbehaving_paths(site: FakeSite) -> None:
     image = jpeg(0)
     add_file = site.add_file
@@ -158,7 +161,7 @@ def add_misbehaving_paths(site: FakeSite) -> None:
     add_file("/bad/html", b"<html><body>not here</body></html>")
     add_file("/bad/declared-html", b"<html></html>", "text/html")
     add_file("/bad/png-as-jpeg", png_with_size(2, 2))
-    add_file("/bad/bomb", gzip.compress(bytes(1 << 24)), Content_Encoding="gzip")
+    add_file("/bad/bomb", GZIP_BOMB, Content_Encoding="gzip")
     add_file("/bad/pixel-bomb", png_with_size(30_000, 30_000), "image/png")
     add_file("/bad/large", image + bytes(1 << 20))
     add_file("/bad/too-much-declared", image, Content_Length=str(1 << 40))
