@@ -12,6 +12,15 @@ from omegaconf.errors import OmegaConfBaseException
 
 from fashion_exp.errors import InputError, close_matches, suggest
 
+_NEEDED = {
+    r"[Vv]alue '(.*)' of type '\w+' could not be converted to Integer": "a whole number",
+    r"[Vv]alue '(.*)' of type '\w+' could not be converted to Float": "a number",
+    r"[Vv]alue '(.*)' is not a valid bool": "true or false",
+    r"is not Optional": "a value; it cannot be null",
+    r"annot assign \w+ to Dict": "names with values, such as '{name: value}'",
+}
+"""What an option needs, by what OmegaConf says in terms of Python's types."""
+
 
 @contextmanager
 def one_line_errors(*overrides: str) -> Iterator[None]:
@@ -47,6 +56,10 @@ def _omegaconf_message(error: OmegaConfBaseException) -> str:
     key = error.full_key or ""
     if "is not a ListConfig" in reason:
         return f"{key}: needs a list; '{key}=[…,…]'"
+    for pattern, needed in _NEEDED.items():
+        if key and (found := re.search(pattern, reason)):
+            value = f"={found[1]}" if found.groups() else ""
+            return f"{key}{value}: needs {needed}"
     if " not in " in reason and isinstance(error.parent_node, DictConfig):
         from fashion_exp.configuration.catalog import settable_options  # reads every YAML file
         from fashion_exp.configuration.suggestions import suggest_option

@@ -33,6 +33,9 @@ _SEPARATOR_LINE = re.compile(
 )
 """The first line of some files of Excel."""
 
+_SPREADSHEETS = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"
+"""How files of Excel and LibreOffice begin."""
+
 
 def read_csv_rows(
     file: Path, required: Sequence[str], optional: Sequence[str] = (), key: str = ""
@@ -47,7 +50,10 @@ def read_csv_rows(
     """
     name = f"{key}: '{file}'" if key else f"{file}:"
     try:
-        text = _decode(file.read_bytes())
+        content = file.read_bytes()
+        if content.startswith(_SPREADSHEETS):
+            raise InputError(f"{name} is a spreadsheet, not a CSV file; save it as CSV")
+        text = _decode(content)
         separator = _SEPARATOR_LINE.match(text)
         body = text[separator.end() :] if separator else text
         delimiter = separator["delimiter"] if separator else _find_delimiter(body, required)

@@ -79,7 +79,7 @@ def find_weights(model: str, requested: str) -> Weights:
     if not path.is_file():
         siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
         raise InputError(
-            f"model.weights={requested}: not auto, imagenet, none, a file or a run's directory; "
+            f"model.weights={requested}: no such file or run, nor auto, imagenet or none; "
             f"{suggest(path.name, siblings) or 'give the path of a .safetensors or .pth file'}"
         )
     path = path.resolve()

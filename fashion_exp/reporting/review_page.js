@@ -89,19 +89,22 @@ function choiceButtons(index) {
   const row = element("div", { className: "choices" });
   review.classes.forEach((name, position) => {
     const title = position < 9 ? `key ${position + 1}` : "";
-    const button = element("button", { type: "button", title }, name);
+    const text = name === given ? `keep ${name}` : name;
+    const button = element("button", { type: "button", title }, text);
     button.dataset.name = name;
     button.classList.toggle("suggested", suggestedNames.includes(name) && name !== given);
     button.onclick = () => toggleClass(index, name);
     row.append(button);
   });
-  for (const [decision, text] of [["keep", `keep ${given}`], ["exclude", "exclude"]]) {
+  const others = [["exclude", "exclude"]];
+  if (!review.classes.includes(given)) others.unshift(["keep", `keep ${given}`]);
+  others.forEach(([decision, text], position) => {
     const button = element("button", { type: "button" }, text);
     button.dataset.decision = decision;
-    button.classList.toggle("separate", decision === "keep");
+    button.classList.toggle("separate", position === 0);
     button.onclick = () => decide(index, decisions[index] === decision ? "" : decision);
     row.append(button);
-  }
+  });
   return row;
 }
 

@@ -61,6 +61,13 @@ def test_error_names_option_and_file(tmp_path: Path) -> None:
         read_csv_rows(file, ("path",))
 
 
+@pytest.mark.parametrize("content", [b"PK\x03\x04...", b"\xd0\xcf\x11\xe0..."])
+def test_spreadsheet_is_named_as_such(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "list.xlsx").write_bytes(content)
+    with pytest.raises(InputError, match="is a spreadsheet, not a CSV file; save it as CSV"):
+        read_csv_rows(tmp_path / "list.xlsx", ("path",))
+
+
 def test_written_rows_are_read_back(tmp_path: Path) -> None:
     rows = [{"path": 'a, "b"\n.png', "by": "me"}, {"path": "c", "note": "é"}]
     write_csv_rows(tmp_path / "list.csv", ("path", "by"), rows)

@@ -238,7 +238,7 @@ def test_search_evaluates_the_test_set_once(pruned_search: SweepCommand) -> None
         (["optim.lr=interval(2,1)"], "optim.lr=interval(2,1)"),
         (["optim.lr=tag(log,interval(0,1))"], "above 0"),
         (["model.dropout=interval(0,1)"], "model.dropout=1.0: input should be less than 1"),
-        (["model.depth=interval(1,3)"], "could not be converted to Integer"),
+        (["model.depth=interval(1,3)"], "needs a whole number"),
         (["model.dropout=0,1.5,0.5"], "model.dropout=1.5: input should be less than 1"),
         (["seed=int(interval(0,9))"], "repeats=5"),
         (["optim.lr=1,2", "sweep.zip=[optim.lr]"], "sweep.zip"),

@@ -41,13 +41,16 @@ def load_csv(cfg: DatasetConfig) -> ImageTable:
     files, unlabeled, notes = list_manifest(manifest, root)
     if len(files) and not any(map(os.path.exists, files["file"])):
         example = files["path"].iloc[0]
-        has_drive = PureWindowsPath(example).drive
+        is_absolute = Path(example).is_absolute() or PureWindowsPath(example).drive
         remedy = (
-            "make the paths relative to a folder, and give it" if has_drive else "give their folder"
+            "make the paths relative to a folder, and give it"
+            if is_absolute
+            else "give their folder"
         )
+        where = "exists here" if is_absolute else f"is in '{root.resolve()}'"
         raise InputError(
-            f"dataset.manifest: none of the {len(files)} files that '{manifest}' lists is in "
-            f"'{root.resolve()}', such as '{example}'; {remedy} as dataset.root"
+            f"dataset.manifest: no file that '{manifest}' lists {where}, such as '{example}'; "
+            f"{remedy} as dataset.root"
         )
     return build_file_table(cfg, files, root, manifest, unlabeled, notes)
 

@@ -66,9 +66,10 @@ def existing_folder(option: str, value: str) -> Path:
         if folder.is_dir():
             return folder
         if folder.exists():
-            raise InputError(
-                f"{option}: '{folder}' is a file, not a folder; unpack an archive first"
-            )
+            remedy = "unpack an archive first"
+            if folder.suffix.lower() in (".csv", ".tsv", ".txt"):
+                remedy = "for a list of photos use dataset=csv dataset.manifest=FILE"
+            raise InputError(f"{option}: '{folder}' is a file, not a folder; {remedy}")
         parent, missing = _nearest_existing(folder)
         hint = suggest(missing, [child.name for child in subfolders(parent)])
     except OSError as error:

@@ -143,9 +143,7 @@ def test_paths_are_relative_to_root(load: Load, write_image: WriteImage) -> None
     write_image("photos/y.png", 9)
     text = "path,label\nx.png,dress\ny.png,shirt\n"
     assert len(load(text, root="photos")) == 2
-    with pytest.raises(
-        InputError, match=r"none of the 2 files .* such as 'x\.png'; .*dataset\.roo"
-    ):
+    with pytest.raises(InputError, match=r"no file that .* such as 'x\.png'; .*dataset\.roo"):
         load(text)
 
 

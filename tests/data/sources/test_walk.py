@@ -176,6 +176,9 @@ def test_rejects_file_instead_of_folder(tmp_path: Path) -> None:
     touch(tmp_path / "photos.zip")
     with pytest.raises(InputError, match="is a file, not a folder; unpack"):
         existing_folder("dataset.root", str(tmp_path / "photos.zip"))
+    touch(tmp_path / "list.csv")
+    with pytest.raises(InputError, match=r"for a list of photos use dataset=csv dataset\.manifest"):
+        existing_folder("dataset.root", str(tmp_path / "list.csv"))
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may enter every folder")
