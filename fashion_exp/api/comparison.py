@@ -23,6 +23,7 @@ from fashion_exp.errors import InputError
 from fashion_exp.evaluation.results import draw_figures, missing_figures
 from fashion_exp.evaluation.test_usage import mark_test_evaluated
 from fashion_exp.paths import outputs_dir, unique_name, why_not_writable
+from fashion_exp.reporting.formats import pluralize
 from fashion_exp.reporting.page import write_report
 from fashion_exp.reporting.tables import extract_shared
 from fashion_exp.reporting.templates import render
@@ -74,7 +75,14 @@ class Comparison(comparison.Comparison):
     @property
     def conclusions(self) -> list[str]:
         """What the data support, in sentences; the first says which run is best."""
-        return conclusions(self)
+        sentences = conclusions(self)
+        if count := self.omitted_runs:
+            jobs, have = pluralize(count, "job"), "has" if count == 1 else "have"
+            sentences.append(
+                f"{jobs} of the sweep {have} no result and counted as tried; the command of the "
+                "sweep runs what is missing (`sweep status` prints it)."
+            )
+        return sentences
 
     def report(self, into: str | PathLike[str] | None = None, command: str = "") -> Path:
         """Writes the page with tables, figures and photos, and returns its path.

@@ -16,7 +16,7 @@ _IGNORED = RESULT_NEUTRAL_OPTIONS | {"confidence", "training.threads"}
 """Threads change the last digits only, and the confidence no prediction."""
 
 _DATA_SOURCE = (
-    "root", "manifest", "labels", "quarantine", "groups", "download", "max_left_out",
+    "classes", "root", "manifest", "labels", "quarantine", "groups", "download", "max_left_out",
     "max_megapixels",
 )  # fmt: skip
 """Options of the dataset that act through the images and labels they find only."""

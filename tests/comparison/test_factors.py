@@ -117,6 +117,7 @@ RESOLVED = {
         ("dataset__mean", None, [0.485, 0.456, 0.406]),
         ("dataset__interpolation", None, "bicubic"),
         ("dataset__root", "photos", "/data/photos"),
+        ("dataset__classes", None, ["dress", "shirt"]),
         ("augmentation__operations", [], [{"name": "HorizontalFlip"}]),
         ("seeds__order", 0, 0),
         ("confidence", 0.95, 0.9),

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from fashion_exp.api.comparison import compare
 from fashion_exp.comparison.find_runs import common_sweep, count_unfinished_jobs, find_runs
 from fashion_exp.comparison.run_data import load_run
 from fashion_exp.errors import InputError
@@ -68,6 +69,12 @@ def test_counts_unfinished_jobs_of_complete_sweeps_only(outputs: Path) -> None:
     runs = find_runs(["2026-grid"], outputs, None)
     assert count_unfinished_jobs(runs) == 1
     assert count_unfinished_jobs(runs[:2]) == 0
+
+
+def test_comparison_says_that_a_sweep_is_unfinished(outputs: Path) -> None:
+    said = "1 job of the sweep has no result and counted as tried"
+    assert compare(outputs / "sweeps" / "2026-grid-3c4d").conclusions[-1].startswith(said)
+    assert said not in " ".join(compare([outputs / "sweeps" / "2026-grid-3c4d" / "3"]).conclusions)
 
 
 def test_counts_unfinished_jobs_of_earlier_versions(outputs: Path) -> None:
