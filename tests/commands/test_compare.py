@@ -119,7 +119,7 @@ def test_baseline_may_be_outside_the_compared_runs(
         (["--metric", "acuracy"], "did you mean accuracy"),
         (["--target", "95"], "between 0 and 1"),
         (["--pairs", "al"], "did you mean all"),
-        (["--pairs", "all", "--baseline", "old"], "no effect with --baseline"),
+        (["--pairs", "all", "--baseline", "old"], "no effect with a baseline"),
         (["--alpha", "0"], "between 0 and 0.5"),
         (["--alpha", "0.7"], "between 0 and 0.5"),
         (["--rope", "-1"], "at least 0 and below 1"),
