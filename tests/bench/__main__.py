@@ -1,4 +1,4 @@
-"""Measures claims, of speed most of them, prints them as a table and writes them as JSON."""
+"""Measures claims of speed and of error rates, prints them as a table and writes them as JSON."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.bench.runner import REPOSITORY, Figure, figure_table, write_json
 GROUPS: dict[str, tuple[str, ...]] = {
     "caches": ("index", "pixels", "reuse", "heads"),
     "training": ("step", "precision", "tracking", "processes", "startup"),
-    "robustness": ("command_lines",),
+    "robustness": ("command_lines", "statistics"),
 }
 """Claims by topic. Each is a module of this package with `measure(quick) -> list[Figure]`."""
 

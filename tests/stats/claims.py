@@ -1,13 +1,11 @@
 """The nominal rate of every procedure and its estimand, checked by simulation.
 
-`python -m tests.stats.claims [FACTOR]` prints the table (`scripts/bench statistics`). FACTOR
-multiplies the number of simulated data sets; the default 1 takes about five minutes.
+`scripts/bench statistics` prints the table.
 """
 
 from __future__ import annotations
 
 import math
-import sys
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -191,15 +189,6 @@ class Measurement:
     def is_violation(self) -> bool:
         return not (self.holds or self.claim.known_issue)
 
-    @property
-    def remark(self) -> str:
-        if self.claim.known_issue:
-            return f"known: {self.claim.known_issue}"
-        if not self.holds:
-            return "VIOLATED"
-        conservative = {"coverage": self.rate >= 0.975, "type I": self.rate <= 0.025}
-        return "conservative" if conservative.get(self.claim.kind) else ""
-
 
 def measure(simulation: Simulation, reps: int, seed: int = 1) -> list[Measurement]:
     """Runs a simulation `reps` times and measures all of its procedures."""
@@ -217,26 +206,3 @@ def _measurement(procedure: str, outcomes: list[float]) -> Measurement:
     if claim.kind == "bias":
         sd = float(np.std(outcomes))
     return Measurement(procedure, float(np.mean(outcomes)), sd / math.sqrt(reps), reps)
-
-
-def main(factor: float) -> int:
-    """Prints the table and returns 1 if a claim without a known issue is violated."""
-    row = "{:40} {:31} {:9} {:>7} {:>7} {:>6} {:>6}  {}"
-    header = "procedure", "estimand", "rate", "nominal", "found", "+- se", "reps", "remark"
-    print(row.format(*header))
-    violations = 0
-    for simulation in SIMULATIONS:
-        for result in measure(simulation, max(2, round(factor * simulation.table_reps))):
-            violations += result.is_violation
-            claim = result.claim
-            values = f"{claim.nominal:.3f}", f"{result.rate:.4f}", f"{result.se:.4f}", result.reps
-            print(
-                row.format(result.procedure, claim.estimand, claim.kind, *values, result.remark),
-                flush=True,
-            )
-    print(f"{violations} of {len(CLAIMS)} claims violated by more than two standard errors")
-    return int(violations > 0)
-
-
-if __name__ == "__main__":
-    sys.exit(main(float(sys.argv[1]) if len(sys.argv) > 1 else 1.0))

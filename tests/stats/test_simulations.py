@@ -7,10 +7,12 @@ import subprocess
 import pytest
 
 from fashion_exp.stats.proportions import clopper_pearson, wilson
+from tests.bench.statistics import FAMILIES, WORLDS, family_figure, world_figure
 from tests.conftest import REPOSITORY
-from tests.stats.claims import CLAIMS, INVALID, SIMULATIONS, Simulation, main, measure
+from tests.stats.claims import CLAIMS, INVALID, SIMULATIONS, Simulation, measure
 from tests.stats.helpers import limits
 from tests.stats.simulations import exact_coverage, wald
+from tests.stats.worlds import Learner, Seeds
 
 pytestmark = pytest.mark.slow
 
@@ -42,10 +44,21 @@ def test_exact_coverage_of_proportion_intervals() -> None:
     assert min(exact_coverage(wald, *case) for case in cases) < 0.9
 
 
-def test_table_lists_every_claim(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(0) in (0, 1)  # two data sets per simulation decide nothing
-    lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == len(CLAIMS) + 2 and f"of {len(CLAIMS)} claims" in lines[-1]
+def test_every_claim_is_measured() -> None:
+    results = [result for simulation in SIMULATIONS for result in measure(simulation, 2)]
+    assert {result.procedure for result in results} == CLAIMS.keys()
+
+
+@pytest.mark.parametrize("world", WORLDS[::5], ids=lambda world: world.name)
+def test_runs_of_unkind_worlds_have_intervals_that_often_cover(world: Learner | Seeds) -> None:
+    """A few runs each: enough to see an interval that covers half of the time."""
+    found = world_figure(world, runs=8)
+    assert len(found.parts) >= 2 and found.median >= 0.5 and found.at_least is not None
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_equal_runs_are_seldom_called_better(name: str) -> None:
+    assert family_figure(name, FAMILIES[name], 20).median <= 0.25
 
 
 def test_bench_without_arguments_lists_statistics() -> None:

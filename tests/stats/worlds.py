@@ -15,13 +15,14 @@ from typing import Literal, NamedTuple, Protocol
 import numpy as np
 import pandas as pd
 from scipy import special
+from sklearn.tree import DecisionTreeClassifier
 
 from fashion_exp.evaluation.predictions import predictions_frame
 from fashion_exp.stats.checks import Floats, Integers
 from fashion_exp.stats.metrics import MIN_PROBABILITY
 from tests.stats.synthetic import Rng
 
-Method = Literal["centroids", "nearest", "random features"]
+Method = Literal["centroids", "nearest", "random features", "tree"]
 Design = Literal["redrawn", "k-fold", "repeated k-fold"]
 
 
@@ -119,6 +120,9 @@ class Learner:
             rows: Floats = np.full((len(new), classes), 0.1 / (classes - 1))
             rows[np.arange(len(new)), labels[nearest]] = 0.9
             return rows
+        if self.method == "tree":
+            tree = DecisionTreeClassifier(max_depth=4, random_state=0).fit(x, labels)
+            return np.asarray(tree.predict_proba(new))
         if self.method == "random features":
             features = rng.choice(20, 8, replace=False)
             x, new = x[:, features], new[:, features]
