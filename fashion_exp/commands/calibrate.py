@@ -7,7 +7,6 @@ used to check it if the run was evaluated on it."""
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from fashion_exp.commands.parser import Parser
@@ -17,7 +16,6 @@ from fashion_exp.paths import outputs_dir
 if TYPE_CHECKING:
     from fashion_exp.inference.calibration_report import CalibrationReport
     from fashion_exp.reporting.calibration_figure import CalibrationPlot
-    from fashion_exp.reporting.tables import PlainTable
     from fashion_exp.stats.interval import Interval
 
 
@@ -30,6 +28,7 @@ def run(arguments: list[str]) -> int:
             name = option.replace("_", "-")
             raise InputError(f"--{name} {value:g}: must be between 0 and 1, such as 0.95")
     from fashion_exp.inference.calibration_report import as_json, measure_calibration
+    from fashion_exp.inference.calibration_tables import sentences, tables_of
     from fashion_exp.inference.trained_run import load_run
     from fashion_exp.reporting import style
     from fashion_exp.reporting.calibration_figure import calibration_figure
@@ -98,68 +97,3 @@ def plot_of(report: CalibrationReport, title: str) -> CalibrationPlot:
         {stranger.name: point(0, stranger.auroc) for stranger in report.strangers},
         f"{title}: calibration on {last.part} photos, sets of {report.coverage:.0%} coverage",
     )
-
-
-def tables_of(report: CalibrationReport) -> Iterator[PlainTable]:
-    from fashion_exp.reporting.formats import percent, with_limits
-    from fashion_exp.reporting.tables import PlainTable
-
-    def text(interval: Interval | None, is_share: bool = True) -> str:
-        if interval is None:
-            return ""
-        shown = interval.or_fallback
-        return with_limits(shown.estimate or 0.0, shown.low, shown.high, is_share)
-
-    parts = report.parts
-    rows = [
-        (f"{name}, {when}", *(text(getattr(part, field)[name], name == "ECE") for part in parts))
-        for name in parts[0].before
-        for when, field in (("as predicted", "before"), ("calibrated", "after"))
-    ]
-    rows += [
-        ("photos", *(f"{part.images:,}" for part in parts)),
-        (f"coverage of {report.coverage:.0%} sets", *(text(part.coverage) for part in parts)),
-        ("classes in a set, mean", *(text(part.set_size, False) for part in parts)),
-        *(
-            (f"coverage, {name}", *(text(part.class_coverage.get(name)) for part in parts))
-            for name in report.calibration.classes
-        ),
-        ("called unfamiliar", *(text(part.false_alarms) for part in parts)),
-    ]
-    if report.threshold is not None:
-        found = [part.accepted for part in parts]
-        rows += [
-            ("accepted", *("" if a is None else percent(a.share) for a in found)),
-            ("accuracy of accepted", *("" if a is None else text(a.accuracy) for a in found)),
-        ]
-    notes = [f"{part.part.capitalize()}: {part.subject}." for part in parts]
-    notes.append(
-        "ECE: root mean square of confidence minus accuracy in 15 bins, debiased (Kumar et al. "
-        "2019). NLL in nats; Brier score from 0 to 2. All intervals 95 %."
-    )
-    yield PlainTable(["", *(part.part for part in parts)], rows, notes=notes)
-    if report.strangers:
-        yield PlainTable(
-            ["left out", "AUROC", "detected at 5 % false alarms"],
-            [
-                (stranger.name, text(stranger.auroc, False), text(stranger.detected))
-                for stranger in report.strangers
-            ],
-        )
-
-
-def sentences(report: CalibrationReport) -> list[str]:
-    from fashion_exp.reporting.formats import percent
-
-    temperatures = report.calibration.temperature.items()
-    lines = ["temperature: " + ", ".join(f"{name} {value:.2f}" for name, value in temperatures)]
-    if report.target is not None:
-        found = report.threshold
-        lines.append(
-            f"No threshold ensures an accuracy of {percent(report.target)} with 95 % confidence."
-            if found is None
-            else f"From a confidence of {found.confidence:g} on, accuracy is at least "
-            f"{percent(report.target)} with 95 % confidence (bound {percent(found.lower)}, "
-            f"{found.accepted:,} validation predictions, {percent(found.coverage)} of all)."
-        )
-    return [*lines, *report.notes]

@@ -21,12 +21,17 @@ from fashion_exp.comparison.run_data import RunData, load_run
 from fashion_exp.comparison.settings import ComparisonSettings
 from fashion_exp.evaluation.results import class_table, result_table
 from fashion_exp.evaluation.run_dir import RunDir, finished_runs
-from fashion_exp.experiment.fold import checkpoint_file
+from fashion_exp.experiment.checkpoints import checkpoint_file
+from fashion_exp.inference.calibration import FILE
+from fashion_exp.inference.calibration_report import measure_calibration
+from fashion_exp.inference.calibration_tables import sentences, tables_of
 from fashion_exp.inference.trained_run import TrainedRun
 from fashion_exp.models.backbones import file_sha256
 from fashion_exp.paths import outputs_dir, outputs_of, with_outputs_option
+from fashion_exp.reporting.console import plain_console
 from fashion_exp.reporting.formats import DASH, pluralize
 from fashion_exp.reporting.photo_page import PhotoPage, Section, markdown, write_photo_page
+from fashion_exp.reporting.progress import Progress
 from fashion_exp.reporting.tables import PlainTable
 
 LICENSES = {
@@ -66,6 +71,7 @@ def build_card(run: TrainedRun) -> PhotoPage:
     sections = [
         Section("use", "Use", _use_notes(run), commands=_commands(run, data)),
         Section("accuracy", "Accuracy", _selection(data), [result_table(data.result, []), *titled]),
+        *_calibration(run),
         Section("limits", "Limits", list(_limits(data, run))),
         Section("data", "Data", list(_data_notes(data, run)), [_class_counts(data)]),
         Section("model", "Model", (), [_model_table(data, run)]),
@@ -120,6 +126,15 @@ def _selection(data: RunData) -> list[str]:
         )  # fmt: skip
         lines += conclusions(comparison) if len(folders) > 1 else []
     return lines
+
+
+def _calibration(run: TrainedRun) -> Iterator[Section]:
+    """What `calibrate` says; nothing if the run was not calibrated yet."""
+    if (run.run.path / FILE).is_file():
+        progress = Progress(plain_console(stderr=True))
+        report = measure_calibration(run, progress, left_out=False)
+        title = "Calibration and prediction sets"
+        yield Section("calibration", title, sentences(report), [*tables_of(report)])
 
 
 def _limits(data: RunData, run: TrainedRun) -> Iterator[str]:
