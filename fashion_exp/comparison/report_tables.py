@@ -224,10 +224,9 @@ def multiplicity_notes(comparison: Comparison) -> list[str]:
     if comparison.family_size > 1:
         notes.append(
             f"The intervals for all comparisons jointly have Bonferroni's level, 1 {MINUS} "
-            f"{settings.pair_alpha:g}/{comparison.bonferroni_factor:,}, and agree with the "
-            "verdicts: they end next to 0 where only the step-down method decides, and reach 0 "
-            "where the test does not decide. An interval for one pair alone does not allow for "
-            "their number."
+            f"{settings.pair_alpha:g}/{comparison.bonferroni_factor:,}. Their ends are moved where "
+            "needed, so that an interval excludes 0 exactly if one run is better. An interval for "
+            "one pair alone does not allow for their number."
         )
     omnibus = comparison.omnibus
     if omnibus is not None and omnibus.p is not None:

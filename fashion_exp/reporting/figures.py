@@ -147,8 +147,8 @@ def confusion_matrix(matrix: np.ndarray, classes: Sequence[str], title: str = ""
     size = len(classes)
     assert counts.shape == (size, size), (counts.shape, size)
     total = int(counts.sum())
-    accuracy = percent(np.trace(counts) / total if total else None)
-    text = f"accuracy {accuracy}, {total:,} predictions"
+    right = percent(np.trace(counts) / total if total else None)
+    text = f"{right} of {total:,} predictions right"
     if size > MAX_CLASSES:
         return many_classes_figure(counts, classes, (title, text))
     rates = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)

@@ -117,7 +117,7 @@ def test_confusion_matrix_shows_every_count_and_row_share() -> None:
     for text in ("30", "75 %", "10", "25 %", "0", "100 %"):
         assert texts.count(text) == 1, text
     assert texts.count("1,234") == 2, "in its cell and as the count of its row"
-    assert "accuracy 99.2 %, 1,274 predictions" in texts and "Test" in texts
+    assert "99.2 % of 1,274 predictions right" in texts and "Test" in texts
     assert texts.count("75.0 %") == texts.count("100.0 %") == 1, "recall"
 
 
