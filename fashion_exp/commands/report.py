@@ -18,6 +18,8 @@ def run(arguments: list[str]) -> int:
     into = writable_folder(args.into, "--into") if args.into else None
     from fashion_exp.api.comparison import compare
     from fashion_exp.evaluation.results import missing_figures
+    from fashion_exp.evaluation.run_dir import RunDir
+    from fashion_exp.tools.runs.annotate import track_report
 
     comparison = compare(args.runs, **options)
     command = redact_credentials(shlex.join(["scripts/run", "report", *arguments]))
@@ -27,5 +29,7 @@ def run(arguments: list[str]) -> int:
     if len(comparison.runs) == 1:
         result = comparison.runs[0].result
         missing = ", ".join(file.name for file in missing_figures(result))
+        if reason := track_report(RunDir(result.output), page.parent):
+            print(f"The page was not added to the tracking store ({reason}).")
         print(f"figures: {result.output / 'figures'}{f' without {missing}' if missing else ''}")
     return 0

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from fashion_exp.atomic_io import read_json
 from fashion_exp.configuration.composition import CommandLine, parse_command_line
 from fashion_exp.configuration.machine import check_machine
 from fashion_exp.configuration.overrides import (
@@ -20,14 +19,8 @@ from fashion_exp.configuration.schema import Config
 from fashion_exp.configuration.stored_config import result_changes, resume_config
 from fashion_exp.errors import InputError, redact_credentials
 from fashion_exp.evaluation.run_dir import RunDir
-from fashion_exp.paths import (
-    check_writable,
-    expand_user,
-    outputs_dir,
-    outputs_id,
-    outputs_of,
-    unique_name,
-)
+from fashion_exp.experiment.tracked_runs import was_begun_here
+from fashion_exp.paths import check_writable, expand_user, outputs_dir, outputs_of, unique_name
 from fashion_exp.process import is_distributed
 
 EVALUATE_TEST = ("--evaluate-test", "--open-test")
@@ -145,10 +138,7 @@ def refuse_foreign_store(cfg: Config, run: RunDir) -> None:
     if (database := database_file(uri)) is not None:
         is_known, reason = database.exists(), "does not exist here"
     else:
-        outputs, tracked = outputs_of(run.path), run.tracked_file
-        token = read_json(tracked).get("begun_as", "") if tracked.exists() else ""
-        own = outputs_id(outputs) if outputs else ""
-        is_known, reason = bool(own) and token.startswith(own), "is from another machine or folder"
+        is_known, reason = was_begun_here(run), "is from another machine or folder"
     if not is_known:
         raise InputError(
             f"resume={run.path}: its tracking.uri={redact_credentials(uri)} {reason}; add "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
@@ -45,6 +46,13 @@ def edit_run(
         for tag in removed:
             if clean_name(tag) in known:
                 client.delete_tag(run_id, clean_name(tag))
+
+
+def upload_folder(uri: str, run_id: str, folder: Path, name: str) -> None:
+    """Copies the content of a folder into the artifact folder `name`; raises as `edit_run`."""
+    _check_database(uri)
+    with store_client(uri) as client:
+        client.log_artifacts(run_id, str(folder), name)
 
 
 def delete_runs(uri: str, run_ids: Iterable[str]) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 
 from fashion_exp.atomic_io import read_json
 from fashion_exp.comparison.find_runs import tracked_id
 from fashion_exp.errors import InputError
 from fashion_exp.evaluation.annotations import Annotations, load_annotations, save_annotations
 from fashion_exp.evaluation.run_dir import RunDir
+from fashion_exp.experiment.tracked_runs import was_begun_here
 from fashion_exp.paths import outputs_of
 from fashion_exp.tracking.store import present_store
 
@@ -58,6 +60,20 @@ def save(run: RunDir, annotations: Annotations) -> str:
         return ""
     try:
         track(run)
+    except InputError as error:
+        return str(error)
+    return ""
+
+
+def track_report(run: RunDir, folder: Path) -> str:
+    """Adds the report of a run to what is tracked of it; returns as `rename`."""
+    from fashion_exp.tracking.edits import upload_folder
+
+    (run_id, uri), outputs = tracked_id(run), outputs_of(run.path)
+    if outputs is None or not (run_id and was_begun_here(run)):
+        return ""
+    try:
+        upload_folder(present_store(uri, outputs), run_id, folder, "report")
     except InputError as error:
         return str(error)
     return ""

@@ -9,6 +9,7 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run, ViewType
 
+from fashion_exp.atomic_io import write_text
 from fashion_exp.commands import ui
 from fashion_exp.comparison.find_runs import count_unfinished_jobs, find_run, run_name
 from fashion_exp.configuration.schema import TrackingConfig
@@ -17,10 +18,11 @@ from fashion_exp.evaluation.annotations import load_annotations
 from fashion_exp.evaluation.results import load_result
 from fashion_exp.evaluation.run_dir import RunDir
 from fashion_exp.evaluation.test_usage import record_test_evaluation
+from fashion_exp.paths import new_run_token
 from fashion_exp.sweeps.state import SweepState, lock_sweep
 from fashion_exp.tools.doctor.untracked import findings
 from fashion_exp.tools.runs import delete
-from fashion_exp.tools.runs.annotate import change_tags, rename, write_note
+from fashion_exp.tools.runs.annotate import change_tags, rename, track_report, write_note
 from fashion_exp.tracking import open_tracker
 from tests.comparison.synthetic_runs import make_run, random_correctness
 
@@ -112,6 +114,22 @@ def test_changes_for_an_absent_store_are_made_later(run: RunDir, tmp_path: Path)
         assert list(findings(outputs)) == []
     assert tracked(tmp_path, "renamed").info.lifecycle_stage == "active"
     assert tracked(tmp_path / "other", "b").info.lifecycle_stage == "deleted"
+
+
+def test_report_is_added_to_what_is_tracked_of_a_run_that_was_begun_here(
+    run: RunDir, tmp_path: Path
+) -> None:
+    page = tmp_path / "page" / "report.html"
+    write_text(page, "a page")
+    run_id = tracked(tmp_path, "cnn lr=1").info.run_id
+    client = MlflowClient(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    assert track_report(run, page.parent) == "" and not client.list_artifacts(run_id)
+    saved = json.loads(run.tracked_file.read_text()) | {"begun_as": new_run_token(tmp_path)}
+    run.tracked_file.write_text(json.dumps(saved))
+    assert track_report(run, page.parent) == ""
+    assert [file.path for file in client.list_artifacts(run_id, "report")] == ["report/report.html"]
+    (tmp_path / "mlflow.db").unlink()
+    assert "no such database" in track_report(run, page.parent)
 
 
 def test_deletion_removes_the_folder_and_marks_the_tracked_runs(
