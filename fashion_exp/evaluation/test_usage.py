@@ -8,7 +8,7 @@ does not start the count again.
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,8 @@ from fashion_exp.errors import InputError
 from fashion_exp.evaluation.run_dir import RunDir
 
 JOURNAL = "test_evaluations.jsonl"
+SETS = "test_sets.jsonl"
+"""The image ids of each test set."""
 EARLIER_JOURNAL = "test_looks.jsonl"
 MARK = "test_evaluated.json"
 EARLIER_MARK = "test_opened.json"
@@ -76,16 +78,9 @@ def record_test_evaluation(
         for entry in _copied_runs(outputs, lines):
             append_json_line(journal, entry)
             lines.append(entry)
-        evaluations = [entry for entry in lines if "run" in entry and "test_hash" in entry]
-        folders = {entry["test_hash"]: outputs / _name(entry["run"]) for entry in evaluations}
-        sets = {entry["test_hash"]: entry["images"] for entry in lines if "images" in entry}
-        for name, folder in (folders | {test_hash: Path(path)}).items():
-            if name not in sets and (images := _test_images(RunDir(folder))):
-                append_json_line(journal, {"test_hash": name, "images": images})
-                sets[name] = images
-        own_images = set(sets.get(test_hash, ()))
-        sharing = {name for name, images in sets.items() if not own_images.isdisjoint(images)}
-        entries = [e for e in evaluations if e["test_hash"] in sharing | {test_hash}]
+        folders = {e["test_hash"]: outputs / _name(e["run"]) for e in lines if "test_hash" in e}
+        sharing = _sharing_sets(outputs / SETS, test_hash, folders | {test_hash: Path(path)})
+        entries = [entry for entry in lines if entry.get("test_hash") in sharing]
         runs = {_name(entry["run"]) for entry in entries}
         evaluated = {name for entry in entries for name in entry.get("trainings", ())}
         is_known = run in runs or (trainings and evaluated.issuperset(trainings))
@@ -98,6 +93,20 @@ def record_test_evaluation(
     elsewhere = max((entry.get("evaluations", 0) for entry in entries), default=0)
     copied = {_name(entry["run"]) for entry in entries} - own
     return len(own) + max(len(copied), elsewhere)
+
+
+def _sharing_sets(file: Path, test_hash: str, folders: Mapping[str, Path]) -> set[str]:
+    """The test sets that share images with one of them, which is included.
+
+    `folders` has a run of each test set; the sets that the file lacks are added from there.
+    """
+    sets = {entry["test_hash"]: entry["images"] for entry in read_json_lines(file)}
+    for name, folder in folders.items():
+        if name not in sets and (images := _test_images(RunDir(folder))):
+            append_json_line(file, {"test_hash": name, "images": images})
+            sets[name] = images
+    own = set(sets.get(test_hash, ()))
+    return {test_hash} | {name for name, images in sets.items() if not own.isdisjoint(images)}
 
 
 def _test_images(run: RunDir) -> list[str]:
@@ -118,7 +127,7 @@ def _name(run: str) -> str:
 
 def _copied_runs(outputs: Path, journal: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Entries for evaluated runs that the journal does not have, nor their trainings."""
-    known = {_name(entry["run"]) for entry in journal if "run" in entry}
+    known = {_name(entry["run"]) for entry in journal}
     trainings = {name for entry in journal for name in entry.get("trainings", ())}
     entries = []
     for pattern in ("runs/*/", "sweeps/*/*/"):
