@@ -51,7 +51,7 @@ def run(arguments: list[str]) -> int:
     omitted = {*PAGE_COLUMNS} - {SCORE_COLUMNS[comparison.settings.metric]}
     columns = [name for name in table.header if name not in omitted]
     table = tables.extract_shared(tables.select_columns(table, columns))
-    console.print(tables.rich_table(table))
+    console.print(table)
     if len(comparison.runs) > 1:
         pairs = pairs_table(comparison)
         if len(pairs.rows) > MAX_PAIRS:
@@ -61,15 +61,15 @@ def run(arguments: list[str]) -> int:
             pairs = replace(pairs, rows=rows, notes=[note, *pairs.notes])
         joint = joint_interval_header(comparison)
         columns = ["a", "b", "a minus b", joint, "p (adjusted)", "verdict"]
-        console.print(tables.rich_table(tables.select_columns(pairs, columns)))
+        console.print(tables.select_columns(pairs, columns))
         if args.bayes:
             from fashion_exp.comparison.bayes import posterior_table
 
             posteriors = posterior_table(comparison)
             shown = {tuple(row[:2]) for row in pairs.rows}
             rows = [row for row in posteriors.rows if tuple(row[:2]) in shown]
-            console.print(tables.rich_table(replace(posteriors, rows=rows)))
-    console.print(tables.rich_table(uncertainty_table(comparison)))
+            console.print(replace(posteriors, rows=rows))
+    console.print(uncertainty_table(comparison))
     failures = training_failures(comparison)
     for line in [*comparison.conclusions, *failures, *comparison.confounds, *plans(comparison)]:
         console.print(line)

@@ -107,7 +107,7 @@ def _print_rows(tables: Sequence[pd.DataFrame], photos: int) -> None:
     from fashion_exp.inference.output import json_rows
     from fashion_exp.reporting.console import plain_console
     from fashion_exp.reporting.formats import percent
-    from fashion_exp.reporting.tables import PlainTable, rich_table
+    from fashion_exp.reporting.tables import PlainTable
 
     found = [row for table in tables for row in json_rows(table)]
     folder = os.path.commonpath([os.path.dirname(row["path"]) for row in found])
@@ -123,4 +123,4 @@ def _print_rows(tables: Sequence[pd.DataFrame], photos: int) -> None:
     notes = [f"and {omitted:,} more; --into FILE writes all"] if omitted > 0 else []
     intro = [f"Photos in {folder}"] if folder else []
     table = PlainTable(header, rows[:MAX_ROWS_SHOWN], intro=intro, notes=notes)
-    plain_console().print(rich_table(table))
+    plain_console().print(table)

@@ -138,7 +138,7 @@ def _print_status(status: dict[str, Any]) -> None:
     from fashion_exp.configuration.overrides import repeat_command
     from fashion_exp.reporting.console import plain_console
     from fashion_exp.reporting.formats import DASH, duration, with_limits
-    from fashion_exp.reporting.tables import PlainTable, rich_table
+    from fashion_exp.reporting.tables import PlainTable
 
     jobs = status["jobs"]
     finished = [job for job in jobs if job["state"] == "finished"]
@@ -164,7 +164,7 @@ def _print_status(status: dict[str, Any]) -> None:
         notes.append(f"{pluralize(smaller, 'job')} with a smaller training share: not ranked.")
     console = plain_console()
     console.print(f"{status['sweep']}: {_counts(status)}", soft_wrap=True)
-    console.print(rich_table(PlainTable(["job", "state", "validation", "time"], rows, notes=notes)))
+    console.print(PlainTable(["job", "state", "validation", "time"], rows, notes=notes))
     left = status["left"]
     is_complete = left == 0 or (left is None and set(status["states"]) == {"finished"})
     if not (status["running"] or is_complete):

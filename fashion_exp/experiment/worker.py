@@ -70,10 +70,9 @@ def print_result(run: RunDir, console: Console, address: str) -> None:
     from fashion_exp.comparison.audit import find_problems
     from fashion_exp.comparison.run_data import load_run
     from fashion_exp.evaluation.results import load_result, result_table
-    from fashion_exp.reporting.tables import rich_table
 
     table = result_table(load_result(run.path), find_problems(load_run(run.path)))
-    console.print(rich_table(table))
+    console.print(table)
     print_locations(console, run.path, address)
 
 

@@ -9,17 +9,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from rich.console import RenderableType
+from rich.console import Console, ConsoleOptions, RenderResult
 
 from fashion_exp.atomic_io import csv_text
-from fashion_exp.reporting.formats import (
-    DASH,
-    duration,
-    percent,
-    percent_range,
-    with_limits,
-)
-from fashion_exp.reporting.terminal_table import TerminalTable
+from fashion_exp.reporting import terminal_table
+from fashion_exp.reporting.formats import DASH, duration, percent, percent_range, with_limits
 
 MAX_F1_ROWS = 20
 """Classes in the table of a run."""
@@ -27,7 +21,7 @@ MAX_F1_ROWS = 20
 
 @dataclass(frozen=True)
 class PlainTable:
-    """A table of formatted texts; the first column names the rows."""
+    """A table of formatted texts; the first column names the rows. Consoles of rich print it."""
 
     header: Sequence[str]
     rows: Sequence[Sequence[str]]
@@ -38,6 +32,9 @@ class PlainTable:
     """Sentences above the table."""
     fixed: Sequence[str] = ()
     """Columns that `extract_shared` leaves in the table."""
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield from terminal_table.render(self, options.max_width)
 
 
 @dataclass(frozen=True)
@@ -324,11 +321,6 @@ def first_rows(table: PlainTable, count: int, file: Path) -> PlainTable:
         return table
     notes = [f"and {omitted:,} more: {file}", *table.notes]
     return replace(table, rows=table.rows[:count], notes=notes)
-
-
-def rich_table(table: PlainTable) -> RenderableType:
-    """The table for a rich console of any width."""
-    return TerminalTable(table.header, table.rows, table.title, table.intro, table.notes)
 
 
 def csv_table(table: PlainTable) -> str:

@@ -5,14 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from rich import box
 from rich.cells import cell_len
-from rich.console import Console, ConsoleOptions, JustifyMethod, RenderResult
+from rich.console import JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
 from fashion_exp.reporting.formats import one_line
+
+if TYPE_CHECKING:
+    from fashion_exp.reporting.tables import PlainTable
 
 MAX_ROW_LINES = 3
 _GAP = 2
@@ -21,33 +25,23 @@ _NUMBER = re.compile(r"[+\N{MINUS SIGN}-]?\d+([.,]\d+)*( |$)")
 """A number, alone or before its unit; not "0.5x"."""
 
 
-@dataclass(frozen=True)
-class TerminalTable:
+def render(table: PlainTable, width: int) -> Iterator[Text | Table]:
     """Columns side by side; where they are too narrow, a list with the first column as headings."""
-
-    header: Sequence[str]
-    rows: Sequence[Sequence[str]]
-    title: str
-    intro: Sequence[str]
-    notes: Sequence[str]
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        if self.title:
-            yield Text(one_line(self.title), "table.title")
-        for sentence in self.intro:
-            parts = re.split(r"(?<=;) ", one_line(sentence))
-            yield Text("\n".join(_join(parts, options.max_width, " ")))
-        columns = [
-            _Column.of(name, [row[index] for row in self.rows])
-            for index, name in enumerate(self.header)
-        ]
-        widths = _fit(columns, options.max_width)
-        if widths is None:
-            yield from _list(self.header, self.rows, options.max_width)
-        else:
-            yield _grid(columns, widths)
-        if self.notes:
-            yield Text("\n".join(self.notes), "table.caption")
+    if table.title:
+        yield Text(one_line(table.title), "table.title")
+    for sentence in table.intro:
+        parts = re.split(r"(?<=;) ", one_line(sentence))
+        yield Text("\n".join(_join(parts, width, " ")))
+    columns = [
+        _Column.of(name, [row[index] for row in table.rows])
+        for index, name in enumerate(table.header)
+    ]
+    if widths := _fit(columns, width):
+        yield _grid(columns, widths)
+    else:
+        yield from _list(table.header, table.rows, width)
+    if table.notes:
+        yield Text("\n".join(table.notes), "table.caption")
 
 
 @dataclass(frozen=True)

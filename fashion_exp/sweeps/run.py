@@ -173,7 +173,7 @@ def _print_summary(
     board = tables.first_rows(summary.shown, MAX_ROWS_SHOWN, sweep.folder / LEADERBOARD_FILE)
     if all(job.state == "finished" for job in jobs):
         board = tables.select_columns(board, [name for name in board.header if name != "status"])
-    console.print(tables.rich_table(board))
+    console.print(board)
     if summary.winner is not None:
         for purpose, text in winner_lines(summary.winner, sweep.outputs).items():
             console.print(f"{purpose}: {text}", soft_wrap=True)
@@ -186,7 +186,7 @@ def _print_summary(
 
 def _print_failures(failed: Sequence[SweepJob], remedy: str, console: Console) -> None:
     if failed:
-        console.print(tables.rich_table(failure_table(failed)))
+        console.print(failure_table(failed))
         print(f"{remedy}; to run one job alone:")
         for job in failed:
             print(f"  {job.command}")

@@ -11,7 +11,6 @@ from pathlib import Path
 
 from rich.console import Console
 
-from fashion_exp.reporting.tables import rich_table
 from tests.bench.runner import REPOSITORY, Figure, figure_table, write_json
 
 GROUPS: dict[str, tuple[str, ...]] = {
@@ -33,7 +32,7 @@ def main(arguments: Sequence[str]) -> int:
     for claim in claims:
         console.print(f"measuring {claim} …", highlight=False)
         figures += importlib.import_module(f"tests.bench.{claim}").measure(options.quick)
-    console.print(rich_table(figure_table(figures)))
+    console.print(figure_table(figures))
     path = options.json or REPOSITORY / "outputs" / "bench" / f"{options.claim}.json"
     write_json(path, figures, arguments)
     console.print(f"figures: {path}", soft_wrap=True, highlight=False)

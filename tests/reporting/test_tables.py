@@ -25,7 +25,6 @@ from fashion_exp.reporting.tables import (
     leaderboard,
     markdown_table,
     results_table,
-    rich_table,
 )
 
 DASH = "\N{EN DASH}"
@@ -67,7 +66,7 @@ def rows_by_name(table: PlainTable) -> dict[str, list[str]]:
 
 def print_table(table: PlainTable, width: int) -> str:
     file = io.StringIO()
-    Console(file=file, width=width).print(rich_table(table))
+    Console(file=file, width=width).print(table)
     return file.getvalue()
 
 

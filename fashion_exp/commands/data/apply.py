@@ -137,7 +137,7 @@ def _print_history(history: LabelHistory, as_json: bool) -> None:
         return
     from fashion_exp.data.labels import describe_changes
     from fashion_exp.reporting.console import plain_console
-    from fashion_exp.reporting.tables import PlainTable, rich_table
+    from fashion_exp.reporting.tables import PlainTable
 
     rows = [
         [
@@ -153,4 +153,4 @@ def _print_history(history: LabelHistory, as_json: bool) -> None:
     ]
     header = ["version", "parent", "time", "changes", "decisions in force", "from", "fingerprint"]
     notes = [f"Current: {history.current}. dataset.labels=VERSION selects another."]
-    plain_console().print(rich_table(PlainTable(header, rows, notes=notes)))
+    plain_console().print(PlainTable(header, rows, notes=notes))

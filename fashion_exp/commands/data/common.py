@@ -117,7 +117,7 @@ def publish(
     """
     from fashion_exp.inspection.image_tree import display_path
     from fashion_exp.reporting.photo_page import PhotoPage, write_photo_page
-    from fashion_exp.reporting.tables import first_rows, rich_table
+    from fashion_exp.reporting.tables import first_rows
 
     folder = page_folder(options, tree.root)
     page = folder / f"{subcommand}.html"
@@ -142,7 +142,7 @@ def publish(
         console.print(sentence)
     for table in report.sections[0].tables:
         if table.rows:
-            console.print(rich_table(first_rows(table, MAX_ROWS_SHOWN, page)))
+            console.print(first_rows(table, MAX_ROWS_SHOWN, page))
     for name in ("quarantine", "groups", "conflicts", "page"):
         if path := data.get(name):
             line = f"{name + ':':<13}{path}"

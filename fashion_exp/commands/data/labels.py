@@ -93,7 +93,7 @@ def _json_data(suggestions: LabelSuggestions, into: Path) -> dict[str, object]:
 
 def _print(console: Console, suggestions: LabelSuggestions, into: Path) -> None:
     from fashion_exp.reporting.formats import percent, shorten_to_cells
-    from fashion_exp.reporting.tables import PlainTable, rich_table
+    from fashion_exp.reporting.tables import PlainTable
 
     rows = [
         [
@@ -109,7 +109,7 @@ def _print(console: Console, suggestions: LabelSuggestions, into: Path) -> None:
     header = ["image", "given", "suggested", "kind", "p(given)", "p(suggested)"]
     omitted = len(suggestions.rows) - len(rows)
     notes = [*([f"The list has {omitted:,} more."] if omitted else []), *suggestions.notes()]
-    console.print(rich_table(PlainTable(header, rows, notes=notes)))
+    console.print(PlainTable(header, rows, notes=notes))
     counts = suggestions.counts()
     for line in (
         f"{counts['wrong']} of {counts['images']:,} labels look wrong, from "

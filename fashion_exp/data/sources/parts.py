@@ -8,22 +8,9 @@ from collections.abc import Iterable
 PARTS = ("train", "validation", "test")
 
 _PART_WORDS = {
-    "train": "train",
-    "training": "train",
-    "trainings": "train",
-    "trn": "train",
-    "trainval": "train",
-    "trainvalid": "train",
-    "validation": "validation",
-    "validate": "validation",
-    "validating": "validation",
-    "valid": "validation",
-    "val": "validation",
-    "dev": "validation",
-    "test": "test",
-    "tests": "test",
-    "testing": "test",
-    "tst": "test",
+    **dict.fromkeys(("train", "training", "trainings", "trn", "trainval", "trainvalid"), "train"),
+    **dict.fromkeys(("validation", "validate", "validating", "valid", "val", "dev"), "validation"),
+    **dict.fromkeys(("test", "tests", "testing", "tst"), "test"),
 }
 _FILLERS = frozenset({
     "set", "sets", "data", "dataset", "datasets", "daten", "bilder", "image", "images", "img",

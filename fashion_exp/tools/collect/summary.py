@@ -20,7 +20,7 @@ from fashion_exp.reporting.collection_page import (
     ImageCard,
     render_page,
 )
-from fashion_exp.reporting.tables import PlainTable, rich_table
+from fashion_exp.reporting.tables import PlainTable
 from fashion_exp.tools.collect.decoder import Decoder
 from fashion_exp.tools.collect.manifest import Entry, Manifest
 from fashion_exp.tools.collect.plan import Plan
@@ -144,9 +144,9 @@ def kind_table(summaries: list[ClassSummary]) -> PlainTable:
 
 
 def print_summary(summaries: list[ClassSummary], console: Console) -> None:
-    console.print(rich_table(class_table(summaries)))
+    console.print(class_table(summaries))
     if (kinds := kind_table(summaries)).rows:
-        console.print("", rich_table(kinds), sep="\n")
+        console.print("", kinds, sep="\n")
 
 
 def write_page(
