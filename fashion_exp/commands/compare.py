@@ -32,11 +32,7 @@ def run(arguments: list[str]) -> int:
     from fashion_exp.comparison.audit import audit
     from fashion_exp.comparison.conclusions import plans
     from fashion_exp.comparison.factors import missing_grid_commands
-    from fashion_exp.comparison.report_tables import (
-        joint_interval_header,
-        pairs_table,
-        runs_table,
-    )
+    from fashion_exp.comparison.report_tables import joint_interval_header, pairs_table, runs_table
     from fashion_exp.comparison.uncertainty import training_failures, uncertainty_table
     from fashion_exp.reporting import tables
     from fashion_exp.reporting.console import plain_console

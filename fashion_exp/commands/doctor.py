@@ -39,12 +39,7 @@ def run(arguments: list[str]) -> int:
                 except InputError as error:
                     remedy = f"{remedy} (failed: {error})"
         results.append(
-            {
-                "what": finding.what,
-                "where": finding.where,
-                "remedy": remedy,
-                "state": state,
-            }
+            {"what": finding.what, "where": finding.where, "remedy": remedy, "state": state}
         )
     is_fixable = any(result["state"] == "fixable" for result in results)
     if options.json:

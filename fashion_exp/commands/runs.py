@@ -164,11 +164,7 @@ def _accuracy(row: dict[str, Any], prefix: str, part: str) -> str:
 
 
 def _show(run: RunDir, as_json: bool) -> None:
-    from fashion_exp.configuration.overrides import (
-        rerun_command,
-        rerun_overrides,
-        resume_command,
-    )
+    from fashion_exp.configuration.overrides import rerun_command, rerun_overrides, resume_command
     from fashion_exp.evaluation.run_dir import RunDir
 
     row, outputs = _overview(run), outputs_of(run.path)

@@ -143,10 +143,7 @@ def _print_status(status: dict[str, Any]) -> None:
     jobs = status["jobs"]
     finished = [job for job in jobs if job["state"] == "finished"]
     largest = max((job.get("training share") or 0 for job in finished), default=0)
-    finished.sort(
-        key=lambda job: (_has_share(job, largest), job["val_acc"]),
-        reverse=True,
-    )
+    finished.sort(key=lambda job: (_has_share(job, largest), job["val_acc"]), reverse=True)
     unfinished = [job for job in jobs if job["state"] != "finished"]
     shown = [*finished[: max(1, MAX_ROWS - len(unfinished))], *unfinished[:MAX_ROWS]]
     rows = [

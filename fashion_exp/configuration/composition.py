@@ -36,11 +36,7 @@ from fashion_exp.configuration.overrides import (
     split_override,
 )
 from fashion_exp.configuration.own_choices import fill_own_choices
-from fashion_exp.configuration.schema import (
-    RENAMED_OPTIONS,
-    SWEEP_JOB_OPTIONS,
-    Config,
-)
+from fashion_exp.configuration.schema import RENAMED_OPTIONS, SWEEP_JOB_OPTIONS, Config
 from fashion_exp.configuration.suggestions import suggest_choice, suggest_option
 from fashion_exp.configuration.validation import validate_config
 from fashion_exp.errors import InputError, suggest

@@ -11,13 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from fashion_exp.data.decode import (
-    BinaryFile,
-    ImageHeader,
-    decode,
-    oversize_reason,
-    read_header,
-)
+from fashion_exp.data.decode import BinaryFile, ImageHeader, decode, oversize_reason, read_header
 from fashion_exp.data.image_files import content_id
 from fashion_exp.data.table import SourceUnavailableError, UnreadableImageError
 

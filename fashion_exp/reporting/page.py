@@ -8,12 +8,7 @@ from typing import Any
 from fashion_exp.atomic_io import write_text
 from fashion_exp.reporting.comparison_figures import MAX_CONFUSIONS, Drawings, draw_all
 from fashion_exp.reporting.formats import percent
-from fashion_exp.reporting.many_classes import (
-    MAX_CLASSES,
-    map_caption,
-    map_image,
-    most_confused,
-)
+from fashion_exp.reporting.many_classes import MAX_CLASSES, map_caption, map_image, most_confused
 from fashion_exp.reporting.report_content import Confusion, Report
 from fashion_exp.reporting.report_markdown import markdown
 from fashion_exp.reporting.tables import csv_table

@@ -9,12 +9,7 @@ from fashion_exp.reporting.comparison_figures import MAX_CONFUSIONS, Drawing, Dr
 from fashion_exp.reporting.formats import percent
 from fashion_exp.reporting.many_classes import MAX_CLASSES, most_confused
 from fashion_exp.reporting.report_content import Confusion, Finding, Report, Severity
-from fashion_exp.reporting.tables import (
-    PlainTable,
-    escape_markdown,
-    extract_shared,
-    markdown_table,
-)
+from fashion_exp.reporting.tables import PlainTable, escape_markdown, extract_shared, markdown_table
 from fashion_exp.reporting.verdict_matrix import first_pairs
 
 _SEVERITIES: Sequence[Severity] = ("wrong", "doubtful", "fine")

@@ -18,13 +18,7 @@ from fashion_exp.errors import redact_credentials
 from fashion_exp.experiment.tracked_runs import end_on_error
 from fashion_exp.paths import checkout_root, new_run_token, outputs_dir
 from fashion_exp.sweeps.jobs import JobFactory, SweepJob, shared_model, swept_options
-from fashion_exp.sweeps.state import (
-    SweepState,
-    archive_sweep,
-    lock_sweep,
-    read_state,
-    record_jobs,
-)
+from fashion_exp.sweeps.state import SweepState, archive_sweep, lock_sweep, read_state, record_jobs
 from fashion_exp.tracking import Tracker, open_tracker, provenance, source_tags
 from fashion_exp.tracking.urls import redact_uri
 

@@ -13,12 +13,7 @@ from urllib3.util import Url
 from fashion_exp.tools.collect.connection import TimeBudget, open_response, read_body
 from fashion_exp.tools.collect.rate_limit import BUSY_STATUSES, RateLimiter
 from fashion_exp.tools.collect.rejections import Postponed, Rejected
-from fashion_exp.tools.collect.robots import (
-    AGENT,
-    MAX_ROBOTS_BYTES,
-    RobotsPolicy,
-    training_opt_out,
-)
+from fashion_exp.tools.collect.robots import AGENT, MAX_ROBOTS_BYTES, RobotsPolicy, training_opt_out
 from fashion_exp.tools.collect.url_guard import UrlGuard, origin, parse_web_url
 
 MAX_REDIRECTS = 5
