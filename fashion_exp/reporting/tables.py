@@ -9,32 +9,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console, ConsoleOptions, RenderResult
-
 from fashion_exp.atomic_io import csv_text
-from fashion_exp.reporting import terminal_table
 from fashion_exp.reporting.formats import DASH, duration, percent, percent_range, with_limits
+from fashion_exp.reporting.terminal_table import PlainTable
 
 MAX_F1_ROWS = 20
 """Classes in the table of a run."""
-
-
-@dataclass(frozen=True)
-class PlainTable:
-    """A table of formatted texts; the first column names the rows. Consoles of rich print it."""
-
-    header: Sequence[str]
-    rows: Sequence[Sequence[str]]
-    title: str = ""
-    notes: Sequence[str] = ()
-    """Sentences below the table."""
-    intro: Sequence[str] = ()
-    """Sentences above the table."""
-    fixed: Sequence[str] = ()
-    """Columns that `extract_shared` leaves in the table."""
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        yield from terminal_table.render(self, options.max_width)
 
 
 @dataclass(frozen=True)

@@ -5,18 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from rich import box
 from rich.cells import cell_len
-from rich.console import JustifyMethod
+from rich.console import Console, ConsoleOptions, JustifyMethod, RenderResult
 from rich.table import Table
 from rich.text import Text
 
 from fashion_exp.reporting.formats import one_line
-
-if TYPE_CHECKING:
-    from fashion_exp.reporting.tables import PlainTable
 
 MAX_ROW_LINES = 3
 _GAP = 2
@@ -25,23 +21,38 @@ _NUMBER = re.compile(r"[+\N{MINUS SIGN}-]?\d+([.,]\d+)*( |$)")
 """A number, alone or before its unit; not "0.5x"."""
 
 
-def render(table: PlainTable, width: int) -> Iterator[Text | Table]:
-    """Columns side by side; where they are too narrow, a list with the first column as headings."""
-    if table.title:
-        yield Text(one_line(table.title), "table.title")
-    for sentence in table.intro:
-        parts = re.split(r"(?<=;) ", one_line(sentence))
-        yield Text("\n".join(_join(parts, width, " ")))
-    columns = [
-        _Column.of(name, [row[index] for row in table.rows])
-        for index, name in enumerate(table.header)
-    ]
-    if widths := _fit(columns, width):
-        yield _grid(columns, widths)
-    else:
-        yield from _list(table.header, table.rows, width)
-    if table.notes:
-        yield Text("\n".join(table.notes), "table.caption")
+@dataclass(frozen=True)
+class PlainTable:
+    """A table of formatted texts; the first column names the rows. Consoles of rich print it."""
+
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    title: str = ""
+    notes: Sequence[str] = ()
+    """Sentences below the table."""
+    intro: Sequence[str] = ()
+    """Sentences above the table."""
+    fixed: Sequence[str] = ()
+    """Columns that `extract_shared` leaves in the table."""
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Columns side by side; where they are too narrow, a list with the first as headings."""
+        width = options.max_width
+        if self.title:
+            yield Text(one_line(self.title), "table.title")
+        for sentence in self.intro:
+            parts = re.split(r"(?<=;) ", one_line(sentence))
+            yield Text("\n".join(_join(parts, width, " ")))
+        columns = [
+            _Column.of(name, [row[index] for row in self.rows])
+            for index, name in enumerate(self.header)
+        ]
+        if widths := _fit(columns, width):
+            yield _grid(columns, widths)
+        else:
+            yield from _list(self.header, self.rows, width)
+        if self.notes:
+            yield Text("\n".join(self.notes), "table.caption")
 
 
 @dataclass(frozen=True)
