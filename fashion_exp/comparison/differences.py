@@ -61,17 +61,27 @@ class Differences:
         per_image = self.design in ("one model", "pooled folds", "crossed")
         return per_image and self.metric == "accuracy" and not self.values.any()
 
+    @property
+    def by_training(self) -> np.ndarray | None:
+        """(J,) mean differences of the trainings; None if the test does not use their variance, or
+        not this one."""
+        if self.design == "crossed":
+            return np.asarray(self.values.mean(axis=1))
+        return self.values if self.design == "redrawn" else None
+
     def test(
         self, level: float, exact: bool = False, prior: VariancePrior | None = None
     ) -> PairedTest:
         """The test of this design, with the interval of the difference at `level`.
 
-        `prior` moderates the variance over redrawn splits.
+        `prior` moderates the variance of `by_training`.
         """
         bounded = self.metric == "accuracy"
         is_share = METRICS[self.metric].is_share
         if self.design == "crossed":
-            return paired_crossed(self.values, level, bounded=bounded, groups=self.groups)
+            return paired_crossed(
+                self.values, level, bounded=bounded, groups=self.groups, prior=prior
+            )
         if self.design == "unpaired":
             assert self.b_scores is not None
             return unpaired_crossed(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from fashion_exp.comparison.differences import (
+    Design,
     Differences,
     compute_differences,
     incomparable_reason,
@@ -107,9 +108,10 @@ def compare_pairs(
         for (a, b), reason in reasons.items()
         if not reason
     }
-    prior = _variance_prior(runs, differences, part, metric)
+    priors = _variance_priors(runs, differences, part, metric)
     tests = {
-        pair: values.test(level, settings.exact, prior) for pair, values in differences.items()
+        pair: values.test(level, settings.exact, priors.get(values.design))
+        for pair, values in differences.items()
     }
     p_values = [tests[pair].trusted_p if pair in tests else None for pair in pairs]
     if candidates:
@@ -124,6 +126,7 @@ def compare_pairs(
             results.append(Pair(a, b, "not comparable", None, None, reasons[a, b]))
             continue
         test, difference = tests[a, b], differences[a, b]
+        prior = priors.get(difference.design)
         verdict = _verdict(test, p, difference, settings, prior)
         shared = shared_images_note(runs[a], runs[b], part, metric)
         note = "; ".join(filter(None, (shared, difference.note, test.note)))
@@ -141,17 +144,17 @@ def compare_pairs(
     return results
 
 
-def _variance_prior(
+def _variance_priors(
     runs: Sequence[RunData],
     differences: Mapping[tuple[int, int], Differences],
     part: str,
     metric: str,
-) -> VariancePrior | None:
+) -> dict[Design, VariancePrior | None]:
     """From all pairs of the compared runs, or of many runs only from the pairs to be tested."""
     compared = sorted({index for pair in differences for index in pair})
-    if all(values.design != "redrawn" for values in differences.values()):
-        return None
-    pairs = list(differences.values())
+    pairs = [pair for pair in differences.values() if pair.by_training is not None]
+    if not pairs:
+        return {}
     if len(compared) <= MAX_PRIOR_RUNS:
         pairs += [
             compute_differences(runs[a], runs[b], part, metric)
@@ -159,9 +162,13 @@ def _variance_prior(
             if not {(a, b), (b, a)} & {*differences}
             and not incomparable_reason(runs[a], runs[b], part, metric)
         ]
-    values = [pair.values for pair in pairs if pair.design == "redrawn"]
-    variances = [sample_sd(scores) ** 2 for scores in values]
-    return fit_variance_prior(variances, [len(scores) - 1 for scores in values], len(compared))
+    priors: dict[Design, VariancePrior | None] = {}
+    for design in {pair.design for pair in pairs}:
+        scores = [p.by_training for p in pairs if p.design == design and p.by_training is not None]
+        variances = [sample_sd(values) ** 2 for values in scores]
+        df = [len(values) - 1 for values in scores]
+        priors[design] = fit_variance_prior(variances, df, len(compared))
+    return priors
 
 
 def omnibus_test(runs: Sequence[RunData], part: str) -> OmnibusTest | None:

@@ -27,6 +27,7 @@ TEST_NAMES = {
     "mcnemar_exact": "McNemar's exact test with Tango's interval",
     "paired_grouped_t": "t over groups of images, cluster-robust",
     "paired_crossed_t": "t with trainings and images crossed",
+    "moderated_crossed_t": "t with trainings and images crossed, variances moderated over pairs",
     "unpaired_crossed_t": "t with trainings and images crossed, trainings unpaired",
     "paired_corrected_t": "t with Nadeau and Bengio's correction",
     "paired_moderated_t": "t with Nadeau and Bengio's correction, variances moderated over pairs",

@@ -13,6 +13,7 @@ from fashion_exp.stats.checks import (
     validate_matrix,
 )
 from fashion_exp.stats.crossed import (
+    VarianceTerm,
     crossed_se,
     image_term,
     interaction_term,
@@ -22,6 +23,7 @@ from fashion_exp.stats.crossed import (
 )
 from fashion_exp.stats.groups import group_codes, kish_effective_size
 from fashion_exp.stats.interval import Estimand, Interval, point_estimate
+from fashion_exp.stats.moderation import VariancePrior
 from fashion_exp.stats.paired import PairedTest, t_test, tango, undefined_test
 
 ONE_SEED = (
@@ -36,6 +38,7 @@ def paired_crossed(
     *,
     bounded: bool = True,
     groups: ArrayLike | None = None,
+    prior: VariancePrior | None = None,
 ) -> PairedTest:
     """The crossed seed x image test of two recipes with paired seeds.
 
@@ -45,6 +48,12 @@ def paired_crossed(
     undefined test; no difference anywhere gives p = 1. Both fall back on Tango's interval of the
     tested models. Fewer than 4 seeds add a warning.
 
+    `prior` moderates the variance over seeds of the mean differences (`fit_variance_prior`), unless
+    no image has a difference. Families need it: among many pairs the variance over a few seeds is
+    too small for one by chance. Family-wise error at .05 with Holm's method over the pairs of 4 to
+    12 equal runs, 4 or 5 seeds and a standard deviation of 5 points between seeds: .08 to .44
+    without, .02 to .06 with it; .11 to .16 if one run varies five times as much (.15 to .46).
+
     Source: as `crossed_t_interval`, on differences.
 
     Raises:
@@ -52,9 +61,13 @@ def paired_crossed(
             outside (0, 1).
     """
     table = validate_matrix(differences, DIFFERENCE_BOUNDS if bounded else None)
-    return _crossed_test(
-        table.mean(axis=0), [table], len(table), level, bounded, groups, "paired_crossed_t"
-    )
+    terms, method = [model_term(table)], "paired_crossed_t"
+    if prior is not None and table.any():
+        count, method = len(table), "moderated_crossed_t"
+        variance, df = prior.moderate(terms[0].variance * count, terms[0].df)
+        terms = [VarianceTerm(variance / count, df)]
+    means, seeds = table.mean(axis=0), len(table)
+    return _crossed_test(means, [table], terms, seeds, level, bounded, groups, method)
 
 
 def unpaired_crossed(
@@ -85,12 +98,14 @@ def unpaired_crossed(
         )
     seeds = min(len(a), len(b))
     means = a.mean(axis=0) - b.mean(axis=0)
-    return _crossed_test(means, [a, b], seeds, level, bounded, groups, "unpaired_crossed_t")
+    terms, method = [model_term(a), model_term(b)], "unpaired_crossed_t"
+    return _crossed_test(means, [a, b], terms, seeds, level, bounded, groups, method)
 
 
 def _crossed_test(
     means: Floats,
     tables: list[Floats],
+    models: list[VarianceTerm],
     seeds: int,
     level: float,
     bounded: bool,
@@ -105,7 +120,7 @@ def _crossed_test(
     if reason := undefined_reason(seeds, codes, grouped=groups is not None):
         return undefined_test(point, ONE_SEED if seeds < 2 else reason, fallback)
     se, df = crossed_se(
-        [model_term(table) for table in tables],
+        models,
         image_term(means, codes),
         [interaction_term(table, codes) for table in tables],
     )

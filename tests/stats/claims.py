@@ -39,6 +39,7 @@ SIMULATIONS = (
     Simulation(sim.simulate_main_effects, 150, 4000),
     Simulation(sim.simulate_families, 100, 4000),
     Simulation(sim.simulate_studies, 100, 2000),
+    Simulation(sim.simulate_seeded_studies, 60, 2000),
     Simulation(sim.simulate_looks, 200, 5000),
     Simulation(sim.simulate_winners, 25, 1000),
     Simulation(sim.simulate_plans, 300, 10_000),
@@ -149,6 +150,8 @@ CLAIMS = {
             ("may_be_best", "the best recipe is ruled out", ""),
         )
     },
+    "moderated t + holm, 8 runs of 5 seeds": type_1("any pair of recipes"),
+    "(plain t + holm, 8 runs of 5 seeds)": type_1("any pair of recipes", INVALID),
     "alpha / k^2 at look k, 10 looks": Claim("type I", 0.05 * math.pi**2 / 6, PAIR),
     "(alpha at each of 10 looks)": type_1(PAIR, INVALID),
     "bbc_cv estimate": Claim("bias", 0.003, CONFIG),

@@ -308,6 +308,18 @@ def _study(scores: np.ndarray, n_train: float, n_test: float, name: str) -> Outc
     yield f"may_be_best, {name}", float(0 not in possible)  # any of the equal runs is the best
 
 
+def simulate_seeded_studies(rng: Rng) -> Outcomes:
+    """Eight equal recipes with five seeds each, which differ by 4 points."""
+    difficulty = rng.normal(0, 2, 200)
+    runs = [synthetic.seeded_answers(rng, 5, 200, 0, difficulty, 0.5) for _ in range(8)]
+    gains = [a - b for a, b in combinations(runs, 2)]
+    prior = fit_variance_prior([gain.mean(axis=1).var(ddof=1) for gain in gains], 4, 8)
+    for name, moderation in (("moderated t", prior), ("(plain t", None)):
+        adjusted = holm([paired_crossed(gain, prior=moderation).trusted_p for gain in gains])
+        wrong = float(any(p is not None and p < 0.05 for p in adjusted))
+        yield f"{name} + holm, 8 runs of 5 seeds{')' if moderation is None else ''}", wrong
+
+
 def simulate_looks(rng: Rng) -> Outcomes:
     """Two models without a difference, compared after each of 10 batches of 100 images."""
     gains, wrong = rng.normal(size=1000), {False: 0.0, True: 0.0}

@@ -41,11 +41,16 @@ def clustered_answers(
 
 
 def seeded_answers(
-    rng: Rng, seeds: int, images: int, shift: float = 0.0, difficulty: Floats | None = None
+    rng: Rng,
+    seeds: int,
+    images: int,
+    shift: float = 0.0,
+    difficulty: Floats | None = None,
+    spread: float = 0.12,
 ) -> Floats:
     """Answers (seeds, images) of models of one recipe: about 88 % right, SD 1 point over seeds."""
     difficulty = rng.normal(0, 2, images) if difficulty is None else difficulty
-    quality = rng.normal(0, 0.12, (seeds, 1))
+    quality = rng.normal(0, spread, (seeds, 1))
     return (3 + shift + difficulty + quality + rng.normal(size=(seeds, images)) > 0).astype(float)
 
 
