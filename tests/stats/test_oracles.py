@@ -117,6 +117,8 @@ def test_cluster_robust_mean_equals_bell_and_mccaffreys_matrices() -> None:
     rng = np.random.default_rng(1)
     groups = rng.integers(0, 7, 40) ** 2 // 6  # of very unequal size
     codes, values = group_codes(groups, 40), rng.normal(size=40)
+    sizes = np.bincount(codes)
+    values -= 0.8 * (np.bincount(codes, weights=values) / sizes)[codes]  # no positive correlation
     annihilator, residuals = np.eye(40) - 1 / 40, values - values.mean()
     rows = []
     for group in range(codes.max() + 1):
@@ -128,7 +130,10 @@ def test_cluster_robust_mean_equals_bell_and_mccaffreys_matrices() -> None:
     covariance = weights @ weights.T
     result = clustered_mean(values, codes)
     assert result.se**2 == pytest.approx(((weights @ residuals) ** 2).sum())
-    assert result.df == pytest.approx(np.trace(covariance) ** 2 / (covariance**2).sum())
+    df = np.trace(covariance) ** 2 / (covariance**2).sum()
+    assert result.df == pytest.approx(min(df, 40**2 / (sizes**2).sum() - 1))
+    copies = np.repeat(np.arange(6), [1, 1, 2, 2, 3, 3])
+    assert clustered_mean(copies.astype(np.float64), copies).df == pytest.approx(28**2 / 196 - 1)
 
 
 def test_images_for_half_width_equals_statsmodels() -> None:
