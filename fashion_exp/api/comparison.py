@@ -123,6 +123,7 @@ def compare(
     target: float | None = None,
     pairs: Literal["best", "all"] = "best",
     human: tuple[float, int | None] | None = None,
+    on: str | None = None,
     evaluate_test: bool = False,
     uri: str | None = None,
     outputs: str | PathLike[str] | None = None,
@@ -134,12 +135,15 @@ def compare(
     without one, the best run with the others, or each with each (`pairs="all"`). `alpha` is the
     family-wise error rate, `rope` the difference that does not matter, `target` an accuracy to be
     reached, `human` the accuracy of people and the number of images that it was measured on.
+    `on` is the name of an evaluation on other photos that all runs have, to compare them on it.
     `evaluate_test` evaluates the test predictions of every run, which is counted. So are
     comparisons of the same recipes on growing data (`looks.count_looks`).
 
     Raises `InputError` for a reference that matches nothing, and for a setting out of range.
     """
-    settings = ComparisonSettings(metric, alpha, rope, exact, target, pairs=pairs, human=human)
+    settings = ComparisonSettings(
+        metric, alpha, rope, exact, target, pairs=pairs, human=human, on=on
+    )
     if pairs == "all" and baseline is not None:
         raise InputError("pairs=all has no effect with a baseline: leave out one of them")
     place = outputs_dir(None if outputs is None else fspath(outputs))

@@ -35,7 +35,6 @@ def run(arguments: list[str]) -> int:
     from fashion_exp.reporting.console import plain_console
     from fashion_exp.reporting.drawing import optional_figure
     from fashion_exp.reporting.progress import Progress
-    from fashion_exp.reporting.tables import rich_table
 
     trained = load_run(args.run, outputs_dir(args.outputs), args.uri)
     with Progress(plain_console(stderr=True)) as progress:
@@ -49,7 +48,7 @@ def run(arguments: list[str]) -> int:
         return ExitCode.DONE
     console = plain_console()
     for table in tables_of(report):
-        console.print(rich_table(table))
+        console.print(table)
     for sentence in sentences(report):
         console.print(sentence)
     console.print(f"figure:  {trained.run.figures / 'calibration.png'}", soft_wrap=True)

@@ -26,6 +26,9 @@ def build_parser(subcommand: str, description: str | None) -> argparse.ArgumentP
         default="best",
         help="best: the best run with each other one (default); all: every pair",
     )
+    parser.add_argument(
+        "--on", metavar="NAME", help="compare on the photos of an evaluation: evaluate RUN … --as"
+    )
     parser.add_argument("--metric", default="accuracy", help=" or ".join(METRICS))
     parser.add_argument(
         "--alpha", type=float, default=0.05, help="family-wise error rate; default: 0.05"
@@ -56,7 +59,7 @@ def build_parser(subcommand: str, description: str | None) -> argparse.ArgumentP
 
 def comparison_options(args: argparse.Namespace) -> dict[str, Any]:
     """The arguments of `api.comparison.compare`. Raises `InputError` before any run is loaded."""
-    names = ("metric", "alpha", "rope", "exact", "target", "pairs")
+    names = ("metric", "alpha", "rope", "exact", "target", "pairs", "on")
     settings: dict[str, Any] = {name: getattr(args, name) for name in names}
     settings["human"] = parse_human_accuracy(args.human)
     ComparisonSettings(**settings)  # checks them

@@ -14,6 +14,7 @@ SUBCOMMANDS = {
     "report": "the same as a page with figures",
     "predict": "predict the classes of photos with a run: predict RUN PHOTOS",
     "calibrate": "how far the probabilities of a run can be trusted: calibrate RUN",
+    "evaluate": "evaluate a run on labelled photos that it has never seen: evaluate RUN LABELLED",
     "explain": "what the networks of a run look at in photos, as pictures",
     "card": "a model card of a run: data, accuracy with intervals, limits, how to use it",
     "refit": "train a run's recipe on all of its photos, to be used: refit RUN",

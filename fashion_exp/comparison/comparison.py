@@ -54,6 +54,9 @@ class Comparison:
 
     def __post_init__(self) -> None:
         """Evaluates the runs at the level of the comparison instead of their own."""
+        if (name := self.settings.on) is not None:
+            for run in self.runs:
+                run.require_evaluation(name)
         at_level = [run.at_level(self.settings.level) for run in self.runs]
         object.__setattr__(self, "runs", at_level)
 
@@ -68,7 +71,13 @@ class Comparison:
 
     @cached_property
     def part(self) -> str:
-        """The images the runs are compared on: test if all runs were evaluated on it."""
+        """The images the runs are compared on: those of an evaluation if one is named, else test if
+        all runs were evaluated on it."""
+        return self.settings.on or self.own_part
+
+    @cached_property
+    def own_part(self) -> str:
+        """ "test" if all runs were evaluated on it, else "validation"."""
         return "test" if all(run.is_test_evaluated for run in self.runs) else "validation"
 
     @cached_property
@@ -98,7 +107,7 @@ class Comparison:
         candidates would be another test, about these models. They are compared on test images, and
         if only one run has the largest share.
         """
-        is_same_part = self.part == "test" or len(self.candidates) < 2
+        is_same_part = self.part != "validation" or len(self.candidates) < 2
         return self.ranking if is_same_part else self.candidates
 
     @property
@@ -147,7 +156,9 @@ class Comparison:
         if self.settings.baseline is not None or self.settings.pairs == "all" or total < 3:
             return 0
         trainings = sorted(self.runs[index].summary(self.part).trainings for index in self.compared)
-        if self.part == "test" and (len(trainings) < 2 or trainings[-2] < MIN_RELIABLE_SCORES):
+        if self.part != "validation" and (
+            len(trainings) < 2 or trainings[-2] < MIN_RELIABLE_SCORES
+        ):
             return 0
         return total
 

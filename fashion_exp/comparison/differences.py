@@ -147,7 +147,7 @@ def compute_differences(a: RunData, b: RunData, part: str, metric: str) -> Diffe
     """The differences of two comparable runs, joined by image id."""
     images = _shared_images(a, b, part, metric)
     left, right = (run.score_matrix(part, metric).select_images(images) for run in (a, b))
-    if part == "test":
+    if part != "validation":
         return _on_shared_images(left, right, metric)
     if not (a.result.redrawn or b.result.redrawn):
         return _on_pooled_folds(left, right, metric)

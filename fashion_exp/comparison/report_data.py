@@ -63,7 +63,7 @@ def build_report(comparison: Comparison, command: str, cache: Path) -> Report:
         uncertainty=uncertainty_table(comparison),
         classes=_classes(comparison),
         confusions=[_confusion(comparison, index) for index in ranking],
-        photos=photo_groups(runs, comparison.winner, comparison.part, cache),
+        photos=photo_groups(runs, comparison.winner, comparison.own_part, cache),
         reproduce=[command, *(run.command for run in runs)],
         methods=_methods(comparison),
         best_run=_best_run_commands(comparison),
@@ -97,11 +97,12 @@ def _title(comparison: Comparison) -> str:
 def _accuracy_forests(comparison: Comparison) -> list[ForestPlot]:
     is_test_evaluated = any(run.is_test_evaluated for run in comparison.runs)
     parts = ["test", "validation"] if is_test_evaluated else ["validation"]
+    parts = sorted({name for run in comparison.runs for name in run.evaluations}) + parts
     level = f"{100 * comparison.settings.level:g} %"
     lines, bands = _references(comparison)
     return [
         ForestPlot(
-            f"{part.capitalize()} accuracy, {level} Wilson intervals",
+            f"{part[0].upper()}{part[1:]} accuracy, {level} Wilson intervals",
             _accuracy_rows(comparison, part),
             True,
             lines,
@@ -115,7 +116,8 @@ def _accuracy_rows(comparison: Comparison, part: str) -> list[ForestRow]:
     rows = []
     for index in comparison.ranking:
         run, name = comparison.runs[index], comparison.names[index]
-        if part == "test" and not run.is_test_evaluated:
+        judged = ["validation", *(["test"] if run.is_test_evaluated else []), *run.evaluations]
+        if part not in judged:
             continue
         is_winner = index == comparison.winner and len(comparison.runs) > 1
         is_selected = is_winner and part == "validation"

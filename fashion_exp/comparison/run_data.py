@@ -14,13 +14,14 @@ import pandas as pd
 from fashion_exp.comparison.settings_in_force import settings_in_force
 from fashion_exp.configuration.overrides import rerun_command, rerun_overrides
 from fashion_exp.configuration.stored_config import load_config
+from fashion_exp.errors import InputError, suggest
 from fashion_exp.evaluation.predictions import (
     class_names,
     labels_and_probabilities,
     read_predictions,
 )
 from fashion_exp.evaluation.results import RunResult, load_result
-from fashion_exp.evaluation.run_dir import PART_FILES, RunDir, require_finished
+from fashion_exp.evaluation.run_dir import RunDir, require_finished
 from fashion_exp.evaluation.run_paths import resolve_paths
 from fashion_exp.paths import outputs_of
 from fashion_exp.stats import metrics
@@ -180,11 +181,26 @@ class RunData:
     def is_test_evaluated(self) -> bool:
         return self.result.test_evaluations > 0
 
+    @property
+    def evaluations(self) -> list[str]:
+        """The names of its evaluations on other photos."""
+        return sorted(f.stem for f in RunDir(self.result.output).evaluations.glob("*.parquet"))
+
+    def require_evaluation(self, name: str) -> None:
+        """Raises `InputError` if the run has no evaluation of this name."""
+        if name not in self.evaluations:
+            hint = suggest(name, self.evaluations) or "it has none"
+            raise InputError(
+                f"{self.name}: no evaluation {name}; {hint}; `evaluate {self.result.output.name} "
+                f"PHOTOS --as {name}` makes it"
+            )
+
     @cached_method
     def predictions(self, part: str) -> pd.DataFrame:
-        """The predictions of "validation", or of "test" once it was evaluated."""
-        assert part == "validation" or self.is_test_evaluated, "the test predictions are held out"
-        return read_predictions(self.result.output / PART_FILES[part])
+        """The predictions of "validation", of "test" once it was evaluated, or of an evaluation on
+        other photos by its name."""
+        assert part != "test" or self.is_test_evaluated, "the test predictions are held out"
+        return read_predictions(RunDir(self.result.output).predictions_file(part))
 
     @cached_property
     def settings(self) -> Mapping[str, Any]:

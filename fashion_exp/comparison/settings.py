@@ -29,6 +29,8 @@ class ComparisonSettings:
     """Without a baseline: the pairs of the best run with the others, or all pairs."""
     human: tuple[float, int | None] | None = None
     """Accuracy of people, and the number of images it was measured on."""
+    on: str | None = None
+    """The evaluation on other photos that the runs are compared on; None: test or validation."""
 
     looks: int = 1
     """Which look at these recipes it is, of those at growing data (`count_looks`)."""

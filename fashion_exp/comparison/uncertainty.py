@@ -30,7 +30,7 @@ def run_uncertainty(run: RunData, part: str) -> Uncertainty:
     matrix = run.score_matrix(part, "accuracy")
     groups = matrix.groups if matrix.has_shared_groups else None
     level, repeats = run.result.confidence, matrix.repeats
-    if part == "test" or (not run.result.redrawn and repeats > 1):
+    if part != "validation" or (not run.result.redrawn and repeats > 1):
         table = matrix if matrix.is_complete else matrix.pool_folds()
         return uncertainty(table.values, level, groups=groups)
     sizes = run.result.train_sizes.values()
@@ -46,7 +46,7 @@ def uncertainty_table(comparison: Comparison) -> PlainTable:
         found = run_uncertainty(run, part)
         per_training = run.result.seconds / len(run.result.train_sizes)
         images = len(run.score_matrix(part, "accuracy").images)
-        again = run.result.seconds * (1 + MORE_IMAGES / images) if part != "test" else 0.0
+        again = run.result.seconds * (1 + MORE_IMAGES / images) if part == "validation" else 0.0
         rows.append(
             [
                 comparison.names[index],

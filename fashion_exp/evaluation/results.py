@@ -63,9 +63,9 @@ class RunResult:
     """Whether each repeat has its own random split."""
 
     def summary(self, part: str) -> EvaluationSummary:
-        """Of "validation", or of "test" once that was evaluated."""
-        assert part == "validation" or self.test_evaluations, "the test predictions are held out"
-        file = self.output / PART_FILES[part]
+        """Of "validation", of "test" once that was evaluated, or of an evaluation by its name."""
+        assert part != "test" or self.test_evaluations, "the test predictions are held out"
+        file = RunDir(self.output).predictions_file(part)
         modified = file.stat().st_mtime_ns if file.exists() else 0
         sizes = tuple(self.train_sizes.items())
         return _summary(file, modified, sizes, self.redrawn, self.confidence)

@@ -145,8 +145,16 @@ class RunDir:
         """Holds the files of single trainings; removed when the whole run is finished."""
         return self.path / "unfinished"
 
+    @property
+    def evaluations(self) -> Path:
+        """Has the predictions on other photos, by the names of the evaluations."""
+        return self.path / "evaluations"
+
     def predictions_file(self, part: str) -> Path:
-        return self.path / PART_FILES[part]
+        """Of "validation", "test", or an evaluation on other photos by its name."""
+        if part in PART_FILES:
+            return self.path / PART_FILES[part]
+        return self.evaluations / f"{part}.parquet"
 
     def fold(self, name: str) -> FoldFiles:
         return FoldFiles(self.unfinished, name)

@@ -117,7 +117,8 @@ class EvaluationSummary:
 def summarize_predictions(
     frame: pd.DataFrame, train_sizes: Mapping[str, int], redrawn: bool, level: float
 ) -> EvaluationSummary:
-    """Summarizes the predictions of one part ("validation" or "test").
+    """Summarizes the predictions of one part: "validation", "test" or other photos, which all
+    models judged like those of the test.
 
     `train_sizes` maps fold names (r0f0) to numbers of training images. `redrawn` says whether
     each repeat has its own random split; `level` is the confidence level.
@@ -175,7 +176,7 @@ class _Part:
         frame: pd.DataFrame, train_sizes: Mapping[str, int], redrawn: bool, level: float
     ) -> _Part:
         frame = frame.sort_values(["repeat", "fold"], kind="stable")
-        is_test = frame["part"].iloc[0] == "test"
+        is_test = frame["part"].iloc[0] != "validation"
         # The folds of a repeat together predict each validation image once: one model.
         keys = frame[["repeat", "fold"] if is_test else ["repeat"]]
         crossed = is_test or (not redrawn and frame["repeat"].nunique() > 1)
@@ -208,7 +209,7 @@ class _Part:
 
     def recipe_interval(self, scores: pd.DataFrame, shape: Shape) -> Interval:
         if self.crossed:
-            rows = scores if self.name == "test" else scores.groupby(level="repeat").mean()
+            rows = scores if self.name != "validation" else scores.groupby(level="repeat").mean()
             return crossed_t_interval(
                 rows.to_numpy(), self.level, bounded=False, shape=shape, groups=self.groups
             )

@@ -64,13 +64,18 @@ def _fingerprints(run: RunDir) -> list[str]:
 
 
 def record_test_evaluation(
-    outputs: Path, test_hash: str, path: str, trainings: Collection[str] = ()
+    outputs: Path,
+    test_hash: str,
+    path: str,
+    trainings: Collection[str] = (),
+    images: Sequence[str] = (),
 ) -> int:
     """Adds a run to the journal; returns how many different runs used photos of its test set.
 
     A run that is in it already is not added again. Neither is a run whose `trainings`, by their
     fingerprints, were all reused from runs in the journal: its predictions are known. Evaluated
     runs that were copied into `outputs` from elsewhere are added, with the count that they had.
+    `images` are the ids of the photos, if they are not the run's own test set.
     """
     journal, run = outputs / JOURNAL, _name(path)
     with file_lock(outputs / ".test_looks.lock"):
@@ -79,7 +84,9 @@ def record_test_evaluation(
             append_json_line(journal, entry)
             lines.append(entry)
         folders = {e["test_hash"]: outputs / _name(e["run"]) for e in lines if "test_hash" in e}
-        sharing = _sharing_sets(outputs / SETS, test_hash, folders | {test_hash: Path(path)})
+        sharing = _sharing_sets(
+            outputs / SETS, test_hash, folders | {test_hash: Path(path)}, images
+        )
         entries = [entry for entry in lines if entry.get("test_hash") in sharing]
         runs = {_name(entry["run"]) for entry in entries}
         evaluated = {name for entry in entries for name in entry.get("trainings", ())}
@@ -95,16 +102,21 @@ def record_test_evaluation(
     return len(own) + max(len(copied), elsewhere)
 
 
-def _sharing_sets(file: Path, test_hash: str, folders: Mapping[str, Path]) -> set[str]:
+def _sharing_sets(
+    file: Path, test_hash: str, folders: Mapping[str, Path], images: Sequence[str]
+) -> set[str]:
     """The test sets that share images with one of them, which is included.
 
-    `folders` has a run of each test set; the sets that the file lacks are added from there.
+    `folders` has a run of each test set; the sets that the file lacks are added from there, and
+    the one with this hash from `images` if there are any.
     """
     sets = {entry["test_hash"]: entry["images"] for entry in read_json_lines(file)}
     for name, folder in folders.items():
-        if name not in sets and (images := _test_images(RunDir(folder))):
-            append_json_line(file, {"test_hash": name, "images": images})
-            sets[name] = images
+        if name not in sets:
+            ids = [*images] if images and name == test_hash else _test_images(RunDir(folder))
+            if ids:
+                append_json_line(file, {"test_hash": name, "images": ids})
+                sets[name] = ids
     own = set(sets.get(test_hash, ()))
     return {test_hash} | {name for name, images in sets.items() if not own.isdisjoint(images)}
 

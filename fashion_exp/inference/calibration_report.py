@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -121,7 +121,7 @@ def measure_calibration(
         threshold = accuracy_threshold(confidence, correct, target, _groups(rows.groups))
     members = held_out_sets(calibration.scores, rows.calibrated, rows.parts, coverage, per_class)
     parts = [
-        _part(
+        part_calibration(
             "validation", "single models, each adjusted without the photo in question", run.classes,
             rows.labels, rows.groups, len(set(rows.image_ids)), rows.raw, rows.calibrated, members,
             threshold,
@@ -138,7 +138,7 @@ def measure_calibration(
             unfamiliar = calibration.unfamiliar(features, probabilities)[1]
             alarms = wilson_grouped(unfamiliar.astype(float), frame["group_id"].to_numpy())
         parts.append(
-            _part(
+            part_calibration(
                 "test", f"the ensemble of {len(run.model_names)} models", run.classes, labels,
                 frame["group_id"].to_numpy(), len(frame), probabilities.mean(axis=0),
                 calibration.apply(probabilities),
@@ -172,7 +172,7 @@ def _groups(groups: np.ndarray) -> np.ndarray | None:
     return groups if len(set(groups)) < len(groups) else None
 
 
-def _part(
+def part_calibration(
     part: str, subject: str, classes: Sequence[str], labels: np.ndarray, groups: np.ndarray,
     images: int, raw: np.ndarray, calibrated: np.ndarray, members: np.ndarray,
     threshold: Threshold | None, false_alarms: Interval | None = None,
@@ -200,7 +200,8 @@ def _part(
             for index, name in enumerate(classes)
             if (labels == index).any()
         },
-        set_size=_mean(sizes.astype(float), clusters),
+        # Its fallback is one for proportions.
+        set_size=replace(_mean(sizes.astype(float), clusters), fallback=None),
         sizes=np.bincount(sizes, minlength=len(classes) + 1)[1:].tolist(),
         curve=risk_coverage(confidence, correct),
         accepted=accepted,

@@ -10,6 +10,7 @@ It imports nothing else of this project. To find a function:
 | interval over folds or repeated splits | `t_intervals`: `corrected_t_interval` |
 | interval over several seeds on one split | `crossed`: `crossed_t_interval` |
 | interval for any other metric | `bootstrap`: `bootstrap` |
+| one model on two samples of images | `proportions`: `independent_difference` |
 | two models, right or wrong per image | `paired`: `mcnemar`, `tango` |
 | two models, any per-image score | `bootstrap`: `paired_bootstrap` |
 | two models, images in groups | `paired_t`: `paired_grouped` |

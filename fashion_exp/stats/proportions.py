@@ -155,6 +155,35 @@ def f1_interval(
     return point.with_limits(min(low, value), max(high, value))
 
 
+def independent_difference(a: Interval, b: Interval) -> Interval:
+    """The difference of two accuracies, a minus b, on two independent samples of images.
+
+    From the intervals of the two, which may be those of images in groups or of the mean of several
+    models. Undefined if one of them is.
+
+    Source: Newcombe 1998, Stat. Med. 17:873-890, method 10, for Wilson's limits; Zou & Donner 2008,
+    Stat. Med. 27:1693-1702, for others.
+
+    Raises:
+        ValueError: the intervals have different levels.
+    """
+    if a.level != b.level:
+        raise ValueError(f"intervals of different levels: {a.level:g} and {b.level:g}")
+    first, second = a.or_fallback, b.or_fallback
+    values = (first.estimate, first.low, first.high, second.estimate, second.low, second.high)
+    target = Estimand.MODEL_DIFFERENCE if a.scores == 1 else Estimand.MEAN_MODEL_DIFFERENCE
+    point = point_estimate(
+        None, a.level, "newcombe", target, "images", scores=a.scores, reason="one has no interval"
+    )
+    if any(value is None for value in values):
+        return point
+    p, p_low, p_high, q, q_low, q_high = (float(value or 0.0) for value in values)
+    difference = p - q
+    low = difference - float(np.hypot(p - p_low, q_high - q))
+    high = difference + float(np.hypot(p_high - p, q - q_low))
+    return replace(point, estimate=difference).with_limits(low, high)
+
+
 class TargetBounds(NamedTuple):
     """One-sided bounds of an accuracy, and the number of independent images behind them."""
 

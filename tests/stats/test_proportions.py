@@ -21,6 +21,7 @@ from fashion_exp.stats.interval import Interval
 from fashion_exp.stats.proportions import (
     clopper_pearson,
     clopper_pearson_lower,
+    independent_difference,
     wilson,
     wilson_grouped,
     wilson_limits,
@@ -261,3 +262,14 @@ def test_kish_effective_size() -> None:
 def test_rejects_invalid_arguments(call: Callable[[], object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_difference_of_independent_samples_reproduces_published_limits() -> None:
+    """Newcombe 1998, table II: 56/70 minus 48/80, and 10/10 minus 0/10, method 10."""
+    interval = independent_difference(wilson(56, 70), wilson(48, 80))
+    assert limits(interval) == pytest.approx((0.0524, 0.3339), abs=5e-5)
+    extreme = independent_difference(wilson(10, 10), wilson(0, 10))
+    assert limits(extreme) == pytest.approx((0.6075, 1.0), abs=5e-5)
+    assert independent_difference(wilson(0, 0), wilson(1, 2)).status == "undefined"
+    with pytest.raises(ValueError, match="different levels"):
+        independent_difference(wilson(1, 2), wilson(1, 2, 0.9))

@@ -1,0 +1,132 @@
+"""Evaluate a finished run on labelled photos that it has never seen. RUN is a run's folder, its
+name, a sweep (its winner), or the id of a tracked run. LABELLED is a folder with one folder per
+class, or a CSV file with the columns path and label. Photos of the run and copies of them are
+left out. The predictions are kept in the run's folder: `compare --on NAME` compares runs on
+them."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from fashion_exp.commands.parser import Parser
+from fashion_exp.errors import ExitCode, InputError
+from fashion_exp.paths import outputs_dir
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from fashion_exp.inference.evaluate import PhotoEvaluation
+    from fashion_exp.reporting.tables import PlainTable
+
+MAX_CONFUSIONS = 10
+
+
+def run(arguments: list[str]) -> int:
+    """Raises `InputError`."""
+    args = build_parser().parse_args(arguments)
+    rename = dict(_pair(text) for text in args.rename)
+    from fashion_exp.inference.evaluate import as_json, evaluate, sentences
+    from fashion_exp.inference.trained_run import load_run
+    from fashion_exp.reporting import style
+    from fashion_exp.reporting.console import plain_console
+    from fashion_exp.reporting.drawing import optional_figure
+    from fashion_exp.reporting.figures import confusion_matrix
+    from fashion_exp.reporting.progress import Progress
+    from fashion_exp.reporting.tables import rich_table
+
+    outputs = outputs_dir(args.outputs)
+    trained = load_run(args.run, outputs, args.uri)
+    with Progress(plain_console(stderr=True)) as progress:
+        result = evaluate(trained, args.labelled, outputs, progress, args.name, rename)
+    with optional_figure(trained.run.figures / f"confusion_{result.name}.png") as file:
+        shown, title = result.summary, f"{trained.result.name}: {result.name}"
+        style.save(confusion_matrix(shown.confusion, shown.classes, title), file)
+    if args.json:
+        print(json.dumps(as_json(result), indent=1))
+        return ExitCode.DONE
+    console = plain_console()
+    for table in tables_of(result):
+        console.print(rich_table(table))
+    for sentence in sentences(result):
+        console.print(sentence)
+    console.print(f"predictions: {result.file}", soft_wrap=True)
+    console.print(f"confusion:   {file}", soft_wrap=True)
+    return ExitCode.DONE
+
+
+def build_parser() -> Parser:
+    parser = Parser(prog="fashion_exp evaluate", description=__doc__)
+    parser.add_argument("run", metavar="RUN")
+    parser.add_argument("labelled", metavar="LABELLED", help="a folder or a CSV file")
+    parser.add_argument(
+        "--as", dest="name", metavar="NAME", help="of the evaluation; default: that of LABELLED"
+    )
+    parser.add_argument(
+        "--rename", metavar="OLD=NEW", action="append", default=[],
+        help="a class of the photos, and the class of the run that it is",
+    )  # fmt: skip
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--uri", help="tracking store; default: mlflow.db in the outputs folder")
+    parser.add_argument("--outputs", help="folder of the runs; default: as for experiments")
+    return parser
+
+
+def _pair(text: str) -> tuple[str, str]:
+    old, equals, new = text.partition("=")
+    if not (old and equals and new):
+        raise InputError(f"--rename {text}: write OLD=NEW")
+    return old, new
+
+
+def tables_of(result: PhotoEvaluation) -> Iterator[PlainTable]:
+    import numpy as np
+
+    from fashion_exp.commands.interval_texts import interval_text as text
+    from fashion_exp.commands.interval_texts import points_text
+    from fashion_exp.reporting.formats import percent
+    from fashion_exp.reporting.tables import PlainTable
+
+    here, own, calibration = result.summary, result.own, result.calibration
+    yield PlainTable(
+        ["", result.name, f"own {result.own_part}"],
+        [
+            ("accuracy (95 % Wilson)", text(here.accuracy), text(own.accuracy)),
+            ("difference, points", points_text(result.difference), ""),
+            ("macro-F1", text(here.macro_f1), text(own.macro_f1)),
+            ("photos", f"{here.images:,}", f"{own.images:,}"),
+            ("photos wrong", f"{here.wrong_images:,}", f"{own.wrong_images:,}"),
+            ("NLL, calibrated ensemble", text(calibration.after["NLL"], False), ""),
+            ("ECE, calibrated ensemble", text(calibration.after["ECE"]), ""),
+            ("coverage of 95 % sets", text(calibration.coverage), ""),
+            ("classes in a set, mean", text(calibration.set_size, False), ""),
+            ("called unfamiliar", text(calibration.false_alarms), ""),
+        ],
+    )
+    rows = [
+        (row.name, f"{row.images:,}", text(row.recall), text(row.own_recall),
+         points_text(row.difference))
+        for row in result.classes
+    ]  # fmt: skip
+    header = ["class", "photos", "recall", f"own {result.own_part}", "difference, points"]
+    note = "The differences of the classes hold together (Bonferroni)."
+    yield PlainTable(header, rows, notes=[note])
+    counts = here.confusion * (1 - np.eye(len(here.classes), dtype=int))
+    largest = np.argsort(-counts, axis=None, kind="stable")[:MAX_CONFUSIONS]
+    pairs = [divmod(int(cell), len(here.classes)) for cell in largest]
+    confused = [
+        (here.classes[true], here.classes[predicted], f"{counts[true, predicted]:,}")
+        for true, predicted in pairs
+        if counts[true, predicted]
+    ]
+    if confused:
+        note = "Of all models; the figure has all of them."
+        yield PlainTable(["confused", "predicted as", "predictions"], confused, notes=[note])
+    if len(result.errors):
+        yield PlainTable(
+            ["most confident errors", "label", "predicted", "probability"],
+            [
+                (row["path"], row["label"], row["predicted"], percent(row["probability"]))
+                for row in result.errors.to_dict("records")
+            ],
+        )

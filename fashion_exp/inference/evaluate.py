@@ -1,0 +1,329 @@
+"""Evaluates a finished run on labelled photos that it has never seen."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from fashion_exp.atomic_io import write_json
+from fashion_exp.data.parallel import map_in_threads
+from fashion_exp.data.table import ImageTable, UnreadableImageError
+from fashion_exp.errors import InputError
+from fashion_exp.evaluation.predictions import (
+    labels_and_probabilities,
+    predictions_frame,
+    write_predictions,
+)
+from fashion_exp.evaluation.run_dir import PART_FILES
+from fashion_exp.evaluation.summary import EvaluationSummary
+from fashion_exp.evaluation.test_usage import record_test_evaluation
+from fashion_exp.experiment.fingerprints import short_hash
+from fashion_exp.inference.calibration import load_calibration
+from fashion_exp.inference.calibration_report import PartCalibration, by_model, part_calibration
+from fashion_exp.inference.labelled_photos import read_labelled
+from fashion_exp.inspection.drift import DriftTest, find_drift
+from fashion_exp.process import cpu_count
+from fashion_exp.reporting.progress import Progress
+from fashion_exp.stats.interval import Interval
+from fashion_exp.stats.metrics import per_image_correct
+from fashion_exp.stats.multiplicity import bonferroni_level
+from fashion_exp.stats.proportions import independent_difference, wilson_grouped
+
+if TYPE_CHECKING:
+    from fashion_exp.inference.trained_run import TrainedRun
+
+MAX_ERRORS = 10
+"""Most confident errors that are listed."""
+
+
+@dataclass(frozen=True)
+class ClassResult:
+    name: str
+    images: int
+    recall: Interval
+    own_recall: Interval | None
+    """On the run's own photos; None if it has none of this class."""
+    difference: Interval | None
+    """Recall here minus there, for all classes together (Bonferroni)."""
+
+    @property
+    def is_worse(self) -> bool:
+        high = self.difference.high if self.difference else None
+        return high is not None and high < 0
+
+
+@dataclass(frozen=True)
+class PhotoEvaluation:
+    """A run on other photos."""
+
+    name: str
+    summary: EvaluationSummary
+    own_part: str
+    """The run's own photos beside it: "test", or "validation" if its test is held out."""
+    own: EvaluationSummary
+    difference: Interval
+    """Mean accuracy of the models here minus there; two independent samples of photos."""
+    classes: list[ClassResult]
+    calibration: PartCalibration
+    errors: pd.DataFrame
+    """The most confident errors of the ensemble: path, label, predicted, probability."""
+    drift: list[DriftTest]
+    """Tests of whether the photos differ from the run's own."""
+    left_out: pd.DataFrame
+    """path, reason"""
+    evaluations: int
+    """Runs that were evaluated on these photos so far, with this one."""
+    notes: tuple[str, ...]
+    file: Path
+
+    @property
+    def is_worse(self) -> bool:
+        return self.difference.high is not None and self.difference.high < 0
+
+
+def evaluate(
+    run: TrainedRun, source: str, outputs: Path, progress: Progress, name: str | None = None,
+    rename: Mapping[str, str] | None = None,
+) -> PhotoEvaluation:  # fmt: skip
+    """Predicts the photos of a folder of class folders or of a CSV file (path, label), and stores
+    the predictions as `evaluations/NAME.parquet` of the run.
+
+    Photos of the run and copies of them are left out. `rename` maps their classes to those of the
+    run. `name` is made from that of the file or folder by default. Raises `InputError`.
+    """
+    name = _checked(name or _default_name(Path(source).expanduser().resolve()))
+    photos = read_labelled(run, source, rename or {}, outputs / "cache", progress)
+    table, probabilities, features = _predict(run, photos.table, progress)
+    frames = [
+        predictions_frame(
+            table.rows, run.classes, probabilities[index], part=name, fold=fold, repeat=repeat,
+            seed=run.config.seed,
+        )
+        for index, (repeat, fold) in enumerate(map(_numbers, run.model_names))
+    ]  # fmt: skip
+    frame = pd.concat(frames, ignore_index=True)
+    ids = sorted(table.rows["image_id"])
+    evaluations = record_test_evaluation(outputs, short_hash(ids), str(run.run.path), images=ids)
+    file = run.run.predictions_file(name)
+    write_predictions(frame, file)
+    own_part = "test" if run.result.test_evaluations else "validation"
+    own_frame = run.predictions(own_part)
+    summary, own = run.result.summary(name), run.result.summary(own_part)
+    compared = [image for image in photos.own if image.file.part == "validation"]
+    result = PhotoEvaluation(
+        name=name,
+        summary=summary,
+        own_part=own_part,
+        own=own,
+        difference=independent_difference(summary.accuracy, own.accuracy),
+        classes=_classes(run, frame, own_frame),
+        calibration=_calibration(run, frame, features),
+        errors=_confident_errors(run, frame),
+        drift=find_drift([*compared, *photos.new]) if compared else [],
+        left_out=table.left_out,
+        evaluations=evaluations,
+        notes=(*table.notes, *photos.notes),
+        file=file,
+    )
+    write_json(file.with_suffix(".json"), as_json(result))
+    return result
+
+
+def _default_name(source: Path) -> str:
+    """validation/ and test/ are known by the folder that they are in."""
+    is_reserved = source.stem in (*PART_FILES, "train")
+    return f"{source.parent.name}-{source.stem}" if is_reserved else source.stem
+
+
+def _checked(name: str) -> str:
+    if not re.fullmatch(r"[\w.+ -]{1,100}", name) or name.startswith(".") or name in (
+        *PART_FILES, "train",
+    ):  # fmt: skip
+        raise InputError(
+            f"--as {name}: no name for an evaluation; use letters, digits, - and _, but not "
+            "train, validation or test"
+        )
+    return name
+
+
+def _numbers(model: str) -> tuple[int, int]:
+    """Repeat and fold of r0f1."""
+    repeat, fold = re.findall(r"\d+", model)
+    return int(repeat), int(fold)
+
+
+def _predict(
+    run: TrainedRun, table: ImageTable, progress: Progress
+) -> tuple[ImageTable, np.ndarray, np.ndarray | None]:
+    """The readable rows, probabilities (J, n, C) and shared features (n, width)."""
+
+    def read(row: int) -> np.ndarray | str:
+        try:
+            return run.preprocess(table.read(row))
+        except UnreadableImageError as error:
+            return str(error)
+
+    tick = progress.stage("predicting", len(table))
+    reasons: dict[int, str] = {}
+    outputs = []
+    for start in range(0, len(table), run.batch_size):
+        rows = range(start, min(start + run.batch_size, len(table)))
+        images = []
+        for row, image in zip(rows, map_in_threads(read, rows, cpu_count()), strict=True):
+            if isinstance(image, str):
+                reasons[row] = image
+            else:
+                images.append(image)
+        if images:
+            batch = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)
+            outputs.append(run.predict_batch(batch))
+        tick(rows.stop)
+    if not outputs:
+        raise InputError(f"none of the {len(table)} photos can be read: {reasons[0]}")
+    unread = pd.DataFrame(
+        {"path": table.rows["path"].iloc[list(reasons)].to_numpy(), "reason": [*reasons.values()]}
+    )
+    kept = np.setdiff1d(np.arange(len(table)), list(reasons))
+    features = [output.features for output in outputs if output.features is not None]
+    return (
+        table.take(kept, unread),
+        np.concatenate([output.probabilities for output in outputs], axis=1),
+        np.concatenate(features) if features else None,
+    )
+
+
+def _classes(run: TrainedRun, frame: pd.DataFrame, own: pd.DataFrame) -> list[ClassResult]:
+    new, old = _image_accuracies(frame), _image_accuracies(own)
+    names = [name for name in run.classes if (new["label"] == name).any()]
+    results = []
+    for name in names:
+        here, there = new[new["label"] == name], old[old["label"] == name]
+        recall, own_recall, difference = _recall(here, 0.95), None, None
+        if len(there):
+            own_recall = _recall(there, 0.95)
+            level = bonferroni_level(0.05, len(names))
+            difference = independent_difference(_recall(here, level), _recall(there, level))
+        results.append(ClassResult(name, len(here), recall, own_recall, difference))
+    return results
+
+
+def _image_accuracies(frame: pd.DataFrame) -> pd.DataFrame:
+    """Per image: label, group_id, and the share of its models that were right."""
+    correct = per_image_correct(*labels_and_probabilities(frame))
+    images = frame.assign(correct=correct.astype(float)).groupby("image_id")
+    return images.agg({"label": "first", "group_id": "first", "correct": "mean"})
+
+
+def _recall(rows: pd.DataFrame, level: float) -> Interval:
+    return wilson_grouped(rows["correct"].to_numpy(), rows["group_id"].to_numpy(), level)
+
+
+def _calibration(
+    run: TrainedRun, frame: pd.DataFrame, features: np.ndarray | None
+) -> PartCalibration:
+    calibration = load_calibration(run)
+    order = frame.head(len(frame) // len(run.model_names))["image_id"].argsort().to_numpy()
+    rows, labels, probabilities = by_model(frame, run.model_names)
+    groups = rows["group_id"].to_numpy()
+    ordered = None if features is None else features[order]
+    unfamiliar = calibration.unfamiliar(ordered, probabilities)[1].astype(float)
+    return part_calibration(
+        str(frame["part"].iloc[0]), f"the ensemble of {len(run.model_names)} models", run.classes,
+        labels, groups, len(rows), probabilities.mean(axis=0), calibration.apply(probabilities),
+        calibration.set_members(probabilities), None, wilson_grouped(unfamiliar, groups),
+    )  # fmt: skip
+
+
+def _confident_errors(run: TrainedRun, frame: pd.DataFrame) -> pd.DataFrame:
+    rows, labels, probabilities = by_model(frame, run.model_names)
+    ensemble = load_calibration(run).apply(probabilities)
+    best = ensemble.argmax(axis=1)
+    names = np.asarray(run.classes, dtype=object)
+    table = pd.DataFrame({
+        "path": rows["path"].to_numpy(), "label": names[labels], "predicted": names[best],
+        "probability": ensemble.max(axis=1),
+    })[best != labels]  # fmt: skip
+    return table.sort_values("probability", ascending=False).head(MAX_ERRORS)
+
+
+def as_json(result: PhotoEvaluation) -> dict[str, Any]:
+    """The numbers; intervals as [estimate, low, high]."""
+    return {
+        "name": result.name,
+        "images": result.summary.images,
+        "accuracy": _triple(result.summary.accuracy),
+        "macro_f1": _triple(result.summary.macro_f1),
+        "own_part": result.own_part,
+        "own_accuracy": _triple(result.own.accuracy),
+        "difference": _triple(result.difference),
+        "classes": {
+            row.name: {
+                "images": row.images, "recall": _triple(row.recall),
+                "own_recall": row.own_recall and _triple(row.own_recall),
+                "difference": row.difference and _triple(row.difference),
+            }
+            for row in result.classes
+        },
+        "ece": _triple(result.calibration.after["ECE"]),
+        "set_coverage": _triple(result.calibration.coverage),
+        "set_size": _triple(result.calibration.set_size),
+        "unfamiliar": _triple(result.calibration.false_alarms),
+        "confusion": result.summary.confusion.tolist(),
+        "drift": [vars(test) for test in result.drift],
+        "left_out": result.left_out.to_dict("records"),
+        "evaluations": result.evaluations,
+        "errors": result.errors.to_dict("records"),
+    }  # fmt: skip
+
+
+def _triple(interval: Interval | None) -> list[float | None]:
+    if interval is None:
+        return [None, None, None]
+    shown = interval.or_fallback
+    return [shown.estimate, shown.low, shown.high]
+
+
+def sentences(result: PhotoEvaluation) -> Iterator[str]:
+    """What follows from an evaluation."""
+    from fashion_exp.reporting.formats import difference_range, difference_text, pluralize
+
+    shown = result.difference.or_fallback
+    if shown.estimate is not None and shown.low is not None and shown.high is not None:
+        verdict = "no difference is shown"
+        if result.is_worse:
+            verdict = "worse by more than chance"
+        elif shown.low > 0:
+            verdict = "better by more than chance"
+        yield (
+            f"{difference_text(shown.estimate)} points compared with the run's own "
+            f"{result.own_part} ({difference_range(shown.low, shown.high)}): {verdict}."
+        )
+    if result.is_worse:
+        worse = [row.name for row in result.classes if row.is_worse]
+        yield f"Worse in {', '.join(worse)}." if worse else "No single class is shown to be worse."
+    significant = [test for test in result.drift if test.is_significant]
+    if significant:
+        texts = ", ".join(f"{test.quantity} ({test.effect_size:.2f})" for test in significant)
+        yield f"The photos differ from those of the {result.own_part} in {texts}."
+    elif result.drift:
+        yield f"None of {len(result.drift)} tests finds a difference between the photos."
+    if result.own_part == "validation":
+        yield "The run's test is held out; its validation photos may have chosen the run."
+    if count := len(result.left_out):
+        yield f"{pluralize(count, 'photo')} left out: {_reasons(result.left_out)}."
+    if result.evaluations > 1:
+        yield f"{result.evaluations} runs were evaluated on photos of this set."
+    yield from result.notes
+
+
+def _reasons(left_out: pd.DataFrame) -> str:
+    kinds = left_out["reason"].str.replace(r" of .*", "", regex=True).value_counts()
+    examples = ", ".join(left_out["path"].head(3))
+    return f"{', '.join(f'{count} {kind}' for kind, count in kinds.items())}; such as {examples}"

@@ -1,0 +1,167 @@
+"""Labelled photos that a run has never seen: read, and cleared of copies of its own photos."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from fashion_exp.configuration.schema import DatasetConfig
+from fashion_exp.data.image_files import FileReader
+from fashion_exp.data.table import ImageReader, ImageTable, SubsetReader
+from fashion_exp.errors import InputError, suggest
+from fashion_exp.inspection.cache import InspectionCache, inspect_files
+from fashion_exp.inspection.duplicates import InspectedImage, find_pairs, usable_images
+from fashion_exp.inspection.image_tree import ImageFile
+from fashion_exp.process import cpu_count
+from fashion_exp.reporting.progress import Progress
+
+if TYPE_CHECKING:
+    from fashion_exp.inference.trained_run import TrainedRun
+
+LIST_SUFFIXES = (".csv", ".tsv")
+MAX_MEGAPIXELS = 40.0
+
+
+@dataclass(frozen=True)
+class LabelledPhotos:
+    table: ImageTable
+    """Its classes are those of the run, and its labels indices into them."""
+    own: list[InspectedImage]
+    new: list[InspectedImage]
+    """The run's own photos and these, as far as they could be inspected; `part` is "validation" for
+    the own ones that it was evaluated on, "train" for the others, and "test" for the new ones."""
+    notes: tuple[str, ...]
+
+
+def read_labelled(
+    run: TrainedRun, source: str, rename: Mapping[str, str], cache: Path, progress: Progress
+) -> LabelledPhotos:
+    """The photos of a folder of class folders, or of a CSV file with path and label.
+
+    Photos that the run was trained on or evaluated on are left out, and near copies of them.
+    Raises `InputError` for a source without photos, and for a class that the run does not have.
+    """
+    table, notes = _in_classes_of(run, _load(run, source, rename, cache))
+    split = pd.read_csv(run.run.split_file, dtype=str, keep_default_na=False)
+    seen = set(split["image_id"])
+    ids = table.rows["image_id"]
+    copies = {int(r): "same file of the run" for r in np.flatnonzero(ids.isin(seen).to_numpy())}
+    own, new, reason = _inspected(run, table, split, cache, progress)
+    notes += [reason] if reason else []
+    row_of = {image: row for row, image in enumerate(ids)}
+    names = {image.image_id for image in new}
+    for pair in find_pairs([*own, *new], progress.stage("comparing photos", len(own) + len(new))):
+        images = (pair.first, pair.second)
+        for image, other in (images, images[::-1]):
+            if pair.is_certain and image.image_id in names and other.image_id in seen:
+                copies.setdefault(row_of[image.image_id], f"{pair.kind} of {other.path}")
+    rows = np.array(sorted(copies), dtype=np.int64)
+    left_out = pd.DataFrame(
+        {"path": table.rows["path"].to_numpy()[rows], "reason": [copies[row] for row in rows]}
+    )
+    kept = np.setdiff1d(np.arange(len(table)), rows)
+    if not len(kept):
+        raise InputError(
+            f"{source}: all {len(table)} photos are photos of the run or copies of them; evaluate "
+            "it on photos that it has never seen"
+        )
+    left = set(ids.to_numpy()[rows])
+    new = [image for image in new if image.image_id not in left]
+    return LabelledPhotos(table.take(kept, left_out), own, new, tuple(notes))
+
+
+def _load(run: TrainedRun, source: str, rename: Mapping[str, str], cache: Path) -> ImageTable:
+    from fashion_exp.data.sources.load import load_images
+
+    path = Path(source).expanduser()
+    is_list = path.suffix.casefold() in LIST_SUFFIXES
+    if not path.exists():
+        raise InputError(f"{source}: no such folder or CSV file")
+    cfg: DatasetConfig = run.config.dataset
+    return load_images(
+        replace(
+            cfg, name="csv" if is_list else "folder", root=None if is_list else str(path),
+            manifest=str(path) if is_list else None, classes=None, rename=dict(rename), layout=None,
+            labels=None, quarantine=None, groups=None, max_left_out=1.0,
+            max_megapixels=cfg.max_megapixels or MAX_MEGAPIXELS,
+        ),
+        cache,
+    )  # fmt: skip
+
+
+def _in_classes_of(run: TrainedRun, table: ImageTable) -> tuple[ImageTable, list[str]]:
+    """The table in the run's classes, without those that the run left out by its options."""
+    renamed = {old: new for old, new in run.config.dataset.rename.items()}
+    names = [renamed.get(name, name) for name in table.classes]
+    extra = [name for name in names if name not in run.classes]
+    if extra and run.config.dataset.classes is None:
+        raise InputError(
+            f"{extra[0]}: no class of the run; {suggest(extra[0], run.classes)}; map it with "
+            f"--rename {extra[0]}=CLASS"
+        )
+    index = np.array([run.classes.index(n) if n in run.classes else -1 for n in names])
+    labels = index[table.labels]
+    kept = np.flatnonzero(labels >= 0)
+    if not len(kept):
+        raise InputError(f"{', '.join(extra)}: the run has only {', '.join(run.classes)}")
+    notes = [f"Classes that the run does not have, left out: {', '.join(extra)}."] if extra else []
+    selected = table.take(kept, table.left_out.head(0))
+    rows = selected.rows.assign(label=labels[kept])
+    return replace(selected, rows=rows, classes=run.classes), notes
+
+
+def _inspected(
+    run: TrainedRun, table: ImageTable, split: pd.DataFrame, cache: Path, progress: Progress
+) -> tuple[list[InspectedImage], list[InspectedImage], str]:
+    """The run's own photos and the new ones; a note if the own ones are not there."""
+    from fashion_exp.data.sources.load import load_images_cached
+
+    last = dict(zip(split["image_id"], split.iloc[:, -1], strict=True))
+    reason, own_files = "", []
+    try:
+        own = load_images_cached(run.config.dataset, cache)
+        own_files = [
+            ImageFile(file.path, file.real_path, file.label,
+                      "validation" if last[image] == _judged_part(run) else "train")
+            for image, file in zip(own.rows["image_id"], _files(own, ""), strict=False)
+            if image in last
+        ]  # fmt: skip
+    except InputError as error:
+        reason = f"Near copies were not looked for: {error}."
+    if not own_files and not reason:
+        reason = "Near copies were not looked for: the run's own images are no files."
+    files = [*own_files, *_files(table, "test")]
+    tick = progress.stage("inspecting photos", len(files))
+    store = InspectionCache(cache / "looks.sqlite")
+    limit = run.config.dataset.max_megapixels or MAX_MEGAPIXELS
+    inspections = dict(inspect_files(files, store, limit, cpu_count(), tick))
+    images = usable_images(files, [inspections[position] for position in range(len(files))])
+    own_images = [image for image in images if image.file.part != "test"]
+    return own_images, [image for image in images if image.file.part == "test"], reason
+
+
+def _judged_part(run: TrainedRun) -> str:
+    """The part of the split whose photos the new ones are compared with."""
+    return "test" if run.result.test_evaluations else "validation"
+
+
+def _files(table: ImageTable, part: str) -> list[ImageFile]:
+    """The files of a table's rows; none if it does not read files."""
+    reader: ImageReader = table.read
+    rows = np.arange(len(table))
+    while isinstance(reader, SubsetReader):
+        rows = reader.rows[rows]
+        reader = reader.read
+    if not isinstance(reader, FileReader):
+        return []
+    names = [table.classes[label] for label in table.labels]
+    return [
+        ImageFile(path, os.path.realpath(reader.files[row]), name, part)
+        for path, row, name in zip(table.rows["path"], rows, names, strict=True)
+    ]
