@@ -82,8 +82,8 @@ def _pair(text: str) -> tuple[str, str]:
 def tables_of(result: PhotoEvaluation) -> Iterator[PlainTable]:
     import numpy as np
 
-    from fashion_exp.commands.interval_texts import interval_text as text
-    from fashion_exp.commands.interval_texts import points_text
+    from fashion_exp.inference.interval_texts import interval_text as text
+    from fashion_exp.inference.interval_texts import points_text
     from fashion_exp.reporting.formats import percent
     from fashion_exp.reporting.tables import PlainTable
 

@@ -5,20 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from fashion_exp.inference.calibration_report import CalibrationReport
-from fashion_exp.reporting.formats import percent, with_limits
+from fashion_exp.inference.interval_texts import interval_text as text
+from fashion_exp.reporting.formats import percent
 from fashion_exp.reporting.tables import PlainTable
-from fashion_exp.stats.interval import Interval
 
 
 def tables_of(report: CalibrationReport) -> Iterator[PlainTable]:
     """Calibration and prediction sets by part, and how well each left-out class is detected."""
-
-    def text(interval: Interval | None, is_share: bool = True) -> str:
-        if interval is None:
-            return ""
-        shown = interval.or_fallback
-        return with_limits(shown.estimate or 0.0, shown.low, shown.high, is_share)
-
     parts = report.parts
     rows = [
         (f"{name}, {when}", *(text(getattr(part, field)[name], name == "ECE") for part in parts))
