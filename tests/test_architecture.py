@@ -34,6 +34,8 @@ OWNERS = {
     "hydra": {"configuration"},
     "omegaconf": {"configuration"},
     "mlflow": {"tracking"},
+    "onnx": {"inference"},
+    "onnxruntime": {"inference", "models"},
     "timm": {"models"},
     "albumentations": {"data"},
     "cleanlab": {"tools"},
