@@ -33,7 +33,7 @@ LAYERS = (
 OWNERS = {
     "hydra": {"configuration"},
     "omegaconf": {"configuration"},
-    "mlflow": {"tracking"},
+    "mlflow": {"experiment", "tracking"},
     "onnx": {"inference"},
     "onnxruntime": {"inference", "models"},
     "timm": {"models"},

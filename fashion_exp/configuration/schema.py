@@ -295,7 +295,7 @@ class TrackingConfig:
     experiment: str | None = None
     """The MLflow experiment that the runs belong to."""
     log_model: bool | None = None
-    """Whether the model of the first fold is logged to MLflow."""
+    """Whether the trained models are logged to MLflow, as one model that takes photos."""
 
 
 @dataclass

@@ -8,12 +8,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from fashion_exp.atomic_io import read_json, write_json, write_text
 from fashion_exp.configuration.schema import Config
 from fashion_exp.data.csv_lists import frame_as_csv
+from fashion_exp.data.geometry import Geometry
 from fashion_exp.data.split import Fold, Split
 from fashion_exp.data.table import ImageTable
 from fashion_exp.errors import InputError
@@ -37,6 +37,7 @@ from fashion_exp.experiment.fold import (
     run_fold,
 )
 from fashion_exp.experiment.history import metrics_by_epoch
+from fashion_exp.experiment.logged_model import log_ensemble
 from fashion_exp.experiment.pruning import EpochReport
 from fashion_exp.experiment.setup import result_facts, set_up
 from fashion_exp.experiment.tracked_runs import fold_title, track_experiment, track_fold
@@ -117,7 +118,7 @@ def run_experiment(
         )
         record_result(finished, tracker)
         if cfg.tracking.log_model:
-            log_first_model(context, tracker, run)
+            log_trained_models(context, tracker, run)
         if not job.hold_out_test:
             evaluate_test(finished, outputs_dir(cfg.outputs), tracker)
             draw_figures(finished, context.table, tracker)
@@ -232,8 +233,9 @@ def reuse_facts(context: ExperimentContext, records: list[dict[str, Any]]) -> di
     return {**facts, "trainings": trainings}
 
 
-def log_first_model(context: ExperimentContext, tracker: Tracker, run: str) -> None:
-    """Logs the model of the first fold, with two plain images as the input example."""
-    image = context.views.plain((0, 0, 0)).transpose(2, 0, 1)
-    model = load_trained_model(context, context.split.folds[0])
-    tracker.log_model(run, model, np.stack([image, image]))
+def log_trained_models(context: ExperimentContext, tracker: Tracker, run: str) -> None:
+    """Logs the ensemble of all folds."""
+    models = [load_trained_model(context, fold) for fold in context.split.folds]
+    plan, classes = context.plan, context.table.classes
+    geometry = Geometry(plan.size, context.cfg.dataset.fit.value, plan.interpolation, plan.channels)
+    log_ensemble(tracker, run, models, [1.0] * len(models), context.cfg, geometry, classes)

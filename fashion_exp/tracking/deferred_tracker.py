@@ -9,16 +9,13 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote
 
 from fashion_exp.errors import InputError
 from fashion_exp.tracking.schema_revision import installed_revision
 from fashion_exp.tracking.tracker import Status, Tracker, UnavailableTracker
 from fashion_exp.tracking.urls import database_file
-
-if TYPE_CHECKING:
-    import numpy as np
 
 
 def ready_experiment(uri: str, name: str) -> str | None:
@@ -171,8 +168,8 @@ class DeferredTracker(Tracker):
     def log_artifact(self, run_id: str, path: Path, folder: str = "") -> None:
         self._opened().log_artifact(self._id(run_id), path, folder)
 
-    def log_model(self, run_id: str, model: Any, example: np.ndarray) -> None:
-        self._opened().log_model(self._id(run_id), model, example)
+    def log_model(self, run_id: str, script: Path, program: Path, about: Mapping[str, Any]) -> None:
+        self._opened().log_model(self._id(run_id), script, program, about)
 
     def log_dataset(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import math
@@ -14,7 +15,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
@@ -25,6 +25,7 @@ from mlflow.utils.mlflow_tags import (
 )
 
 from fashion_exp.errors import InputError
+from fashion_exp.paths import PACKAGE
 from fashion_exp.tracking.names import (
     PARAM_LENGTH,
     TAG_LENGTH,
@@ -50,6 +51,9 @@ is as long as several training steps of a small head."""
 TEXTS_PER_BATCH = 100
 UPLOAD_BYTES_PER_SECOND = 1e6
 """A server has as many more seconds to answer an upload."""
+
+_MODEL_REQUIREMENTS = ("torch", "numpy", "pandas", "pillow", "filelock", "pydantic")
+"""What a logged model needs where it is loaded."""
 
 log = logging.getLogger(__name__)
 logging.getLogger("alembic").setLevel(logging.WARNING)
@@ -197,23 +201,32 @@ class MlflowTracker(Tracker):
         size = sum(file.stat().st_size for file in files)
         self._writer.call(store, None, REQUEST_SECONDS + size / UPLOAD_BYTES_PER_SECOND)
 
-    def log_model(self, run_id: str, model: Any, example: np.ndarray) -> None:
-        import mlflow.pytorch
-
+    def log_model(self, run_id: str, script: Path, program: Path, about: Mapping[str, Any]) -> None:
         with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # MLflow recommends type hints
+            warnings.simplefilter("ignore")  # MLflow recommends type hints, also to itself
+            import mlflow.pyfunc
+            import pandas as pd
+            from mlflow.models import ModelSignature
+            from mlflow.types import ColSpec, Schema
+
+            classes = [ColSpec("double", f"p_{name}") for name in about["classes"]]
+            outputs = Schema([ColSpec("string", "predicted"), *classes])
+            description = Path(folder) / "about.json"
+            description.write_text(json.dumps(dict(about)), encoding="utf-8")
             try:
-                mlflow.pytorch.save_model(
-                    model,
-                    f"{folder}/model",
-                    input_example=example,
-                    pip_requirements=[f"torch=={version('torch')}"],
-                    serialization_format="pt2",
+                mlflow.pyfunc.save_model(
+                    f"{folder}/saved/model",
+                    python_model=str(script),
+                    artifacts={"program": str(program), "about": str(description)},
+                    code_paths=[str(PACKAGE)],
+                    signature=ModelSignature(Schema([ColSpec("binary", "photo")]), outputs),
+                    input_example=pd.DataFrame({"photo": [_example_photo()]}),
+                    pip_requirements=[f"{name}=={version(name)}" for name in _MODEL_REQUIREMENTS],
                 )
             except MlflowException as error:
                 log.warning("tracking: the model was not stored (%s)", first_line(error))
                 return
-            self.log_artifact(run_id, Path(folder))
+            self.log_artifact(run_id, Path(folder) / "saved")
 
     def log_dataset(
         self,
@@ -287,6 +300,15 @@ class MlflowTracker(Tracker):
         for start in range(0, len(values), size):
             batch: dict[str, Any] = {kind: values[start : start + size]}
             self._writer.enqueue(partial(self._client.log_batch, run_id, **batch))
+
+
+def _example_photo() -> bytes:
+    """A PNG file of a gray photo."""
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.new("RGB", (64, 48), "gray").save(buffer, "PNG")
+    return buffer.getvalue()
 
 
 def _retry_duplicate(write: Callable[[], object]) -> None:

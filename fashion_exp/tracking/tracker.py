@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
-
-if TYPE_CHECKING:
-    import numpy as np
-
+from typing import Any, Literal
 
 Status = Literal["FINISHED", "FAILED", "KILLED"]
 
@@ -105,10 +101,11 @@ class Tracker:
     def log_artifact(self, run_id: str, path: Path, folder: str = "") -> None:
         """Copies a file, or the content of a directory, into the run's `folder`; blocks."""
 
-    def log_model(self, run_id: str, model: Any, example: np.ndarray) -> None:
-        """Stores a torch model as the artifact `model`, loadable without this package.
+    def log_model(self, run_id: str, script: Path, program: Path, about: Mapping[str, Any]) -> None:
+        """Stores the model of a `script` for MLflow as the artifact `model`; blocks.
 
-        `example` is a batch of two inputs.
+        The script finds `program`, a file of torch.export, and `about` with the key `classes` as
+        artifacts. The model takes the bytes of photos.
         """
 
     def log_dataset(
