@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -25,7 +26,6 @@ from fashion_exp.experiment.checkpoints import checkpoint_file
 from fashion_exp.inference.calibration import FILE
 from fashion_exp.inference.calibration_report import measure_calibration
 from fashion_exp.inference.calibration_tables import sentences, tables_of
-from fashion_exp.inference.trained_run import TrainedRun
 from fashion_exp.models.backbones import file_sha256
 from fashion_exp.paths import outputs_dir, outputs_of, with_outputs_option
 from fashion_exp.reporting.console import plain_console
@@ -33,6 +33,9 @@ from fashion_exp.reporting.formats import DASH, pluralize
 from fashion_exp.reporting.photo_page import PhotoPage, Section, markdown, write_photo_page
 from fashion_exp.reporting.progress import Progress
 from fashion_exp.reporting.tables import PlainTable
+
+if TYPE_CHECKING:
+    from fashion_exp.inference.trained_run import TrainedRun
 
 LICENSES = {
     "clothing": "CC0 1.0: the public clothing data set by Alexey Grigorev and contributors",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -12,11 +13,13 @@ from scipy import ndimage
 
 from fashion_exp.errors import InputError, suggest
 from fashion_exp.inference.images import Photo, decoded
-from fashion_exp.inference.trained_run import TrainedRun
 from fashion_exp.models.activation_map import activation_map, cell_offset
 from fashion_exp.reporting.heatmap import overlay
 from fashion_exp.stats.interval import Interval
 from fashion_exp.stats.paired_t import paired_grouped
+
+if TYPE_CHECKING:
+    from fashion_exp.inference.trained_run import TrainedRun
 
 METHODS = ("activation", "occlusion")
 STEPS = 10
@@ -112,11 +115,7 @@ def explain(
         }
         curves: dict[str, np.ndarray] = {}
         if check:
-            orders = dict(maps)
-            for method, values in maps.items():
-                orders[f"{method}, random"] = rng.permuted(values, axis=None)
-                if before:
-                    orders[f"{method}, other photo"] = before[method]
+            orders = maps | _controls(maps, before, rng)
             curves = _deletion_curves(run, image, index, names, orders)
         before = maps
         probability = float(shares[index])
@@ -128,6 +127,14 @@ def explain(
             source.name, source.label, image, predicted, probability, explained, maps, label_map,
             curves,
         )  # fmt: skip
+
+
+def _controls(
+    maps: Mapping[str, np.ndarray], before: Mapping[str, np.ndarray], rng: np.random.Generator
+) -> dict[str, np.ndarray]:
+    """What each map is compared with, by the names in `Explanation.curves`."""
+    controls = {f"{name}, random": rng.permuted(map, axis=None) for name, map in maps.items()}
+    return controls | {f"{name}, other photo": map for name, map in before.items()}
 
 
 def heatmap(

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,7 +20,6 @@ from fashion_exp.evaluation.predictions import class_names, labels_and_probabili
 from fashion_exp.inference.explain import Explanation, Source, compare_with_control, explain
 from fashion_exp.inference.images import Photo, as_list, name_of
 from fashion_exp.inference.sources import list_photos
-from fashion_exp.inference.trained_run import TrainedRun
 from fashion_exp.reporting.formats import percent, photo_count
 from fashion_exp.reporting.heatmap import side_by_side
 from fashion_exp.reporting.photo_page import PhotoPage, Section, write_photo_page
@@ -28,6 +27,9 @@ from fashion_exp.reporting.report_content import Photo as ShownPhoto
 from fashion_exp.reporting.report_content import PhotoGroup
 from fashion_exp.reporting.style import save
 from fashion_exp.stats.interval import MIN_RELIABLE_SCORES
+
+if TYPE_CHECKING:
+    from fashion_exp.inference.trained_run import TrainedRun
 
 CONTROLS = {"random": "cells in random order", "other photo": "the cells that another photo's map "
             "marks"}  # fmt: skip

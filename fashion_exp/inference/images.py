@@ -12,7 +12,6 @@ import torch
 from PIL import Image, ImageOps
 
 from fashion_exp.errors import InputError
-from fashion_exp.inference.predict import predictions_table
 
 if TYPE_CHECKING:
     from fashion_exp.inference.trained_run import TrainedRun
@@ -41,6 +40,8 @@ def predict_decoded(
     run: TrainedRun, photos: Sequence[Photo], models: Sequence[str] | None = None
 ) -> pd.DataFrame:
     """The columns of `predict` for photos in memory. Raises `InputError` for one that is none."""
+    from fashion_exp.inference.predict import predictions_table
+
     names = [name_of(photo, number) for number, photo in enumerate(photos, start=1)]
     probabilities = []
     for start in range(0, len(photos), run.batch_size):
