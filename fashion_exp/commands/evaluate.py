@@ -33,7 +33,6 @@ def run(arguments: list[str]) -> int:
     from fashion_exp.reporting.drawing import optional_figure
     from fashion_exp.reporting.figures import confusion_matrix
     from fashion_exp.reporting.progress import Progress
-    from fashion_exp.reporting.tables import rich_table
 
     outputs = outputs_dir(args.outputs)
     trained = load_run(args.run, outputs, args.uri)
@@ -47,7 +46,7 @@ def run(arguments: list[str]) -> int:
         return ExitCode.DONE
     console = plain_console()
     for table in tables_of(result):
-        console.print(rich_table(table))
+        console.print(table)
     for sentence in sentences(result):
         console.print(sentence)
     console.print(f"predictions: {result.file}", soft_wrap=True)
