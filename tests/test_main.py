@@ -51,7 +51,7 @@ def single(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = os.path.relpath(photos, outputs)
     output = run_successfully(*TINY, f"dataset.root={root}", "outputs=.", cwd=outputs)
     assert str(only_run(outputs)) in output and "scripts/run ui" in output
-    assert "runs that used photos of this test set" in output
+    assert "runs that used these photos" in output
     return outputs
 
 

@@ -96,7 +96,7 @@ def results_table(summary: ResultsSummary) -> PlainTable:
         *((f"F1 {name}", *(percent(part.f1[name]) for part in parts)) for name in classes),
         ("training time", duration(summary.seconds), *("" for _ in parts[1:])),
         (
-            "runs that used photos of this test set",
+            "runs that used these photos",
             *(f"{summary.test_evaluations}" if part.part == "test" else "" for part in parts),
         ),
     ]

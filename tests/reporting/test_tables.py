@@ -85,7 +85,7 @@ def test_results_have_intervals_in_percent() -> None:
     assert rows["macro-F1 (95 %)"] == [f"62.5 % (60.0{DASH}65.0)"] * 2
     assert rows["F1 [red]hat"] == ["75.0 %"] * 2
     assert rows["training time"] == ["1 min 15 s", ""]
-    assert rows["runs that used photos of this test set"] == ["", "3"]
+    assert rows["runs that used these photos"] == ["", "3"]
 
 
 def test_omitted_interval_is_noted_with_its_reason() -> None:
