@@ -55,7 +55,8 @@ class EvaluationSummary:
     """Per class, mean over the models, so that its mean over the classes is the macro-F1; nan where
     undefined."""
     f1_limits: tuple[Interval, ...]
-    """Per class, for the models tested, at Bonferroni's level: jointly for all classes."""
+    """Per class, for the models tested, at Bonferroni's level: jointly for all classes. None if a
+    model predicted one class only: its F1 and the other models' have no common Wilson interval."""
     precision: tuple[float, ...]
     recall: tuple[float, ...]
     confusion: np.ndarray
@@ -138,6 +139,7 @@ def summarize_predictions(
     confusions = [_confusion(*pair) for pair in part.units()]
     class_scores = _mean_class_scores(confusions)
     accuracy = _accuracy_interval(by_image, part.groups, level, len(correct))
+    collapsed = part.single_class_models()
     return EvaluationSummary(
         part=part.name,
         classes=class_names(frame),
@@ -150,9 +152,12 @@ def summarize_predictions(
         f1=tuple(class_scores.f1),
         precision=tuple(class_scores.precision),
         recall=tuple(class_scores.recall),
-        f1_limits=_f1_limits(part, class_scores.f1, accuracy),
+        f1_limits=tuple(
+            interval.withheld("a training predicted one class only" if collapsed else "")
+            for interval in _f1_limits(part, class_scores.f1, accuracy)
+        ),
         confusion=np.sum(confusions, axis=0),
-        single_class_models=part.single_class_models(),
+        single_class_models=collapsed,
     )
 
 

@@ -166,12 +166,13 @@ def test_t_interval_is_omitted_below_four_scores_with_the_reason() -> None:
     assert "3 scores: too few" in summary.t_interval_omitted and "val_t_lo" not in summary.metrics()
 
 
-def test_single_class_models_are_named() -> None:
+def test_single_class_models_are_named_and_leave_no_limits_of_class_f1() -> None:
     frame = pd.concat(
         [predicted([1, 0, 1, 0], [0, 1, 2, 3], 0), predicted(CORRECT[2], [0, 1, 2, 3], 1)]
     )
     summary = summarize_predictions(frame, {"r0f0": 9, "r1f0": 9}, redrawn=True, level=0.95)
     assert summary.single_class_models == ("r0f0",)
+    assert {limits.low for limits in summary.f1_limits} == {None}
 
 
 def test_class_scores_are_means_over_the_trainings() -> None:

@@ -32,7 +32,7 @@ SIMULATIONS = (
     Simulation(sim.simulate_splits, 120, 5000),
     Simulation(sim.simulate_pairs, 300, 10_000),
     Simulation(sim.simulate_macro_f1, 300, 10_000),
-    Simulation(sim.simulate_paired_bootstrap, 150, 5000),
+    Simulation(sim.simulate_paired_bootstrap, 250, 5000),
     Simulation(sim.simulate_unequal_groups, 300, 10_000),
     Simulation(sim.simulate_recipes, 100, 5000),
     Simulation(sim.simulate_seeded_pairs, 200, 5000),
