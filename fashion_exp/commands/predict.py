@@ -29,6 +29,9 @@ def run(arguments: list[str]) -> int:
         raise InputError(f"--processes {args.processes}: must be 0 or more")
     into = expand_user(args.into, "--into").resolve() if args.into else None
     page = expand_user(args.page, "--page").resolve() if args.page else None
+    if not 0 < args.coverage < 1:
+        raise InputError(f"--coverage {args.coverage:g}: must be above 0 and below 1")
+    coverage = None if args.no_calibration else args.coverage
     if page is not None:
         check_writable(page.parent, "--page")
     from fashion_exp.experiment.worker import log_to_console
@@ -54,9 +57,9 @@ def run(arguments: list[str]) -> int:
         progress = stack.enter_context(Progress(console))
         tick = progress.stage("predicting", len(paths))
         tables = (
-            predict_on_ray(trained, paths, args.model, args.ray, tick)
+            predict_on_ray(trained, paths, args.model, args.ray, tick, coverage)
             if args.ray
-            else predict_paths(trained, paths, args.model, args.processes, tick)
+            else predict_paths(trained, paths, args.model, args.processes, tick, coverage)
         )
         for table in tables:
             album.add(table)
@@ -91,6 +94,14 @@ def build_parser() -> Parser:
         help="predict with this model of the run (r0f0), or with several; default: with all",
     )  # fmt: skip
     parser.add_argument(
+        "--coverage", type=float, default=0.95, metavar="SHARE",
+        help="share of photos whose class is in their prediction set; default: %(default)s",
+    )  # fmt: skip
+    parser.add_argument(
+        "--no-calibration", action="store_true",
+        help="leave out the columns prediction_set and unfamiliar",
+    )  # fmt: skip
+    parser.add_argument(
         "--processes", metavar="N", type=int,
         help="processes that decode photos ahead, 0: none; default: one per core",
     )  # fmt: skip
@@ -105,6 +116,7 @@ def build_parser() -> Parser:
 
 def _print_rows(tables: Sequence[pd.DataFrame], photos: int) -> None:
     from fashion_exp.inference.output import json_rows
+    from fashion_exp.inference.predictions_table import SET_SEPARATOR
     from fashion_exp.reporting.console import plain_console
     from fashion_exp.reporting.formats import percent
     from fashion_exp.reporting.tables import PlainTable
@@ -113,12 +125,14 @@ def _print_rows(tables: Sequence[pd.DataFrame], photos: int) -> None:
     folder = os.path.commonpath([os.path.dirname(row["path"]) for row in found])
     rows: list[list[str]] = []
     for row in found:
-        texts = [row["reason"], "", "", ""]
+        texts = [row["reason"], "", "", "", ""]
         if not row["reason"]:
             shares = percent(row["probability"]), percent(row["agreement"], 0)
-            texts = [row["predicted"], shares[0], row["runner_up"], shares[1]]
+            one_of = row.get("prediction_set", "").replace(SET_SEPARATOR, " or ")
+            one_of += "; unfamiliar" * bool(row.get("unfamiliar"))
+            texts = [row["predicted"], shares[0], row["runner_up"], shares[1], one_of]
         rows.append([os.path.relpath(row["path"], folder or "."), *texts])
-    header = ["photo", "predicted", "probability", "runner-up", "models that agree"]
+    header = ["photo", "predicted", "probability", "runner-up", "models that agree", "one of"]
     omitted = photos - MAX_ROWS_SHOWN
     notes = [f"and {omitted:,} more; --into FILE writes all"] if omitted > 0 else []
     intro = [f"Photos in {folder}"] if folder else []

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from fashion_exp.data.table import UnreadableImageError
+from fashion_exp.inference.predictions_table import SET_SEPARATOR
 from fashion_exp.inference.trained_run import TrainedRun
 from fashion_exp.reporting.formats import percent, pluralize
 from fashion_exp.reporting.photo_page import (
@@ -32,7 +33,7 @@ class Album:
     def __init__(self, run: TrainedRun) -> None:
         self._run = run
         self.classes: Counter[str] = Counter()
-        self.photos = self.unreadable = 0
+        self.photos = self.unreadable = self.unfamiliar = 0
         self._doubtful = self._failed = pd.DataFrame()
 
     def add(self, table: pd.DataFrame) -> None:
@@ -40,6 +41,8 @@ class Album:
         self.photos += len(table)
         self.unreadable += len(failed)
         self.classes.update(readable["predicted"])
+        if "unfamiliar" in readable:
+            self.unfamiliar += int(readable["unfamiliar"].sum())
         doubtful = pd.concat([self._doubtful, readable])
         self._doubtful = doubtful.sort_values("probability", kind="stable").head(MAX_PHOTOS)
         self._failed = pd.concat([self._failed, failed]).head(MAX_PHOTOS)
@@ -49,6 +52,7 @@ class Album:
         """How many photos were predicted as which class, and how many could not be read."""
         counts = ", ".join(f"{name} {count:,}" for name, count in self.classes.most_common())
         text = f"{pluralize(self.photos, 'photo')}: {counts or 'none predicted'}"
+        text += f"; {self.unfamiliar:,} unlike the run's photos" * bool(self.unfamiliar)
         return text + f"; {self.unreadable:,} could not be read" * bool(self.unreadable)
 
     def write(self, path: Path) -> None:
@@ -77,4 +81,7 @@ class Album:
         caption = f"{probability}, else {row.runner_up}"
         if row.agreement < 1:
             caption += f"; {percent(row.agreement, 0)} of the models agree"
+        if len(names := getattr(row, "prediction_set", "").split(SET_SEPARATOR)) > 1:
+            caption += f"; one of {', '.join(names)}"
+        caption += "; unfamiliar" * bool(getattr(row, "unfamiliar", False))
         return Photo(jpeg, row.path, row.predicted, caption)

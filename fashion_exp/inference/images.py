@@ -12,6 +12,8 @@ import torch
 from PIL import Image, ImageOps
 
 from fashion_exp.errors import InputError
+from fashion_exp.inference.calibration import load_calibration
+from fashion_exp.inference.predictions_table import COVERAGE, calibrated_columns, predictions_table
 
 if TYPE_CHECKING:
     from fashion_exp.inference.trained_run import TrainedRun
@@ -40,17 +42,17 @@ def predict_decoded(
     run: TrainedRun, photos: Sequence[Photo], models: Sequence[str] | None = None
 ) -> pd.DataFrame:
     """The columns of `predict` for photos in memory. Raises `InputError` for one that is none."""
-    from fashion_exp.inference.predict import predictions_table
-
     names = [name_of(photo, number) for number, photo in enumerate(photos, start=1)]
-    probabilities = []
+    calibration, tables = load_calibration(run), []
     for start in range(0, len(photos), run.batch_size):
         chunk = photos[start : start + run.batch_size]
         images = np.stack([run.preprocess(decoded(run, photo)) for photo in chunk])
         batch = torch.from_numpy(images).permute(0, 3, 1, 2)
-        probabilities.append(run.predict_batch(batch, models).probabilities)
-    joined = np.concatenate(probabilities, axis=1)
-    return predictions_table(run.classes, names, [""] * len(names), joined)
+        output = run.predict_batch(batch, models)
+        columns = calibrated_columns(calibration, output, models or run.model_names, COVERAGE)
+        part, readable = names[start : start + len(chunk)], [""] * len(chunk)
+        tables.append(predictions_table(run.classes, part, readable, output.probabilities, columns))
+    return pd.concat(tables, ignore_index=True)
 
 
 def as_list(photos: object) -> list[Photo]:

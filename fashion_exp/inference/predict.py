@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,9 +13,14 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from fashion_exp.data.batches import ignore_interrupts
-from fashion_exp.data.image_files import printable_path
 from fashion_exp.data.parallel import USES_FORK
 from fashion_exp.data.table import UnreadableImageError
+from fashion_exp.inference.calibration import load_calibration
+from fashion_exp.inference.predictions_table import (
+    COVERAGE,
+    calibrated_columns,
+    predictions_table,
+)
 from fashion_exp.inference.sources import list_photos
 from fashion_exp.inference.trained_run import TrainedRun
 from fashion_exp.process import cpu_count
@@ -26,9 +30,6 @@ IMAGES_PER_TASK = 16
 its forward pass takes, see `experiment.features.BATCH_SIZE`."""
 MIN_IMAGES_PER_PROCESS = 16
 """Fewer photos are decoded in this process: others would take longer to start."""
-
-TEXTS = ("path", "predicted", "runner_up", "reason")
-"""Columns of text; the others are numbers."""
 
 Loaded = tuple[torch.Tensor, list[str]]
 """The readable photos of a task, uint8 (n, channels, size, size), and for each photo of it why
@@ -41,19 +42,25 @@ def predict(
     models: Sequence[str] | None = None,
     processes: int | None = None,
     on_progress: Callable[[int], object] = lambda done: None,
+    coverage: float | None = COVERAGE,
 ) -> Iterator[pd.DataFrame]:
     """Predictions of photos, in tables of at most `run.batch_size` rows, in the order of
     `list_photos(sources)`.
 
     Columns: path; predicted; probability; p_<class> …, the mean over the models; runner_up;
-    agreement, the share of the models that predict this class; reason, why a photo cannot be read
-    (its other columns are empty). `models` are names of the run's models; default: all.
-    `processes` decode ahead; 0 decodes in this process; default: chosen by the number of photos.
-    `on_progress` gets the number of photos done. Raises `InputError`.
+    agreement, the share of the models that predict this class; prediction_set, classes that hold
+    the true one for this share of photos (`coverage`), separated by |, most probable first;
+    unfamiliar, whether the photo is unlike those of the run; reason, why a photo cannot be read
+    (its other columns are empty).
+
+    `models` are names of the run's models; default: all. `processes` decode ahead; 0 decodes in
+    this process; default: chosen by the number of photos. `on_progress` gets the number of photos
+    done. Without `coverage` the columns prediction_set and unfamiliar are missing, and the run's
+    validation predictions are not needed. Raises `InputError`.
     """
     for name in models or ():
         run.check_model(name)
-    return predict_paths(run, list_photos(sources), models, processes, on_progress)
+    return predict_paths(run, list_photos(sources), models, processes, on_progress, coverage)
 
 
 def predict_paths(
@@ -62,8 +69,11 @@ def predict_paths(
     models: Sequence[str] | None = None,
     processes: int | None = None,
     on_progress: Callable[[int], object] = lambda done: None,
+    coverage: float | None = COVERAGE,
 ) -> Iterator[pd.DataFrame]:
     """As `predict`, for the paths of photos."""
+    names = models or run.model_names
+    calibration = load_calibration(run) if coverage is not None else None
     step = max(run.images_per_pass, IMAGES_PER_TASK)
     chunks = [
         paths[start : start + run.batch_size] for start in range(0, len(paths), run.batch_size)
@@ -88,29 +98,8 @@ def predict_paths(
                 on_progress(done)
 
         output = run.predict_parts(parts(-(-len(chunk) // step)), models)
-        yield predictions_table(run.classes, chunk, reasons, output.probabilities)
-
-
-def predictions_table(
-    classes: Sequence[str], paths: Sequence[str], reasons: Sequence[str], probabilities: np.ndarray
-) -> pd.DataFrame:
-    """The columns of `predict`. `probabilities` is (models, readable photos, classes)."""
-    mean = probabilities.mean(axis=0, dtype=np.float64)
-    names = np.asarray(classes, dtype=object)
-    top = np.argsort(-mean, axis=1, kind="stable")
-    rows = np.flatnonzero([not reason for reason in reasons])
-    columns: dict[str, Any] = {
-        "predicted": names[top[:, 0]],
-        "probability": mean.max(axis=1),
-        **{f"p_{name}": mean[:, index] for index, name in enumerate(classes)},
-        "runner_up": names[top[:, 1]],
-        "agreement": (probabilities.argmax(axis=2) == top[:, 0]).mean(axis=0),
-    }
-    readable = pd.DataFrame(columns, index=rows)
-    table = readable.reindex(range(len(paths))).fillna(dict.fromkeys(TEXTS, ""))
-    table.insert(0, "path", [printable_path(path) for path in paths])
-    table = table.assign(reason=list(reasons))
-    return table.astype(dict.fromkeys(TEXTS, str))  # also if no photo is readable
+        calibrated = calibrated_columns(calibration, output, names, coverage)
+        yield predictions_table(run.classes, chunk, reasons, output.probabilities, calibrated)
 
 
 @dataclass(frozen=True)

@@ -17,10 +17,7 @@ import torch
 from safetensors.torch import load_file
 
 from fashion_exp.atomic_io import read_json
-from fashion_exp.comparison.best_run import rank_runs
 from fashion_exp.comparison.find_runs import common_sweep, find_runs
-from fashion_exp.comparison.run_data import load_run as load_run_data
-from fashion_exp.comparison.training_share import winner_candidates
 from fashion_exp.configuration.schema import Config, Precision
 from fashion_exp.configuration.stored_config import load_config
 from fashion_exp.data.augment import Augmentation, deterministic_augmentation
@@ -260,6 +257,7 @@ class TrainedRun:
     def predictions(self, part: str) -> pd.DataFrame:
         """The stored predictions of "validation", or of "test" once the run was evaluated on it.
 
+        Those of a refit are of the trainings of its study whose seeds its models have.
         Raises `InputError` for held-out test predictions.
         """
         if part == "test" and not self.result.test_evaluations:
@@ -267,7 +265,9 @@ class TrainedRun:
                 f"{self.run.path}: its test predictions are held out; they belong to the winner of "
                 "its sweep, or need --evaluate-test"
             )
-        return self.run.predictions(part)
+        frame = self.run.predictions(part)
+        models = "r" + frame["repeat"].astype(str) + "f" + frame["fold"].astype(str)
+        return frame[models.isin(self.model_names)].reset_index(drop=True)
 
 
 def load_run(reference: str | Path, outputs: Path, uri: str | None = None) -> TrainedRun:
@@ -306,6 +306,11 @@ def _single_run(reference: str, outputs: Path, uri: str | None) -> Path:
         return folders[0]
     if common_sweep(folders) is None:
         raise InputError(f"{reference}: {len(folders)} runs match; name one run or a sweep")
+    # Only a sweep needs these.
+    from fashion_exp.comparison.best_run import rank_runs
+    from fashion_exp.comparison.run_data import load_run as load_run_data
+    from fashion_exp.comparison.training_share import winner_candidates
+
     jobs = [load_run_data(folder) for folder in folders]
     candidates = [jobs[index] for index in winner_candidates([job.options for job in jobs])]
     winner = candidates[rank_runs(candidates)[0]].result

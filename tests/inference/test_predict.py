@@ -11,11 +11,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from PIL import Image
 
 from fashion_exp.commands.predict import run as predict_command
 from fashion_exp.errors import InputError
 from fashion_exp.inference.album import Album
+from fashion_exp.inference.calibration import load_calibration
 from fashion_exp.inference.output import open_predictions
 from fashion_exp.inference.predict import predict
 from fashion_exp.inference.sources import list_photos
@@ -60,6 +62,27 @@ def test_ensemble_is_the_mean_of_the_stored_probabilities(
     assert np.array_equal(table["agreement"], agreement)
 
 
+def test_sets_and_unfamiliar_photos_are_those_of_the_calibration(
+    trained: TrainedRun, photos: Path, new: Path
+) -> None:
+    calibration = load_calibration(trained)
+    frame = trained.predictions("test").query("repeat == 0")
+    paths = [*(str(photos / path) for path in frame["path"]), str(new / "broken.png")]
+    (table,) = predict(trained, paths, coverage=0.8)
+    (one,) = predict(trained, paths, ["r1f0"], coverage=0.99)
+    pixels = np.stack([trained.preprocess(trained.decode(path)) for path in paths[:-1]])
+    images = torch.from_numpy(pixels).permute(0, 3, 1, 2)
+    output = trained.predict_batch(images)
+    sets = calibration.prediction_sets(output.probabilities, 0.8)
+    _, unfamiliar = calibration.unfamiliar(None, output.probabilities)
+    assert list(table["prediction_set"]) == [*("|".join(names) for names in sets), ""]
+    assert list(table["unfamiliar"][:-1]) == list(unfamiliar)
+    assert table["unfamiliar"].isna().iloc[-1]
+    sizes = [t["prediction_set"].str.count(r"\|").mean() for t in (table, one)]
+    assert sizes[1] > sizes[0]
+    assert "prediction_set" not in next(predict(trained, paths, coverage=None))
+
+
 @pytest.mark.parametrize("processes", [0, 2])
 def test_unreadable_files_are_rows_with_a_reason(
     processes: int, trained: TrainedRun, new: Path
@@ -74,7 +97,7 @@ def test_unreadable_files_are_rows_with_a_reason(
     assert "PNG" in reasons["broken.png"] and reasons["gone.png"] == "broken link"
     assert "camera raw" in reasons["raw.cr2"]
     readable = table["reason"] == ""
-    assert readable.sum() == 5 and table[readable].notna().all(axis=None)
+    assert readable.sum() == 5 and table[readable].notna().to_numpy().all()
     assert table.loc[~readable, "probability"].isna().all() and done[-1] == 8
 
 
@@ -140,6 +163,8 @@ def test_files_hold_the_rows_of_all_tables(
     expected = pd.concat(tables, ignore_index=True)
     assert list(rows.columns) == list(expected.columns)
     assert rows["path"][2] == ("'=formula.png" if ending == "csv" else "=formula.png")
+    assert list(rows["prediction_set"].fillna("")) == list(expected["prediction_set"])
+    assert list(rows["unfamiliar"].astype("boolean")) == list(expected["unfamiliar"])
     for name in ("probability", "p_dress", "agreement"):
         assert np.array_equal(
             rows[name].astype(np.float32), expected[name].astype(np.float32), equal_nan=True
