@@ -36,6 +36,7 @@ def run(arguments: list[str]) -> int:
         check_writable(page.parent, "--page")
     from fashion_exp.experiment.worker import log_to_console
     from fashion_exp.inference.album import Album
+    from fashion_exp.inference.calibration import load_calibration
     from fashion_exp.inference.output import json_array, open_predictions
     from fashion_exp.inference.predict import predict_paths
     from fashion_exp.inference.ray_cluster import predict_on_ray
@@ -55,6 +56,8 @@ def run(arguments: list[str]) -> int:
         writers = [stack.enter_context(open_predictions(into))] if into else []
         writers += [stack.enter_context(json_array(sys.stdout))] if args.json else []
         progress = stack.enter_context(Progress(console))
+        if coverage is not None:
+            load_calibration(trained, progress)  # saved in the run's folder
         tick = progress.stage("predicting", len(paths))
         tables = (
             predict_on_ray(trained, paths, args.model, args.ray, tick, coverage)

@@ -279,8 +279,8 @@ def load_run(reference: str | Path, outputs: Path, uri: str | None = None) -> Tr
     """
     if Path(reference).suffix == ".zip" and Path(reference).is_file():
         raise InputError(f"{reference}: an archive; unpack it and give the folder in it")
-    refitted = outputs / REFITS / reference
-    run = RunDir(refitted if refitted.is_dir() else _single_run(str(reference), outputs, uri))
+    refits = [f for f in (outputs / REFITS).glob("[!.]*") if f.name.endswith(str(reference))]
+    run = RunDir(refits[0] if len(refits) == 1 else _single_run(str(reference), outputs, uri))
     require_finished(run)
     cfg = resolve_paths(load_config(run.config_file), run)
     result = load_result(run.path)
