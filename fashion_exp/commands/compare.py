@@ -44,7 +44,7 @@ def run(arguments: list[str]) -> int:
             runs = "; ".join(finding.runs)
             console.print(f"{finding.title}: {finding.detail} ({runs})")
     table = runs_table(comparison)
-    omitted = {*PAGE_COLUMNS} - {SCORE_COLUMNS[comparison.settings.metric]}
+    omitted = {*PAGE_COLUMNS} - {SCORE_COLUMNS.get(comparison.settings.metric)}
     columns = [name for name in table.header if name not in omitted]
     table = tables.extract_shared(tables.select_columns(table, columns))
     console.print(table)

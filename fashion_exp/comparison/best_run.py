@@ -43,7 +43,9 @@ def rank_runs(runs: Sequence[RunData], metric: str = "accuracy") -> list[int]:
 
 
 def mean_score(run: RunData, part: str, metric: str) -> float:
-    """The run's accuracy, loss or macro-F1 as its summary states it."""
+    """The run's accuracy, loss or macro-F1 as its summary states it, or its mean set size."""
+    if metric == "set_size":
+        return float(run.scores(part, metric).mean().mean())
     estimate: float | None = getattr(run.summary(part), metric).estimate
     assert estimate is not None
     return estimate

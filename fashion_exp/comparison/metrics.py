@@ -16,13 +16,14 @@ if TYPE_CHECKING:  # scipy, which --help need not wait for
 class Metric:
     label: str
     is_share: bool = True
-    """Whether it lies in [0, 1] and is shown in percent; otherwise it is in nats."""
+    """Whether it lies in [0, 1] and is shown in percent; otherwise it is in `plain_unit`."""
     lower_is_better: bool = False
+    plain_unit: str = "nats"
 
     @property
     def unit(self) -> str:
         """The unit in which differences are shown."""
-        return "points" if self.is_share else "nats"
+        return "points" if self.is_share else self.plain_unit
 
     @property
     def scale(self) -> float:
@@ -68,4 +69,10 @@ METRICS: Mapping[str, Metric] = {
     "accuracy": Metric("accuracy"),
     "loss": Metric("cross-entropy loss", is_share=False, lower_is_better=True),
     "macro_f1": Metric("macro-F1"),
+    "set_size": Metric(
+        "mean number of classes in a 95 % prediction set",
+        is_share=False,
+        lower_is_better=True,
+        plain_unit="classes",
+    ),
 }

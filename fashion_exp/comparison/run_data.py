@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 import numpy as np
 import pandas as pd
 
+from fashion_exp.comparison.set_sizes import set_sizes
 from fashion_exp.comparison.settings_in_force import settings_in_force
 from fashion_exp.configuration.overrides import rerun_command, rerun_overrides
 from fashion_exp.configuration.stored_config import load_config
@@ -248,11 +249,12 @@ class RunData:
         frame = self.predictions(part)
         labels, probabilities = labels_and_probabilities(frame)
         is_f1 = metric == "macro_f1"
-        raw = (
-            metrics.predicted_labels(probabilities)
-            if is_f1
-            else PER_IMAGE[metric](labels, probabilities)
-        )
+        if is_f1:
+            raw: np.ndarray = metrics.predicted_labels(probabilities)
+        elif metric == "set_size":
+            raw = set_sizes(self.predictions("validation"), frame)
+        else:
+            raw = PER_IMAGE[metric](labels, probabilities)
         frame = frame.assign(raw=raw.astype(np.float64), class_index=labels)
         table = frame.pivot(index=["repeat", "fold"], columns="image_id", values="raw")
         images = frame.drop_duplicates("image_id").set_index("image_id").loc[table.columns]
