@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from os import PathLike, fspath
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
     from fashion_exp.comparison.run_data import RunData
     from fashion_exp.configuration.schema import Config
+    from fashion_exp.inference.calibration_report import CalibrationReport
     from fashion_exp.inference.card import CardFiles
+    from fashion_exp.inference.evaluate import PhotoEvaluation
     from fashion_exp.inference.explanation_page import Explained
     from fashion_exp.inference.trained_run import TrainedRun
     from fashion_exp.models.classifier import Classifier
@@ -121,6 +123,43 @@ class Run:
         if len(paths) == len(photos):
             return pd.concat(list(predict(self.trained, paths, models)), ignore_index=True)
         return predict_decoded(self.trained, photos, models)
+
+    def calibration(
+        self,
+        coverage: float = 0.95,
+        *,
+        per_class: bool = False,
+        at_least: float | None = None,
+        left_out: bool = True,
+    ) -> CalibrationReport:
+        """How far its probabilities can be trusted: their quality before and after temperature
+        scaling, prediction sets of this coverage, the confidence from which the accuracy is
+        `at_least` a share, and, if `left_out`, each class left out in turn.
+        """
+        from fashion_exp.inference.calibration_report import measure_calibration
+        from fashion_exp.reporting.console import plain_console
+        from fashion_exp.reporting.progress import Progress
+
+        with Progress(plain_console(stderr=True)) as progress:
+            return measure_calibration(
+                self.trained, progress, coverage, per_class, at_least, left_out
+            )
+
+    def evaluate(
+        self,
+        labelled: str | PathLike[str],
+        name: str | None = None,
+        rename: Mapping[str, str] | None = None,
+    ) -> PhotoEvaluation:
+        """Evaluates it on labelled photos that it has never seen: a folder of class folders, or a
+        CSV file with path and label. `compare(on=name)` compares runs on them.
+        """
+        from fashion_exp.inference.evaluate import evaluate
+        from fashion_exp.reporting.console import plain_console
+        from fashion_exp.reporting.progress import Progress
+
+        with Progress(plain_console(stderr=True)) as progress:
+            return evaluate(self.trained, fspath(labelled), self.outputs, progress, name, rename)
 
     def explain(
         self,

@@ -23,7 +23,7 @@ MAX_CONFUSIONS = 10
 
 
 def run(arguments: list[str]) -> int:
-    """Raises `InputError`."""
+    """Returns 3 if a photo could not be read. Raises `InputError`."""
     args = build_parser().parse_args(arguments)
     rename = dict(_pair(text) for text in args.rename)
     from fashion_exp.inference.evaluate import as_json, evaluate, sentences
@@ -41,9 +41,10 @@ def run(arguments: list[str]) -> int:
     with optional_figure(trained.run.figures / f"confusion_{result.name}.png") as file:
         shown, title = result.summary, f"{trained.result.name}: {result.name}"
         style.save(confusion_matrix(shown.confusion, shown.classes, title), file)
+    code = ExitCode.SOME_FAILED if result.unreadable else ExitCode.DONE
     if args.json:
         print(json.dumps(as_json(result), indent=1))
-        return ExitCode.DONE
+        return code
     console = plain_console()
     for table in tables_of(result):
         console.print(table)
@@ -51,11 +52,14 @@ def run(arguments: list[str]) -> int:
         console.print(sentence)
     console.print(f"predictions: {result.file}", soft_wrap=True)
     console.print(f"confusion:   {file}", soft_wrap=True)
-    return ExitCode.DONE
+    return code
 
 
 def build_parser() -> Parser:
-    parser = Parser(prog="fashion_exp evaluate", description=__doc__)
+    parser = Parser(
+        prog="fashion_exp evaluate", description=__doc__,
+        epilog="Exit codes: 0 done; 2 invalid arguments; 3 some photos could not be read.",
+    )  # fmt: skip
     parser.add_argument("run", metavar="RUN")
     parser.add_argument("labelled", metavar="LABELLED", help="a folder or a CSV file")
     parser.add_argument(

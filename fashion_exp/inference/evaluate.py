@@ -78,6 +78,8 @@ class PhotoEvaluation:
     """Tests of whether the photos differ from the run's own."""
     left_out: pd.DataFrame
     """path, reason"""
+    unreadable: int
+    """How many of them could not be read."""
     evaluations: int
     """Runs that were evaluated on these photos so far, with this one."""
     notes: tuple[str, ...]
@@ -128,6 +130,7 @@ def evaluate(
         errors=_confident_errors(run, frame),
         drift=find_drift([*compared, *photos.new]) if compared else [],
         left_out=table.left_out,
+        unreadable=len(table.left_out) - len(photos.table.left_out),
         evaluations=evaluations,
         notes=(*table.notes, *photos.notes),
         file=file,

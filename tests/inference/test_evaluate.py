@@ -13,12 +13,13 @@ import torch
 from PIL import Image
 
 from fashion_exp.api.comparison import compare
+from fashion_exp.api.runs import load
 from fashion_exp.commands import evaluate as command
 from fashion_exp.comparison.report_data import build_report
 from fashion_exp.errors import InputError
 from fashion_exp.evaluation.predictions import labels_and_probabilities, read_predictions
 from fashion_exp.inference.calibration_report import by_model
-from fashion_exp.inference.evaluate import PhotoEvaluation, evaluate, sentences
+from fashion_exp.inference.evaluate import PhotoEvaluation, as_json, evaluate, sentences
 from fashion_exp.inference.trained_run import TrainedRun, load_run
 from fashion_exp.reporting.console import plain_console
 from fashion_exp.reporting.progress import Progress
@@ -137,6 +138,16 @@ def test_compare_and_report_use_the_evaluation(run: TrainedRun, new_photos: Path
         compare([run.run.path], on="shopp", outputs=other.parents[1])
 
 
+def test_python_gives_the_same_as_the_command(run: TrainedRun, new_photos: Path) -> None:
+    loaded = load(run.run.path, outputs=run.run.path.parents[1])
+    result = loaded.evaluate(new_photos, "python")
+    assert as_json(result) == as_json(evaluated(run, new_photos, name="python"))
+    report = loaded.calibration(0.9, left_out=False)
+    assert report.coverage == 0.9 and [part.part for part in report.parts] == [
+        "validation", "test",
+    ]  # fmt: skip
+
+
 def test_command_renames_classes_and_prints_json(
     run: TrainedRun, new_photos: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -146,6 +157,11 @@ def test_command_renames_classes_and_prints_json(
         command.run(options)
     assert not run.run.evaluations.exists()
     options += ["--rename", "blouse=shirt", "--as", "blouses"]
+    broken = new_photos / "dress" / "broken.png"
+    broken.write_bytes((new_photos / "dress" / "0.png").read_bytes()[:900])
+    assert command.run(options) == 3
+    assert "dress/broken.png" in capsys.readouterr().out
+    broken.unlink()
     assert command.run(options) == 0
     text = capsys.readouterr().out
     assert "own test" in text and "pullover" in text
