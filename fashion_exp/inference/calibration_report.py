@@ -273,7 +273,7 @@ def as_json(report: CalibrationReport) -> dict[str, Any]:
         "parts": {part.part: _part_json(part) for part in report.parts},
         "left_out": {
             stranger.name: {
-                "auroc": _triple(stranger.auroc), "detected": _triple(stranger.detected)
+                "auroc": triple(stranger.auroc), "detected": triple(stranger.detected)
             }
             for stranger in report.strangers
         },
@@ -284,19 +284,22 @@ def _part_json(part: PartCalibration) -> dict[str, Any]:
     return {
         "predictions": part.predictions,
         "images": part.images,
-        "before": {name: _triple(value) for name, value in part.before.items()},
-        "after": {name: _triple(value) for name, value in part.after.items()},
-        "set_coverage": _triple(part.coverage),
-        "class_coverage": {name: _triple(value) for name, value in part.class_coverage.items()},
-        "set_size": _triple(part.set_size),
+        "before": {name: triple(value) for name, value in part.before.items()},
+        "after": {name: triple(value) for name, value in part.after.items()},
+        "set_coverage": triple(part.coverage),
+        "class_coverage": {name: triple(value) for name, value in part.class_coverage.items()},
+        "set_size": triple(part.set_size),
         "sizes": list(part.sizes),
         "risk_coverage_area": part.curve.area,
         "accepted": part.accepted
-        and {"share": part.accepted.share, "accuracy": _triple(part.accepted.accuracy)},
-        "false_alarms": part.false_alarms and _triple(part.false_alarms),
+        and {"share": part.accepted.share, "accuracy": triple(part.accepted.accuracy)},
+        "false_alarms": part.false_alarms and triple(part.false_alarms),
     }
 
 
-def _triple(interval: Interval) -> list[float | None]:
+def triple(interval: Interval | None) -> list[float | None]:
+    """[estimate, low, high] for JSON; null for what there is not."""
+    if interval is None:
+        return [None, None, None]
     shown = interval.or_fallback
     return [shown.estimate, shown.low, shown.high]

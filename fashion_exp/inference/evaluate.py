@@ -26,7 +26,12 @@ from fashion_exp.evaluation.summary import EvaluationSummary
 from fashion_exp.evaluation.test_usage import record_test_evaluation
 from fashion_exp.experiment.fingerprints import short_hash
 from fashion_exp.inference.calibration import load_calibration
-from fashion_exp.inference.calibration_report import PartCalibration, by_model, part_calibration
+from fashion_exp.inference.calibration_report import (
+    PartCalibration,
+    by_model,
+    part_calibration,
+    triple,
+)
 from fashion_exp.inference.labelled_photos import read_labelled
 from fashion_exp.inspection.drift import DriftTest, find_drift
 from fashion_exp.process import cpu_count
@@ -261,36 +266,29 @@ def as_json(result: PhotoEvaluation) -> dict[str, Any]:
     return {
         "name": result.name,
         "images": result.summary.images,
-        "accuracy": _triple(result.summary.accuracy),
-        "macro_f1": _triple(result.summary.macro_f1),
+        "accuracy": triple(result.summary.accuracy),
+        "macro_f1": triple(result.summary.macro_f1),
         "own_part": result.own_part,
-        "own_accuracy": _triple(result.own.accuracy),
-        "difference": _triple(result.difference),
+        "own_accuracy": triple(result.own.accuracy),
+        "difference": triple(result.difference),
         "classes": {
             row.name: {
-                "images": row.images, "recall": _triple(row.recall),
-                "own_recall": row.own_recall and _triple(row.own_recall),
-                "difference": row.difference and _triple(row.difference),
+                "images": row.images, "recall": triple(row.recall),
+                "own_recall": row.own_recall and triple(row.own_recall),
+                "difference": row.difference and triple(row.difference),
             }
             for row in result.classes
         },
-        "ece": _triple(result.calibration.after["ECE"]),
-        "set_coverage": _triple(result.calibration.coverage),
-        "set_size": _triple(result.calibration.set_size),
-        "unfamiliar": _triple(result.calibration.false_alarms),
+        "ece": triple(result.calibration.after["ECE"]),
+        "set_coverage": triple(result.calibration.coverage),
+        "set_size": triple(result.calibration.set_size),
+        "unfamiliar": triple(result.calibration.false_alarms),
         "confusion": result.summary.confusion.tolist(),
         "drift": [vars(test) for test in result.drift],
         "left_out": result.left_out.to_dict("records"),
         "evaluations": result.evaluations,
         "errors": result.errors.to_dict("records"),
     }  # fmt: skip
-
-
-def _triple(interval: Interval | None) -> list[float | None]:
-    if interval is None:
-        return [None, None, None]
-    shown = interval.or_fallback
-    return [shown.estimate, shown.low, shown.high]
 
 
 def sentences(result: PhotoEvaluation) -> Iterator[str]:
