@@ -12,7 +12,7 @@ from contextlib import redirect_stdout
 from dataclasses import asdict, dataclass
 from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
@@ -31,12 +31,14 @@ from fashion_exp.inference.proof import (
     read_photos,
     require_equal,
 )
-from fashion_exp.inference.quantization import Quantization, quantize
 from fashion_exp.inference.trained_run import TrainedRun
 from fashion_exp.models.program import Program, Resize, trace
 from fashion_exp.models.timm_folder import save_timm_folder
 from fashion_exp.paths import install_command, package_version
 from fashion_exp.reporting.progress import Progress
+
+if TYPE_CHECKING:
+    from fashion_exp.inference.quantization import Quantization
 
 OUTPUTS = ("probabilities", "by_model", "features")
 _OPSET = 20
@@ -112,6 +114,8 @@ def export(
         proof = prove(run, plan, kind, draft, progress)
         quantization = None
         if int8:
+            from fashion_exp.inference.quantization import quantize
+
             quantization = quantize(run, plan.names, draft, progress)
         _make_readable(draft)
         os.replace(draft, into)
