@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fashion_exp.errors import InputError
+from fashion_exp.evaluation.run_dir import RunDir
 from fashion_exp.paths import outputs_dir, outputs_of
 
 if TYPE_CHECKING:
@@ -52,9 +53,12 @@ class Run:
 
     @cached_property
     def data(self) -> RunData:
-        """The run as `compare` reads it. Raises `InputError` if it is not finished."""
+        """The run as `compare` reads it. Raises `InputError` if it is not finished, and for a
+        refit, whose accuracy was not measured."""
         from fashion_exp.comparison.run_data import load_run
 
+        if RunDir(self.folder).is_refit:
+            raise InputError(f"{self.folder}: a refit has no results of its own; its run has")
         return load_run(self.folder)
 
     @cached_property
@@ -66,11 +70,11 @@ class Run:
 
     @property
     def config(self) -> Config:
-        return self.data.config
+        return self.trained.config
 
     @property
     def classes(self) -> tuple[str, ...]:
-        return self.data.classes
+        return self.trained.classes
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -124,23 +128,16 @@ class Run:
             return pd.concat(list(predict(self.trained, paths, models)), ignore_index=True)
         return predict_decoded(self.trained, photos, models)
 
-    def calibration(
-        self,
-        coverage: float = 0.95,
-        *,
-        per_class: bool = False,
-        at_least: float | None = None,
+    def calibrate(
+        self, coverage: float = 0.95, *, per_class: bool = False, at_least: float | None = None,
         left_out: bool = True,
-    ) -> CalibrationReport:
-        """How far its probabilities can be trusted: their quality before and after temperature
-        scaling, prediction sets of this coverage, the confidence from which the accuracy is
-        `at_least` a share, and, if `left_out`, each class left out in turn.
-        """
+    ) -> CalibrationReport:  # fmt: skip
+        """How far its probabilities can be trusted: calibration, prediction sets of a stated
+        coverage, the confidence from which the accuracy is `at_least`, and with `left_out` how well
+        photos of an unknown class are recognized."""
         from fashion_exp.inference.calibration_report import measure_calibration
-        from fashion_exp.reporting.console import plain_console
-        from fashion_exp.reporting.progress import Progress
 
-        with Progress(plain_console(stderr=True)) as progress:
+        with _progress() as progress:
             return measure_calibration(
                 self.trained, progress, coverage, per_class, at_least, left_out
             )
@@ -155,11 +152,17 @@ class Run:
         CSV file with path and label. `compare(on=name)` compares runs on them.
         """
         from fashion_exp.inference.evaluate import evaluate
-        from fashion_exp.reporting.console import plain_console
-        from fashion_exp.reporting.progress import Progress
 
-        with Progress(plain_console(stderr=True)) as progress:
+        with _progress() as progress:
             return evaluate(self.trained, fspath(labelled), self.outputs, progress, name, rename)
+
+    def refit(self, *, with_test: bool = False, models: int | None = None) -> Run:
+        """Its recipe trained on all development photos, or on all photos; nothing is known of the
+        new models' accuracy but that of this run."""
+        from fashion_exp.inference.refit import refit
+
+        with _progress() as progress:
+            return Run(refit(self.trained, progress, with_test, models).run.path)
 
     def explain(
         self,
@@ -216,8 +219,17 @@ class Run:
         from fashion_exp.evaluation.results import result_table
         from fashion_exp.reporting.templates import render
 
+        if RunDir(self.folder).is_refit:
+            return render("fragment.html.j2", sentences=self.card().conclusions, tables=[])
         table = result_table(self.data.result, find_problems(self.data))
         return render("fragment.html.j2", sentences=[f"Files: {self.folder}"], tables=[table])
+
+
+def _progress() -> Progress:
+    from fashion_exp.reporting.console import plain_console
+    from fashion_exp.reporting.progress import Progress
+
+    return Progress(plain_console(stderr=True))
 
 
 def run(*overrides: str) -> Run:

@@ -28,6 +28,8 @@ PART_FILES = {
 LOCK_FILE = ".lock"
 FAILURE_FILE = "failure.json"
 PRUNED_FILE = "pruned.json"
+REFIT_FILE = "refit.json"
+"""In the folder of a refit: which run's recipe it is, and which models were trained."""
 
 
 @dataclass(frozen=True)
@@ -158,6 +160,11 @@ class RunDir:
 
     def fold(self, name: str) -> FoldFiles:
         return FoldFiles(self.unfinished, name)
+
+    @property
+    def is_refit(self) -> bool:
+        """Whether its models are a refit, so that its results are those of other models."""
+        return (self.path / REFIT_FILE).is_file()
 
     @property
     def state(self) -> State:

@@ -80,10 +80,22 @@ def build_card(run: TrainedRun) -> PhotoPage:
         Section("model", "Model", (), [_model_table(data, run)]),
         Section("origin", "Origin", (), [_origin_table(data, run)]),
     ]
+    refit = _refit(run)
     return PhotoPage(
-        f"Model card: {data.name}", conclusions(comparison), sections,
+        f"Model card: {'refit of ' if refit else ''}{data.name}",
+        refit or conclusions(comparison), sections,
         f"Derived from the files of the run {run.run.path.name}.",
     )  # fmt: skip
+
+
+def _refit(run: TrainedRun) -> list[str]:
+    """What is known of the models of a refit, whose accuracy nobody measured; else empty."""
+    from fashion_exp.inference.refit import describe
+
+    if not run.run.is_refit:
+        return []
+    below = "Accuracy, calibration and data below are those of the models that were measured."
+    return [*describe(run), below]
 
 
 def _use_notes(run: TrainedRun) -> list[str]:

@@ -104,6 +104,8 @@ def errors_of(run: TrainedRun, cache: Path, count: int) -> list[Source]:
 
     Raises `InputError` if there are none, or if the photos are not where they were.
     """
+    if run.run.is_refit:
+        raise InputError(f"{run.run.path}: a refit was trained on these photos; name others")
     data = load_run(run.run.path)
     part = "test" if data.is_test_evaluated else "validation"
     frame = data.predictions(part)

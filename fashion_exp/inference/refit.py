@@ -20,7 +20,7 @@ from fashion_exp.configuration.stored_config import save_config
 from fashion_exp.data.split import Fold
 from fashion_exp.data.table import ImageTable
 from fashion_exp.errors import InputError
-from fashion_exp.evaluation.run_dir import RunDir
+from fashion_exp.evaluation.run_dir import REFIT_FILE, RunDir
 from fashion_exp.experiment.checkpoints import TrainingState, save_models
 from fashion_exp.experiment.context import ExperimentContext
 from fashion_exp.experiment.divergence import check_loss
@@ -33,7 +33,7 @@ from fashion_exp.experiment.fold import (
 )
 from fashion_exp.experiment.setup import set_up
 from fashion_exp.inference.bundle import LEFT_OUT
-from fashion_exp.inference.trained_run import REFIT_FILE, REFITS, TrainedRun, load_run, numbers_of
+from fashion_exp.inference.trained_run import REFITS, TrainedRun, load_run, numbers_of
 from fashion_exp.paths import outputs_dir, unique_name
 from fashion_exp.reporting.formats import pluralize, with_limits
 from fashion_exp.reporting.progress import Progress

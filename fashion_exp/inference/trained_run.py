@@ -26,7 +26,7 @@ from fashion_exp.data.geometry import Geometry, resize
 from fashion_exp.data.table import UnreadableImageError
 from fashion_exp.errors import InputError, suggest
 from fashion_exp.evaluation.results import RunResult, load_result
-from fashion_exp.evaluation.run_dir import RunDir, require_finished
+from fashion_exp.evaluation.run_dir import REFIT_FILE, RunDir, require_finished
 from fashion_exp.evaluation.run_paths import resolve_paths
 from fashion_exp.experiment.checkpoints import checkpoint_file, load_model
 from fashion_exp.experiment.context import trains_on_features
@@ -46,9 +46,9 @@ from fashion_exp.training.fit import extract_features, predict
 
 log = logging.getLogger(__name__)
 
-REFITS, REFIT_FILE = "refits", "refit.json"
+REFITS = "refits"
 """The folder of all refits in an outputs folder: a refit is no run that `compare` or `runs list`
-should find. In the folder of each: which run's recipe it is, and which models were trained."""
+should find."""
 
 MAX_MEGAPIXELS = 40.0
 """Limit for photos of a run whose own data set has none, 10⁶ px."""

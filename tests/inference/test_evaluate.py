@@ -142,7 +142,7 @@ def test_python_gives_the_same_as_the_command(run: TrainedRun, new_photos: Path)
     loaded = load(run.run.path, outputs=run.run.path.parents[1])
     result = loaded.evaluate(new_photos, "python")
     assert as_json(result) == as_json(evaluated(run, new_photos, name="python"))
-    report = loaded.calibration(0.9, left_out=False)
+    report = loaded.calibrate(0.9, left_out=False)
     assert report.coverage == 0.9 and [part.part for part in report.parts] == [
         "validation", "test",
     ]  # fmt: skip

@@ -126,6 +126,24 @@ def test_explain_begins_with_the_most_confident_errors(
     assert shares == sorted(shares, reverse=True)
 
 
+def test_refit_claims_no_accuracy(run: fx.Run) -> None:
+    fitted = run.refit(models=1)
+    card = fitted.card()
+    assert card.title.startswith("Model card: refit of")
+    assert any("accuracy is not measured" in sentence for sentence in card.conclusions)
+    assert "accuracy is not measured" in fitted._repr_html_()
+    for use in (lambda: fitted.metrics, fitted.explain):
+        with pytest.raises(fx.InputError, match="refit"):
+            use()
+
+
+def test_calibration_is_that_of_the_subcommand(run: fx.Run) -> None:
+    report = run.calibrate(coverage=0.9, left_out=False)
+    assert [part.part for part in report.parts] == ["validation", "test"]
+    assert set(report.calibration.temperature) == {"r0f0", "r1f0"} and report.coverage == 0.9
+    assert "Calibration and prediction sets" in [s.title for s in run.card().sections]
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
