@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from fashion_exp.inference.card import CardFiles
     from fashion_exp.inference.evaluate import PhotoEvaluation
     from fashion_exp.inference.explanation_page import Explained
+    from fashion_exp.inference.export import Exported
     from fashion_exp.inference.trained_run import TrainedRun
     from fashion_exp.models.classifier import Classifier
     from fashion_exp.reporting.photo_page import PhotoPage
@@ -127,6 +128,21 @@ class Run:
         if len(paths) == len(photos):
             return pd.concat(list(predict(self.trained, paths, models)), ignore_index=True)
         return predict_decoded(self.trained, photos, models)
+
+    def export(
+        self, into: str | PathLike[str], kind: str = "onnx", *, model: str | None = None,
+        calibrated: bool = True, int8: bool = False, any_size: bool = True,
+    ) -> Exported:  # fmt: skip
+        """Writes its models as "onnx", "pt2" or "timm", once the file answers as the run does."""
+        from fashion_exp.inference.calibration import load_calibration
+        from fashion_exp.inference.export import export
+
+        with _progress() as progress:
+            known = load_calibration(self.trained, progress).temperature if calibrated else {}
+            return export(
+                self.trained, kind, Path(into), progress, model=model, temperatures=known,
+                int8=int8, any_size=any_size,
+            )  # fmt: skip
 
     def calibrate(
         self, coverage: float = 0.95, *, per_class: bool = False, at_least: float | None = None,
