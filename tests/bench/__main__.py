@@ -16,6 +16,7 @@ from tests.bench.runner import REPOSITORY, Figure, figure_table, write_json
 GROUPS: dict[str, tuple[str, ...]] = {
     "caches": ("index", "pixels", "reuse", "heads"),
     "training": ("step", "precision", "tracking", "processes", "startup"),
+    "inference": ("predict",),
     "robustness": ("command_lines", "statistics"),
 }
 """Claims by topic. Each is a module of this package with `measure(quick) -> list[Figure]`."""
