@@ -31,6 +31,7 @@ LAYERS = (
 """Packages and root modules, lowest first: each imports lower layers, and its own package."""
 
 OWNERS = {
+    "fastapi": {"inference"},
     "hydra": {"configuration"},
     "omegaconf": {"configuration"},
     "mlflow": {"experiment", "tracking"},
@@ -43,12 +44,14 @@ OWNERS = {
     "imagehash": {"inspection"},
     "jinja2": {"reporting"},
     "matplotlib": {"reporting"},
+    "prometheus_client": {"inference"},
     "optuna": {"experiment", "sweeps"},
     "protego": {"tools"},
     "ray": {"inference", "sweeps"},
     "sklearn": {"tools", "data", "inspection"},
     "submitit": {"sweeps"},
     "urllib3": {"tools"},
+    "uvicorn": {"inference"},
 }
 """The packages that may import a library."""
 

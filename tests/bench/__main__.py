@@ -18,6 +18,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "training": ("step", "precision", "tracking", "processes", "startup"),
     "inference": ("predict",),
     "robustness": ("command_lines", "statistics"),
+    "inference": ("serve",),
 }
 """Claims by topic. Each is a module of this package with `measure(quick) -> list[Figure]`."""
 

@@ -73,7 +73,7 @@ def test_unknown_word_is_one_line(word: str, hint: str) -> None:
     ("word", "hint"),
     [
         ("repotr", "did you mean report?"),
-        ("serve", "choices: cache"),
+        ("sreve", "did you mean serve?"),
         ("model", "write model=CHOICE"),
         ("resnet50", "did you mean model=resnet50?"),
         ("optim.lr", "write optim.lr=VALUE"),

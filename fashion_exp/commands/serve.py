@@ -1,0 +1,87 @@
+"""Serve a run over HTTP, with a page to drop a photo on."""
+
+from __future__ import annotations
+
+import argparse
+import ipaddress
+import sys
+from contextlib import suppress
+
+from fashion_exp.commands.parser import Parser
+from fashion_exp.errors import ExitCode, InputError
+from fashion_exp.paths import expand_user, outputs_dir
+
+EPILOG = """\
+POST /predict   photos as multipart/form-data, as {"photos": ["base64", …]}, or one as image/…
+POST /explain   the heat map of one photo as PNG;  POST /similar  the most similar training photos
+GET /model      what is served;  /health;  /metrics in Prometheus' format;  / the page
+SIGTERM ends the service after the requests in flight.
+"""
+
+
+def run(arguments: list[str]) -> int:
+    """Serves until it is stopped. Raises `InputError`."""
+    args = _parser().parse_args(arguments)
+    if not 0 < args.coverage < 1:
+        raise InputError(f"--coverage {args.coverage:g}: must be between 0 and 1")
+    if min(args.max_megabytes, args.seconds) <= 0:
+        raise InputError("--max-megabytes and --seconds must be above 0")
+    from fashion_exp.inference.export import require_package
+
+    for package in ("fastapi", "uvicorn", "onnxruntime", "prometheus_client", "python_multipart"):
+        require_package(package, "serve")
+    from fashion_exp.inference.proof import ExportError
+    from fashion_exp.inference.serving.server import listen, serve
+    from fashion_exp.inference.trained_run import load_run
+    from fashion_exp.reporting.console import plain_console
+    from fashion_exp.reporting.progress import Progress
+
+    with listen(args.host, args.port) as listener:
+        if not _is_loopback(args.host):
+            print(f"--host {args.host}: every machine that reaches it can send photos; there is no "
+                  "login and no encryption", file=sys.stderr)  # fmt: skip
+        trained = load_run(args.run, outputs_dir(args.outputs), args.uri)
+        file = expand_user(args.file, "--file") if args.file else None
+        try:
+            with Progress(plain_console(stderr=True)) as progress:
+                serve(
+                    trained, listener, progress, file=file, coverage=args.coverage,
+                    max_megabytes=args.max_megabytes, seconds=args.seconds,
+                )  # fmt: skip
+        except ExportError as error:
+            print(f"fashion_exp: {error}", file=sys.stderr)
+            return ExitCode.FAILED
+    return ExitCode.DONE
+
+
+def _is_loopback(host: str) -> bool:
+    with suppress(ValueError):
+        return ipaddress.ip_address(host).is_loopback
+    return host == "localhost"
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = Parser(
+        prog="fashion_exp serve", description=__doc__, epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    parser.add_argument(
+        "run", metavar="RUN", help="folder or name of a run, a sweep (its winner), a tracked id"
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="address; default: %(default)s")
+    parser.add_argument("--port", type=int, default=8000, help="default: %(default)s; 0: any")
+    parser.add_argument(
+        "--file", metavar="ONNX", help="a file that export --size run or --int8 wrote of this run"
+    )
+    parser.add_argument(
+        "--coverage", type=float, default=0.95, help="of prediction sets; default: %(default)s"
+    )
+    parser.add_argument(
+        "--max-megabytes", type=float, default=20.0, help="of a request; default: %(default)g"
+    )
+    parser.add_argument(
+        "--seconds", type=float, default=30.0, help="to receive a request; default: %(default)g"
+    )
+    parser.add_argument("--outputs", help="outputs folder; default: the same as for experiments")
+    parser.add_argument("--uri", help="tracking store of a run given by its id")
+    return parser
