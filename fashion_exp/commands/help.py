@@ -18,6 +18,7 @@ SUBCOMMANDS = {
     "explain": "what the networks of a run look at in photos, as pictures",
     "card": "a model card of a run: data, accuracy with intervals, limits, how to use it",
     "export": "write a run's models as an onnx, pt2 or timm file: export RUN --format onnx",
+    "promote": "register a run in MLflow as the champion of a name: promote RUN NAME",
     "serve": "serve a run over HTTP, with a page to drop a photo on: serve RUN --port 8000",
     "refit": "train a run's recipe on all of its photos, to be used: refit RUN",
     "data": "collect, check, group and relabel images: data --help",

@@ -1,0 +1,54 @@
+"""A run becomes the champion unless the evidence is missing or speaks against it."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from fashion_exp.errors import InputError
+from fashion_exp.inference import promote as promoting
+from fashion_exp.inference.promote import promote
+from fashion_exp.inference.trained_run import load_run
+from fashion_exp.reporting.progress import Progress
+from fashion_exp.tracking.registry import find_champion
+from tests.conftest import TinyRun
+
+
+@pytest.mark.slow
+def test_promotion_needs_a_comparison_with_the_champion(
+    tiny: Callable[..., TinyRun], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logged: list[str] = []
+    monkeypatch.setattr(promoting, "log_ensemble", lambda _, run, *others: logged.append(run))
+    progress, outputs = Progress(Console(file=io.StringIO())), tmp_path / "outputs"
+    uri = f"sqlite:///{outputs}/mlflow.db"
+    small = ("model.width=4", "model.depth=1")
+    output = tiny(*small, tracking="mlflow").output
+    (outputs / "runs").mkdir()
+    first = load_run(output.rename(outputs / "runs" / "first"), outputs)
+    done = promote(first, "garments", progress)
+    assert done.version == "1" and done.evidence[0].startswith("Test accuracy ")
+    champion = find_champion(uri, "garments")
+    assert champion is not None and champion.run == first.result.run == logged[0]
+
+    output = tiny(*small, "seed=1", "split.seed=0", tracking="mlflow").output
+    second = load_run(output.rename(outputs / "runs" / "second"), outputs)
+    done = promote(second, "garments", progress)
+    assert done.version == "2"
+    assert "Against the champion (version 1) on the same test: undecided" in done.evidence[1]
+
+    output = tiny(*small, "split.seed=5", tracking="mlflow").output
+    other = load_run(output.rename(outputs / "runs" / "other"), outputs)
+    (outputs / "runs" / "second").rename(tmp_path / "gone")
+    with pytest.raises(InputError, match=r"cannot be compared with it .*; add --force"):
+        promote(other, "garments", progress)
+    assert promote(other, "garments", progress, force=True).evidence[1].startswith("Promoted with")
+    assert len(logged) == 3
+
+    held_out = load_run(tiny(*small, hold_out_test=True, tracking="mlflow").output, outputs)
+    with pytest.raises(InputError, match="never evaluated on its test set"):
+        promote(held_out, "garments", progress)
