@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from fashion_exp.inference.evaluate import PhotoEvaluation
     from fashion_exp.inference.explanation_page import Explained
     from fashion_exp.inference.export import Exported
+    from fashion_exp.inference.promote import Promotion
     from fashion_exp.inference.trained_run import TrainedRun
     from fashion_exp.models.classifier import Classifier
     from fashion_exp.reporting.photo_page import PhotoPage
@@ -211,6 +212,14 @@ class Run:
         folder = Path(into) if into is not None else self.folder / "explain"
         options = {"class_name": class_name, "models": models, "check": check}
         return explain_into(run, sources, folder, methods or METHODS, tick, **options)
+
+    def promote(self, name: str, force: bool = False) -> Promotion:
+        """Registers it in MLflow as the champion of a name; raises `InputError` if the evidence
+        is missing or speaks against it, unless `force`."""
+        from fashion_exp.inference.promote import promote
+
+        with _progress() as progress:
+            return promote(self.trained, name, progress, force)
 
     def report(self, into: str | PathLike[str] | None = None) -> Path:
         """Writes the page about this run; see `Comparison.report`."""
