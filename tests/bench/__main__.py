@@ -16,9 +16,8 @@ from tests.bench.runner import REPOSITORY, Figure, figure_table, write_json
 GROUPS: dict[str, tuple[str, ...]] = {
     "caches": ("index", "pixels", "reuse", "heads"),
     "training": ("step", "precision", "tracking", "processes", "startup"),
-    "inference": ("predict",),
     "robustness": ("command_lines", "statistics"),
-    "inference": ("serve",),
+    "inference": ("predict", "serve"),
 }
 """Claims by topic. Each is a module of this package with `measure(quick) -> list[Figure]`."""
 
