@@ -192,6 +192,7 @@ FAMILIES: dict[str, Callable[[synthetic.Rng], Outcomes]] = {
     "6 runs, 4 seeds, crossed t": lambda rng: simulate_crossed_family(rng, 6, 4),
     "6 runs, 10 seeds, crossed t": lambda rng: simulate_crossed_family(rng, 6, 10),
     "24 runs, 4 seeds, crossed t": lambda rng: simulate_crossed_family(rng, 24, 4),
+    "24 runs, 6 seeds, crossed t": lambda rng: simulate_crossed_family(rng, 24, 6),
 }
 """Equal runs; `simulations.simulate_studies` has families on redrawn splits."""
 
