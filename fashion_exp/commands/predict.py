@@ -125,7 +125,7 @@ def _print_rows(tables: Sequence[pd.DataFrame], photos: int) -> None:
     from fashion_exp.reporting.tables import PlainTable
 
     found = [row for table in tables for row in json_rows(table)]
-    folder = os.path.commonpath([os.path.dirname(row["path"]) for row in found])
+    folder = os.path.commonpath([os.path.dirname(os.path.abspath(row["path"])) for row in found])
     rows: list[list[str]] = []
     for row in found:
         texts = [row["reason"], "", "", "", ""]
@@ -134,10 +134,10 @@ def _print_rows(tables: Sequence[pd.DataFrame], photos: int) -> None:
             one_of = row.get("prediction_set", "").replace(SET_SEPARATOR, " or ")
             one_of += "; unfamiliar" * bool(row.get("unfamiliar"))
             texts = [row["predicted"], shares[0], row["runner_up"], shares[1], one_of]
-        rows.append([os.path.relpath(row["path"], folder or "."), *texts])
+        rows.append([os.path.relpath(row["path"], folder), *texts])
     header = ["photo", "predicted", "probability", "runner-up", "models that agree", "one of"]
     omitted = photos - MAX_ROWS_SHOWN
     notes = [f"and {omitted:,} more; --into FILE writes all"] if omitted > 0 else []
-    intro = [f"Photos in {folder}"] if folder else []
+    intro = [f"Photos in {folder}"]
     table = PlainTable(header, rows[:MAX_ROWS_SHOWN], intro=intro, notes=notes)
     plain_console().print(table)

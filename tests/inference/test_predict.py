@@ -214,7 +214,8 @@ def test_command_writes_prints_and_reports_failures(
     assert [Path(row["path"]).name for row in rows] == ["0.png", "1.png"]
     total = sum(rows[0][f"p_{name}"] for name in ("dress", "pullover", "shirt"))
     assert rows[0]["agreement"] == 1 and total == pytest.approx(1)
-    assert predict_command(["tiny", str(new / "0.png"), *place]) == 0
+    monkeypatch.chdir(new.parent)
+    assert predict_command(["tiny", f"{new.name}/0.png", str(new / "1.png"), *place]) == 0
     assert "0.png" in (text := capsys.readouterr().out) and "runner-up" in text
     with pytest.raises(InputError, match="r7f0: no model of this run"):
         predict_command(["tiny", str(new), "--model", "r7f0", *place])
