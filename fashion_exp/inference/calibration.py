@@ -224,8 +224,9 @@ def fit_novelty(rows: ValidationRows, features: np.ndarray | None) -> Novelty:
 
 
 def _key(run: TrainedRun) -> str:
-    """Of what the calibration depends on."""
-    return hashlib.sha256(run.run.predictions_file("validation").read_bytes()).hexdigest()
+    """Of what the calibration depends on. A refit may have fewer models than the predictions."""
+    predictions = run.run.predictions_file("validation").read_bytes()
+    return hashlib.sha256(predictions + " ".join(run.model_names).encode()).hexdigest()
 
 
 def _write(calibration: Calibration, folder: Path, key: str) -> None:

@@ -18,6 +18,7 @@ from threadpoolctl import threadpool_limits
 from fashion_exp.evaluation.summary import summarize_predictions
 from fashion_exp.stats.groups import TOO_FEW
 from fashion_exp.stats.interval import RECIPES
+from fashion_exp.stats.moderation import fit_variance_prior
 from fashion_exp.stats.multiplicity import holm, holm_selected
 from fashion_exp.stats.paired import mcnemar, paired_counts
 from fashion_exp.stats.paired_crossed import paired_crossed
@@ -167,8 +168,12 @@ def simulate_crossed_family(rng: synthetic.Rng, runs: int, seeds: int) -> Outcom
     right = np.array(
         [synthetic.seeded_answers(rng, seeds, 300, difficulty=difficulty) for _ in range(runs)]
     )
+    by_seed = right.mean(axis=2)
+    variances = [(by_seed[a] - by_seed[b]).var(ddof=1) for a, b in combinations(range(runs), 2)]
+    prior = fit_variance_prior(variances, seeds - 1, runs)
     yield from _family(
-        right.mean(axis=(1, 2)), lambda a, b: paired_crossed(right[a] - right[b]).trusted_p
+        right.mean(axis=(1, 2)),
+        lambda a, b: paired_crossed(right[a] - right[b], prior=prior).trusted_p,
     )
 
 
@@ -189,10 +194,10 @@ def _any_decided(adjusted: list[float | None]) -> float:
 FAMILIES: dict[str, Callable[[synthetic.Rng], Outcomes]] = {
     "6 runs, McNemar": lambda rng: simulate_mcnemar_family(rng, 6),
     "24 runs, McNemar": lambda rng: simulate_mcnemar_family(rng, 24),
-    "6 runs, 4 seeds, crossed t": lambda rng: simulate_crossed_family(rng, 6, 4),
-    "6 runs, 10 seeds, crossed t": lambda rng: simulate_crossed_family(rng, 6, 10),
-    "24 runs, 4 seeds, crossed t": lambda rng: simulate_crossed_family(rng, 24, 4),
-    "24 runs, 6 seeds, crossed t": lambda rng: simulate_crossed_family(rng, 24, 6),
+    "6 runs, 4 seeds, moderated crossed t": lambda rng: simulate_crossed_family(rng, 6, 4),
+    "6 runs, 10 seeds, moderated crossed t": lambda rng: simulate_crossed_family(rng, 6, 10),
+    "24 runs, 4 seeds, moderated crossed t": lambda rng: simulate_crossed_family(rng, 24, 4),
+    "24 runs, 6 seeds, moderated crossed t": lambda rng: simulate_crossed_family(rng, 24, 6),
 }
 """Equal runs; `simulations.simulate_studies` has families on redrawn splits."""
 
