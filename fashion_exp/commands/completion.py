@@ -37,7 +37,7 @@ complete -o nospace -o default -F _fashion_exp fashion_exp scripts/run ./scripts
 """
 TAKE_RUNS = (
     "runs", "compare", "report", "ui", "predict", "calibrate", "evaluate", "explain", "card",
-    "refit", "pack", "export", "serve", "promote",
+    "refit", "export", "serve", "promote",
 )  # fmt: skip
 """The subcommands whose arguments may be names of runs."""
 UNINSTALL = "complete -r fashion_exp scripts/run ./scripts/run; unset -f _fashion_exp\n"
