@@ -185,7 +185,7 @@ class RunData:
     @property
     def evaluations(self) -> list[str]:
         """The names of its evaluations on other photos."""
-        return sorted(f.stem for f in RunDir(self.result.output).evaluations.glob("*.parquet"))
+        return RunDir(self.result.output).evaluation_names
 
     def require_evaluation(self, name: str) -> None:
         """Raises `InputError` if the run has no evaluation of this name."""

@@ -152,6 +152,12 @@ class RunDir:
         """Has the predictions on other photos, by the names of the evaluations."""
         return self.path / "evaluations"
 
+    @property
+    def evaluation_names(self) -> list[str]:
+        """Of the finished evaluations: their numbers (.json) are written last."""
+        files = sorted(self.evaluations.glob("*.parquet"))
+        return [file.stem for file in files if file.with_suffix(".json").exists()]
+
     def predictions_file(self, part: str) -> Path:
         """Of "validation", "test", or an evaluation on other photos by its name."""
         if part in PART_FILES:

@@ -56,7 +56,8 @@ class EvaluationSummary:
     undefined."""
     f1_limits: tuple[Interval, ...]
     """Per class, for the models tested, at Bonferroni's level: jointly for all classes. None if a
-    model predicted one class only: its F1 and the other models' have no common Wilson interval."""
+    model predicted one class only: its F1 and the other models' have no common Wilson interval.
+    None for a class without images, which has no F1."""
     precision: tuple[float, ...]
     recall: tuple[float, ...]
     confusion: np.ndarray
@@ -267,6 +268,8 @@ def _f1_limits(part: _Part, f1: np.ndarray, accuracy: Interval) -> tuple[Interva
         np.bincount(of, weights * ~right, classes) for of in (part.labels, predicted)
     )
     level = 1 - (1 - part.level) / classes
+    absent = np.isnan(f1)  # has no image; predictions of it alone give no F1
+    union[absent] = 0
     return tuple(
         f1_interval(min(k, n), n, level, models=accuracy.scores, estimate=estimate)
         for k, n, estimate in zip(hits.tolist(), union.tolist(), f1.tolist(), strict=True)

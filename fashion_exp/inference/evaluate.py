@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +22,7 @@ from fashion_exp.evaluation.predictions import (
     write_predictions,
 )
 from fashion_exp.evaluation.run_dir import PART_FILES
-from fashion_exp.evaluation.summary import EvaluationSummary
+from fashion_exp.evaluation.summary import EvaluationSummary, summarize_predictions
 from fashion_exp.evaluation.test_usage import record_test_evaluation
 from fashion_exp.experiment.fingerprints import short_hash
 from fashion_exp.inference.calibration import load_calibration
@@ -116,13 +116,10 @@ def evaluate(
         for index, (repeat, fold) in enumerate(map(_numbers, run.model_names))
     ]  # fmt: skip
     frame = pd.concat(frames, ignore_index=True)
-    ids = sorted(table.rows["image_id"])
-    evaluations = record_test_evaluation(outputs, short_hash(ids), str(run.run.path), images=ids)
-    file = run.run.predictions_file(name)
-    write_predictions(frame, file)
     own_part = "test" if run.result.test_evaluations else "validation"
     own_frame = run.predictions(own_part)
-    summary, own = run.result.summary(name), run.result.summary(own_part)
+    trained, own = run.result, run.result.summary(own_part)
+    summary = summarize_predictions(frame, trained.train_sizes, trained.redrawn, trained.confidence)
     compared = [image for image in photos.own if image.file.part == "validation"]
     result = PhotoEvaluation(
         name=name,
@@ -136,11 +133,15 @@ def evaluate(
         drift=find_drift([*compared, *photos.new]) if compared else [],
         left_out=table.left_out,
         unreadable=len(table.left_out) - len(photos.table.left_out),
-        evaluations=evaluations,
+        evaluations=0,
         notes=(*table.notes, *photos.notes),
-        file=file,
+        file=run.run.predictions_file(name),
     )
-    write_json(file.with_suffix(".json"), as_json(result))
+    ids = sorted(table.rows["image_id"])  # nothing is counted or written before all is computed
+    count = record_test_evaluation(outputs, short_hash(ids), str(run.run.path), images=ids)
+    result = replace(result, evaluations=count)
+    write_predictions(frame, result.file)
+    write_json(result.file.with_suffix(".json"), as_json(result))
     return result
 
 
@@ -317,6 +318,12 @@ def sentences(result: PhotoEvaluation) -> Iterator[str]:
         yield f"None of {len(result.drift)} tests finds a difference between the photos."
     if result.own_part == "validation":
         yield "The run's test is held out; its validation photos may have chosen the run."
+    photos = result.summary.confusion.sum(axis=1)
+    if absent := [name for name, n in zip(result.summary.classes, photos, strict=True) if not n]:
+        yield (
+            f"No photo of {', '.join(absent)}: no recall and no F1 there; the macro-F1 is the mean "
+            "over the other classes."
+        )
     if count := len(result.left_out):
         yield f"{pluralize(count, 'photo')} left out: {_reasons(result.left_out)}."
     if result.evaluations > 1:

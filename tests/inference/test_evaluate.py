@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +25,7 @@ from fashion_exp.inference.trained_run import TrainedRun, load_run
 from fashion_exp.reporting.console import plain_console
 from fashion_exp.reporting.progress import Progress
 from fashion_exp.stats.proportions import independent_difference, wilson
+from fashion_exp.tools.doctor.files import findings
 
 pytestmark = pytest.mark.slow
 
@@ -181,3 +183,41 @@ def test_unsuitable_name_is_refused(run: TrainedRun, new_photos: Path, name: str
 def test_own_photos_alone_are_refused(run: TrainedRun, photos: Path) -> None:
     with pytest.raises(InputError, match="all 72 photos are photos of the run"):
         evaluated(run, photos)
+
+
+def test_class_without_photos_has_no_scores(run: TrainedRun, new_photos: Path) -> None:
+    """Models predict it, but no photo has it."""
+    shutil.rmtree(new_photos / "pullover")
+    result = evaluated(run, new_photos)
+    summary = result.summary
+    assert np.isnan(summary.f1[1]) and np.isnan(summary.recall[1])
+    assert summary.f1_limits[1].estimate is None and summary.f1_limits[1].low is None
+    assert summary.macro_f1.estimate == pytest.approx(np.mean([summary.f1[0], summary.f1[2]]))
+    assert "No photo of pullover: no recall and no F1" in " ".join(sentences(result))
+    assert [row.name for row in result.classes] == ["dress", "shirt"]
+    assert command.run([
+        "tiny", str(new_photos), "--outputs", str(run.run.path.parents[1])
+    ]) == 0  # fmt: skip
+    build_report(compare([run.run.path], outputs=run.run.path.parents[1]), "report", new_photos)
+
+
+def test_failed_evaluation_leaves_nothing(
+    run: TrainedRun, new_photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outputs = run.run.path.parents[1]
+    counted = (outputs / "test_evaluations.jsonl").read_text()
+    with monkeypatch.context() as patch:
+        patch.setattr("fashion_exp.inference.evaluate._confident_errors", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            evaluated(run, new_photos)
+    assert not run.run.evaluations.exists()
+    assert (outputs / "test_evaluations.jsonl").read_text() == counted
+    result = evaluated(run, new_photos)
+    result.file.with_suffix(".json").unlink()  # as earlier versions left it
+    with pytest.raises(InputError, match="no evaluation shop"):
+        compare([run.run.path], on="shop", outputs=outputs)
+    os.utime(result.file, (0, 0))
+    (finding,) = [f for f in findings(outputs) if f.what == "an incomplete evaluation"]
+    assert finding.fix is not None
+    finding.fix()
+    assert not result.file.exists()

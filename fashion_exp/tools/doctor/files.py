@@ -31,6 +31,7 @@ def findings(outputs: Path) -> Iterator[Finding]:
     yield from _runs_without_start(outputs)
     yield from _interrupted_runs(outputs)
     yield from _damaged_runs(outputs)
+    yield from _incomplete_evaluations(outputs)
     yield from _damaged_sweeps(outputs)
     for file in unused_backbones(outputs):
         size = f"{file} ({file.stat().st_size / 1e6:,.1f} MB)"
@@ -90,6 +91,29 @@ def _damaged_runs(outputs: Path) -> Iterator[Finding]:
                 f"move it to {target}; the same command runs it again",
                 partial(_move, folder, target),
             )
+
+
+def _incomplete_evaluations(outputs: Path) -> Iterator[Finding]:
+    """Evaluations that ended early, or whose files were damaged."""
+    for pattern in ("runs/*", "sweeps/*/*", "refits/*"):
+        for file in sorted(outputs.glob(f"{pattern}/evaluations/*.parquet")):
+            if not _is_old(file):
+                continue
+            numbers = file.with_suffix(".json")
+            try:
+                RunDir(file.parents[1]).check_predictions(file.stem)
+                is_readable = _is_readable(numbers)
+            except InputError:
+                is_readable = False
+            if not is_readable:
+                remedy = "delete it; `evaluate` makes it again"
+                fix = partial(_delete, file, numbers)
+                yield Finding("an incomplete evaluation", str(file), remedy, fix)
+
+
+def _delete(*files: Path) -> None:
+    for file in files:
+        file.unlink(missing_ok=True)
 
 
 def _damaged_sweeps(outputs: Path) -> Iterator[Finding]:
