@@ -21,6 +21,7 @@ from fashion_exp.comparison.run_data import load_run
 from fashion_exp.comparison.settings import ComparisonSettings
 from fashion_exp.errors import InputError
 from fashion_exp.evaluation.results import draw_figures, missing_figures
+from fashion_exp.evaluation.run_dir import RunDir
 from fashion_exp.evaluation.test_usage import mark_test_evaluated
 from fashion_exp.paths import outputs_dir, unique_name, why_not_writable
 from fashion_exp.reporting.formats import pluralize
@@ -35,6 +36,8 @@ class Comparison(comparison.Comparison):
     """Compared runs. In a notebook it shows its conclusions and its tables."""
 
     outputs: Path = Path("outputs")
+    not_evaluated: int = 0
+    """Jobs of a sweep without the evaluation that the others are compared on."""
 
     @property
     def table(self) -> pd.DataFrame:
@@ -47,6 +50,7 @@ class Comparison(comparison.Comparison):
             row = {"run": self.names[index]} | {name: run.options.get(name) for name in options}
             row |= run.summary("validation").metrics()
             row |= run.summary("test").metrics() if run.is_test_evaluated else {}
+            row |= run.summary(self.settings.on).metrics() if self.settings.on else {}
             rows.append(row | {"folder": str(run.result.output)})
         return pd.DataFrame(rows)
 
@@ -76,6 +80,9 @@ class Comparison(comparison.Comparison):
     def conclusions(self) -> list[str]:
         """What the data support, in sentences; the first says which run is best."""
         sentences = conclusions(self)
+        if count := self.not_evaluated:
+            runs, have = pluralize(count, "run"), "has" if count == 1 else "have"
+            sentences.append(f"{runs} {have} no evaluation {self.settings.on}: left out.")
         if count := self.omitted_runs:
             jobs, have = pluralize(count, "job"), "has" if count == 1 else "have"
             sentences.append(
@@ -135,7 +142,8 @@ def compare(
     without one, the best run with the others, or each with each (`pairs="all"`). `alpha` is the
     family-wise error rate, `rope` the difference that does not matter, `target` an accuracy to be
     reached, `human` the accuracy of people and the number of images that it was measured on.
-    `on` is the name of an evaluation on other photos that all runs have, to compare them on it.
+    `on` is the name of an evaluation on other photos, to compare the runs on it; of a sweep, those
+    of its jobs that have it are compared.
     `evaluate_test` evaluates the test predictions of every run, which is counted. So are
     comparisons of the same recipes on growing data (`looks.count_looks`).
 
@@ -148,6 +156,10 @@ def compare(
         raise InputError("pairs=all has no effect with a baseline: leave out one of them")
     place = outputs_dir(None if outputs is None else fspath(outputs))
     folders = find_runs(references(runs), place, uri)
+    found = len(folders)
+    if on is not None:
+        folders = _evaluated_runs(references(runs), on, place, uri)
+    not_evaluated = found - len(folders)
     if baseline is not None:
         matches = find_runs(references(baseline), place, uri)
         if len(matches) > 1:
@@ -159,7 +171,17 @@ def compare(
             mark_test_evaluated(folder, place)
     unfinished = count_unfinished_jobs(folders)
     compared = [load_run(folder) for folder in folders]
-    return Comparison(compared, settings, unfinished, place).counted_in(place)
+    return Comparison(compared, settings, unfinished, place, not_evaluated).counted_in(place)
+
+
+def _evaluated_runs(names: Sequence[str], on: str, outputs: Path, uri: str | None) -> list[Path]:
+    """As `find_runs`; of several runs that one reference means, those with the evaluation."""
+    folders: dict[Path, None] = {}
+    for reference in [[name] for name in names] or [[]]:
+        found = find_runs(reference, outputs, uri)
+        evaluated = [folder for folder in found if on in RunDir(folder).evaluation_names]
+        folders |= dict.fromkeys(evaluated or found)  # none: the run is named that lacks it
+    return list(folders)
 
 
 def references(runs: object) -> list[str]:

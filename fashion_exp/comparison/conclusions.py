@@ -48,7 +48,8 @@ def conclusions(comparison: Comparison) -> list[str]:
     else:
         first = _two_runs if len(comparison.runs) == 2 else _best_run
         note = filter(None, [comparison.candidates_note])
-        sentences = [*first(comparison), *note, *_winner(comparison)]
+        sentences = [*first(comparison), *_on_other_photos(comparison), *note]
+        sentences += _winner(comparison)
     return [*sentences, *_looks(comparison), *_target(comparison)]
 
 
@@ -231,6 +232,17 @@ def _possible_best(comparison: Comparison) -> Iterator[str]:
         )
     else:
         yield f"{confidence} the best run is one of {len(names)}; {others} not better (Hsu)."
+
+
+def _on_other_photos(comparison: Comparison) -> Iterator[str]:
+    """The accuracies on the evaluation that runs are compared on, best first."""
+    if (name := comparison.settings.on) is None:
+        return
+    runs = comparison.runs
+    order = sorted(comparison.compared, key=lambda i: -mean_score(runs[i], name, "accuracy"))
+    texts = [f"{comparison.names[i]} {_accuracy(comparison, i, name)}" for i in order[:MAX_NAMED]]
+    more = f"; {len(order) - MAX_NAMED} others less" if len(order) > MAX_NAMED else ""
+    yield f"Accuracy on {name}: {'; '.join(texts)}{more}."
 
 
 def _winner(comparison: Comparison) -> Iterator[str]:

@@ -78,6 +78,15 @@ def runs_table(comparison: Comparison) -> PlainTable:
     if any(run.is_test_evaluated for run in comparison.runs):
         fixed.append("test")
         note += f" Test: {DASH} while it is held out."
+    if (name := comparison.settings.on) is not None:
+        header.insert(1, f"on {name}")
+        fixed.append(f"on {name}")
+        for index, row in zip(comparison.ranking, rows, strict=True):
+            accuracy = comparison.runs[index].summary(name).accuracy
+            assert accuracy.estimate is not None
+            row.insert(1, with_limits(accuracy.estimate, accuracy.low, accuracy.high))
+        counts = sorted({run.summary(name).images for run in comparison.runs})
+        note += f" On {name}: {' or '.join(map(str, counts))} photos of this evaluation."
     return PlainTable(
         header, rows, notes=[note, *filter(None, [comparison.candidates_note])], fixed=fixed
     )
@@ -192,6 +201,8 @@ def _order_note(comparison: Comparison) -> str:
     rank = "a has the better validation result"
     if len(comparison.compared) > len(comparison.candidates):
         rank += " or the larger training share"
+    if (name := comparison.settings.on) is not None:
+        rank += f", whatever it reaches on {name}; the difference is that on {name}"
     return f"{rank}; a is better than b if the difference is {better} 0."
 
 

@@ -17,12 +17,14 @@ from fashion_exp.api.comparison import compare
 from fashion_exp.api.runs import load
 from fashion_exp.commands import evaluate as command
 from fashion_exp.comparison.report_data import build_report
+from fashion_exp.comparison.report_tables import pairs_table, runs_table
 from fashion_exp.errors import InputError
 from fashion_exp.evaluation.predictions import labels_and_probabilities, read_predictions
 from fashion_exp.inference.calibration_report import by_model
 from fashion_exp.inference.evaluate import PhotoEvaluation, as_json, evaluate, sentences
 from fashion_exp.inference.trained_run import TrainedRun, load_run
 from fashion_exp.reporting.console import plain_console
+from fashion_exp.reporting.formats import percent
 from fashion_exp.reporting.progress import Progress
 from fashion_exp.stats.proportions import independent_difference, wilson
 from fashion_exp.tools.doctor.files import findings
@@ -136,8 +138,29 @@ def test_compare_and_report_use_the_evaluation(run: TrainedRun, new_photos: Path
     assert (
         report.accuracy[0].title.startswith("Shop accuracy") and len(report.accuracy[0].rows) == 2
     )
+    table, accuracy = runs_table(comparison), comparison.runs[0].summary("shop").accuracy
+    assert table.header[:2] == ["run", "on shop"] and "24 photos" in table.notes[0]
+    assert all(percent(accuracy.estimate)[:4] in row[1] for row in table.rows)
+    assert "whatever it reaches on shop" in pairs_table(comparison).notes[0]
+    text = " ".join(comparison.conclusions)
+    assert f"Accuracy on shop: {comparison.names[0]} {percent(accuracy.estimate)}" in text
+    assert comparison.table["shop_acc"].tolist() == [accuracy.estimate] * 2
     with pytest.raises(InputError, match="did you mean shop"):
         compare([run.run.path], on="shopp", outputs=other.parents[1])
+
+
+def test_sweep_is_compared_by_its_evaluated_jobs(run: TrainedRun, new_photos: Path) -> None:
+    evaluated(run, new_photos)
+    outputs = run.run.path.parents[1]
+    sweep = outputs / "sweeps" / "mine"
+    for name in ("aaaa", "bbbb", "cccc"):
+        shutil.copytree(run.run.path, sweep / name)
+    shutil.rmtree(sweep / "bbbb" / "evaluations")
+    comparison = compare("mine", on="shop", outputs=outputs)
+    assert [r.result.output.name for r in comparison.runs] == ["aaaa", "cccc"]
+    assert "1 run has no evaluation shop: left out." in comparison.conclusions
+    with pytest.raises(InputError, match="no evaluation shop"):
+        compare(["mine", str(sweep / "bbbb")], on="shop", outputs=outputs)
 
 
 def test_python_gives_the_same_as_the_command(run: TrainedRun, new_photos: Path) -> None:
