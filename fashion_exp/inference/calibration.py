@@ -32,6 +32,7 @@ from fashion_exp.stats.calibration import (
     group_parts,
 )
 from fashion_exp.stats.conformal import ConformalScores, conformal_scores, prediction_sets
+from fashion_exp.stats.metrics import cross_entropy
 from fashion_exp.stats.novelty import (
     RelativeMahalanobis,
     entropy,
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 FILE, ARRAYS = "calibration.json", "calibration.npz"
-VERSION = 1
+VERSION = 2
 """Of the files; those of another version are computed again."""
 FALSE_ALARMS = 0.05
 """Share of familiar photos that may be called unfamiliar."""
@@ -66,7 +67,9 @@ class ValidationRows:
     raw: np.ndarray
     """(n, C) probabilities as predicted."""
     calibrated: np.ndarray
-    """(n, C) at temperatures that were fitted without the image."""
+    """(n, C) at temperatures that were fitted without the image, or `raw` if not `is_scaled`."""
+    is_scaled: bool = True
+    """Whether these temperatures lower the mean cross-entropy; if not, all are 1."""
 
 
 def validation_rows(run: TrainedRun) -> ValidationRows:
@@ -74,9 +77,11 @@ def validation_rows(run: TrainedRun) -> ValidationRows:
     labels, raw = labels_and_probabilities(frame)
     models, groups = model_indices(frame, run.model_names), frame["group_id"].to_numpy()
     parts = group_parts(groups)
+    scaled = cross_fitted(labels, raw, models, parts)
+    helps = cross_entropy(labels, scaled) < cross_entropy(labels, raw)
     return ValidationRows(
         frame["image_id"].to_numpy(), labels, groups, models, parts, raw,
-        cross_fitted(labels, raw, models, parts),
+        scaled if helps else raw, helps,
     )  # fmt: skip
 
 
@@ -195,6 +200,8 @@ def _fit(run: TrainedRun, progress: Progress) -> Calibration:
     rows = validation_rows(run)
     temperature = {
         name: fit_temperature(rows.labels[rows.models == index], rows.raw[rows.models == index])
+        if rows.is_scaled
+        else 1.0
         for index, name in enumerate(run.model_names)
     }
     scores = conformal_scores(rows.labels, rows.calibrated, rows.models, rows.groups)

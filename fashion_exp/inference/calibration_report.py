@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from fashion_exp.atomic_io import read_json
 from fashion_exp.errors import InputError
 from fashion_exp.evaluation.predictions import labels_and_probabilities
+from fashion_exp.evaluation.run_dir import REFIT_FILE
 from fashion_exp.inference.calibration import (
     FALSE_ALARMS,
     Calibration,
@@ -151,6 +153,12 @@ def measure_calibration(
             strangers = _leave_each_class_out(run, rows, progress)
         except InputError as error:
             notes.append(f"No class was left out: {error}.")
+    if run.run.is_refit:
+        study = read_json(run.run.path / REFIT_FILE)["study"]
+        notes.append(
+            f"All of this is about the predictions of {study}, whose recipe this refit has, not "
+            "about the refit's own models: `evaluate` measures those on labelled photos."
+        )
     return CalibrationReport(
         calibration, coverage, per_class, target, threshold, parts, strangers, notes
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from fashion_exp.inference.calibration_report import CalibrationReport
+from fashion_exp.inference.calibration_report import CalibrationReport, PartCalibration
 from fashion_exp.inference.interval_texts import interval_text as text
 from fashion_exp.reporting.formats import percent
 from fashion_exp.reporting.tables import PlainTable
@@ -54,6 +54,12 @@ def sentences(report: CalibrationReport) -> list[str]:
     """The temperatures, and the confidence from which an accuracy is reached, if one was asked."""
     temperatures = report.calibration.temperature.items()
     lines = ["temperature: " + ", ".join(f"{name} {value:.2f}" for name, value in temperatures)]
+    if all(value == 1 for _, value in temperatures):
+        lines.append(
+            "Temperature scaling does not help here: it does not lower the NLL of validation "
+            "photos that it was not fitted to. The probabilities stay as predicted."
+        )
+    lines += [sentence for part in report.parts for sentence in _trust(part)]
     if report.target is not None:
         found = report.threshold
         lines.append(
@@ -64,3 +70,24 @@ def sentences(report: CalibrationReport) -> list[str]:
             f"{found.accepted:,} validation predictions, {percent(found.coverage)} of all)."
         )
     return [*lines, *report.notes]
+
+
+def _trust(part: PartCalibration) -> Iterator[str]:
+    """Whether the probabilities can be trusted on a part, and what calibration made worse."""
+    before, after = part.before["ECE"].or_fallback, part.after["ECE"].or_fallback
+    verdict = "an error is not excluded, as the photos give no interval"
+    if after.low is not None and after.high is not None:
+        verdict = f"no error beyond chance is shown, and one of {percent(after.high)} is possible"
+        if after.low > 0:
+            verdict = "more than chance explains, so take them as rough"
+    yield (
+        f"Calibrated probabilities on {part.part} photos are off by {text(after)} "
+        f"(ECE; as predicted {text(before)}): {verdict}."
+    )
+    worse = [
+        f"{name} {text(part.before[name], name == 'ECE')} to {text(value, name == 'ECE')}"
+        for name, value in part.after.items()
+        if (value.estimate or 0) > (part.before[name].estimate or 0)
+    ]
+    if worse:
+        yield f"On {part.part} photos calibration made worse: {', '.join(worse)}."

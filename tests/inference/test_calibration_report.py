@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,8 @@ from fashion_exp.errors import InputError
 from fashion_exp.inference import calibration_report
 from fashion_exp.inference.calibration import ValidationRows
 from fashion_exp.inference.calibration_report import by_model, measure_calibration
-from fashion_exp.inference.trained_run import TrainedRun
+from fashion_exp.inference.calibration_tables import sentences
+from fashion_exp.inference.trained_run import TrainedRun, load_run
 from fashion_exp.reporting.console import plain_console
 from fashion_exp.reporting.progress import Progress
 
@@ -56,6 +58,37 @@ def test_strange_class_is_told_from_known_ones_if_features_differ(
         assert min(areas) > 0.97 and min(detected) > 0.9
     else:
         assert min(areas) > 0.4 and max(areas) < 0.6 and max(detected) < 0.15
+
+
+def test_scaling_that_does_not_help_is_left_out_and_said(
+    trained: TrainedRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def harmful(labels: np.ndarray, raw: np.ndarray, *_: np.ndarray) -> np.ndarray:
+        wrong = np.full_like(raw, 1.0)
+        wrong[np.arange(len(labels)), labels] = 1e-6
+        return np.asarray(wrong / wrong.sum(axis=1, keepdims=True))
+
+    folder = tmp_path / "outputs" / "runs" / "tiny"
+    shutil.copytree(trained.run.path, folder)
+    (folder / "calibration.json").unlink(missing_ok=True)
+    run, progress = load_run(folder, folder.parents[1]), Progress(plain_console())
+    monkeypatch.setattr("fashion_exp.inference.calibration.cross_fitted", harmful)
+    report = measure_calibration(run, progress, left_out=False)
+    assert set(report.calibration.temperature.values()) == {1.0}
+    _, _, probabilities = by_model(run.predictions("test"), run.model_names)
+    assert report.calibration.apply(probabilities) == pytest.approx(probabilities.mean(axis=0))
+    assert "Temperature scaling does not help here" in " ".join(sentences(report))
+
+
+def test_sentences_say_what_calibration_made_worse(trained: TrainedRun) -> None:
+    report = measure_calibration(trained, Progress(plain_console()), left_out=False)
+    test = report.parts[1]
+    swapped = replace(test, before=test.after, after=test.before)
+    texts = [
+        " ".join(sentences(replace(report, parts=[part]))) for part in (test, swapped)
+    ]  # fmt: skip
+    assert all("Calibrated probabilities on test photos are off by" in text for text in texts)
+    assert sum("calibration made worse" in text for text in texts) >= 1
 
 
 def test_command_prints_tables_and_json_and_draws(
