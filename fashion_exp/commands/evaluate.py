@@ -82,19 +82,26 @@ def _pair(text: str) -> tuple[str, str]:
     return old, new
 
 
-def tables_of(result: PhotoEvaluation) -> Iterator[PlainTable]:
-    import numpy as np
-
+def _summary_table(result: PhotoEvaluation) -> PlainTable:
     from fashion_exp.inference.interval_texts import interval_text as text
     from fashion_exp.inference.interval_texts import points_text
-    from fashion_exp.reporting.formats import percent
     from fashion_exp.reporting.tables import PlainTable
 
     here, own, calibration = result.summary, result.own, result.calibration
-    yield PlainTable(
+    accuracy, ensemble, ensemble_note = "accuracy", [], ""
+    if here.trainings > 1:
+        accuracy = f"accuracy, mean of {here.trainings} models"
+        accuracies = text(result.ensemble), text(result.own_ensemble)
+        ensemble = [("accuracy of their ensemble", *accuracies)]
+        ensemble_note = (
+            "The ensemble, the mean of the models' probabilities, is what `predict` gives; the "
+            "photos wrong are its errors. The difference is that of the mean of the models. "
+        )
+    return PlainTable(
         ["", result.name, f"own {result.own_part}"],
         [
-            ("accuracy (95 % Wilson)", text(here.accuracy), text(own.accuracy)),
+            (accuracy, text(here.accuracy), text(own.accuracy)),
+            *ensemble,
             ("difference, points", points_text(result.difference), ""),
             ("macro-F1", text(here.macro_f1), text(own.macro_f1)),
             ("photos", f"{here.images:,}", f"{own.images:,}"),
@@ -105,7 +112,20 @@ def tables_of(result: PhotoEvaluation) -> Iterator[PlainTable]:
             ("classes in a set, mean", text(calibration.set_size, False), ""),
             ("called unfamiliar", text(calibration.false_alarms), ""),
         ],
+        notes=[f"{ensemble_note}Accuracies with their 95 % Wilson interval."],
     )
+
+
+def tables_of(result: PhotoEvaluation) -> Iterator[PlainTable]:
+    import numpy as np
+
+    from fashion_exp.inference.interval_texts import interval_text as text
+    from fashion_exp.inference.interval_texts import points_text
+    from fashion_exp.reporting.formats import percent
+    from fashion_exp.reporting.tables import PlainTable
+
+    here = result.summary
+    yield _summary_table(result)
     rows = [
         (row.name, f"{row.images:,}", text(row.recall), text(row.own_recall),
          points_text(row.difference))

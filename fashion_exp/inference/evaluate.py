@@ -20,6 +20,7 @@ from fashion_exp.evaluation.predictions import (
     labels_and_probabilities,
     predictions_frame,
     write_predictions,
+    wrong_by_image,
 )
 from fashion_exp.evaluation.run_dir import PART_FILES
 from fashion_exp.evaluation.summary import EvaluationSummary, summarize_predictions
@@ -73,6 +74,10 @@ class PhotoEvaluation:
     own_part: str
     """The run's own photos beside it: "test", or "validation" if its test is held out."""
     own: EvaluationSummary
+    ensemble: Interval
+    """Accuracy of the mean of the models' probabilities, which `predict` gives."""
+    own_ensemble: Interval | None
+    """On the run's own test; None on validation photos, which not all models judge."""
     difference: Interval
     """Mean accuracy of the models here minus there; two independent samples of photos."""
     classes: list[ClassResult]
@@ -126,6 +131,8 @@ def evaluate(
         summary=summary,
         own_part=own_part,
         own=own,
+        ensemble=_ensemble(frame),
+        own_ensemble=_ensemble(own_frame) if own_part == "test" else None,
         difference=independent_difference(summary.accuracy, own.accuracy),
         classes=_classes(run, frame, own_frame),
         calibration=_calibration(run, frame, features),
@@ -230,6 +237,12 @@ def _image_accuracies(frame: pd.DataFrame) -> pd.DataFrame:
     return images.agg({"label": "first", "group_id": "first", "correct": "mean"})
 
 
+def _ensemble(frame: pd.DataFrame) -> Interval:
+    wrong = wrong_by_image(frame)
+    groups = frame.drop_duplicates("image_id").set_index("image_id")["group_id"][wrong.index]
+    return wilson_grouped(1.0 - wrong.to_numpy(np.float64), groups.to_numpy())
+
+
 def _recall(rows: pd.DataFrame, level: float) -> Interval:
     return wilson_grouped(rows["correct"].to_numpy(), rows["group_id"].to_numpy(), level)
 
@@ -268,6 +281,8 @@ def as_json(result: PhotoEvaluation) -> dict[str, Any]:
         "name": result.name,
         "images": result.summary.images,
         "accuracy": triple(result.summary.accuracy),
+        "ensemble_accuracy": triple(result.ensemble),
+        "own_ensemble_accuracy": triple(result.own_ensemble),
         "macro_f1": triple(result.summary.macro_f1),
         "own_part": result.own_part,
         "own_accuracy": triple(result.own.accuracy),

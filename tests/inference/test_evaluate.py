@@ -75,6 +75,11 @@ def test_new_photos_are_predicted_as_the_run_predicts(run: TrainedRun, new_photo
     assert result.summary.accuracy.estimate == pytest.approx(
         (predicted.argmax(axis=1) == labels).mean()
     )
+    right = (
+        probabilities.mean(axis=0).argmax(axis=1) == by_model(frame, run.model_names)[1]
+    ).mean()
+    assert result.ensemble.estimate == pytest.approx(right)
+    assert result.ensemble.estimate == pytest.approx(1 - result.summary.wrong_images / 24)
     own = run.result.summary("test").accuracy
     accuracies = [interval.estimate or 0.0 for interval in (result.summary.accuracy, own)]
     assert result.difference.estimate == pytest.approx(accuracies[0] - accuracies[1])
@@ -189,7 +194,7 @@ def test_command_renames_classes_and_prints_json(
     broken.unlink()
     assert command.run(options) == 0
     text = capsys.readouterr().out
-    assert "own test" in text and "pullover" in text
+    assert "own test" in text and "pullover" in text and "accuracy of their ensemble" in text
     assert (run.run.figures / "confusion_blouses.png").exists()
     assert command.run([*options, "--json"]) == 0
     numbers = json.loads(capsys.readouterr().out)
