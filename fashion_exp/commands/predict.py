@@ -138,6 +138,9 @@ def _print_rows(tables: Sequence[pd.DataFrame], photos: int) -> None:
     header = ["photo", "predicted", "probability", "runner-up", "models that agree", "one of"]
     omitted = photos - MAX_ROWS_SHOWN
     notes = [f"and {omitted:,} more; --into FILE writes all"] if omitted > 0 else []
+    notes.append(
+        "Probabilities as the models give them; `serve` and exported files calibrate them."
+    )
     intro = [f"Photos in {folder}"]
     table = PlainTable(header, rows[:MAX_ROWS_SHOWN], intro=intro, notes=notes)
     plain_console().print(table)
