@@ -23,9 +23,10 @@ MAX_MEGAPIXELS = 40.0
 
 def log_ensemble(
     tracker: Tracker, run_id: str, models: Sequence[Classifier], temperatures: Sequence[float],
-    cfg: Config, geometry: Geometry, classes: Sequence[str],
+    cfg: Config, geometry: Geometry, classes: Sequence[str], artifacts: str = "",
 ) -> None:  # fmt: skip
-    """Stores the mean of the models' probabilities as the artifact `model` of a tracked run."""
+    """Stores the mean of the models' probabilities as the artifact `model` of a tracked run, in
+    the folder `artifacts`."""
     about = {
         "classes": list(classes),
         "geometry": asdict(geometry),
@@ -38,4 +39,4 @@ def log_ensemble(
             warnings.simplefilter("ignore")  # torch's, about its own exporter
             torch.export.save(trace(program, geometry.shape), file / "program.pt2")
         script = Path(__file__).with_name("photo_model.py")
-        tracker.log_model(run_id, script, file / "program.pt2", about)
+        tracker.log_model(run_id, script, file / "program.pt2", about, artifacts)

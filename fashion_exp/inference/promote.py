@@ -4,18 +4,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from fashion_exp.atomic_io import read_json
 from fashion_exp.comparison.find_runs import find_runs
 from fashion_exp.comparison.pairs import compare_pairs
 from fashion_exp.comparison.run_data import load_run as load_run_data
 from fashion_exp.comparison.settings import ComparisonSettings
 from fashion_exp.errors import InputError
+from fashion_exp.evaluation.run_dir import REFIT_FILE
 from fashion_exp.experiment.logged_model import log_ensemble
 from fashion_exp.inference.trained_run import TrainedRun
 from fashion_exp.paths import outputs_dir
 from fashion_exp.reporting.formats import difference_range, difference_text, with_limits
 from fashion_exp.reporting.progress import Progress
 from fashion_exp.tracking.store import open_tracker, store_uri
+
+if TYPE_CHECKING:
+    from fashion_exp.tracking.registry import ModelVersion
 
 
 @dataclass(frozen=True)
@@ -30,7 +36,8 @@ def promote(run: TrainedRun, name: str, progress: Progress, force: bool = False)
     """Registers the calibrated ensemble of a tracked run as `name` with the alias champion.
 
     Raises `InputError`, unless `force`, if the run was not evaluated on its test set, or if there
-    is a champion that it was not compared with on the same test, or that is better.
+    is a champion that it was not compared with on the same test, or that is better. The accuracy
+    of a refit is not measured: it replaces only its own study without `force`.
     """
     from fashion_exp.inference.calibration import load_calibration
     from fashion_exp.tracking.registry import find_champion, register
@@ -45,19 +52,22 @@ def promote(run: TrainedRun, name: str, progress: Progress, force: bool = False)
     champion = find_champion(uri, name)
     evidence = [_own_test(run, force)]
     if champion is not None:
-        evidence.append(_against_champion(run, champion.run, champion.version, uri, outputs, force))
+        evidence.append(_against_champion(run, champion, uri, outputs, force))
     temperature = load_calibration(run, progress).temperature
     tick = progress.stage("logging the model", 1)
+    refit = run.run.path.name if run.is_refit else ""
+    folder = f"refits/{refit}" if refit else ""  # `model` is the study's
     tracker = open_tracker(run.config.tracking, outputs)
     log_ensemble(
         tracker, run_id, [run.model(model) for model in run.model_names],
         [temperature[model] for model in run.model_names], run.config, run.geometry, run.classes,
+        artifacts=folder,
     )  # fmt: skip
     tracker.flush()
     if tracker.failure:
         raise InputError(f"{uri}: the model was not stored ({tracker.failure})")
     tick(1)
-    version = register(uri, name, run_id, " ".join(evidence))
+    version = register(uri, name, run_id, " ".join(evidence), f"{folder}/model".lstrip("/"), refit)
     return Promotion(name, version.version, tuple(evidence))
 
 
@@ -72,20 +82,30 @@ def _own_test(run: TrainedRun, force: bool) -> str:
         )
     metrics = data.summary("test").metrics()
     accuracy = with_limits(metrics["test_acc"], metrics["test_lo"], metrics["test_hi"])
+    test = f"{accuracy}, the mean of the single models, {metrics['test_n']:.0f} photos."
+    if not run.is_refit:
+        return f"Test accuracy {test}"
+    study = read_json(run.run.path / REFIT_FILE)["study"]
     return (
-        f"Test accuracy {accuracy}, the mean of the single models, {metrics['test_n']:.0f} photos."
+        f"A refit of {study}; its own accuracy is not measured. The recipe's test accuracy is "
+        f"{test}"
     )
 
 
 def _against_champion(
-    run: TrainedRun, champion: str, version: str, uri: str, outputs: Path, force: bool
+    run: TrainedRun, champion: ModelVersion, uri: str, outputs: Path, force: bool
 ) -> str:
     """The comparison on the test; raises `InputError` unless it allows the promotion."""
-    title = f"the champion (version {version})"
-    if champion == run.result.run:
+    title = f"the champion (version {champion.version})"
+    refit = run.run.path.name if run.is_refit else ""
+    if (champion.run, champion.refit) == (run.result.run, refit):
         return f"It is the run of {title} already."
+    if refit and champion.run == run.result.run and not champion.refit:
+        return f"It replaces {title}, the run that it was made from; they are not compared."
     try:
-        (folder,) = find_runs([champion], outputs, uri)
+        if refit or champion.refit:
+            raise InputError(f"the accuracy of {'a' if refit else 'that'} refit is not measured")
+        (folder,) = find_runs([champion.run], outputs, uri)
         pair = [load_run_data(run.run.path), load_run_data(folder)]
         (result,) = compare_pairs(pair, [(0, 1)], "test", ComparisonSettings())
     except (InputError, ValueError) as error:

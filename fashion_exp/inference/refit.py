@@ -72,7 +72,7 @@ def refit(
     count = len(run.model_names)
     if not 1 <= (models or count) <= count:
         raise InputError(f"--models {models}: from 1 to {count}, as many as the run has trainings")
-    if (run.run.path / REFIT_FILE).exists():
+    if run.is_refit:
         raise InputError(f"{run.run.path}: is a refit; refit the run that it was made from")
     outputs = outputs_dir(run.config.outputs)
     names, epochs = run.model_names[: models or count], _median_epochs(run.run)

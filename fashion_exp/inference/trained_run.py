@@ -110,6 +110,11 @@ class TrainedRun:
     def result(self) -> RunResult:
         return load_result(self.run.path)
 
+    @property
+    def is_refit(self) -> bool:
+        """Whether its result and predictions are those of the run whose recipe it repeats."""
+        return (self.run.path / REFIT_FILE).exists()
+
     @cached_property
     def predicts_from_features(self) -> bool:
         """Whether the run's own predictions were made by the heads from stored features."""

@@ -168,8 +168,10 @@ class DeferredTracker(Tracker):
     def log_artifact(self, run_id: str, path: Path, folder: str = "") -> None:
         self._opened().log_artifact(self._id(run_id), path, folder)
 
-    def log_model(self, run_id: str, script: Path, program: Path, about: Mapping[str, Any]) -> None:
-        self._opened().log_model(self._id(run_id), script, program, about)
+    def log_model(
+        self, run_id: str, script: Path, program: Path, about: Mapping[str, Any], folder: str = ""
+    ) -> None:  # fmt: skip
+        self._opened().log_model(self._id(run_id), script, program, about, folder)
 
     def log_dataset(
         self,

@@ -201,8 +201,10 @@ class MlflowTracker(Tracker):
         size = sum(file.stat().st_size for file in files)
         self._writer.call(store, None, REQUEST_SECONDS + size / UPLOAD_BYTES_PER_SECOND)
 
-    def log_model(self, run_id: str, script: Path, program: Path, about: Mapping[str, Any]) -> None:
-        with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+    def log_model(
+        self, run_id: str, script: Path, program: Path, about: Mapping[str, Any], folder: str = ""
+    ) -> None:  # fmt: skip
+        with tempfile.TemporaryDirectory() as scratch, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # MLflow recommends type hints, also to itself
             import mlflow.pyfunc
             import pandas as pd
@@ -211,11 +213,11 @@ class MlflowTracker(Tracker):
 
             classes = [ColSpec("double", f"p_{name}") for name in about["classes"]]
             outputs = Schema([ColSpec("string", "predicted"), *classes])
-            description = Path(folder) / "about.json"
+            description = Path(scratch) / "about.json"
             description.write_text(json.dumps(dict(about)), encoding="utf-8")
             try:
                 mlflow.pyfunc.save_model(
-                    f"{folder}/saved/model",
+                    f"{scratch}/saved/model",
                     python_model=str(script),
                     artifacts={"program": str(program), "about": str(description)},
                     code_paths=[str(PACKAGE)],
@@ -226,7 +228,7 @@ class MlflowTracker(Tracker):
             except MlflowException as error:
                 log.warning("tracking: the model was not stored (%s)", first_line(error))
                 return
-            self.log_artifact(run_id, Path(folder) / "saved")
+            self.log_artifact(run_id, Path(scratch) / "saved", folder)
 
     def log_dataset(
         self,

@@ -18,6 +18,8 @@ class ModelVersion:
     version: str
     run: str
     """Id of the tracked run that it was made of; empty if it was registered by others."""
+    refit: str = ""
+    """Name of the folder of a refit of that run; empty for the run itself."""
 
 
 def find_champion(uri: str, name: str) -> ModelVersion | None:
@@ -32,11 +34,13 @@ def find_champion(uri: str, name: str) -> ModelVersion | None:
             if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
                 return None
             raise
-    return ModelVersion(str(found.version), found.run_id or "")
+    return ModelVersion(str(found.version), found.run_id or "", found.tags.get("refit", ""))
 
 
-def register(uri: str, name: str, run_id: str, description: str) -> ModelVersion:
-    """Registers the artifact `model` of a run as the next version and makes it the champion.
+def register(
+    uri: str, name: str, run_id: str, description: str, artifact: str = "model", refit: str = ""
+) -> ModelVersion:
+    """Registers an artifact of a run as the next version and makes it the champion.
 
     Raises `InputError` for a name that the registry does not accept, or if it cannot be used.
     """
@@ -48,7 +52,9 @@ def register(uri: str, name: str, run_id: str, description: str) -> ModelVersion
                 raise InputError(f"{name}: no name for a model ({first_line(error)})") from None
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
-        source = f"{client.get_run(run_id).info.artifact_uri}/model"
-        version = client.create_model_version(name, source, run_id, description=description)
+        source = f"{client.get_run(run_id).info.artifact_uri}/{artifact}"
+        version = client.create_model_version(
+            name, source, run_id, {"refit": refit} if refit else None, description=description
+        )
         client.set_registered_model_alias(name, CHAMPION, version.version)
-    return ModelVersion(str(version.version), run_id)
+    return ModelVersion(str(version.version), run_id, refit)

@@ -101,8 +101,10 @@ class Tracker:
     def log_artifact(self, run_id: str, path: Path, folder: str = "") -> None:
         """Copies a file, or the content of a directory, into the run's `folder`; blocks."""
 
-    def log_model(self, run_id: str, script: Path, program: Path, about: Mapping[str, Any]) -> None:
-        """Stores the model of a `script` for MLflow as the artifact `model`; blocks.
+    def log_model(
+        self, run_id: str, script: Path, program: Path, about: Mapping[str, Any], folder: str = ""
+    ) -> None:  # fmt: skip
+        """Stores the model of a `script` for MLflow as the artifact `model` in `folder`; blocks.
 
         The script finds `program`, a file of torch.export, and `about` with the key `classes` as
         artifacts. The model takes the bytes of photos.

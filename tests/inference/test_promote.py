@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import io
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
+from fashion_exp.atomic_io import write_json
 from fashion_exp.errors import InputError
+from fashion_exp.evaluation.run_dir import REFIT_FILE
 from fashion_exp.inference import promote as promoting
 from fashion_exp.inference.promote import promote
 from fashion_exp.inference.trained_run import load_run
@@ -23,7 +26,9 @@ def test_promotion_needs_a_comparison_with_the_champion(
     tiny: Callable[..., TinyRun], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     logged: list[str] = []
-    monkeypatch.setattr(promoting, "log_ensemble", lambda _, run, *others: logged.append(run))
+    monkeypatch.setattr(
+        promoting, "log_ensemble", lambda _, run, *others, **options: logged.append(run)
+    )
     progress, outputs = Progress(Console(file=io.StringIO())), tmp_path / "outputs"
     uri = f"sqlite:///{outputs}/mlflow.db"
     small = ("model.width=4", "model.depth=1")
@@ -52,3 +57,35 @@ def test_promotion_needs_a_comparison_with_the_champion(
     held_out = load_run(tiny(*small, hold_out_test=True, tracking="mlflow").output, outputs)
     with pytest.raises(InputError, match="never evaluated on its test set"):
         promote(held_out, "garments", progress)
+
+
+@pytest.mark.slow
+def test_refit_is_compared_with_nothing(
+    tiny: Callable[..., TinyRun], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored: list[str] = []
+    monkeypatch.setattr(
+        promoting, "log_ensemble", lambda *others, artifacts: stored.append(artifacts)
+    )
+    progress, outputs = Progress(Console(file=io.StringIO())), tmp_path / "outputs"
+    output = tiny("model.width=4", "model.depth=1", tracking="mlflow").output
+    (outputs / "runs").mkdir()
+    output = output.rename(outputs / "runs" / "study")
+    study = load_run(output, outputs)
+    promote(study, "garments", progress)
+    refits = []
+    for name in ("refit-1", "refit-2"):
+        shutil.copytree(output, outputs / "refits" / name)
+        content = {"study": output.name, "models": ["r0f0"]}
+        write_json(outputs / "refits" / name / REFIT_FILE, content)
+        refits.append(load_run(name, outputs))
+    done = promote(refits[0], "garments", progress)
+    assert done.evidence[0].startswith(
+        f"A refit of {output.name}; its own accuracy is not measured"
+    )
+    assert done.evidence[1].endswith("they are not compared.")
+    assert stored == ["", "refits/refit-1"]  # the earlier version keeps its model
+    for other in (refits[1], study):
+        with pytest.raises(InputError, match=r"refit is not measured.*; add --force"):
+            promote(other, "garments", progress)
+    assert promote(refits[0], "garments", progress).evidence[1].endswith("already.")
