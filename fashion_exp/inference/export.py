@@ -174,10 +174,8 @@ def metadata(run: TrainedRun, plan: ExportPlan) -> dict[str, str]:
     data = load_run_data(run.run.path)
     parts = ["validation", *["test"] * data.is_test_evaluated]
     return {
-        "classes": json.dumps(run.classes),
+        **run.identity,
         "run": run.run.path.name,
-        "run_id": run.result.run,
-        "data_fingerprint": run.result.facts["data_fingerprint"],
         "models": json.dumps(plan.names),
         "temperatures": json.dumps(plan.temperatures),
         "input": plan.input_text(run),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
 import logging
 import re
@@ -109,6 +110,20 @@ class TrainedRun:
     @cached_property
     def result(self) -> RunResult:
         return load_result(self.run.path)
+
+    @cached_property
+    def identity(self) -> dict[str, str]:
+        """What tells its models from those of other runs, and from later ones in its folder."""
+        digest = hashlib.sha256()
+        for name in self.model_names:
+            file = checkpoint_file(self.config, self.run.checkpoints, *numbers_of(name))
+            digest.update(file.read_bytes())
+        return {
+            "classes": json.dumps(self.classes),
+            "run_id": self.result.run,
+            "data_fingerprint": self.result.facts["data_fingerprint"],
+            "checkpoints": digest.hexdigest(),
+        }
 
     @property
     def is_refit(self) -> bool:

@@ -21,17 +21,20 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from rich.console import Console
 
 from fashion_exp.commands import serve
 from fashion_exp.errors import InputError
 from fashion_exp.inference.calibration import load_calibration
 from fashion_exp.inference.trained_run import TrainedRun, load_run
+from fashion_exp.reporting.progress import Progress
 from tests.browser import COMMAND, Browser
 from tests.conftest import REPOSITORY, TinyRun
 
 pytest.importorskip("onnxruntime")
 from fashion_exp.inference.serving.batching import Batcher
-from fashion_exp.inference.serving.predictor import open_session
+from fashion_exp.inference.serving.predictor import Predictor, open_session
+from fashion_exp.inference.serving.server import serving_file
 
 JSON = "application/json"
 
@@ -171,6 +174,24 @@ def test_truncated_file_is_one_line(tmp_path: Path) -> None:
     file.write_bytes(b"\x08\x0a\x12\x07pytorch\x3a\xff")
     with pytest.raises(InputError, match=r"model\.onnx: no onnx file that can be loaded"):
         open_session(file)
+
+
+@pytest.mark.slow
+def test_file_of_another_run_is_refused_and_a_damaged_own_one_replaced(
+    tiny: Callable[..., TinyRun], tmp_path: Path
+) -> None:
+    small, progress = ("model.width=4", "model.depth=1"), Progress(Console(quiet=True))
+    first, other = (
+        load_run(tiny(*small, f"seed={seed}").output, tmp_path / "outputs") for seed in (0, 1)
+    )
+    calibration = load_calibration(first)
+    file = serving_file(first, calibration.temperature, progress)
+    Predictor(first, file, calibration, 0.95)
+    with pytest.raises(InputError, match=r"exported from .*; export this run"):
+        Predictor(other, file, load_calibration(other), 0.95)
+    file.write_bytes(file.read_bytes()[:500])
+    assert serving_file(first, calibration.temperature, progress) == file
+    open_session(file)
 
 
 def test_waiting_photos_share_a_batch() -> None:

@@ -74,10 +74,11 @@ class Predictor:
         self.run, self._calibration, self._coverage = run, calibration, coverage
         self._session = open_session(file)
         self.names = tuple(json.loads(self.about["models"]))
-        if set(self.names) - set(run.model_names) or self.about["classes"] != json.dumps(
-            run.classes
-        ):
-            raise InputError(f"{file}: not exported from {run.run.path.name}")
+        if any(self.about.get(key) != value for key, value in run.identity.items()):
+            raise InputError(
+                f"{file}: exported from {self.about['run']}, not as {run.run.path.name} is now; "
+                "export this run (--size run), or serve that one"
+            )
 
     @cached_property
     def about(self) -> Mapping[str, str]:
@@ -191,8 +192,10 @@ def open_session(file: Path) -> Any:
         raise InputError(
             f"{file}: no onnx file that can be loaded ({reason}); export the run again"
         ) from None
-    if not {"by_model", "features"} <= set(names) or "models" not in about:
-        raise InputError(f"{file}: not written by `export`; export the run again")
+    if not {"by_model", "features"} <= set(names) or not {"models", "run", "checkpoints"} <= set(
+        about
+    ):
+        raise InputError(f"{file}: not written by this version of `export`; export the run again")
     if not isinstance(session.get_inputs()[0].shape[1], int):
         raise InputError(f"{file}: resizes photos itself; serve needs export --size run")
     return session

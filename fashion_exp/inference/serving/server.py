@@ -43,13 +43,21 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def serving_file(run: TrainedRun, temperatures: dict[str, float], progress: Progress) -> Path:
-    """The run's models as an onnx file in its folder, exported when it is first served."""
+    """The run's models as an onnx file in its folder, exported when it is first served, and again
+    if the file is damaged."""
     from fashion_exp.inference.export import export
+    from fashion_exp.inference.serving.predictor import open_session
 
     checkpoints = sorted(run.run.checkpoints.glob("*.safetensors"))
     identity = [[path.name, path.stat().st_size, path.stat().st_mtime_ns] for path in checkpoints]
     content = json.dumps([identity, run.plan.weights.sha256, temperatures])
     file = run.run.path / FILE.format(key=hashlib.sha256(content.encode()).hexdigest()[:12])
+    if file.exists():
+        try:
+            open_session(file)
+        except InputError as error:
+            log.info("%s; it is written anew", str(error).partition(";")[0])
+            file.unlink()
     if not file.exists():
         for earlier in run.run.path.glob(FILE.format(key="*")):
             earlier.unlink()
