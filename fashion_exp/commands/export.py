@@ -23,7 +23,7 @@ def run(arguments: list[str]) -> int:
     """Prints what was written and how it was checked. Raises `InputError`."""
     args = _parser().parse_args(arguments)
     from fashion_exp.inference.calibration import load_calibration
-    from fashion_exp.inference.export import SUFFIXES, export
+    from fashion_exp.inference.export import SUFFIXES, export, transform_text
     from fashion_exp.inference.proof import ExportError
     from fashion_exp.inference.trained_run import load_run
     from fashion_exp.reporting.console import plain_console
@@ -47,6 +47,12 @@ def run(arguments: list[str]) -> int:
         return ExitCode.DONE
     print(f"{exported.path}: {', '.join(exported.models)}; {exported.input}")
     print(f"{'before quantization: ' if args.int8 else ''}{exported.proof}")
+    if exported.transform:
+        difference = transform_text(trained)
+        print(
+            f"photos in timm's transform{f' ({difference})' if difference else ''}: "
+            f"{exported.transform}"
+        )
     if exported.quantization:
         print(exported.quantization)
     return ExitCode.DONE
@@ -61,7 +67,9 @@ def _parser() -> argparse.ArgumentParser:
         "run", metavar="RUN", help="folder or name of a run, a sweep (its winner), a tracked id"
     )
     parser.add_argument("--format", choices=("onnx", "pt2", "timm"), default="onnx")
-    parser.add_argument("--into", metavar="PATH", help="default: the run's name, in this folder")
+    parser.add_argument(
+        "--into", metavar="PATH", help="default: RUN.onnx, RUN.pt2 or RUN-timm, here"
+    )
     parser.add_argument("--model", help="one model, such as r0f0; default: all as an ensemble")
     parser.add_argument(
         "--size", choices=("any", "run"), default="any",

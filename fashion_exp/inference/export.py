@@ -53,6 +53,8 @@ class Exported:
     """What the file takes, in words."""
     proof: Proof
     quantization: Quantization | None
+    transform: Proof | None = None
+    """The same photos in timm's own transform, which may differ from the run's preprocessing."""
 
     def as_json(self) -> dict[str, Any]:
         proof = asdict(self.proof) | {"upper_bound": self.proof.upper_bound}
@@ -94,6 +96,13 @@ def export(
         raise InputError(f"--format {kind}: {suggest(kind, WRITERS)}")
     if int8 and kind != "onnx":
         raise InputError("--int8 needs --format onnx")
+    if kind != "timm" and into.suffix != SUFFIXES[kind]:
+        raise InputError(f"{into}: a file of {kind} must end in {SUFFIXES[kind]}")
+    if kind == "timm" and (into.suffix in SUFFIXES.values() or into.name == run.run.path.name):
+        raise InputError(
+            f"{into}: timm is a folder, named neither as a file nor as the run, such as "
+            f"{run.run.path.name}{SUFFIXES[kind]}"
+        )
     if into.exists():
         raise InputError(f"{into}: exists already; delete it, or choose another --into=PATH")
     plan = plan_export(run, kind, model, temperatures or {}, any_size and not int8)
@@ -112,14 +121,18 @@ def export(
             raise
         tick(1)
         proof = prove(run, plan, kind, draft, progress)
-        quantization = None
+        quantization, transform = None, None
+        if kind == "timm":
+            transform = try_transform(run, plan, draft, progress)
         if int8:
             from fashion_exp.inference.quantization import quantize
 
             quantization = quantize(run, plan.names, draft, progress)
         _make_readable(draft)
         os.replace(draft, into)
-    return Exported(into, kind, plan.names, plan.input_text(run, kind), proof, quantization)
+    return Exported(
+        into, kind, plan.names, plan.input_text(run, kind), proof, quantization, transform
+    )
 
 
 def plan_export(
@@ -167,6 +180,27 @@ def prove(run: TrainedRun, plan: ExportPlan, kind: str, file: Path, progress: Pr
     proof = compare_answers(expected, given, len(resized))
     require_equal(proof)
     return proof
+
+
+def try_transform(run: TrainedRun, plan: ExportPlan, folder: Path, progress: Progress) -> Proof:
+    """Compares a timm folder with the run where timm preprocesses the validation photos."""
+    photos = list(read_photos(run, "validation").values())
+    expected, _ = answers_of_run(run, plan.names, plan.temperatures, photos)
+    tick = progress.stage("answers in timm's transform", len(photos))
+    given, _ = answers_of_file("timm_transform", folder, batches_for(run, photos, True), tick)
+    return compare_answers(expected, given, 0)
+
+
+def transform_text(run: TrainedRun) -> str:
+    """How timm's own transform differs from the run's preprocessing, in words."""
+    differences = {
+        "pad": "it pads with the mean of config.json, the run with the photo's own mean color",
+        "crop": "it resizes before it crops, the run in one step",
+        "stretch": "",
+    }[run.geometry.fit]
+    if run.config.augmentation.evaluation:
+        return f"{differences}; augmentation.evaluation is not part of it".removeprefix("; ")
+    return differences
 
 
 def metadata(run: TrainedRun, plan: ExportPlan) -> dict[str, str]:
@@ -251,4 +285,5 @@ WRITERS: dict[str, Callable[[TrainedRun, ExportPlan, Path], None]] = {
     "pt2": _write_pt2,
     "timm": _write_timm,
 }
-SUFFIXES = {"onnx": ".onnx", "pt2": ".pt2", "timm": ""}
+SUFFIXES = {"onnx": ".onnx", "pt2": ".pt2", "timm": "-timm"}
+"""Ends of names; without one, a folder would stand for the run of its name."""

@@ -51,6 +51,26 @@ def timm(folder: str) -> Answer:
     return answer
 
 
+def timm_transform(folder: str) -> Answer:
+    """For photos of any size, in the preprocessing that timm reads from the folder."""
+    import torch
+    from PIL import Image
+    from timm import create_model
+    from timm.data import create_transform, resolve_data_config
+
+    model = create_model(f"local-dir:{folder}", pretrained=True).eval()
+    config = resolve_data_config({}, model=model)
+    transform = create_transform(**config)
+    mode = "L" if config["input_size"][0] == 1 else "RGB"
+
+    def answer(photos: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        images = [transform(Image.fromarray(photo).convert(mode)) for photo in photos]
+        probabilities = _no_grad(model, torch.stack(images)).softmax(1).numpy()
+        return probabilities, probabilities[None]
+
+    return answer
+
+
 def _no_grad(program: Any, inputs: Any) -> Any:
     import torch
 
@@ -58,7 +78,9 @@ def _no_grad(program: Any, inputs: Any) -> Any:
         return program(inputs)
 
 
-FORMATS: dict[str, Callable[[str], Answer]] = {"onnx": onnx, "pt2": pt2, "timm": timm}
+FORMATS: dict[str, Callable[[str], Answer]] = {
+    "onnx": onnx, "pt2": pt2, "timm": timm, "timm_transform": timm_transform,
+}  # fmt: skip
 
 
 def main() -> None:

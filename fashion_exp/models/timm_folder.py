@@ -12,7 +12,7 @@ from fashion_exp.models.classifier import Classifier
 from fashion_exp.models.plan import ModelPlan
 from fashion_exp.models.registry import MODELS
 
-_CROP_MODES = {"crop": "center", "pad": "border", "stretch": "squash"}
+CROP_MODES = {"crop": "center", "pad": "border", "stretch": "squash"}
 
 
 def save_timm_folder(
@@ -49,16 +49,18 @@ def save_timm_folder(
     with torch.no_grad():
         classifier.weight.copy_(last.weight / temperature)
         classifier.bias.copy_(last.bias / temperature)
-    config = {
-        "num_classes": len(classes),
-        "label_names": list(classes),
+    # timm reads preprocessing from here only.
+    network.pretrained_cfg = {
+        **network.pretrained_cfg,
         "input_size": (plan.channels, plan.size, plan.size),
-        "fixed_input_size": True,
         "mean": plan.mean,
         "std": plan.std,
         "interpolation": plan.interpolation,
         "crop_pct": 1.0,
-        "crop_mode": _CROP_MODES[fit],
+        "crop_mode": CROP_MODES[fit],
+        "test_input_size": None,
+        "test_crop_pct": None,
     }
+    config = {"num_classes": len(classes), "label_names": list(classes)}
     arguments = {"in_chans": plan.channels} if plan.channels != 3 else None
     save_for_hf(network, str(folder), config, arguments, safe_serialization=True)

@@ -64,6 +64,12 @@ def test_exported_files_answer_as_the_run(
     done = export(trained, "timm", tmp_path / "folder", progress, model="r1f0")
     assert done.proof.changed == 0
     assert sorted(os.listdir(done.path)) == ["config.json", "model.safetensors"]
+    config = json.loads((done.path / "config.json").read_text())["pretrained_cfg"]
+    assert config["crop_mode"] == "center" and config["crop_pct"] == 1.0
+    assert done.transform is not None and done.transform.largest_difference < 0.05
+    for kind, name in (("onnx", "x.foo"), ("pt2", "x"), ("timm", trained.run.path.name)):
+        with pytest.raises(InputError, match=r"must end in|is a folder, named"):
+            export(trained, kind, tmp_path / name, progress, model="r0f0")
     done = export(trained, "pt2", tmp_path / "one.pt2", progress, model="r0f0", any_size=False)
     assert done.proof.changed == 0 and "(n, 32, 32, 3)" in done.input
     done = export(trained, "onnx", tmp_path / "int8.onnx", progress, int8=True)
