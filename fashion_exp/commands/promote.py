@@ -12,19 +12,20 @@ from fashion_exp.paths import outputs_dir
 
 EPILOG = """\
 The run is compared with the present champion on the same test set. Without that, or if it is worse,
-the promotion is refused unless --force is given. `mlflow models serve -m models:/NAME@champion
---env-manager local` serves the model: photos in, probabilities out.
+the promotion is refused unless --force is given. The last line serves the model with
+MLflow: photos in, probabilities out.
 """
 
 
 def run(arguments: list[str]) -> int:
     """Prints the new version and the evidence. Raises `InputError`."""
     args = _parser().parse_args(arguments)
-    from fashion_exp.inference.promote import promote
+    from fashion_exp.inference.promote import check_name, promote
     from fashion_exp.inference.trained_run import load_run
     from fashion_exp.reporting.console import plain_console
     from fashion_exp.reporting.progress import Progress
 
+    check_name(args.name)
     trained = load_run(args.run, outputs_dir(args.outputs), args.uri)
     with Progress(plain_console(stderr=True)) as progress:
         done = promote(trained, args.name, progress, args.force)
@@ -32,6 +33,7 @@ def run(arguments: list[str]) -> int:
         print(json.dumps(asdict(done), indent=1))
     else:
         print(f"{done.name} version {done.version} is the champion.", *done.evidence, sep="\n")
+        print(f"To serve it: {done.serve}")
     return ExitCode.DONE
 
 

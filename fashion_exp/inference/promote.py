@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +21,7 @@ from fashion_exp.paths import outputs_dir
 from fashion_exp.reporting.formats import difference_range, difference_text, with_limits
 from fashion_exp.reporting.progress import Progress
 from fashion_exp.tracking.store import open_tracker, store_uri
+from fashion_exp.tracking.urls import redact_uri
 
 if TYPE_CHECKING:
     from fashion_exp.tracking.registry import ModelVersion
@@ -30,6 +33,8 @@ class Promotion:
     version: str
     evidence: tuple[str, ...]
     """Sentences: the run's own test accuracy, and the comparison with the earlier champion."""
+    serve: str
+    """The shell command that serves it, without passwords of the store."""
 
 
 def promote(run: TrainedRun, name: str, progress: Progress, force: bool = False) -> Promotion:
@@ -42,6 +47,7 @@ def promote(run: TrainedRun, name: str, progress: Progress, force: bool = False)
     from fashion_exp.inference.calibration import load_calibration
     from fashion_exp.tracking.registry import find_champion, register
 
+    check_name(name)
     outputs, run_id = outputs_dir(run.config.outputs), run.result.run
     if not run_id:
         raise InputError(
@@ -68,7 +74,24 @@ def promote(run: TrainedRun, name: str, progress: Progress, force: bool = False)
         raise InputError(f"{uri}: the model was not stored ({tracker.failure})")
     tick(1)
     version = register(uri, name, run_id, " ".join(evidence), f"{folder}/model".lstrip("/"), refit)
-    return Promotion(name, version.version, tuple(evidence))
+    return Promotion(name, version.version, tuple(evidence), serve_command(uri, name))
+
+
+def check_name(name: str) -> None:
+    """Raises `InputError` for a name that MLflow does not register."""
+    if not name.strip() or {"/", ":"} & {*name} or name in (".", ".."):
+        raise InputError(
+            f"{name!r}: no name for a model; it must have other characters than / and :"
+        )
+
+
+def serve_command(uri: str, name: str) -> str:
+    mlflow = Path(sys.executable).with_name("mlflow")
+    command = [str(mlflow), "models", "serve", "-m", f"models:/{name}@champion"]
+    return (
+        f"MLFLOW_TRACKING_URI={shlex.quote(redact_uri(uri))} {shlex.join(command)} "
+        "--env-manager local"
+    )
 
 
 def _own_test(run: TrainedRun, force: bool) -> str:

@@ -47,9 +47,10 @@ class Quantization:
         first, last = self.calibration_photos[0], self.calibration_photos[-1]
         return (
             f"int8, calibrated with {len(self.calibration_photos)} training photos ({first} … "
-            f"{last}): accuracy {difference_text(self.accuracy_difference)} "
-            f"({difference_range(self.low, self.high)} at 95 %, paired), {self.changed} of "
-            f"{self.photos:,} answers changed; {self.speed_ratio:.2f} times the speed, "
+            f"{last}): accuracy of the single models, each on its own validation photos, "
+            f"{difference_text(self.accuracy_difference)} "
+            f"({difference_range(self.low, self.high)} at 95 %, paired); answers of the ensemble: "
+            f"{self.changed} of {self.photos:,} changed; {self.speed_ratio:.2f} times the speed, "
             f"{self.size_ratio:.2f} times the size of fp32"
         )
 

@@ -6,6 +6,7 @@ import io
 import json
 import logging
 import math
+import os
 import tempfile
 import time
 import warnings
@@ -206,6 +207,7 @@ class MlflowTracker(Tracker):
     ) -> None:  # fmt: skip
         with tempfile.TemporaryDirectory() as scratch, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # MLflow recommends type hints, also to itself
+            os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
             import mlflow.pyfunc
             import pandas as pd
             from mlflow.models import ModelSignature
@@ -213,6 +215,7 @@ class MlflowTracker(Tracker):
 
             classes = [ColSpec("double", f"p_{name}") for name in about["classes"]]
             outputs = Schema([ColSpec("string", "predicted"), *classes])
+            logging.getLogger("mlflow").setLevel(logging.WARNING)
             description = Path(scratch) / "about.json"
             description.write_text(json.dumps(dict(about)), encoding="utf-8")
             try:

@@ -79,7 +79,10 @@ def test_refit_is_compared_with_nothing(
         content = {"study": output.name, "models": ["r0f0"]}
         write_json(outputs / "refits" / name / REFIT_FILE, content)
         refits.append(load_run(name, outputs))
+    with pytest.raises(InputError, match="no name for a model"):
+        promote(refits[0], "a/b:c", progress)
     done = promote(refits[0], "garments", progress)
+    assert "models:/garments@champion" in done.serve and "mlflow.db" in done.serve
     assert done.evidence[0].startswith(
         f"A refit of {output.name}; its own accuracy is not measured"
     )
