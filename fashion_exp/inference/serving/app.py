@@ -76,7 +76,13 @@ class Service:
         self._metrics = Metrics()
         self._batcher = Batcher(predictor, self._metrics.batch_size.observe)
         self._metrics.waiting.set_function(lambda: self._batcher.waiting)
-        self._page = render("serve_page.html.j2", name=predictor.run.result.name)
+        part = "test" if "test_accuracy" in predictor.about else "validation"
+        of_refit = "Of the run that it repeats: " if predictor.run.is_refit else ""
+        self._page = render(
+            "serve_page.html.j2", name=predictor.run.run.path.name,
+            classes=", ".join(predictor.run.classes), models=len(predictor.names),
+            accuracy=f"{of_refit}{part} accuracy {predictor.about[f'{part}_accuracy']}",
+        )  # fmt: skip
 
     async def count(
         self, request: Request, call_next: Callable[[Request], Awaitable[Response]]
