@@ -78,8 +78,9 @@ class Service:
         self._metrics.waiting.set_function(lambda: self._batcher.waiting)
         part = "test" if "test_accuracy" in predictor.about else "validation"
         of_refit = "Of the run that it repeats: " if predictor.run.is_refit else ""
+        name, model = predictor.run.run.path.name, predictor.run.config.model.name
         self._page = render(
-            "serve_page.html.j2", name=predictor.run.run.path.name,
+            "serve_page.html.j2", name=name if model in name else f"{model} {name}",
             classes=", ".join(predictor.run.classes), models=len(predictor.names),
             accuracy=f"{of_refit}{part} accuracy {predictor.about[f'{part}_accuracy']}",
         )  # fmt: skip
