@@ -199,8 +199,8 @@ class Run:
         was most sure of. The maps, "activation" and "occlusion" or one of these `methods`, are
         those of the predicted class or of `class_name`. With
         `check`, deletion curves say whether what the maps mark matters; see
-        `inference.explain.explain`. Writes into `into`, or else into `explain/` of the run. Raises
-        `InputError`, also for a photo that is none.
+        `inference.explain.explain`. Writes into `into`, or else into `explain/` of the run. Photos
+        that cannot be read are named in `unreadable`. Raises `InputError`, also if none can.
         """
         from fashion_exp.inference.explain import METHODS
         from fashion_exp.inference.explanation_page import errors_of, explain_into, named_sources

@@ -6,12 +6,17 @@ import json
 import sys
 
 from fashion_exp.commands.parser import Parser
+from fashion_exp.errors import ExitCode, InputError, printable_line
 from fashion_exp.paths import writable_folder
 
 
 def run(arguments: list[str]) -> int:
-    """Writes the pictures and a page; prints what the check says. Raises `InputError`."""
-    parser = Parser(prog="fashion_exp explain", description=__doc__)
+    """Writes the pictures and a page; prints what the check says. Returns 3 if a photo could not be
+    read. Raises `InputError`."""
+    parser = Parser(
+        prog="fashion_exp explain", description=__doc__,
+        epilog="Exit codes: 0 done; 2 invalid arguments; 3 some photos could not be read.",
+    )  # fmt: skip
     parser.add_argument(
         "run", metavar="RUN", help="folder, name or tracked id of a run, or a sweep"
     )
@@ -37,6 +42,8 @@ def run(arguments: list[str]) -> int:
     parser.add_argument("--uri", help="URI of the tracking store")
     parser.add_argument("--outputs", help="folder of the runs; default: as for experiments")
     args = parser.parse_intermixed_args(arguments)
+    if args.count < 1:
+        raise InputError(f"--count {args.count}: must be 1 or more")
     into = writable_folder(args.into, "--into") if args.into else None
     from fashion_exp.api.runs import load
     from fashion_exp.reporting.console import plain_console
@@ -53,11 +60,15 @@ def run(arguments: list[str]) -> int:
             into=into,
             progress=progress,
         )
+    code = ExitCode.SOME_FAILED if explained.unreadable else ExitCode.DONE
     if args.json:
-        found = {"page": str(explained.page), "photos": explained.rows, "checks": explained.checks}
+        found = {"page": str(explained.page), "photos": explained.rows, "checks": explained.checks,
+                 "unreadable": explained.unreadable}  # fmt: skip
         print(json.dumps(found, indent=2))
-        return 0
+        return code
     print(*explained.sentences, sep="\n", end="\n" * bool(explained.sentences))
+    for name, reason in explained.unreadable.items():
+        print(printable_line(f"not read: {name}: {reason}"))
     print(f"pictures: {explained.page.parent}")
     print(f"page:     {explained.page}")
-    return 0
+    return code

@@ -5,9 +5,9 @@ from __future__ import annotations
 import io
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from os import PathLike
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ import numpy as np
 
 from fashion_exp.comparison.misclassified import load_run_images
 from fashion_exp.comparison.run_data import load_run
+from fashion_exp.data.table import UnreadableImageError
 from fashion_exp.errors import InputError
 from fashion_exp.evaluation.predictions import class_names, labels_and_probabilities
 from fashion_exp.inference.explain import Explanation, Source, compare_with_control, explain
@@ -26,6 +27,7 @@ from fashion_exp.reporting.photo_page import PhotoPage, Section, write_photo_pag
 from fashion_exp.reporting.report_content import Photo as ShownPhoto
 from fashion_exp.reporting.report_content import PhotoGroup
 from fashion_exp.reporting.style import save
+from fashion_exp.reporting.tables import PlainTable
 from fashion_exp.stats.interval import MIN_RELIABLE_SCORES
 
 if TYPE_CHECKING:
@@ -49,6 +51,8 @@ class Explained:
     checks: Sequence[dict[str, Any]]
     """Per map and control: the difference of the areas with its 95 % interval, and n photos. Of
     less than `MIN_RELIABLE_SCORES` photos nothing is concluded."""
+    unreadable: Mapping[str, str]
+    """Why photos could not be read, by path."""
 
 
 def explain_into(
@@ -61,11 +65,15 @@ def explain_into(
 ) -> Explained:
     """Writes a picture of each photo beside its maps, and a page with all of them, into a folder.
 
-    `options` are those of `explain`. Raises `InputError` before anything is written if the first
-    photo cannot be explained.
+    `options` are those of `explain`. Pictures of an earlier call are removed from the folder.
+    Raises `InputError`, before anything is written, if no photo can be explained.
     """
     found, photos, rows = [], [], []
-    for number, item in enumerate(explain(run, sources, methods=methods, **options), start=1):
+    unreadable: dict[str, str] = {}
+    readable = _readable(run, sources, unreadable)
+    for number, item in enumerate(explain(run, readable, methods=methods, **options), start=1):
+        if number == 1:
+            _remove_pictures(into)
         picture = side_by_side(item.image, _caption(item), _maps(item), "")
         name = re.sub(r"[^\w.-]+", "-", Path(item.name).stem)[:60]
         file = into / f"{number:03}-{name}.png"
@@ -79,16 +87,45 @@ def explain_into(
                 buffer.getvalue(), item.name, item.label or item.predicted, _probability(item)
             )
         )
-        on_progress(number)
+        on_progress(number + len(unreadable))
+    if not found:
+        name, reason = next(iter(unreadable.items()))
+        raise InputError(f"{name}: {reason}")
+    on_progress(len(sources))
     checks = [] if not found[0].curves else list(_checks(found, methods))
     sentences = [_sentence(check) for check in checks]
     title = f"What {run.result.name} looks at"
     lead = f"{photo_count(len(found))} beside maps of what speaks for the class that is named."
     group = PhotoGroup("Photos", len(found), photos, wide=True)
-    section = Section("photos", "Photos", _READING, (), [group])
-    page = PhotoPage(title, [lead, *sentences], [section], f"Run: {run.run.path.name}")
+    sections = [Section("photos", "Photos", _READING, (), [group])]
+    if unreadable:
+        table = PlainTable(["photo", "reason"], [list(pair) for pair in unreadable.items()])
+        failed = f"Photos that could not be read: {len(unreadable):,}"
+        sections.append(Section("unreadable", failed, tables=[table]))
+    page = PhotoPage(title, [lead, *sentences], sections, f"Run: {run.run.path.name}")
     write_photo_page(page, into / PAGE)
-    return Explained(into / PAGE, sentences, rows, checks)
+    return Explained(into / PAGE, sentences, rows, checks, unreadable)
+
+
+def _readable(
+    run: TrainedRun, sources: Iterable[Source], unreadable: dict[str, str]
+) -> Iterator[Source]:
+    """The sources whose photos can be decoded; the others get a reason in `unreadable`."""
+    for source in sources:
+        photo = source.photo
+        try:
+            if isinstance(photo, str | PathLike):
+                photo = run.decode(fspath(photo))
+            yield replace(source, photo=photo)
+        except UnreadableImageError as error:
+            unreadable[source.name] = str(error)
+
+
+def _remove_pictures(folder: Path) -> None:
+    """Those that an earlier call wrote; other files stay."""
+    for file in folder.glob("[0-9][0-9][0-9]*-*.png"):
+        if re.fullmatch(r"\d{3,}-[\w.-]*\.png", file.name) and (folder / PAGE).is_file():
+            file.unlink()
 
 
 _READING = (
@@ -104,8 +141,12 @@ def errors_of(run: TrainedRun, cache: Path, count: int) -> list[Source]:
 
     Raises `InputError` if there are none, or if the photos are not where they were.
     """
+    if count < 1:
+        raise InputError(f"count={count}: must be 1 or more")
     if run.run.is_refit:
-        raise InputError(f"{run.run.path}: a refit was trained on these photos; name others")
+        raise InputError(
+            f"{run.run.path}: a refit has no predictions of its own; name photos to explain"
+        )
     data = load_run(run.run.path)
     part = "test" if data.is_test_evaluated else "validation"
     frame = data.predictions(part)
@@ -131,11 +172,12 @@ def errors_of(run: TrainedRun, cache: Path, count: int) -> list[Source]:
 
 
 def named_sources(images: object) -> list[Source]:
-    """Photos as `Run.predict` takes them. Raises `InputError` for a path without any photo."""
-    photos: list[Photo] = []
-    for item in as_list(images):
-        is_path = isinstance(item, str | PathLike)
-        photos += list_photos([str(item)], sys.stdin) if is_path else [item]
+    """Photos as `Run.predict` takes them, those in memory first. Raises `InputError` if there is
+    none."""
+    given = as_list(images)
+    paths = [str(item) for item in given if isinstance(item, str | PathLike)]
+    photos: list[Photo] = [item for item in given if not isinstance(item, str | PathLike)]
+    photos += list_photos(paths, sys.stdin) if paths or not photos else []
     return [Source(name_of(photo, number), photo) for number, photo in enumerate(photos, start=1)]
 
 

@@ -110,6 +110,28 @@ def test_explain_writes_a_picture_per_photo_and_a_page(
     assert [row["predicted"] for row in found["photos"]] == list(predicted["predicted"])
 
 
+def test_explain_names_photos_that_cannot_be_read_and_shows_the_others(
+    run: fx.Run, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, second, into = *map(str, paths(photos, 2)), tmp_path / "maps"
+    (text := tmp_path / "text.jpg").write_text("no photo")
+    options = [str(run.folder), "--into", str(into), "--no-check", "--method", "activation"]
+    assert explain_command.run([*options, first, second]) == 0
+    (into / "mine.png").write_bytes(b"")
+    bad = [str(text), str(tmp_path / "gone.jpg")]
+    assert explain_command.run([*options, bad[0], first, bad[1]]) == 3
+    assert "gone.jpg: no such file" in capsys.readouterr().out
+    page = (into / "explain.html").read_text()
+    assert page.count("<img") == 1 and all(Path(path).name in page for path in bad)
+    names = [file.name for file in into.glob("*.png")]
+    assert sorted(names) == [f"001-{Path(first).stem}.png", "mine.png"], "no picture of before"
+    with pytest.raises(fx.InputError, match=r"text.jpg: not a JPEG"):
+        explain_command.run([*options, bad[0]])
+    for count in ("0", "-2"):
+        with pytest.raises(fx.InputError, match="must be 1 or more"):
+            explain_command.run([*options, "--count", count])
+
+
 def test_explain_begins_with_the_most_confident_errors(
     run: fx.Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
