@@ -41,6 +41,8 @@ def _open_without_waiting(path: str, flags: int) -> int:
 
 
 def _check(status: os.stat_result) -> None:
+    if stat.S_ISDIR(status.st_mode):
+        raise SourceUnavailableError("a folder, not a photo")
     if not stat.S_ISREG(status.st_mode):
         raise SourceUnavailableError("not a regular file")
     if status.st_size == 0:

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import TextIO
 
 from fashion_exp.data.csv_lists import local_path, read_csv_rows
-from fashion_exp.data.sources.walk import existing_file, is_image, walk_files
-from fashion_exp.errors import InputError
+from fashion_exp.data.sources.walk import existing_folder, is_image, list_entries, walk_files
+from fashion_exp.errors import InputError, suggest
 
 LIST_SUFFIXES = (".csv", ".tsv")
 STANDARD_INPUT = "-"
+NOTHING_GIVEN = "no photos given; name files, folders, a CSV list, or - for paths on standard input"
 
 
 def list_photos(sources: Iterable[str | Path], standard_input: TextIO | None = None) -> list[str]:
@@ -22,23 +23,44 @@ def list_photos(sources: Iterable[str | Path], standard_input: TextIO | None = N
     A source is a file; a folder, with all photos below it; a pattern such as `photos/**/*.jpg`; a
     CSV file with a column `path`, relative to the file or to the working directory; or `-`: paths
     from standard input, one per line. Files that turn out to be unreadable are not looked for here.
-    Raises `InputError` for a source that does not exist or holds no photo.
+    A source that does not exist or holds no photo stands for itself among others, so that it is
+    named with a reason when it is read. Raises `InputError` if all are such.
     """
     paths: dict[str, None] = {}
-    for source in map(str, sources):
+    missing: list[str] = []
+    given = list(map(str, sources))
+    for source in given:
         if source == STANDARD_INPUT:
             lines = standard_input or ()
             found = [line.rstrip("\r\n") for line in lines if line.strip()]
         else:
             found = list(_expand(source))
         if not found:
-            raise InputError(f"{source}: no photos in it; name a folder or file of photos")
-        paths |= dict.fromkeys(found)
-    if not paths:
-        raise InputError(
-            "no photos given; name files, folders, a CSV list, or - for paths on stdin"
-        )
+            missing.append(source)
+        paths |= dict.fromkeys(found or [source])
+    if len(missing) == len(given):
+        raise InputError(_why_empty(missing[0]) if missing else NOTHING_GIVEN)
+    if STANDARD_INPUT in missing:
+        del paths[STANDARD_INPUT]
     return list(paths)
+
+
+def _why_empty(source: str) -> str:
+    path = Path(source).expanduser()
+    if source == STANDARD_INPUT:
+        return "-: no paths on standard input; give one per line"
+    if path.exists() or glob.has_magic(source):
+        return f"{source}: no photos in it; name a folder or file of photos"
+    folder = existing_folder("photos", str(path.parent))
+    folders, files = list_entries(folder)
+    names = [f"{entry.name}/" for entry in folders]
+    names += [name for name in files if is_image(folder / name) or is_list(Path(name))]
+    hint = suggest(path.name, names) or "name a file or folder of photos"
+    return f"photos: there is no file or folder '{path}'; {hint}"
+
+
+def is_list(path: Path) -> bool:
+    return path.suffix.casefold() in LIST_SUFFIXES
 
 
 def _expand(source: str) -> Iterator[str]:
@@ -46,17 +68,15 @@ def _expand(source: str) -> Iterator[str]:
     if path.is_dir():
         files = sorted(str(file) for file, _ in walk_files(path, path.parent) if is_image(file))
         yield from files
-    elif path.suffix.casefold() in LIST_SUFFIXES and path.is_file():
+    elif is_list(path) and path.is_file():
         for row in read_csv_rows(path, ["path"]):
             text = local_path(row.cells["path"], path.parent)
             below = path.parent / text
             yield str(below) if os.path.lexists(below) else text
     elif os.path.lexists(path):
         yield str(path)
-    elif glob.has_magic(source):
-        yield from sorted(file for file in glob.iglob(str(path), recursive=True) if _is_photo(file))
     else:
-        yield str(existing_file("photos", source))
+        yield from sorted(file for file in glob.iglob(str(path), recursive=True) if _is_photo(file))
 
 
 def _is_photo(file: str) -> bool:

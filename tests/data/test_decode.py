@@ -293,7 +293,7 @@ def test_rejects_empty_file(tmp_path: Path) -> None:
 
 def test_missing_file_and_folder_have_a_reason(tmp_path: Path) -> None:
     assert error_reason(tmp_path / "none.jpg") == "no such file"
-    assert error_reason(tmp_path) == "not a regular file"
+    assert error_reason(tmp_path) == "a folder, not a photo"
 
 
 def test_failing_read_has_system_reason_and_may_succeed_later(

@@ -34,7 +34,8 @@ def test_special_files_are_refused(tmp_path: Path) -> None:
     assert refusal(tmp_path / "absent.jpg") == "no such file"
     assert refusal(tmp_path / "link.jpg") == "broken link"
     assert refusal(tmp_path / "empty.jpg") == "empty file"
-    for name in ("pipe.jpg", "folder.jpg", "device.jpg"):
+    assert refusal(tmp_path / "folder.jpg") == "a folder, not a photo"
+    for name in ("pipe.jpg", "device.jpg"):
         assert refusal(tmp_path / name) == "not a regular file"
 
 

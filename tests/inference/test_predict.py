@@ -111,6 +111,14 @@ def test_rows_do_not_depend_on_the_other_photos_of_a_batch(
     pd.testing.assert_frame_equal(pd.concat(parts, ignore_index=True), whole, rtol=1e-5)
 
 
+def test_what_is_not_there_is_a_row_among_photos(trained: TrainedRun, new: Path) -> None:
+    (new / "empty").mkdir()
+    (table,) = predict(trained, [new / "empty", new / "0.png", new / "gone.png"], processes=0)
+    assert list(table["reason"]) == ["a folder, not a photo", "", "no such file"]
+    with pytest.raises(InputError, match=r"no file or folder.*gone.png"):
+        predict(trained, [new / "gone.png", new / "empty"])
+
+
 def test_only_unreadable_photos_give_rows(trained: TrainedRun, new: Path) -> None:
     (table,) = predict(trained, [new / "broken.png"])
     assert len(table) == 1 and table["predicted"][0] == ""
@@ -126,11 +134,13 @@ def test_sources_name_photos_in_many_ways(new: Path, monkeypatch: pytest.MonkeyP
     assert list_photos(["-"], io.StringIO("1.png\n\n2.png\n")) == ["1.png", "2.png"]
     (new / "empty").mkdir()
     for source, message in {
-        "empty": "no photos in it", "x*.png": "no photos in it", "-": "no photos in it",
-        "0.pgn": "there is no file", "nowhere/": "there is no",
+        "empty": "no photos in it", "x*.png": "no photos in it", "-": "no paths on standard input",
+        "0.pgn": "did you mean 0.png", "belo": "did you mean below/", "nowhere/": "there is no",
     }.items():  # fmt: skip
         with pytest.raises(InputError, match=message):
             list_photos([source], io.StringIO(""))
+    mixed = ["gone.png", "empty", "0.png", "x*.png"]
+    assert list_photos([*mixed, "-"], io.StringIO("")) == mixed, "each is a row with its reason"
     (new / "other.csv").write_text("file\n0.png\n")
     with pytest.raises(InputError, match="no column 'path'"):
         list_photos(["other.csv"])
