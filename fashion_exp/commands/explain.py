@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 
-from fashion_exp.commands.parser import Parser
+from fashion_exp.commands.parser import Parser, split_names
 from fashion_exp.errors import ExitCode, InputError, printable_line
 from fashion_exp.paths import writable_folder
 
@@ -13,35 +13,7 @@ from fashion_exp.paths import writable_folder
 def run(arguments: list[str]) -> int:
     """Writes the pictures and a page; prints what the check says. Returns 3 if a photo could not be
     read. Raises `InputError`."""
-    parser = Parser(
-        prog="fashion_exp explain", description=__doc__,
-        epilog="Exit codes: 0 done; 2 invalid arguments; 3 some photos could not be read.",
-    )  # fmt: skip
-    parser.add_argument(
-        "run", metavar="RUN", help="folder, name or tracked id of a run, or a sweep"
-    )
-    parser.add_argument(
-        "photos", metavar="PHOTO", nargs="*",
-        help="files, folders, patterns, a CSV list, or - for paths on standard input; default: the "
-        "misclassified photos of the run, the most confident first",
-    )  # fmt: skip
-    parser.add_argument("--count", type=int, default=24, help="of them; default: 24")
-    parser.add_argument(
-        "--class", dest="class_name", metavar="CLASS", help="explain it; default: the predicted one"
-    )
-    parser.add_argument("--model", action="append", help="one training, such as r0f0; default: all")
-    parser.add_argument(
-        "--method", action="append", help="activation or occlusion; default: both kinds of maps"
-    )
-    parser.add_argument(
-        "--no-check", dest="check", action="store_false",
-        help="no deletion curves: much faster, but nothing says whether the maps matter",
-    )  # fmt: skip
-    parser.add_argument("--into", help="folder to write; default: explain/ in the run's folder")
-    parser.add_argument("--json", action="store_true", help="machine-readable output")
-    parser.add_argument("--uri", help="URI of the tracking store")
-    parser.add_argument("--outputs", help="folder of the runs; default: as for experiments")
-    args = parser.parse_intermixed_args(arguments)
+    args = build_parser().parse_intermixed_args(arguments)
     if args.count < 1:
         raise InputError(f"--count {args.count}: must be 1 or more")
     into = writable_folder(args.into, "--into") if args.into else None
@@ -54,7 +26,7 @@ def run(arguments: list[str]) -> int:
             args.photos or None,
             count=args.count,
             class_name=args.class_name,
-            models=args.model,
+            models=split_names(args.model),
             methods=args.method,
             check=args.check,
             into=into,
@@ -72,3 +44,37 @@ def run(arguments: list[str]) -> int:
     print(f"pictures: {explained.page.parent}")
     print(f"page:     {explained.page}")
     return code
+
+
+def build_parser() -> Parser:
+    parser = Parser(
+        prog="fashion_exp explain", description=__doc__,
+        epilog="Exit codes: 0 done; 2 invalid arguments; 3 some photos could not be read.",
+    )  # fmt: skip
+    parser.add_argument(
+        "run", metavar="RUN", help="folder, name or tracked id of a run, or a sweep"
+    )
+    parser.add_argument(
+        "photos", metavar="PHOTO", nargs="*",
+        help="files, folders, patterns, a CSV list, or - for paths on standard input; default: the "
+        "misclassified photos of the run, the most confident first",
+    )  # fmt: skip
+    parser.add_argument("--count", type=int, default=24, help="of them; default: 24")
+    parser.add_argument(
+        "--class", dest="class_name", metavar="CLASS", help="explain it; default: the predicted one"
+    )
+    parser.add_argument(
+        "--model", action="append", help="trainings, such as r0f0 or r0f0,r1f0; default: all"
+    )
+    parser.add_argument(
+        "--method", action="append", help="activation or occlusion; default: both kinds of maps"
+    )
+    parser.add_argument(
+        "--no-check", dest="check", action="store_false",
+        help="no deletion curves: much faster, but nothing says whether the maps matter",
+    )  # fmt: skip
+    parser.add_argument("--into", help="folder to write; default: explain/ in the run's folder")
+    parser.add_argument("--json", action="store_true", help="machine-readable output")
+    parser.add_argument("--uri", help="URI of the tracking store")
+    parser.add_argument("--outputs", help="folder of the runs; default: as for experiments")
+    return parser

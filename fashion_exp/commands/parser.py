@@ -11,6 +11,12 @@ from fashion_exp.configuration.compat import parser_actions
 from fashion_exp.errors import InputError, close_matches, suggest
 
 
+def split_names(values: Sequence[str] | None) -> list[str] | None:
+    """The names of an option that is repeated or has commas, each once; None if it is not given."""
+    names = dict.fromkeys(name.strip() for value in values or () for name in value.split(","))
+    return list(names) or None
+
+
 class _Described(Exception):
     """Carries the parser of a subcommand that is described instead of run."""
 

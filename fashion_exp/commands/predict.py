@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from fashion_exp.commands.parser import Parser
+from fashion_exp.commands.parser import Parser, split_names
 from fashion_exp.errors import ExitCode, InputError
 from fashion_exp.paths import check_writable, expand_user, outputs_dir
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 
 MAX_ROWS_SHOWN = 40
+MIN_NAME = 20
+"""Terminal columns that the name of a photo has at least; of longer ones the end is shown."""
 
 
 def run(arguments: list[str]) -> int:
@@ -34,10 +36,13 @@ def run(arguments: list[str]) -> int:
     coverage = None if args.no_calibration else args.coverage
     if page is not None:
         check_writable(page.parent, "--page")
+    from fashion_exp.inference.output import check_into, json_array, open_predictions
+
+    if into is not None:
+        check_into(into)
     from fashion_exp.experiment.worker import log_to_console
     from fashion_exp.inference.album import Album
     from fashion_exp.inference.calibration import load_calibration
-    from fashion_exp.inference.output import json_array, open_predictions
     from fashion_exp.inference.predict import predict_paths
     from fashion_exp.inference.ray_cluster import predict_on_ray
     from fashion_exp.inference.sources import list_photos
@@ -48,7 +53,8 @@ def run(arguments: list[str]) -> int:
     console = plain_console(stderr=args.json)
     with log_to_console(console):
         trained = load_run(args.run, outputs_dir(args.outputs), args.uri)
-    for name in args.model or ():
+    models = split_names(args.model)
+    for name in models or ():
         trained.check_model(name)
     paths = list_photos(args.photos, sys.stdin)
     album, shown = Album(trained), []
@@ -60,9 +66,9 @@ def run(arguments: list[str]) -> int:
             load_calibration(trained, progress)  # saved in the run's folder
         tick = progress.stage("predicting", len(paths))
         tables = (
-            predict_on_ray(trained, paths, args.model, args.ray, tick, coverage)
+            predict_on_ray(trained, paths, models, args.ray, tick, coverage)
             if args.ray
-            else predict_paths(trained, paths, args.model, args.processes, tick, coverage)
+            else predict_paths(trained, paths, models, args.processes, tick, coverage)
         )
         for table in tables:
             album.add(table)
@@ -94,7 +100,7 @@ def build_parser() -> Parser:
     parser.add_argument("--json", action="store_true", help="print the predictions as JSON")
     parser.add_argument(
         "--model", metavar="NAME", action="append",
-        help="predict with this model of the run (r0f0), or with several; default: with all",
+        help="predict with this model of the run, or with several (r0f0,r1f0); default: with all",
     )  # fmt: skip
     parser.add_argument(
         "--coverage", type=float, default=0.95, metavar="SHARE",
@@ -124,23 +130,32 @@ def _print_rows(tables: Sequence[pd.DataFrame], photos: int) -> None:
     from fashion_exp.reporting.formats import percent
     from fashion_exp.reporting.tables import PlainTable
 
-    found = [row for table in tables for row in json_rows(table)]
+    found = [row for table in tables for row in json_rows(table)][:MAX_ROWS_SHOWN]
     folder = os.path.commonpath([os.path.dirname(os.path.abspath(row["path"])) for row in found])
-    rows: list[list[str]] = []
+    console, rows = plain_console(), list[list[str]]()
+    omitted, notes = photos - MAX_ROWS_SHOWN, []
+    if omitted > 0:
+        notes.append(f"and {omitted:,} more; --into FILE writes all")
     for row in found:
-        texts = [row["reason"], "", "", "", ""]
-        if not row["reason"]:
-            shares = percent(row["probability"]), percent(row["agreement"], 0)
-            one_of = row.get("prediction_set", "").replace(SET_SEPARATOR, " or ")
-            one_of += "; unfamiliar" * bool(row.get("unfamiliar"))
-            texts = [row["predicted"], shares[0], row["runner_up"], shares[1], one_of]
-        rows.append([os.path.relpath(row["path"], folder), *texts])
-    header = ["photo", "predicted", "probability", "runner-up", "models that agree", "one of"]
-    omitted = photos - MAX_ROWS_SHOWN
-    notes = [f"and {omitted:,} more; --into FILE writes all"] if omitted > 0 else []
-    notes.append(
-        "Probabilities as the models give them; `serve` and exported files calibrate them."
-    )
+        name = os.path.relpath(row["path"], folder)
+        if row["reason"]:
+            notes.append(f"could not be read: {name}: {row['reason']}")
+            continue
+        shares = percent(row["probability"]), percent(row["agreement"], 0)
+        classes = row.get("prediction_set", "").replace(SET_SEPARATOR, " or ")
+        classes += "; unfamiliar" * bool(row.get("unfamiliar"))
+        most = max(MIN_NAME, console.width // 2)
+        name = name if len(name) <= most else f"…{name[1 - most :]}"
+        rows.append([name, row["predicted"], shares[0], row["runner_up"], shares[1], classes])
+    header = ["photo", "predicted", "probability", "runner-up", "models that agree"]
+    header.append("prediction set")
+    optional = [header[4], header[3], header[5], header[2]]
+    if rows:
+        notes.append(
+            "Probabilities as the models give them; `serve` and exported files calibrate them."
+        )
     intro = [f"Photos in {folder}"]
-    table = PlainTable(header, rows[:MAX_ROWS_SHOWN], intro=intro, notes=notes)
-    plain_console().print(table)
+    if rows:
+        console.print(PlainTable(header, rows, intro=intro, notes=notes, optional=optional))
+    else:
+        console.print(*intro, *notes, sep="\n", soft_wrap=True, markup=False, highlight=False)

@@ -26,12 +26,16 @@ _CSV_DIGITS = "%.9g"
 
 def open_predictions(path: Path) -> AbstractContextManager[Write]:
     """A function that appends a table; the file appears whole, when the block ends without an
-    exception. Raises `InputError` for another ending, or if the file cannot be written."""
-    kind = path.suffix.casefold()
-    if kind not in FORMATS:
+    exception. Raises `InputError` as `check_into`."""
+    check_into(path)
+    return FORMATS[path.suffix.casefold()](path)
+
+
+def check_into(path: Path) -> None:
+    """Raises `InputError` for another ending, or if the file cannot be written."""
+    if path.suffix.casefold() not in FORMATS:
         raise InputError(f"--into {path}: choose the format by the ending: {', '.join(FORMATS)}")
     check_writable(path.parent, "--into")
-    return FORMATS[kind](path)
 
 
 @contextmanager

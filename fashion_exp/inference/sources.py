@@ -66,7 +66,8 @@ def is_list(path: Path) -> bool:
 def _expand(source: str) -> Iterator[str]:
     path = Path(source).expanduser()
     if path.is_dir():
-        files = sorted(str(file) for file, _ in walk_files(path, path.parent) if is_image(file))
+        root = path.resolve().parent  # not that of ".", which is itself
+        files = sorted(str(file) for file, _ in walk_files(path, root) if is_image(file))
         yield from files
     elif is_list(path) and path.is_file():
         for row in read_csv_rows(path, ["path"]):

@@ -34,6 +34,8 @@ class PlainTable:
     """Sentences above the table."""
     fixed: Sequence[str] = ()
     """Columns that `extract_shared` leaves in the table."""
+    optional: Sequence[str] = ()
+    """Columns that are left out, the first one first, where all do not fit side by side."""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Columns side by side; where they are too narrow, a list with the first as headings."""
@@ -47,8 +49,14 @@ class PlainTable:
             _Column.of(name, [row[index] for row in self.rows])
             for index, name in enumerate(self.header)
         ]
-        if widths := _fit(columns, width):
-            yield _grid(columns, widths)
+        shown, gone = columns, list[str]()
+        while not (widths := _fit(shown, width)) and len(gone) < len(self.optional):
+            gone.append(self.optional[len(gone)])
+            shown = [column for column in columns if column.header not in gone]
+        if widths:
+            yield _grid(shown, widths)
+            if gone:
+                yield Text(f"too wide for this terminal: {', '.join(gone)}", "table.caption")
         else:
             yield from _list(self.header, self.rows, width)
         if self.notes:

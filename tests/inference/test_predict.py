@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -125,6 +126,9 @@ def test_only_unreadable_photos_give_rows(trained: TrainedRun, new: Path) -> Non
 
 
 def test_sources_name_photos_in_many_ways(new: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert len(list_photos([new])) == 7
+    monkeypatch.chdir(new)
+    assert list_photos(["."])[0] == "0.png" and len(list_photos(["."])) == 7
     (new / "list.csv").write_text("number;path\n1;below/3.png\n2;0.png\n3;missing.png\n")
     monkeypatch.chdir(new)
     assert list_photos([new / "0.png", new / "0.png"]) == [str(new / "0.png")]
@@ -218,6 +222,12 @@ def test_command_writes_prints_and_reports_failures(
     assert predict_command(["tiny", str(new), "--into", str(into), *place]) == 3
     assert len(pd.read_csv(into)) == 7
     assert "2 could not be read" in capsys.readouterr().out
+    assert predict_command(["tiny", str(new), "--model", "r0f0,r1f0", *place]) == 3
+    text = capsys.readouterr().out
+    assert re.search("could not be read: raw.cr2: .*camera raw", text), "not a class"
+    assert "prediction set" in text and max(map(len, text.splitlines()[1:8])) <= 80
+    with pytest.raises(InputError, match="choose the format by the ending"):
+        predict_command(["no-such-run", str(new), "--into", "x.xlsx"])
     monkeypatch.setattr(sys, "stdin", io.StringIO(f"{new / '0.png'}\n{new / '1.png'}\n"))
     assert predict_command(["tiny", "-", "--json", "--model", "r1f0", *place]) == 0
     rows = json.loads(capsys.readouterr().out)

@@ -255,6 +255,16 @@ def test_terminal_of_any_width_breaks_no_number_and_shows_everything(name: str, 
                 assert part in words, part
 
 
+def test_optional_columns_are_left_out_before_the_table_becomes_a_list() -> None:
+    table = PlainTable(["photo", "class", "other"], [["x" * 50, "y" * 20, "z" * 20]],
+                       optional=["other", "class"])  # fmt: skip
+    assert "zzz" in print_table(table, 100)
+    printed = print_table(table, 80)
+    assert (
+        "zzz" not in printed and "yyy" in printed and "too wide for this terminal: other" in printed
+    )
+
+
 def test_row_takes_at_most_three_lines_at_80_columns() -> None:
     table = extract_shared(compared_runs("basic_cnn dropout=0.25"))
     assert len(print_table(table, 80).splitlines()) <= 2 + len(table.intro) * 3 + 3 * 6
