@@ -18,7 +18,7 @@ import torch
 from safetensors.torch import load_file
 
 from fashion_exp.atomic_io import read_json
-from fashion_exp.comparison.find_runs import common_sweep, find_runs
+from fashion_exp.comparison.find_runs import all_runs, common_sweep, find_runs
 from fashion_exp.configuration.schema import Config, Precision
 from fashion_exp.configuration.stored_config import load_config
 from fashion_exp.data.augment import Augmentation, deterministic_augmentation
@@ -279,8 +279,12 @@ class TrainedRun:
         """The stored predictions of "validation", or of "test" once the run was evaluated on it.
 
         Those of a refit are of the trainings of its study whose seeds its models have.
-        Raises `InputError` for held-out test predictions.
+        A name of `evaluate` stands for the predictions of its photos. Raises `InputError` for
+        held-out test predictions, and for another part.
         """
+        parts = ["validation", "test", *(f.stem for f in self.run.evaluations.glob("*.parquet"))]
+        if part not in parts:
+            raise InputError(f"{part}: no predictions of this part; {suggest(part, parts)}")
         if part == "test" and not self.result.test_evaluations:
             raise InputError(
                 f"{self.run.path}: its test predictions are held out; they belong to the winner of "
@@ -300,8 +304,7 @@ def load_run(reference: str | Path, outputs: Path, uri: str | None = None) -> Tr
     """
     if Path(reference).suffix == ".zip" and Path(reference).is_file():
         raise InputError(f"{reference}: an archive; unpack it and give the folder in it")
-    refits = [f for f in (outputs / REFITS).glob("[!.]*") if f.name.endswith(str(reference))]
-    run = RunDir(refits[0] if len(refits) == 1 else _single_run(str(reference), outputs, uri))
+    run = RunDir(_folder_of(str(reference), outputs, uri))
     require_finished(run)
     cfg = resolve_paths(load_config(run.config_file), run)
     result = load_result(run.path)
@@ -318,6 +321,24 @@ def load_run(reference: str | Path, outputs: Path, uri: str | None = None) -> Tr
     return TrainedRun(
         run, cfg, _plan(files[0], metadata, cfg, result), _classes(files[0], metadata), names
     )
+
+
+def _folder_of(reference: str, outputs: Path, uri: str | None) -> Path:
+    """The folder of a refit or a run. A part of a refit's name means it if no run has that part."""
+    refits = sorted((outputs / REFITS).glob("[!.]*"))
+    ends = [folder for folder in refits if folder.name.endswith(reference)]
+    if len(ends) == 1:
+        return ends[0]
+    parts = ends or [folder for folder in refits if reference in folder.name]
+    is_run = Path(reference).is_dir() or any(
+        reference in run.path.name for run in all_runs(outputs)
+    )
+    if is_run or not parts:
+        return _single_run(reference, outputs, uri)
+    if len(parts) > 1:
+        some = ", ".join(folder.name for folder in parts[:3])
+        raise InputError(f"{reference}: matches {len(parts)} refits: {some}; type more of the name")
+    return parts[0]
 
 
 def _single_run(reference: str, outputs: Path, uri: str | None) -> Path:

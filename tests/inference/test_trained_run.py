@@ -113,6 +113,19 @@ def test_sweep_stands_for_its_winner(tiny: RunTiny, tmp_path: Path) -> None:
         run.predictions("test")
 
 
+def test_a_part_of_the_name_means_a_refit(trained_folder: Path, tmp_path: Path) -> None:
+    for name in ("20260101-1200-refit-4b2a", "20260102-1300-refit-3468"):
+        shutil.copytree(trained_folder, tmp_path / "refits" / name)
+    for part in ("refit-4b2a", "20260101", "1200-refit"):
+        assert load_run(part, tmp_path).run.path.name == "20260101-1200-refit-4b2a"
+    with pytest.raises(InputError, match="matches 2 refits"):
+        load_run("refit", tmp_path)
+    shutil.copytree(trained_folder, tmp_path / "runs" / "20260101-tiny")
+    assert load_run("20260101", tmp_path).run.path.name == "20260101-tiny"
+    with pytest.raises(InputError, match=r"valid: no predictions.*did you mean validation"):
+        load_run("tiny", tmp_path).predictions("valid")
+
+
 def test_bad_references_are_refused(tiny: RunTiny, tmp_path: Path) -> None:
     output = tiny(*SMALL).output
     save_annotations(output, Annotations(name="mine"))
