@@ -132,7 +132,7 @@ def tables_of(result: PhotoEvaluation) -> Iterator[PlainTable]:
         for row in result.classes
     ]  # fmt: skip
     header = ["class", "photos", "recall", f"own {result.own_part}", "difference, points"]
-    note = "The differences of the classes hold together (Bonferroni)."
+    note = "With 95 % confidence all these intervals hold at once (Bonferroni)."
     yield PlainTable(header, rows, notes=[note])
     counts = here.confusion * (1 - np.eye(len(here.classes), dtype=int))
     largest = np.argsort(-counts, axis=None, kind="stable")[:MAX_CONFUSIONS]
@@ -143,7 +143,7 @@ def tables_of(result: PhotoEvaluation) -> Iterator[PlainTable]:
         if counts[true, predicted]
     ]
     if confused:
-        note = "Of all models; the figure has all of them."
+        note = "Predictions of all models are counted; the figure shows every confusion."
         yield PlainTable(["confused", "predicted as", "predictions"], confused, notes=[note])
     if len(result.errors):
         yield PlainTable(

@@ -53,11 +53,9 @@ def run(arguments: list[str]) -> int:
     console = plain_console(stderr=args.json)
     with log_to_console(console):
         trained = load_run(args.run, outputs_dir(args.outputs), args.uri)
-    models = split_names(args.model)
-    for name in models or ():
+    for name in (models := split_names(args.model)) or ():
         trained.check_model(name)
-    paths = list_photos(args.photos, sys.stdin)
-    album, shown = Album(trained), []
+    paths, album, shown = list_photos(args.photos, sys.stdin), Album(trained), []
     with ExitStack() as stack:
         writers = [stack.enter_context(open_predictions(into))] if into else []
         writers += [stack.enter_context(json_array(sys.stdout))] if args.json else []

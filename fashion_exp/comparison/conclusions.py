@@ -327,8 +327,10 @@ def _separation_plan(comparison: Comparison, pair: Pair) -> Iterator[str]:
         texts.append(f"{needs} if the true difference is {size}, {name}")
     if texts:
         names = f"{comparison.names[pair.a]} from {comparison.names[pair.b]}"
-        look = f"in look {next_look.looks} at alpha = {next_look.pair_alpha:.2g}"
-        yield f"To separate {names}: {'; '.join(texts)} (power 80 % {look}{note})."
+        look = (
+            f"at the next look (number {next_look.looks}) with alpha = {next_look.pair_alpha:.2g}"
+        )
+        yield f"To separate {names}: {'; '.join(texts)} (with a power of 80 %, {look}{note})."
 
 
 def _pair_to_decide(comparison: Comparison) -> Pair | None:
@@ -343,5 +345,6 @@ def _target_plan(plan: Plan, part: str) -> str:
     if plan.needed is None:
         return f"Deciding the target: {plan.note}."
     return (
-        f"Deciding the target takes about {plan.needed:,} {part} images (power 80 % {plan.note})."
+        f"Deciding the target takes about {plan.needed:,} {part} images (with a power of 80 %, "
+        f"{plan.note})."
     )

@@ -104,8 +104,8 @@ def results_table(summary: ResultsSummary) -> PlainTable:
     if any(part.trainings > 1 for part in parts):
         notes.append(
             "Macro-F1 and the F1 of each class are means over the trainings; the folds of a repeat "
-            "count as one. A photo is wrong if "
-            "the mean over its trainings is; each training that judges a photo is a prediction."
+            "count as one. A photo is wrong if the mean of the probabilities over the trainings "
+            "predicts another class. Each training gives one prediction of each photo it judges."
         )
     if len(classes) < len(parts[0].f1):
         notes.append(
@@ -146,9 +146,7 @@ def _method_notes(part: PartResult) -> list[str]:
     ]
     for name, score in (("macro-F1", part.macro_f1), ("cross-entropy", part.loss)):
         if score.interval.omitted:
-            notes.append(
-                f"No interval of the {name} ({part.part}) can be trusted: {score.interval.omitted}."
-            )
+            notes.append(f"The {name} ({part.part}) has no interval: {score.interval.omitted}.")
         elif score.interval.method != part.t.method:
             notes.append(f"Interval of the {name} ({part.part}): {score.interval.method}.")
     return notes

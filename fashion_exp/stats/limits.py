@@ -77,7 +77,7 @@ def why_no_loss_interval(errors: float, losses: Floats) -> str:
     """
     effective = float(losses.sum()) ** 2 / max(float((losses**2).sum()), 1e-300)
     if effective < MIN_LOSS_IMAGES:
-        return f"{effective:.0f} photos make up the loss, needs {MIN_LOSS_IMAGES}"
+        return f"almost all of it is the loss of {effective:.0f} photos, needs {MIN_LOSS_IMAGES}"
     return _too_few_errors(errors)
 
 

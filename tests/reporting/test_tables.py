@@ -93,7 +93,7 @@ def test_omitted_interval_is_noted_with_its_reason() -> None:
     assert "No t-interval (test): J = 2, shown from 4 on." in notes
     assert "t-interval (validation): Nadeau and Bengio." in notes
     assert "Interval of the macro-F1 (test): t over the photos." in notes
-    no_loss = "No interval of the cross-entropy (test) can be trusted: 3 errors, needs 10."
+    no_loss = "The cross-entropy (test) has no interval: 3 errors, needs 10."
     assert no_loss in notes
     assert "Random weights." in notes
 

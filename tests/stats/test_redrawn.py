@@ -102,7 +102,7 @@ def test_f1_interval_is_wilsons_of_the_union_transformed() -> None:
 def test_an_interval_that_cannot_be_trusted_has_a_reason() -> None:
     assert why_no_f1_interval(9.5, 100) == "9.5 errors, needs 10"
     assert "rarest class" in why_no_f1_interval(50, 19) and not why_no_f1_interval(10, 20)
-    assert "3 photos make up the loss" in why_no_loss_interval(50, np.repeat([1.0, 0.0], [3, 97]))
+    assert "the loss of 3 photos" in why_no_loss_interval(50, np.repeat([1.0, 0.0], [3, 97]))
     assert not why_no_loss_interval(10, np.ones(20))
 
 
