@@ -6,8 +6,8 @@ from __future__ import annotations
 import json
 import shlex
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,7 @@ from fashion_exp.atomic_io import read_json, write_text
 from fashion_exp.comparison.audit import audit
 from fashion_exp.comparison.comparison import Comparison
 from fashion_exp.comparison.conclusions import conclusions
-from fashion_exp.comparison.find_runs import common_sweep, count_unfinished_jobs
+from fashion_exp.comparison.find_runs import common_sweep, count_unfinished_jobs, given_name
 from fashion_exp.comparison.run_data import RunData, load_run
 from fashion_exp.comparison.settings import ComparisonSettings
 from fashion_exp.evaluation.results import class_table, result_table
@@ -71,9 +71,10 @@ def build_card(run: TrainedRun) -> PhotoPage:
         PlainTable(table.header, table.rows, f"By class, {part}", table.notes)
         for part, table in zip(parts, per_class, strict=True)
     ]
+    results = replace(result_table(data.result, []), title="")
     sections = [
         Section("use", "Use", _use_notes(run), commands=_commands(run, data)),
-        Section("accuracy", "Accuracy", _selection(data), [result_table(data.result, []), *titled]),
+        Section("accuracy", "Accuracy", _selection(data), [results, *titled]),
         *_calibration(run),
         Section("limits", "Limits", list(_limits(data, run))),
         Section("data", "Data", list(_data_notes(data, run)), [_class_counts(data)]),
@@ -81,11 +82,27 @@ def build_card(run: TrainedRun) -> PhotoPage:
         Section("origin", "Origin", (), [_origin_table(data, run)]),
     ]
     refit = _refit(run)
+    given = given_name(run.run)
+    name = given or f"{run.config.model.name} ({run.run.path.name})"
+    options = [] if given else [f"Options: {data.name}."]
     return PhotoPage(
-        f"Model card: {'refit of ' if refit else ''}{data.name}",
-        refit or conclusions(comparison), sections,
+        f"Model card: {'refit of ' if refit else ''}{name}",
+        [*(refit or conclusions(comparison)), *options], _without_repeats(sections),
         f"Derived from the files of the run {run.run.path.name}.",
     )  # fmt: skip
+
+
+def _without_repeats(sections: Sequence[Section]) -> list[Section]:
+    """The sections without notes of tables that stand above."""
+    seen: set[str] = set()
+    kept = []
+    for section in sections:
+        tables = []
+        for table in section.tables:
+            tables.append(replace(table, notes=[n for n in table.notes if n not in seen]))
+            seen |= set(table.notes)
+        kept.append(replace(section, tables=tables))
+    return kept
 
 
 def _refit(run: TrainedRun) -> list[str]:
@@ -139,7 +156,10 @@ def _selection(data: RunData) -> list[str]:
             [load_run(item) for item in folders], ComparisonSettings(),
             count_unfinished_jobs(folders),
         )  # fmt: skip
-        lines += conclusions(comparison) if len(folders) > 1 else []
+        found = conclusions(comparison) if len(folders) > 1 else []
+        if data.is_test_evaluated:  # the accuracy is the card's first sentence
+            found = [text for text in found if not text.startswith("On the test images")]
+        lines += found
     return lines
 
 

@@ -77,6 +77,9 @@ def test_card_has_the_figures_of_the_run(
         "r1f0, SHA-256",
     ):
         assert words in text and words in re.sub("<[^>]*>|\N{NO-BREAK SPACE}", " ", page)
+    assert text.startswith("# Model card: basic") and len(text.splitlines()[0]) < 80
+    notes = [line for line in text.splitlines() if len(line) > 60 and "|" not in line]
+    assert len(notes) == len(set(notes)), "no sentence twice"
     assert "scripts/run predict tiny" in text and "License of the photos: not recorded" in text
     capsys.readouterr()
     assert card_command.run(["tiny", *outputs, "--json"]) == 0
