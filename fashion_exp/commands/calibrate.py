@@ -94,5 +94,5 @@ def plot_of(report: CalibrationReport, title: str) -> CalibrationPlot:
         {part.part: (part.curve.coverage, part.curve.risk) for part in report.parts},
         {part.part: part.sizes for part in report.parts},
         {stranger.name: point(0, stranger.auroc) for stranger in report.strangers},
-        f"{title}: calibration on {last.part} photos, sets of {report.coverage:.0%} coverage",
+        f"{title}: calibration on {last.part} photos, sets of {100 * report.coverage:g} % coverage",
     )

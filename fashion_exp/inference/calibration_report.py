@@ -47,6 +47,8 @@ from fashion_exp.stats.selective import RiskCoverage, Threshold, accuracy_thresh
 if TYPE_CHECKING:
     from fashion_exp.inference.trained_run import TrainedRun
 
+PHOTOS_PER_BIN = 15
+"""Of a reliability diagram, which has 2 to 10 bins."""
 RESAMPLES = 1000
 
 
@@ -189,6 +191,7 @@ def part_calibration(
     covered = members[np.arange(len(labels)), labels].astype(float)
     sizes = members.sum(axis=1)
     confidence, correct = calibrated.max(axis=1), per_image_correct(labels, calibrated)
+    bins = int(np.clip(images // PHOTOS_PER_BIN, 2, 10))
     accepted = None
     if threshold is not None and (chosen := confidence >= threshold.confidence).any():
         accuracy = wilson_grouped(correct[chosen].astype(float), groups[chosen])
@@ -200,8 +203,8 @@ def part_calibration(
         images=images,
         before=_quality(labels, raw, clusters),
         after=_quality(labels, calibrated, clusters),
-        reliability_before=reliability(labels, raw, groups),
-        reliability_after=reliability(labels, calibrated, groups),
+        reliability_before=reliability(labels, raw, groups, bins),
+        reliability_after=reliability(labels, calibrated, groups, bins),
         coverage=wilson_grouped(covered, groups),
         class_coverage={
             name: wilson_grouped(covered[labels == index], groups[labels == index])

@@ -20,7 +20,7 @@ def tables_of(report: CalibrationReport) -> Iterator[PlainTable]:
     ]
     rows += [
         ("photos", *(f"{part.images:,}" for part in parts)),
-        (f"coverage of {report.coverage:.0%} sets", *(text(part.coverage) for part in parts)),
+        (f"coverage of {100 * report.coverage:g} % sets", *(text(part.coverage) for part in parts)),
         ("classes in a set, mean", *(text(part.set_size, False) for part in parts)),
         *(
             (f"coverage, {name}", *(text(part.class_coverage.get(name)) for part in parts))
@@ -37,7 +37,8 @@ def tables_of(report: CalibrationReport) -> Iterator[PlainTable]:
     notes = [f"{part.part.capitalize()}: {part.subject}." for part in parts]
     notes.append(
         "ECE: root mean square of confidence minus accuracy in 15 bins, debiased (Kumar et al. "
-        "2019). NLL in nats; Brier score from 0 to 2. All intervals 95 %."
+        "2019). NLL in nats, of the predictions named here; the cross-entropy among the results "
+        "is the mean over the trainings. Brier score from 0 to 2. All intervals 95 %."
     )
     yield PlainTable(["", *(part.part for part in parts)], rows, notes=notes)
     if report.strangers:

@@ -65,7 +65,8 @@ def _label(axes: Axes, title: str, x: str, y: str) -> None:
     axes.set_xlabel(x, **style.text_style(style.LABEL))
     axes.set_ylabel(y, **style.text_style(style.LABEL))
     if axes.get_legend_handles_labels()[0]:
-        axes.legend(frameon=False, fontsize=style.SMALL)
+        below = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.2), "ncols": 2}
+        axes.legend(frameon=False, fontsize=style.SMALL, **below)
 
 
 def _draw_reliability(axes: Axes, plot: CalibrationPlot) -> None:
@@ -79,10 +80,9 @@ def _draw_reliability(axes: Axes, plot: CalibrationPlot) -> None:
             x, value, np.clip([value - low, high - value], 0, None), color=color, marker=marker,
             markersize=4, linewidth=0.8, elinewidth=0.8, label=name,
         )  # fmt: skip
-    lowest = min(point.x for points in plot.reliability.values() for point in points)
-    start = np.floor(10 * min(lowest, 0.9)) / 10
-    axes.set_xlim(start, 1.01)
-    axes.set_ylim(max(0, start - 0.2), 1.01)
+    drawn = [point for points in plot.reliability.values() for point in points]
+    axes.set_xlim(min(0.9, *(point.x for point in drawn)) - 0.02, 1.02)
+    axes.set_ylim(min(0.9, *(point.low for point in drawn)) - 0.02, 1.02)
     _label(axes, "Reliability, 95 % intervals", "confidence", "accuracy")
 
 
@@ -119,5 +119,5 @@ def _draw_strangers(axes: Axes, plot: CalibrationPlot) -> None:
     names = [shorten_to_cells(name, _MAX_NAME) for name, _ in rows]
     axes.set_yticks(range(len(rows)), names, **style.text_style(style.SMALL))
     axes.axvline(0.5, color=style.MUTED, linewidth=0.8, linestyle=(0, (1, 2)))
-    axes.set_xlim(min(0.45, min(point.low for _, point in rows)), 1.01)
+    axes.set_xlim(min(0.45, *(point.low for _, point in rows)) - 0.02, 1.02)
     _label(axes, "Each class as the stranger", "AUROC of unfamiliar", "")
