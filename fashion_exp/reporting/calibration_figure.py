@@ -65,8 +65,10 @@ def _label(axes: Axes, title: str, x: str, y: str) -> None:
     axes.set_xlabel(x, **style.text_style(style.LABEL))
     axes.set_ylabel(y, **style.text_style(style.LABEL))
     if axes.get_legend_handles_labels()[0]:
-        below = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.2), "ncols": 2}
-        axes.legend(frameon=False, fontsize=style.SMALL, **below)
+        axes.legend(
+            frameon=False, fontsize=style.SMALL, loc="upper center", bbox_to_anchor=(0.5, -0.2),
+            ncols=2,
+        )  # fmt: skip
 
 
 def _draw_reliability(axes: Axes, plot: CalibrationPlot) -> None:
