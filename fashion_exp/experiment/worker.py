@@ -95,7 +95,10 @@ def log_to_file(path: Path) -> Iterator[None]:
     handler = logging.FileHandler(path, encoding="utf-8")
     handler.setFormatter(logging.Formatter(LOG_FORMAT))
     root = logging.getLogger()
-    with _level(root, logging.WARNING), _level(logging.getLogger("fashion_exp"), logging.INFO):
+    with (
+        log_level(root, logging.WARNING),
+        log_level(logging.getLogger("fashion_exp"), logging.INFO),
+    ):
         root.addHandler(handler)
         try:
             yield
@@ -105,7 +108,7 @@ def log_to_file(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _level(logger: logging.Logger, level: int) -> Iterator[None]:
+def log_level(logger: logging.Logger, level: int) -> Iterator[None]:
     """Restored afterwards: the logger may be that of a notebook or a program that goes on."""
     earlier = logger.level
     logger.setLevel(level)
@@ -129,7 +132,7 @@ class _ConsoleHandler(logging.Handler):
 @contextmanager
 def log_to_console(console: Console) -> Iterator[None]:
     ours, handler = logging.getLogger("fashion_exp"), _ConsoleHandler(console)
-    with _level(ours, logging.INFO):
+    with log_level(ours, logging.INFO):
         ours.addHandler(handler)
         try:
             yield

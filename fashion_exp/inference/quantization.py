@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from fashion_exp.experiment.worker import log_level
 from fashion_exp.inference.proof import (
     BATCH,
     answers_of_file,
@@ -66,12 +67,13 @@ def quantize(run: TrainedRun, names: Sequence[str], file: Path, progress: Progre
     plain = file.with_name("fp32.onnx")
     file.rename(plain)
     tick = progress.stage("quantizing", 1)
-    logging.getLogger().setLevel(logging.ERROR)  # it recommends its own preprocessing
-    quantize_static(
-        str(plain), str(file), _Reader(batches_for(run, list(calibration.values()), False)),
-        quant_format=QuantFormat.QDQ, per_channel=True, activation_type=QuantType.QUInt8,
-        weight_type=QuantType.QInt8, op_types_to_quantize=["Conv", "Gemm", "MatMul"],
-    )  # fmt: skip
+    reader = _Reader(batches_for(run, list(calibration.values()), False))
+    with log_level(logging.getLogger(), logging.ERROR):  # it recommends its own preprocessing
+        quantize_static(
+            str(plain), str(file), reader,
+            quant_format=QuantFormat.QDQ, per_channel=True, activation_type=QuantType.QUInt8,
+            weight_type=QuantType.QInt8, op_types_to_quantize=["Conv", "Gemm", "MatMul"],
+        )  # fmt: skip
     _add_metadata(file, {"int8_calibration_photos": " ".join(calibration)})
     tick(1)
     photos = read_photos(run, "validation")
