@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -72,7 +73,9 @@ def test_exported_files_answer_as_the_run(
             export(trained, kind, tmp_path / name, progress, model="r0f0")
     done = export(trained, "pt2", tmp_path / "one.pt2", progress, model="r0f0", any_size=False)
     assert done.proof.changed == 0 and "(n, 32, 32, 3)" in done.input
+    level = logging.getLogger().level
     done = export(trained, "onnx", tmp_path / "int8.onnx", progress, int8=True)
+    assert logging.getLogger().level == level
     assert done.quantization is not None
     assert done.quantization.low <= done.quantization.accuracy_difference <= done.quantization.high
     with pytest.raises(InputError, match="one model and the run has 2; choose one: --model r0f0"):
