@@ -137,8 +137,8 @@ def why_not_writable(folder: Path) -> str:
 
 
 def unique_name(name: str) -> str:
-    """The name of a new folder: the time, `name` and four random digits."""
-    return f"{time.strftime('%Y%m%d-%H%M%S')}-{name}-{secrets.token_hex(2)}"
+    """A folder name that no other run has: the time, `name` and eight random digits."""
+    return f"{time.strftime('%Y%m%d-%H%M%S')}-{name}-{secrets.token_hex(4)}"
 
 
 def new_run_token(outputs: Path) -> str:

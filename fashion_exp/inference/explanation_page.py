@@ -231,8 +231,10 @@ def _checks(found: Sequence[Explanation], methods: Sequence[str]) -> Iterator[di
 def _sentence(check: dict[str, Any]) -> str:
     low, high, control = check["low"], check["high"], CONTROLS[check["control"]]
     if low is None or low <= 0:
-        verb = "The data do not show that removing what the {} map marks lowers the probability"
-        verdict = f"{verb.format(check['map'])} more than removing {control}"
+        verdict = (
+            f"The data do not show that removing what the {check['map']} map marks lowers the "
+        )
+        verdict += f"probability more than removing {control}"
     else:
         verdict = f"Removing what the {check['map']} map marks lowers the probability more than "
         verdict += f"removing {control}"

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from PIL import Image
 
 MIN_EDGE = 224
-"""Small images are enlarged to at least this many px, so that the cells of a map can be told
-apart."""
+"""Small images are enlarged to at least this many px, so that single cells of a map
+are visible."""
 _COLORS = "inferno"
 _OPACITY = 0.65
 """Of the color where the map is highest; it is transparent where the map is 0 or negative."""

@@ -17,7 +17,8 @@ def clean_name(name: str) -> str:
     """Converts any text to a name that MLflow accepts for metrics, parameters and tags.
 
     MLflow accepts letters, digits and `_-. :/`, at most 250 characters, and only normalized
-    relative paths that stay below their root. Valid ASCII names are unchanged. Invalid characters
+    relative paths that stay below their root. Valid ASCII names are unchanged, but for a line
+    break at the end, which MLflow lets pass. Invalid characters
     and the dots of `..` become `_`; empty and `.` path components are dropped.
     """
     text = _INVALID_CHARACTER.sub("_", name)[:NAME_LENGTH]

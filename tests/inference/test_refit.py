@@ -25,7 +25,8 @@ pytestmark = pytest.mark.slow
 @pytest.fixture
 def study(trained_folder: Path, tmp_path: Path) -> TrainedRun:
     """A copy of the tiny run, whose outputs folder may be written to."""
-    shutil.copytree(trained_folder.parents[1], tmp_path / "outputs")
+    earlier_refits = shutil.ignore_patterns("refits")  # of other tests with the same run
+    shutil.copytree(trained_folder.parents[1], tmp_path / "outputs", ignore=earlier_refits)
     return load_run("tiny", tmp_path / "outputs")
 
 

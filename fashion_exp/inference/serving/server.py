@@ -86,7 +86,9 @@ def serve(
     megapixels = run.config.dataset.max_megapixels or MAX_MEGAPIXELS
     decoders = Decoders(run, cpu_count(), megapixels)
     app = build_app(predictor, decoders, Limits(int(max_megabytes * 1e6), seconds))
-    logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # the client is told
+    logging.getLogger("python_multipart").setLevel(
+        logging.CRITICAL
+    )  # the answer says what is wrong
     config = uvicorn.Config(
         app, log_level="warning", access_log=False, server_header=False, timeout_keep_alive=5,
         timeout_graceful_shutdown=int(MAX_DECODING_SECONDS) + 10,
