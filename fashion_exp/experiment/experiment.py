@@ -30,17 +30,17 @@ from fashion_exp.experiment.context import ExperimentContext
 from fashion_exp.experiment.features import reuse_text
 from fashion_exp.experiment.fingerprints import training_fingerprint
 from fashion_exp.experiment.fold import (
-    FoldResult,
     TrainingIndex,
-    build_trainee,
     load_trained_model,
     run_fold,
 )
+from fashion_exp.experiment.fold_result import FoldResult
 from fashion_exp.experiment.history import metrics_by_epoch
 from fashion_exp.experiment.logged_model import log_ensemble
 from fashion_exp.experiment.pruning import EpochReport
 from fashion_exp.experiment.setup import result_facts, set_up
 from fashion_exp.experiment.tracked_runs import fold_title, track_experiment, track_fold
+from fashion_exp.experiment.trainee import build_trainee
 from fashion_exp.experiment.training_cache import (
     CachedTraining,
     TrainingCache,

@@ -34,7 +34,8 @@ are part of its fingerprint themselves."""
 
 SOURCE_DEPENDENCIES = (
     "models", "training", "experiment/context.py", "experiment/fold.py", "experiment/history.py",
-    "experiment/features.py", "experiment/checkpoints.py", "evaluation/predictions.py",
+    "experiment/features.py", "experiment/inputs.py", "experiment/trainee.py",
+    "experiment/fold_result.py", "experiment/checkpoints.py", "evaluation/predictions.py",
     "seeding.py", "stats/metrics.py", "stats/checks.py", "data/augment.py", "data/batches.py",
     "data/geometry.py",
 )  # fmt: skip

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 import torch
-from torch import nn
 
-from fashion_exp.configuration.schema import ClassWeights, Config, Keep
-from fashion_exp.data.batches import TrainingFeatures, TrainingImages, ordered_batches, oversample
+from fashion_exp.configuration.schema import Config, Keep
 from fashion_exp.data.split import Fold
 from fashion_exp.errors import Pruned
 from fashion_exp.evaluation.predictions import predictions_frame
@@ -23,19 +21,15 @@ from fashion_exp.experiment.checkpoints import (
     load_model,
     save_models,
 )
-from fashion_exp.experiment.context import (
-    ExperimentContext,
-    fold_seed,
-    trains_on_features,
-    views_per_image,
-)
+from fashion_exp.experiment.context import ExperimentContext, fold_seed
 from fashion_exp.experiment.divergence import check_loss, check_outputs, check_weights
+from fashion_exp.experiment.fold_result import FoldResult
 from fashion_exp.experiment.history import epoch_record, history_frame, tracked_metrics
+from fashion_exp.experiment.inputs import Inputs, build_criterion, fold_inputs
 from fashion_exp.experiment.run_time import long_run_warning
-from fashion_exp.models.build import build_model
+from fashion_exp.experiment.trainee import Trainee
 from fashion_exp.models.classifier import Classifier
 from fashion_exp.models.compat import StateDict
-from fashion_exp.models.plan import ModelPlan
 from fashion_exp.paths import outputs_dir
 from fashion_exp.reporting.progress import Progress, Step
 from fashion_exp.seeding import derive_seed
@@ -43,30 +37,9 @@ from fashion_exp.signals import raise_if_interrupted
 from fashion_exp.stats.metrics import accuracy, cross_entropy
 from fashion_exp.tracking.tracker import Tracker
 from fashion_exp.training.compiling import compile_model
-from fashion_exp.training.device import Compute
 from fashion_exp.training.fit import EpochResult, StepCallback, fit, predict
-from fashion_exp.training.optimizers import build_optimizer
-from fashion_exp.training.schedules import Factor, build_schedule
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Trainee:
-    """A model before training, on its device, with the optimizer and schedule that train it."""
-
-    model: Classifier
-    optimizer: torch.optim.Optimizer
-    lr_factor: Factor
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """What is trained, its training batches, and its evaluation inputs for given rows."""
-
-    module: nn.Module
-    batches: TrainingImages | TrainingFeatures
-    evaluation: Callable[[np.ndarray], Iterator[torch.Tensor]]
 
 
 @dataclass(frozen=True)
@@ -76,52 +49,6 @@ class TrainingIndex:
     number: int
     count: int
     unit: str
-
-
-@dataclass(frozen=True)
-class FoldResult:
-    """A finished training: predictions, a history with a row per epoch and part, and a record.
-
-    The record has the fold and repeat; the numbers of training images, updates and seconds; and
-    the accuracy on as many training images as there are validation images, measured as validation
-    is: in evaluation mode, without augmentation (`plain_images`, `plain_accuracy`). A saved record
-    also has the training's fingerprint (`identity`).
-    """
-
-    validation: pd.DataFrame
-    test: pd.DataFrame
-    history: pd.DataFrame
-    record: dict[str, float | str]
-
-
-def build_trainee(
-    cfg: Config, plan: ModelPlan, classes: int, compute: Compute, repeat: int = 0, fold: int = 0
-) -> Trainee:
-    """The model of a fold with its optimizer and schedule.
-
-    Raises `InputError` for options that the model, the optimizer or the schedule does not accept.
-    """
-    seed = derive_seed("initialisation", cfg.seeds.initialisation, repeat, fold)
-    model = build_model(cfg.model, plan, classes, seed).to(compute.device)
-    optimizer = build_optimizer(
-        name=cfg.optim.name,
-        head=model.head,
-        backbone=model.network,
-        lr=cfg.optim.lr,
-        backbone_lr_factor=cfg.optim.backbone_lr_factor,
-        weight_decay=cfg.optim.weight_decay,
-        momentum=cfg.optim.momentum,
-        options=cfg.optim.options,
-    )
-    lr_factor = build_schedule(
-        name=cfg.schedule.name,
-        epochs=cfg.training.epochs,
-        warmup_epochs=cfg.schedule.warmup_epochs,
-        final_factor=cfg.schedule.final_factor,
-        step_epochs=cfg.schedule.step_epochs,
-        gamma=cfg.schedule.gamma,
-    )
-    return Trainee(model, optimizer, lr_factor)
 
 
 def load_trained_model(context: ExperimentContext, fold: Fold) -> Classifier:
@@ -191,7 +118,7 @@ def training_epochs(
         compile_model(inputs.module) if cfg.training.compile else inputs.module,
         inputs.batches,
         trainee.optimizer,
-        _criterion(cfg, labels, len(context.table.classes)).to(context.compute.device),
+        build_criterion(cfg, labels, len(context.table.classes)).to(context.compute.device),
         trainee.lr_factor,
         context.compute,
         context.group,
@@ -208,51 +135,6 @@ def _warn_if_long(cfg: Config, index: TrainingIndex, result: EpochResult) -> Non
     is_timed = index.number == 1 and result.epoch == min(1, cfg.training.epochs - 1)
     if is_timed and (warning := long_run_warning(cfg, result.seconds, index.count)):
         log.warning("%s", warning)
-
-
-def fold_inputs(context: ExperimentContext, model: Classifier, fold: Fold) -> Inputs:
-    """Stored features for the head if the backbone is frozen, else images for the whole model."""
-    cfg, labels = context.cfg, context.table.labels
-    order_seed = fold_seed(cfg, "order", fold)
-    views = oversample(labels[fold.train], cfg.augmentation.per_class)
-    if trains_on_features(cfg, context.plan):
-        seed = fold_seed(cfg, "initialisation", fold)
-        plain = context.features(model, seed)
-        training = context.features(model, seed, views_per_image(cfg))
-
-        def stored_features(rows: np.ndarray) -> Iterator[torch.Tensor]:
-            size = max(cfg.training.batch_size, 1024)
-            return (plain(rows[start : start + size]) for start in range(0, len(rows), size))
-
-        batches = TrainingFeatures(
-            fold.train, labels[fold.train], views, training, cfg.training.batch_size, order_seed
-        )
-        return Inputs(model.head, batches, stored_features)
-
-    def images(rows: np.ndarray) -> Iterator[torch.Tensor]:
-        size = max(cfg.training.batch_size, 64)
-        return iter(ordered_batches(rows, context.views.plain, size, cfg.training.workers))
-
-    augmented_images = TrainingImages(
-        fold.train,
-        labels[fold.train],
-        views,
-        context.views.augmented(fold_seed(cfg, "augmentation", fold)),
-        cfg.training.batch_size,
-        order_seed,
-        cfg.training.workers,
-        context.group.shard,
-        context.compute.pin_memory,
-    )
-    return Inputs(model, augmented_images, images)
-
-
-def _criterion(cfg: Config, labels: np.ndarray, classes: int) -> nn.CrossEntropyLoss:
-    weight = None
-    if cfg.training.class_weights is ClassWeights.balanced:
-        counts = np.bincount(labels, minlength=classes)
-        weight = torch.tensor(len(labels) / (classes * counts), dtype=torch.float32)
-    return nn.CrossEntropyLoss(weight, label_smoothing=cfg.training.label_smoothing)
 
 
 def _restore(state: TrainingState, trainee: Trainee) -> None:

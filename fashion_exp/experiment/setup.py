@@ -25,9 +25,9 @@ from fashion_exp.experiment.context import (
 )
 from fashion_exp.experiment.features import FeatureProvider, log_reuse
 from fashion_exp.experiment.fingerprints import job_fingerprint, short_hash, training_fingerprint
-from fashion_exp.experiment.fold import Trainee, build_trainee
 from fashion_exp.experiment.pruning import EpochReport
 from fashion_exp.experiment.resources import check_resources
+from fashion_exp.experiment.trainee import Trainee, build_trainee
 from fashion_exp.experiment.training_cache import TrainingCache
 from fashion_exp.models.build import check_architecture, check_model_name
 from fashion_exp.models.plan import ModelPlan, plan_model

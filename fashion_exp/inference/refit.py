@@ -26,12 +26,12 @@ from fashion_exp.experiment.context import ExperimentContext
 from fashion_exp.experiment.divergence import check_loss
 from fashion_exp.experiment.fold import (
     TrainingIndex,
-    build_trainee,
     copy_state,
-    fold_inputs,
     training_epochs,
 )
+from fashion_exp.experiment.inputs import fold_inputs
 from fashion_exp.experiment.setup import set_up
+from fashion_exp.experiment.trainee import build_trainee
 from fashion_exp.inference.bundle import LEFT_OUT
 from fashion_exp.inference.trained_run import REFITS, TrainedRun, load_run, numbers_of
 from fashion_exp.paths import outputs_dir, unique_name

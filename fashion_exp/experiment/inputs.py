@@ -1,0 +1,75 @@
+"""The inputs of a training: stored features of a frozen backbone, or images; and its criterion."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+
+from fashion_exp.configuration.schema import ClassWeights, Config
+from fashion_exp.data.batches import TrainingFeatures, TrainingImages, ordered_batches, oversample
+from fashion_exp.data.split import Fold
+from fashion_exp.experiment.context import (
+    ExperimentContext,
+    fold_seed,
+    trains_on_features,
+    views_per_image,
+)
+from fashion_exp.models.classifier import Classifier
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What is trained, its training batches, and its evaluation inputs for given rows."""
+
+    module: nn.Module
+    batches: TrainingImages | TrainingFeatures
+    evaluation: Callable[[np.ndarray], Iterator[torch.Tensor]]
+
+
+def fold_inputs(context: ExperimentContext, model: Classifier, fold: Fold) -> Inputs:
+    """Stored features for the head if the backbone is frozen, else images for the whole model."""
+    cfg, labels = context.cfg, context.table.labels
+    order_seed = fold_seed(cfg, "order", fold)
+    views = oversample(labels[fold.train], cfg.augmentation.per_class)
+    if trains_on_features(cfg, context.plan):
+        seed = fold_seed(cfg, "initialisation", fold)
+        plain = context.features(model, seed)
+        training = context.features(model, seed, views_per_image(cfg))
+
+        def stored_features(rows: np.ndarray) -> Iterator[torch.Tensor]:
+            size = max(cfg.training.batch_size, 1024)
+            return (plain(rows[start : start + size]) for start in range(0, len(rows), size))
+
+        batches = TrainingFeatures(
+            fold.train, labels[fold.train], views, training, cfg.training.batch_size, order_seed
+        )
+        return Inputs(model.head, batches, stored_features)
+
+    def images(rows: np.ndarray) -> Iterator[torch.Tensor]:
+        size = max(cfg.training.batch_size, 64)
+        return iter(ordered_batches(rows, context.views.plain, size, cfg.training.workers))
+
+    augmented_images = TrainingImages(
+        fold.train,
+        labels[fold.train],
+        views,
+        context.views.augmented(fold_seed(cfg, "augmentation", fold)),
+        cfg.training.batch_size,
+        order_seed,
+        cfg.training.workers,
+        context.group.shard,
+        context.compute.pin_memory,
+    )
+    return Inputs(model, augmented_images, images)
+
+
+def build_criterion(cfg: Config, labels: np.ndarray, classes: int) -> nn.CrossEntropyLoss:
+    weight = None
+    if cfg.training.class_weights is ClassWeights.balanced:
+        counts = np.bincount(labels, minlength=classes)
+        weight = torch.tensor(len(labels) / (classes * counts), dtype=torch.float32)
+    return nn.CrossEntropyLoss(weight, label_smoothing=cfg.training.label_smoothing)

@@ -1,0 +1,55 @@
+"""A model with the optimizer and the schedule that train it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from fashion_exp.configuration.schema import Config
+from fashion_exp.models.build import build_model
+from fashion_exp.models.classifier import Classifier
+from fashion_exp.models.plan import ModelPlan
+from fashion_exp.seeding import derive_seed
+from fashion_exp.training.device import Compute
+from fashion_exp.training.optimizers import build_optimizer
+from fashion_exp.training.schedules import Factor, build_schedule
+
+
+@dataclass(frozen=True)
+class Trainee:
+    """A model before training, on its device, with the optimizer and schedule that train it."""
+
+    model: Classifier
+    optimizer: torch.optim.Optimizer
+    lr_factor: Factor
+
+
+def build_trainee(
+    cfg: Config, plan: ModelPlan, classes: int, compute: Compute, repeat: int = 0, fold: int = 0
+) -> Trainee:
+    """The model of a fold with its optimizer and schedule.
+
+    Raises `InputError` for options that the model, the optimizer or the schedule does not accept.
+    """
+    seed = derive_seed("initialisation", cfg.seeds.initialisation, repeat, fold)
+    model = build_model(cfg.model, plan, classes, seed).to(compute.device)
+    optimizer = build_optimizer(
+        name=cfg.optim.name,
+        head=model.head,
+        backbone=model.network,
+        lr=cfg.optim.lr,
+        backbone_lr_factor=cfg.optim.backbone_lr_factor,
+        weight_decay=cfg.optim.weight_decay,
+        momentum=cfg.optim.momentum,
+        options=cfg.optim.options,
+    )
+    lr_factor = build_schedule(
+        name=cfg.schedule.name,
+        epochs=cfg.training.epochs,
+        warmup_epochs=cfg.schedule.warmup_epochs,
+        final_factor=cfg.schedule.final_factor,
+        step_epochs=cfg.schedule.step_epochs,
+        gamma=cfg.schedule.gamma,
+    )
+    return Trainee(model, optimizer, lr_factor)
