@@ -164,14 +164,18 @@ class Run:
         labelled: str | PathLike[str],
         name: str | None = None,
         rename: Mapping[str, str] | None = None,
+        overwrite: bool = False,
     ) -> PhotoEvaluation:
         """Evaluates it on labelled photos that it has never seen: a folder of class folders, or a
-        CSV file with path and label. `compare(on=name)` compares runs on them.
+        CSV file with path and label. `compare(on=name)` compares runs on them. Raises `InputError`
+        if it has an evaluation of this name, unless `overwrite`.
         """
         from fashion_exp.inference.evaluate import evaluate
 
         with _progress() as progress:
-            return evaluate(self.trained, fspath(labelled), self.outputs, progress, name, rename)
+            return evaluate(
+                self.trained, fspath(labelled), self.outputs, progress, name, rename, overwrite
+            )
 
     def refit(self, *, with_test: bool = False, models: int | None = None) -> Run:
         """Its recipe trained on all development photos, or on all photos; nothing is known of the

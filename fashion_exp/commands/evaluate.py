@@ -37,7 +37,9 @@ def run(arguments: list[str]) -> int:
     outputs = outputs_dir(args.outputs)
     trained = load_run(args.run, outputs, args.uri)
     with Progress(plain_console(stderr=True)) as progress:
-        result = evaluate(trained, args.labelled, outputs, progress, args.name, rename)
+        result = evaluate(
+            trained, args.labelled, outputs, progress, args.name, rename, args.overwrite
+        )
     with optional_figure(trained.run.figures / f"confusion_{result.name}.png") as file:
         shown, title = result.summary, f"{trained.result.name}: {result.name}"
         style.save(confusion_matrix(shown.confusion, shown.classes, title), file)
@@ -64,6 +66,9 @@ def build_parser() -> Parser:
     parser.add_argument("labelled", metavar="LABELLED", help="a folder or a CSV file")
     parser.add_argument(
         "--as", dest="name", metavar="NAME", help="of the evaluation; default: that of LABELLED"
+    )
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace an earlier evaluation of this name"
     )
     parser.add_argument(
         "--rename", metavar="OLD=NEW", action="append", default=[],

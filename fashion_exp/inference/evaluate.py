@@ -102,15 +102,21 @@ class PhotoEvaluation:
 
 def evaluate(
     run: TrainedRun, source: str, outputs: Path, progress: Progress, name: str | None = None,
-    rename: Mapping[str, str] | None = None,
+    rename: Mapping[str, str] | None = None, overwrite: bool = False,
 ) -> PhotoEvaluation:  # fmt: skip
     """Predicts the photos of a folder of class folders or of a CSV file (path, label), and stores
     the predictions as `evaluations/NAME.parquet` of the run.
 
     Photos of the run and copies of them are left out. `rename` maps their classes to those of the
-    run. `name` is made from that of the file or folder by default. Raises `InputError`.
+    run. `name` is made from that of the file or folder by default. Raises `InputError`, also if the
+    run has an evaluation of this name, unless `overwrite`.
     """
     name = _checked(name or _default_name(Path(source).expanduser().resolve()))
+    if name in run.run.evaluation_names and not overwrite:
+        raise InputError(
+            f"--as {name}: {run.run.path.name} has an evaluation of this name; choose another, or "
+            "replace it with --overwrite"
+        )
     photos = read_labelled(run, source, rename or {}, outputs / "cache", progress)
     table, probabilities, features = _predict(run, photos.table, progress)
     frames = [

@@ -127,7 +127,8 @@ def test_runs_on_the_same_photos_are_counted_once_each(run: TrainedRun, new_phot
     assert evaluated(run, new_photos, name="again").evaluations == 1
     other = run.run.path.with_name("other")
     shutil.copytree(run.run.path, other)
-    assert evaluated(load_run(other, other.parents[1]), new_photos).evaluations == 2
+    copied = load_run(other, other.parents[1])
+    assert evaluated(copied, new_photos, overwrite=True).evaluations == 2
     assert run.result.test_evaluations == 1
 
 
@@ -171,7 +172,9 @@ def test_sweep_is_compared_by_its_evaluated_jobs(run: TrainedRun, new_photos: Pa
 def test_python_gives_the_same_as_the_command(run: TrainedRun, new_photos: Path) -> None:
     loaded = load(run.run.path, outputs=run.run.path.parents[1])
     result = loaded.evaluate(new_photos, "python")
-    assert as_json(result) == as_json(evaluated(run, new_photos, name="python"))
+    assert as_json(result) == as_json(evaluated(run, new_photos, name="python", overwrite=True))
+    with pytest.raises(InputError, match="has an evaluation of this name"):
+        loaded.evaluate(new_photos, "python")
     report = loaded.calibrate(0.9, left_out=False)
     assert report.coverage == 0.9 and [part.part for part in report.parts] == [
         "validation", "test",
@@ -192,6 +195,11 @@ def test_command_renames_classes_and_prints_json(
     assert command.run(options) == 3
     assert "dress/broken.png" in capsys.readouterr().out
     broken.unlink()
+    stored = (run.run.evaluations / "blouses.parquet").read_bytes()
+    with pytest.raises(InputError, match=r"--as blouses: .* replace it with --overwrite"):
+        command.run(options)
+    assert (run.run.evaluations / "blouses.parquet").read_bytes() == stored
+    options.append("--overwrite")
     assert command.run(options) == 0
     text = capsys.readouterr().out
     assert "own test" in text and "pullover" in text and "accuracy of their ensemble" in text
@@ -224,7 +232,7 @@ def test_class_without_photos_has_no_scores(run: TrainedRun, new_photos: Path) -
     assert "No photo of pullover: no recall and no F1" in " ".join(sentences(result))
     assert [row.name for row in result.classes] == ["dress", "shirt"]
     assert command.run([
-        "tiny", str(new_photos), "--outputs", str(run.run.path.parents[1])
+        "tiny", str(new_photos), "--overwrite", "--outputs", str(run.run.path.parents[1])
     ]) == 0  # fmt: skip
     build_report(compare([run.run.path], outputs=run.run.path.parents[1]), "report", new_photos)
 
