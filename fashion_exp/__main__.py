@@ -12,7 +12,7 @@ import signal
 import sys
 from collections.abc import Sequence
 
-from fashion_exp.atomic_io import DISK_FULL_ERRNOS, DISK_FULL_REMEDY, DiskFullError
+from fashion_exp.atomic_io import DISK_FULL_ERRNOS, DISK_FULL_REMEDY
 from fashion_exp.commands.help import (
     COMPLETION_SWITCHES,
     SUBCOMMANDS,
@@ -21,7 +21,7 @@ from fashion_exp.commands.help import (
     suggest_word,
 )
 from fashion_exp.configuration.choices import groups
-from fashion_exp.errors import ExitCode, InputError, printable_line
+from fashion_exp.errors import ExitCode, FailedError, InputError, printable_line
 from fashion_exp.experiment.arguments import parse_arguments, run_dir_of
 from fashion_exp.experiment.job import job_name, run_job
 from fashion_exp.experiment.worker import train_job
@@ -117,8 +117,8 @@ def exit_code_of(error: BaseException) -> int:
             message = printable_line(f"fashion_exp: {name}: the name is too long for a file")
             print(message, file=sys.stderr)
             return ExitCode.INPUT_ERROR
-        case DiskFullError():
-            print(f"fashion_exp: {error}", file=sys.stderr)
+        case FailedError():
+            print(f"fashion_exp: {printable_line(str(error))}", file=sys.stderr)
             return ExitCode.FAILED
         case OSError(errno=number) if number in _REMEDIES:
             path = f"{error.filename}: " if error.filename else ""

@@ -16,7 +16,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout, lock_descriptor
 
-from fashion_exp.errors import InputError
+from fashion_exp.errors import FailedError, InputError
 
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
 _DIGITS = r"[+\-−]?((\d[\d,]*\.?\d*|\.\d+)(e[+-]?\d+)?\s?%?)?"
@@ -31,7 +31,7 @@ DISK_FULL_ERRNOS = (errno.ENOSPC, errno.EDQUOT)
 DISK_FULL_REMEDY = "free some space and run the same command again"
 
 
-class DiskFullError(Exception):
+class DiskFullError(FailedError):
     """The disk has no room for a file, which is the argument."""
 
     def __str__(self) -> str:

@@ -35,6 +35,14 @@ class InputError(ValueError):
         super().__init__(printable_line(redact_credentials(text)))
 
 
+class FailedError(Exception):
+    """A failure that is no mistake of the user, such as a tracking store that does not answer.
+
+    The message is one line. The command line prints it without a traceback and exits with
+    `ExitCode.FAILED`.
+    """
+
+
 MAX_WORD, MAX_MESSAGE = 300, 1500
 """Characters of a word and of a message that are shown."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from pathlib import Path
 
 from fashion_exp.commands.parser import Parser
@@ -20,11 +19,10 @@ are compared in a fresh process; if they differ, no file is written and the exit
 
 
 def run(arguments: list[str]) -> int:
-    """Prints what was written and how it was checked. Raises `InputError`."""
+    """Prints what was written and how it was checked. Raises `InputError` and `ExportError`."""
     args = _parser().parse_args(arguments)
     from fashion_exp.inference.calibration import load_calibration
     from fashion_exp.inference.export import SUFFIXES, export, transform_text
-    from fashion_exp.inference.proof import ExportError
     from fashion_exp.inference.trained_run import load_run
     from fashion_exp.reporting.console import plain_console
     from fashion_exp.reporting.progress import Progress
@@ -32,16 +30,12 @@ def run(arguments: list[str]) -> int:
     trained = load_run(args.run, outputs_dir(args.outputs), args.uri)
     default = Path(f"{trained.run.path.name}{SUFFIXES[args.format]}")
     into = expand_user(args.into, "--into") if args.into else default
-    try:
-        with Progress(plain_console(stderr=True)) as progress:
-            known = {} if args.uncalibrated else load_calibration(trained, progress).temperature
-            exported = export(
-                trained, args.format, into, progress,
-                model=args.model, temperatures=known, int8=args.int8, any_size=args.size == "any",
-            )  # fmt: skip
-    except ExportError as error:
-        print(f"fashion_exp: {error}; no file was written", file=sys.stderr)
-        return ExitCode.FAILED
+    with Progress(plain_console(stderr=True)) as progress:
+        known = {} if args.uncalibrated else load_calibration(trained, progress).temperature
+        exported = export(
+            trained, args.format, into, progress,
+            model=args.model, temperatures=known, int8=args.int8, any_size=args.size == "any",
+        )  # fmt: skip
     if args.json:
         print(json.dumps(exported.as_json(), indent=1))
         return ExitCode.DONE

@@ -20,7 +20,7 @@ SIGTERM ends the service after the requests in flight.
 
 
 def run(arguments: list[str]) -> int:
-    """Serves until it is stopped. Raises `InputError`."""
+    """Serves until it is stopped. Raises `InputError` and `ExportError`."""
     args = _parser().parse_args(arguments)
     if not 0 < args.coverage < 1:
         raise InputError(f"--coverage {args.coverage:g}: must be between 0 and 1")
@@ -30,7 +30,6 @@ def run(arguments: list[str]) -> int:
 
     for package in ("fastapi", "uvicorn", "onnxruntime", "prometheus_client", "python_multipart"):
         require_package(package, "serve")
-    from fashion_exp.inference.proof import ExportError
     from fashion_exp.inference.serving.server import listen, serve
     from fashion_exp.inference.trained_run import load_run
     from fashion_exp.reporting.console import plain_console
@@ -42,15 +41,11 @@ def run(arguments: list[str]) -> int:
                   "login and no encryption", file=sys.stderr)  # fmt: skip
         trained = load_run(args.run, outputs_dir(args.outputs), args.uri)
         file = expand_user(args.file, "--file") if args.file else None
-        try:
-            with Progress(plain_console(stderr=True)) as progress:
-                serve(
-                    trained, listener, progress, file=file, coverage=args.coverage,
-                    max_megabytes=args.max_megabytes, seconds=args.seconds,
-                )  # fmt: skip
-        except ExportError as error:
-            print(f"fashion_exp: {error}", file=sys.stderr)
-            return ExitCode.FAILED
+        with Progress(plain_console(stderr=True)) as progress:
+            serve(
+                trained, listener, progress, file=file, coverage=args.coverage,
+                max_megabytes=args.max_megabytes, seconds=args.seconds,
+            )  # fmt: skip
     return ExitCode.DONE
 
 

@@ -8,10 +8,11 @@ import numpy as np
 import torch
 
 from fashion_exp.configuration.schema import Config
+from fashion_exp.errors import FailedError
 from fashion_exp.models.compat import StateDict
 
 
-class Diverged(Exception):
+class Diverged(FailedError):
     """A training cannot go on or be evaluated. The message has the epoch and the remedy."""
 
 

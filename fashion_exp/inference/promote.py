@@ -13,7 +13,7 @@ from fashion_exp.comparison.find_runs import find_runs
 from fashion_exp.comparison.pairs import compare_pairs
 from fashion_exp.comparison.run_data import load_run as load_run_data
 from fashion_exp.comparison.settings import ComparisonSettings
-from fashion_exp.errors import InputError
+from fashion_exp.errors import FailedError, InputError
 from fashion_exp.evaluation.run_dir import REFIT_FILE
 from fashion_exp.experiment.logged_model import log_ensemble
 from fashion_exp.inference.trained_run import TrainedRun
@@ -42,7 +42,8 @@ def promote(run: TrainedRun, name: str, progress: Progress, force: bool = False)
 
     Raises `InputError`, unless `force`, if the run was not evaluated on its test set, or if there
     is a champion that it was not compared with on the same test, or that is better. The accuracy
-    of a refit is not measured: it replaces only its own study without `force`.
+    of a refit is not measured: it replaces only its own study without `force`. Raises `FailedError`
+    if the store fails.
     """
     from fashion_exp.inference.calibration import load_calibration
     from fashion_exp.tracking.registry import find_champion, register
@@ -71,7 +72,7 @@ def promote(run: TrainedRun, name: str, progress: Progress, force: bool = False)
     )  # fmt: skip
     tracker.flush()
     if tracker.failure:
-        raise InputError(f"{uri}: the model was not stored ({tracker.failure})")
+        raise FailedError(f"{redact_uri(uri)}: the model was not stored ({tracker.failure})")
     tick(1)
     version = register(uri, name, run_id, " ".join(evidence), f"{folder}/model".lstrip("/"), refit)
     return Promotion(name, version.version, tuple(evidence), serve_command(uri, name))

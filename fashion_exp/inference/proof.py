@@ -18,7 +18,7 @@ from PIL import Image
 
 from fashion_exp.data.sources.load import load_images_cached
 from fashion_exp.data.table import UnreadableImageError
-from fashion_exp.errors import InputError
+from fashion_exp.errors import FailedError, InputError
 from fashion_exp.inference.trained_run import TrainedRun
 from fashion_exp.models import exported_answers
 from fashion_exp.paths import outputs_dir
@@ -38,8 +38,11 @@ Photos = Sequence[np.ndarray]
 """uint8 (height, width, 3) each."""
 
 
-class ExportError(Exception):
+class ExportError(FailedError):
     """The exported file does not do what its run does."""
+
+    def __str__(self) -> str:
+        return f"{self.args[0]}; no file was written"
 
 
 @dataclass(frozen=True)

@@ -198,21 +198,21 @@ def _ensure_tags(client: MlflowClient, experiment: Experiment) -> None:
 
 
 @contextmanager
-def _store_access(uri: str) -> Iterator[None]:
-    """Short timeouts, and `InputError` if the store cannot be used."""
-    with _store_errors(uri), fail_fast():
+def _store_access(uri: str, failure: type[Exception] = InputError) -> Iterator[None]:
+    """Short timeouts, and `failure` if the store cannot be used."""
+    with _store_errors(uri, failure), fail_fast():
         yield
 
 
 @contextmanager
-def store_client(uri: str) -> Iterator[MlflowClient]:
-    """A client of the store for the block; raises `InputError` if the store cannot be used."""
-    with _store_access(uri):
+def store_client(uri: str, failure: type[Exception] = InputError) -> Iterator[MlflowClient]:
+    """A client of the store for the block; raises `failure` if the store cannot be used."""
+    with _store_access(uri, failure):
         yield _client(uri)
 
 
 @contextmanager
-def _store_errors(uri: str) -> Iterator[None]:
+def _store_errors(uri: str, failure: type[Exception] = InputError) -> Iterator[None]:
     try:
         yield
     except InputError:
@@ -227,7 +227,7 @@ def _store_errors(uri: str) -> Iterator[None]:
                 "passwords are not stored: set MLFLOW_TRACKING_USERNAME and "
                 "MLFLOW_TRACKING_PASSWORD in the environment"
             )
-        raise InputError(
+        raise failure(
             f"tracking.uri={redact_uri(uri)}: cannot be used ({reason(error)}); {remedy}, "
             "or set tracking=none"
         ) from error

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from mlflow.exceptions import MlflowException
 
-from fashion_exp.errors import InputError
+from fashion_exp.errors import FailedError, InputError
 from fashion_exp.tracking.connection import store_client
 from fashion_exp.tracking.store_errors import first_line
 
@@ -25,9 +25,9 @@ class ModelVersion:
 def find_champion(uri: str, name: str) -> ModelVersion | None:
     """The version with the alias; None if there is none, or no such model.
 
-    Raises `InputError` if the store cannot be used.
+    Raises `FailedError` if the store cannot be used.
     """
-    with store_client(uri) as client:
+    with store_client(uri, FailedError) as client:
         try:
             found = client.get_model_version_by_alias(name, CHAMPION)
         except MlflowException as error:
@@ -42,9 +42,10 @@ def register(
 ) -> ModelVersion:
     """Registers an artifact of a run as the next version and makes it the champion.
 
-    Raises `InputError` for a name that the registry does not accept, or if it cannot be used.
+    Raises `InputError` for a name that the registry does not accept, and `FailedError` if it cannot
+    be used.
     """
-    with store_client(uri) as client:
+    with store_client(uri, FailedError) as client:
         try:
             client.create_registered_model(name)
         except MlflowException as error:

@@ -6,12 +6,14 @@ import io
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
 
+from fashion_exp.__main__ import exit_code_of
 from fashion_exp.atomic_io import write_json
-from fashion_exp.errors import InputError
+from fashion_exp.errors import ExitCode, FailedError, InputError
 from fashion_exp.evaluation.run_dir import REFIT_FILE
 from fashion_exp.inference import promote as promoting
 from fashion_exp.inference.promote import promote
@@ -19,6 +21,13 @@ from fashion_exp.inference.trained_run import load_run
 from fashion_exp.reporting.progress import Progress
 from fashion_exp.tracking.registry import find_champion
 from tests.conftest import TinyRun
+
+
+def test_failing_store_is_no_mistake_of_the_user(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(FailedError, match="cannot be used") as raised:
+        find_champion("http://127.0.0.1:1", "garments")
+    assert exit_code_of(raised.value) == ExitCode.FAILED
+    assert capsys.readouterr().err == f"fashion_exp: {raised.value}\n"
 
 
 @pytest.mark.slow
@@ -53,6 +62,12 @@ def test_promotion_needs_a_comparison_with_the_champion(
         promote(other, "garments", progress)
     assert promote(other, "garments", progress, force=True).evidence[1].startswith("Promoted with")
     assert len(logged) == 3
+
+    with monkeypatch.context() as patch:
+        broken = SimpleNamespace(flush=lambda: None, failure="no answer in time")
+        patch.setattr(promoting, "open_tracker", lambda *_: broken)
+        with pytest.raises(FailedError, match=r"the model was not stored \(no answer in time\)"):
+            promote(other, "garments", progress)
 
     held_out = load_run(tiny(*small, hold_out_test=True, tracking="mlflow").output, outputs)
     with pytest.raises(InputError, match="never evaluated on its test set"):
