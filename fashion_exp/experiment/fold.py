@@ -79,7 +79,7 @@ def run_fold(
     started = time.perf_counter() - state.seconds
     inputs = fold_inputs(context, model, fold)
     if state.epochs_done:
-        _restore(state, trainee)
+        restore(state, trainee)
         log.info("%s continues after epoch %d", fold.name, state.epochs_done)
         for record in state.history:  # the tracking store may have missed some
             tracker.log(run, tracked_metrics(record), step=record["epoch"], when=record["time"])
@@ -137,7 +137,7 @@ def _warn_if_long(cfg: Config, index: TrainingIndex, result: EpochResult) -> Non
         log.warning("%s", warning)
 
 
-def _restore(state: TrainingState, trainee: Trainee) -> None:
+def restore(state: TrainingState, trainee: Trainee) -> None:
     trainee.model.load_state_dict(state.model, strict=False)
     trainee.optimizer.load_state_dict(state.optimizer)
 

@@ -21,12 +21,19 @@ from fashion_exp.data.split import Fold
 from fashion_exp.data.table import ImageTable
 from fashion_exp.errors import InputError
 from fashion_exp.evaluation.run_dir import REFIT_FILE, RunDir
-from fashion_exp.experiment.checkpoints import TrainingState, save_models
+from fashion_exp.experiment.checkpoints import (
+    StateFile,
+    TrainingState,
+    checkpoint_file,
+    save_models,
+)
 from fashion_exp.experiment.context import ExperimentContext
-from fashion_exp.experiment.divergence import check_loss
+from fashion_exp.experiment.divergence import Diverged, check_loss
+from fashion_exp.experiment.fingerprints import short_hash
 from fashion_exp.experiment.fold import (
     TrainingIndex,
     copy_state,
+    restore,
     training_epochs,
 )
 from fashion_exp.experiment.inputs import fold_inputs
@@ -42,6 +49,11 @@ from fashion_exp.tracking import NullTracker
 from fashion_exp.training.process_group import ProcessGroup
 
 log = logging.getLogger(__name__)
+
+OF_MODELS = (
+    *LEFT_OUT, "checkpoints", "unfinished", "evaluations", "explain", "card.*", "serving-*",
+)  # fmt: skip
+"""What the folder of a run has of its own models, which a refit has not."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +79,8 @@ def refit(
     folder, `outputs/refits/<time-name-id>`, holds the predictions and the result of the run: they
     estimate the recipe, and no accuracy of the new models themselves is known.
 
-    Raises `InputError` if the photos are not those of the run any more.
+    A refit that was interrupted is continued by the same call, with the same result. Raises
+    `InputError` if the photos are not those of the run any more, and `Diverged`.
     """
     count = len(run.model_names)
     if not 1 <= (models or count) <= count:
@@ -79,26 +92,31 @@ def refit(
     cfg = replace(
         run.config, training=replace(run.config.training, keep=Keep.last, early_stopping=None)
     )
-    with _new_folder(run.run, outputs) as folder:
-        context, _ = set_up(
-            replace(cfg, cache=replace(cfg.cache, trainings=False)),
-            _images(run, outputs), run.run, ProcessGroup(), progress,
-        )  # fmt: skip
-        if context.table.fingerprint != run.result.facts["data_fingerprint"]:
-            raise InputError(
-                f"{run.run.path}: its photos, labels or groups have changed since; train a new run"
-            )
-        split = context.split
-        rows = np.union1d(split.folds[0].train, split.folds[0].validation)
-        rows = np.arange(len(context.table)) if with_test else rows
+    context, _ = set_up(
+        replace(cfg, cache=replace(cfg.cache, trainings=False)),
+        _images(run, outputs), run.run, ProcessGroup(), progress,
+    )  # fmt: skip
+    if context.table.fingerprint != run.result.facts["data_fingerprint"]:
+        raise InputError(
+            f"{run.run.path}: its photos, labels or groups have changed since; train a new run"
+        )
+    split = context.split
+    rows = np.union1d(split.folds[0].train, split.folds[0].validation)
+    rows = np.arange(len(context.table)) if with_test else rows
+    content = Refit(run.run.path.name, names, len(rows), epochs, with_test)
+    key = short_hash([run.identity["checkpoints"], vars(content)])
+    target = outputs / REFITS / unique_name("refit")
+    with _unfinished_folder(run.run, target, key) as folder:
         for number, name in enumerate(names, 1):
             fold = Fold(*numbers_of(name), rows, rows[:0])
+            if checkpoint_file(cfg, folder.checkpoints, fold.repeat, fold.fold).exists():
+                log.info("%s was trained before the interruption", name)
+                continue
             index = TrainingIndex(number, len(names), "model")
             _train(context, fold, index, epochs, folder, outputs, progress)
         save_config(cfg, folder.config_file)
-        content = Refit(run.run.path.name, names, len(rows), epochs, with_test)
         write_json(folder.path / REFIT_FILE, vars(content))
-    return load_run(outputs / REFITS / folder.path.name.removeprefix("."), outputs)
+    return load_run(target, outputs)
 
 
 def describe(run: TrainedRun) -> list[str]:
@@ -136,36 +154,51 @@ def _images(run: TrainedRun, outputs: Path) -> ImageTable:
 
 
 @contextmanager
-def _new_folder(study: RunDir, outputs: Path) -> Iterator[RunDir]:
-    """A hidden copy of the run without its models, which gets its name if nothing fails."""
-    name = unique_name("refit")
-    folder = outputs / REFITS / f".{name}"
-    try:
-        ignored = shutil.ignore_patterns(*LEFT_OUT, "checkpoints", "unfinished")
-        shutil.copytree(study.path, folder, ignore=ignored)
-        yield RunDir(folder)
-        folder.rename(folder.with_name(name))
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+def _unfinished_folder(study: RunDir, target: Path, key: str) -> Iterator[RunDir]:
+    """A hidden copy of the run without what is about its models, which becomes `target` when the
+    block ends. After an interruption the folder with the same `key` is used again."""
+    folder = RunDir(target.with_name(f".{key}"))
+    with folder.lock():
+        if not folder.unfinished.exists():  # created last
+            ignored = shutil.ignore_patterns(*OF_MODELS)
+            shutil.copytree(study.path, folder.path, ignore=ignored, dirs_exist_ok=True)
+            folder.unfinished.mkdir()
+        try:
+            yield folder
+        except Diverged:  # it would diverge again
+            shutil.rmtree(folder.path)
+            raise
+        folder.mark_finished()
+        folder.path.rename(target)
 
 
 def _train(
     context: ExperimentContext, fold: Fold, index: TrainingIndex, epochs: int, folder: RunDir,
     outputs: Path, progress: Progress,
 ) -> None:  # fmt: skip
-    """Trains one model and saves it. Raises `Diverged`."""
+    """Trains one model, from where it was interrupted, and saves it. Raises `Diverged`."""
     cfg, table = context.cfg, context.table
     trainee = build_trainee(
         cfg, context.plan, len(table.classes), context.compute, fold.repeat, fold.fold
     )
+    files = folder.fold(fold.name)
+    state_file = StateFile(files.state)
+    state = state_file.load()
+    if state.epochs_done:
+        restore(state, trainee)
+        log.info("%s continues after epoch %d", fold.name, state.epochs_done)
     inputs = fold_inputs(context, trainee.model, fold)
     for result in training_epochs(
-        context, fold, index, trainee, inputs, range(epochs), progress, NullTracker()
-    ):
-        raise_if_interrupted()
+        context, fold, index, trainee, inputs, range(state.epochs_done, epochs), progress,
+        NullTracker(),
+    ):  # fmt: skip
         check_loss(cfg, result.epoch + 1, result.loss)
+        state = TrainingState(
+            result.epoch + 1, copy_state(trainee.model), trainee.optimizer.state_dict()
+        )
+        state_file.save(state)
         progress.epoch_done((result.loss, result.accuracy))
-    state = TrainingState(epochs_done=epochs, model=copy_state(trainee.model))
+        raise_if_interrupted()
     save_models(
         folder.checkpoints, fold.name, state, Keep.last.value, context.plan, table.classes,
         table.rows["image_id"].to_numpy()[fold.train], outputs,

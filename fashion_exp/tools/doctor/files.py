@@ -30,6 +30,7 @@ def findings(outputs: Path) -> Iterator[Finding]:
     yield from _temporary_files(outputs)
     yield from _runs_without_start(outputs)
     yield from _interrupted_runs(outputs)
+    yield from _interrupted_refits(outputs)
     yield from _damaged_runs(outputs)
     yield from _incomplete_evaluations(outputs)
     yield from _damaged_sweeps(outputs)
@@ -78,6 +79,13 @@ def _interrupted_runs(outputs: Path) -> Iterator[Finding]:
         if not RunDir(folder).is_running:
             remedy = f"nothing is lost; to continue: {resume_command(folder)}"
             yield Finding("an interrupted run", str(folder), remedy)
+
+
+def _interrupted_refits(outputs: Path) -> Iterator[Finding]:
+    for folder in outputs.glob("refits/.*"):
+        if not RunDir(folder).is_running:
+            remedy = "the same `refit` continues it; to give it up, delete the folder"
+            yield Finding("an interrupted refit", str(folder), remedy)
 
 
 def _damaged_runs(outputs: Path) -> Iterator[Finding]:
