@@ -52,7 +52,8 @@ def paired_crossed(
     no image has a difference. Families need it: among many pairs the variance over a few seeds is
     too small for one by chance. Family-wise error at .05 with Holm's method over the pairs of 4 to
     12 equal runs, 4 or 5 seeds and a standard deviation of 5 points between seeds: .08 to .44
-    without, .02 to .06 with it; .11 to .16 if one run varies five times as much (.15 to .46).
+    without, .02 to .06 with it. If one run varies five times as much and its scores are skewed
+    towards failures: .07 to .17, also with 10 seeds (.15 to .46 without it).
 
     Source: as `crossed_t_interval`, on differences.
 
