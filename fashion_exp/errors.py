@@ -6,9 +6,10 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from enum import IntEnum
 from functools import cache
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from pydantic import TypeAdapter, ValidationError
+if TYPE_CHECKING:  # comparing predictions needs neither pydantic nor torch
+    from pydantic import TypeAdapter
 
 T = TypeVar("T")
 
@@ -71,7 +72,13 @@ class Pruned(Exception):
     """A search stopped this job early. The argument is the number of epochs it trained."""
 
 
-_adapter: Callable[[Any], TypeAdapter[Any]] = cache(TypeAdapter)
+def _build_adapter(kind: Any) -> TypeAdapter[Any]:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(kind)
+
+
+_adapter: Callable[[Any], TypeAdapter[Any]] = cache(_build_adapter)
 
 
 def validate_fields(kind: type[T], values: Mapping[str, Any], prefix: str) -> T:
@@ -80,6 +87,8 @@ def validate_fields(kind: type[T], values: Mapping[str, Any], prefix: str) -> T:
     Raises `InputError` for the first field that is missing, unknown or out of range. `prefix` is
     put before the field's name in the message.
     """
+    from pydantic import ValidationError
+
     try:
         instance: T = _adapter(kind).validate_python(dict(values))
         return instance

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fashion_exp.comparison.metrics import METRICS
 from fashion_exp.comparison.pairs import Differences, compute_differences
 from fashion_exp.reporting.formats import DASH, percent
 from fashion_exp.reporting.tables import PlainTable
@@ -16,7 +15,7 @@ from fashion_exp.stats.paired_t import RopePosterior, bayesian_correlated_t
 from fashion_exp.stats.posterior import hierarchical_posterior, t_posterior
 
 if TYPE_CHECKING:
-    from fashion_exp.comparison.comparison import Comparison
+    from fashion_exp.comparison.family import PairwiseComparison
 
 
 def posterior(differences: Differences, rope: float) -> RopePosterior:
@@ -38,9 +37,9 @@ def posterior(differences: Differences, rope: float) -> RopePosterior:
     return t_posterior(mean.mean, mean.se, mean.df, rope)
 
 
-def posterior_table(comparison: Comparison) -> PlainTable:
+def posterior_table(comparison: PairwiseComparison) -> PlainTable:
     """One row per pair that can be compared, with the verdict of its test."""
-    settings, metric = comparison.settings, METRICS[comparison.settings.metric]
+    settings, metric = comparison.settings, comparison.settings.described
     margin = f"±{settings.rope * metric.scale:g} {metric.unit}"
     rows = []
     for pair in comparison.pairs:

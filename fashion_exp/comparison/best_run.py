@@ -143,7 +143,7 @@ def plan_separation(
         components = cautious_components(values, design_effect)
         plan = seeds_to_separate(components, difference, images, alpha)
         return plan if plan.needed is None else replace(plan, note="")
-    if differences.is_averaged or differences.metric != "accuracy":
+    if differences.is_averaged or not differences.metric.is_binary:
         return _scaled(images, clustered.se, clustered.df, difference, alpha)
     discordant = max(float(np.abs(values).mean()), abs(difference))
     shares = (discordant + abs(difference)) / 2, (discordant - abs(difference)) / 2

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import combinations
-from math import comb
 from typing import TYPE_CHECKING, Self
 
 from fashion_exp.comparison import best_run, factors
@@ -15,22 +13,17 @@ from fashion_exp.comparison.differences import (
     incomparable_reason,
     mean_differences,
 )
+from fashion_exp.comparison.family import PairwiseComparison
 from fashion_exp.comparison.label_changes import describe_label_versions
 from fashion_exp.comparison.looks import count_looks
-from fashion_exp.comparison.metrics import METRICS
-from fashion_exp.comparison.pairs import Pair, compare_pairs, omnibus_test
 from fashion_exp.comparison.run_data import RunData, distinct_names
 from fashion_exp.comparison.training_share import candidates_note, winner_candidates
-from fashion_exp.reporting.formats import pluralize
 from fashion_exp.stats.interval import MIN_RELIABLE_SCORES
-from fashion_exp.stats.multiplicity import may_be_best
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from fashion_exp.comparison.settings import ComparisonSettings
     from fashion_exp.stats.interval import Interval
-    from fashion_exp.stats.multiplicity import OmnibusTest
     from fashion_exp.stats.selection import Selection
 
 
@@ -46,11 +39,8 @@ class Effect:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Comparison(PairwiseComparison):
     runs: Sequence[RunData]
-    settings: ComparisonSettings
-    omitted_runs: int = 0
-    """Further runs that failed or are too many to show. Their comparisons count in the family."""
 
     def __post_init__(self) -> None:
         """Evaluates the runs at the level of the comparison instead of their own."""
@@ -111,109 +101,17 @@ class Comparison:
         return self.ranking if is_same_part else self.candidates
 
     @property
+    def is_best_chosen_by_others(self) -> bool:
+        """Validation images choose it, so it is given beforehand for test images, unless the claim
+        is about new trainings: a lucky training looks good on both."""
+        trainings = sorted(self.runs[index].summary(self.part).trainings for index in self.compared)
+        is_about_recipes = len(trainings) > 1 and trainings[-2] >= MIN_RELIABLE_SCORES
+        return self.part != "validation" and not is_about_recipes
+
+    @property
     def candidates_note(self) -> str:
         """Which runs the winner is chosen from; empty if from all."""
         return candidates_note([run.options for run in self.runs])
-
-    @property
-    def winner(self) -> int:
-        return self.ranking[0]
-
-    @property
-    def runner_up(self) -> int | None:
-        return self.candidates[1] if len(self.candidates) > 1 else None
-
-    @cached_property
-    def requested_pairs(self) -> list[tuple[int, int]]:
-        """The better-ranked run of a pair is first, or the baseline is second."""
-        baseline = self.settings.baseline
-        if baseline is None:
-            pairs = list(combinations(self.compared, 2))
-            is_best_only = self.settings.pairs == "best"
-            return pairs[: len(self.compared) - 1] if is_best_only else pairs
-        return [(index, baseline) for index in self.ranking if index != baseline]
-
-    @property
-    def omitted_comparisons(self) -> int:
-        """Comparisons with the omitted runs."""
-        if self.settings.baseline is not None or self.settings.pairs == "best":
-            return self.omitted_runs
-        return comb(len(self.compared) + self.omitted_runs, 2) - len(self.requested_pairs)
-
-    @property
-    def family_size(self) -> int:
-        """Number of comparisons that are tested together."""
-        return len(self.requested_pairs) + self.omitted_comparisons
-
-    @cached_property
-    def selected_from(self) -> int:
-        """Number of runs that the best one was chosen from by the data compared; 0 if by others.
-
-        Validation images choose it, so it is given beforehand for test images, unless the claim is
-        about new trainings: a lucky training looks good on both.
-        """
-        total = len(self.compared) + self.omitted_runs
-        if self.settings.baseline is not None or self.settings.pairs == "all" or total < 3:
-            return 0
-        trainings = sorted(self.runs[index].summary(self.part).trainings for index in self.compared)
-        if self.part != "validation" and (
-            len(trainings) < 2 or trainings[-2] < MIN_RELIABLE_SCORES
-        ):
-            return 0
-        return total
-
-    @property
-    def correction(self) -> str:
-        """How the p-values allow for the number of comparisons."""
-        size = pluralize(self.family_size, "comparison")
-        if not self.selected_from:
-            return f"Holm over {size}"
-        return f"{size}, allowing for the choice of the best of {self.selected_from}"
-
-    @property
-    def bonferroni_factor(self) -> int:
-        """By which the intervals for all comparisons jointly divide alpha."""
-        return comb(self.selected_from, 2) if self.selected_from else self.family_size
-
-    @cached_property
-    def possible_best(self) -> list[int]:
-        """The runs of which one is the best with probability 1 - alpha, best first.
-
-        Empty if this is not what was tested: with a baseline, or fewer than three runs.
-        """
-        if self.settings.baseline is not None or len(self.compared) < 3:
-            return []
-        metric = METRICS[self.settings.metric]
-        others = [pair for pair in self.pairs if pair.a == self.winner]
-        p_values = [
-            pair.test.trusted_p
-            if pair.test is not None and metric.favors_first(pair.test.difference or 0)
-            else None
-            for pair in others
-        ]
-        total = len(self.compared) + self.omitted_runs
-        possible = may_be_best(p_values, total, self.settings.pair_alpha)
-        return [self.winner, *(p.b for p, may in zip(others, possible, strict=True) if may)]
-
-    @cached_property
-    def omnibus(self) -> OmnibusTest | None:
-        """Tests whether any runs differ at all; None if the design has no such test."""
-        settings = self.settings
-        runs = [self.runs[index] for index in self.compared]
-        if len(runs) < 3 or settings.metric != "accuracy" or settings.baseline is not None:
-            return None
-        return omnibus_test(runs, self.part)
-
-    @cached_property
-    def pairs(self) -> list[Pair]:
-        return compare_pairs(
-            self.runs,
-            self.requested_pairs,
-            self.part,
-            self.settings,
-            self.omitted_comparisons,
-            self.selected_from,
-        )
 
     @cached_property
     def selection(self) -> Selection | None:

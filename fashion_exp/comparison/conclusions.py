@@ -16,6 +16,7 @@ from fashion_exp.stats.interval import MIN_RELIABLE_SCORES
 
 if TYPE_CHECKING:
     from fashion_exp.comparison.comparison import Comparison
+    from fashion_exp.comparison.family import PairwiseComparison
     from fashion_exp.stats.interval import Interval
     from fashion_exp.stats.planning import OutcomeMethod, Plan
 
@@ -46,11 +47,15 @@ def conclusions(comparison: Comparison) -> list[str]:
             value = _value(comparison, 0, part, metric)
             sentences = [f"The {part} {METRICS[metric].label} of {name} is {value}.", *sentences]
     else:
-        first = _two_runs if len(comparison.runs) == 2 else _best_run
         note = filter(None, [comparison.candidates_note])
-        sentences = [*first(comparison), *_on_other_photos(comparison), *note]
+        sentences = [*verdict_sentences(comparison), *_on_other_photos(comparison), *note]
         sentences += _winner(comparison)
     return [*sentences, *_looks(comparison), *_target(comparison)]
+
+
+def verdict_sentences(comparison: PairwiseComparison) -> list[str]:
+    """Which of two or more runs is better; the first sentence answers it in a line."""
+    return list((_two_runs if len(comparison.runs) == 2 else _best_run)(comparison))
 
 
 def _looks(comparison: Comparison) -> Iterator[str]:
@@ -90,13 +95,13 @@ def _scores(comparison: Comparison, index: int, part: str) -> str:
     return f"{METRICS[metric].label} is {value} and its accuracy {accuracy}"
 
 
-def _two_runs(comparison: Comparison) -> Iterator[str]:
+def _two_runs(comparison: PairwiseComparison) -> Iterator[str]:
     (pair,) = comparison.pairs
     a, b = comparison.names[pair.a], comparison.names[pair.b]
     if pair.test is None or pair.test.difference is None or pair.simultaneous is None:
         yield f"{a} and {b} cannot be compared: {pair.note}."
         return
-    metric = METRICS[comparison.settings.metric]
+    metric = comparison.settings.described
     difference, limits = pair.test.difference, pair.simultaneous
     if pair.verdict == "worse":
         a, b, difference, limits = b, a, -difference, limits.negated
@@ -105,29 +110,29 @@ def _two_runs(comparison: Comparison) -> Iterator[str]:
     count = (
         f"{interval.scores} pairs of trainings"
         if interval.n is None
-        else photo_count(interval.n, comparison.part)
+        else photo_count(interval.n, comparison.part_of_items, comparison.item)
     )
     scope = "" if pair.is_identical else f"; {_scope(pair)}"
     yield (
-        f"{a} minus {b} is {metric.format_difference(difference)} in {comparison.part} "
-        f"{metric.label} ({100 * comparison.settings.pair_level:g} % interval "
+        f"{a} minus {b} is {metric.format_difference(difference)} in "
+        f"{comparison.compared_by} ({100 * comparison.settings.pair_level:g} % interval "
         f"{metric.format_limits(limits)}, {_format_p(pair.p_holm)}, {count}){scope}."
     )
 
 
-def _two_runs_headline(comparison: Comparison, pair: Pair, a: str, b: str) -> str:
+def _two_runs_headline(comparison: PairwiseComparison, pair: Pair, a: str, b: str) -> str:
     """`a` is the better one if the verdict says so."""
-    metric = METRICS[comparison.settings.metric]
+    metric = comparison.settings.described
     if pair.is_identical:
-        return f"{a} and {b} are right on the same {comparison.part} images."
+        return f"{a} and {b} are right on the same {comparison.compared_items}."
     if pair.verdict in ("better", "worse"):
         assert pair.test is not None and pair.test.difference is not None
         size = metric.format_difference(abs(pair.test.difference)).lstrip("+")
         less = ", less than matters" if pair.is_negligible else ""
-        return f"{a} is better than {b} by {size} of {comparison.part} {metric.label}{less}."
+        return f"{a} is better than {b} by {size} of {comparison.compared_by}{less}."
     if pair.verdict == "equivalent":
         rope = f"±{metric.scale * comparison.settings.rope:g} {metric.unit}"
-        return f"{a} and {b} are equivalent within {rope} of {comparison.part} {metric.label}."
+        return f"{a} and {b} are equivalent within {rope} of {comparison.compared_by}."
     return f"The data do not show which of {a} and {b} is better."
 
 
@@ -155,17 +160,17 @@ def _format_p(p: float | None) -> str:
     return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
 
 
-def _best_run(comparison: Comparison) -> Iterator[str]:
+def _best_run(comparison: PairwiseComparison) -> Iterator[str]:
     """The best of several candidates, and how it compares with the others."""
     winner, others = comparison.winner, len(comparison.candidates) - 1
     name, baseline = comparison.names[winner], comparison.settings.baseline
-    best = f"{name} has the best validation {METRICS[comparison.settings.metric].label}"
+    best = f"{name} has the best {comparison.ranked_by}"
     family = comparison.correction
     if baseline is not None and baseline != winner:
         yield f"{best} of {pluralize(others + 1, 'run')}."
         counts = Counter(pair.verdict for pair in comparison.pairs)
         verdicts = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
-        images = f"On the {comparison.part} images ({family}), compared with "
+        images = f"On the {comparison.compared_items} ({family}), compared with "
         yield f"{images}{comparison.names[baseline]}: {verdicts}."
         return
     if not others:
@@ -178,7 +183,7 @@ def _best_run(comparison: Comparison) -> Iterator[str]:
     )
     other = next(index for index in comparison.candidates if index != winner)
     rest = f"{others} others" if others > 1 else comparison.names[other]
-    where = f"on the {comparison.part} images ({family})"
+    where = f"on the {comparison.compared_items} ({family})"
     undecided = counts["undecided"]
     if counts["better"] == others:
         yield f"{name} is the best of {others + 1} runs: it is better than each other run."
@@ -203,7 +208,7 @@ def _best_run(comparison: Comparison) -> Iterator[str]:
     yield from _possible_best(comparison)
 
 
-def _these_trainings(comparison: Comparison) -> str:
+def _these_trainings(comparison: PairwiseComparison) -> str:
     """What decisions about the trainings at hand leave open; empty if all are about recipes."""
     about = [p.test.interval.or_fallback for p in comparison.pairs if p.test is not None
              and p.is_about_these_trainings]  # fmt: skip
@@ -214,7 +219,7 @@ def _these_trainings(comparison: Comparison) -> str:
     return f", for {trainings} of each run: other {_cause(interval)} may reverse it"
 
 
-def _possible_best(comparison: Comparison) -> Iterator[str]:
+def _possible_best(comparison: PairwiseComparison) -> Iterator[str]:
     """Which runs may be the best (Hsu), if that rules out any."""
     possible = [index for index in comparison.possible_best if index in comparison.candidates]
     ruled_out = len(comparison.candidates) - len(possible)
@@ -255,7 +260,7 @@ def _winner(comparison: Comparison) -> Iterator[str]:
         own = _value(comparison, winner, "validation", "accuracy")
         selected, accuracy = f"validation accuracy, {own}", ""
         if comparison.settings.metric != "accuracy":
-            label = METRICS[comparison.settings.metric].label
+            label = comparison.settings.described.label
             value = _value(comparison, winner, "validation", comparison.settings.metric)
             selected = f"validation {label}, {value}"
             accuracy = f" its validation accuracy is {own};"
@@ -294,19 +299,19 @@ def plans(comparison: Comparison) -> list[str]:
     target = comparison.target
     if target is not None and target.verdict.verdict == "undecided":
         sentences.append(_target_plan(target.plan, target.part))
-    if (pair := _pair_to_decide(comparison)) is not None:
-        sentences += _separation_plan(comparison, pair)
+    if (pair := pair_to_decide(comparison)) is not None:
+        sentences += separation_plan(comparison, pair)
     return sentences
 
 
-def _separation_plan(comparison: Comparison, pair: Pair) -> Iterator[str]:
+def separation_plan(comparison: PairwiseComparison, pair: Pair) -> Iterator[str]:
     """From the smallest difference that matters to the largest that the data allow.
 
     The observed difference would promise too much: it is the one that chance made large.
     """
     assert pair.test is not None and pair.differences is not None
-    settings, metric = comparison.settings, METRICS[comparison.settings.metric]
-    next_look = replace(settings, looks=settings.looks + 1)
+    settings, metric = comparison.settings, comparison.settings.described
+    next_look = replace(settings, looks=settings.looks + comparison.counts_looks)
     alpha = next_look.pair_alpha / max(1, comparison.bonferroni_factor)
     interval = pair.test.interval.or_fallback
     largest = max(abs(interval.low or 0), abs(interval.high or 0))
@@ -320,20 +325,23 @@ def _separation_plan(comparison: Comparison, pair: Pair) -> Iterator[str]:
             continue
         needs = plan.note
         if plan.needed is not None:
-            images = f"{comparison.part} images"
-            unit = images if plan.unit == "images" else "trainings (seeds) of each run"
+            unit = (
+                comparison.compared_items
+                if plan.unit == "images"
+                else "trainings (seeds) of each run"
+            )
             needs, note = f"about {plan.needed:,} {unit}", f", {plan.note}" if plan.note else ""
         size = metric.format_difference(difference).lstrip("+")
         texts.append(f"{needs} if the true difference is {size}, {name}")
     if texts:
         names = f"{comparison.names[pair.a]} from {comparison.names[pair.b]}"
-        look = (
-            f"at the next look (number {next_look.looks}) with alpha = {next_look.pair_alpha:.2g}"
-        )
+        look = f"with alpha = {next_look.pair_alpha:.2g}"
+        if comparison.counts_looks:
+            look = f"at the next look (number {next_look.looks}) {look}"
         yield f"To separate {names}: {'; '.join(texts)} (with a power of 80 %, {look}{note})."
 
 
-def _pair_to_decide(comparison: Comparison) -> Pair | None:
+def pair_to_decide(comparison: PairwiseComparison) -> Pair | None:
     """The winner and the runner-up, or the winner and the baseline, if that pair is undecided."""
     winner, baseline = comparison.winner, comparison.settings.baseline
     second = comparison.runner_up if baseline in (None, winner) else baseline

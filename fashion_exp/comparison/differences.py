@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 
 from fashion_exp.comparison.label_changes import conflicting_images
-from fashion_exp.comparison.metrics import METRICS
 from fashion_exp.stats.bootstrap import paired_bootstrap
 from fashion_exp.stats.interval import MIN_RELIABLE_SCORES
 from fashion_exp.stats.moderation import VariancePrior
@@ -19,7 +18,8 @@ from fashion_exp.stats.paired_crossed import paired_crossed, unpaired_crossed
 from fashion_exp.stats.paired_t import five_by_two, paired_corrected_t, paired_grouped
 
 if TYPE_CHECKING:
-    from fashion_exp.comparison.run_data import RunData, ScoreMatrix
+    from fashion_exp.comparison.metrics import Metric
+    from fashion_exp.comparison.scored_run import ScoredRun, ScoreMatrix
     from fashion_exp.stats.interval import Interval
 
 Design = Literal["one model", "pooled folds", "means", "crossed", "unpaired", "redrawn", "5x2"]
@@ -41,7 +41,7 @@ class Differences:
     values: np.ndarray
     images: int
     """Number of distinct images that both runs predicted."""
-    metric: str
+    metric: Metric
     groups: np.ndarray | None = None
     """(n,) group ids of the images; None if no two images share one."""
     n_train: float = 0
@@ -59,7 +59,7 @@ class Differences:
     def are_all_zero(self) -> bool:
         """Whether the runs are right on the same images."""
         per_image = self.design in ("one model", "pooled folds", "crossed")
-        return per_image and self.metric == "accuracy" and not self.values.any()
+        return per_image and self.metric.is_binary and not self.values.any()
 
     @property
     def by_training(self) -> np.ndarray | None:
@@ -76,8 +76,8 @@ class Differences:
 
         `prior` moderates the variance of `by_training`.
         """
-        bounded = self.metric == "accuracy"
-        is_share = METRICS[self.metric].is_share
+        bounded = self.metric.is_binary
+        is_share = self.metric.is_share
         if self.design == "crossed":
             return paired_crossed(
                 self.values, level, bounded=bounded, groups=self.groups, prior=prior
@@ -109,13 +109,13 @@ class Differences:
     def bootstrap(self, level: float) -> Interval | None:
         """The paired bootstrap interval; None unless each image has one score per run."""
         is_single = self.design in ("one model", "pooled folds")
-        if not is_single or self.is_averaged or self.metric != "accuracy":
+        if not is_single or self.is_averaged or not self.metric.is_binary:
             return None
         zeros = np.zeros_like(self.values)
         return paired_bootstrap(self.values, zeros, level, groups=self.groups).interval
 
 
-def incomparable_reason(a: RunData, b: RunData, part: str, metric: str) -> str:
+def incomparable_reason(a: ScoredRun, b: ScoredRun, part: str, metric: str) -> str:
     """Why two runs cannot be compared; empty if they can."""
     if set(a.classes) != set(b.classes):
         return f"different classes: {', '.join(a.classes)} and {', '.join(b.classes)}"
@@ -124,7 +124,7 @@ def incomparable_reason(a: RunData, b: RunData, part: str, metric: str) -> str:
     return ""
 
 
-def shared_images_note(a: RunData, b: RunData, part: str, metric: str) -> str:
+def shared_images_note(a: ScoredRun, b: ScoredRun, part: str, metric: str) -> str:
     """How many images two runs share; empty if they share all."""
     shared = len(_shared_images(a, b, part, metric))
     totals = [len(run.score_matrix(part, metric).images) for run in (a, b)]
@@ -135,7 +135,7 @@ def shared_images_note(a: RunData, b: RunData, part: str, metric: str) -> str:
     return f"{note}, without {conflicting} that have different labels" if conflicting else note
 
 
-def _shared_images(a: RunData, b: RunData, part: str, metric: str) -> pd.Index:
+def _shared_images(a: ScoredRun, b: ScoredRun, part: str, metric: str) -> pd.Index:
     """The images that both runs predicted and that have the same label in both."""
     images, others = (run.score_matrix(part, metric).images for run in (a, b))
     shared = images if images.equals(others) else images.intersection(others).sort_values()
@@ -143,22 +143,22 @@ def _shared_images(a: RunData, b: RunData, part: str, metric: str) -> pd.Index:
     return shared.difference(conflicting) if len(conflicting) else shared
 
 
-def compute_differences(a: RunData, b: RunData, part: str, metric: str) -> Differences:
+def compute_differences(a: ScoredRun, b: ScoredRun, part: str, metric: str) -> Differences:
     """The differences of two comparable runs, joined by image id."""
     images = _shared_images(a, b, part, metric)
     left, right = (run.score_matrix(part, metric).select_images(images) for run in (a, b))
     if part != "validation":
-        return _on_shared_images(left, right, metric)
-    if not (a.result.redrawn or b.result.redrawn):
-        return _on_pooled_folds(left, right, metric)
+        return _on_shared_images(left, right)
+    if not (a.redrawn or b.redrawn):
+        return _on_pooled_folds(left, right)
     keys = [key for key in left.keys if key in set(right.keys)]
     if keys and _have_same_splits(left.select_models(keys), right.select_models(keys)):
         is_whole = len(keys) == len(left.keys) == len(right.keys)
         if not (is_whole and left.folds > 1 and left.repeats == 1):
-            return _on_common_splits(a, b, left, right, keys, metric)
+            return _on_common_splits(a, b, left, right, keys)
     if left.is_partition and right.is_partition:
-        return _on_pooled_folds(left, right, metric)
-    return _on_means(left, right, metric)
+        return _on_pooled_folds(left, right)
+    return _on_means(left, right)
 
 
 def _have_same_splits(left: ScoreMatrix, right: ScoreMatrix) -> bool:
@@ -169,34 +169,33 @@ def _have_same_splits(left: ScoreMatrix, right: ScoreMatrix) -> bool:
 
 
 def _on_common_splits(
-    a: RunData,
-    b: RunData,
+    a: ScoredRun,
+    b: ScoredRun,
     left: ScoreMatrix,
     right: ScoreMatrix,
     keys: Sequence[tuple[int, int]],
-    metric: str,
 ) -> Differences:
     paired = left.select_models(keys), right.select_models(keys)
     if len(keys) < MIN_RELIABLE_SCORES:
-        differences = _on_means(*paired, metric)
+        differences = _on_means(*paired)
     else:
-        differences = _on_redrawn_splits(a, b, *paired, metric)
+        differences = _on_redrawn_splits(a, b, *paired)
     if len(keys) == len(left.keys) == len(right.keys):
         return differences
     note = f"{len(keys)} of {len(left.keys)} and {len(right.keys)} trainings have the same split"
     return replace(differences, note=note)
 
 
-def _on_pooled_folds(left: ScoreMatrix, right: ScoreMatrix, metric: str) -> Differences:
+def _on_pooled_folds(left: ScoreMatrix, right: ScoreMatrix) -> Differences:
     """The folds of a repeat together predict each image once."""
-    differences = _on_shared_images(left.pool_folds(), right.pool_folds(), metric)
+    differences = _on_shared_images(left.pool_folds(), right.pool_folds())
     folds = min(left.folds, right.folds)
     if differences.design == "one model" and folds > 1:
         return replace(differences, design="pooled folds", models=folds)
     return differences
 
 
-def _on_shared_images(left: ScoreMatrix, right: ScoreMatrix, metric: str) -> Differences:
+def _on_shared_images(left: ScoreMatrix, right: ScoreMatrix) -> Differences:
     if not (left.is_complete and right.is_complete):
         missing = np.isnan(left.raw).any(axis=0) | np.isnan(right.raw).any(axis=0)
         images = left.images[~missing]
@@ -205,15 +204,15 @@ def _on_shared_images(left: ScoreMatrix, right: ScoreMatrix, metric: str) -> Dif
     groups = left.groups if left.has_shared_groups else None
     models, count = min(len(a), len(b)), len(left.images)
     if len(a) == len(b) == 1:
-        return Differences("one model", a[0] - b[0], count, metric, groups)
+        return Differences("one model", a[0] - b[0], count, left.metric, groups)
     if models < MIN_RELIABLE_SCORES:
-        return _on_means(left, right, metric)
+        return _on_means(left, right)
     if len(a) == len(b):
-        return Differences("crossed", a - b, count, metric, groups, models=models)
-    return Differences("unpaired", a, count, metric, groups, models=models, b_scores=b)
+        return Differences("crossed", a - b, count, left.metric, groups, models=models)
+    return Differences("unpaired", a, count, left.metric, groups, models=models, b_scores=b)
 
 
-def _on_means(left: ScoreMatrix, right: ScoreMatrix, metric: str) -> Differences:
+def _on_means(left: ScoreMatrix, right: ScoreMatrix) -> Differences:
     """Each image's mean over the models that predicted it: a claim about these models.
 
     For runs with too few models to estimate how much new trainings differ, and for runs that have
@@ -226,12 +225,12 @@ def _on_means(left: ScoreMatrix, right: ScoreMatrix, metric: str) -> Differences
     groups = left.groups if left.has_shared_groups else None
     models = min(len(left.raw), len(right.raw))
     return Differences(
-        "means", values, len(images), metric, groups, models=models, is_averaged=True
+        "means", values, len(images), left.metric, groups, models=models, is_averaged=True
     )
 
 
 def _on_redrawn_splits(
-    a: RunData, b: RunData, left: ScoreMatrix, right: ScoreMatrix, metric: str
+    a: ScoredRun, b: ScoredRun, left: ScoreMatrix, right: ScoreMatrix
 ) -> Differences:
     """One mean difference per split, over the images that both runs validated on in it."""
     valid = ~(np.isnan(left.raw) | np.isnan(right.raw))
@@ -239,7 +238,7 @@ def _on_redrawn_splits(
     sizes = valid.sum(axis=1)
     values: np.ndarray = np.nanmean(differences, axis=1)
     names = [f"r{repeat}f{fold}" for repeat, fold in left.keys]
-    trained = [min(a.result.train_sizes[name], b.result.train_sizes[name]) for name in names]
+    trained = [min(a.train_sizes[name], b.train_sizes[name]) for name in names]
     design: Design = "redrawn"
     if left.folds == 2 and left.repeats == 5:
         design, values = "5x2", values.reshape(5, 2)
@@ -247,7 +246,7 @@ def _on_redrawn_splits(
         design,
         values,
         differences.shape[1],
-        metric,
+        left.metric,
         n_train=float(np.mean(trained)),
         n_test=float(sizes.mean()),
         models=len(names),

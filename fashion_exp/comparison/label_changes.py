@@ -9,11 +9,12 @@ import pandas as pd
 
 if TYPE_CHECKING:
     from fashion_exp.comparison.run_data import RunData
+    from fashion_exp.comparison.scored_run import ScoredRun
 
 
-def conflicting_images(runs: Sequence[RunData], part: str) -> pd.Index:
+def conflicting_images(runs: Sequence[ScoredRun], part: str) -> pd.Index:
     """Ids of the images that do not have the same label in all runs."""
-    if len({run.result.facts.get("data_fingerprint") for run in runs}) == 1:
+    if len({run.data_fingerprint for run in runs}) == 1:
         return pd.Index([])
     labels = pd.concat([run.labels(part) for run in runs])
     counts = labels.groupby(level=0).nunique()

@@ -19,6 +19,8 @@ class Metric:
     """Whether it lies in [0, 1] and is shown in percent; otherwise it is in `plain_unit`."""
     lower_is_better: bool = False
     plain_unit: str = "nats"
+    is_binary: bool = False
+    """Whether each image has the score 0 or 1."""
 
     @property
     def unit(self) -> str:
@@ -66,7 +68,7 @@ class Metric:
 
 
 METRICS: Mapping[str, Metric] = {
-    "accuracy": Metric("accuracy"),
+    "accuracy": Metric("accuracy", is_binary=True),
     "loss": Metric("cross-entropy loss", is_share=False, lower_is_better=True),
     "macro_f1": Metric("macro-F1"),
     "set_size": Metric(

@@ -19,7 +19,6 @@ from fashion_exp.comparison.differences import (
     shared_images_note,
 )
 from fashion_exp.comparison.label_changes import conflicting_images
-from fashion_exp.comparison.metrics import METRICS
 from fashion_exp.stats.interval import RECIPES, sample_sd
 from fashion_exp.stats.moderation import VariancePrior, fit_variance_prior
 from fashion_exp.stats.multiplicity import (
@@ -33,7 +32,7 @@ from fashion_exp.stats.multiplicity import (
 from fashion_exp.stats.paired import PairedTest
 
 if TYPE_CHECKING:
-    from fashion_exp.comparison.run_data import RunData
+    from fashion_exp.comparison.scored_run import ScoredRun
     from fashion_exp.comparison.settings import ComparisonSettings
     from fashion_exp.stats.interval import Interval
 
@@ -89,7 +88,7 @@ class Pair:
 
 
 def compare_pairs(
-    runs: Sequence[RunData],
+    runs: Sequence[ScoredRun],
     pairs: Sequence[tuple[int, int]],
     part: str,
     settings: ComparisonSettings,
@@ -145,7 +144,7 @@ def compare_pairs(
 
 
 def _variance_priors(
-    runs: Sequence[RunData],
+    runs: Sequence[ScoredRun],
     differences: Mapping[tuple[int, int], Differences],
     part: str,
     metric: str,
@@ -171,7 +170,7 @@ def _variance_priors(
     return priors
 
 
-def omnibus_test(runs: Sequence[RunData], part: str) -> OmnibusTest | None:
+def omnibus_test(runs: Sequence[ScoredRun], part: str) -> OmnibusTest | None:
     """Cochran's Q over the images that all runs predicted, for information.
 
     It decides nothing: Holm's method controls the error rate alone, and a gate before it would only
@@ -201,7 +200,7 @@ def _verdict(
 ) -> Verdict:
     """By the adjusted p-value; else equivalent if the 1 - 2 alpha interval is inside the rope."""
     if p is not None and p < settings.pair_alpha and test.difference:
-        return "better" if METRICS[settings.metric].favors_first(test.difference) else "worse"
+        return "better" if settings.described.favors_first(test.difference) else "worse"
     if test.difference is None or abs(test.difference) >= settings.rope:
         return "undecided"  # the interval contains the difference
     interval = differences.test(1 - 2 * settings.pair_alpha, prior=prior).interval.or_fallback

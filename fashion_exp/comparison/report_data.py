@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from fashion_exp.comparison.audit import audit
 from fashion_exp.comparison.conclusions import conclusions, plans
 from fashion_exp.comparison.factors import Factor, missing_grid_commands
-from fashion_exp.comparison.metrics import METRICS
 from fashion_exp.comparison.misclassified import photo_groups
 from fashion_exp.comparison.pairs import OPPOSITE, Pair, Verdict
 from fashion_exp.comparison.report_tables import (
@@ -179,7 +178,7 @@ def _verdict_matrix(comparison: Comparison) -> VerdictMatrix | None:
         cells[a, b], cells[b, a] = _cells(pair)
     names = [comparison.names[index] for index in shown]
     caption = " ".join(multiplicity_notes(comparison)[:2])
-    return VerdictMatrix(names, cells, caption, METRICS[comparison.settings.metric].is_share)
+    return VerdictMatrix(names, cells, caption, comparison.settings.described.is_share)
 
 
 def _cells(pair: Pair) -> tuple[VerdictCell, VerdictCell]:
@@ -202,7 +201,7 @@ def _cell(verdict: Verdict, difference: Interval, pair: Pair) -> VerdictCell:
 
 
 def _effect_forests(comparison: Comparison) -> list[ForestPlot]:
-    metric, rope = METRICS[comparison.settings.metric], comparison.settings.rope
+    metric, rope = comparison.settings.described, comparison.settings.rope
     level = f"{100 * comparison.settings.level:g} %"
     rows_by_factor: dict[Factor, list[ForestRow]] = {}
     for effect in comparison.effects:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fashion_exp.comparison.factors import update_count
-from fashion_exp.comparison.metrics import METRICS
 from fashion_exp.reporting.formats import (
     DASH,
     MINUS,
@@ -21,6 +20,7 @@ from fashion_exp.reporting.tables import PlainTable
 
 if TYPE_CHECKING:
     from fashion_exp.comparison.comparison import Comparison
+    from fashion_exp.comparison.family import PairwiseComparison
 
 TEST_NAMES = {
     "mcnemar_midp": "McNemar's mid-p test with Tango's interval",
@@ -140,18 +140,18 @@ def _limits(low: float | None, high: float | None) -> str:
     return DASH if low is None or high is None else percent_range(low, high)
 
 
-def joint_interval_header(comparison: Comparison) -> str:
+def joint_interval_header(comparison: PairwiseComparison) -> str:
     """The title of the column with the intervals that agree with the verdicts."""
     level = f"{100 * comparison.settings.pair_level:g} %"
     return f"{level} interval" if comparison.family_size == 1 else f"{level}, all jointly"
 
 
-def pairs_table(comparison: Comparison) -> PlainTable:
+def pairs_table(comparison: PairwiseComparison) -> PlainTable:
     """One row per pair: difference, intervals, p-values, verdict, test, n and J.
 
     The better-ranked run is a, or the baseline is b.
     """
-    metric = METRICS[comparison.settings.metric]
+    metric = comparison.settings.described
     header = [
         "a", "b", "a minus b", joint_interval_header(comparison),
         f"{100 * comparison.settings.pair_level:g} %, this pair alone",
@@ -193,12 +193,12 @@ def pairs_table(comparison: Comparison) -> PlainTable:
     return PlainTable(header, rows, notes=notes)
 
 
-def _order_note(comparison: Comparison) -> str:
-    metric = METRICS[comparison.settings.metric]
+def _order_note(comparison: PairwiseComparison) -> str:
+    metric = comparison.settings.described
     better = "below" if metric.lower_is_better else "above"
     if comparison.settings.baseline is not None:
         return f"b is the baseline; a is better than it if the difference is {better} 0."
-    rank = "a has the better validation result"
+    rank = f"a has the better {comparison.ranked_by}"
     if len(comparison.compared) > len(comparison.candidates):
         rank += " or the larger training share"
     if (name := comparison.settings.on) is not None:
@@ -206,9 +206,9 @@ def _order_note(comparison: Comparison) -> str:
     return f"{rank}; a is better than b if the difference is {better} 0."
 
 
-def _difference_note(comparison: Comparison) -> str:
+def _difference_note(comparison: PairwiseComparison) -> str:
     """Why a difference need not equal that of the accuracies; empty if it does."""
-    is_redrawn = comparison.part == "validation" and any(r.result.redrawn for r in comparison.runs)
+    is_redrawn = comparison.part == "validation" and any(r.redrawn for r in comparison.runs)
     if not is_redrawn or comparison.settings.metric != "accuracy":
         return ""
     return (
@@ -217,17 +217,17 @@ def _difference_note(comparison: Comparison) -> str:
     )
 
 
-def multiplicity_notes(comparison: Comparison) -> list[str]:
+def multiplicity_notes(comparison: PairwiseComparison) -> list[str]:
     """How the p-values and verdicts account for the number of comparisons."""
     settings = comparison.settings
-    metric = METRICS[settings.metric]
+    metric = settings.described
     kind = "all pairs" if settings.pairs == "all" else "the best run against the others"
     if settings.baseline is not None:
         kind = "all against the baseline"
     omitted = comparison.omitted_comparisons
     failed = f", {omitted} of them with runs that failed or are not shown" if omitted else ""
     notes = [
-        f"{metric.label[0].upper()}{metric.label[1:]} on the {comparison.part} images; "
+        f"{metric.label[0].upper()}{metric.label[1:]} on the {comparison.compared_items}; "
         f"{comparison.correction} ({kind}{failed}), "
         f"alpha = {settings.pair_alpha:g}; "
         f"equivalent: the {100 * (1 - 2 * settings.pair_alpha):g} % interval of the pair alone is "

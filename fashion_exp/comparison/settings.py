@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from fashion_exp.comparison.metrics import METRICS
+from fashion_exp.comparison.metrics import METRICS, Metric
 from fashion_exp.errors import InputError, suggest
 
 
@@ -14,7 +14,7 @@ class ComparisonSettings:
     """Raises `InputError` for an unknown metric and for a number out of range."""
 
     metric: str = "accuracy"
-    """A key of `METRICS`."""
+    """A key of `METRICS`, or the name of `column`."""
     alpha: float = 0.05
     """Family-wise error rate."""
     rope: float = 0.01
@@ -32,11 +32,14 @@ class ComparisonSettings:
     on: str | None = None
     """The evaluation on other photos that the runs are compared on; None: test or validation."""
 
+    column: Metric | None = None
+    """Describes the metric if it is a column of predictions."""
+
     looks: int = 1
     """Which look at these recipes it is, of those at growing data (`count_looks`)."""
 
     def __post_init__(self) -> None:
-        if self.metric not in METRICS:
+        if self.metric not in METRICS and self.column is None:
             raise InputError(
                 f"metric={self.metric}: no such metric; {suggest(self.metric, METRICS)}"
             )
@@ -56,6 +59,11 @@ class ComparisonSettings:
 
     def with_baseline(self, index: int) -> ComparisonSettings:
         return replace(self, baseline=index)
+
+    @property
+    def described(self) -> Metric:
+        """The metric that runs are compared by."""
+        return self.column or METRICS[self.metric]
 
     @property
     def level(self) -> float:

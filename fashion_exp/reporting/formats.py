@@ -6,8 +6,6 @@ import math
 import unicodedata
 from collections.abc import Callable
 
-from rich.cells import cell_len
-
 DASH = "\N{EN DASH}"
 ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
 MINUS = "\N{MINUS SIGN}"
@@ -71,9 +69,9 @@ def sample_size(n: float) -> str:
     return f"{n:,.0f}" if n == round(n) else f"about {n:,.0f}"
 
 
-def photo_count(n: float, part: str = "") -> str:
+def photo_count(n: float, part: str = "", noun: str = "photo") -> str:
     """ "1,720 test photos", or "about 788 independent test photos"."""
-    words = ["" if n == round(n) else "independent", part, "photo" if n == 1 else "photos"]
+    words = ["" if n == round(n) else "independent", part, noun if n == 1 else f"{noun}s"]
     return " ".join([sample_size(n), *filter(None, words)])
 
 
@@ -134,4 +132,6 @@ def shorten(text: str, fits: Callable[[str], bool]) -> str:
 
 def shorten_to_cells(text: str, cells: int) -> str:
     """The text in one line of at most this many terminal columns; a CJK character takes two."""
+    from rich.cells import cell_len  # numbers are formatted where rich is not installed
+
     return shorten(one_line(text), lambda candidate: cell_len(candidate) <= cells)

@@ -16,6 +16,7 @@ import numpy as np
 from scipy import stats
 
 from fashion_exp.comparison.differences import Differences, mean_differences
+from fashion_exp.comparison.metrics import METRICS
 from fashion_exp.comparison.settings import ComparisonSettings
 from fashion_exp.stats.bootstrap import bootstrap, paired_bootstrap
 from fashion_exp.stats.crossed import VarianceComponents, crossed_t_interval
@@ -249,7 +250,7 @@ def simulate_main_effects(rng: Rng) -> Outcomes:
             synthetic.seeded_answers(rng, 1, 2000, setting + effect, difficulty)[0]
             for effect in (0.3, 0.0)
         )
-        gains.append(Differences("one model", a - b, 2000, "accuracy"))
+        gains.append(Differences("one model", a - b, 2000, METRICS["accuracy"]))
     truth = np.mean(
         [
             synthetic.seeded_accuracy(setting + 0.3) - synthetic.seeded_accuracy(setting)
