@@ -8,7 +8,7 @@ import pandas as pd
 from fashion_exp.evaluation.predictions import labels_and_probabilities
 from fashion_exp.stats.calibration import (
     apply_temperature,
-    cross_fitted,
+    cross_fitted_if_better,
     fit_temperature,
     group_parts,
 )
@@ -20,25 +20,29 @@ COVERAGE = 0.95
 def set_sizes(validation: pd.DataFrame, frame: pd.DataFrame) -> np.ndarray:
     """Classes in the set of each prediction in `frame` (n,), at a coverage of 95 %.
 
-    Each model is calibrated on its own validation predictions. For these themselves, `frame` being
-    `validation`, the sets come from four fifths of the photos that the photo is not among.
+    Each model is calibrated on its own validation predictions, unless that helps none of the run.
+    For these themselves, `frame` being `validation`, the sets come from four fifths of the photos
+    that the photo is not among.
     """
     sizes = np.zeros(len(frame), dtype=np.int64)
-    for key, own in validation.groupby(["repeat", "fold"]):
+    labels, raw = labels_and_probabilities(validation)
+    groups = validation["group_id"].to_numpy()
+    by_model, parts = validation.groupby(["repeat", "fold"]), group_parts(groups)
+    models = by_model.ngroup().to_numpy()
+    calibrated, is_scaled = cross_fitted_if_better(labels, raw, models, parts)
+    for key, own in by_model.indices.items():
         positions = np.flatnonzero((frame[["repeat", "fold"]] == list(key)).all(axis=1))
         if not len(positions):
             continue
         rows = frame.iloc[positions]
-        labels, raw = labels_and_probabilities(own)
-        groups, zeros = own["group_id"].to_numpy(), np.zeros(len(own), dtype=np.int64)
-        parts = group_parts(groups)
-        calibrated = cross_fitted(labels, raw, zeros, parts)
-        scores = conformal_scores(labels, calibrated, zeros, groups)
+        zeros = np.zeros(len(own), dtype=np.int64)
+        scores = conformal_scores(labels[own], calibrated[own], zeros, groups[own])
         if rows["part"].iloc[0] == "validation":
-            members = held_out_sets(scores, calibrated, parts, COVERAGE)
+            members = held_out_sets(scores, calibrated[own], parts[own], COVERAGE)
         else:
             new = labels_and_probabilities(rows)[1]
-            scaled = apply_temperature(new, fit_temperature(labels, raw))
+            temperature = fit_temperature(labels[own], raw[own]) if is_scaled else 1.0
+            scaled = apply_temperature(new, temperature)
             members = prediction_sets(scores.p_values(scaled), scaled.argmax(axis=1), COVERAGE)
         sizes[positions] = members.sum(axis=1)
     return sizes

@@ -27,12 +27,11 @@ from fashion_exp.reporting.console import plain_console
 from fashion_exp.reporting.progress import Progress
 from fashion_exp.stats.calibration import (
     apply_temperature,
-    cross_fitted,
+    cross_fitted_if_better,
     fit_temperature,
     group_parts,
 )
 from fashion_exp.stats.conformal import ConformalScores, conformal_scores, prediction_sets
-from fashion_exp.stats.metrics import cross_entropy
 from fashion_exp.stats.novelty import (
     RelativeMahalanobis,
     entropy,
@@ -77,12 +76,9 @@ def validation_rows(run: TrainedRun) -> ValidationRows:
     labels, raw = labels_and_probabilities(frame)
     models, groups = model_indices(frame, run.model_names), frame["group_id"].to_numpy()
     parts = group_parts(groups)
-    scaled = cross_fitted(labels, raw, models, parts)
-    helps = cross_entropy(labels, scaled) < cross_entropy(labels, raw)
-    return ValidationRows(
-        frame["image_id"].to_numpy(), labels, groups, models, parts, raw,
-        scaled if helps else raw, helps,
-    )  # fmt: skip
+    calibrated, is_scaled = cross_fitted_if_better(labels, raw, models, parts)
+    ids = frame["image_id"].to_numpy()
+    return ValidationRows(ids, labels, groups, models, parts, raw, calibrated, is_scaled)
 
 
 def model_indices(frame: pd.DataFrame, names: Sequence[str]) -> np.ndarray:

@@ -17,7 +17,7 @@ from fashion_exp.stats.bootstrap import block_sizes
 from fashion_exp.stats.checks import Floats, Integers, validate_minimum, validate_resampling
 from fashion_exp.stats.groups import few_groups_note, group_codes
 from fashion_exp.stats.interval import Estimand, Interval, point_estimate
-from fashion_exp.stats.metrics import per_image_correct, per_image_loss
+from fashion_exp.stats.metrics import cross_entropy, per_image_correct, per_image_loss
 from fashion_exp.stats.proportions import wilson_grouped
 
 BINS = 15
@@ -76,6 +76,16 @@ def cross_fitted(
                 temperature = fit_temperature(labels[others], probabilities[others])
                 scaled[here] = apply_temperature(probabilities[here], temperature)
     return scaled
+
+
+def cross_fitted_if_better(
+    labels: Integers, probabilities: Floats, models: Integers, parts: Integers
+) -> tuple[Floats, bool]:
+    """As `cross_fitted`, and true, if that lowers the mean cross-entropy of all predictions; else
+    the probabilities as they are, and false: all temperatures should be 1."""
+    scaled = cross_fitted(labels, probabilities, models, parts)
+    helps = cross_entropy(labels, scaled) < cross_entropy(labels, probabilities)
+    return (scaled, True) if helps else (probabilities, False)
 
 
 def group_parts(groups: ArrayLike, parts: int = 5, seed: int = 0) -> Integers:

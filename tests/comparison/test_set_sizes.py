@@ -43,6 +43,21 @@ def test_validation_sets_cover_photos_that_did_not_calibrate_them() -> None:
     )
 
 
+def test_temperatures_are_one_where_scaling_does_not_help(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As in `calibrate`, where other photos would not gain by them."""
+    validation, test = (
+        frame_of(30, part, 0, 1.0, seed) for part, seed in (("validation", 5), ("test", 6))
+    )
+    expected = set_sizes(validation, test)
+    monkeypatch.setattr("fashion_exp.stats.calibration.fit_temperature", lambda *_: 20.0)
+    monkeypatch.setattr("fashion_exp.comparison.set_sizes.fit_temperature", lambda *_: 1 / 0)
+    unscaled = set_sizes(validation, test)
+    monkeypatch.undo()
+    assert unscaled.tolist() == expected.tolist()
+
+
 def test_smaller_sets_are_better() -> None:
     metric = METRICS["set_size"]
     assert metric.favors_first(-0.1) and metric.format_difference(-0.1) == "-0.100 classes"
