@@ -171,6 +171,11 @@ def compare(
             mark_test_evaluated(folder, place)
     unfinished = count_unfinished_jobs(folders)
     compared = [load_run(folder) for folder in folders]
+    if on is None and (refits := [run.result.output for run in compared if run.is_refit]):
+        raise InputError(
+            f"{refits[0].name}: a refit has no results of its own; compare the run that it "
+            "repeats, or evaluate it on other photos and use --on NAME"
+        )
     return Comparison(compared, settings, unfinished, place, not_evaluated).counted_in(place)
 
 

@@ -50,7 +50,17 @@ def conclusions(comparison: Comparison) -> list[str]:
         note = filter(None, [comparison.candidates_note])
         sentences = [*verdict_sentences(comparison), *_on_other_photos(comparison), *note]
         sentences += _winner(comparison)
-    return [*sentences, *_looks(comparison), *_target(comparison)]
+    return [*sentences, *_refits(comparison), *_looks(comparison), *_target(comparison)]
+
+
+def _refits(comparison: Comparison) -> Iterator[str]:
+    """Which runs are refits; on their own test these have no results (`api.compare`)."""
+    pairs = zip(comparison.names, comparison.runs, strict=True)
+    if refits := [name for name, run in pairs if run.is_refit and comparison.settings.on]:
+        yield (
+            f"Refits: {', '.join(refits)}. Only their results on {comparison.part} are their own; "
+            "validation and test are those of the run that each repeats."
+        )
 
 
 def verdict_sentences(comparison: PairwiseComparison) -> list[str]:

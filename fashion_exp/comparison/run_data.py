@@ -44,7 +44,12 @@ class RunData:
 
     @property
     def name(self) -> str:
-        return self.result.name
+        return f"{self.result.name} refit" if self.is_refit else self.result.name
+
+    @property
+    def is_refit(self) -> bool:
+        """Whether its results but for `evaluations` are those of the run that it repeats."""
+        return RunDir(self.result.output).is_refit
 
     @property
     def redrawn(self) -> bool:

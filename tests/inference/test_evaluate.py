@@ -15,11 +15,13 @@ from PIL import Image
 
 from fashion_exp.api.comparison import compare
 from fashion_exp.api.runs import load
+from fashion_exp.atomic_io import write_json
 from fashion_exp.commands import evaluate as command
 from fashion_exp.comparison.report_data import build_report
 from fashion_exp.comparison.report_tables import pairs_table, runs_table
 from fashion_exp.errors import InputError
 from fashion_exp.evaluation.predictions import labels_and_probabilities, read_predictions
+from fashion_exp.evaluation.run_dir import REFIT_FILE
 from fashion_exp.inference.calibration_report import by_model
 from fashion_exp.inference.evaluate import PhotoEvaluation, as_json, evaluate, sentences
 from fashion_exp.inference.trained_run import TrainedRun, load_run
@@ -153,6 +155,21 @@ def test_compare_and_report_use_the_evaluation(run: TrainedRun, new_photos: Path
     assert comparison.table["shop_acc"].tolist() == [accuracy.estimate] * 2
     with pytest.raises(InputError, match="did you mean shop"):
         compare([run.run.path], on="shopp", outputs=other.parents[1])
+
+
+def test_refit_is_compared_on_other_photos_only_and_named(
+    run: TrainedRun, new_photos: Path
+) -> None:
+    outputs = run.run.path.parents[1]
+    evaluated(run, new_photos)
+    refit = outputs / "refits" / "mine"
+    shutil.copytree(run.run.path, refit)
+    write_json(refit / REFIT_FILE, {"study": "tiny", "models": ["r0f0", "r1f0"]})
+    comparison = compare([run.run.path, refit], on="shop", outputs=outputs)
+    assert comparison.names[1] == f"{comparison.names[0]} refit"
+    assert f"Refits: {comparison.names[1]}. " in " ".join(comparison.conclusions)
+    with pytest.raises(InputError, match="mine: a refit has no results of its own"):
+        compare([run.run.path, refit], outputs=outputs)
 
 
 def test_sweep_is_compared_by_its_evaluated_jobs(run: TrainedRun, new_photos: Path) -> None:
