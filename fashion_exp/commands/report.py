@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 
 from fashion_exp.commands.comparison_options import build_parser, comparison_options
@@ -13,6 +14,7 @@ def run(arguments: list[str]) -> int:
     """Writes the page and prints its path. Raises `InputError`."""
     parser = build_parser("report", __doc__)
     parser.add_argument("--into", help="folder to write; default: report/ in the sweep or run")
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
     args = parser.parse_args(arguments)
     options = comparison_options(args)
     into = writable_folder(args.into, "--into") if args.into else None
@@ -24,12 +26,23 @@ def run(arguments: list[str]) -> int:
     comparison = compare(args.runs, **options)
     command = redact_credentials(shlex.join(["scripts/run", "report", *arguments]))
     page = comparison.report(into, command)
-    print(*comparison.conclusions, sep="\n")
-    print(f"page:    {page}")
+    figures, missing, reason = "", [], ""
     if len(comparison.runs) == 1:
         result = comparison.runs[0].result
-        missing = ", ".join(file.name for file in missing_figures(result))
-        if reason := track_report(RunDir(result.output), page.parent):
-            print(f"The page was not added to the tracking store ({reason}).")
-        print(f"figures: {result.output / 'figures'}{f' without {missing}' if missing else ''}")
+        figures, missing = str(RunDir(result.output).figures), missing_figures(result)
+        reason = track_report(RunDir(result.output), page.parent)
+    if args.json:
+        content = {
+            "page": str(page), "conclusions": comparison.conclusions, "figures": figures,
+            "missing_figures": [file.name for file in missing], "not_tracked": reason,
+        }  # fmt: skip
+        print(json.dumps(content, indent=1))
+        return 0
+    print(*comparison.conclusions, sep="\n")
+    print(f"page:    {page}")
+    if reason:
+        print(f"The page was not added to the tracking store ({reason}).")
+    if figures:
+        names = ", ".join(file.name for file in missing)
+        print(f"figures: {figures}{f' without {names}' if names else ''}")
     return 0

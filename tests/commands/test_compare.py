@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -104,6 +105,13 @@ def test_report_is_written_into_the_sweep(
     text = page.read_text()
     assert "run 0 is better than run 1" in text and "human, 200 images" in text
     assert "scripts/run report grid" in re.sub("<[^>]*>", "", text)
+
+
+def test_report_prints_json(outputs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert report.run([str(outputs / "sweeps" / "grid" / "0"), "--json"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert Path(printed["page"]).is_file() and "accuracy of run 0 is" in printed["conclusions"][0]
+    assert printed["figures"].endswith("figures") and len(printed["missing_figures"]) > 1
 
 
 def test_baseline_may_be_outside_the_compared_runs(
