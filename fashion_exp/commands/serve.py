@@ -14,7 +14,7 @@ from fashion_exp.paths import expand_user, outputs_dir
 EPILOG = """\
 POST /predict   photos as multipart/form-data, as {"photos": ["base64", …]}, or one as image/…
 POST /explain   the heat map of one photo as PNG;  POST /similar  the most similar training photos
-GET /model      what is served;  /health;  /metrics in Prometheus' format;  / the page
+GET /model      what is served, and its card;  /health;  /metrics in Prometheus' format;  / the page
 SIGTERM ends the service after the requests in flight.
 """
 

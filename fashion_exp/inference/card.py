@@ -63,7 +63,11 @@ def write_card(run: TrainedRun, into: Path) -> CardFiles:
 
 def build_card(run: TrainedRun) -> PhotoPage:
     """The content of the card. Raises `InputError` if a file of the run is damaged."""
-    data = load_run(run.run.path)
+    stored = load_run(run.run.path)
+    given = given_name(run.run)
+    # The options are stated once; sentences name the run by its model.
+    short = stored.result if given else replace(stored.result, name=run.config.model.name)
+    data = replace(stored, result=short)
     parts = ["test", "validation"] if data.is_test_evaluated else ["validation"]
     comparison = Comparison([data], ComparisonSettings(alpha=1 - data.result.confidence))
     per_class = [class_table(data.summary(part)) for part in parts]
@@ -82,9 +86,8 @@ def build_card(run: TrainedRun) -> PhotoPage:
         Section("origin", "Origin", (), [_origin_table(data, run)]),
     ]
     refit = _refit(run)
-    given = given_name(run.run)
     name = given or f"{run.config.model.name} ({run.run.path.name})"
-    options = [] if given else [f"Options: {data.name}."]
+    options = [] if given else [f"Options: {stored.result.name}."]
     return PhotoPage(
         f"Model card: {'refit of ' if refit else ''}{name}",
         [*(refit or conclusions(comparison)), *options], _without_repeats(sections),

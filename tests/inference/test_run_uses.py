@@ -78,6 +78,7 @@ def test_card_has_the_figures_of_the_run(
     ):
         assert words in text and words in re.sub("<[^>]*>|\N{NO-BREAK SPACE}", " ", page)
     assert text.startswith("# Model card: basic") and len(text.splitlines()[0]) < 80
+    assert text.count(run.data.result.name) == 1, "the options are stated once"
     notes = [line for line in text.splitlines() if len(line) > 60 and "|" not in line]
     assert len(notes) == len(set(notes)), "no sentence twice"
     assert "scripts/run predict tiny" in text and "License of the photos: not recorded" in text

@@ -106,7 +106,10 @@ def test_service_answers_as_its_run(
         )
         assert post(port, files[0], "image/png", "/explain")[1].startswith(b"\x89PNG")
         _check_refusals(port, files[0])
-        assert json.loads(get(port, "/model"))["classes"] == list(trained.classes)
+        about = json.loads(get(port, "/model"))
+        assert about["classes"] == list(trained.classes)
+        titles = [section["title"] for section in about["card"]["sections"]]
+        assert {"Accuracy", "Calibration and prediction sets", "Limits"} <= {*titles}
         assert b'requests_total{path="/predict",status="413"} 1.0' in get(port, "/metrics")
         if COMMAND is not None:
             _check_page(port, photos / frame["path"][0], tmp_path)

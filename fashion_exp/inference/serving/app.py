@@ -156,7 +156,8 @@ class Service:
         return JSONResponse({"status": "ok"})
 
     async def model(self) -> JSONResponse:
-        return JSONResponse(describe(self._predictor))
+        card = await asyncio.to_thread(lambda: self._predictor.card)
+        return JSONResponse({**describe(self._predictor), "card": card})
 
     async def metrics(self) -> Response:
         content = generate_latest(self._metrics.registry)

@@ -85,6 +85,14 @@ class Predictor:
         """The metadata of the file."""
         return dict(self._session.get_modelmeta().custom_metadata_map)
 
+    @cached_property
+    def card(self) -> dict[str, Any]:
+        """The model card as JSON. It takes seconds: the calibration is measured."""
+        from fashion_exp.inference.card import build_card
+        from fashion_exp.reporting.photo_page import as_json
+
+        return as_json(build_card(self.run))
+
     def __call__(self, images: np.ndarray) -> list[tuple[dict[str, Any], np.ndarray]]:
         """For each image the prediction, and its features (width,)."""
         from fashion_exp.inference.predict import predictions_table
