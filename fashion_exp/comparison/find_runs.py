@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -70,7 +71,7 @@ def _content(file: Path) -> dict[str, object]:
 
 
 def find_run(reference: str, outputs: Path) -> RunDir:
-    """The run, in whatever state, with this folder, name or tracked id, or a beginning of them.
+    """The run, in whatever state, with this folder, name or tracked id, or a part of them.
 
     Raises `InputError` if there is none or several.
     """
@@ -138,14 +139,16 @@ def _resolve(reference: str, outputs: Path, uri: str | None) -> list[Path]:
 def _matches(reference: str, runs: Sequence[RunDir], sweeps: Sequence[Path] = ()) -> list[Path]:
     """The folders that a reference means by the first of these that matches any: the folder's name,
     the name that the user gave, the beginning or end of the folder's name, the result's name or the
-    beginning of a tracked id. Only the last one reads a file of every run, which takes a second for
-    thousands of them."""
+    beginning of a tracked id, later words of the folder's name. Only the last two read a file of
+    every run, which takes a second for thousands of them."""
     folders = [*(run.path for run in runs), *sweeps]
     named = [folder for folder in folders if folder.name == reference]
     named = named or [run.path for run in runs if given_name(run) == reference]
     ends = (str.startswith, str.endswith)
     named = named or [f for f in folders if any(matches(f.name, reference) for matches in ends)]
-    return named or [run.path for run in runs if _has_name_or_id(run, reference)]
+    named = named or [run.path for run in runs if _has_name_or_id(run, reference)]
+    part = re.compile(rf"(?<![^\W_]){re.escape(reference)}")  # not within a word or a hash
+    return named or [folder for folder in folders if part.search(folder.name)]
 
 
 def _has_name_or_id(run: RunDir, reference: str) -> bool:

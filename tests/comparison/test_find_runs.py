@@ -38,12 +38,22 @@ def names(folders: list[Path]) -> list[str]:
         ("1a2b", ["2026-alone-1a2b"]),
         ("2026-grid", ["2", "3", "10"]),
         ("id-job 3", ["3"]),
+        ("alone-1", ["2026-alone-1a2b"]),
+        ("grid-3c", ["2", "3", "10"]),
     ],
 )
 def test_finds_by_name_beginning_end_or_tracked_id(
     reference: str, expected: list[str], outputs: Path
 ) -> None:
     assert names(find_runs([reference], outputs, None)) == expected
+
+
+def test_part_of_several_names_lists_them(outputs: Path) -> None:
+    make_run(outputs / "runs" / "2027-alone-5e6f", "other", SCORES, SCORES)
+    with pytest.raises(InputError, match="2026-alone-1a2b, 2027-alone-5e6f; type more"):
+        find_runs(["alone-"], outputs, None)
+    with pytest.raises(InputError, match="no such run"):
+        find_runs(["lone-1a"], outputs, None)
 
 
 def test_finds_by_the_name_that_the_user_gave(outputs: Path) -> None:
