@@ -117,7 +117,7 @@ class Run:
 
         `images` is one or several of: a path (a file, a folder, a pattern, a CSV list), a PIL
         image, or an array uint8 (height, width, 3). `models` are trainings such as r0f0; default:
-        all. A file that is no photo is a row with its reason.
+        all. A file that is no photo is a row with its reason; bytes are those of a file.
         """
         import pandas as pd
 

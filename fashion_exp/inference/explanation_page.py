@@ -114,8 +114,8 @@ def _readable(
     for source in sources:
         photo = source.photo
         try:
-            if isinstance(photo, str | PathLike):
-                photo = run.decode(fspath(photo))
+            if isinstance(photo, str | PathLike | bytes):
+                photo = run.decode(photo if isinstance(photo, bytes) else fspath(photo))
             yield replace(source, photo=photo)
         except UnreadableImageError as error:
             unreadable[source.name] = str(error)

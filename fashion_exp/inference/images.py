@@ -11,9 +11,11 @@ import pandas as pd
 import torch
 from PIL import Image, ImageOps
 
+from fashion_exp.data.table import UnreadableImageError
 from fashion_exp.errors import InputError
 from fashion_exp.inference.calibration import load_calibration
 from fashion_exp.inference.predictions_table import COVERAGE, calibrated_columns, predictions_table
+from fashion_exp.inference.sources import expand
 
 if TYPE_CHECKING:
     from fashion_exp.inference.trained_run import TrainedRun
@@ -41,18 +43,40 @@ def decoded(run: TrainedRun, photo: Photo) -> np.ndarray:
 def predict_decoded(
     run: TrainedRun, photos: Sequence[Photo], models: Sequence[str] | None = None
 ) -> pd.DataFrame:
-    """The columns of `predict` for photos in memory. Raises `InputError` for one that is none."""
+    """The columns of `predict` for photos of which some are in memory; paths stand for what
+    `list_photos` finds. What cannot be read is a row with its reason. Raises `InputError` for an
+    array that is no photo."""
+    photos = [item for photo in photos for item in _expanded(photo)]
     names = [name_of(photo, number) for number, photo in enumerate(photos, start=1)]
     calibration, tables = load_calibration(run), []
     for start in range(0, len(photos), run.batch_size):
         chunk = photos[start : start + run.batch_size]
-        images = np.stack([run.preprocess(decoded(run, photo)) for photo in chunk])
-        batch = torch.from_numpy(images).permute(0, 3, 1, 2)
-        output = run.predict_batch(batch, models)
+        images, reasons = [], []
+        for photo in chunk:
+            try:
+                images.append(run.preprocess(_read(run, photo)))
+                reasons.append("")
+            except (UnreadableImageError, OSError) as error:  # Pillow reads its images late
+                reasons.append(str(error))
+        batches = [torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)] if images else []
+        output = run.predict_parts(batches, models)
         columns = calibrated_columns(calibration, output, models or run.model_names, COVERAGE)
-        part, readable = names[start : start + len(chunk)], [""] * len(chunk)
-        tables.append(predictions_table(run.classes, part, readable, output.probabilities, columns))
+        part = names[start : start + len(chunk)]
+        tables.append(predictions_table(run.classes, part, reasons, output.probabilities, columns))
     return pd.concat(tables, ignore_index=True)
+
+
+def _expanded(photo: Photo) -> list[Photo]:
+    if isinstance(photo, str | PathLike):
+        return [*expand(fspath(photo))] or [photo]
+    return [photo]
+
+
+def _read(run: TrainedRun, photo: Photo) -> np.ndarray:
+    """As `decoded`, but raises `UnreadableImageError` for a file or its bytes."""
+    if isinstance(photo, str | PathLike | bytes):
+        return run.decode(photo if isinstance(photo, bytes) else fspath(photo))
+    return decoded(run, photo)
 
 
 def as_list(photos: object) -> list[Photo]:

@@ -34,7 +34,7 @@ def list_photos(sources: Iterable[str | Path], standard_input: TextIO | None = N
             lines = standard_input or ()
             found = [line.rstrip("\r\n") for line in lines if line.strip()]
         else:
-            found = list(_expand(source))
+            found = list(expand(source))
         if not found:
             missing.append(source)
         paths |= dict.fromkeys(found or [source])
@@ -63,7 +63,8 @@ def is_list(path: Path) -> bool:
     return path.suffix.casefold() in LIST_SUFFIXES
 
 
-def _expand(source: str) -> Iterator[str]:
+def expand(source: str) -> Iterator[str]:
+    """The paths of the photos that a file, folder, pattern or list stands for."""
     path = Path(source).expanduser()
     if path.is_dir():
         root = path.resolve().parent  # not that of ".", which is itself

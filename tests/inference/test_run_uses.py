@@ -45,6 +45,23 @@ def test_paths_images_and_arrays_are_predicted_alike(run: fx.Run, photos: Path) 
     assert len(run.predict(photos / "validation" / "shirt")) == 8
 
 
+def test_unreadable_photos_among_images_are_rows(run: fx.Run, photos: Path, tmp_path: Path) -> None:
+    first, second = paths(photos, 2)
+    cut = tmp_path / "cut.png"
+    cut.write_bytes(first.read_bytes()[:300])
+    with Image.open(cut) as truncated:
+        mixed = [Image.open(first), tmp_path / "gone.jpg", second, b"no photo", truncated]
+        table = run.predict(mixed)
+    assert list(table["path"]) == [
+        str(first), str(tmp_path / "gone.jpg"), str(second), "image 4", str(cut),
+    ]  # fmt: skip
+    assert list(table["reason"] == "") == [True, False, True, False, False]
+    columns = ["predicted", "probability"]
+    expected = run.predict([first, second])[columns]
+    pd.testing.assert_frame_equal(table.loc[[0, 2], columns].reset_index(drop=True), expected)
+    assert len(run.predict([np.asarray(mixed[0]), photos / "validation" / "shirt"])) == 9
+
+
 def test_model_and_transform_give_the_stored_probabilities(run: fx.Run, photos: Path) -> None:
     rows = run.predictions("test").query("repeat == 1")
     images = torch.stack([run.transform(photos / path) for path in rows["path"]])
@@ -55,7 +72,7 @@ def test_model_and_transform_give_the_stored_probabilities(run: fx.Run, photos: 
     assert np.allclose(probabilities, stored, atol=1e-5)
 
 
-@pytest.mark.parametrize("photo", [np.zeros((4, 4, 3)), np.zeros(3, np.uint8), 7, b"no photo"])
+@pytest.mark.parametrize("photo", [np.zeros((4, 4, 3)), np.zeros(3, np.uint8), 7])
 def test_what_is_no_photo_is_named(run: fx.Run, photo: object) -> None:
     with pytest.raises(fx.InputError):
         run.predict([photo])
