@@ -93,6 +93,12 @@ class ClassWeights(Enum):
     balanced = "balanced"  # inversely proportional to the class frequency in the training part
 
 
+class Loss(Enum):
+    cross_entropy = "cross_entropy"
+    focal = "focal"  # cross-entropy with less weight on images that are classified well already
+    bce = "bce"  # binary cross-entropy of each class against all others
+
+
 class Precision(Enum):
     auto = "auto"
     auto_bf16 = "auto_bf16"  # what `auto` resolves to if the hardware has bf16
@@ -249,6 +255,11 @@ class TrainingConfig:
     """Images per forward pass; an update uses `accumulate` of them."""
     accumulate: Annotated[int, Field(ge=1, le=10_000), Unit("forward passes")] = MISSING
     """Forward passes per update."""
+    loss: Loss = MISSING
+    """What training minimizes: cross_entropy, focal or bce. Validation and test losses are
+    cross-entropies whatever it is."""
+    focal_gamma: Annotated[float, Field(ge=0, le=100)] | None = MISSING
+    """Exponent of the focal loss; 0 is cross-entropy. null: 2."""
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = MISSING
     """Share of the target probability that is spread evenly over all classes."""
     class_weights: ClassWeights = MISSING
@@ -393,6 +404,13 @@ PATH_OPTIONS = {
 
 RENAMED_OPTIONS = {"sweep.cells": "sweep.points", "sweep.open_test": "sweep.evaluate_test"}
 """Names of earlier versions, which still work."""
+
+ADDED_OPTIONS: dict[str, object] = {
+    "training.loss": "cross_entropy",
+    "training.focal_gamma": None,
+}
+"""Options that earlier versions lacked, with the value that they acted by. Stored configs without
+the option have this value, and it leaves a job's fingerprint as it was."""
 
 RESULT_NEUTRAL_OPTIONS = frozenset(
     {"outputs", "resume", "training.workers"}

@@ -35,6 +35,7 @@ from fashion_exp.configuration.overrides import (
     split_override,
 )
 from fashion_exp.configuration.schema import (
+    ADDED_OPTIONS,
     RENAMED_OPTIONS,
     RESULT_NEUTRAL_OPTIONS,
     Config,
@@ -127,4 +128,8 @@ def _stored_options(path: Path) -> dict[str, Any]:
         group, name = earlier.split(".")
         if isinstance(options := content.get(group), dict) and name in options:
             options[current.split(".")[1]] = options.pop(name)
+    for added, value in ADDED_OPTIONS.items():
+        group, name = added.split(".")
+        if isinstance(options := content.get(group), dict):
+            options.setdefault(name, value)
     return {str(name): value for name, value in content.items()}

@@ -11,6 +11,7 @@ from omegaconf import MISSING
 from fashion_exp.configuration.schema import (
     Config,
     Head,
+    Loss,
     OnFrozen,
     OptimConfig,
     flatten_options,
@@ -73,6 +74,9 @@ OPTION_CONDITIONS: dict[str, Condition] = {
     "schedule.gamma": _is_one_of("schedule.name", "step", "exponential"),
     "split.train_ratio": _is_one_of("split.name", "holdout"),
     "split.folds": _is_one_of("split.name", "kfold"),
+    "training.focal_gamma": Condition(
+        "training.loss=focal", lambda cfg: cfg.training.loss is Loss.focal
+    ),
     "tracking.uri": _TRACKED,
     "tracking.experiment": _TRACKED,
     "tracking.log_model": _TRACKED,

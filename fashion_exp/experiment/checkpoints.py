@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from fashion_exp.atomic_io import atomic_write
-from fashion_exp.configuration.schema import Config
+from fashion_exp.configuration.schema import Config, Loss
 from fashion_exp.errors import InputError
 from fashion_exp.models.backbones import keep_backbone
 from fashion_exp.models.build import build_model
@@ -122,7 +122,7 @@ def load_model(
     from the seed of the training.
     """
     seed = derive_seed("initialisation", cfg.seeds.initialisation, repeat, fold)
-    model = build_model(cfg.model, plan, classes, seed)
+    model = build_model(cfg.model, plan, classes, seed, cfg.training.loss is Loss.bce)
     state = load_file(checkpoint_file(cfg, checkpoints, repeat, fold))
     model.load_state_dict(state, strict=False)
     return model.eval()

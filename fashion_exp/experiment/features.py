@@ -36,7 +36,8 @@ the shape, and other kernels give other last digits."""
 DEFAULT_VIEWS = 8
 
 SOURCE_DEPENDENCIES = (
-    "models", "training/device.py", "training/fit.py", "training/process_group.py", "seeding.py",
+    "models", "training/device.py", "training/fit.py", "training/losses.py",
+    "training/process_group.py", "seeding.py",
     "experiment/features.py", "data/augment.py", "data/batches.py",
 )  # fmt: skip
 """The source files that determine features."""

@@ -10,6 +10,7 @@ import numpy as np
 
 from fashion_exp.cache.provenance import hardware_id, library_versions, source_hash
 from fashion_exp.configuration.schema import (
+    ADDED_OPTIONS,
     RESULT_NEUTRAL_OPTIONS,
     Config,
     flatten_options,
@@ -55,9 +56,10 @@ def job_fingerprint(cfg: Config, data: str, weights: str, compute: Compute) -> s
     The same images in another folder, or the same weights under another name, are the same job.
     """
     excluded = RESULT_NEUTRAL_OPTIONS | RESOLVED_OPTIONS
+    options = [(k, v) for k, v in flatten_options(to_plain(cfg)) if k not in excluded]
     return short_hash(
         {  # the keys stay: stored sweeps name their jobs by this hash
-            "knobs": {k: v for k, v in flatten_options(to_plain(cfg)) if k not in excluded},
+            "knobs": {k: v for k, v in options if k not in ADDED_OPTIONS or v != ADDED_OPTIONS[k]},
             "data": data,
             "weights": weights,
             "threads": compute.threads,

@@ -19,6 +19,7 @@ from fashion_exp.experiment.context import (
     views_per_image,
 )
 from fashion_exp.models.classifier import Classifier
+from fashion_exp.training.losses import DEFAULT_GAMMA, Criterion
 
 
 @dataclass(frozen=True)
@@ -67,9 +68,15 @@ def fold_inputs(context: ExperimentContext, model: Classifier, fold: Fold) -> In
     return Inputs(model, augmented_images, images)
 
 
-def build_criterion(cfg: Config, labels: np.ndarray, classes: int) -> nn.CrossEntropyLoss:
+def build_criterion(cfg: Config, labels: np.ndarray, classes: int) -> Criterion:
     weight = None
     if cfg.training.class_weights is ClassWeights.balanced:
         counts = np.bincount(labels, minlength=classes)
         weight = torch.tensor(len(labels) / (classes * counts), dtype=torch.float32)
-    return nn.CrossEntropyLoss(weight, label_smoothing=cfg.training.label_smoothing)
+    gamma = cfg.training.focal_gamma
+    return Criterion(
+        name=cfg.training.loss.value,
+        weight=weight,
+        label_smoothing=cfg.training.label_smoothing,
+        gamma=DEFAULT_GAMMA if gamma is None else gamma,
+    )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-from fashion_exp.configuration.schema import Config
+from fashion_exp.configuration.schema import Config, Loss
 from fashion_exp.models.build import build_model
 from fashion_exp.models.classifier import Classifier
 from fashion_exp.models.plan import ModelPlan
@@ -33,7 +33,8 @@ def build_trainee(
     Raises `InputError` for options that the model, the optimizer or the schedule does not accept.
     """
     seed = derive_seed("initialisation", cfg.seeds.initialisation, repeat, fold)
-    model = build_model(cfg.model, plan, classes, seed).to(compute.device)
+    one_vs_rest = cfg.training.loss is Loss.bce
+    model = build_model(cfg.model, plan, classes, seed, one_vs_rest).to(compute.device)
     optimizer = build_optimizer(
         name=cfg.optim.name,
         head=model.head,

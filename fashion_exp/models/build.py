@@ -14,13 +14,18 @@ from fashion_exp.configuration.schema import Head, ModelConfig
 from fashion_exp.errors import InputError, suggest
 from fashion_exp.models.classifier import Classifier
 from fashion_exp.models.dropout import Dropout
+from fashion_exp.models.one_vs_rest import OneVsRest
 from fashion_exp.models.plan import ModelPlan
 from fashion_exp.models.registry import MODELS
 from fashion_exp.models.weights import Weights, load_into, refuse_other_network
 
 
-def build_model(cfg: ModelConfig, plan: ModelPlan, classes: int, seed: int) -> Classifier:
+def build_model(
+    cfg: ModelConfig, plan: ModelPlan, classes: int, seed: int, one_vs_rest: bool = False
+) -> Classifier:
     """A classifier whose random initialization depends on `seed` alone.
+
+    `one_vs_rest` is for training with binary cross-entropy.
 
     Raises `InputError` for an unknown model or stage, and for weights that do not fit.
     """
@@ -31,7 +36,8 @@ def build_model(cfg: ModelConfig, plan: ModelPlan, classes: int, seed: int) -> C
     width = _prune_and_measure(model, plan)
     if plan.weights.path is not None:
         load_into(network, plan.weights, plan.channels)
-    model.head = _head(cfg, width, classes)
+    head = _head(cfg, width, classes)
+    model.head = head.append(OneVsRest()) if one_vs_rest else head
     model.freeze(plan.freeze)
     model.to(memory_format=torch.channels_last)
     assert model.parameter_counts().trainable > 0
@@ -133,7 +139,7 @@ def _create_network(cfg: ModelConfig, channels: int) -> nn.Module:
     return timm.create_model(cfg.name, pretrained=False, num_classes=0, in_chans=channels)
 
 
-def _head(cfg: ModelConfig, width: int, classes: int) -> nn.Module:
+def _head(cfg: ModelConfig, width: int, classes: int) -> nn.Sequential:
     hidden = (cfg.hidden if cfg.hidden is not None else [256]) if cfg.head is Head.new else []
     layers: list[nn.Module] = []
     for units in hidden:

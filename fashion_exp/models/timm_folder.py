@@ -9,6 +9,7 @@ from torch import nn
 
 from fashion_exp.errors import InputError
 from fashion_exp.models.classifier import Classifier
+from fashion_exp.models.one_vs_rest import OneVsRest
 from fashion_exp.models.plan import ModelPlan
 from fashion_exp.models.registry import MODELS
 
@@ -25,6 +26,11 @@ def save_timm_folder(
     """
     if name in MODELS:
         raise InputError(f"{name} is no model of timm; export it with --format onnx or pt2")
+    if any(isinstance(layer, OneVsRest) for layer in model.head.modules()):
+        raise InputError(
+            "timm's networks have softmax probabilities, but training.loss=bce has others; export "
+            "the model with --format onnx or pt2"
+        )
     import timm
     from timm.models import save_for_hf
 

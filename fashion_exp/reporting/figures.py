@@ -53,7 +53,7 @@ def learning_curves(history: pd.DataFrame, class_counts: Sequence[int], title: s
     loss, accuracy = figure.subplots(1, 2)
     _draw_panel(loss, history, "loss", float(-(shares * np.log(shares)).sum()))
     _draw_panel(accuracy, history, "accuracy", float(shares.max()))
-    loss.set_ylabel("cross-entropy loss", **style.text_style(style.LABEL))
+    loss.set_ylabel("loss", **style.text_style(style.LABEL))
     accuracy.set_ylabel("accuracy", **style.text_style(style.LABEL))
     accuracy.yaxis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=" %"))
     small = style.text_style(style.SMALL, style.MUTED)

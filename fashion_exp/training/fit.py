@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from fashion_exp.training.device import Compute
+from fashion_exp.training.losses import Criterion
 from fashion_exp.training.process_group import ProcessGroup
 
 
@@ -49,7 +50,7 @@ def fit(
     model: nn.Module,
     batches: Batches,
     optimizer: torch.optim.Optimizer,
-    criterion: nn.CrossEntropyLoss,
+    criterion: Criterion,
     lr_factor: Callable[[float], float],
     compute: Compute,
     group: ProcessGroup,

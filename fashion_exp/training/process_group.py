@@ -41,12 +41,16 @@ class ProcessGroup:
     def loss_weight(self, labels: torch.Tensor, class_weights: torch.Tensor | None) -> float:
         """Weight of this shard's mean loss in the mean loss of the whole batch.
 
-        `labels` are those of the whole batch. `CrossEntropyLoss` divides by the sum of the class
-        weights of its labels, so the shards' weights are proportional to these sums.
+        `labels` are those of the whole batch: classes, or the share of each class in each image.
+        `Criterion` divides by the sum of the images' weights, so the shards' weights are
+        proportional to these sums.
         """
         if self.size == 1:
             return 1.0
-        weights = torch.ones(len(labels)) if class_weights is None else class_weights[labels]
+        if class_weights is None:
+            weights = torch.ones(len(labels))
+        else:
+            weights = class_weights[labels] if labels.ndim == 1 else labels @ class_weights
         return float(weights[self.rank :: self.size].sum() / weights.sum())
 
     def sum_gradients(self, parameters: Iterable[nn.Parameter]) -> None:

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from rich.console import Console
-from torch import nn
 
 from fashion_exp.data.augment import Augmentation, ImageViews, deterministic_augmentation
 from fashion_exp.data.batches import TrainingImages, oversample
 from fashion_exp.reporting.progress import Progress
 from fashion_exp.training.fit import fit
+from fashion_exp.training.losses import Criterion
 from fashion_exp.training.process_group import ProcessGroup
 from tests.bench.networks import CLASSES, Workload, bare_step_rate, build_workload, random_pixels
 from tests.bench.runner import Figure, alternate, ratio_figure
@@ -84,7 +84,7 @@ def _fine_tuning_rate(workload: Workload, batches: TrainingImages) -> float:
         workload.model,
         batches,
         workload.new_optimizer(),
-        nn.CrossEntropyLoss(),
+        Criterion(),
         lambda time: 1.0,
         workload.compute,
         ProcessGroup(),

@@ -9,7 +9,7 @@ import yaml
 
 from fashion_exp.atomic_io import write_json
 from fashion_exp.configuration.composition import parse_command_line
-from fashion_exp.configuration.schema import to_plain
+from fashion_exp.configuration.schema import ADDED_OPTIONS, to_plain
 from fashion_exp.configuration.stored_config import load_config, result_changes, resume_config
 from fashion_exp.errors import InputError
 from fashion_exp.evaluation.run_dir import RunDir
@@ -48,6 +48,16 @@ def test_option_that_the_run_does_not_have_yet_gets_its_default(run: RunDir) -> 
     resumed = resume_config(run.config_file, TYPED, [])
     assert resumed == parse_command_line(TYPED).jobs[0]
     assert not result_changes(run.config_file, resumed)
+
+
+def test_run_of_an_earlier_version_has_the_values_that_it_acted_by(run: RunDir) -> None:
+    content = yaml.safe_load(run.config_file.read_text(encoding="utf-8"))
+    assert ADDED_OPTIONS
+    for option in ADDED_OPTIONS:
+        group, name = option.split(".")
+        del content[group][name]
+    run.config_file.write_text(yaml.safe_dump(content), encoding="utf-8")
+    assert load_config(run.config_file) == parse_command_line(TYPED).jobs[0]
 
 
 def test_resumed_run_stays_in_the_outputs_folder_that_it_is_in(run: RunDir) -> None:

@@ -48,10 +48,11 @@ GOOD = {
     "data": "dataset",
     "augment": "augmentation",
     "launcher": "hydra/launcher",
+    "loss": "training.loss",
 }
 NONE = [
     "training.mixup", "mixup", "bs", "wd", "lr_scheduler", "schedule.type", "patience", "fp16",
-    "amp", "gpus", "k", "loss", "verbose", "arch", "pretrained", "dataset.path", "output_dir",
+    "amp", "gpus", "k", "verbose", "arch", "pretrained", "dataset.path", "output_dir",
     "early_stopping.patience", "run_name", "seed.split", "cache.size", "", ".", "x" * 20_000,
 ]  # fmt: skip
 

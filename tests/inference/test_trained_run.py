@@ -49,6 +49,7 @@ KINDS = {
     "frozen backbone": ("model.weights=BACKBONE",),
     "frozen backbone, augmented": ("model.weights=BACKBONE", "augmentation=light",
                                    "augmentation.on_frozen=apply"),
+    "binary cross-entropy": ("training.loss=bce",),
     "frozen random backbone": ("model.weights=none", "model.freeze=backbone"),
     "folds and an evaluation transform": (
         "split=kfold", "split.folds=2", "training.keep=best",

@@ -11,6 +11,7 @@ from torch import nn
 
 from fashion_exp.training.device import Compute
 from fashion_exp.training.fit import EpochResult, StepCallback, fit, predict
+from fashion_exp.training.losses import Criterion
 from fashion_exp.training.process_group import ProcessGroup
 
 CPU = Compute(torch.device("cpu"), "fp32", 1)
@@ -53,7 +54,7 @@ def train(
 ) -> list[EpochResult]:
     return list(
         fit(
-            model, FixedBatches(batch_size), optimizer, nn.CrossEntropyLoss(), lr_factor, CPU,
+            model, FixedBatches(batch_size), optimizer, Criterion(), lr_factor, CPU,
             ProcessGroup(), epochs=range(epochs), accumulate=accumulate, clip_norm=clip_norm,
             seed_of_epoch=lambda epoch: epoch, on_step=on_step,
         )

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+from fashion_exp.training.losses import Criterion
 from fashion_exp.training.process_group import ProcessGroup
 
 
@@ -30,16 +31,21 @@ def test_shards_partition_a_batch(views: int, size: int) -> None:
     size=st.integers(1, 4),
     weighted=st.booleans(),
     smoothing=st.sampled_from([0.0, 0.2]),
+    name=st.sampled_from(["cross_entropy", "focal", "bce"]),
+    mixed=st.booleans(),
     seed=st.integers(0, 99),
 )
 def test_weighted_losses_and_gradients_add_up_to_those_of_the_whole_batch(
-    views: int, size: int, weighted: bool, smoothing: float, seed: int
+    views: int, size: int, weighted: bool, smoothing: float, name: str, mixed: bool, seed: int
 ) -> None:
     generator = torch.Generator().manual_seed(seed)
     inputs = torch.randn(views, 4, generator=generator, dtype=torch.float64)
     labels = torch.randint(0, 3, (views,), generator=generator)
+    if mixed:
+        classes = nn.functional.one_hot(labels, 3).double()
+        labels = 0.3 * classes + 0.7 * classes.roll(1, 0)
     weights = torch.tensor([1.0, 5.0, 0.3], dtype=torch.float64) if weighted else None
-    criterion = nn.CrossEntropyLoss(weights, label_smoothing=smoothing)
+    criterion = Criterion(name, weights, smoothing)
     model = nn.Linear(4, 3).double()
 
     whole = criterion(model(inputs), labels)

@@ -1,0 +1,69 @@
+"""Losses of a batch for classes that exclude each other, with class weights and soft targets."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+DEFAULT_GAMMA = 2.0
+"""Of the focal loss; the value that its authors recommend."""
+
+
+class Criterion(nn.Module):
+    """The loss of a batch, from logits (n, classes) and targets.
+
+    Targets are classes, (n,) int64, or the share of each class, (n, classes). Every image counts
+    with the weight of its class, or with the mean weight of its classes by their shares; the result
+    is the weighted mean over the images. Label smoothing s replaces a share s of each target by the
+    uniform distribution, as timm does, also for targets of mixed images.
+
+    `name` is cross_entropy, focal or bce; `gamma` acts on the focal loss only.
+    """
+
+    weight: torch.Tensor | None
+    """By class; None: all have the same."""
+
+    def __init__(
+        self,
+        name: str = "cross_entropy",
+        weight: torch.Tensor | None = None,
+        label_smoothing: float = 0.0,
+        gamma: float = DEFAULT_GAMMA,
+    ) -> None:
+        super().__init__()
+        assert name in ("cross_entropy", "focal", "bce")
+        self._name, self._smoothing, self._gamma = name, label_smoothing, gamma
+        self.register_buffer("weight", weight)
+
+    def forward(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        if self._name == "cross_entropy" and targets.ndim == 1:
+            return F.cross_entropy(logits, targets, self.weight, label_smoothing=self._smoothing)
+        shares = F.one_hot(targets, logits.shape[1]).to(logits) if targets.ndim == 1 else targets
+        weight = self.weight if self.weight is not None else torch.ones_like(logits[0])
+        smoothed = shares * (1 - self._smoothing) + self._smoothing / logits.shape[1]
+        image_weights = (shares * weight).sum(1)  # autocast would round a matrix product
+        if self._name == "bce":
+            terms = _binary_cross_entropy(logits, smoothed) * image_weights[:, None]
+        else:
+            gamma = self._gamma if self._name == "focal" else 0.0
+            terms = _focal(logits, smoothed, gamma) * weight
+        return terms.sum() / image_weights.sum()
+
+
+def _binary_cross_entropy(logits: torch.Tensor, shares: torch.Tensor) -> torch.Tensor:
+    """(n, classes): each class against all others, as in "ResNet strikes back" (Wightman, Touvron
+    and Jégou, 2021). The sum over the classes has gradients of the size of cross-entropy's."""
+    return F.binary_cross_entropy_with_logits(logits, shares, reduction="none")
+
+
+def _focal(logits: torch.Tensor, shares: torch.Tensor, gamma: float) -> torch.Tensor:
+    """(n, classes): cross-entropy times (1 - p)^gamma, p being the softmax probability.
+
+    Lin et al. (2017), eq. 4, for classes that exclude each other; torchvision's focal loss is that
+    of independent classes. The factor is 1 for gamma = 0.
+    """
+    log_probabilities = logits.log_softmax(1)
+    tiny = torch.finfo(logits.dtype).tiny  # a gradient of 0^gamma may be infinite
+    others = (-log_probabilities.expm1()).clamp(min=tiny)
+    return -shares * others**gamma * log_probabilities
