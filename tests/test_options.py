@@ -121,6 +121,9 @@ EFFECTS: dict[str, Effect | str] = {
     "training.class_weights": Effect(
         "dataset.rename={shirt:pullover}", "training.class_weights=balanced", "history"
     ),
+    "training.sampling": Effect(
+        "dataset.rename={shirt:pullover}", "training.sampling=balanced", "history"
+    ),
     "training.clip_norm": Effect(SGD, "training.clip_norm=1e-6", "history"),
     "training.early_stopping": Effect(
         "training.epochs=9 optim.lr=1", "training.early_stopping=1", "history"
@@ -211,9 +214,9 @@ def test_run_repeats_bit_for_bit(tiny: Callable[..., TinyRun]) -> None:
 
 
 def test_workers_do_not_change_the_result(tiny: Callable[..., TinyRun]) -> None:
+    options = ("model.dropout=0.5", "training.sampling=balanced")
     histories = [
-        tiny("model.dropout=0.5", f"training.workers={workers}").text("history.csv")
-        for workers in (0, 2)
+        tiny(*options, f"training.workers={workers}").text("history.csv") for workers in (0, 2)
     ]
     assert histories[0] == histories[1]
 

@@ -99,6 +99,11 @@ class Loss(Enum):
     bce = "bce"  # binary cross-entropy of each class against all others
 
 
+class Sampling(Enum):
+    shuffle = "shuffle"  # every training image once per epoch
+    balanced = "balanced"  # every class equally often, in epochs of the same length
+
+
 class Precision(Enum):
     auto = "auto"
     auto_bf16 = "auto_bf16"  # what `auto` resolves to if the hardware has bf16
@@ -264,6 +269,8 @@ class TrainingConfig:
     """Share of the target probability that is spread evenly over all classes."""
     class_weights: ClassWeights = MISSING
     """none, or balanced: inversely proportional to the class frequency."""
+    sampling: Sampling = MISSING
+    """Which images an epoch shows: shuffle (each once) or balanced (each class equally often)."""
     clip_norm: Positive | None = MISSING
     """Upper bound of the gradient norm. null: none."""
     early_stopping: Epochs | None = MISSING
@@ -408,6 +415,7 @@ RENAMED_OPTIONS = {"sweep.cells": "sweep.points", "sweep.open_test": "sweep.eval
 ADDED_OPTIONS: dict[str, object] = {
     "training.loss": "cross_entropy",
     "training.focal_gamma": None,
+    "training.sampling": "shuffle",
 }
 """Options that earlier versions lacked, with the value that they acted by. Stored configs without
 the option have this value, and it leaves a job's fingerprint as it was."""

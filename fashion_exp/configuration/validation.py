@@ -9,11 +9,13 @@ from typing import Any
 from omegaconf import MISSING
 
 from fashion_exp.configuration.schema import (
+    ClassWeights,
     Config,
     Head,
     Loss,
     OnFrozen,
     OptimConfig,
+    Sampling,
     flatten_options,
     to_plain,
 )
@@ -143,6 +145,8 @@ def _check_combinations(cfg: Config) -> None:
         raise InputError("split.redraw=true: there is one official split; set split.redraw=false")
     if cfg.split.name == "kfold" and cfg.split.folds is None:
         raise InputError("split.folds: split=kfold needs a number of folds, such as 5")
+    if cfg.training.sampling is Sampling.balanced:
+        _refuse_balancing_twice(cfg)
     if cfg.schedule.warmup_epochs > cfg.training.epochs:
         raise InputError(
             f"schedule.warmup_epochs={cfg.schedule.warmup_epochs}: more than "
@@ -161,4 +165,16 @@ def _check_combinations(cfg: Config) -> None:
             raise InputError(
                 f"dataset.{name}={values}: {len(values)} values for "
                 f"dataset.channels={cfg.dataset.channels}"
+            )
+
+
+def _refuse_balancing_twice(cfg: Config) -> None:
+    others = {
+        "training.class_weights=balanced": cfg.training.class_weights is ClassWeights.balanced,
+        f"augmentation.per_class={cfg.augmentation.per_class}": cfg.augmentation.per_class,
+    }
+    for option, is_set in others.items():
+        if is_set:
+            raise InputError(
+                f"training.sampling=balanced: {option} balances the classes too; choose one"
             )

@@ -43,6 +43,23 @@ def oversample(labels: np.ndarray, per_class: int | None) -> np.ndarray:
     return np.concatenate(views)
 
 
+def balanced_views(labels: np.ndarray, seed: int, epoch: int) -> np.ndarray:
+    """(n, 2): row and copy number of n = len(labels) views, as many of each class.
+
+    If n is no multiple of the classes, some classes, others in each epoch, have one view more.
+    Within a class the rows differ by at most one in how often they occur: rows of small classes are
+    repeated, and large classes show other rows in each epoch.
+    """
+    rng = np.random.default_rng(derive_seed("sampling", seed, epoch))
+    classes = rng.permutation(np.unique(labels))
+    views = []
+    for number, label in enumerate(classes):
+        rows = rng.permutation(np.flatnonzero(labels == label))
+        numbers = np.arange(len(labels) // len(classes) + (number < len(labels) % len(classes)))
+        views.append(np.stack([rows[numbers % len(rows)], numbers // len(rows)], axis=1))
+    return np.concatenate(views)
+
+
 def shuffled_batches(views: int, batch_size: int, seed: int, epoch: int) -> list[np.ndarray]:
     """A permutation of the view indices, divided into batches.
 
@@ -61,9 +78,10 @@ def _batch_starts(views: int, batch_size: int) -> list[int]:
 class TrainingImages:
     """Shuffled batches of training images.
 
-    `views` is (m, 2) from `oversample`, with positions in `rows` and `labels`; `read` gives the
-    pixels of a view. `shard` selects the views of a batch that this process reads; the labels of a
-    batch are always complete. The background thread applies `prepare` to the images.
+    `views` is (m, 2) from `oversample`, with positions in `rows` and `labels`; if `balanced`, each
+    epoch has its own `balanced_views` instead. `read` gives the pixels of a view. `shard` selects
+    the views of a batch that this process reads; the labels of a batch are always complete. The
+    background thread applies `prepare` to the images.
     """
 
     def __init__(
@@ -71,9 +89,10 @@ class TrainingImages:
         batch_size: int, seed: int, workers: int,
         shard: Callable[[np.ndarray], np.ndarray] = lambda batch: batch,
         prepare: Callable[[torch.Tensor], torch.Tensor] = lambda images: images,
+        balanced: bool = False,
     ) -> None:  # fmt: skip
-        self._rows, self._views, self._shard, self._prepare = rows, views, shard, prepare
-        self._labels = torch.from_numpy(labels[views[:, 0]])
+        self._rows, self._labels, self._shard, self._prepare = rows, labels, shard, prepare
+        self._views, self._balanced = views, balanced
         self._batch_size, self._seed = batch_size, seed
         self.steps = len(_batch_starts(len(views), batch_size)) + 1
         self._epoch_views: list[list[View]] = []
@@ -83,14 +102,16 @@ class TrainingImages:
         return len(self._views)
 
     def epoch(self, number: int) -> Iterator[Batch]:
-        batches = shuffled_batches(len(self._views), self._batch_size, self._seed, number)
+        views = balanced_views(self._labels, self._seed, number) if self._balanced else self._views
+        labels = torch.from_numpy(self._labels[views[:, 0]])
+        batches = shuffled_batches(len(views), self._batch_size, self._seed, number)
         self._epoch_views[:] = [
-            [(number, int(self._rows[row]), int(copy)) for row, copy in self._views[shard]]
+            [(number, int(self._rows[row]), int(copy)) for row, copy in views[shard]]
             for shard in map(self._shard, batches)
         ]
         images = _prefetch(map(self._prepare, self._loader))
         for batch, inputs in zip(batches, images, strict=True):
-            yield inputs, self._labels[batch]
+            yield inputs, labels[batch]
 
 
 _PREFETCHED_BATCHES = 2
@@ -127,25 +148,28 @@ def _short_switch_interval() -> Iterator[None]:
 class TrainingFeatures:
     """Shuffled batches of precomputed features: (n, width), labels (n,).
 
-    `rows`, `labels` and `views` are those of `TrainingImages`. Copy c of an image shows its view
-    e + c in epoch e.
+    `rows`, `labels`, `views` and `balanced` are those of `TrainingImages`. Copy c of an image shows
+    its view e + c in epoch e.
     """
 
     def __init__(
         self, rows: np.ndarray, labels: np.ndarray, views: np.ndarray, read: FeatureReader,
-        batch_size: int, seed: int,
+        batch_size: int, seed: int, balanced: bool = False,
     ) -> None:  # fmt: skip
-        self._rows, self._copies = rows[views[:, 0]], views[:, 1]
-        self._labels, self._read = torch.from_numpy(labels[views[:, 0]]), read
+        self._rows, self._labels, self._read = rows, labels, read
+        self._views, self._balanced = views, balanced
         self._batch_size, self._seed = batch_size, seed
         self.steps = len(_batch_starts(len(views), batch_size)) + 1
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self._views)
 
     def epoch(self, number: int) -> Iterator[Batch]:
-        for batch in shuffled_batches(len(self), self._batch_size, self._seed, number):
-            yield self._read(self._rows[batch], number + self._copies[batch]), self._labels[batch]
+        views = balanced_views(self._labels, self._seed, number) if self._balanced else self._views
+        rows, copies = self._rows[views[:, 0]], views[:, 1]
+        labels = torch.from_numpy(self._labels[views[:, 0]])
+        for batch in shuffled_batches(len(views), self._batch_size, self._seed, number):
+            yield self._read(rows[batch], number + copies[batch]), labels[batch]
 
 
 def ordered_batches(

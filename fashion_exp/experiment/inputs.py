@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from fashion_exp.configuration.schema import ClassWeights, Config
+from fashion_exp.configuration.schema import ClassWeights, Config, Sampling
 from fashion_exp.data.batches import TrainingFeatures, TrainingImages, ordered_batches, oversample
 from fashion_exp.data.split import Fold
 from fashion_exp.experiment.context import (
@@ -36,6 +36,7 @@ def fold_inputs(context: ExperimentContext, model: Classifier, fold: Fold) -> In
     cfg, labels = context.cfg, context.table.labels
     order_seed = fold_seed(cfg, "order", fold)
     views = oversample(labels[fold.train], cfg.augmentation.per_class)
+    balanced = cfg.training.sampling is Sampling.balanced
     if trains_on_features(cfg, context.plan):
         seed = fold_seed(cfg, "initialisation", fold)
         plain = context.features(model, seed)
@@ -46,7 +47,13 @@ def fold_inputs(context: ExperimentContext, model: Classifier, fold: Fold) -> In
             return (plain(rows[start : start + size]) for start in range(0, len(rows), size))
 
         batches = TrainingFeatures(
-            fold.train, labels[fold.train], views, training, cfg.training.batch_size, order_seed
+            fold.train,
+            labels[fold.train],
+            views,
+            training,
+            cfg.training.batch_size,
+            order_seed,
+            balanced,
         )
         return Inputs(model.head, batches, stored_features)
 
@@ -64,6 +71,7 @@ def fold_inputs(context: ExperimentContext, model: Classifier, fold: Fold) -> In
         cfg.training.workers,
         context.group.shard,
         context.compute.pin_memory,
+        balanced,
     )
     return Inputs(model, augmented_images, images)
 

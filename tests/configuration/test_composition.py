@@ -58,6 +58,12 @@ def test_every_choice_has_a_head_comment(file: Path) -> None:
     assert any(line.startswith("# ") and not line.startswith("# @package") for line in lines)
 
 
+@pytest.mark.parametrize("other", ["training.class_weights=balanced", "augmentation.per_class=40"])
+def test_balanced_sampling_is_refused_with_another_way_to_balance(other: str) -> None:
+    with pytest.raises(InputError, match=f"training.sampling=balanced: {other} balances"):
+        parse_command_line(["training.sampling=balanced", other])
+
+
 @pytest.mark.parametrize(
     ("override", "message"),
     [

@@ -11,7 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fashion_exp.data.augment import Augmentation, ImageViews, deterministic_augmentation
-from fashion_exp.data.batches import TrainingImages, ordered_batches, oversample, shuffled_batches
+from fashion_exp.data.batches import (
+    TrainingImages,
+    balanced_views,
+    ordered_batches,
+    oversample,
+    shuffled_batches,
+)
 
 OPERATIONS = [
     {"name": "HorizontalFlip", "p": 0.5},
@@ -104,6 +110,41 @@ def test_oversampling_reaches_per_class_with_even_repeats(
         assert len(class_views) == max(count, per_class or 0)
         repeats = np.bincount(class_views[:, 0], minlength=len(labels))[labels == label]
         assert repeats.max() - repeats.min() <= 1
+
+
+@given(
+    counts=st.lists(st.integers(1, 30), min_size=1, max_size=5),
+    seed=st.integers(0, 3),
+    epoch=st.integers(0, 3),
+)
+def test_balanced_epoch_has_every_class_equally_often(
+    counts: list[int], seed: int, epoch: int
+) -> None:
+    labels = np.repeat(np.arange(len(counts)), counts)
+    views = balanced_views(labels, seed, epoch)
+    assert len(views) == len(labels) == len(np.unique(views, axis=0)), "no view twice"
+    by_class = np.bincount(labels[views[:, 0]])
+    assert set(by_class) <= {len(labels) // len(counts), -(-len(labels) // len(counts))}
+    for label in range(len(counts)):
+        occurrences = np.bincount(views[:, 0], minlength=len(labels))[labels == label]
+        assert occurrences.max() - occurrences.min() <= 1
+    assert np.array_equal(views, balanced_views(labels, seed, epoch))
+
+
+def test_balanced_epochs_show_other_rows_of_a_large_class() -> None:
+    labels = np.repeat([0, 1], [90, 10])
+    shown = [set(balanced_views(labels, 0, epoch)[:, 0]) for epoch in range(12)]
+    assert shown[0] != shown[1] and set().union(*shown) == set(range(100))
+
+
+def test_repeated_rows_of_a_balanced_epoch_are_augmented_differently() -> None:
+    rows, labels = np.arange(10), np.array([0] * 9 + [1])
+    batches = TrainingImages(
+        rows, labels, oversample(labels, None), image_views().augmented(0), 10, 0, 0, balanced=True
+    )
+    ((images, drawn),) = batches.epoch(0)
+    assert drawn.bincount().tolist() == [5, 5]
+    assert len({image.numpy().tobytes() for image in images[drawn == 1]}) > 1
 
 
 @given(st.integers(1, 60), st.integers(1, 20), st.integers(0, 5))

@@ -33,6 +33,7 @@ pytestmark = pytest.mark.slow
 BASE = (
     "dataset=folder", "dataset.image_size=16", "training.epochs=40", "repeats=2",
     "training.batch_size=4", "model.dropout=0.3", "optim=sgd", "training.threads=1",
+    "training.sampling=balanced", "training.loss=bce",
 )  # fmt: skip
 
 
