@@ -213,8 +213,24 @@ def test_run_repeats_bit_for_bit(tiny: Callable[..., TinyRun]) -> None:
     assert first.predictions("test").equals(second.predictions("test"))
 
 
+@pytest.mark.parametrize(
+    ("choice", "operation"),
+    [("trivial", "TrivialAugmentWide"), ("randaugment", "RandAugment"), ("erasing", "Erasing")],
+)
+def test_choice_of_augmentation_acts(
+    choice: str, operation: str, tiny: Callable[..., TinyRun], runs_without: dict[str, TinyRun]
+) -> None:
+    if "" not in runs_without:
+        runs_without[""] = tiny()
+    run = tiny(f"augmentation={choice}")
+    assert operation in run.facts["augmentation"].split(", ")
+    assert run.text("history.csv") != runs_without[""].text("history.csv")
+
+
 def test_workers_do_not_change_the_result(tiny: Callable[..., TinyRun]) -> None:
-    options = ("model.dropout=0.5", "training.sampling=balanced")
+    options = (
+        "model.dropout=0.5", "training.sampling=balanced", "augmentation=randaugment"
+    )  # fmt: skip
     histories = [
         tiny(*options, f"training.workers={workers}").text("history.csv") for workers in (0, 2)
     ]

@@ -170,7 +170,8 @@ class DatasetConfig:
 @dataclass
 class AugmentationConfig:
     operations: list[dict[str, Any]] = MISSING
-    """albumentations transforms for training images, in order: {name: HorizontalFlip, p: 0.5}."""
+    """Transforms of training images, in order: {name: HorizontalFlip, p: 0.5}; those of
+    albumentations, and TrivialAugmentWide and RandAugment with torchvision's arguments."""
     evaluation: list[dict[str, Any]] = MISSING
     """Deterministic albumentations transforms for all images, applied before `operations`."""
     per_class: Annotated[int, Field(ge=1, le=1_000_000), Unit("images")] | None = MISSING

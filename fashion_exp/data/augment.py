@@ -17,6 +17,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from fashion_exp.data.batches import View
+from fashion_exp.data.random_policies import RANDOM_POLICIES
 from fashion_exp.errors import InputError, suggest
 from fashion_exp.seeding import derive_seed
 
@@ -29,7 +30,7 @@ _WITHOUT_EFFECT = frozenset(
 
 
 class Augmentation:
-    """A list of albumentations transforms, given by name and arguments.
+    """A list of transforms of albumentations and `RANDOM_POLICIES`, given by name and arguments.
 
     Calling it gives an image of the same shape and dtype. `option` names the list in messages.
     Raises `InputError` for an unknown transform or argument, and for a transform that changes shape
@@ -80,9 +81,10 @@ def _transform(option: str, spec: dict[str, Any]) -> Any:
         )
     if name in _WITHOUT_EFFECT:
         raise InputError(f"{option}: {name} changes no image here; remove it")
-    transform: Any = getattr(albumentations, name, None)
+    transform: Any = RANDOM_POLICIES.get(name, getattr(albumentations, name, None))
     if not _is_transform(transform):
         names = [name for name, _ in inspect.getmembers(albumentations, _is_transform)]
+        names += RANDOM_POLICIES
         raise InputError(f"{option}: albumentations has no {name}; {suggest(name, names)}")
     parameters = [p for p in inspect.signature(transform.__init__).parameters if p != "self"]
     for argument in arguments:

@@ -38,7 +38,7 @@ DEFAULT_VIEWS = 8
 SOURCE_DEPENDENCIES = (
     "models", "training/device.py", "training/fit.py", "training/losses.py",
     "training/process_group.py", "seeding.py",
-    "experiment/features.py", "data/augment.py", "data/batches.py",
+    "experiment/features.py", "data/augment.py", "data/batches.py", "data/random_policies.py",
 )  # fmt: skip
 """The source files that determine features."""
 
@@ -135,7 +135,8 @@ class FeatureProvider:
             ],
             "source": source_hash(*SOURCE_DEPENDENCIES),
             "versions": library_versions(
-                "torch", "timm", "numpy", "albumentations", "opencv-python-headless"
+                "torch", "torchvision", "timm", "numpy", "albumentations", "opencv-python-headless",
+                "pillow"
             ),
         }  # fmt: skip
 
