@@ -77,6 +77,8 @@ EFFECTS: dict[str, Effect | str] = {
         "augmentation=none", "augmentation.evaluation=[{name:InvertImg,p:1.0}]", "validation"
     ),
     "augmentation.per_class": Effect("", "augmentation.per_class=40", "history"),
+    "augmentation.mixup_alpha": Effect("", "augmentation.mixup_alpha=1", "history"),
+    "augmentation.cutmix_alpha": Effect("", "augmentation.cutmix_alpha=1", "history"),
     "augmentation.on_frozen": Effect(
         "model.weights=none model.freeze=backbone", "augmentation.on_frozen=apply", "augmentation"
     ),
@@ -227,9 +229,26 @@ def test_choice_of_augmentation_acts(
     assert run.text("history.csv") != runs_without[""].text("history.csv")
 
 
+FROZEN = ("model.weights=none", "model.freeze=backbone")
+
+
+def test_mixup_acts_on_stored_features(tiny: Callable[..., TinyRun]) -> None:
+    plain, mixed = tiny(*FROZEN), tiny(*FROZEN, "augmentation.mixup_alpha=1")
+    assert plain.text("history.csv") != mixed.text("history.csv")
+
+
+def test_cutmix_of_stored_features_is_refused(
+    tiny: Callable[..., TinyRun], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(AssertionError):
+        tiny(*FROZEN, "augmentation.cutmix_alpha=1")
+    assert "augmentation.cutmix_alpha=1: CutMix needs images" in capsys.readouterr().err
+
+
 def test_workers_do_not_change_the_result(tiny: Callable[..., TinyRun]) -> None:
     options = (
-        "model.dropout=0.5", "training.sampling=balanced", "augmentation=randaugment"
+        "model.dropout=0.5", "training.sampling=balanced", "augmentation=randaugment",
+        "augmentation.mixup_alpha=1", "augmentation.cutmix_alpha=1",
     )  # fmt: skip
     histories = [
         tiny(*options, f"training.workers={workers}").text("history.csv") for workers in (0, 2)

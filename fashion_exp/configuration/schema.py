@@ -32,6 +32,7 @@ Natural = Annotated[int, Field(ge=0, le=100_000)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Scale = Annotated[float, Field(gt=0, le=100)]
+Alpha = Annotated[float, Field(ge=0, le=100)]
 Width = Annotated[int, Field(ge=1, le=65_536)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Pixels = Annotated[int, Field(ge=8, le=4096), Unit("px")]
@@ -176,6 +177,12 @@ class AugmentationConfig:
     """Deterministic albumentations transforms for all images, applied before `operations`."""
     per_class: Annotated[int, Field(ge=1, le=1_000_000), Unit("images")] | None = MISSING
     """Training images per class after adding augmented copies. null: no copies."""
+    mixup_alpha: Alpha = MISSING
+    """Mixup: parameter of the Beta distribution that two images of a batch, or their stored
+    features, are averaged with; the usual values are 0.1 to 1. 0: no mixup."""
+    cutmix_alpha: Alpha = MISSING
+    """CutMix: parameter of the Beta distribution of the area of an image that another one of the
+    batch does not replace; usually 1. 0: no CutMix. With both, each batch has either."""
     on_frozen: OnFrozen = MISSING
     """With a frozen backbone: skip, views or apply."""
     views: Annotated[int, Field(ge=1, le=1000)] | None = MISSING
@@ -414,6 +421,8 @@ RENAMED_OPTIONS = {"sweep.cells": "sweep.points", "sweep.open_test": "sweep.eval
 """Names of earlier versions, which still work."""
 
 ADDED_OPTIONS: dict[str, object] = {
+    "augmentation.mixup_alpha": 0.0,
+    "augmentation.cutmix_alpha": 0.0,
     "training.loss": "cross_entropy",
     "training.focal_gamma": None,
     "training.sampling": "shuffle",

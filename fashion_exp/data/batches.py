@@ -14,10 +14,12 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from fashion_exp.data.mixing import Mixing, draw_mixes, mix_images, with_partners
 from fashion_exp.seeding import derive_seed
 
 Batch = tuple[torch.Tensor, torch.Tensor]
-"""Inputs, (n, channels, size, size) uint8 or (n, width) float, and labels, (n,) int64."""
+"""Inputs, (n, channels, size, size) uint8 or (n, width) float, and labels, (n,) int64; of mixed
+inputs the share of each class, (n, classes) float."""
 
 View = tuple[int, int, int]
 """Epoch, row, and number of the augmented copy."""
@@ -80,8 +82,8 @@ class TrainingImages:
 
     `views` is (m, 2) from `oversample`, with positions in `rows` and `labels`; if `balanced`, each
     epoch has its own `balanced_views` instead. `read` gives the pixels of a view. `shard` selects
-    the views of a batch that this process reads; the labels of a batch are always complete. The
-    background thread applies `prepare` to the images.
+    the views of a batch that this process trains on; the labels of a batch are always complete. The
+    background thread mixes the images, if there is a `mixing`, and applies `prepare` to them.
     """
 
     def __init__(
@@ -89,10 +91,10 @@ class TrainingImages:
         batch_size: int, seed: int, workers: int,
         shard: Callable[[np.ndarray], np.ndarray] = lambda batch: batch,
         prepare: Callable[[torch.Tensor], torch.Tensor] = lambda images: images,
-        balanced: bool = False,
+        balanced: bool = False, mixing: Mixing | None = None,
     ) -> None:  # fmt: skip
         self._rows, self._labels, self._shard, self._prepare = rows, labels, shard, prepare
-        self._views, self._balanced = views, balanced
+        self._views, self._balanced, self._mixing = views, balanced, mixing
         self._batch_size, self._seed = batch_size, seed
         self.steps = len(_batch_starts(len(views), batch_size)) + 1
         self._epoch_views: list[list[View]] = []
@@ -105,13 +107,17 @@ class TrainingImages:
         views = balanced_views(self._labels, self._seed, number) if self._balanced else self._views
         labels = torch.from_numpy(self._labels[views[:, 0]])
         batches = shuffled_batches(len(views), self._batch_size, self._seed, number)
+        own = [self._shard(np.arange(len(batch))) for batch in batches]
+        mixes = draw_mixes(self._mixing, number, len(batches))
+        read = own if self._mixing is None else [*map(with_partners, own, map(len, batches))]
         self._epoch_views[:] = [
-            [(number, int(self._rows[row]), int(copy)) for row, copy in views[shard]]
-            for shard in map(self._shard, batches)
+            [(number, int(self._rows[row]), int(copy)) for row, copy in views[batch[positions]]]
+            for batch, positions in zip(batches, read, strict=True)
         ]
-        images = _prefetch(map(self._prepare, self._loader))
-        for batch, inputs in zip(batches, images, strict=True):
-            yield inputs, labels[batch]
+        images = map(mix_images, self._loader, mixes, own, read, map(len, batches))
+        prepared = _prefetch(map(self._prepare, images))
+        for batch, inputs, mix in zip(batches, prepared, mixes, strict=True):
+            yield inputs, labels[batch] if mix is None else mix.targets(labels[batch])
 
 
 _PREFETCHED_BATCHES = 2
@@ -149,15 +155,15 @@ class TrainingFeatures:
     """Shuffled batches of precomputed features: (n, width), labels (n,).
 
     `rows`, `labels`, `views` and `balanced` are those of `TrainingImages`. Copy c of an image shows
-    its view e + c in epoch e.
+    its view e + c in epoch e. Features are mixed like images.
     """
 
     def __init__(
         self, rows: np.ndarray, labels: np.ndarray, views: np.ndarray, read: FeatureReader,
-        batch_size: int, seed: int, balanced: bool = False,
+        batch_size: int, seed: int, balanced: bool = False, mixing: Mixing | None = None,
     ) -> None:  # fmt: skip
         self._rows, self._labels, self._read = rows, labels, read
-        self._views, self._balanced = views, balanced
+        self._views, self._balanced, self._mixing = views, balanced, mixing
         self._batch_size, self._seed = batch_size, seed
         self.steps = len(_batch_starts(len(views), batch_size)) + 1
 
@@ -168,8 +174,14 @@ class TrainingFeatures:
         views = balanced_views(self._labels, self._seed, number) if self._balanced else self._views
         rows, copies = self._rows[views[:, 0]], views[:, 1]
         labels = torch.from_numpy(self._labels[views[:, 0]])
-        for batch in shuffled_batches(len(views), self._batch_size, self._seed, number):
-            yield self._read(rows[batch], number + copies[batch]), labels[batch]
+        batches = shuffled_batches(len(views), self._batch_size, self._seed, number)
+        mixes = draw_mixes(self._mixing, number, len(batches))
+        for batch, mix in zip(batches, mixes, strict=True):
+            inputs = self._read(rows[batch], number + copies[batch])
+            if mix is None:
+                yield inputs, labels[batch]
+            else:
+                yield mix.inputs(inputs, inputs.roll(1, 0)), mix.targets(labels[batch])
 
 
 def ordered_batches(

@@ -11,6 +11,7 @@ from torch import nn
 
 from fashion_exp.configuration.schema import ClassWeights, Config, Sampling
 from fashion_exp.data.batches import TrainingFeatures, TrainingImages, ordered_batches, oversample
+from fashion_exp.data.mixing import Mixing
 from fashion_exp.data.split import Fold
 from fashion_exp.experiment.context import (
     ExperimentContext,
@@ -36,6 +37,7 @@ def fold_inputs(context: ExperimentContext, model: Classifier, fold: Fold) -> In
     cfg, labels = context.cfg, context.table.labels
     order_seed = fold_seed(cfg, "order", fold)
     views = oversample(labels[fold.train], cfg.augmentation.per_class)
+    mixing = fold_mixing(context, fold)
     balanced = cfg.training.sampling is Sampling.balanced
     if trains_on_features(cfg, context.plan):
         seed = fold_seed(cfg, "initialisation", fold)
@@ -54,6 +56,7 @@ def fold_inputs(context: ExperimentContext, model: Classifier, fold: Fold) -> In
             cfg.training.batch_size,
             order_seed,
             balanced,
+            mixing,
         )
         return Inputs(model.head, batches, stored_features)
 
@@ -72,8 +75,22 @@ def fold_inputs(context: ExperimentContext, model: Classifier, fold: Fold) -> In
         context.group.shard,
         context.compute.pin_memory,
         balanced,
+        mixing,
     )
     return Inputs(model, augmented_images, images)
+
+
+def fold_mixing(context: ExperimentContext, fold: Fold) -> Mixing | None:
+    augmentation = context.cfg.augmentation
+    if not (augmentation.mixup_alpha or augmentation.cutmix_alpha):
+        return None
+    return Mixing(
+        classes=len(context.table.classes),
+        size=context.plan.size,
+        mixup_alpha=augmentation.mixup_alpha,
+        cutmix_alpha=augmentation.cutmix_alpha,
+        seed=fold_seed(context.cfg, "augmentation", fold),
+    )
 
 
 def build_criterion(cfg: Config, labels: np.ndarray, classes: int) -> Criterion:

@@ -76,6 +76,7 @@ def set_up(
     plan = _plan(cfg, run, images.native_size)
     fixed, random = _augmentations(cfg, plan)
     _refuse_idle_processes(cfg, plan)
+    _refuse_cut_features(cfg, plan)
     check_resources(cfg, plan, images, compute.device, outputs_dir(cfg.outputs))
     dry_run = cache(partial(build_dry_run, cfg, plan, len(images.classes), compute))
     if not group.is_main_process:
@@ -184,6 +185,16 @@ def _refuse_idle_processes(cfg: Config, plan: ModelPlan) -> None:
             f"training.processes={cfg.training.processes}: training a head on stored features "
             "takes less time than exchanging its gradients; set training.processes=1, or "
             "model.freeze=none to train the backbone too"
+        )
+
+
+def _refuse_cut_features(cfg: Config, plan: ModelPlan) -> None:
+    if cfg.augmentation.cutmix_alpha and trains_on_features(cfg, plan):
+        raise InputError(
+            f"augmentation.cutmix_alpha={cfg.augmentation.cutmix_alpha:g}: CutMix needs images, "
+            "but the head is trained on stored features of a frozen backbone; mix features with "
+            "augmentation.mixup_alpha, or train on images with augmentation=light or "
+            "model.freeze=none"
         )
 
 

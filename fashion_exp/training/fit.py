@@ -16,7 +16,8 @@ from fashion_exp.training.process_group import ProcessGroup
 
 
 class Batches(Protocol):
-    """Batches of an epoch: inputs of this process's shard, labels of the whole batch."""
+    """Batches of an epoch: inputs of this process's shard, labels of the whole batch, or the share
+    of each class in each input."""
 
     def __len__(self) -> int: ...
     def epoch(self, number: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]: ...
@@ -94,7 +95,7 @@ def fit(
                 optimizer.zero_grad()
                 updates, pending = updates + 1, 0
             loss_sum += loss.detach() * len(batch_labels)
-            correct += (logits.detach().argmax(1) == labels).sum() * (weight > 0)
+            correct += _count_correct(logits.detach(), labels) * (weight > 0)
             on_step(epoch, step, views, loss_sum, correct)
         group.all_reduce(loss_sum, correct)
         group.broadcast_buffers(model)
@@ -102,6 +103,12 @@ def fit(
         seconds = time.perf_counter() - start
         lr = optimizer.param_groups[-1]["lr"]
         yield EpochResult(epoch, mean_loss, float(correct) / views, lr, updates, seconds, views)
+
+
+def _count_correct(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """Of mixed inputs the class with the largest share is the right one."""
+    classes = labels if labels.ndim == 1 else labels.argmax(1)
+    return (logits.argmax(1) == classes).sum()
 
 
 def _set_learning_rate(optimizer: torch.optim.Optimizer, factor: float) -> None:

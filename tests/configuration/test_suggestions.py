@@ -49,10 +49,11 @@ GOOD = {
     "augment": "augmentation",
     "launcher": "hydra/launcher",
     "loss": "training.loss",
+    "mixup": "augmentation.mixup_alpha",
 }
 NONE = [
-    "training.mixup", "mixup", "bs", "wd", "lr_scheduler", "schedule.type", "patience", "fp16",
-    "amp", "gpus", "k", "verbose", "arch", "pretrained", "dataset.path", "output_dir",
+    "training.dropblock", "dropblock", "bs", "wd", "lr_scheduler", "schedule.type", "patience",
+    "fp16", "amp", "gpus", "k", "verbose", "arch", "pretrained", "dataset.path", "output_dir",
     "early_stopping.patience", "run_name", "seed.split", "cache.size", "", ".", "x" * 20_000,
 ]  # fmt: skip
 
@@ -105,7 +106,7 @@ def test_other_models_and_optimizers_are_named_with_how_to_choose_them() -> None
     ("override", "message"),
     [
         ("lr=1e-3", "did you mean optim.lr?"),
-        ("training.mixup=1", "`options mixup` searches all options"),
+        ("training.dropblock=1", "`options dropblock` searches all options"),
         ("training.keep=bets", "did you mean best?"),
         ("split=hold-out", "did you mean holdout?"),
     ],

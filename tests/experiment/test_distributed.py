@@ -26,7 +26,8 @@ needs_proc = pytest.mark.skipif(sys.platform != "linux", reason="reads processes
 ALL_OPTIONS = (
     "augmentation=light", "training.precision=fp32", "repeats=2", "training.batch_size=5",
     "training.accumulate=2", "training.clip_norm=1", "training.class_weights=balanced",
-    "training.label_smoothing=0.1", "training.early_stopping=1",
+    "training.label_smoothing=0.1", "training.early_stopping=1", "training.loss=focal",
+    "augmentation.mixup_alpha=1", "augmentation.cutmix_alpha=1",
 )  # fmt: skip
 LONG = (
     "dataset=folder", "dataset.image_size=16", "training.epochs=400", "repeats=2",

@@ -34,6 +34,7 @@ BASE = (
     "dataset=folder", "dataset.image_size=16", "training.epochs=40", "repeats=2",
     "training.batch_size=4", "model.dropout=0.3", "optim=sgd", "training.threads=1",
     "training.sampling=balanced", "training.loss=bce",
+    "augmentation.mixup_alpha=0.4", "augmentation.cutmix_alpha=1",
 )  # fmt: skip
 
 

@@ -86,6 +86,27 @@ def test_accumulating_two_halves_equals_one_batch() -> None:
     assert not torch.allclose(trained_weight(5), whole, atol=1e-6)
 
 
+def test_of_mixed_inputs_the_class_with_the_largest_share_is_the_right_one() -> None:
+    """Shares of one class give what the classes give, and each image's second class counts not."""
+
+    class MixedBatches(FixedBatches):
+        def epoch(self, number: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+            for inputs, labels in super().epoch(number):
+                one_hot = nn.functional.one_hot(labels, 2).float()
+                yield inputs, 0.8 * one_hot + 0.2 * one_hot.roll(1, 0)
+
+    accuracies = []
+    for batches in (FixedBatches(5), MixedBatches(5)):
+        model = new_model()
+        (result,) = fit(
+            model, batches, sgd(model, lr=0), Criterion(), lambda time: 1.0, CPU, ProcessGroup(),
+            epochs=range(1), accumulate=1, clip_norm=None, seed_of_epoch=lambda epoch: epoch,
+            on_step=lambda *progress: None,
+        )  # fmt: skip
+        accuracies.append(result.accuracy)
+    assert accuracies[0] == accuracies[1] and 0 < accuracies[0] < 1
+
+
 def test_incomplete_last_accumulation_is_an_update() -> None:
     model = new_model()
     results = train(model, sgd(model), batch_size=4, accumulate=2)
