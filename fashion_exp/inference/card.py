@@ -242,6 +242,8 @@ def _range(counts: list[int]) -> str:
 def _model_table(data: RunData, run: TrainedRun) -> PlainTable:
     facts = data.result.facts
     parameters = json.loads(facts.get("parameters", "{}"))
+    training, augmentation = run.config.training, run.config.augmentation
+    mixing = (("mixup", augmentation.mixup_alpha), ("CutMix", augmentation.cutmix_alpha))
     rows = {
         "network": run.config.model.name,
         "weights before training": facts["weights"],
@@ -250,9 +252,12 @@ def _model_table(data: RunData, run: TrainedRun) -> PlainTable:
         "of these trained": f"{parameters['trainable']:,}" if parameters else DASH,
         "input": facts.get("input", DASH),
         "trainings": ", ".join(run.model_names),
-        "epochs": f"{run.config.training.epochs}",
+        "epochs": f"{training.epochs}",
         "optimizer": f"{run.config.optim.name}, learning rate {run.config.optim.lr:g}",
         "augmentation": facts.get("augmentation", DASH),
+        "mixing": ", ".join(f"{name} {alpha:g}" for name, alpha in mixing if alpha) or "none",
+        "loss": training.loss.value,
+        "sampling": training.sampling.value,
     }
     return PlainTable(["", "value"], [list(row) for row in rows.items()])
 

@@ -92,6 +92,8 @@ def test_card_has_the_figures_of_the_run(
         limits,
         "Runs that were evaluated",
         "r1f0, SHA-256",
+        "cross_entropy",
+        "mixing",
     ):
         assert words in text and words in re.sub("<[^>]*>|\N{NO-BREAK SPACE}", " ", page)
     assert text.startswith("# Model card: basic") and len(text.splitlines()[0]) < 80
