@@ -126,6 +126,8 @@ def _plan(cfg: Config, run: RunDir, native_size: int) -> ModelPlan:
     requested = _requested_weights(resolve_paths(cfg, run))
     weights = find_weights(cfg.model.name, requested)
     log.info("weights: %s", weights.description)
+    if weights.advice:
+        log.warning("no pretrained weights: %s", weights.advice)
     try:
         return plan_model(cfg.model, cfg.dataset, cfg.optim, weights, native_size)
     except InputError:  # the input format is no matter if the weights are those of another network

@@ -24,6 +24,7 @@ from fashion_exp.models.metadata import (
     read_metadata,
     training_images,
 )
+from fashion_exp.models.packaged_weights import PACKAGES, VERSION, advice, find_packaged_weights
 from fashion_exp.models.registry import MODELS
 from fashion_exp.models.state_files import read_state_file, strip_prefixes
 
@@ -52,6 +53,8 @@ class Weights:
     input: NetworkInput | None
     trained_on: frozenset[str] = frozenset()
     """Ids of our images that these weights were trained on, in all earlier runs."""
+    advice: str = ""
+    """The command that gets pretrained weights, if there are none although some are published."""
 
     @property
     def description(self) -> str:
@@ -128,37 +131,57 @@ def _input_format(model: str, path: Path, metadata: dict[str, str]) -> NetworkIn
 
 
 def _imagenet_weights(model: str, required: bool) -> Weights:
+    """Published weights from the hub's cache, a package or the hub, in this order, or none."""
     cfg = _pretrained_cfg(model)
-    if cfg is None or not cfg.hf_hub_id:
+    published = bool(cfg and cfg.hf_hub_id)
+    if not published:
         reason = f"no ImageNet weights of {model} are published"
+    elif (path := _cached_hub_file(cfg.hf_hub_id)) is not None:
+        return _found(model, path, cfg.hf_hub_id)
+    elif (path := find_packaged_weights(model)) is not None:
+        return _found(model, path, f"{PACKAGES[model].name} {VERSION}")
     else:
-        path, reason = _hub_file(cfg.hf_hub_id)
+        path, reason = _download(cfg.hf_hub_id)
         if path is not None:
-            source = f"imagenet ({cfg.hf_hub_id})"
-            return Weights(source, path, file_sha256(path), _input_format(model, path, {}))
+            return _found(model, path, cfg.hf_hub_id)
     if required:
+        package = f"{advice(model)}; or " if model in PACKAGES else ""
         raise InputError(
-            f"model.weights=imagenet: {reason}; run once where the hub is reachable and copy its "
-            "cache (HF_HOME), give a file (model.weights=FILE.safetensors), or start from random "
-            "weights (model.weights=none)"
+            f"model.weights=imagenet: {reason}; {package}run once where the hub is reachable and "
+            "copy its cache (HF_HOME), give a file (model.weights=FILE.safetensors), or start from "
+            "random weights (model.weights=none)"
         )
-    return Weights(f"none: random initialisation, because {reason}", None, "", None)
+    source = f"none: random initialisation, because {reason}"
+    return Weights(source, None, "", None, advice=advice(model) if published else "")
 
 
-def _hub_file(repository: str) -> tuple[Path | None, str]:
-    """The cached or downloaded file, or the reason why there is none."""
-    from huggingface_hub import constants, hf_hub_download, try_to_load_from_cache
+def _found(model: str, path: Path, origin: str) -> Weights:
+    input_format = _input_format(model, path, read_metadata(path))
+    return Weights(f"imagenet ({origin})", path, file_sha256(path), input_format)
 
-    names = ("model.safetensors", "pytorch_model.bin")
-    for name in names:
+
+_HUB_FILES = ("model.safetensors", "pytorch_model.bin")
+
+
+def _cached_hub_file(repository: str) -> Path | None:
+    from huggingface_hub import try_to_load_from_cache
+
+    for name in _HUB_FILES:
         cached = try_to_load_from_cache(repository, name)
         if isinstance(cached, str):
-            return Path(cached), ""
+            return Path(cached)
+    return None
+
+
+def _download(repository: str) -> tuple[Path | None, str]:
+    """The downloaded file, or the reason why there is none."""
+    from huggingface_hub import constants, hf_hub_download
+
     if constants.HF_HUB_OFFLINE:
         return None, f"{repository} is not in the cache and HF_HUB_OFFLINE is set"
     if not _is_reachable(constants.ENDPOINT):
         return None, f"{repository} is not in the cache and the hub is not reachable"
-    for name in names:
+    for name in _HUB_FILES:
         try:
             return Path(hf_hub_download(repository, name, etag_timeout=HUB_TIMEOUT_S)), ""
         except Exception as error:  # the client raises a dozen types
@@ -239,7 +262,7 @@ def mismatches(network: nn.Module, state: StateDict) -> dict[str, str]:
 COMMON_MODELS = (
     "resnet18", "resnet34", "resnet50", "resnet101", "vgg11", "vgg16", "vgg16_bn", "vgg19",
     "mobilenetv1_100", "mobilenetv2_100", "mobilenetv3_large_100", "mobilenetv3_small_100",
-    "efficientnet_b0", "tf_efficientnet_b0", "tf_efficientnet_lite0", "tf_efficientnet_lite2",
+    "efficientnet_b0", "tf_efficientnet_b0", *PACKAGES,
     "densenet121", "convnext_tiny", "convnext_small", "vit_tiny_patch16_224",
     "vit_small_patch16_224", "vit_base_patch16_224", "swin_tiny_patch4_window7_224",
     "regnety_040", "inception_v3",

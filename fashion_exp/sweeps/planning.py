@@ -38,6 +38,8 @@ def resolve_weights(jobs: Sequence[Config], console: Console) -> dict[str, str]:
     for model in sorted(models):
         weights = find_weights(model, "auto")
         console.print(f"weights of {model}: {weights.description}", soft_wrap=True)
+        if weights.advice:
+            console.print(f"no pretrained weights: {weights.advice}", soft_wrap=True)
         sources[model] = "imagenet" if weights.path else "none"
     return sources
 
