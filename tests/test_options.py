@@ -127,6 +127,7 @@ EFFECTS: dict[str, Effect | str] = {
         "dataset.rename={shirt:pullover}", "training.sampling=balanced", "history"
     ),
     "training.clip_norm": Effect(SGD, "training.clip_norm=1e-6", "history"),
+    "training.ema_decay": Effect("", "training.ema_decay=0.9", "validation"),
     "training.early_stopping": Effect(
         "training.epochs=9 optim.lr=1", "training.early_stopping=1", "history"
     ),

@@ -281,6 +281,9 @@ class TrainingConfig:
     """Which images an epoch shows: shuffle (each once) or balanced (each class equally often)."""
     clip_norm: Positive | None = MISSING
     """Upper bound of the gradient norm. null: none."""
+    ema_decay: Share | None = MISSING
+    """Decay per update of an exponential moving average of the weights, which is evaluated and
+    saved instead of the weights themselves. null: no average."""
     early_stopping: Epochs | None = MISSING
     """Epochs without a lower validation loss after which a training ends. null: never."""
     keep: Keep = MISSING
@@ -426,6 +429,7 @@ ADDED_OPTIONS: dict[str, object] = {
     "training.loss": "cross_entropy",
     "training.focal_gamma": None,
     "training.sampling": "shuffle",
+    "training.ema_decay": None,
 }
 """Options that earlier versions lacked, with the value that they acted by. Stored configs without
 the option have this value, and it leaves a job's fingerprint as it was."""

@@ -33,12 +33,19 @@ class TrainingState:
     epochs_done: int = 0
     model: StateDict = field(default_factory=dict)
     optimizer: dict[str, Any] = field(default_factory=dict)
+    average: StateDict = field(default_factory=dict)
+    """The average of the weights; empty without `training.ema_decay`."""
     best: StateDict = field(default_factory=dict)
-    """The model after the epoch with the lowest validation loss."""
+    """The evaluated weights after the epoch with the lowest validation loss."""
     best_epoch: int = -1
     history: list[dict[str, Any]] = field(default_factory=list)
     seconds: float = 0.0
     """Time spent training and evaluating, over all attempts."""
+
+    @property
+    def last(self) -> StateDict:
+        """The weights that are evaluated after the last epoch."""
+        return self.average or self.model
 
 
 class StateFile:
@@ -101,7 +108,7 @@ def save_models(
         "base_sha256": plan.weights.sha256 if base else "",
         "trained_on": json.dumps(sorted({*trained_on, *plan.weights.trained_on})),
     }
-    models = {"last": state.model, "best": state.best}
+    models = {"last": state.last, "best": state.best}
     for name, model in models.items() if state.best else [("last", state.model)]:
         tensors = {key: tensor.contiguous() for key, tensor in model.items()}
         with atomic_write(folder / f"{fold}-{name}.safetensors") as draft:

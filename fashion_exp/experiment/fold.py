@@ -72,8 +72,7 @@ def run_fold(
 
     An interrupted training continues from its state file with the same result.
     """
-    cfg, labels = context.cfg, context.table.labels
-    model = trainee.model
+    cfg, model = context.cfg, trainee.model
     state_file = StateFile(context.run.fold(fold.name).state)
     state = state_file.load()
     started = time.perf_counter() - state.seconds
@@ -93,8 +92,11 @@ def run_fold(
         result = next(epochs)
         check_loss(cfg, result.epoch + 1, result.loss)
         _warn_if_long(cfg, index, result)
-        probabilities = _predict(context, inputs, "validation", fold.validation, result.epoch + 1)
-        validation = _loss_and_accuracy(labels[fold.validation], probabilities)
+        state.model = copy_state(model)
+        with trainee.evaluated_weights():
+            context.group.broadcast_buffers(model)  # each process has averaged its own
+            validation = _validate(context, inputs, fold, result.epoch + 1)
+            state.average = copy_state(model) if trainee.average else {}
         record = epoch_record(result, validation)
         _update(state, record, trainee)
         check_weights(cfg, state.epochs_done, state.model)
@@ -125,6 +127,7 @@ def training_epochs(
         epochs=epochs,
         accumulate=cfg.training.accumulate,
         clip_norm=cfg.training.clip_norm,
+        average=trainee.average,
         seed_of_epoch=lambda epoch: derive_seed(fold_seed(cfg, "dropout", fold), epoch),
         on_step=_ticker(progress, index, epochs.stop, inputs.batches.steps, context, tracker),
     )
@@ -140,17 +143,19 @@ def _warn_if_long(cfg: Config, index: TrainingIndex, result: EpochResult) -> Non
 def restore(state: TrainingState, trainee: Trainee) -> None:
     trainee.model.load_state_dict(state.model, strict=False)
     trainee.optimizer.load_state_dict(state.optimizer)
+    if trainee.average is not None:
+        updates = sum(record["updates"] for record in state.history)
+        trainee.average.restore(state.average, updates)
 
 
 def _update(state: TrainingState, record: dict[str, float], trainee: Trainee) -> None:
-    """Adds an epoch to the state."""
+    """Adds an epoch to the state, which has its weights already."""
     previous = min((earlier["validation_loss"] for earlier in state.history), default=np.inf)
     state.epochs_done = int(record["epoch"])
-    state.model = copy_state(trainee.model)
     state.optimizer = trainee.optimizer.state_dict()
     state.history.append(record)
     if record["validation_loss"] < previous:
-        state.best, state.best_epoch = state.model, state.epochs_done
+        state.best, state.best_epoch = state.last, state.epochs_done
 
 
 def copy_state(model: Classifier) -> StateDict:
@@ -187,7 +192,7 @@ def _evaluate(
     """Saves the models, and predicts with the one that `training.keep` chooses."""
     table, keep = context.table, context.cfg.training.keep
     epoch = state.best_epoch if keep is Keep.best else state.epochs_done
-    model.load_state_dict(state.best if keep is Keep.best else state.model, strict=False)
+    model.load_state_dict(state.best if keep is Keep.best else state.last, strict=False)
     if context.group.is_main_process:
         save_models(
             context.run.checkpoints, fold.name, state, keep.value, context.plan, table.classes,
@@ -232,7 +237,12 @@ def _predict(
     return probabilities
 
 
-def _loss_and_accuracy(labels: np.ndarray, probabilities: np.ndarray) -> tuple[float, float]:
+def _validate(
+    context: ExperimentContext, inputs: Inputs, fold: Fold, epoch: int
+) -> tuple[float, float]:
+    """Loss and accuracy on the validation images after an epoch."""
+    probabilities = _predict(context, inputs, "validation", fold.validation, epoch)
+    labels = context.table.labels[fold.validation]
     return cross_entropy(labels, probabilities), accuracy(labels, probabilities)
 
 

@@ -29,7 +29,7 @@ class Resources:
     """What an experiment needs, in bytes."""
 
     model: int
-    """Parameters, gradients and the state of the optimizer."""
+    """Parameters, gradients, their average, and the state of the optimizer."""
     activations: int
     """Results of the layers for one batch."""
     tables: int
@@ -46,6 +46,7 @@ def estimate_resources(cfg: Config, plan: ModelPlan, images: ImageTable) -> Reso
     """An estimate from the numbers of images, classes, parameters and trainings."""
     classes, training = len(images.classes), cfg.training
     size = measure_model(cfg.model, plan, classes)
+    tensors = _OPTIMIZER_TENSORS + (training.ema_decay is not None)
     number = 2 if training.precision.value.endswith("bf16") else 4
     is_frozen = plan.freeze == "backbone"
     activations = size.largest_activation if is_frozen else size.activations
@@ -55,7 +56,7 @@ def estimate_resources(cfg: Config, plan: ModelPlan, images: ImageTable) -> Reso
     predictions = rows * (_ROW_BYTES + 8 * classes)
     checkpoint = 4 * size.trainable * (2 if training.keep is Keep.best else 1)
     return Resources(
-        model=4 * (size.parameters + _OPTIMIZER_TENSORS * size.trainable) * training.processes,
+        model=4 * (size.parameters + tensors * size.trainable) * training.processes,
         activations=0
         if trains_on_features(cfg, plan)
         else min(training.batch_size, max(len(images), views)) * activations * number,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -14,6 +15,7 @@ from fashion_exp.seeding import derive_seed
 from fashion_exp.training.device import Compute
 from fashion_exp.training.optimizers import build_optimizer
 from fashion_exp.training.schedules import Factor, build_schedule
+from fashion_exp.training.weight_average import WeightAverage
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,12 @@ class Trainee:
     model: Classifier
     optimizer: torch.optim.Optimizer
     lr_factor: Factor
+    average: WeightAverage | None
+    """Of the tensors that a checkpoint has, if the average is what is evaluated and saved."""
+
+    def evaluated_weights(self) -> AbstractContextManager[None]:
+        """Inside, the model has the weights that are evaluated and saved."""
+        return nullcontext() if self.average is None else self.average.applied()
 
 
 def build_trainee(
@@ -53,4 +61,6 @@ def build_trainee(
         step_epochs=cfg.schedule.step_epochs,
         gamma=cfg.schedule.gamma,
     )
-    return Trainee(model, optimizer, lr_factor)
+    decay = cfg.training.ema_decay
+    average = None if decay is None else WeightAverage(model.trainable_state(), decay)
+    return Trainee(model, optimizer, lr_factor, average)

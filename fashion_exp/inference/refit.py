@@ -193,9 +193,12 @@ def _train(
         NullTracker(),
     ):  # fmt: skip
         check_loss(cfg, result.epoch + 1, result.loss)
-        state = TrainingState(
-            result.epoch + 1, copy_state(trainee.model), trainee.optimizer.state_dict()
-        )
+        state.epochs_done = result.epoch + 1
+        state.model = copy_state(trainee.model)
+        state.optimizer = trainee.optimizer.state_dict()
+        state.history.append({"updates": result.updates})
+        with trainee.evaluated_weights():
+            state.average = copy_state(trainee.model) if trainee.average else {}
         state_file.save(state)
         progress.epoch_done((result.loss, result.accuracy))
         raise_if_interrupted()

@@ -23,6 +23,12 @@ class Batches(Protocol):
     def epoch(self, number: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]: ...
 
 
+class Average(Protocol):
+    """Of the weights, over the updates."""
+
+    def update(self) -> None: ...
+
+
 class FeatureExtractor(Protocol):
     def eval(self) -> object: ...
     def features(self, images: torch.Tensor) -> torch.Tensor: ...
@@ -59,6 +65,7 @@ def fit(
     epochs: range,
     accumulate: int,
     clip_norm: float | None,
+    average: Average | None,
     seed_of_epoch: Callable[[int], int],
     on_step: StepCallback,
 ) -> Iterator[EpochResult]:
@@ -93,6 +100,8 @@ def fit(
                     nn.utils.clip_grad_norm_(model.parameters(), clip_norm)
                 optimizer.step()
                 optimizer.zero_grad()
+                if average is not None:
+                    average.update()
                 updates, pending = updates + 1, 0
             loss_sum += loss.detach() * len(batch_labels)
             correct += _count_correct(logits.detach(), labels) * (weight > 0)

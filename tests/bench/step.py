@@ -91,6 +91,7 @@ def _fine_tuning_rate(workload: Workload, batches: TrainingImages) -> float:
         epochs=range(1),
         accumulate=1,
         clip_norm=None,
+        average=None,
         seed_of_epoch=lambda epoch: epoch,
         on_step=on_step,
     )

@@ -28,6 +28,7 @@ ALL_OPTIONS = (
     "training.accumulate=2", "training.clip_norm=1", "training.class_weights=balanced",
     "training.label_smoothing=0.1", "training.early_stopping=1", "training.loss=focal",
     "augmentation.mixup_alpha=1", "augmentation.cutmix_alpha=1",
+    "training.ema_decay=0.9",
 )  # fmt: skip
 LONG = (
     "dataset=folder", "dataset.image_size=16", "training.epochs=400", "repeats=2",

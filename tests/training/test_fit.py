@@ -13,6 +13,7 @@ from fashion_exp.training.device import Compute
 from fashion_exp.training.fit import EpochResult, StepCallback, fit, predict
 from fashion_exp.training.losses import Criterion
 from fashion_exp.training.process_group import ProcessGroup
+from fashion_exp.training.weight_average import WeightAverage
 
 CPU = Compute(torch.device("cpu"), "fp32", 1)
 INPUTS = torch.randn(10, 4, generator=torch.Generator().manual_seed(0))
@@ -50,13 +51,14 @@ def train(
     clip_norm: float | None = None,
     lr_factor: Callable[[float], float] = lambda time: 1.0,
     epochs: int = 2,
+    average: WeightAverage | None = None,
     on_step: StepCallback = lambda *progress: None,
 ) -> list[EpochResult]:
     return list(
         fit(
             model, FixedBatches(batch_size), optimizer, Criterion(), lr_factor, CPU,
             ProcessGroup(), epochs=range(epochs), accumulate=accumulate, clip_norm=clip_norm,
-            seed_of_epoch=lambda epoch: epoch, on_step=on_step,
+            average=average, seed_of_epoch=lambda epoch: epoch, on_step=on_step,
         )
     )  # fmt: skip
 
