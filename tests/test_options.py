@@ -101,6 +101,7 @@ EFFECTS: dict[str, Effect | str] = {
     "optim.lr": Effect("", "optim.lr=1e-5", "history"),
     "optim.weight_decay": Effect("optim=adamw", "optim.weight_decay=10", "history"),
     "optim.backbone_lr_factor": Effect("", "optim.backbone_lr_factor=1e-3", "history"),
+    "optim.layer_decay": Effect("", "optim.layer_decay=1e-3", "history"),
     "optim.momentum": Effect(SGD, "optim.momentum=0", "history"),
     "optim.options": Effect("", "optim.options={betas:[0.1,0.2]}", "history"),
     "schedule.name": Effect("", "schedule=cosine", "history"),

@@ -224,6 +224,8 @@ class OptimConfig:
     """Weight decay (L2 penalty) of every parameter."""
     backbone_lr_factor: Annotated[float, Field(gt=0, le=1)] = MISSING
     """The backbone's learning rate as a share of `lr`."""
+    layer_decay: Annotated[float, Field(gt=0, le=1)] = MISSING
+    """Factor of the learning rate from a layer of the backbone to the one below it. 1: one rate."""
     momentum: Annotated[float, Field(ge=0, lt=1)] | None = None
     """Momentum of sgd and rmsprop."""
     options: dict[str, Any] = field(default_factory=dict)
@@ -430,6 +432,7 @@ ADDED_OPTIONS: dict[str, object] = {
     "training.focal_gamma": None,
     "training.sampling": "shuffle",
     "training.ema_decay": None,
+    "optim.layer_decay": 1.0,
 }
 """Options that earlier versions lacked, with the value that they acted by. Stored configs without
 the option have this value, and it leaves a job's fingerprint as it was."""

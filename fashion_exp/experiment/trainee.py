@@ -10,6 +10,7 @@ import torch
 from fashion_exp.configuration.schema import Config, Loss
 from fashion_exp.models.build import build_model
 from fashion_exp.models.classifier import Classifier
+from fashion_exp.models.layers import layer_groups
 from fashion_exp.models.plan import ModelPlan
 from fashion_exp.seeding import derive_seed
 from fashion_exp.training.device import Compute
@@ -46,7 +47,7 @@ def build_trainee(
     optimizer = build_optimizer(
         name=cfg.optim.name,
         head=model.head,
-        backbone=model.network,
+        backbone=layer_groups(model.network, cfg.optim.layer_decay),
         lr=cfg.optim.lr,
         backbone_lr_factor=cfg.optim.backbone_lr_factor,
         weight_decay=cfg.optim.weight_decay,

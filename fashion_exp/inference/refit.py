@@ -23,7 +23,6 @@ from fashion_exp.errors import InputError
 from fashion_exp.evaluation.run_dir import REFIT_FILE, RunDir
 from fashion_exp.experiment.checkpoints import (
     StateFile,
-    TrainingState,
     checkpoint_file,
     save_models,
 )

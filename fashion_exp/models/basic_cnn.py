@@ -30,6 +30,10 @@ class BasicCNN(nn.Module):
         self.convolutions = nn.Sequential(*layers)
         self.num_features = channels
 
+    def group_matcher(self, coarse: bool = False) -> dict[str, str]:
+        """timm's description of the layers: each convolution is one."""
+        return {"blocks": r"^convolutions\.(\d+)"}
+
     def forward_features(self, images: torch.Tensor) -> torch.Tensor:
         return self.convolutions(images)
 

@@ -33,11 +33,12 @@ def plan_model(
     `model.preprocessing=dataset`, or if a backbone with random weights would be frozen.
     """
     freeze = _freeze(cfg, weights)
-    if freeze == "backbone" and optim.backbone_lr_factor != 1:
-        raise InputError(
-            f"optim.backbone_lr_factor={optim.backbone_lr_factor:g} has no effect: the backbone is "
-            "frozen; set model.freeze=none to train it"
-        )
+    for name in ("backbone_lr_factor", "layer_decay"):
+        if freeze == "backbone" and (value := getattr(optim, name)) != 1:
+            raise InputError(
+                f"optim.{name}={value:g} has no effect: the backbone is frozen; set "
+                "model.freeze=none to train it"
+            )
     input_format: dict[str, Any] = {
         "size": dataset.image_size,
         "mean": None if dataset.mean is None else tuple(dataset.mean),

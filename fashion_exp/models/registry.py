@@ -9,7 +9,7 @@ from torch import nn
 Builder = Callable[..., nn.Module]
 """Called with `in_chans` and the options of `ModelConfig` that the network has. The module has
 `num_features`, `forward_features(images)` and `forward_head(features, pre_logits=True)`, like the
-networks of timm."""
+networks of timm, and may have their `group_matcher()`, which says what a layer is."""
 
 MODELS: dict[str, Builder] = {}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, get_type_hints
 
 import torch
@@ -18,7 +18,7 @@ from fashion_exp.training.rmsprop import RMSprop
 def build_optimizer(
     name: str,
     head: nn.Module,
-    backbone: nn.Module,
+    backbone: Sequence[tuple[list[nn.Parameter], float]],
     *,
     lr: float,
     backbone_lr_factor: float,
@@ -26,10 +26,11 @@ def build_optimizer(
     momentum: float | None,
     options: Mapping[str, Any],
 ) -> torch.optim.Optimizer:
-    """An optimizer of all trainable parameters: the backbone's group first, the head's last.
+    """An optimizer of all trainable parameters: the backbone's groups first, the head's last.
 
-    The step is fused where an implementation exists for these parameters. Raises `InputError` for
-    an unknown class or argument, and for a class whose step cannot train these parameters.
+    `backbone` has groups of parameters, each with its share of the backbone's rate. The step is
+    fused where an implementation exists for these parameters. Raises `InputError` for an unknown
+    class or argument, and for a class whose step cannot train these parameters.
     """
     kind = _optimizer_class(name)
     _refuse_closure(kind)
@@ -44,10 +45,11 @@ def build_optimizer(
                 f"{suggest(argument, accepted)}"
             )
     groups: list[dict[str, Any]] = [
-        {"params": [p for p in module.parameters() if p.requires_grad], "lr": rate}
-        for module, rate in ((backbone, lr * backbone_lr_factor), (head, lr))
+        {"params": parameters, "lr": lr * backbone_lr_factor * share}
+        for parameters, share in backbone
+        if parameters
     ]
-    groups = [group for group in groups if group["params"]]
+    groups.append({"params": list(head.parameters()), "lr": lr})
     kind, fused = _fused_variant(kind, arguments, groups[-1]["params"][0].device.type)
     used = {name: value for name, value in arguments.items() if name in accepted}
     try:

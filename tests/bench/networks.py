@@ -13,6 +13,7 @@ from fashion_exp.configuration.composition import parse_command_line
 from fashion_exp.configuration.schema import Config
 from fashion_exp.models.build import build_model
 from fashion_exp.models.classifier import Classifier
+from fashion_exp.models.layers import layer_groups
 from fashion_exp.models.plan import ModelPlan, plan_model
 from fashion_exp.models.weights import find_weights
 from fashion_exp.training.device import Compute, choose_compute, is_depthwise, threads_per_process
@@ -44,7 +45,7 @@ class Workload:
         return build_optimizer(
             name=optim.name,
             head=self.model.head,
-            backbone=self.model.network,
+            backbone=layer_groups(self.model.network, optim.layer_decay),
             lr=optim.lr,
             backbone_lr_factor=optim.backbone_lr_factor,
             weight_decay=optim.weight_decay,

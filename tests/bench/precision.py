@@ -103,7 +103,7 @@ def _measure_head(quick: bool) -> Figure:
     fused = build_optimizer(
         name="RMSprop",
         head=head,
-        backbone=nn.Identity(),
+        backbone=[],
         lr=1e-6,
         backbone_lr_factor=1,
         weight_decay=0,

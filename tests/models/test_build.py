@@ -121,6 +121,10 @@ def test_freezing_up_to_a_stage_trains_the_later_ones() -> None:
             timm("test_resnet", "model.freeze=backbone", "optim.backbone_lr_factor=0.1"),
             "backbone_lr_factor=0.1 has no effect",
         ),
+        (
+            timm("test_resnet", "model.freeze=backbone", "optim.layer_decay=0.5"),
+            "layer_decay=0.5 has no effect",
+        ),
     ],
 )
 def test_rejects_impossible_models(overrides: tuple[str, ...], message: str) -> None:

@@ -102,7 +102,8 @@ def test_of_mixed_inputs_the_class_with_the_largest_share_is_the_right_one() -> 
         model = new_model()
         (result,) = fit(
             model, batches, sgd(model, lr=0), Criterion(), lambda time: 1.0, CPU, ProcessGroup(),
-            epochs=range(1), accumulate=1, clip_norm=None, seed_of_epoch=lambda epoch: epoch,
+            epochs=range(1), accumulate=1, clip_norm=None, average=None,
+            seed_of_epoch=lambda epoch: epoch,
             on_step=lambda *progress: None,
         )  # fmt: skip
         accuracies.append(result.accuracy)

@@ -12,10 +12,15 @@ from fashion_exp.errors import InputError
 from fashion_exp.training.optimizers import build_optimizer, check_optimizer
 
 
+def whole(backbone: nn.Module) -> list[tuple[list[nn.Parameter], float]]:
+    """The backbone as one group with its full rate."""
+    return [(list(backbone.parameters()), 1.0)]
+
+
 def build(name: str = "Adam", **options: Any) -> torch.optim.Optimizer:
     return build_optimizer(
-        name, nn.Linear(2, 2), nn.Linear(3, 2), lr=0.1, backbone_lr_factor=0.5, weight_decay=0,
-        momentum=None, options=options,
+        name, nn.Linear(2, 2), whole(nn.Linear(3, 2)), lr=0.1, backbone_lr_factor=0.5,
+        weight_decay=0, momentum=None, options=options,
     )  # fmt: skip
 
 
@@ -29,12 +34,20 @@ def test_backbone_has_its_own_rate(name: str) -> None:
 
 
 def test_frozen_backbone_has_no_group() -> None:
-    backbone = nn.Linear(3, 2).requires_grad_(False)
     optimizer = build_optimizer(
-        "SGD", nn.Linear(2, 2), backbone, lr=1, backbone_lr_factor=1, weight_decay=0,
+        "SGD", nn.Linear(2, 2), [([], 1.0)], lr=1, backbone_lr_factor=1, weight_decay=0,
         momentum=0.5, options={},
     )  # fmt: skip
     assert [group["momentum"] for group in optimizer.param_groups] == [0.5]
+
+
+def test_layers_have_their_share_of_the_backbones_rate() -> None:
+    layers = [([nn.Parameter(torch.zeros(2))], share) for share in (0.25, 0.5)]
+    optimizer = build_optimizer(
+        "Adam", nn.Linear(2, 2), layers, lr=0.1, backbone_lr_factor=0.5, weight_decay=0,
+        momentum=None, options={},
+    )  # fmt: skip
+    assert [group["lr"] for group in optimizer.param_groups] == [0.0125, 0.025, 0.1]
 
 
 @pytest.mark.parametrize(("alpha", "eps"), [(0.99, 1e-8), (0.9, 1e-4)])
@@ -47,7 +60,7 @@ def test_fused_rmsprop_equals_pytorch(alpha: float, eps: float, weight_decay: fl
         convolution = nn.Conv2d(3, 8, 3).to(memory_format=torch.channels_last)
         networks.append(nn.Sequential(convolution, nn.ReLU(), nn.Flatten(), nn.Linear(8 * 36, 2)))
     ours = build_optimizer(
-        "RMSprop", networks[0], nn.Identity(), lr=1e-2, backbone_lr_factor=1,
+        "RMSprop", networks[0], [], lr=1e-2, backbone_lr_factor=1,
         weight_decay=weight_decay, momentum=None, options={"alpha": alpha, "eps": eps},
     )  # fmt: skip
     theirs = torch.optim.RMSprop(networks[1].parameters(), 1e-2, alpha, eps, weight_decay)
@@ -97,7 +110,7 @@ def test_optimizer_that_cannot_train_is_refused_before_the_first_batch(
 ) -> None:
     with pytest.raises(InputError, match=rf"{name}.*{reason}.*choose optim=adam") as refused:
         build_optimizer(
-            name, nn.Conv2d(1, 1, 1), nn.Linear(3, 2), lr=0.1, backbone_lr_factor=1,
+            name, nn.Conv2d(1, 1, 1), whole(nn.Linear(3, 2)), lr=0.1, backbone_lr_factor=1,
             weight_decay=0, momentum=None, options={},
         )  # fmt: skip
     assert "\n" not in str(refused.value)
@@ -118,7 +131,7 @@ def test_mistake_is_found_without_a_model(
 def test_rate_that_overflows_in_the_first_step_is_refused() -> None:
     with pytest.raises(InputError, match=r"optim\.name=Rprop: .*overflow"):
         build_optimizer(
-            "Rprop", nn.Linear(2, 2), nn.Linear(3, 2), lr=1e300, backbone_lr_factor=1,
+            "Rprop", nn.Linear(2, 2), whole(nn.Linear(3, 2)), lr=1e300, backbone_lr_factor=1,
             weight_decay=0, momentum=None, options={},
         )  # fmt: skip
 
@@ -129,7 +142,7 @@ def test_building_draws_no_random_numbers() -> None:
     backbone, head = nn.Linear(3, 2), nn.Linear(2, 2)
     drawn = torch.get_rng_state()
     build_optimizer(
-        "SGD", head, backbone, lr=0.1, backbone_lr_factor=1, weight_decay=0, momentum=None,
+        "SGD", head, whole(backbone), lr=0.1, backbone_lr_factor=1, weight_decay=0, momentum=None,
         options={},
     )  # fmt: skip
     assert torch.equal(drawn, torch.get_rng_state()) and not torch.equal(drawn, before)
