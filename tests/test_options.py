@@ -88,6 +88,12 @@ EFFECTS: dict[str, Effect | str] = {
         "history",
     ),
     "model.name": Effect("", "model=timm model.name=test_resnet", "parameters"),
+    "model.backbones": Effect(
+        "model=timm model.backbones=[test_resnet] model.weights=none model.freeze=backbone",
+        "model.backbones=[test_resnet,test_efficientnet]",
+        "parameters",
+    ),
+    "model.backbone_weights": "test_each_backbone_has_its_own_weights_and_input",
     "model.weights": "test_training_starts_from_the_weights_of_an_earlier_run",
     "model.head": Effect("", NEW_HEAD, "parameters"),
     "model.dropout": Effect("", "model.dropout=0.9", "history"),

@@ -12,8 +12,11 @@ from fashion_exp.configuration.validation import OPTION_CONDITIONS
 PHOTOS = "photos"
 """The setting that differs if the same options found other images."""
 
-_IGNORED = RESULT_NEUTRAL_OPTIONS | {"confidence", "training.threads"}
-"""Threads change the last digits only, and the confidence no prediction."""
+_IGNORED = RESULT_NEUTRAL_OPTIONS | {
+    "confidence", "training.threads", "model.backbones", "model.backbone_weights",
+}  # fmt: skip
+"""Threads change the last digits only, and the confidence no prediction; `model.name` has the
+backbones, and `model.weights` the hashes of their weights."""
 
 _DATA_SOURCE = (
     "classes", "root", "manifest", "labels", "quarantine", "groups", "download", "max_left_out",

@@ -45,8 +45,8 @@ from fashion_exp.paths import conf_dir
 ConfigStore.instance().store("config_schema", node=Config)
 
 OPEN_MAPPINGS = (
-    "dataset.rename", "optim.options", "sweep.weights", "hydra.launcher.resources",
-    "hydra.launcher.options",
+    "dataset.rename", "model.backbone_weights", "optim.options", "sweep.weights",
+    "hydra.launcher.resources", "hydra.launcher.options",
 )  # fmt: skip
 """Options that are mappings with keys of the user's choice."""
 

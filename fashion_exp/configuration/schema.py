@@ -8,7 +8,7 @@ setting it elsewhere is an error.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from enum import Enum
 from functools import cache
 from typing import Annotated, Any, get_type_hints
@@ -193,7 +193,9 @@ class AugmentationConfig:
 @dataclass
 class ModelConfig:
     name: str = MISSING
-    """basic_cnn, or a model of timm (`timm.list_models()` lists them)."""
+    """basic_cnn, or a model of timm (`timm.list_models()` lists them). NAME:STAGE cuts it behind
+    one of its stages, such as resnet50:layer3, whose output is averaged over the image. Follows
+    from `backbones` if these are set: A+B."""
     weights: PathText = MISSING
     """auto, imagenet, none, a .safetensors or .pth file, or the folder of an earlier run."""
     head: Head = MISSING
@@ -212,6 +214,11 @@ class ModelConfig:
     """Convolutions of basic_cnn."""
     width: Annotated[int, Field(ge=1, le=4096), Unit("channels")] | None = None
     """Channels of basic_cnn's first convolution; each further one has twice as many."""
+    backbones: list[str] | None = None
+    """Frozen networks side by side, each as in `name`: the head reads their features one after the
+    other, in this order. null: `name` alone."""
+    backbone_weights: dict[str, str] = field(default_factory=dict)
+    """{network: weights}, each as in `weights`, which the other `backbones` have."""
 
 
 @dataclass
@@ -444,6 +451,26 @@ RESULT_NEUTRAL_OPTIONS = frozenset(
     | {f"sweep.{name}" for name in SweepConfig.__dataclass_fields__ if name != "weights"}
 )
 """Options that cannot change a result, and so are no part of a job's fingerprint."""
+
+
+BESIDE = "+"
+"""Joins the names of networks side by side: A+B."""
+
+
+def single_backbones(model: ModelConfig) -> list[ModelConfig]:
+    """The options of each backbone as if it stood alone."""
+    return [
+        replace(
+            model, name=name, weights=model.backbone_weights.get(network_of(name), model.weights),
+            backbones=None, backbone_weights={},
+        )
+        for name in model.backbones or [model.name]
+    ]  # fmt: skip
+
+
+def network_of(name: str) -> str:
+    """The network of a `model.name`: a for a:layer3."""
+    return name.partition(":")[0]
 
 
 def flatten_options(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -9,18 +9,21 @@ from typing import Any
 from omegaconf import MISSING
 
 from fashion_exp.configuration.schema import (
+    BESIDE,
     ClassWeights,
     Config,
     Head,
     Loss,
+    ModelConfig,
     OnFrozen,
     OptimConfig,
     Sampling,
     flatten_options,
+    network_of,
     to_plain,
 )
 from fashion_exp.configuration.text_options import find_text_option
-from fashion_exp.errors import InputError, validate_fields
+from fashion_exp.errors import InputError, suggest, validate_fields
 from fashion_exp.paths import expand_user
 
 
@@ -98,6 +101,7 @@ def validate_config(tree: Mapping[str, Any]) -> Config:
 
     Raises `InputError` for the first value that is out of range, or set where it has no effect.
     """
+    tree = _name_backbones(tree)
     check_required(tree)
     cfg = validate_fields(Config, tree, "")
     for option, condition in OPTION_CONDITIONS.items():
@@ -109,6 +113,25 @@ def validate_config(tree: Mapping[str, Any]) -> Config:
         if (kind := find_text_option(option)) and kind.is_path and str(text).startswith("~"):
             expand_user(text, option)
     return cfg
+
+
+def _name_backbones(tree: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The tree with the `model.name` that follows from `model.backbones`, if these are set."""
+    model = tree.get("model")
+    backbones = model.get("backbones") if isinstance(model, Mapping) else None
+    if not isinstance(model, Mapping) or backbones is None:
+        return tree
+    name, joined = model.get("name"), BESIDE.join(map(str, backbones))
+    if not backbones or len({*backbones}) < len(backbones):
+        raise InputError(
+            f"model.backbones=[{','.join(map(str, backbones))}]: needs names, each of them once"
+        )
+    if name not in (None, MISSING, joined):
+        raise InputError(
+            f"model.name={name} has no effect beside model.backbones=[{','.join(backbones)}]; "
+            "write model=timm before it, or leave out one of the two"
+        )
+    return {**tree, "model": {**model, "name": joined}}
 
 
 def check_required(tree: Mapping[str, Any]) -> None:
@@ -133,7 +156,21 @@ def check_required(tree: Mapping[str, Any]) -> None:
         raise InputError(f"{', '.join(names)} {are} missing: {'; '.join(reasons.values())}")
 
 
+def _check_backbones(model: ModelConfig) -> None:
+    if model.backbones is None and BESIDE in model.name:
+        names = model.name.split(BESIDE)
+        raise InputError(f"model.name={model.name}: write model.backbones=[{','.join(names)}]")
+    networks = [network_of(name) for name in model.backbones or ()]
+    for name in model.backbone_weights:
+        if name not in networks:
+            raise InputError(
+                f"model.backbone_weights.{name}: no network of model.backbones; "
+                f"{suggest(name, networks) or 'leave it out'}"
+            )
+
+
 def _check_combinations(cfg: Config) -> None:
+    _check_backbones(cfg.model)
     if "params" in cfg.optim.options:
         raise InputError("optim.options.params: the parameters are those of the model")
     for name in OptimConfig.__dataclass_fields__:

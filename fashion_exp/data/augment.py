@@ -17,6 +17,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from fashion_exp.data.batches import View
+from fashion_exp.data.geometry import AnyGeometry, pack, unpack
 from fashion_exp.data.random_policies import RANDOM_POLICIES
 from fashion_exp.errors import InputError, suggest
 from fashion_exp.seeding import derive_seed
@@ -70,6 +71,14 @@ def deterministic_augmentation(
             "move it to augmentation.operations, or give it p: 1.0 and fixed limits"
         )
     return augmentation
+
+
+def augment_packed(
+    operations: Sequence[Augmentation], image: np.ndarray, geometry: AnyGeometry
+) -> np.ndarray:
+    """Applies to the image in each geometry its own deterministic operations."""
+    parts = unpack(image, geometry)
+    return pack([apply(part, 0) for apply, part in zip(operations, parts, strict=True)])
 
 
 def _transform(option: str, spec: dict[str, Any]) -> Any:

@@ -22,7 +22,7 @@ import numpy as np
 from PIL import Image
 
 from fashion_exp.data.decode import decode
-from fashion_exp.data.geometry import Geometry, resize
+from fashion_exp.data.geometry import geometry_of, resize
 from fashion_exp.data.table import UnreadableImageError
 
 MAX_MEMORY = 3 << 29
@@ -49,7 +49,7 @@ def _decode(content: bytes, request: dict[str, Any]) -> tuple[dict[str, Any], by
         pixels = decode(content, request["max_megapixels"])
         height, width = pixels.shape[:2]
         if request.get("geometry"):
-            resized = resize(pixels, Geometry(**request["geometry"]))
+            resized = resize(pixels, geometry_of(request["geometry"]))
             return {"width": width, "height": height}, resized.tobytes()
     except UnreadableImageError as error:
         return {"broken": str(error)}, b""

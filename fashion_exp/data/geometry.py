@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -34,13 +36,63 @@ class Geometry:
         return self.size, self.size, self.channels
 
 
-def resize(pixels: np.ndarray, geometry: Geometry) -> np.ndarray:
-    """Convert a uint8 image, (height, width) or (height, width, 3), to (size, size, channels).
+@dataclass(frozen=True)
+class PackedGeometry:
+    """One photo in several geometries, for networks side by side that read it in different sizes.
+
+    The parts are flattened and joined: uint8 (1, pixels of all parts, channels).
+    """
+
+    parts: tuple[Geometry, ...]
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        return 1, sum(part.size**2 for part in self.parts), self.parts[0].channels
+
+
+AnyGeometry = Geometry | PackedGeometry
+
+
+def single_geometries(geometry: AnyGeometry) -> tuple[Geometry, ...]:
+    return geometry.parts if isinstance(geometry, PackedGeometry) else (geometry,)
+
+
+def joined_geometry(parts: Sequence[Geometry]) -> AnyGeometry:
+    return parts[0] if len(parts) == 1 else PackedGeometry(tuple(parts))
+
+
+def geometry_of(fields: Mapping[str, Any]) -> AnyGeometry:
+    """The geometry that `dataclasses.asdict` gave these fields."""
+    if "parts" in fields:
+        return PackedGeometry(tuple(Geometry(**part) for part in fields["parts"]))
+    return Geometry(**fields)
+
+
+def pack(images: Sequence[np.ndarray]) -> np.ndarray:
+    """Images (size, size, channels) of the parts as one array; a single image stays as it is."""
+    if len(images) == 1:
+        return images[0]
+    return np.concatenate([image.reshape(1, -1, image.shape[2]) for image in images], axis=1)
+
+
+def unpack(image: np.ndarray, geometry: AnyGeometry) -> list[np.ndarray]:
+    """The images (size, size, channels) that `pack` joined."""
+    if isinstance(geometry, Geometry):
+        return [image]
+    ends = np.cumsum([part.size**2 for part in geometry.parts])
+    flat = np.split(image, ends[:-1], axis=1)
+    return [x.reshape(part.shape) for x, part in zip(flat, geometry.parts, strict=True)]
+
+
+def resize(pixels: np.ndarray, geometry: AnyGeometry) -> np.ndarray:
+    """Convert a uint8 image, (height, width) or (height, width, 3), to the geometry's shape.
 
     Pillow's filters average over all source pixels; timm's weights were trained and evaluated with
     them. OpenCV's INTER_AREA is 1.7 times as fast and differs by 0.4 of 255 on average. An image
     that has the target size keeps its values.
     """
+    if isinstance(geometry, PackedGeometry):
+        return pack([resize(pixels, part) for part in geometry.parts])
     image = Image.fromarray(pixels)
     if image.mode != _MODES[geometry.channels]:
         image = image.convert(_MODES[geometry.channels])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import random
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -65,14 +65,14 @@ class CachedPixels:
 
 def load_pixels(
     table: ImageTable,
-    geometry: Geometry,
+    geometries: Sequence[Geometry],
     max_left_out: float | None,
     processes: int,
     progress: Callable[[int, int], None],
     cache: Path,
     before_decoding: Callable[[], object] = lambda: None,
-) -> tuple[ImageTable, CachedPixels]:
-    """The readable rows of the table, and their pixels.
+) -> tuple[ImageTable, list[CachedPixels]]:
+    """The readable rows of the table, and their pixels in each geometry.
 
     Images missing from the store below `cache` are decoded first, after a call of
     `before_decoding`; `progress` receives (images done, all images). The store remembers unreadable
@@ -81,25 +81,30 @@ def load_pixels(
     Raises `InputError` if the share of files left out exceeds `max_left_out` (None: no limit), or
     if a class has no readable image.
     """
-    key_fields = _key_fields(table, geometry)
-    store = ArrayStore(
-        cache / "pixels" / store_key(key_fields), geometry.shape, "uint8", key_fields
-    )
+    stores = {geometry: _open_store(table, geometry, cache) for geometry in geometries}
     ids = table.rows["image_id"].to_list()
-    missing = [row for row, image in enumerate(ids) if image not in store]
+    missing = [row for row, image in enumerate(ids) if any(image not in s for s in stores.values())]
+    reused = [sum(image in store for image in ids) for store in stores.values()]
     if missing:
         before_decoding()
-    unavailable = _decode(table, geometry, store, missing, processes, progress)
-    store.refresh()
-    unreadable = {
-        row: store.absent[image] for row, image in enumerate(ids) if image in store.absent
-    }
-    readable = _drop_rows(table, dict(sorted((unreadable | unavailable).items())))
+    reasons = _decode(table, stores, missing, processes, progress)
+    for store in stores.values():
+        store.refresh()
+        reasons |= {row: store.absent[x] for row, x in enumerate(ids) if x in store.absent}
+    readable = _drop_rows(table, dict(sorted(reasons.items())))
     _check_left_out(readable, max_left_out)
     _check_classes(readable)
     readable_ids = tuple(readable.rows["image_id"])
-    reused = len(ids) - len(missing)
-    return readable, CachedPixels(readable.read, readable_ids, geometry, store, reused)
+    return readable, [
+        CachedPixels(readable.read, readable_ids, geometry, store, count)
+        for (geometry, store), count in zip(stores.items(), reused, strict=True)
+    ]
+
+
+def _open_store(table: ImageTable, geometry: Geometry, cache: Path) -> ArrayStore:
+    key_fields = _key_fields(table, geometry)
+    folder = cache / "pixels" / store_key(key_fields)
+    return ArrayStore(folder, geometry.shape, "uint8", key_fields)
 
 
 def _key_fields(table: ImageTable, geometry: Geometry) -> dict[str, Any]:
@@ -115,23 +120,25 @@ def _key_fields(table: ImageTable, geometry: Geometry) -> dict[str, Any]:
 
 
 def _decode(
-    table: ImageTable, geometry: Geometry, store: ArrayStore, rows: list[int], processes: int,
+    table: ImageTable, stores: Mapping[Geometry, ArrayStore], rows: list[int], processes: int,
     progress: Callable[[int, int], None],
 ) -> dict[int, str]:  # fmt: skip
-    """Add the images of these rows to the store; return {row: reason} of unavailable ones.
+    """Add the images of these rows to the stores; return {row: reason} of unavailable ones.
+
+    An image is decoded once for all geometries.
 
     Concurrent runs that fill one store take the tasks in different random orders, and skip the
     images that another run has added.
     """
-    image_bytes = int(np.prod(geometry.shape))
-    _check_disk_space(store.folder, len(rows) * image_bytes)
+    image_bytes = sum(int(np.prod(geometry.shape)) for geometry in stores)
+    _check_disk_space(next(iter(stores.values())).folder, len(rows) * image_bytes)
     step = int(min(512, max(16, _BYTES_PER_TASK // image_bytes)))
     tasks = [rows[start : start + step] for start in range(0, len(rows), step)]
     random.Random(os.getpid()).shuffle(tasks)
     unavailable: dict[int, str] = {}
     done = len(table) - len(rows)
     progress(done, len(table))
-    decode_task = partial(_decode_task, table, geometry, store)
+    decode_task = partial(_decode_task, table, stores)
     for task, reasons in zip(tasks, map_in_processes(decode_task, tasks, processes), strict=True):
         unavailable |= reasons
         done += len(task)
@@ -140,23 +147,28 @@ def _decode(
 
 
 def _decode_task(
-    table: ImageTable, geometry: Geometry, store: ArrayStore, rows: list[int]
+    table: ImageTable, stores: Mapping[Geometry, ArrayStore], rows: list[int]
 ) -> dict[int, str]:
-    store.refresh()
-    images: dict[str, np.ndarray] = {}
+    for store in stores.values():
+        store.refresh()
+    images: dict[Geometry, dict[str, np.ndarray]] = {geometry: {} for geometry in stores}
     unreadable: dict[str, str] = {}
     unavailable: dict[int, str] = {}
     for row in rows:
         image_id = str(table.rows["image_id"][row])
-        if image_id in store:
+        missing = [geometry for geometry, store in stores.items() if image_id not in store]
+        if not missing:
             continue
         try:
-            images[image_id] = resize(table.read(row), geometry)
+            pixels = table.read(row)
+            for geometry in missing:
+                images[geometry][image_id] = resize(pixels, geometry)
         except SourceUnavailableError as error:
             unavailable[row] = str(error)
         except UnreadableImageError as error:
             unreadable[image_id] = str(error)
-    store.add(images, unreadable)
+    for geometry, store in stores.items():
+        store.add(images[geometry], unreadable)
     return unavailable
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,18 @@ from safetensors.torch import load_file, save_file
 from fashion_exp.atomic_io import atomic_write
 from fashion_exp.configuration.schema import Config, Loss
 from fashion_exp.errors import InputError
-from fashion_exp.models.backbones import keep_backbone
+from fashion_exp.models.backbones import find_backbones, keep_backbone
 from fashion_exp.models.build import build_model
 from fashion_exp.models.classifier import Classifier
 from fashion_exp.models.compat import StateDict
+from fashion_exp.models.metadata import (
+    channel_values,
+    input_size,
+    interpolation,
+    network_metadata,
+)
 from fashion_exp.models.plan import ModelPlan
+from fashion_exp.models.weights import Weights
 from fashion_exp.seeding import derive_seed
 
 MAX_SAVING_SHARE = 0.03
@@ -94,19 +101,12 @@ def save_models(
     with the frozen part of the model, which is kept once in `outputs`. `evaluated` ("last" or
     "best") is the model whose predictions the run has. A state without a best model has one file.
     """
-    base = plan.weights.path if plan.freeze != "none" else None
-    if base is not None:
-        keep_backbone(base, plan.weights.sha256, outputs)
+    networks = [_network_metadata(network, outputs) for network in plan.networks]
     metadata = {
         "fashion_exp": "1",
         "classes": json.dumps(classes),
-        "size": str(plan.size),
-        "mean": " ".join(map(str, plan.mean)),
-        "std": " ".join(map(str, plan.std)),
-        "interpolation": plan.interpolation,
-        "base": str(base or ""),
-        "base_sha256": plan.weights.sha256 if base else "",
-        "trained_on": json.dumps(sorted({*trained_on, *plan.weights.trained_on})),
+        **(networks[0] if len(networks) == 1 else {"networks": json.dumps(networks)}),
+        "trained_on": json.dumps(sorted({*trained_on, *plan.trained_on})),
     }
     models = {"last": state.last, "best": state.best}
     for name, model in models.items() if state.best else [("last", state.model)]:
@@ -115,9 +115,45 @@ def save_models(
             save_file(tensors, draft, metadata | {"kept": str(name == evaluated).lower()})
 
 
+def _network_metadata(plan: ModelPlan, outputs: Path) -> dict[str, str]:
+    """The input format of a network, and the file of its frozen part, which is kept."""
+    base = plan.weights.path if plan.freeze != "none" else None
+    if base is not None:
+        keep_backbone(base, plan.weights.sha256, outputs)
+    return {
+        "size": str(plan.size),
+        "mean": " ".join(map(str, plan.mean)),
+        "std": " ".join(map(str, plan.std)),
+        "interpolation": plan.interpolation,
+        "base": str(base or ""),
+        "base_sha256": plan.weights.sha256 if base else "",
+    }
+
+
 def checkpoint_file(cfg: Config, checkpoints: Path, repeat: int, fold: int) -> Path:
     """The checkpoint that the predictions of a training were made with."""
     return checkpoints / f"r{repeat}f{fold}-{cfg.training.keep.value}.safetensors"
+
+
+def stored_plan(file: Path, cfg: Config, weights: str, freeze: str) -> ModelPlan:
+    """The plan as a checkpoint states it, so that neither the photos nor the hub are needed.
+
+    `weights` says where they came from. Raises `InputError` if the file of a frozen network is
+    missing.
+    """
+    first, *beside = (
+        ModelPlan(
+            Weights(weights, base, metadata.get("base_sha256", ""), None),
+            freeze,
+            input_size(file, metadata, 0),
+            cfg.dataset.channels,
+            channel_values(file, metadata, "mean", ()),
+            channel_values(file, metadata, "std", ()),
+            interpolation(file, metadata, "bilinear"),
+        )
+        for base, metadata in zip(find_backbones(file), network_metadata(file), strict=True)
+    )
+    return replace(first, beside=tuple(beside))
 
 
 def load_model(

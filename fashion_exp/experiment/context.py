@@ -8,6 +8,7 @@ from pathlib import Path
 
 from fashion_exp.configuration.schema import Config, OnFrozen
 from fashion_exp.data.augment import ImageViews
+from fashion_exp.data.geometry import Geometry
 from fashion_exp.data.split import Fold, Split
 from fashion_exp.data.table import ImageTable
 from fashion_exp.evaluation.run_dir import RunDir
@@ -29,9 +30,9 @@ class ExperimentContext:
     plan: ModelPlan
     compute: Compute
     views: ImageViews
-    """The pixels of every image, plain or augmented."""
+    """The pixels of every image, plain or augmented; of several input formats, in the first."""
     features: FeatureProvider
-    """What a frozen backbone computes from the views."""
+    """What frozen backbones compute from the views."""
     run: RunDir
     cache: Path
     group: ProcessGroup
@@ -41,6 +42,14 @@ class ExperimentContext:
     """Images whose pixels were in the cache before."""
     report_epoch: EpochReport | None = None
     """Reports the validation accuracy of each epoch to the search that this job belongs to."""
+
+
+def input_geometries(cfg: Config, plan: ModelPlan) -> tuple[Geometry, ...]:
+    """The different geometries in which the networks of a model read photos."""
+    return tuple(
+        Geometry(size, cfg.dataset.fit.value, interpolation, plan.channels)
+        for size, interpolation in plan.input_formats
+    )
 
 
 def random_operations(cfg: Config, plan: ModelPlan) -> list[dict[str, object]]:

@@ -13,7 +13,7 @@ import pandas as pd
 from fashion_exp.atomic_io import read_json, write_json, write_text
 from fashion_exp.configuration.schema import Config
 from fashion_exp.data.csv_lists import frame_as_csv
-from fashion_exp.data.geometry import Geometry
+from fashion_exp.data.geometry import joined_geometry
 from fashion_exp.data.split import Fold, Split
 from fashion_exp.data.table import ImageTable
 from fashion_exp.errors import InputError
@@ -26,7 +26,7 @@ from fashion_exp.evaluation.results import (
 )
 from fashion_exp.evaluation.run_dir import PART_FILES, RunDir
 from fashion_exp.evaluation.tracked_result import tags_of
-from fashion_exp.experiment.context import ExperimentContext
+from fashion_exp.experiment.context import ExperimentContext, input_geometries
 from fashion_exp.experiment.features import reuse_text
 from fashion_exp.experiment.fingerprints import training_fingerprint
 from fashion_exp.experiment.fold import (
@@ -236,6 +236,6 @@ def reuse_facts(context: ExperimentContext, records: list[dict[str, Any]]) -> di
 def log_trained_models(context: ExperimentContext, tracker: Tracker, run: str) -> None:
     """Logs the ensemble of all folds."""
     models = [load_trained_model(context, fold) for fold in context.split.folds]
-    plan, classes = context.plan, context.table.classes
-    geometry = Geometry(plan.size, context.cfg.dataset.fit.value, plan.interpolation, plan.channels)
+    classes = context.table.classes
+    geometry = joined_geometry(input_geometries(context.cfg, context.plan))
     log_ensemble(tracker, run, models, [1.0] * len(models), context.cfg, geometry, classes)

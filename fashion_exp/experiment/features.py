@@ -1,4 +1,4 @@
-"""Features of a frozen backbone: computed once per image, kept for all folds, runs and jobs."""
+"""Features of frozen backbones: computed once per image, kept for all folds, runs and jobs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import logging
 import os
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,13 +18,13 @@ import torch
 from fashion_exp.cache.array_store import ArrayStore
 from fashion_exp.cache.manager import store_key
 from fashion_exp.cache.provenance import hardware_id, library_versions, source_hash
-from fashion_exp.configuration.schema import Config
+from fashion_exp.configuration.schema import Config, ModelConfig, single_backbones
 from fashion_exp.data.augment import ImageViews
 from fashion_exp.data.parallel import map_in_threads
 from fashion_exp.models.classifier import Classifier
 from fashion_exp.models.plan import ModelPlan
 from fashion_exp.reporting.progress import Progress
-from fashion_exp.training.device import Compute
+from fashion_exp.training.device import Compute, is_depthwise
 from fashion_exp.training.fit import extract_features
 
 log = logging.getLogger(__name__)
@@ -38,7 +38,8 @@ DEFAULT_VIEWS = 8
 SOURCE_DEPENDENCIES = (
     "models", "training/device.py", "training/fit.py", "training/losses.py",
     "training/process_group.py", "seeding.py",
-    "experiment/features.py", "data/augment.py", "data/batches.py", "data/mixing.py",
+    "experiment/features.py", "data/augment.py", "data/batches.py", "data/geometry.py",
+    "data/mixing.py",
     "data/random_policies.py",
 )  # fmt: skip
 """The source files that determine features."""
@@ -65,6 +66,17 @@ class Features:
 
 
 @dataclass(frozen=True)
+class JoinedFeatures:
+    """The features of backbones side by side, one after the other."""
+
+    parts: Sequence[Features]
+
+    def __call__(self, rows: np.ndarray, views: np.ndarray | int = 0) -> torch.Tensor:
+        """float32 (n, sum of the widths), as `Features`."""
+        return torch.cat([part(rows, views) for part in self.parts], dim=1)
+
+
+@dataclass(frozen=True)
 class FeatureSource:
     """Images to compute features of, by name, and everything that the features depend on."""
 
@@ -77,38 +89,62 @@ class FeatureSource:
 class FeatureProvider:
     """Gives the features of every image of an experiment, and remembers what it gave.
 
-    One frozen backbone serves all folds, unless each fold has a random backbone of its own.
+    A frozen backbone serves all folds, unless each fold has a random backbone of its own. What is
+    stored of a backbone does not depend on the others beside it. `views` are those of each format
+    in `plan.input_formats`.
     """
 
     def __init__(
-        self, cfg: Config, plan: ModelPlan, compute: Compute, views: ImageViews,
+        self, cfg: Config, plan: ModelPlan, compute: Compute, views: Sequence[ImageViews],
         image_ids: Sequence[str], cache: Path, progress: Progress,
     ) -> None:  # fmt: skip
-        self._cfg, self._plan, self._compute, self._views = cfg, plan, compute, views
+        self._cfg, self._plan, self._compute = cfg, plan, compute
+        self._views = dict(zip(plan.input_formats, views, strict=True))
         self._image_ids, self._cache, self._progress = image_ids, cache, progress
         self._computed: dict[str, Features] = {}
         self.reused: dict[str, tuple[int, int]] = {}
         """By kind ("features", "views"): how many were in the cache, and of how many."""
 
-    def __call__(self, model: Classifier, initialisation_seed: int, views: int = 0) -> Features:
+    def __call__(
+        self, model: Classifier, initialisation_seed: int, views: int = 0
+    ) -> JoinedFeatures:
         """Features of every image: plain if `views` is 0, else in so many augmented views."""
-        source = self._source(initialisation_seed, views)
+        configs = single_backbones(self._cfg.model)
+        return JoinedFeatures(
+            [
+                self._features(backbone, cfg, plan, initialisation_seed, views)
+                for backbone, cfg, plan in zip(
+                    model.backbones, configs, self._plan.networks, strict=True
+                )
+            ]
+        )
+
+    def _features(
+        self, backbone: Classifier, cfg: ModelConfig, plan: ModelPlan, initialisation_seed: int,
+        views: int,
+    ) -> Features:  # fmt: skip
+        source = self._source(cfg, plan, initialisation_seed, views)
         key = json.dumps(source.key_fields)
         if key not in self._computed:
             kind = "views" if views else "features"
-            progress = partial(self._progress.stage, kind)
-            store, reused = fill_store(source, self._cache, model, self._compute, progress)
+            title = f"{kind} of {cfg.name}" if self._plan.beside else kind
+            compute = feature_compute(backbone, self._compute)
+            progress = partial(self._progress.stage, title)
+            store, reused = fill_store(source, self._cache, backbone, compute, progress)
             self._count_reuse(kind, reused, len(source.names))
             self._computed[key] = gather_features(store, source.names, max(views, 1))
         return self._computed[key]
 
-    def _source(self, initialisation_seed: int, views: int) -> FeatureSource:
-        plain = self._views.plain
-        key_fields = self._key_fields(initialisation_seed)
+    def _source(
+        self, cfg: ModelConfig, plan: ModelPlan, initialisation_seed: int, views: int
+    ) -> FeatureSource:
+        images = self._views[plan.size, plan.interpolation]
+        plain = images.plain
+        key_fields = self._key_fields(cfg, plan, initialisation_seed)
         if not views:
             return FeatureSource(self._image_ids, lambda i: plain((0, i, 0)), key_fields)
         augmentation = self._cfg.augmentation
-        augmented = self._views.augmented(self._cfg.seeds.augmentation)
+        augmented = images.augmented(self._cfg.seeds.augmentation)
         return FeatureSource(
             [f"{image}/{view}" for image in self._image_ids for view in range(views)],
             lambda i: augmented((i % views, i // views, 0)),
@@ -119,12 +155,14 @@ class FeatureProvider:
             },
         )
 
-    def _key_fields(self, initialisation_seed: int) -> dict[str, Any]:
+    def _key_fields(
+        self, model: ModelConfig, plan: ModelPlan, initialisation_seed: int
+    ) -> dict[str, Any]:
         """Everything that an image's plain features depend on, beside its id."""
-        model, plan, compute = self._cfg.model, self._plan, self._compute
+        compute = self._compute
         device = compute.device.type
         return {
-            "pixels": self._views.key,
+            "pixels": self._views[plan.size, plan.interpolation].key,
             "evaluation": self._cfg.augmentation.evaluation,
             "mean": plan.mean,
             "std": plan.std,
@@ -203,6 +241,11 @@ def _new_store(
         "batch": batch,
     }
     return ArrayStore(folder, bits.shape[1:], str(bits.numpy().dtype), key_fields)
+
+
+def feature_compute(backbone: Classifier, compute: Compute) -> Compute:
+    """The arithmetic of a backbone, which does not depend on the networks beside it."""
+    return replace(compute, depthwise=is_depthwise(backbone.network))
 
 
 def feature_batch(model: Classifier, compute: Compute, shape: tuple[int, ...]) -> int:

@@ -21,9 +21,11 @@ from fashion_exp.training.device import Compute
 
 if TYPE_CHECKING:
     from fashion_exp.experiment.context import ExperimentContext
+    from fashion_exp.models.plan import ModelPlan
 
 RESOLVED_OPTIONS = frozenset(
-    {"model.weights", "sweep.weights", "training.device", "training.precision", "training.threads",
+    {"model.weights", "model.backbones", "model.backbone_weights", "sweep.weights",
+     "training.device", "training.precision", "training.threads",
      "dataset.root", "dataset.layout", "dataset.labels", "dataset.quarantine", "dataset.groups"}
 )  # fmt: skip
 """Options that a fingerprint holds by what they resolved to, not by what was typed."""
@@ -82,14 +84,19 @@ def training_fingerprint(context: ExperimentContext, fold: Fold) -> str:
             "images": [_images_hash(context, rows) for rows in images],
             "classes": context.table.classes,
             "pixels": context.views.key,
-            "input": [plan.size, plan.channels, plan.mean, plan.std, plan.interpolation],
+            "input": _input_of(plan),
             "freeze": plan.freeze,
             "weights": plan.weights.sha256,
+            "beside": [[_input_of(other), other.weights.sha256] for other in plan.beside],
             "arithmetic": [device, compute.dtype, compute.threads, hardware_id(device)],
             "source": source_hash(*SOURCE_DEPENDENCIES),
             "versions": library_versions(*LIBRARIES),
         }
     )
+
+
+def _input_of(plan: ModelPlan) -> list[object]:
+    return [plan.size, plan.channels, plan.mean, plan.std, plan.interpolation]
 
 
 def short_hash(value: object) -> str:

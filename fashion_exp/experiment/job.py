@@ -29,8 +29,8 @@ RESOLVED_BY_SWEEP = ("training.threads", "training.precision", "training.device"
 """Options that a sweep sets for its jobs."""
 MAX_NAME = 200
 UNNAMED_OPTIONS = (
-    "model.name", "model.weights", "outputs", "resume", "tracking", "sweep", "cache", "hydra",
-    "dataset.root", "training.workers",
+    "model.name", "model.weights", "model.backbone", "outputs", "resume", "tracking", "sweep",
+    "cache", "hydra", "dataset.root", "training.workers",
 )  # fmt: skip
 """Beginnings of option names that are not part of a job's name."""
 
@@ -72,6 +72,8 @@ def job_name(cfg: Config, overrides: Sequence[str]) -> str:
     unnamed = UNNAMED_OPTIONS + (RESOLVED_BY_SWEEP if cfg.sweep.swept else ())
     for override in overrides:
         key, value = split_override(override)
+        if key == "model.backbones":
+            key = "model.name"
         text = f"{key.rpartition('.')[2]}={value}"
         if key in cfg.sweep.swept:
             swept.append(cfg.model.name if key in ("model", "model.name") else text)

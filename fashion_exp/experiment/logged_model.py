@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from fashion_exp.configuration.schema import Config
-from fashion_exp.data.geometry import Geometry
+from fashion_exp.data.geometry import AnyGeometry
 from fashion_exp.models.classifier import Classifier
 from fashion_exp.models.program import Program, trace
 from fashion_exp.tracking.tracker import Tracker
@@ -23,7 +23,7 @@ MAX_MEGAPIXELS = 40.0
 
 def log_ensemble(
     tracker: Tracker, run_id: str, models: Sequence[Classifier], temperatures: Sequence[float],
-    cfg: Config, geometry: Geometry, classes: Sequence[str], artifacts: str = "",
+    cfg: Config, geometry: AnyGeometry, classes: Sequence[str], artifacts: str = "",
 ) -> None:  # fmt: skip
     """Stores the mean of the models' probabilities as the artifact `model` of a tracked run, in
     the folder `artifacts`."""

@@ -17,7 +17,7 @@ from mlflow.models import set_model
 from mlflow.pyfunc import PythonModel
 
 from fashion_exp.data.decode import decode
-from fashion_exp.data.geometry import Geometry, resize
+from fashion_exp.data.geometry import geometry_of, resize, single_geometries
 
 
 class PhotoModel(PythonModel):
@@ -32,12 +32,16 @@ class PhotoModel(PythonModel):
         about = json.loads(Path(context.artifacts["about"]).read_text(encoding="utf-8"))
         self._classes: list[str] = about["classes"]
         self._max_megapixels: float = about["max_megapixels"]
-        self._geometry = Geometry(**about["geometry"])
-        self._fixed: Any = lambda image, seed: image
+        self._geometry = geometry_of(about["geometry"])
+        self._fixed: Any = lambda image: image
         if about["operations"]:
-            from fashion_exp.data.augment import Augmentation
+            from fashion_exp.data.augment import Augmentation, augment_packed
 
-            self._fixed = Augmentation("operations", about["operations"], self._geometry.shape)
+            operations = [
+                Augmentation("operations", about["operations"], geometry.shape)
+                for geometry in single_geometries(self._geometry)
+            ]
+            self._fixed = lambda image: augment_packed(operations, image, self._geometry)
 
     # MLflow reads type hints as its schema, which is the signature.
     def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]
@@ -52,7 +56,7 @@ class PhotoModel(PythonModel):
 
     def _preprocess(self, photo: bytes | np.ndarray) -> np.ndarray:
         pixels = decode(photo, self._max_megapixels) if isinstance(photo, bytes) else photo
-        return np.asarray(self._fixed(resize(pixels, self._geometry), 0))
+        return np.asarray(self._fixed(resize(pixels, self._geometry)))
 
 
 set_model(PhotoModel())

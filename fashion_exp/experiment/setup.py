@@ -9,10 +9,15 @@ from dataclasses import asdict, replace
 from functools import cache, partial
 
 from fashion_exp.cache.manager import trim_cache
-from fashion_exp.configuration.schema import Config, OnFrozen
+from fashion_exp.configuration.schema import (
+    Config,
+    ModelConfig,
+    OnFrozen,
+    network_of,
+    single_backbones,
+)
 from fashion_exp.data.augment import Augmentation, ImageViews, deterministic_augmentation
-from fashion_exp.data.geometry import Geometry
-from fashion_exp.data.pixels import load_pixels
+from fashion_exp.data.pixels import CachedPixels, load_pixels
 from fashion_exp.data.split import Split, build_split, describe_parts, manifest_hash
 from fashion_exp.data.table import ImageTable
 from fashion_exp.errors import InputError
@@ -20,6 +25,7 @@ from fashion_exp.evaluation.run_dir import RunDir
 from fashion_exp.evaluation.run_paths import resolve_paths
 from fashion_exp.experiment.context import (
     ExperimentContext,
+    input_geometries,
     random_operations,
     trains_on_features,
 )
@@ -30,8 +36,9 @@ from fashion_exp.experiment.resources import check_resources
 from fashion_exp.experiment.trainee import Trainee, build_trainee
 from fashion_exp.experiment.training_cache import TrainingCache
 from fashion_exp.models.build import check_architecture, check_model_name
-from fashion_exp.models.plan import ModelPlan, plan_model
-from fashion_exp.models.weights import find_weights
+from fashion_exp.models.classifier import Classifier
+from fashion_exp.models.plan import ModelPlan, plan_backbones
+from fashion_exp.models.weights import Weights, find_weights
 from fashion_exp.paths import outputs_dir
 from fashion_exp.reporting.progress import Progress
 from fashion_exp.training.compiling import missing_compiler
@@ -49,7 +56,8 @@ log = logging.getLogger(__name__)
 
 def check_names(cfg: Config) -> None:
     """Raises `InputError` for a model or an optimizer that does not exist; writes no file."""
-    check_model_name(cfg.model.name)
+    for backbone in single_backbones(cfg.model):
+        check_model_name(backbone.name)
     check_optimizer(cfg.optim.name, cfg.optim.options)
 
 
@@ -74,7 +82,7 @@ def set_up(
             "training.compile=false"
         )
     plan = _plan(cfg, run, images.native_size)
-    fixed, random = _augmentations(cfg, plan)
+    _check_augmentation(cfg, plan)
     _refuse_idle_processes(cfg, plan)
     _refuse_cut_features(cfg, plan)
     check_resources(cfg, plan, images, compute.device, outputs_dir(cfg.outputs))
@@ -83,11 +91,10 @@ def set_up(
         dry_run()  # a mistake ends all processes, so that none waits for the others
         group.barrier()  # the main process has stored the pixels by then
     tick = progress.stage("reading images", len(images))
-    geometry = Geometry(plan.size, cfg.dataset.fit.value, plan.interpolation, plan.channels)
     cache_dir = outputs_dir(cfg.outputs) / "cache"
     table, pixels = load_pixels(
-        images, geometry, cfg.dataset.max_left_out, compute.threads, lambda done, _: tick(done),
-        cache_dir, before_decoding=dry_run,
+        images, input_geometries(cfg, plan), cfg.dataset.max_left_out, compute.threads,
+        lambda done, _: tick(done), cache_dir, before_decoding=dry_run,
     )  # fmt: skip
     if group.is_main_process:
         group.barrier()
@@ -95,17 +102,18 @@ def set_up(
         log.info("cache: removed %s %s, the least recently used", store.kind, store.folder.name)
     for note in table.notes:
         log.info("data: %s", note)
-    log_reuse("pixels", pixels.reused, len(images))
+    pixels_reused = min(stored.reused for stored in pixels)  # of several formats
+    log_reuse("pixels", pixels_reused, len(images))
     split = _split(cfg, table)
     _refuse_seen_images(table, split, plan)
     image_ids = table.rows["image_id"].to_list()
-    views = ImageViews(pixels, image_ids, fixed, random)
+    views = _views(cfg, plan, pixels, image_ids)
 
     def context(compute: Compute, parameter_counts: dict[str, int]) -> ExperimentContext:
         features = FeatureProvider(cfg, plan, compute, views, image_ids, cache_dir, progress)
         return ExperimentContext(
-            cfg, table, split, plan, compute, views, features, run, cache_dir, group,
-            parameter_counts, pixels.reused, report_epoch,
+            cfg, table, split, plan, compute, views[0], features, run, cache_dir, group,
+            parameter_counts, pixels_reused, report_epoch,
         )  # fmt: skip
 
     if cfg.cache.trainings and (counts := _all_cached(context(compute, {}))):
@@ -123,15 +131,18 @@ def _split(cfg: Config, table: ImageTable) -> Split:
 
 
 def _plan(cfg: Config, run: RunDir, native_size: int) -> ModelPlan:
-    requested = _requested_weights(resolve_paths(cfg, run))
-    weights = find_weights(cfg.model.name, requested)
-    log.info("weights: %s", weights.description)
-    if weights.advice:
-        log.warning("no pretrained weights: %s", weights.advice)
+    backbones = single_backbones(resolve_paths(cfg, run).model)
+    found = [_find_weights(cfg, backbone) for backbone in backbones]
+    for backbone, weights in zip(backbones, found, strict=True):
+        of = f" of {backbone.name}" if len(backbones) > 1 else ""
+        log.info("weights%s: %s", of, weights.description)
+        if weights.advice:
+            log.warning("no pretrained weights%s: %s", of, weights.advice)
     try:
-        return plan_model(cfg.model, cfg.dataset, cfg.optim, weights, native_size)
+        return plan_backbones(cfg.model, cfg.dataset, cfg.optim, found, native_size)
     except InputError:  # the input format is no matter if the weights are those of another network
-        check_architecture(cfg.model, weights, cfg.dataset.channels)
+        for backbone, weights in zip(backbones, found, strict=True):
+            check_architecture(backbone, weights, cfg.dataset.channels)
         raise
 
 
@@ -145,7 +156,20 @@ def build_dry_run(cfg: Config, plan: ModelPlan, classes: int, compute: Compute) 
         *(f"{count:,}" for count in asdict(trainee.model.parameter_counts()).values()),
         plan.freeze,
     )
+    if plan.beside:
+        _log_backbones(cfg, plan, trainee.model)
     return trainee
+
+
+def _log_backbones(cfg: Config, plan: ModelPlan, model: Classifier) -> None:
+    for single, backbone, network in zip(
+        single_backbones(cfg.model), model.backbones, plan.networks, strict=True
+    ):
+        parameters = sum(tensor.numel() for tensor in backbone.network.parameters())
+        log.info(
+            "backbone %s: %s parameters, %d px, %s",
+            single.name, f"{parameters:,}", network.size, network.interpolation,
+        )  # fmt: skip
 
 
 def _refuse_single_images(cfg: Config, plan: ModelPlan, trainee: Trainee) -> None:
@@ -200,17 +224,42 @@ def _refuse_cut_features(cfg: Config, plan: ModelPlan) -> None:
         )
 
 
-def _requested_weights(cfg: Config) -> str:
-    """`model.weights`, or what a sweep resolved `auto` to for all its jobs."""
-    if cfg.model.weights == "auto":
-        return cfg.sweep.weights.get(cfg.model.name, "auto")
-    return cfg.model.weights
+def _find_weights(cfg: Config, backbone: ModelConfig) -> Weights:
+    """Those that are requested, or what a sweep resolved `auto` to for all its jobs."""
+    network, requested = network_of(backbone.name), backbone.weights
+    if requested == "auto":
+        requested = cfg.sweep.weights.get(network, "auto")
+    return find_weights(network, requested)
 
 
-def _augmentations(cfg: Config, plan: ModelPlan) -> tuple[Augmentation, Augmentation]:
+def _augmentations(
+    cfg: Config, plan: ModelPlan, shape: tuple[int, int, int]
+) -> tuple[Augmentation, Augmentation]:
     """The fixed augmentation of every image, and the random one of training images."""
-    shape = (plan.size, plan.size, plan.channels)
+    return (
+        deterministic_augmentation("augmentation.evaluation", cfg.augmentation.evaluation, shape),
+        Augmentation("augmentation.operations", random_operations(cfg, plan), shape),
+    )
+
+
+def _views(
+    cfg: Config, plan: ModelPlan, pixels: Sequence[CachedPixels], image_ids: Sequence[str]
+) -> list[ImageViews]:
+    """The network's input images in each input format."""
+    return [
+        ImageViews(stored, image_ids, *_augmentations(cfg, plan, stored.geometry.shape))
+        for stored in pixels
+    ]
+
+
+def _check_augmentation(cfg: Config, plan: ModelPlan) -> None:
+    """Raises `InputError` for operations that do not work, or options that have no effect."""
     operations = random_operations(cfg, plan)
+    if plan.beside and not trains_on_features(cfg, plan):
+        raise InputError(
+            "augmentation.on_frozen=apply: model.backbones stand side by side as stored features; "
+            "set augmentation.on_frozen=views, or skip"
+        )
     frozen = plan.freeze == "backbone"
     if cfg.augmentation.on_frozen is OnFrozen.views and not (operations and frozen):
         reason = "augmentation.operations is empty" if frozen else "no backbone is frozen"
@@ -225,17 +274,15 @@ def _augmentations(cfg: Config, plan: ModelPlan) -> tuple[Augmentation, Augmenta
             "augmentation.per_class has no effect: augmentation is disabled because the backbone "
             "is frozen; set augmentation=light or augmentation.on_frozen=apply to force it"
         )
-    return (
-        deterministic_augmentation("augmentation.evaluation", cfg.augmentation.evaluation, shape),
-        Augmentation("augmentation.operations", operations, shape),
-    )
+    for size, _ in plan.input_formats:
+        _augmentations(cfg, plan, (size, size, plan.channels))
 
 
 def _refuse_seen_images(table: ImageTable, split: Split, plan: ModelPlan) -> None:
     """Weights of an earlier run must not be evaluated on images that they were trained on."""
     ids = table.rows["image_id"].to_numpy()
     evaluated = {*ids[split.test], *(i for fold in split.folds for i in ids[fold.validation])}
-    seen = evaluated & plan.weights.trained_on
+    seen = evaluated & plan.trained_on
     if seen:
         raise InputError(
             f"model.weights: {len(seen)} of the {len(evaluated)} evaluation images were used to "
@@ -254,18 +301,15 @@ def result_facts(context: ExperimentContext, data: str) -> dict[str, str]:
     test_ids = sorted(table.rows["image_id"].to_numpy()[context.split.test])
     operations = random_operations(cfg, plan)
     return {
-        "job_hash": job_fingerprint(cfg, data, plan.weights.identity, compute),
+        "job_hash": job_fingerprint(cfg, data, plan.weights_identity, compute),
         "data_fingerprint": table.fingerprint,
         **table.facts,
         "split_hash": manifest_hash(manifest),
         "test_hash": short_hash(test_ids),
-        "weights": plan.weights.source,
-        "weights_sha256": plan.weights.sha256 or "random",
+        "weights": " + ".join(network.weights.source for network in plan.networks),
+        "weights_sha256": plan.weights_sha256,
         "freeze": plan.freeze,
-        "input": (
-            f"{plan.size} px, {plan.channels} channels, {plan.interpolation}, mean "
-            f"{_numbers(plan.mean)}, std {_numbers(plan.std)}"
-        ),
+        "input": " + ".join(dict.fromkeys(map(_input_text, plan.networks))),
         "augmentation": ", ".join(str(operation["name"]) for operation in operations) or "none",
         "device": str(compute.device),
         "precision": compute.dtype,
@@ -277,6 +321,13 @@ def result_facts(context: ExperimentContext, data: str) -> dict[str, str]:
         "set_aside": str(len(table.left_out) - len(table.unusable)),
         "val_selected": "on these images" if _selects_epoch(cfg) else "no",
     }
+
+
+def _input_text(plan: ModelPlan) -> str:
+    return (
+        f"{plan.size} px, {plan.channels} channels, {plan.interpolation}, mean "
+        f"{_numbers(plan.mean)}, std {_numbers(plan.std)}"
+    )
 
 
 def _numbers(values: Sequence[float]) -> str:

@@ -16,16 +16,16 @@ LEFT_OUT = ("figures", "report", ".*")
 
 
 def write_bundle(run: TrainedRun, file: Path) -> None:
-    """Writes the folder of a run, with the file of its frozen backbone in `weights/`.
+    """Writes the folder of a run, with the files of its frozen backbones in `weights/`.
 
     Unpacked anywhere, the folder predicts without the photos, the hub or this outputs folder.
     """
     with TemporaryDirectory() as scratch, atomic_write(file) as draft:
         folder = Path(scratch) / run.run.path.name
         shutil.copytree(run.run.path, folder, ignore=shutil.ignore_patterns(*LEFT_OUT))
-        weights = run.plan.weights
-        if weights.path is not None:
-            keep_backbone(weights.path, weights.sha256, folder)
+        for weights in (plan.weights for plan in run.plan.networks):
+            if weights.path is not None:
+                keep_backbone(weights.path, weights.sha256, folder)
         with zipfile.ZipFile(draft, "w") as archive:  # weights cannot be compressed
             for path in sorted(folder.rglob("*")):
                 archive.write(path, path.relative_to(scratch))

@@ -19,6 +19,7 @@ from torch import nn
 
 from fashion_exp.atomic_io import DiskFullError, is_disk_full
 from fashion_exp.comparison.run_data import load_run as load_run_data
+from fashion_exp.data.geometry import single_geometries
 from fashion_exp.errors import InputError, suggest
 from fashion_exp.inference.proof import (
     ExportError,
@@ -32,7 +33,7 @@ from fashion_exp.inference.proof import (
     require_equal,
 )
 from fashion_exp.inference.trained_run import TrainedRun
-from fashion_exp.models.program import Program, Resize, trace
+from fashion_exp.models.program import Program, Resize, resize_for, trace
 from fashion_exp.models.timm_folder import save_timm_folder
 from fashion_exp.paths import install_command, package_version
 from fashion_exp.reporting.progress import Progress
@@ -71,13 +72,12 @@ class ExportPlan:
 
     def input_text(self, run: TrainedRun, kind: str = "") -> str:
         size, channels = run.plan.size, run.plan.channels
+        shape = ", ".join(map(str, run.geometry.shape))
         if kind == "timm":
             return f"images: float (n, {channels}, {size}, {size}), normalized as in config.json"
         if self.any_size:
             return "photos: uint8 (n, height, width, 3) RGB of any size, upright"
-        return (
-            f"photos: uint8 (n, {size}, {size}, {channels}) as the run's preprocessing gives them"
-        )
+        return f"photos: uint8 (n, {shape}) as the run's preprocessing gives them"
 
 
 def export(
@@ -142,6 +142,11 @@ def plan_export(
     if model is not None:
         run.model(model)
     names = run.model_names if model is None else (model,)
+    if kind == "timm" and run.plan.beside:
+        raise InputError(
+            f"a timm folder holds one network, and the run has {len(run.plan.networks)} side by "
+            "side; export it with --format onnx or pt2"
+        )
     if kind == "timm" and len(names) > 1:
         raise InputError(
             f"a timm folder holds one model and the run has {len(names)}; choose one: "
@@ -153,13 +158,17 @@ def plan_export(
 
 def _resizes_in_graph(run: TrainedRun) -> bool:
     """Whether the run's preprocessing is resizing alone, with a filter that the graph has."""
-    return not run.config.augmentation.evaluation and run.plan.interpolation != "nearest"
+    return not run.config.augmentation.evaluation and all(
+        interpolation != "nearest" for _, interpolation in run.plan.input_formats
+    )
 
 
 def export_program(run: TrainedRun, plan: ExportPlan) -> Program:
     """The module that is exported: uint8 photos (n, height, width, channels) to probabilities."""
-    g = run.geometry
-    resize = Resize(g.size, g.fit, g.interpolation, g.channels) if plan.any_size else nn.Identity()
+    parts = [
+        Resize(g.size, g.fit, g.interpolation, g.channels) for g in single_geometries(run.geometry)
+    ]
+    resize = resize_for(parts) if plan.any_size else nn.Identity()
     models = [run.model(name) for name in plan.names]
     return Program(models, plan.temperatures, resize).eval()
 
@@ -197,7 +206,7 @@ def transform_text(run: TrainedRun) -> str:
         "pad": "it pads with the mean of config.json, the run with the photo's own mean color",
         "crop": "it resizes before it crops, the run in one step",
         "stretch": "",
-    }[run.geometry.fit]
+    }[run.config.dataset.fit.value]
     if run.config.augmentation.evaluation:
         return f"{differences}; augmentation.evaluation is not part of it".removeprefix("; ")
     return differences
@@ -248,7 +257,8 @@ def _write_pt2(run: TrainedRun, plan: ExportPlan, file: Path) -> None:
 
 def _write_timm(run: TrainedRun, plan: ExportPlan, folder: Path) -> None:
     save_timm_folder(
-        folder, run.model(plan.names[0]), run.config.model.name, run.plan, run.geometry.fit,
+        folder, run.model(plan.names[0]), run.config.model.name, run.plan,
+        run.config.dataset.fit.value,
         run.classes, plan.temperatures[0],
     )  # fmt: skip
 

@@ -21,22 +21,20 @@ from fashion_exp.atomic_io import read_json
 from fashion_exp.comparison.find_runs import all_runs, common_sweep, find_runs
 from fashion_exp.configuration.schema import Config, Precision
 from fashion_exp.configuration.stored_config import load_config
-from fashion_exp.data.augment import Augmentation, deterministic_augmentation
+from fashion_exp.data.augment import Augmentation, augment_packed, deterministic_augmentation
 from fashion_exp.data.decode import ImageSource, decode
-from fashion_exp.data.geometry import Geometry, resize
+from fashion_exp.data.geometry import AnyGeometry, joined_geometry, resize, single_geometries
 from fashion_exp.data.table import UnreadableImageError
 from fashion_exp.errors import InputError, suggest
 from fashion_exp.evaluation.results import RunResult, load_result
 from fashion_exp.evaluation.run_dir import REFIT_FILE, RunDir, require_finished
 from fashion_exp.evaluation.run_paths import resolve_paths
-from fashion_exp.experiment.checkpoints import checkpoint_file, load_model
-from fashion_exp.experiment.context import trains_on_features
-from fashion_exp.experiment.features import feature_batch
-from fashion_exp.models.backbones import find_backbone
+from fashion_exp.experiment.checkpoints import checkpoint_file, load_model, stored_plan
+from fashion_exp.experiment.context import input_geometries, trains_on_features
+from fashion_exp.experiment.features import feature_batch, feature_compute
 from fashion_exp.models.classifier import Classifier
-from fashion_exp.models.metadata import channel_values, input_size, interpolation, read_metadata
+from fashion_exp.models.metadata import read_metadata
 from fashion_exp.models.plan import ModelPlan
-from fashion_exp.models.weights import Weights
 from fashion_exp.training.device import (
     Compute,
     choose_compute,
@@ -137,13 +135,13 @@ class TrainedRun:
 
     @cached_property
     def shares_backbone(self) -> bool:
-        """Whether all models have the same frozen backbone, and thus the same features."""
-        return self.predicts_from_features and self.plan.weights.path is not None
+        """Whether all models have the same frozen backbones, and thus the same features."""
+        files = [plan.weights.path for plan in self.plan.networks]
+        return self.predicts_from_features and None not in files
 
     @cached_property
-    def geometry(self) -> Geometry:
-        plan = self.plan
-        return Geometry(plan.size, self.config.dataset.fit.value, plan.interpolation, plan.channels)
+    def geometry(self) -> AnyGeometry:
+        return joined_geometry(input_geometries(self.config, self.plan))
 
     @cached_property
     def compute(self) -> Compute:
@@ -160,11 +158,12 @@ class TrainedRun:
         return replace(compute, depthwise=is_depthwise(self.model(self.model_names[0]).network))
 
     @cached_property
-    def _fixed(self) -> Augmentation:
+    def _fixed(self) -> list[Augmentation]:
         operations = self.config.augmentation.evaluation
-        return deterministic_augmentation(
-            "augmentation.evaluation", operations, self.geometry.shape
-        )
+        return [
+            deterministic_augmentation("augmentation.evaluation", operations, geometry.shape)
+            for geometry in single_geometries(self.geometry)
+        ]
 
     def decode(self, source: ImageSource) -> np.ndarray:
         """A photo as upright uint8 (height, width, 3) RGB, as the run decodes its own.
@@ -182,9 +181,13 @@ class TrainedRun:
             raise InputError(f"{name}: {error}") from None
 
     def preprocess(self, image: np.ndarray) -> np.ndarray:
-        """A decoded image, uint8 (height, width, 3), as the run evaluates it: uint8 (size, size,
-        channels)."""
-        return self._fixed(resize(image, self.geometry), 0)
+        """A decoded image, uint8 (height, width, 3), as the run evaluates it: uint8 of the shape
+        `geometry.shape`, which is (size, size, channels) for one input format."""
+        return self.finish(resize(image, self.geometry))
+
+    def finish(self, image: np.ndarray) -> np.ndarray:
+        """As `preprocess`, for an image that has the geometry's shape."""
+        return augment_packed(self._fixed, image, self.geometry)
 
     @property
     def batch_size(self) -> int:
@@ -198,7 +201,7 @@ class TrainedRun:
     @property
     def images_per_pass(self) -> int:
         """Images per forward pass of a frozen backbone; 0 if the whole model takes the batch."""
-        return self._feature_batch if self.predicts_from_features else 0
+        return max(self._feature_batches) if self.predicts_from_features else 0
 
     def predict_batch(
         self, images: torch.Tensor, models: Sequence[str] | None = None
@@ -261,18 +264,28 @@ class TrainedRun:
         return {}
 
     @cached_property
-    def _feature_batch(self) -> int:
-        first = self._on_device(self.model_names[0])
-        return feature_batch(first, self.compute, self.geometry.shape)
+    def _feature_batches(self) -> list[int]:
+        """Images per forward pass of each backbone."""
+        backbones = self._on_device(self.model_names[0]).backbones
+        return [
+            feature_batch(
+                backbone, feature_compute(backbone, self.compute),
+                (plan.size, plan.size, plan.channels),
+            )
+            for backbone, plan in zip(backbones, self.plan.networks, strict=True)
+        ]  # fmt: skip
 
     def _features(self, model: Classifier, images: torch.Tensor) -> torch.Tensor:
         """(n, width), in batches of the size in which the run's own features were computed."""
-        size = self._feature_batch
-        parts = []
+        parts = zip(model.backbones, model.inputs(images), self._feature_batches, strict=True)
+        return torch.cat([self._features_of(*part) for part in parts], dim=1)
+
+    def _features_of(self, backbone: Classifier, images: torch.Tensor, size: int) -> torch.Tensor:
+        compute, parts = feature_compute(backbone, self.compute), []
         for batch in images.split(size):
             padding = batch.new_zeros(size - len(batch), *batch.shape[1:])
             padded = torch.cat([batch, padding]) if len(padding) else batch
-            parts.append(extract_features(model, padded, self.compute)[: len(batch)])
+            parts.append(extract_features(backbone, padded, compute)[: len(batch)])
         return torch.cat(parts).float()
 
     def predictions(self, part: str) -> pd.DataFrame:
@@ -318,9 +331,9 @@ def load_run(reference: str | Path, outputs: Path, uri: str | None = None) -> Tr
             "again"
         )
     metadata = read_metadata(files[0])
-    return TrainedRun(
-        run, cfg, _plan(files[0], metadata, cfg, result), _classes(files[0], metadata), names
-    )
+    facts = result.facts
+    plan = stored_plan(files[0], cfg, facts["weights"], facts["freeze"])
+    return TrainedRun(run, cfg, plan, _classes(files[0], metadata), names)
 
 
 def _folder_of(reference: str, outputs: Path, uri: str | None) -> Path:
@@ -364,21 +377,6 @@ def numbers_of(name: str) -> tuple[int, int]:
     """Repeat and fold of a training: r0f1 is (0, 1)."""
     repeat, fold = re.findall(r"\d+", name)
     return int(repeat), int(fold)
-
-
-def _plan(file: Path, metadata: dict[str, str], cfg: Config, result: RunResult) -> ModelPlan:
-    """As the checkpoint states it, so that neither the photos nor the hub are needed."""
-    base = find_backbone(file)
-    weights = Weights(result.facts["weights"], base, metadata.get("base_sha256", ""), None)
-    return ModelPlan(
-        weights,
-        result.facts["freeze"],
-        input_size(file, metadata, 0),
-        cfg.dataset.channels,
-        channel_values(file, metadata, "mean", ()),
-        channel_values(file, metadata, "std", ()),
-        interpolation(file, metadata, "bilinear"),
-    )
 
 
 def _classes(file: Path, metadata: dict[str, str]) -> tuple[str, ...]:

@@ -73,7 +73,7 @@ def cell_offset(model: Classifier, size: int, channels: int) -> tuple[float, flo
         features = model.feature_map(images)
         if not isinstance(features, torch.Tensor) or features.ndim != 4:
             return 0.0, 0.0
-        features = features.movedim(channel_axis(features, model.network.num_features), 1)
+        features = features.movedim(channel_axis(features, model.map_channels), 1)
         rows, columns = features.shape[2:]
         middle = features[:, :, rows // 2, columns // 2]
         weights = torch.randn(middle.shape, generator=generator)  # no channels cancel each other
@@ -90,7 +90,7 @@ def cell_offset(model: Classifier, size: int, channels: int) -> tuple[float, flo
 def _to_grid(model: Classifier, contributions: torch.Tensor) -> torch.Tensor:
     """(n, h, w) from a feature map of any layout; class and register tokens are left out."""
     if contributions.ndim == 4:
-        return contributions.sum(channel_axis(contributions, model.network.num_features))
+        return contributions.sum(channel_axis(contributions, model.map_channels))
     if contributions.ndim == 3:
         tokens = contributions.sum(2)
         patches = getattr(model.network, "patch_embed", None)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from fashion_exp.atomic_io import atomic_write
 from fashion_exp.errors import InputError
-from fashion_exp.models.metadata import read_metadata
+from fashion_exp.models.metadata import network_metadata, read_metadata
 
 FOLDER = "weights"
 _RUNS = ("runs/*", "sweeps/*/*", "refits/*", "damaged/*")
@@ -26,9 +26,23 @@ _MIN_AGE = 600.0
 def find_backbone(checkpoint: Path) -> Path | None:
     """The file with the frozen part of a checkpoint; None if the checkpoint has all parts.
 
-    Raises `InputError` if the file is missing or has changed.
+    Raises `InputError` if the file is missing or has changed, and for a head on several networks.
     """
-    metadata = read_metadata(checkpoint)
+    files = find_backbones(checkpoint)
+    if len(files) > 1:
+        raise InputError(
+            f"model.weights={checkpoint}: the head of {len(files)} networks side by side, not a "
+            "network to start from; give the weights of one network"
+        )
+    return files[0]
+
+
+def find_backbones(checkpoint: Path) -> list[Path | None]:
+    """As `find_backbone`, for each of the networks side by side."""
+    return [_find_file(checkpoint, metadata) for metadata in network_metadata(checkpoint)]
+
+
+def _find_file(checkpoint: Path, metadata: dict[str, str]) -> Path | None:
     base, sha256 = metadata.get("base", ""), metadata.get("base_sha256", "")
     if not base:
         return None
@@ -73,10 +87,11 @@ def unused_backbones(outputs: Path) -> list[Path]:
     unused = {file for file in kept.values() if file not in pending}
     try:
         while pending and unused:
-            base = kept.get(read_metadata(pending.pop()).get("base_sha256", ""))
-            if base in unused:
-                unused.remove(base)
-                pending.append(base)
+            for metadata in network_metadata(pending.pop()):
+                base = kept.get(metadata.get("base_sha256", ""))
+                if base in unused:
+                    unused.remove(base)
+                    pending.append(base)
     except InputError:
         return []
     return sorted(unused)

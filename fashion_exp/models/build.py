@@ -10,13 +10,14 @@ import torch
 from torch import nn
 
 import fashion_exp.models.basic_cnn  # noqa: F401 (registers the model)
-from fashion_exp.configuration.schema import Head, ModelConfig
+from fashion_exp.configuration.schema import Head, ModelConfig, network_of, single_backbones
 from fashion_exp.errors import InputError, suggest
 from fashion_exp.models.classifier import Classifier
 from fashion_exp.models.dropout import Dropout
 from fashion_exp.models.one_vs_rest import OneVsRest
 from fashion_exp.models.plan import ModelPlan
 from fashion_exp.models.registry import MODELS
+from fashion_exp.models.side_by_side import SideBySide
 from fashion_exp.models.weights import Weights, load_into, refuse_other_network
 
 
@@ -25,23 +26,40 @@ def build_model(
 ) -> Classifier:
     """A classifier whose random initialization depends on `seed` alone.
 
-    `one_vs_rest` is for training with binary cross-entropy.
+    `one_vs_rest` is for training with binary cross-entropy. Backbones side by side are those that
+    each would be alone.
 
     Raises `InputError` for an unknown model or stage, and for weights that do not fit.
     """
-    torch.manual_seed(seed)
-    network = _create_network(cfg, plan.channels)
-    pool = cfg.pool.value if cfg.pool else "avg"
-    model = Classifier(network, cfg.head is Head.new, pool, plan.mean, plan.std)
-    width = _prune_and_measure(model, plan)
-    if plan.weights.path is not None:
-        load_into(network, plan.weights, plan.channels)
-    head = _head(cfg, width, classes)
+    backbones, widths = [], []
+    for single, network_plan in zip(single_backbones(cfg), plan.networks, strict=True):
+        torch.manual_seed(seed)
+        backbone, width = _build_backbone(single, network_plan)
+        backbones.append(backbone)
+        widths.append(width)
+    model = backbones[0] if len(backbones) == 1 else SideBySide(backbones, plan)
+    head = _head(cfg, sum(widths), classes)
     model.head = head.append(OneVsRest()) if one_vs_rest else head
     model.freeze(plan.freeze)
     model.to(memory_format=torch.channels_last)
     assert model.parameter_counts().trainable > 0
     return model
+
+
+def _build_backbone(cfg: ModelConfig, plan: ModelPlan) -> tuple[Classifier, int]:
+    """A network with its weights and without a head, and the width of its features."""
+    network = _create_network(cfg, plan.channels)
+    model = _classifier(cfg, network, plan)
+    width = _prune_and_measure(model, plan)
+    if plan.weights.path is not None:
+        load_into(network, plan.weights, plan.channels)
+    model.remove_later_stages()
+    return model, width
+
+
+def _classifier(cfg: ModelConfig, network: nn.Module, plan: ModelPlan) -> Classifier:
+    pool, stage = cfg.pool.value if cfg.pool else "avg", cfg.name.partition(":")[2]
+    return Classifier(network, cfg.head is Head.new, pool, plan.mean, plan.std, stage)
 
 
 _NOT_MEASURABLE = RuntimeError, AssertionError, NotImplementedError
@@ -61,15 +79,27 @@ class ModelSize:
 def measure_model(cfg: ModelConfig, plan: ModelPlan, classes: int) -> ModelSize:
     """The size of a model without building it: little memory is used and little is computed.
 
-    What cannot be measured so counts as 0.
+    What cannot be measured so counts as 0. Backbones side by side compute one after the other.
     """
+    sizes = [
+        _measure_network(single, network_plan, classes)
+        for single, network_plan in zip(single_backbones(cfg), plan.networks, strict=True)
+    ]
+    return ModelSize(
+        sum(size.parameters for size in sizes),
+        sum(size.trainable for size in sizes),
+        sum(size.activations for size in sizes),
+        max(size.largest_activation for size in sizes),
+    )
+
+
+def _measure_network(cfg: ModelConfig, plan: ModelPlan, classes: int) -> ModelSize:
     outputs = [0]
 
     def record(_: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
         if isinstance(output, torch.Tensor) and not any(output is given for given in inputs):
             outputs.append(output.numel())
 
-    pool = cfg.pool.value if cfg.pool else "avg"
     with torch.no_grad(), suppress(*_NOT_MEASURABLE):
         with torch.device("meta"):
             network = _create_network(cfg, plan.channels)
@@ -77,7 +107,8 @@ def measure_model(cfg: ModelConfig, plan: ModelPlan, classes: int) -> ModelSize:
         device = "cpu" if _largest_size(network, plan.size) < _SMALL else "meta"
         with torch.device(device), torch.random.fork_rng(devices=[]):
             network = _create_network(cfg, plan.channels) if device == "cpu" else network
-            model = Classifier(network, cfg.head is Head.new, pool, plan.mean, plan.std).eval()
+            model = _classifier(cfg, network, plan).eval()
+            model.remove_later_stages()
         for module in model.modules():
             if not [*module.children()]:
                 module.register_forward_hook(record)
@@ -104,7 +135,10 @@ def _largest_size(network: nn.Module, size: int) -> int:
 
 
 def check_architecture(cfg: ModelConfig, weights: Weights, channels: int) -> None:
-    """Raises `InputError` if a file of weights belongs to another network; loads nothing."""
+    """Raises `InputError` if a file of weights belongs to another network; loads nothing.
+
+    `cfg` has the options of one backbone.
+    """
     with torch.device("meta"):
         network = _create_network(cfg, channels)
     refuse_other_network(network, weights, channels)
@@ -112,6 +146,7 @@ def check_architecture(cfg: ModelConfig, weights: Weights, channels: int) -> Non
 
 def check_model_name(name: str) -> None:
     """Raises `InputError` for a model that neither this package nor timm has."""
+    name = network_of(name)
     if name in MODELS:
         return
     import timm  # takes seconds
@@ -129,14 +164,15 @@ def _create_network(cfg: ModelConfig, channels: int) -> nn.Module:
 
     `model.dropout` applies to our head and means the same for every model.
     """
-    if cfg.name in MODELS:
+    name = network_of(cfg.name)
+    if name in MODELS:
         options = {"depth": cfg.depth, "width": cfg.width}
         set_options = {name: value for name, value in options.items() if value is not None}
-        return MODELS[cfg.name](in_chans=channels, **set_options)
+        return MODELS[name](in_chans=channels, **set_options)
     import timm  # takes seconds
 
-    check_model_name(cfg.name)
-    return timm.create_model(cfg.name, pretrained=False, num_classes=0, in_chans=channels)
+    check_model_name(name)
+    return timm.create_model(name, pretrained=False, num_classes=0, in_chans=channels)
 
 
 def _head(cfg: ModelConfig, width: int, classes: int) -> nn.Sequential:

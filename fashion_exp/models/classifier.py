@@ -34,18 +34,30 @@ class Classifier(nn.Module):
 
     def __init__(
         self, network: nn.Module, new_head: bool, pool: str, mean: Sequence[float],
-        std: Sequence[float],
+        std: Sequence[float], stage: str = "",
     ) -> None:  # fmt: skip
+        """`stage` is the layer that features are taken from, averaged over the image; by default
+        they are what the network's own classifier reads."""
         super().__init__()
         self.network: Any = network  # timm's models share forward_features and forward_head
         self.head: nn.Module = nn.Identity()
         self._new_head, self._pool = new_head, pool
+        self._stage = _stage_index(network, stage) if stage else None
         self._frozen: tuple[nn.Module, ...] = ()
         self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1) * 255, persistent=False)
         self.register_buffer("std", torch.tensor(std).view(1, -1, 1, 1) * 255, persistent=False)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         return self.head(self.features(images))
+
+    @property
+    def backbones(self) -> Sequence[Classifier]:
+        """The networks that give the features, each with the input of its own."""
+        return [self]
+
+    def inputs(self, images: torch.Tensor) -> list[torch.Tensor]:
+        """The images of each backbone, uint8 (n, channels, size, size), of `images`."""
+        return [images]
 
     def features(self, images: torch.Tensor) -> torch.Tensor:
         """The head's input, (n, width)."""
@@ -55,18 +67,37 @@ class Classifier(nn.Module):
         """What the network computes before it pools: (n, C, h, w), (n, h, w, C) or (n, tokens, C),
         depending on the network."""
         inputs = ((images - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
-        feature_map: torch.Tensor = self.network.forward_features(inputs)
+        if self._stage is not None:
+            feature_map: torch.Tensor = self.network.forward_intermediates(
+                inputs, indices=[self._stage], stop_early=True, intermediates_only=True
+            )[0]
+            return feature_map
+        feature_map = self.network.forward_features(inputs)
         return feature_map
+
+    @property
+    def map_channels(self) -> int:
+        """Channels of the feature map."""
+        if self._stage is not None:
+            return int(self.network.feature_info[self._stage]["num_chs"])
+        return int(self.network.num_features)
 
     def pool(self, feature_map: torch.Tensor) -> torch.Tensor:
         """From the feature map to the head's input, (n, width)."""
+        if self._stage is not None:
+            return feature_map.mean((2, 3))
         if not self._new_head:
             features: torch.Tensor = self.network.forward_head(feature_map, pre_logits=True)
             return features.flatten(1)
         if self._pool == "avg" and feature_map.ndim > 2:
-            axis = channel_axis(feature_map, self.network.num_features)
+            axis = channel_axis(feature_map, self.map_channels)
             return feature_map.mean([a for a in range(1, feature_map.ndim) if a != axis])
         return feature_map.flatten(1)
+
+    def remove_later_stages(self) -> None:
+        """Removes the layers behind the stage that features are taken from."""
+        if self._stage is not None:
+            self.network.prune_intermediate_layers([self._stage], prune_norm=True, prune_head=True)
 
     def freeze(self, up_to: str) -> None:
         """Freezes the network ("backbone"), nothing ("none"), or all layers up to a named stage.
@@ -114,6 +145,8 @@ class Classifier(nn.Module):
             for name, module in self.named_modules()
             if isinstance(module, _BATCH_NORMS) and module not in self._frozen
         ]
+        if not hooks:
+            return []
         was_training = self.training
         self.eval()
         try:
@@ -140,6 +173,19 @@ class Classifier(nn.Module):
         trainable = sum(p.numel() for p in self.parameters() if p.requires_grad)
         head = sum(p.numel() for p in self.head.parameters())
         return ParameterCounts(total, trainable, total - trainable, head)
+
+
+def _stage_index(network: nn.Module, stage: str) -> int:
+    """The position of a stage in timm's list. Raises `InputError` for a stage that is not there."""
+    stages = [str(entry["module"]) for entry in getattr(network, "feature_info", None) or ()]
+    if stage in stages and hasattr(network, "forward_intermediates"):
+        return stages.index(stage)
+    if not stages or not hasattr(network, "forward_intermediates"):
+        raise InputError(f"stage {stage}: this network has no stages to take features from")
+    raise InputError(
+        f"stage {stage}: not in this network; "
+        f"{suggest(stage, stages) or 'stages: ' + ', '.join(stages)}"
+    )
 
 
 def channel_axis(feature_map: torch.Tensor, channels: int) -> int:

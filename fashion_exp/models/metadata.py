@@ -29,6 +29,24 @@ def read_metadata(path: Path) -> dict[str, str]:
         ) from None
 
 
+def network_metadata(path: Path) -> list[dict[str, str]]:
+    """The metadata of each network of our own checkpoint: one, or several side by side."""
+    metadata = read_metadata(path)
+    if "networks" not in metadata:
+        return [metadata]
+    try:
+        networks = json.loads(metadata["networks"])
+    except (ValueError, RecursionError):
+        networks = None
+    if not isinstance(networks, list) or not networks or not all(map(_are_texts, networks)):
+        raise _damaged(path, "networks", "a JSON list of texts by name")
+    return networks
+
+
+def _are_texts(entry: object) -> bool:
+    return isinstance(entry, dict) and all(isinstance(value, str) for value in entry.values())
+
+
 def training_images(path: Path, metadata: dict[str, str]) -> frozenset[str]:
     """Ids of the images that the weights were trained on. Raises `InputError`."""
     try:

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-from fashion_exp.configuration.schema import DatasetConfig, ModelConfig, OptimConfig, Preprocessing
+from fashion_exp.configuration.schema import (
+    DatasetConfig,
+    ModelConfig,
+    OptimConfig,
+    Preprocessing,
+    single_backbones,
+)
 from fashion_exp.errors import InputError
 from fashion_exp.models.weights import Weights
 
 
 @dataclass(frozen=True)
 class ModelPlan:
+    """The plan of a network; of the first one, if several stand side by side."""
+
     weights: Weights
     freeze: str
     """"backbone", "none", or the last frozen stage."""
@@ -22,6 +31,70 @@ class ModelPlan:
     """Per channel, for pixels in [0, 1]."""
     std: tuple[float, ...]
     interpolation: str
+    beside: tuple[ModelPlan, ...] = ()
+    """The plans of the other networks, in the order of `model.backbones`."""
+
+    @property
+    def networks(self) -> tuple[ModelPlan, ...]:
+        """The plan of each network by itself."""
+        return (replace(self, beside=()), *self.beside)
+
+    @property
+    def weights_identity(self) -> str:
+        """Short identifier of all weights, in the order of the networks."""
+        return "+".join(plan.weights.identity for plan in self.networks)
+
+    @property
+    def weights_sha256(self) -> str:
+        """The hashes of all files of weights, or "random", in the order of the networks."""
+        return "+".join(plan.weights.sha256 or "random" for plan in self.networks)
+
+    @property
+    def trained_on(self) -> frozenset[str]:
+        """Ids of our images that any of the weights were trained on."""
+        return frozenset[str]().union(*(plan.weights.trained_on for plan in self.networks))
+
+    @property
+    def input_formats(self) -> tuple[tuple[int, str], ...]:
+        """The different sizes, px, and interpolations that the networks read photos in."""
+        return tuple(dict.fromkeys((plan.size, plan.interpolation) for plan in self.networks))
+
+
+def plan_backbones(
+    cfg: ModelConfig, dataset: DatasetConfig, optim: OptimConfig, weights: Sequence[Weights],
+    native_size: int,
+) -> ModelPlan:  # fmt: skip
+    """The plan of one network, or of several side by side, each with its own input format.
+
+    `weights` are those of each backbone. Raises `InputError` as `plan_model`, and unless several
+    backbones are frozen.
+    """
+    singles = single_backbones(cfg)
+    if len(singles) > 1:
+        _require_frozen(cfg, singles, weights)
+    first, *beside = (
+        plan_model(single, dataset, optim, loaded, native_size)
+        for single, loaded in zip(singles, weights, strict=True)
+    )
+    return replace(first, beside=tuple(beside))
+
+
+def _require_frozen(
+    cfg: ModelConfig, singles: Sequence[ModelConfig], weights: Sequence[Weights]
+) -> None:
+    if cfg.freeze not in ("auto", "backbone"):
+        raise InputError(
+            f"model.freeze={cfg.freeze}: several backbones stand side by side only frozen; set "
+            "model.freeze=backbone, or train one of them: model.name=NAME without model.backbones"
+        )
+    for single, loaded in zip(singles, weights, strict=True):
+        if loaded.path is None and (cfg.freeze == "auto" or single.weights != "none"):
+            raise InputError(
+                f"model.backbones: {single.name} would be random ({loaded.description}), and "
+                "frozen random backbones learn nothing; give its weights with "
+                f"'model.backbone_weights={{{single.name}: FILE}}', or force it with "
+                "model.weights=none model.freeze=backbone"
+            )
 
 
 def plan_model(

@@ -126,6 +126,22 @@ class Resize(nn.Module):
         return (weights + torch.where(weights < 0, -0.5, 0.5)).trunc(), inside
 
 
+class _PackedResize(nn.Module):
+    """Fits photos into several geometries, laid out as `data.geometry.PackedGeometry` has them."""
+
+    def __init__(self, parts: Sequence[Resize]) -> None:
+        super().__init__()
+        self._parts = nn.ModuleList(parts)
+
+    def forward(self, photos: torch.Tensor) -> torch.Tensor:
+        return torch.cat([part(photos).flatten(1, 2) for part in self._parts], dim=1)[:, None]
+
+
+def resize_for(parts: Sequence[Resize]) -> nn.Module:
+    """The resizing into one or several geometries."""
+    return parts[0] if len(parts) == 1 else _PackedResize(parts)
+
+
 def _length(pixels: torch.Tensor, axis: int) -> torch.Tensor:
     """The size of an axis as a number of the graph."""
     return torch.ones_like(pixels[0, :, 0, 0] if axis == 1 else pixels[0, 0, :, 0]).sum()

@@ -23,8 +23,11 @@ from fashion_exp.configuration.overrides import (
 from fashion_exp.configuration.schema import (
     RESULT_NEUTRAL_OPTIONS,
     Config,
+    ModelConfig,
     Precision,
     flatten_options,
+    network_of,
+    single_backbones,
     to_plain,
 )
 from fashion_exp.data.split import describe_parts
@@ -121,10 +124,8 @@ class JobFactory:
         """Raises `InputError` if the data or the weights are not available."""
         compute = self._compute(cfg)
         data = self._data_fingerprint(cfg)
-        model, source = cfg.model.name, cfg.model.weights
-        if source == "auto":
-            source = self.weights.get(model, source)
-        identity = job_fingerprint(cfg, data, self._weights_identity(model, source), compute)
+        weights = "+".join(self._identity(backbone) for backbone in single_backbones(cfg.model))
+        identity = job_fingerprint(cfg, data, weights, compute)
         swept = [override.lstrip("+") for override in overrides[len(self.line.fixed_overrides) :]]
         return SweepJob(cfg, overrides, self.folder / identity, " ".join(swept), compute)
 
@@ -170,6 +171,12 @@ class JobFactory:
                 self.print_note(f"data: {note}")
         return fingerprint
 
+    def _identity(self, backbone: ModelConfig) -> str:
+        network, source = network_of(backbone.name), backbone.weights
+        if source == "auto":
+            source = self.weights.get(network, source)
+        return self._weights_identity(network, source)
+
     @cached_property
     def _weights_identity(self) -> Callable[[str, str], str]:
         return functools.cache(lambda model, source: find_weights(model, source).identity)
@@ -203,8 +210,9 @@ def shared_model(line: CommandLine) -> set[str]:
 def swept_options(line: CommandLine) -> tuple[str, ...]:
     """The options that distinguish the jobs.
 
-    A swept option stands for itself. A swept group (`model=a,b`) is represented by its `name` if
-    that distinguishes the choices, otherwise by every option in which the jobs differ.
+    A swept option stands for itself, and `model.name` for the backbones. A swept group
+    (`model=a,b`) is represented by its `name` if that distinguishes the choices, otherwise by every
+    option in which the jobs differ.
     """
     jobs = [dict(flatten_options(to_plain(job))) for job in line.jobs]
     typed = [dict(map(split_override, job)) for job in line.job_overrides]
@@ -213,7 +221,7 @@ def swept_options(line: CommandLine) -> tuple[str, ...]:
         name = f"{key}.name"
         pairs = {(items.get(key), job.get(name)) for items, job in zip(typed, jobs, strict=True)}
         if key in jobs[0]:
-            options.append(key)
+            options.append("model.name" if key == "model.backbones" else key)
         elif len(pairs) == len({job_name for _, job_name in pairs}) > 1:
             options.append(name)
         else:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from fashion_exp.configuration.schema import network_of, single_backbones
 from fashion_exp.models.weights import find_weights
 from fashion_exp.reporting.formats import duration, pluralize
 from fashion_exp.sweeps.estimate import estimate_cost
@@ -33,7 +34,8 @@ def resolve_weights(jobs: Sequence[Config], console: Console) -> dict[str, str]:
 
     Resolved once, so that all jobs agree even if the weights hub becomes unreachable meanwhile.
     """
-    models = {job.model.name for job in jobs if job.model.weights == "auto"}
+    backbones = [backbone for job in jobs for backbone in single_backbones(job.model)]
+    models = {network_of(b.name) for b in backbones if b.weights == "auto"}
     sources = {}
     for model in sorted(models):
         weights = find_weights(model, "auto")

@@ -54,9 +54,9 @@ def measure(quick: bool) -> list[Figure]:
         cfg = parse_command_line(
             ["dataset=folder", f"dataset.root={root / 'photos'}", "augmentation=light"]
         ).jobs[0]
-        table, cached = load_pixels(
+        table, (cached,) = load_pixels(
             load_images(cfg.dataset, root),
-            GEOMETRY,
+            [GEOMETRY],
             max_left_out=0,
             processes=2,
             progress=lambda done, total: None,

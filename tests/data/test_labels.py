@@ -125,7 +125,7 @@ def test_excluded_files_do_not_count_as_unusable(
     table = load_folder(make_config("photos", labels=str(file)))
     assert len(table.left_out) == 3 and len(table.unusable) == 0
     geometry = Geometry(8, "pad", "bilinear", 3)
-    readable, _ = load_pixels(table, geometry, 0.0, 1, lambda *_: None, data.parent / "cache")
+    readable, _ = load_pixels(table, [geometry], 0.0, 1, lambda *_: None, data.parent / "cache")
     assert len(readable) == 4 and readable.facts == table.facts
 
 

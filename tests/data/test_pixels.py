@@ -70,7 +70,10 @@ def load(tmp_path: Path) -> Load:
         progress: Callable[[int, int], None] = lambda done, total: None,
         cache: str = "cache",
     ) -> tuple[ImageTable, CachedPixels]:
-        return load_pixels(table, geometry, max_left_out, processes, progress, tmp_path / cache)
+        readable, (pixels,) = load_pixels(
+            table, [geometry], max_left_out, processes, progress, tmp_path / cache
+        )
+        return readable, pixels
 
     return load_with_defaults
 
@@ -170,7 +173,7 @@ def read_slowly(row: int) -> np.ndarray:
 
 
 def fill_cache(cache: Path) -> None:
-    load_pixels(make_table(300, read_slowly), SQUARE, 0, 1, lambda *_: None, cache)
+    load_pixels(make_table(300, read_slowly), [SQUARE], 0, 1, lambda *_: None, cache)
 
 
 def test_concurrent_runs_share_store_and_survive_kill(tmp_path: Path) -> None:
@@ -185,7 +188,7 @@ def test_concurrent_runs_share_store_and_survive_kill(tmp_path: Path) -> None:
         run.join()
     assert [run.exitcode for run in runs[1:]] == [0, 0]
     table = make_table(300, RandomImages())
-    _, pixels = load_pixels(table, SQUARE, 0, 1, lambda *_: None, tmp_path)
+    _, (pixels,) = load_pixels(table, [SQUARE], 0, 1, lambda *_: None, tmp_path)
     assert pixels.reused == 300
     assert len(indexes[0].read_bytes().splitlines()) == 300, "no image twice"
     assert all(np.array_equal(pixels[r], resize(table.read(r), SQUARE)) for r in range(300))

@@ -57,8 +57,7 @@ class Decoders:
             content, MAX_DECODING_SECONDS, int(np.prod(shape)),
             max_megapixels=self._max_megapixels, geometry=asdict(self._run.geometry),
         )  # fmt: skip
-        image = np.frombuffer(pixels, np.uint8).reshape(shape)
-        return self._run.preprocess(image[..., 0] if shape[2] == 1 else image)
+        return self._run.finish(np.frombuffer(pixels, np.uint8).reshape(shape))
 
     def close(self) -> None:
         for decoder in self._all:

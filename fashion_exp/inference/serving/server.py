@@ -50,7 +50,7 @@ def serving_file(run: TrainedRun, temperatures: dict[str, float], progress: Prog
 
     checkpoints = sorted(run.run.checkpoints.glob("*.safetensors"))
     identity = [[path.name, path.stat().st_size, path.stat().st_mtime_ns] for path in checkpoints]
-    content = json.dumps([identity, run.plan.weights.sha256, temperatures])
+    content = json.dumps([identity, run.plan.weights_sha256, temperatures])
     file = run.run.path / FILE.format(key=hashlib.sha256(content.encode()).hexdigest()[:12])
     if file.exists():
         try:

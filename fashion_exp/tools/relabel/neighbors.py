@@ -83,7 +83,7 @@ def _network_features(run: RunData, images: pd.DataFrame, progress: Progress) ->
         raise InputError("the run's images are no longer available")
     folder = RunDir(run.result.output)
     context, _ = set_up(run.config, table, folder, ProcessGroup(), progress)
-    if (context.plan.weights.sha256 or "random") != run.result.facts["weights_sha256"]:
+    if context.plan.weights_sha256 != run.result.facts["weights_sha256"]:
         raise InputError("the run's initial weights are no longer available")
     if context.table.classes != run.classes:
         raise InputError("the classes of the data have changed since the run")

@@ -105,7 +105,7 @@ def test_quarantine_does_not_count_against_limit(make_config: MakeConfig, tmp_pa
     def count_readable() -> int:
         geometry = Geometry(8, "crop", "bilinear", 3)
         table = load_folder(make_config())
-        return len(load_pixels(table, geometry, 0.01, 1, lambda *_: None, tmp_path / "cache")[0])
+        return len(load_pixels(table, [geometry], 0.01, 1, lambda *_: None, tmp_path / "cache")[0])
 
     assert count_readable() == 2
     (tmp_path / "dress/2.png").write_bytes(b"no image")
