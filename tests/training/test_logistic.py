@@ -1,0 +1,151 @@
+"""The logistic regression is scikit-learn's, and C is what a plain loop over its folds chooses."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
+
+from fashion_exp.training import logistic
+from fashion_exp.training.logistic import NotConverged, choose_c, solve_logistic
+from fashion_exp.training.standardize import Standardization, nearest_class_mean
+
+
+def problem(n: int, width: int, classes: int, spread: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
+    """Standardized rows of overlapping classes, of correlated features."""
+    rng = np.random.default_rng(n + width)
+    labels = np.arange(n) % classes
+    rows = rng.normal(size=(n, width)) @ rng.normal(size=(width, width)) / np.sqrt(width)
+    rows += spread * rng.normal(size=(classes, width))[labels]
+    return (rows - rows.mean(0)) / rows.std(0), labels
+
+
+def reference(c: float) -> LogisticRegression:
+    return LogisticRegression(C=c, tol=1e-10, max_iter=100_000)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize(("n", "width", "classes"), [(200, 12, 3), (60, 150, 4), (150, 20, 2)])
+@pytest.mark.parametrize("c", [1e-3, 1.0])
+def test_solution_is_that_of_scikit_learn(
+    n: int, width: int, classes: int, c: float, weighted: bool
+) -> None:
+    x, y = problem(n, width, classes)
+    weights = np.random.default_rng(1).uniform(0.2, 3, n) if weighted else None
+    expected = reference(c).fit(x, y, weights)
+    solution = solve_logistic(
+        torch.from_numpy(x), torch.from_numpy(y), classes, c,
+        None if weights is None else torch.from_numpy(weights),
+    )  # fmt: skip
+    weight, bias = solution.weight.numpy(), solution.bias.numpy()
+    if classes == 2:  # scikit-learn has the difference of the two
+        weight, bias = weight[1:] - weight[:1], bias[1:] - bias[:1]
+    else:  # a constant in all intercepts changes nothing
+        bias = bias - bias.mean() + expected.intercept_.mean()
+    tolerance = 1e-5 * max(1.0, float(np.linalg.norm(expected.coef_)))
+    assert np.linalg.norm(weight - expected.coef_) < tolerance
+    assert np.abs(bias - expected.intercept_).max() < tolerance
+    logits = torch.from_numpy(x) @ solution.weight.T + solution.bias
+    assert np.abs(logits.softmax(1).numpy() - expected.predict_proba(x)).max() < 1e-5
+
+
+@pytest.mark.parametrize("c", [1e-4, 1e4])
+def test_separable_classes_have_a_finite_solution(c: float) -> None:
+    x, y = problem(90, 30, 3, spread=30)
+    solution = solve_logistic(torch.from_numpy(x), torch.from_numpy(y), 3, c)
+    expected = reference(c).fit(x, y)
+    difference = np.linalg.norm(solution.weight.numpy() - expected.coef_)
+    assert difference < 1e-4 * max(1.0, float(np.linalg.norm(expected.coef_)))
+
+
+def test_features_that_repeat_or_do_not_vary_change_no_probability() -> None:
+    x, y = problem(80, 6, 3)
+    doubled = torch.from_numpy(np.c_[x, x[:, :2], np.zeros(len(x))])
+    labels = torch.from_numpy(y)
+    solution = solve_logistic(doubled, labels, 3, 0.1)
+    expected = reference(0.1).fit(doubled.numpy(), y).predict_proba(doubled.numpy())
+    actual = (doubled @ solution.weight.T + solution.bias).softmax(1)
+    assert np.abs(actual.numpy() - expected).max() < 1e-5
+
+
+def test_solution_repeats_bit_for_bit() -> None:
+    x, y = map(torch.from_numpy, problem(100, 40, 3))
+    first, second = (solve_logistic(x, y, 3, 0.1) for _ in range(2))
+    assert torch.equal(first.weight, second.weight) and torch.equal(first.bias, second.bias)
+
+
+def test_unreached_tolerance_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logistic, "MAX_EVALUATIONS", 3)
+    x, y = map(torch.from_numpy, problem(100, 40, 3))
+    with pytest.raises(NotConverged, match=r"C = 1: the gradient is .* times its tolerance"):
+        solve_logistic(x, y, 3, 1.0)
+
+
+GRID = [1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0]
+
+
+@pytest.mark.parametrize(("n", "width", "spread"), [(120, 10, 0.5), (90, 120, 0.3), (90, 60, 2.0)])
+def test_c_is_that_of_a_plain_loop_over_the_folds(n: int, width: int, spread: float) -> None:
+    x, y = problem(n, width, 3, spread)
+    folds = np.random.default_rng(0).permutation(n) % 5
+    c, path = choose_c(torch.from_numpy(x), torch.from_numpy(y), 3, GRID, torch.from_numpy(folds))
+    losses = {}
+    for value in GRID:
+        probabilities = np.empty((n, 3))
+        for fold in range(5):
+            model = reference(value).fit(x[folds != fold], y[folds != fold])
+            probabilities[folds == fold] = model.predict_proba(x[folds == fold])
+        losses[value] = log_loss(y, probabilities)
+    assert c == min(losses, key=losses.__getitem__)
+    assert {point.c: point.loss for point in path} == pytest.approx(
+        {point.c: losses[point.c] for point in path}, rel=2e-3
+    )
+
+
+def test_ties_go_to_the_stronger_regularization() -> None:
+    x, y = map(torch.from_numpy, problem(60, 5, 3))
+    folds = torch.arange(60) % 5
+    c, path = choose_c(x, y, 3, [1e6, 1e4, 1e5], folds)  # by 1e4 the penalty is nothing
+    assert c == 1e4 and [point.c for point in path][:2] == [1e4, 1e5]
+    assert path[1].loss != path[0].loss
+
+
+def test_rows_without_weight_decide_nothing() -> None:
+    x, y = map(torch.from_numpy, problem(90, 20, 3))
+    weights = (torch.arange(90) < 60).double()
+    few = solve_logistic(x[:60], y[:60], 3, 0.1)
+    weighted = solve_logistic(x, y, 3, 0.1, weights)
+    assert torch.allclose(few.weight, weighted.weight, atol=1e-4)
+
+
+def test_folded_layer_equals_standardizing_first() -> None:
+    torch.manual_seed(0)
+    features = torch.randn(50, 7) * torch.tensor([1, 10, 0.1, 1, 1, 1, 0]) + 100
+    standardization = Standardization.of(features)
+    weight, bias = torch.randn(3, 7).double(), torch.randn(3).double()
+    standardized = standardization(features)
+    assert torch.allclose(standardized.mean(0), torch.zeros(7).double(), atol=1e-6)
+    assert standardized[:, 6].abs().max() < 1e-6 and standardization.scale[6] == 1
+    folded_weight, folded_bias = standardization.fold_into(weight, bias)
+    expected = standardized @ weight.T + bias
+    assert torch.allclose(features.double() @ folded_weight.T + folded_bias, expected)
+
+
+def test_largest_logit_is_that_of_the_nearest_class_mean() -> None:
+    x, y = problem(90, 8, 3, spread=0.5)
+    weight, bias = nearest_class_mean(torch.from_numpy(x), torch.from_numpy(y), 3)
+    means = np.stack([x[y == label].mean(0) for label in range(3)])
+    nearest = ((x[:, None] - means) ** 2).sum(2).argmin(1)
+    logits = x @ weight.numpy().T + bias.numpy()
+    assert np.array_equal(logits.argmax(1), nearest)
+
+
+def test_scale_of_class_means_is_the_posterior_of_normal_classes() -> None:
+    rng = np.random.default_rng(0)
+    y = np.arange(40_000) % 2
+    x = np.c_[rng.normal(size=40_000) * 0.5 + y, 0.05 * rng.normal(size=40_000)]
+    weight, _ = nearest_class_mean(torch.from_numpy(x), torch.from_numpy(y), 2)
+    # The log odds of two normal densities with means 0 and 1 and variance 1/4 have the slope 4.
+    assert float(weight[1, 0] - weight[0, 0]) == pytest.approx(4, rel=0.05)
