@@ -1,0 +1,73 @@
+"""Heads that are solved on features: their modules, before and after."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+Forward = Callable[[torch.Tensor], torch.Tensor]
+
+
+def _in_float32(forward: Forward, features: torch.Tensor) -> torch.Tensor:
+    """The result without autocast: differences of large terms would lose their digits in bf16."""
+    device = features.device.type
+    if not torch.is_autocast_enabled(device):
+        return forward(features)
+    with torch.autocast(device, enabled=False):
+        return forward(features.float())
+
+
+class SolvedLinear(nn.Linear):
+    """A linear layer with a standardization folded into it. Always computed in float32."""
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        return _in_float32(super().forward, features)
+
+    @torch.no_grad()
+    def fill(self, weight: torch.Tensor, bias: torch.Tensor) -> None:
+        self.weight.copy_(weight)
+        self.bias.copy_(bias)
+
+
+class NearestNeighbors(nn.Module):
+    """Logits from the classes of the nearest training rows by cosine similarity.
+
+    The softmax of the logits is (votes + 1) / (neighbors + classes): the share of each class among
+    the nearest rows, with Laplace's correction, so that no probability is 0. Cosine, because the
+    length of a feature vector says how much of anything is in the image, not what it is.
+    """
+
+    rows: torch.Tensor
+    votes: torch.Tensor
+
+    def __init__(self, width: int, classes: int, neighbors: int) -> None:
+        super().__init__()
+        self.neighbors = neighbors
+        self.register_buffer("rows", torch.zeros(0, width))
+        self.register_buffer("votes", torch.zeros(0, classes))
+
+    def fill(self, features: torch.Tensor, labels: torch.Tensor) -> None:
+        """Takes the training rows: features (n, width) and labels (n,)."""
+        classes = self.votes.shape[1]
+        self.rows = functional.normalize(features.to(self.rows))
+        self.votes = functional.one_hot(labels, classes).to(self.votes)
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        return _in_float32(self._logits, features)
+
+    def _logits(self, features: torch.Tensor) -> torch.Tensor:
+        similarity = functional.normalize(features) @ self.rows.T
+        nearest = similarity.topk(self.neighbors, dim=1).indices
+        counts = self.votes[nearest].sum(1)
+        return ((counts + 1) / (self.neighbors + self.votes.shape[1])).log()
+
+    def _load_from_state_dict(self, state: dict[str, Any], prefix: str, *args: Any) -> None:
+        """A checkpoint has as many rows as its training had."""
+        for name in ("rows", "votes"):
+            if (saved := state.get(prefix + name)) is not None:
+                setattr(self, name, getattr(self, name).new_zeros(saved.shape))
+        super()._load_from_state_dict(state, prefix, *args)
