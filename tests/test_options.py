@@ -38,11 +38,13 @@ class Effect(NamedTuple):
     override: str
     """The override that only the second has."""
     changes: str
-    """What differs: "history", "validation", "split", or a fact of the result."""
+    """What differs: "history", "trainings", "validation", "split", or a fact of the result."""
 
 
 NEW_HEAD = "model.head=new"
 SGD = "optim=sgd"
+SOLVED = "model.weights=none model.freeze=backbone training.epochs=8 training.batch_size=32"
+LOGISTIC = f"{SOLVED} model.head=logistic"
 SCALED = "dataset.mean=[.5,.5,.5] dataset.std=[.5,.5,.5]"
 GARMENTS = "dataset=garments dataset.per_class=20 dataset.drawn_size=16"
 
@@ -101,6 +103,10 @@ EFFECTS: dict[str, Effect | str] = {
     "model.preprocessing": "test_rejects_preprocessing_that_contradicts_the_weights",
     "model.pool": Effect(NEW_HEAD, "model.pool=flatten", "parameters"),
     "model.hidden": Effect(NEW_HEAD, "model.hidden=[7]", "parameters"),
+    "model.c": Effect(LOGISTIC, "model.c=1e-6", "history"),
+    "model.c_grid": Effect(LOGISTIC, "model.c_grid=[1e-6,2e-6]", "history"),
+    "model.c_folds": Effect(LOGISTIC, "model.c_folds=2", "trainings"),
+    "model.neighbors": Effect(f"{SOLVED} model.head=knn", "model.neighbors=3", "history"),
     "model.depth": Effect("", "model.depth=2", "parameters"),
     "model.width": Effect("", "model.width=4", "parameters"),
     "optim.name": Effect("", "optim.name=Adagrad", "history"),
@@ -211,6 +217,8 @@ def test_option_changes_the_result(
 def outcome(run: TinyRun, name: str) -> str:
     if name in ("history", "split"):
         return run.text(f"{name}.csv")
+    if name == "trainings":
+        return str(pd.read_csv(run.output / "trainings.csv")["c_loss"].to_list())
     if name == "validation":
         return run.predictions("validation").to_csv()
     return run.facts[name]

@@ -28,10 +28,12 @@ def set_sizes(validation: pd.DataFrame, frame: pd.DataFrame) -> np.ndarray:
     labels, raw = labels_and_probabilities(validation)
     groups = validation["group_id"].to_numpy()
     by_model, parts = validation.groupby(["repeat", "fold"]), group_parts(groups)
-    models = by_model.ngroup().to_numpy()
+    models = np.asarray(by_model.ngroup(), dtype=np.int64)
     calibrated, is_scaled = cross_fitted_if_better(labels, raw, models, parts)
-    for key, own in by_model.indices.items():
-        positions = np.flatnonzero((frame[["repeat", "fold"]] == list(key)).all(axis=1))
+    for own in by_model.indices.values():
+        model = validation.iloc[own[0]]
+        of_model = (frame["repeat"] == model["repeat"]) & (frame["fold"] == model["fold"])
+        positions = np.flatnonzero(of_model)
         if not len(positions):
             continue
         rows = frame.iloc[positions]

@@ -69,6 +69,14 @@ class Layout(Enum):
 class Head(Enum):
     own = "own"  # the network's own classifier with a new last layer
     new = "new"  # pooling, hidden layers and a last layer on the last feature map
+    logistic = "logistic"  # logistic regression on features of a frozen backbone, to convergence
+    knn = "knn"  # votes of the nearest training images, by features of a frozen backbone
+    prototype = "prototype"  # the class with the nearest mean, by features of a frozen backbone
+
+    @property
+    def is_solved(self) -> bool:
+        """Whether the head is computed from features at once instead of trained by epochs."""
+        return self in (Head.logistic, Head.knn, Head.prototype)
 
 
 class Pool(Enum):
@@ -199,7 +207,8 @@ class ModelConfig:
     weights: PathText = MISSING
     """auto, imagenet, none, a .safetensors or .pth file, or the folder of an earlier run."""
     head: Head = MISSING
-    """own: the network's classifier with a new last layer; new: `pool` and `hidden`."""
+    """own: the network's classifier with a new last layer; new: `pool` and `hidden`; logistic, knn
+    or prototype: solved on features of a frozen backbone, without epochs."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = MISSING
     """Probability of zeroing an input of the last layer, and an output of each hidden layer."""
     freeze: str = MISSING
@@ -210,6 +219,15 @@ class ModelConfig:
     """How a new head reads the last feature map: avg or flatten. null: avg."""
     hidden: Annotated[list[Width], Field(max_length=16)] | None = None
     """Widths of a new head's hidden layers. null: [256]."""
+    c: Positive | None = None
+    """Inverse of the regularization of a logistic head: C · sum of the losses + ½ ‖W‖² on
+    standardized features. null: chosen by cross-validation inside the training part."""
+    c_grid: Annotated[list[Positive], Field(min_length=2, max_length=100)] | None = None
+    """The values of C to choose from. null: 1e-4 to 1, nine values evenly on a log scale."""
+    c_folds: Annotated[int, Field(ge=2, le=100)] | None = None
+    """Folds of the cross-validation that chooses C; groups stay undivided. null: 5."""
+    neighbors: Count | None = None
+    """Nearest training images that vote in a knn head. null: 10."""
     depth: Annotated[int, Field(ge=1, le=8)] | None = None
     """Convolutions of basic_cnn."""
     width: Annotated[int, Field(ge=1, le=4096), Unit("channels")] | None = None

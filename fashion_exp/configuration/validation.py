@@ -22,6 +22,7 @@ from fashion_exp.configuration.schema import (
     network_of,
     to_plain,
 )
+from fashion_exp.configuration.solved_heads import check_solved_head
 from fashion_exp.configuration.text_options import find_text_option
 from fashion_exp.errors import InputError, suggest, validate_fields
 from fashion_exp.paths import expand_user
@@ -44,6 +45,10 @@ def _is_one_of(option: str, *values: str) -> Condition:
 _DRAWN = _is_one_of("dataset.name", "garments")
 _FILES = _is_one_of("dataset.name", "folder", "csv", "clothing")
 _NEW_HEAD = Condition("model.head=new", lambda cfg: cfg.model.head is Head.new)
+_CHOOSES_C = Condition(
+    "model.head=logistic without model.c",
+    lambda cfg: cfg.model.head is Head.logistic and cfg.model.c is None,
+)
 _BASIC_CNN = _is_one_of("model.name", "basic_cnn")
 _TRACKED = _is_one_of("tracking.name", "mlflow")
 
@@ -71,6 +76,10 @@ OPTION_CONDITIONS: dict[str, Condition] = {
     ),
     "model.pool": _NEW_HEAD,
     "model.hidden": _NEW_HEAD,
+    "model.c": Condition("model.head=logistic", lambda cfg: cfg.model.head is Head.logistic),
+    "model.c_grid": _CHOOSES_C,
+    "model.c_folds": _CHOOSES_C,
+    "model.neighbors": Condition("model.head=knn", lambda cfg: cfg.model.head is Head.knn),
     "model.depth": _BASIC_CNN,
     "model.width": _BASIC_CNN,
     "optim.momentum": _is_one_of("optim.name", "SGD", "RMSprop"),
@@ -109,6 +118,7 @@ def validate_config(tree: Mapping[str, Any]) -> Config:
         if getattr(getattr(cfg, group), name) is not None and not condition.holds(cfg):
             raise InputError(f"{option} has no effect here: it needs {condition.text}")
     _check_combinations(cfg)
+    check_solved_head(cfg)
     for option, text in flatten_options(to_plain(cfg)):
         if (kind := find_text_option(option)) and kind.is_path and str(text).startswith("~"):
             expand_user(text, option)

@@ -35,10 +35,11 @@ from fashion_exp.experiment.fold import (
     run_fold,
 )
 from fashion_exp.experiment.fold_result import FoldResult
-from fashion_exp.experiment.history import metrics_by_epoch
+from fashion_exp.experiment.history import metrics_by_epoch, solution_metrics
 from fashion_exp.experiment.logged_model import log_ensemble
 from fashion_exp.experiment.pruning import EpochReport
 from fashion_exp.experiment.setup import result_facts, set_up
+from fashion_exp.experiment.solved_fold import solve_fold
 from fashion_exp.experiment.tracked_runs import fold_title, track_experiment, track_fold
 from fashion_exp.experiment.trainee import build_trainee
 from fashion_exp.experiment.training_cache import (
@@ -98,7 +99,8 @@ def run_experiment(
                             cfg, context.plan, len(context.table.classes), context.compute,
                             fold.repeat, fold.fold,
                         )  # fmt: skip
-                    result = run_fold(context, fold, index, trainee, tracker, fold_run, progress)
+                    train = solve_fold if cfg.model.head.is_solved else run_fold
+                    result = train(context, fold, index, trainee, tracker, fold_run, progress)
                     trainee = None
                 if job.group.is_main_process:
                     save_fold(context, fold, result, cached)
@@ -185,7 +187,7 @@ def reuse_training(
     cached.link_models(context.run.checkpoints)
     result = cached.result()
     for epoch, metrics in metrics_by_epoch(result.history):
-        tracker.log(run, metrics, step=epoch)
+        tracker.log(run, metrics | solution_metrics(result.record), step=epoch)
     tracker.tag(run, {"reused_from": str(source)})
     return result
 

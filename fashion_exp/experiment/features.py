@@ -167,7 +167,10 @@ class FeatureProvider:
             "mean": plan.mean,
             "std": plan.std,
             "model": [model.name, model.depth, model.width, plan.channels, plan.size],
-            "cut": [model.head.value, model.pool.value if model.pool else "avg"],
+            "cut": [
+                "own" if model.head.is_solved else model.head.value,
+                model.pool.value if model.pool else "avg",
+            ],
             "weights": plan.weights.sha256 or f"random {initialisation_seed}",
             "arithmetic": [
                 device, compute.dtype, compute.threads, hardware_id(device), _batch_size(device),

@@ -40,7 +40,8 @@ SOURCE_DEPENDENCIES = (
     "experiment/features.py", "experiment/inputs.py", "experiment/trainee.py",
     "experiment/fold_result.py", "experiment/checkpoints.py", "evaluation/predictions.py",
     "seeding.py", "stats/metrics.py", "stats/checks.py", "data/augment.py", "data/batches.py",
-    "data/geometry.py", "data/mixing.py", "data/random_policies.py",
+    "data/geometry.py", "data/mixing.py", "data/random_policies.py", "data/inner_folds.py",
+    "experiment/solved_fold.py",
 )  # fmt: skip
 """The source files that determine the result of a training. A test checks that every module they
 import is listed too, or cannot change a number."""

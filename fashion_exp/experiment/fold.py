@@ -95,7 +95,7 @@ def run_fold(
         state.model = copy_state(model)
         with trainee.evaluated_weights():
             context.group.broadcast_buffers(model)  # each process has averaged its own
-            validation = _validate(context, inputs, fold, result.epoch + 1)
+            validation = validate(context, inputs, fold, result.epoch + 1)
             state.average = copy_state(model) if trainee.average else {}
         record = epoch_record(result, validation)
         _update(state, record, trainee)
@@ -106,7 +106,7 @@ def run_fold(
         tracker.log(run, tracked_metrics(record), step=record["epoch"], when=record["time"])
         progress.epoch_done((result.loss, result.accuracy), validation)
         _report_epoch(context, index, state)
-    return _evaluate(context, fold, model, inputs, state, time.perf_counter() - started)
+    return evaluate_fold(context, fold, model, inputs, state, time.perf_counter() - started)
 
 
 def training_epochs(
@@ -185,7 +185,7 @@ def _report_epoch(context: ExperimentContext, index: TrainingIndex, state: Train
         raise Pruned(epochs)
 
 
-def _evaluate(
+def evaluate_fold(
     context: ExperimentContext, fold: Fold, model: Classifier, inputs: Inputs,
     state: TrainingState, seconds: float,
 ) -> FoldResult:  # fmt: skip
@@ -201,14 +201,14 @@ def _evaluate(
 
     def predictions(part: str, rows: np.ndarray) -> pd.DataFrame:
         return predictions_frame(
-            table.rows.iloc[rows], table.classes, _predict(context, inputs, part, rows, epoch),
+            table.rows.iloc[rows], table.classes, predict_rows(context, inputs, part, rows, epoch),
             part=part, fold=fold.fold, repeat=fold.repeat,
             seed=fold_seed(context.cfg, "initialisation", fold),
         )  # fmt: skip
 
     sample_size = min(len(fold.train), len(fold.validation))
     sample = fold.train[np.linspace(0, len(fold.train) - 1, sample_size).astype(int)]
-    probabilities = _predict(context, inputs, "training", sample, epoch)
+    probabilities = predict_rows(context, inputs, "training", sample, epoch)
     return FoldResult(
         predictions("validation", fold.validation),
         predictions("test", context.split.test),
@@ -225,7 +225,7 @@ def _evaluate(
     )
 
 
-def _predict(
+def predict_rows(
     context: ExperimentContext, inputs: Inputs, part: str, rows: np.ndarray, epoch: int
 ) -> np.ndarray:
     """Probabilities (rows, classes) of the model after an epoch; each process of the group predicts
@@ -237,12 +237,15 @@ def _predict(
     return probabilities
 
 
-def _validate(
+def validate(
     context: ExperimentContext, inputs: Inputs, fold: Fold, epoch: int
 ) -> tuple[float, float]:
     """Loss and accuracy on the validation images after an epoch."""
-    probabilities = _predict(context, inputs, "validation", fold.validation, epoch)
-    labels = context.table.labels[fold.validation]
+    probabilities = predict_rows(context, inputs, "validation", fold.validation, epoch)
+    return loss_and_accuracy(context.table.labels[fold.validation], probabilities)
+
+
+def loss_and_accuracy(labels: np.ndarray, probabilities: np.ndarray) -> tuple[float, float]:
     return cross_entropy(labels, probabilities), accuracy(labels, probabilities)
 
 

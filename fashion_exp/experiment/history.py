@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -42,7 +43,22 @@ def epoch_record(result: EpochResult, validation: tuple[float, float]) -> dict[s
 
 
 def tracked_metrics(record: Mapping[str, Any]) -> dict[str, float]:
-    return {name: record[field] for name, field in TRACKED_METRICS.items()}
+    """Of a solved head, without a learning rate."""
+    values = {name: record[field] for name, field in TRACKED_METRICS.items()}
+    return {name: value for name, value in values.items() if not math.isnan(value)}
+
+
+SOLUTION_METRICS = {"f_c": "c", "f_c_loss": "c_loss"}
+"""Names of tracked metrics, and the fields of the record of a solved head."""
+
+
+def solution_metrics(record: Mapping[str, Any]) -> dict[str, float]:
+    """The metrics of a training whose head was solved; none of one that was trained by epochs."""
+    return {
+        name: float(record[field])
+        for name, field in SOLUTION_METRICS.items()
+        if record.get(field) not in (None, "")
+    }
 
 
 def history_frame(state: TrainingState, fold: Fold, keep: Keep) -> pd.DataFrame:
@@ -78,4 +94,7 @@ def metrics_by_epoch(history: pd.DataFrame) -> Iterator[tuple[int, dict[str, flo
         "f_lr": train["lr"],
     }
     for position, epoch in enumerate(train["epoch"]):
-        yield int(epoch), {name: float(column.iloc[position]) for name, column in columns.items()}
+        values = {name: float(column.iloc[position]) for name, column in columns.items()}
+        if math.isnan(values["f_lr"]):  # a solved head has none
+            del values["f_lr"]
+        yield int(epoch), values

@@ -93,11 +93,16 @@ def fold_mixing(context: ExperimentContext, fold: Fold) -> Mixing | None:
     )
 
 
+def class_weights(labels: np.ndarray, classes: int) -> torch.Tensor:
+    """float64 (classes,): inversely proportional to the class frequency, 1 in the mean of rows."""
+    counts = np.bincount(labels, minlength=classes)
+    return torch.from_numpy(len(labels) / (classes * counts))
+
+
 def build_criterion(cfg: Config, labels: np.ndarray, classes: int) -> Criterion:
     weight = None
     if cfg.training.class_weights is ClassWeights.balanced:
-        counts = np.bincount(labels, minlength=classes)
-        weight = torch.tensor(len(labels) / (classes * counts), dtype=torch.float32)
+        weight = class_weights(labels, classes).float()
     gamma = cfg.training.focal_gamma
     return Criterion(
         name=cfg.training.loss.value,

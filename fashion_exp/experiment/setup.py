@@ -33,6 +33,7 @@ from fashion_exp.experiment.features import FeatureProvider, log_reuse
 from fashion_exp.experiment.fingerprints import job_fingerprint, short_hash, training_fingerprint
 from fashion_exp.experiment.pruning import EpochReport
 from fashion_exp.experiment.resources import check_resources
+from fashion_exp.experiment.solved_fold import describe_head
 from fashion_exp.experiment.trainee import Trainee, build_trainee
 from fashion_exp.experiment.training_cache import TrainingCache
 from fashion_exp.models.build import check_architecture, check_model_name
@@ -83,6 +84,7 @@ def set_up(
         )
     plan = _plan(cfg, run, images.native_size)
     _check_augmentation(cfg, plan)
+    _refuse_unfrozen(cfg, plan)
     _refuse_idle_processes(cfg, plan)
     _refuse_cut_features(cfg, plan)
     check_resources(cfg, plan, images, compute.device, outputs_dir(cfg.outputs))
@@ -170,6 +172,15 @@ def _log_backbones(cfg: Config, plan: ModelPlan, model: Classifier) -> None:
             "backbone %s: %s parameters, %d px, %s",
             single.name, f"{parameters:,}", network.size, network.interpolation,
         )  # fmt: skip
+
+
+def _refuse_unfrozen(cfg: Config, plan: ModelPlan) -> None:
+    if cfg.model.head.is_solved and plan.freeze != "backbone":
+        raise InputError(
+            f"model.head={cfg.model.head.value}: is solved on the features of a frozen backbone, "
+            f"and the weights are random ({plan.weights.source}); set model.weights=FILE, or "
+            "model.weights=none model.freeze=backbone to use random features"
+        )
 
 
 def _refuse_single_images(cfg: Config, plan: ModelPlan, trainee: Trainee) -> None:
@@ -319,6 +330,7 @@ def result_facts(context: ExperimentContext, data: str) -> dict[str, str]:
         "files": str(table.file_count),
         "left_out": str(len(table.left_out)),
         "set_aside": str(len(table.left_out) - len(table.unusable)),
+        **({"head": describe_head(cfg.model)} if cfg.model.head.is_solved else {}),
         "val_selected": "on these images" if _selects_epoch(cfg) else "no",
     }
 

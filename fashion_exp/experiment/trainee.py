@@ -24,7 +24,8 @@ class Trainee:
     """A model before training, on its device, with the optimizer and schedule that train it."""
 
     model: Classifier
-    optimizer: torch.optim.Optimizer
+    optimizer_if_any: torch.optim.Optimizer | None
+    """None for a head that is solved."""
     lr_factor: Factor
     average: WeightAverage | None
     """Of the tensors that a checkpoint has, if the average is what is evaluated and saved."""
@@ -32,6 +33,11 @@ class Trainee:
     def evaluated_weights(self) -> AbstractContextManager[None]:
         """Inside, the model has the weights that are evaluated and saved."""
         return nullcontext() if self.average is None else self.average.applied()
+
+    @property
+    def optimizer(self) -> torch.optim.Optimizer:
+        assert self.optimizer_if_any is not None, "a solved head has no optimizer"
+        return self.optimizer_if_any
 
 
 def build_trainee(
@@ -44,15 +50,19 @@ def build_trainee(
     seed = derive_seed("initialisation", cfg.seeds.initialisation, repeat, fold)
     one_vs_rest = cfg.training.loss is Loss.bce
     model = build_model(cfg.model, plan, classes, seed, one_vs_rest).to(compute.device)
-    optimizer = build_optimizer(
-        name=cfg.optim.name,
-        head=model.head,
-        backbone=layer_groups(model.network, cfg.optim.layer_decay),
-        lr=cfg.optim.lr,
-        backbone_lr_factor=cfg.optim.backbone_lr_factor,
-        weight_decay=cfg.optim.weight_decay,
-        momentum=cfg.optim.momentum,
-        options=cfg.optim.options,
+    optimizer = (
+        None
+        if cfg.model.head.is_solved
+        else build_optimizer(
+            name=cfg.optim.name,
+            head=model.head,
+            backbone=layer_groups(model.network, cfg.optim.layer_decay),
+            lr=cfg.optim.lr,
+            backbone_lr_factor=cfg.optim.backbone_lr_factor,
+            weight_decay=cfg.optim.weight_decay,
+            momentum=cfg.optim.momentum,
+            options=cfg.optim.options,
+        )
     )
     lr_factor = build_schedule(
         name=cfg.schedule.name,

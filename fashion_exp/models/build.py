@@ -18,7 +18,10 @@ from fashion_exp.models.one_vs_rest import OneVsRest
 from fashion_exp.models.plan import ModelPlan
 from fashion_exp.models.registry import MODELS
 from fashion_exp.models.side_by_side import SideBySide
+from fashion_exp.models.solved_heads import NearestNeighbors, SolvedLinear
 from fashion_exp.models.weights import Weights, load_into, refuse_other_network
+
+DEFAULT_NEIGHBORS = 10
 
 
 def build_model(
@@ -42,7 +45,7 @@ def build_model(
     model.head = head.append(OneVsRest()) if one_vs_rest else head
     model.freeze(plan.freeze)
     model.to(memory_format=torch.channels_last)
-    assert model.parameter_counts().trainable > 0
+    assert model.parameter_counts().trainable > 0 or cfg.head is Head.knn
     return model
 
 
@@ -178,6 +181,11 @@ def _create_network(cfg: ModelConfig, channels: int) -> nn.Module:
 def _head(cfg: ModelConfig, width: int, classes: int) -> nn.Sequential:
     hidden = (cfg.hidden if cfg.hidden is not None else [256]) if cfg.head is Head.new else []
     layers: list[nn.Module] = []
+    if cfg.head is Head.knn:
+        neighbors = cfg.neighbors or DEFAULT_NEIGHBORS
+        return nn.Sequential(NearestNeighbors(width, classes, neighbors))
+    if cfg.head.is_solved:
+        return nn.Sequential(SolvedLinear(width, classes))
     for units in hidden:
         layers += [nn.Linear(width, units), nn.ReLU(), Dropout(cfg.dropout)]
         width = units

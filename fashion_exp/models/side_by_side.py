@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 
 from fashion_exp.errors import InputError
 from fashion_exp.models.classifier import Classifier
-from fashion_exp.models.plan import ModelPlan
+
+if TYPE_CHECKING:
+    from fashion_exp.models.plan import ModelPlan
 
 
 class SideBySide(Classifier):

@@ -27,6 +27,8 @@ MEANINGS = {
     "f_val_loss": "validation loss after the epoch",
     "f_val_acc": "validation accuracy after the epoch",
     "f_lr": "learning rate of the epoch",
+    "f_c": "C of a logistic head",
+    "f_c_loss": "held-out loss of the cross-validation that chose C",
     "f_img_s": "training images per second",
     "s_val_acc": "validation accuracy of a sweep's winner; s_val_lo and s_val_hi: its interval",
     "s_test_acc": "test accuracy of a sweep's winner",

@@ -12,7 +12,7 @@ from fashion_exp.errors import InputError
 
 OPTIONS = {option.name: option for option in options()}
 NEEDS_VALUES = {"dataset=folder": "dataset.root", "dataset=csv": "dataset.manifest",
-                "model=timm": "model.name"}  # fmt: skip
+                "model=timm": "model.name", "model=probe": "model.name"}  # fmt: skip
 """The choices that cannot be used alone, and the option that each asks for."""
 CHOICES = [
     f"{group}={choice.name}"

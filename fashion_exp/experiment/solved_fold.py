@@ -1,0 +1,238 @@
+"""One training whose head is solved on features at once: no epochs, no optimizer, no state."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import torch
+from torch import nn
+
+from fashion_exp.configuration.schema import ClassWeights, Head, ModelConfig
+from fashion_exp.data.inner_folds import inner_folds
+from fashion_exp.data.split import Fold
+from fashion_exp.errors import InputError
+from fashion_exp.experiment.checkpoints import TrainingState
+from fashion_exp.experiment.context import ExperimentContext, fold_seed, views_per_image
+from fashion_exp.experiment.fold import (
+    TrainingIndex,
+    copy_state,
+    evaluate_fold,
+    loss_and_accuracy,
+    validate,
+)
+from fashion_exp.experiment.fold_result import FoldResult
+from fashion_exp.experiment.history import epoch_record, solution_metrics, tracked_metrics
+from fashion_exp.experiment.inputs import class_weights, fold_inputs
+from fashion_exp.experiment.trainee import Trainee
+from fashion_exp.models.build import DEFAULT_NEIGHBORS
+from fashion_exp.models.classifier import Classifier
+from fashion_exp.models.solved_heads import NearestNeighbors, SolvedLinear
+from fashion_exp.reporting.formats import number, percent
+from fashion_exp.reporting.progress import Progress, Tick
+from fashion_exp.seeding import derive_seed
+from fashion_exp.signals import raise_if_interrupted
+from fashion_exp.tracking.tracker import Tracker
+from fashion_exp.training.fit import EpochResult, predict
+from fashion_exp.training.logistic import NotConverged, choose_c, solve_logistic
+from fashion_exp.training.standardize import Standardization, nearest_class_mean
+
+log = logging.getLogger(__name__)
+
+DEFAULT_C_GRID = tuple(10 ** (exponent / 2) for exponent in range(-8, 1))
+DEFAULT_C_FOLDS = 5
+
+
+def describe_head(cfg: ModelConfig, c: float | None = None) -> str:
+    """A solved head in words; `c` is the value that was chosen, if it is known."""
+    if cfg.head is Head.knn:
+        return f"{cfg.neighbors or DEFAULT_NEIGHBORS} nearest neighbors by cosine similarity"
+    if cfg.head is Head.prototype:
+        return "nearest class mean of standardized features"
+    value = cfg.c or c
+    text = "logistic regression, C" + (f" = {value:.3g}" if value else "")
+    if cfg.c is None:
+        folds = cfg.c_folds or DEFAULT_C_FOLDS
+        text += f" chosen by {folds}-fold cross-validation in the training part"
+    return text
+
+
+@dataclass(frozen=True)
+class TrainingRows:
+    """The features that a head is solved on. Views of an image are rows that share its weight."""
+
+    features: torch.Tensor
+    """(n, width), float32, on the device that solves."""
+    labels: torch.Tensor
+    """(n,)"""
+    weights: torch.Tensor
+    """(n,): 1 / views, times the weight of the class."""
+    images: np.ndarray
+    """(n,): the row's image, as a position in `fold.train`."""
+
+
+@dataclass(frozen=True)
+class SolvedHead:
+    """How a head was solved."""
+
+    method: str
+    """In words: "logistic regression, C = 0.01"."""
+    updates: int = 0
+    """Evaluations of the objective."""
+    record: dict[str, float | str] = field(default_factory=dict)
+    """What the training's record has of it: "c", and "c_loss", the held-out loss that chose it."""
+
+
+def solve_fold(
+    context: ExperimentContext,
+    fold: Fold,
+    index: TrainingIndex,
+    trainee: Trainee,
+    tracker: Tracker,
+    run: str,
+    progress: Progress,
+) -> FoldResult:
+    """Solves the head on `fold.train`, and predicts validation and test images once.
+
+    The history has one epoch: the head that was solved. An interrupted training starts again, with
+    the same result.
+    """
+    model, started = trainee.model, time.perf_counter()
+    inputs = fold_inputs(context, model, fold)
+    rows = training_rows(context, model, fold)
+    raise_if_interrupted()
+    title = f"{index.unit} {index.number}/{index.count}"
+    head = solve_head(context, fold, model, rows, progress, title)
+    seconds = time.perf_counter() - started
+    probabilities = predict(model.head, iter([rows.features]), context.compute).numpy()
+    training = loss_and_accuracy(rows.labels.cpu().numpy(), probabilities)
+    validation = validate(context, inputs, fold, 1)
+    result = EpochResult(0, *training, float("nan"), head.updates, seconds, len(rows.labels))
+    record = epoch_record(result, validation)
+    log.info(
+        "%s: %s; loss %s, accuracy %s; validation loss %s, validation accuracy %s", title,
+        head.method, number(training[0]), percent(training[1]), number(validation[0]),
+        percent(validation[1]),
+    )  # fmt: skip
+    tracker.connect()
+    metrics = tracked_metrics(record) | solution_metrics(head.record)
+    tracker.log(run, metrics, step=1, when=record["time"])
+    state = TrainingState(1, copy_state(model), history=[record])
+    finished = evaluate_fold(context, fold, model, inputs, state, time.perf_counter() - started)
+    return replace(finished, record=finished.record | head.record)
+
+
+def solve_head(
+    context: ExperimentContext, fold: Fold, model: Classifier, rows: TrainingRows,
+    progress: Progress, title: str,
+) -> SolvedHead:  # fmt: skip
+    """Solves the head of a model on these rows, and puts the solution into the model.
+
+    Raises `InputError` for features that are not finite, and for options that the rows do not
+    allow.
+    """
+    assert isinstance(model.head, nn.Sequential)
+    cfg, head = context.cfg, model.head[0]
+    if not bool(rows.features.isfinite().all()):
+        raise InputError(
+            f"{cfg.model.name}: features of some images are not finite; set "
+            "training.precision=fp32, or other model.weights"
+        )
+    if isinstance(head, NearestNeighbors):
+        if head.neighbors > len(rows.labels):
+            raise InputError(
+                f"model.neighbors={head.neighbors}: {fold.name} has {len(rows.labels)} training "
+                "rows; set fewer neighbors"
+            )
+        head.fill(rows.features, rows.labels)
+        return SolvedHead(describe_head(cfg.model))
+    assert isinstance(head, SolvedLinear)
+    standardization = Standardization.of(rows.features)
+    standardized, classes = standardization(rows.features), head.out_features
+    if cfg.model.head is Head.prototype:
+        weight, bias = nearest_class_mean(standardized, rows.labels, classes)
+        solved = SolvedHead(describe_head(cfg.model))
+    else:
+        weight, bias, solved = _solve_logistic(
+            context, fold, standardized, rows, classes, progress, title
+        )
+    head.fill(*standardization.fold_into(weight, bias))
+    return solved
+
+
+def training_rows(context: ExperimentContext, model: Classifier, fold: Fold) -> TrainingRows:
+    """The features of `fold.train`: plain, or of every view with `augmentation.on_frozen=views`."""
+    cfg, views = context.cfg, views_per_image(context.cfg)
+    stored = context.features(model, fold_seed(cfg, "initialisation", fold), views)
+    images = np.repeat(np.arange(len(fold.train)), max(views, 1))
+    numbers = np.tile(np.arange(max(views, 1)), len(fold.train))
+    labels = context.table.labels[fold.train][images]
+    weights = torch.full((len(images),), 1 / max(views, 1), dtype=torch.float64)
+    if cfg.training.class_weights is ClassWeights.balanced:
+        weights *= class_weights(labels, len(context.table.classes))[labels]
+    device = context.compute.device
+    device = torch.device("cpu") if device.type == "mps" else device  # it has no float64
+    return TrainingRows(
+        stored(fold.train[images], numbers).to(device), torch.from_numpy(labels).to(device),
+        weights.to(device), images,
+    )  # fmt: skip
+
+
+def _solve_logistic(
+    context: ExperimentContext, fold: Fold, standardized: torch.Tensor, rows: TrainingRows,
+    classes: int, progress: Progress, title: str,
+) -> tuple[torch.Tensor, torch.Tensor, SolvedHead]:  # fmt: skip
+    """Weight and bias for standardized features, with C as given or chosen."""
+    cfg = context.cfg
+    try:
+        c, record = cfg.model.c, dict[str, float | str]()
+        if c is None:
+            grid = sorted(cfg.model.c_grid or DEFAULT_C_GRID)
+            folds = _folds(context, fold, rows)
+            tick = _interruptible(progress.stage(f"{title}  values of C", len(grid) + 1))
+            c, path = choose_c(standardized, rows.labels, classes, grid, folds, rows.weights, tick)
+            record["c_loss"] = min(point.loss for point in path)
+            _warn_at_the_end(fold, c, grid)
+        solution = solve_logistic(standardized, rows.labels, classes, c, rows.weights)
+    except NotConverged as error:
+        raise InputError(f"{fold.name}: {error}; lower model.c or model.c_grid") from None
+    head = SolvedHead(describe_head(cfg.model, c), solution.evaluations, {"c": c, **record})
+    return solution.weight, solution.bias, head
+
+
+def _folds(context: ExperimentContext, fold: Fold, rows: TrainingRows) -> torch.Tensor:
+    """The fold that holds each row out; all views of an image, and of its group, are in one.
+
+    Raises `InputError` if a class has too few groups.
+    """
+    cfg, table = context.cfg, context.table
+    labels = table.labels[fold.train]
+    groups = table.rows["group_id"].to_numpy()[fold.train]
+    for label, name in enumerate(table.classes):
+        if len(set(groups[labels == label])) < 2:
+            raise InputError(
+                f"model.head=logistic: {fold.name} has a single training image or group of {name}, "
+                "so no cross-validation can choose C; set model.c, or add images"
+            )
+    seed = derive_seed("c_folds", cfg.seeds.order)
+    numbers = inner_folds(labels, groups, cfg.model.c_folds or DEFAULT_C_FOLDS, seed)
+    return torch.from_numpy(numbers[rows.images]).to(rows.labels.device)
+
+
+def _interruptible(tick: Tick) -> Tick:
+    def call(done: int, total: int | None = None, /) -> None:
+        raise_if_interrupted()
+        tick(done, total)
+
+    return call
+
+
+def _warn_at_the_end(fold: Fold, c: float, grid: list[float]) -> None:
+    if c in (grid[0], grid[-1]):
+        end, further = ("smallest", "smaller") if c == grid[0] else ("largest", "larger")
+        log.warning(
+            "%s: the cross-validation chose C = %.3g, the %s value of model.c_grid; add %s ones",
+            fold.name, c, end, further,
+        )  # fmt: skip
