@@ -86,7 +86,7 @@ def fit(
         on_step(epoch, 0, 0, loss_sum, correct)
         for step, (inputs, batch_labels) in enumerate(batches.epoch(epoch), start=1):
             if pending == 0:
-                _set_learning_rate(optimizer, lr_factor(epoch + views / len(batches)))
+                set_learning_rate(optimizer, lr_factor(epoch + views / len(batches)))
             weight = group.loss_weight(batch_labels, class_weights)
             inputs, labels = compute.move(inputs), compute.move(group.shard(batch_labels))
             with compute.precision(inputs):
@@ -120,7 +120,7 @@ def _count_correct(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     return (logits.argmax(1) == classes).sum()
 
 
-def _set_learning_rate(optimizer: torch.optim.Optimizer, factor: float) -> None:
+def set_learning_rate(optimizer: torch.optim.Optimizer, factor: float) -> None:
     for group in optimizer.param_groups:
         group["lr"] = group.setdefault("full_lr", group["lr"]) * factor
 

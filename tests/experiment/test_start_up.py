@@ -22,13 +22,13 @@ RUN = f"""if True:
     from fashion_exp.__main__ import console
     from fashion_exp.training import fit
 
-    set_learning_rate = fit._set_learning_rate
+    set_learning_rate = fit.set_learning_rate
 
     def print_imports(*arguments):
         print("imported:", [name for name in {SLOW_IMPORTS} if name in sys.modules])
         set_learning_rate(*arguments)
 
-    fit._set_learning_rate = print_imports
+    fit.set_learning_rate = print_imports
     console()"""
 
 
