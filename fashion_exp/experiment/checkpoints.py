@@ -48,6 +48,9 @@ class TrainingState:
     history: list[dict[str, Any]] = field(default_factory=list)
     seconds: float = 0.0
     """Time spent training and evaluating, over all attempts."""
+    together: int = 0
+    """Heads that were trained together with this one, itself included; 0 if it was trained alone.
+    It changes nothing but the time."""
 
     @property
     def last(self) -> StateDict:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fashion_exp.configuration.schema import Config, OnFrozen
 from fashion_exp.data.augment import ImageViews
@@ -14,10 +15,12 @@ from fashion_exp.data.table import ImageTable
 from fashion_exp.evaluation.run_dir import RunDir
 from fashion_exp.experiment.features import DEFAULT_VIEWS, FeatureProvider
 from fashion_exp.experiment.pruning import EpochReport
-from fashion_exp.models.plan import ModelPlan
 from fashion_exp.seeding import derive_seed
 from fashion_exp.training.device import Compute
 from fashion_exp.training.process_group import ProcessGroup
+
+if TYPE_CHECKING:
+    from fashion_exp.models.plan import ModelPlan
 
 
 @dataclass(frozen=True)

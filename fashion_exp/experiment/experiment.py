@@ -12,11 +12,9 @@ import pandas as pd
 
 from fashion_exp.atomic_io import read_json, write_json, write_text
 from fashion_exp.configuration.schema import Config
-from fashion_exp.data.csv_lists import frame_as_csv
 from fashion_exp.data.geometry import joined_geometry
 from fashion_exp.data.split import Fold, Split
 from fashion_exp.data.table import ImageTable
-from fashion_exp.errors import InputError
 from fashion_exp.evaluation.predictions import read_predictions, write_predictions
 from fashion_exp.evaluation.results import (
     RunResult,
@@ -38,7 +36,7 @@ from fashion_exp.experiment.fold_result import FoldResult
 from fashion_exp.experiment.history import metrics_by_epoch, solution_metrics
 from fashion_exp.experiment.logged_model import log_ensemble
 from fashion_exp.experiment.pruning import EpochReport
-from fashion_exp.experiment.setup import result_facts, set_up
+from fashion_exp.experiment.setup import find_cached_training, result_facts, save_inputs, set_up
 from fashion_exp.experiment.solved_fold import solve_fold
 from fashion_exp.experiment.tracked_runs import fold_title, track_experiment, track_fold
 from fashion_exp.experiment.trainee import build_trainee
@@ -130,23 +128,6 @@ def run_experiment(
     return finished
 
 
-def save_inputs(context: ExperimentContext) -> None:
-    """Saves the split and the list of unused files.
-
-    Raises `InputError` if a resumed run was started with other images, labels or groups.
-    """
-    run, manifest = context.run, context.split.manifest(context.table.rows).to_csv(index=False)
-    resumed = run.unfinished.exists() and run.split_file.exists()
-    if resumed and run.split_file.read_text(encoding="utf-8") != manifest:
-        raise InputError(
-            f"resume={run.path}: the images, their labels, quarantine.csv or groups.csv have "
-            "changed since this run was started; restore them (data apply DATA --list shows the "
-            "versions of the labels), or start a new run"
-        )
-    write_text(run.split_file, manifest)
-    write_text(run.left_out_file, frame_as_csv(context.table.left_out))
-
-
 def unfinished_folds(context: ExperimentContext) -> Iterator[tuple[Fold, TrainingIndex]]:
     """The folds that are still to be trained; the main process decides which."""
     folds = context.split.folds
@@ -164,12 +145,6 @@ def training_unit(split: Split) -> str:
     """What a training is called: "repeat" if every repeat has one fold, else "fold"."""
     repeats = 1 + max(fold.repeat for fold in split.folds)
     return "repeat" if repeats == len(split.folds) else "fold"
-
-
-def find_cached_training(context: ExperimentContext, fold: Fold) -> CachedTraining | None:
-    if not (context.cfg.cache.trainings and context.group.is_main_process):
-        return None
-    return TrainingCache(context.cache).find(training_fingerprint(context, fold))
 
 
 def reuse_training(

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -22,10 +22,12 @@ from fashion_exp.configuration.schema import Config, ModelConfig, single_backbon
 from fashion_exp.data.augment import ImageViews
 from fashion_exp.data.parallel import map_in_threads
 from fashion_exp.models.classifier import Classifier
-from fashion_exp.models.plan import ModelPlan
 from fashion_exp.reporting.progress import Progress
 from fashion_exp.training.device import Compute, is_depthwise
 from fashion_exp.training.fit import extract_features
+
+if TYPE_CHECKING:
+    from fashion_exp.models.plan import ModelPlan
 
 log = logging.getLogger(__name__)
 

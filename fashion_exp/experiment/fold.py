@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -79,7 +80,7 @@ def run_fold(
     inputs = fold_inputs(context, model, fold)
     if state.epochs_done:
         restore(state, trainee)
-        log.info("%s continues after epoch %d", fold.name, state.epochs_done)
+        log.info("%s", _progress_made(fold, state))
         for record in state.history:  # the tracking store may have missed some
             tracker.log(run, tracked_metrics(record), step=record["epoch"], when=record["time"])
         _report_epoch(context, index, state)
@@ -87,23 +88,16 @@ def run_fold(
         context, fold, index, trainee, inputs, range(state.epochs_done, cfg.training.epochs),
         progress, tracker,
     )  # fmt: skip
-    while not _is_done(state, cfg):
+    while not is_done(state, cfg):
         raise_if_interrupted()
         result = next(epochs)
-        check_loss(cfg, result.epoch + 1, result.loss)
         _warn_if_long(cfg, index, result)
-        state.model = copy_state(model)
-        with trainee.evaluated_weights():
-            context.group.broadcast_buffers(model)  # each process has averaged its own
-            validation = validate(context, inputs, fold, result.epoch + 1)
-            state.average = copy_state(model) if trainee.average else {}
-        record = epoch_record(result, validation)
-        _update(state, record, trainee)
-        check_weights(cfg, state.epochs_done, state.model)
+        record = finish_epoch(context, fold, trainee, inputs, state, result)
         state.seconds = time.perf_counter() - started
         if context.group.is_main_process:
             state_file.save(state)
         tracker.log(run, tracked_metrics(record), step=record["epoch"], when=record["time"])
+        validation = record["validation_loss"], record["validation_accuracy"]
         progress.epoch_done((result.loss, result.accuracy), validation)
         _report_epoch(context, index, state)
     return evaluate_fold(context, fold, model, inputs, state, time.perf_counter() - started)
@@ -128,9 +122,35 @@ def training_epochs(
         accumulate=cfg.training.accumulate,
         clip_norm=cfg.training.clip_norm,
         average=trainee.average,
-        seed_of_epoch=lambda epoch: derive_seed(fold_seed(cfg, "dropout", fold), epoch),
+        seed_of_epoch=dropout_seeds(cfg, fold),
         on_step=_ticker(progress, index, epochs.stop, inputs.batches.steps, context, tracker),
     )
+
+
+def dropout_seeds(cfg: Config, fold: Fold) -> Callable[[int], int]:
+    """The seed of dropout in each epoch of a fold."""
+    seed = fold_seed(cfg, "dropout", fold)
+    return lambda epoch: derive_seed(seed, epoch)
+
+
+def finish_epoch(
+    context: ExperimentContext, fold: Fold, trainee: Trainee, inputs: Inputs,
+    state: TrainingState, result: EpochResult,
+) -> dict[str, Any]:  # fmt: skip
+    """Validates the model after an epoch, and adds the epoch to the state; returns its record.
+
+    Raises `Diverged` if a loss, a probability or a weight is not finite.
+    """
+    check_loss(context.cfg, result.epoch + 1, result.loss)
+    state.model = copy_state(trainee.model)
+    with trainee.evaluated_weights():
+        context.group.broadcast_buffers(trainee.model)  # each process has averaged its own
+        validation = validate(context, inputs, fold, result.epoch + 1)
+        state.average = copy_state(trainee.model) if trainee.average else {}
+    record = epoch_record(result, validation)
+    _update(state, record, trainee)
+    check_weights(context.cfg, state.epochs_done, state.model)
+    return record
 
 
 def _warn_if_long(cfg: Config, index: TrainingIndex, result: EpochResult) -> None:
@@ -138,6 +158,13 @@ def _warn_if_long(cfg: Config, index: TrainingIndex, result: EpochResult) -> Non
     is_timed = index.number == 1 and result.epoch == min(1, cfg.training.epochs - 1)
     if is_timed and (warning := long_run_warning(cfg, result.seconds, index.count)):
         log.warning("%s", warning)
+
+
+def _progress_made(fold: Fold, state: TrainingState) -> str:
+    if state.together:
+        heads = f"together with {state.together - 1} other heads"
+        return f"{fold.name}: epochs 1 to {state.epochs_done} were trained {heads}"
+    return f"{fold.name} continues after epoch {state.epochs_done}"
 
 
 def restore(state: TrainingState, trainee: Trainee) -> None:
@@ -162,7 +189,7 @@ def copy_state(model: Classifier) -> StateDict:
     return {name: t.detach().to("cpu", copy=True) for name, t in model.trainable_state().items()}
 
 
-def _is_done(state: TrainingState, cfg: Config) -> bool:
+def is_done(state: TrainingState, cfg: Config) -> bool:
     """Whether all epochs are done, or early stopping ends the training."""
     patience = cfg.training.early_stopping
     epochs_since_best = state.epochs_done - state.best_epoch

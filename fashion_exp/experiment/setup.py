@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from functools import cache, partial
 
+from fashion_exp.atomic_io import write_text
 from fashion_exp.cache.manager import trim_cache
 from fashion_exp.configuration.schema import (
     Config,
@@ -17,8 +18,9 @@ from fashion_exp.configuration.schema import (
     single_backbones,
 )
 from fashion_exp.data.augment import Augmentation, ImageViews, deterministic_augmentation
+from fashion_exp.data.csv_lists import frame_as_csv
 from fashion_exp.data.pixels import CachedPixels, load_pixels
-from fashion_exp.data.split import Split, build_split, describe_parts, manifest_hash
+from fashion_exp.data.split import Fold, Split, build_split, describe_parts, manifest_hash
 from fashion_exp.data.table import ImageTable
 from fashion_exp.errors import InputError
 from fashion_exp.evaluation.run_dir import RunDir
@@ -33,12 +35,12 @@ from fashion_exp.experiment.features import FeatureProvider, log_reuse
 from fashion_exp.experiment.fingerprints import job_fingerprint, short_hash, training_fingerprint
 from fashion_exp.experiment.pruning import EpochReport
 from fashion_exp.experiment.resources import check_resources
-from fashion_exp.experiment.solved_fold import describe_head
 from fashion_exp.experiment.trainee import Trainee, build_trainee
-from fashion_exp.experiment.training_cache import TrainingCache
+from fashion_exp.experiment.training_cache import CachedTraining, TrainingCache
 from fashion_exp.models.build import check_architecture, check_model_name
 from fashion_exp.models.classifier import Classifier
 from fashion_exp.models.plan import ModelPlan, plan_backbones
+from fashion_exp.models.solved_heads import describe_head
 from fashion_exp.models.weights import Weights, find_weights
 from fashion_exp.paths import outputs_dir
 from fashion_exp.reporting.progress import Progress
@@ -82,11 +84,8 @@ def set_up(
             f"training.compile=true: this machine lacks {missing}; install it, or set "
             "training.compile=false"
         )
-    plan = _plan(cfg, run, images.native_size)
-    _check_augmentation(cfg, plan)
-    _refuse_unfrozen(cfg, plan)
-    _refuse_idle_processes(cfg, plan)
-    _refuse_cut_features(cfg, plan)
+    plan = make_plan(cfg, run, images.native_size)
+    _check_plan(cfg, plan)
     check_resources(cfg, plan, images, compute.device, outputs_dir(cfg.outputs))
     dry_run = cache(partial(build_dry_run, cfg, plan, len(images.classes), compute))
     if not group.is_main_process:
@@ -125,6 +124,14 @@ def set_up(
     return context(compute, asdict(trainee.model.parameter_counts())), trainee
 
 
+def _check_plan(cfg: Config, plan: ModelPlan) -> None:
+    """Raises `InputError` for options that do not fit what is frozen."""
+    _check_augmentation(cfg, plan)
+    _refuse_unfrozen(cfg, plan)
+    _refuse_idle_processes(cfg, plan)
+    _refuse_cut_features(cfg, plan)
+
+
 def _split(cfg: Config, table: ImageTable) -> Split:
     split = build_split(table.rows, table.classes, cfg.split, cfg.repeats)
     for note in describe_parts(table.part_counts, cfg.split):
@@ -132,7 +139,8 @@ def _split(cfg: Config, table: ImageTable) -> Split:
     return split
 
 
-def _plan(cfg: Config, run: RunDir, native_size: int) -> ModelPlan:
+def make_plan(cfg: Config, run: RunDir, native_size: int) -> ModelPlan:
+    """Raises `InputError` for weights that are not found or do not fit the options."""
     backbones = single_backbones(resolve_paths(cfg, run).model)
     found = [_find_weights(cfg, backbone) for backbone in backbones]
     for backbone, weights in zip(backbones, found, strict=True):
@@ -349,3 +357,26 @@ def _numbers(values: Sequence[float]) -> str:
 def _selects_epoch(cfg: Config) -> bool:
     """Whether the validation images choose the epoch, which biases their score upwards."""
     return cfg.training.keep.value == "best" or cfg.training.early_stopping is not None
+
+
+def save_inputs(context: ExperimentContext) -> None:
+    """Saves the split and the list of unused files.
+
+    Raises `InputError` if a resumed run was started with other images, labels or groups.
+    """
+    run, manifest = context.run, context.split.manifest(context.table.rows).to_csv(index=False)
+    resumed = run.unfinished.exists() and run.split_file.exists()
+    if resumed and run.split_file.read_text(encoding="utf-8") != manifest:
+        raise InputError(
+            f"resume={run.path}: the images, their labels, quarantine.csv or groups.csv have "
+            "changed since this run was started; restore them (data apply DATA --list shows the "
+            "versions of the labels), or start a new run"
+        )
+    write_text(run.split_file, manifest)
+    write_text(run.left_out_file, frame_as_csv(context.table.left_out))
+
+
+def find_cached_training(context: ExperimentContext, fold: Fold) -> CachedTraining | None:
+    if not (context.cfg.cache.trainings and context.group.is_main_process):
+        return None
+    return TrainingCache(context.cache).find(training_fingerprint(context, fold))

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from fashion_exp.configuration.schema import ClassWeights, Head, ModelConfig
+from fashion_exp.configuration.schema import ClassWeights, Head
 from fashion_exp.data.inner_folds import inner_folds
 from fashion_exp.data.split import Fold
 from fashion_exp.errors import InputError
@@ -27,9 +27,14 @@ from fashion_exp.experiment.fold_result import FoldResult
 from fashion_exp.experiment.history import epoch_record, solution_metrics, tracked_metrics
 from fashion_exp.experiment.inputs import class_weights, fold_inputs
 from fashion_exp.experiment.trainee import Trainee
-from fashion_exp.models.build import DEFAULT_NEIGHBORS
 from fashion_exp.models.classifier import Classifier
-from fashion_exp.models.solved_heads import NearestNeighbors, SolvedLinear
+from fashion_exp.models.solved_heads import (
+    DEFAULT_C_FOLDS,
+    DEFAULT_C_GRID,
+    NearestNeighbors,
+    SolvedLinear,
+    describe_head,
+)
 from fashion_exp.reporting.formats import number, percent
 from fashion_exp.reporting.progress import Progress, Tick
 from fashion_exp.seeding import derive_seed
@@ -40,23 +45,6 @@ from fashion_exp.training.logistic import NotConverged, choose_c, solve_logistic
 from fashion_exp.training.standardize import Standardization, nearest_class_mean
 
 log = logging.getLogger(__name__)
-
-DEFAULT_C_GRID = tuple(10 ** (exponent / 2) for exponent in range(-8, 1))
-DEFAULT_C_FOLDS = 5
-
-
-def describe_head(cfg: ModelConfig, c: float | None = None) -> str:
-    """A solved head in words; `c` is the value that was chosen, if it is known."""
-    if cfg.head is Head.knn:
-        return f"{cfg.neighbors or DEFAULT_NEIGHBORS} nearest neighbors by cosine similarity"
-    if cfg.head is Head.prototype:
-        return "nearest class mean of standardized features"
-    value = cfg.c or c
-    text = "logistic regression, C" + (f" = {value:.3g}" if value else "")
-    if cfg.c is None:
-        folds = cfg.c_folds or DEFAULT_C_FOLDS
-        text += f" chosen by {folds}-fold cross-validation in the training part"
-    return text
 
 
 @dataclass(frozen=True)

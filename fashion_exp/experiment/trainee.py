@@ -50,6 +50,11 @@ def build_trainee(
     seed = derive_seed("initialisation", cfg.seeds.initialisation, repeat, fold)
     one_vs_rest = cfg.training.loss is Loss.bce
     model = build_model(cfg.model, plan, classes, seed, one_vs_rest).to(compute.device)
+    return prepare_training(cfg, model)
+
+
+def prepare_training(cfg: Config, model: Classifier) -> Trainee:
+    """A model, on its device, with its optimizer and schedule. Raises `InputError`."""
     optimizer = (
         None
         if cfg.model.head.is_solved

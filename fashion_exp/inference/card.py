@@ -26,7 +26,7 @@ from fashion_exp.experiment.checkpoints import checkpoint_file
 from fashion_exp.inference.calibration import FILE
 from fashion_exp.inference.calibration_report import measure_calibration
 from fashion_exp.inference.calibration_tables import sentences, tables_of
-from fashion_exp.models.backbones import file_sha256
+from fashion_exp.models.metadata import file_sha256
 from fashion_exp.paths import outputs_dir, outputs_of, with_outputs_option
 from fashion_exp.reporting.console import plain_console
 from fashion_exp.reporting.formats import DASH, pluralize

@@ -6,7 +6,6 @@ machine. It is no part of the cache: clearing the cache must not make a checkpoi
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import time
@@ -15,7 +14,7 @@ from pathlib import Path
 
 from fashion_exp.atomic_io import atomic_write
 from fashion_exp.errors import InputError
-from fashion_exp.models.metadata import network_metadata, read_metadata
+from fashion_exp.models.metadata import file_sha256, network_metadata, read_metadata
 
 FOLDER = "weights"
 _RUNS = ("runs/*", "sweeps/*/*", "refits/*", "damaged/*")
@@ -95,11 +94,6 @@ def unused_backbones(outputs: Path) -> list[Path]:
     except InputError:
         return []
     return sorted(unused)
-
-
-def file_sha256(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _kept_files(checkpoint: Path, sha256: str) -> Iterator[Path]:

@@ -18,10 +18,8 @@ from fashion_exp.models.one_vs_rest import OneVsRest
 from fashion_exp.models.plan import ModelPlan
 from fashion_exp.models.registry import MODELS
 from fashion_exp.models.side_by_side import SideBySide
-from fashion_exp.models.solved_heads import NearestNeighbors, SolvedLinear
+from fashion_exp.models.solved_heads import DEFAULT_NEIGHBORS, NearestNeighbors, SolvedLinear
 from fashion_exp.models.weights import Weights, load_into, refuse_other_network
-
-DEFAULT_NEIGHBORS = 10
 
 
 def build_model(

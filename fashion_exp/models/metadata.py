@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from pathlib import Path
@@ -95,3 +96,8 @@ def _damaged(path: Path, field: str, expected: str) -> InputError:
         f"model.weights={path}: its metadata are damaged: {field} must be {expected}; give an "
         "intact copy of the file"
     )
+
+
+def file_sha256(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

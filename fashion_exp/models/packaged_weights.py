@@ -19,9 +19,8 @@ from safetensors.torch import save
 
 from fashion_exp.atomic_io import atomic_write
 from fashion_exp.errors import InputError, os_error_reason
-from fashion_exp.models.backbones import file_sha256
 from fashion_exp.models.compat import StateDict
-from fashion_exp.models.metadata import read_metadata
+from fashion_exp.models.metadata import file_sha256, read_metadata
 from fashion_exp.models.state_files import read_state_file
 from fashion_exp.paths import install_command
 

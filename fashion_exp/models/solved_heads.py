@@ -11,6 +11,26 @@ from torch.nn import functional
 
 Forward = Callable[[torch.Tensor], torch.Tensor]
 
+from fashion_exp.configuration.schema import Head, ModelConfig
+
+DEFAULT_NEIGHBORS = 10
+DEFAULT_C_GRID = tuple(10 ** (exponent / 2) for exponent in range(-8, 1))
+DEFAULT_C_FOLDS = 5
+
+
+def describe_head(cfg: ModelConfig, c: float | None = None) -> str:
+    """A solved head in words; `c` is the value that was chosen, if it is known."""
+    if cfg.head is Head.knn:
+        return f"{cfg.neighbors or DEFAULT_NEIGHBORS} nearest neighbors by cosine similarity"
+    if cfg.head is Head.prototype:
+        return "nearest class mean of standardized features"
+    value = cfg.c or c
+    text = "logistic regression, C" + (f" = {value:.3g}" if value else "")
+    if cfg.c is None:
+        folds = cfg.c_folds or DEFAULT_C_FOLDS
+        text += f" chosen by {folds}-fold cross-validation in the training part"
+    return text
+
 
 def _in_float32(forward: Forward, features: torch.Tensor) -> torch.Tensor:
     """The result without autocast: differences of large terms would lose their digits in bf16."""

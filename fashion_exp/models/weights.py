@@ -15,10 +15,11 @@ from torch import nn
 
 import fashion_exp.models.basic_cnn  # noqa: F401 (registers the model)
 from fashion_exp.errors import InputError, suggest
-from fashion_exp.models.backbones import file_sha256, find_backbone
+from fashion_exp.models.backbones import find_backbone
 from fashion_exp.models.compat import StateDict, convert_checkpoint
 from fashion_exp.models.metadata import (
     channel_values,
+    file_sha256,
     input_size,
     interpolation,
     read_metadata,

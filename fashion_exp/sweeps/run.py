@@ -11,6 +11,7 @@ from rich.console import Console
 from fashion_exp.configuration.composition import CommandLine
 from fashion_exp.configuration.machine import check_machine
 from fashion_exp.errors import ExitCode, InputError
+from fashion_exp.evaluation.run_dir import RunDir
 from fashion_exp.experiment.worker import log_to_console, print_locations, ui_command
 from fashion_exp.paths import outputs_dir
 from fashion_exp.process import cpu_count
@@ -19,6 +20,7 @@ from fashion_exp.reporting.console import plain_console
 from fashion_exp.reporting.formats import pluralize
 from fashion_exp.sweeps.jobs import JobFactory, SweepJob, sweep_name
 from fashion_exp.sweeps.launchers import Launcher, NodeResources, make_launcher
+from fashion_exp.sweeps.launchers.inline import Inline
 from fashion_exp.sweeps.planning import print_plan, resolve_weights
 from fashion_exp.sweeps.progress import ProgressTable
 from fashion_exp.sweeps.scheduler import run_jobs
@@ -84,6 +86,8 @@ def _run_grid(factory: JobFactory, launcher: Launcher, evaluate_all: bool, conso
     with open_sweep(factory, plan, evaluate_all, console) as sweep:
         pending = [job for job in jobs if job.state != "finished"]
         if pending:
+            if isinstance(launcher, Inline):
+                _train_heads_together(sweep, pending, console)
             with launcher.start(sweep.folder) as executor, ProgressTable(len(pending)) as table:
                 run_jobs(
                     iter(pending), lambda job: job.spec(sweep.outputs, sweep.job_options),
@@ -97,6 +101,19 @@ def _run_grid(factory: JobFactory, launcher: Launcher, evaluate_all: bool, conso
     _print_summary(summary, jobs, summary.sweep, console)
     _print_failures(failed, f"{same_command(options.fresh)} runs them again", console)
     return ExitCode.SOME_FAILED if failed else ExitCode.DONE
+
+
+def _train_heads_together(sweep: SweepContext, jobs: Sequence[SweepJob], console: Console) -> None:
+    """Does the training of jobs that only train heads, all at once; the rest is left to the jobs.
+
+    Jobs in processes of their own train their heads themselves, with the same numbers.
+    """
+    from fashion_exp.experiment.train_heads import train_heads  # takes seconds
+    from fashion_exp.reporting.progress import Progress
+
+    specs = [job.spec(sweep.outputs, sweep.job_options) for job in jobs]
+    with Progress(console) as progress:
+        train_heads([(spec.cfg, RunDir(spec.folder)) for spec in specs], progress)
 
 
 def _print_grid(factory: JobFactory, console: Console) -> None:

@@ -20,6 +20,7 @@ from torch import nn
 
 from fashion_exp.training.device import Compute
 from fashion_exp.training.fit import Batches, EpochResult, set_learning_rate
+from fashion_exp.training.losses import Criterion
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class HeadTraining:
     head: nn.Sequential
     batches: Batches
     optimizer: torch.optim.Optimizer
-    criterion: nn.CrossEntropyLoss
+    criterion: Criterion
     lr_factor: Callable[[float], float]
     clip_norm: float | None
     seed_of_epoch: Callable[[int], int]

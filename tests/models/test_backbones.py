@@ -12,11 +12,11 @@ from safetensors.torch import save_file
 from fashion_exp.errors import InputError
 from fashion_exp.models import backbones
 from fashion_exp.models.backbones import (
-    file_sha256,
     find_backbone,
     keep_backbone,
     unused_backbones,
 )
+from fashion_exp.models.metadata import file_sha256
 
 
 def checkpoint(file: Path, base: Path | None = None) -> Path:

@@ -13,6 +13,7 @@ from fashion_exp.models.dropout import Dropout
 from fashion_exp.training.device import Compute
 from fashion_exp.training.fit import EpochResult, fit
 from fashion_exp.training.fit_heads import HeadTraining, fit_heads
+from fashion_exp.training.losses import Criterion
 from fashion_exp.training.optimizers import build_optimizer
 from fashion_exp.training.process_group import ProcessGroup
 
@@ -67,7 +68,7 @@ def training(
     lr: float = 1e-2,
     weight_decay: float = 0.0,
     momentum: float | None = None,
-    criterion: nn.CrossEntropyLoss | None = None,
+    criterion: Criterion | None = None,
     lr_factor: Callable[[float], float] = constant,
     clip_norm: float | None = None,
     seed: int = 0,
@@ -78,10 +79,8 @@ def training(
     return HeadTraining(
         built,
         batches,
-        build_optimizer(
-            optimizer, built, nn.Identity(), backbone_lr_factor=1.0, options={}, **options
-        ),
-        criterion or nn.CrossEntropyLoss(),
+        build_optimizer(optimizer, built, [], backbone_lr_factor=1.0, options={}, **options),
+        criterion or Criterion(),
         lr_factor,
         clip_norm,
         lambda epoch: 100 * seed + epoch,
@@ -92,7 +91,7 @@ def train_alone(t: HeadTraining, compute: Compute, accumulate: int) -> list[Epoc
     return list(
         fit(
             t.head, t.batches, t.optimizer, t.criterion, t.lr_factor, compute, ProcessGroup(),
-            epochs=range(EPOCHS), accumulate=accumulate, clip_norm=t.clip_norm,
+            epochs=range(EPOCHS), accumulate=accumulate, clip_norm=t.clip_norm, average=None,
             seed_of_epoch=t.seed_of_epoch, on_step=lambda *progress: None,
         )
     )  # fmt: skip
@@ -165,8 +164,8 @@ def test_heads_trained_together_equal_single_ones(
             base | {"batches": BATCHES[1]},
             base | {"lr_factor": falling},
             base | {"clip_norm": 0.05},
-            base | {"criterion": nn.CrossEntropyLoss(label_smoothing=0.2)},
-            base | {"criterion": nn.CrossEntropyLoss(torch.tensor([0.2, 1.0, 3.0]))},
+            base | {"criterion": Criterion(label_smoothing=0.2)},
+            base | {"criterion": Criterion(weight=torch.tensor([0.2, 1.0, 3.0]))},
         ]
     )
 

@@ -1,0 +1,181 @@
+"""Heads on stored features that are trained together; each ends as if it were trained alone."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import nn
+
+from fashion_exp.configuration.schema import Config
+from fashion_exp.data.split import Fold
+from fashion_exp.experiment.checkpoints import MAX_SAVING_SHARE, StateFile, TrainingState
+from fashion_exp.experiment.context import ExperimentContext, fold_seed
+from fashion_exp.experiment.divergence import Diverged
+from fashion_exp.experiment.fold import dropout_seeds, finish_epoch, is_done, restore
+from fashion_exp.experiment.inputs import Inputs, build_criterion, fold_inputs
+from fashion_exp.experiment.trainee import Trainee, prepare_training
+from fashion_exp.models.build import build_model
+from fashion_exp.models.classifier import Classifier
+from fashion_exp.signals import raise_if_interrupted
+from fashion_exp.training.fit_heads import HeadTraining, fit_heads
+from fashion_exp.training.schedules import Factor
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class PendingTraining:
+    """A fold of a job that is still to be trained, from its state on.
+
+    Jobs that differ only in how they train share the `features` of their contexts.
+    """
+
+    context: ExperimentContext
+    fold: Fold
+    state: TrainingState
+
+
+@dataclass(frozen=True)
+class _Member:
+    pending: PendingTraining
+    trainee: Trainee
+    inputs: Inputs
+    training: HeadTraining
+
+
+def train_group(trainings: Sequence[PendingTraining], on_epoch: Callable[[int], None]) -> None:
+    """Trains heads whose batches have the same sizes, from the same epoch on.
+
+    Each training is left in the state file of its job, which continues from there. A training that
+    diverges is left to its job, which diverges too and reports it. `on_epoch` gets the number of
+    epochs that ended, of all heads together.
+    """
+    members = _build_members(trainings)
+    compute = trainings[0].context.compute
+    torch.set_num_threads(compute.threads)
+    next_save = 0.0
+    while members:
+        raise_if_interrupted()
+        started = time.perf_counter()
+        results = fit_heads(
+            [member.training for member in members],
+            compute,
+            epoch=members[0].pending.state.epochs_done,
+            accumulate=members[0].pending.context.cfg.training.accumulate,
+        )
+        finite = []
+        for member, result in zip(members, results, strict=True):
+            context, fold, state = _parts(member)
+            try:
+                finish_epoch(context, fold, member.trainee, member.inputs, state, result)
+            except Diverged:
+                log.debug("%s %s diverged", context.run.path, fold.name)
+            else:
+                finite.append(member)
+                state.together = len(members)
+        share = (time.perf_counter() - started) / len(members)
+        on_epoch(len(members))
+        for member in finite:
+            member.pending.state.seconds += share
+        members = [member for member in finite if not _is_done(member)]
+        _save([member for member in finite if _is_done(member)])
+        if (saving := time.monotonic()) >= next_save:
+            _save(members)
+            saved = time.monotonic()
+            next_save = saved + (saved - saving) / MAX_SAVING_SHARE
+
+
+def _parts(member: _Member) -> tuple[ExperimentContext, Fold, TrainingState]:
+    return member.pending.context, member.pending.fold, member.pending.state
+
+
+def _is_done(member: _Member) -> bool:
+    return is_done(member.pending.state, member.pending.context.cfg)
+
+
+def _save(members: Sequence[_Member]) -> None:
+    for member in members:
+        context, fold, state = _parts(member)
+        StateFile(context.run.fold(fold.name).state).save(state)
+
+
+def _build_members(trainings: Sequence[PendingTraining]) -> list[_Member]:
+    """Builds each network once, and keeps none of them: the heads read stored features."""
+    sources: dict[tuple[int, str], tuple[Classifier, Inputs]] = {}
+    schedules: dict[str, Factor] = {}
+    members = []
+    for pending in trainings:
+        context, fold, cfg = pending.context, pending.fold, pending.context.cfg
+        source = id(context.features), fold.name
+        if source not in sources:
+            sources[source] = _build_source(context, fold)
+        model, inputs = sources[source]
+        trainee = prepare_training(cfg, _copy_head(model, context))
+        if pending.state.epochs_done:
+            restore(pending.state, trainee)
+        schedule = schedules.setdefault(
+            str((cfg.schedule, cfg.training.epochs)), trainee.lr_factor
+        )  # fmt: skip
+        labels, classes = context.table.labels[fold.train], len(context.table.classes)
+        criterion = build_criterion(cfg, labels, classes).to(context.compute.device)
+        head = trainee.model.head
+        assert isinstance(head, nn.Sequential)
+        training = HeadTraining(
+            head, inputs.batches, trainee.optimizer, criterion, schedule, cfg.training.clip_norm,
+            dropout_seeds(cfg, fold),
+        )  # fmt: skip
+        members.append(_Member(pending, trainee, replace(inputs, module=head), training))
+    return members
+
+
+def _build_source(context: ExperimentContext, fold: Fold) -> tuple[Classifier, Inputs]:
+    """A classifier without its network, and the inputs of a fold; validation is read once."""
+    cfg, plan = context.cfg, context.plan
+    seed = fold_seed(cfg, "initialisation", fold)
+    model = build_model(cfg.model, plan, len(context.table.classes), seed)
+    inputs = fold_inputs(context, model.to(context.compute.device), fold)
+    assert all(name.startswith("head.") for name in model.trainable_state())
+    validation: list[torch.Tensor] = []
+
+    def read(rows: np.ndarray) -> Iterator[torch.Tensor]:
+        if not validation:
+            validation.extend(inputs.evaluation(rows))
+        return iter(validation)
+
+    return _copy_head(model, context), replace(inputs, evaluation=read)
+
+
+def _copy_head(model: Classifier, context: ExperimentContext) -> Classifier:
+    """The initial head of a model with the dropout of this job, and no network."""
+    cfg, plan = context.cfg, context.plan
+    alone = Classifier(nn.Identity(), False, "avg", plan.mean, plan.std)
+    alone.head = copy.deepcopy(model.head)
+    for layer in alone.head.modules():
+        if isinstance(layer, nn.Dropout):
+            layer.p = cfg.model.dropout
+    return alone.to(context.compute.device)
+
+
+def can_share_set_up(option: str) -> bool:
+    """Whether jobs that differ in this option alone have the same images, features and heads."""
+    return option.startswith(("optim.", "schedule.")) or option in _TRAINING_OPTIONS
+
+
+_TRAINING_OPTIONS = frozenset(
+    {"model.dropout", "training.epochs", "training.accumulate",
+     "training.label_smoothing", "training.class_weights", "training.clip_norm",
+     "training.early_stopping", "training.keep"}
+)  # fmt: skip
+
+
+def step_sizes(cfg: Config, labels: np.ndarray) -> tuple[int, ...]:
+    """What trainings on these labels must have in common to be trained together."""
+    per_class = cfg.augmentation.per_class or 0
+    views = int(np.maximum(np.unique(labels, return_counts=True)[1], per_class).sum())
+    return views, cfg.training.batch_size, cfg.training.accumulate
