@@ -9,9 +9,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-Forward = Callable[[torch.Tensor], torch.Tensor]
-
 from fashion_exp.configuration.schema import Head, ModelConfig
+
+Forward = Callable[[torch.Tensor], torch.Tensor]
 
 DEFAULT_NEIGHBORS = 10
 DEFAULT_C_GRID = tuple(10 ** (exponent / 2) for exponent in range(-8, 1))
