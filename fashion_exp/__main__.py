@@ -69,6 +69,10 @@ def main() -> int:
 
             return run_sweep(line, line.jobs[0].sweep.evaluate_test)
         (cfg,), (overrides,) = line.jobs, line.job_overrides
+        if cfg.recipe.name is not None:
+            from fashion_exp.recipes.run import run_recipe
+
+            return run_recipe(line)
         run = run_dir_of(cfg)
         if is_distributed() and not is_main_process():
             train_job(cfg, run, job_name(cfg, overrides), hold_out_test=False)

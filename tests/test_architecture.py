@@ -22,6 +22,7 @@ LAYERS = (
     {"comparison"},
     {"experiment"},
     {"sweeps"},
+    {"recipes"},
     {"inference"},
     {"tools"},
     {"api"},

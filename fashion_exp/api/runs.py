@@ -277,6 +277,8 @@ def run(*overrides: str) -> Run:
     if line.multirun or line.info_only:
         raise InputError("run: one experiment only; sweep(…) runs one for each combination")
     (cfg,), (typed,) = line.jobs, line.job_overrides
+    if cfg.recipe.name is not None:
+        raise InputError("run: a recipe is several experiments; recipe(…) runs them")
     folder = run_dir_of(cfg)
     run_job(cfg, folder, typed, raise_errors=True)
     return Run(folder.path)

@@ -45,7 +45,7 @@ from fashion_exp.paths import conf_dir
 ConfigStore.instance().store("config_schema", node=Config)
 
 OPEN_MAPPINGS = (
-    "dataset.rename", "model.backbone_weights", "optim.options", "sweep.weights",
+    "dataset.rename", "model.backbone_weights", "optim.options", "recipe.weights", "sweep.weights",
     "hydra.launcher.resources", "hydra.launcher.options",
 )  # fmt: skip
 """Options that are mappings with keys of the user's choice."""
@@ -53,7 +53,7 @@ OPEN_MAPPINGS = (
 SEARCH_SWEEPER = "fashion_exp.sweeps.search.Search"
 """`_target_` of the sweeper that searches ranges."""
 
-OPTIONAL_GROUPS = ("experiment", "sweep")
+OPTIONAL_GROUPS = ("experiment", "recipe", "sweep")
 """Groups that may have no choice."""
 
 

@@ -399,6 +399,30 @@ class SweepConfig:
 
 
 @dataclass
+class RecipeConfig:
+    """Several experiments in turn, each judged against the best one before it."""
+
+    name: str | None = MISSING
+    """Name of the recipe. null: one experiment."""
+    steps: list[str] | None = MISSING
+    """"TITLE: OPTION=VALUE …" for each step; "TITLE: + OPTION=VALUE …" adds to the options of the
+    best step so far. {backbone} is the first of `backbones` and {backbones} the list of all;
+    {stage} is the last but one stage of the first, and {epochs} stands for `epochs`."""
+    backbones: Annotated[list[str], Field(min_length=1)] | None = MISSING
+    """Networks with pretrained weights, each as in `model.name`. The first one is fine-tuned."""
+    weights: dict[str, str] | None = MISSING
+    """{network: weights} of `backbones`, each as in `model.weights`; the others have imagenet."""
+    epochs: Count | None = MISSING
+    """Epochs of the steps that train the network."""
+    rope: Annotated[float, Field(ge=0, lt=1)] | None = MISSING
+    """Gain in accuracy, as a share, up to which a step is not worth its cost."""
+    stop: bool | None = MISSING
+    """Whether to stop at the first step whose gain is within ±rope."""
+    minutes: Annotated[float, Field(gt=0, le=100_000), Unit("min")] | None = MISSING
+    """A step that would take longer is skipped. The time is estimated before, from above."""
+
+
+@dataclass
 class Config:
     dataset: DatasetConfig = field(default_factory=DatasetConfig)
     augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
@@ -411,6 +435,7 @@ class Config:
     seeds: SeedsConfig = field(default_factory=SeedsConfig)
     cache: CacheConfig = field(default_factory=CacheConfig)
     sweep: SweepConfig = field(default_factory=SweepConfig)
+    recipe: RecipeConfig = field(default_factory=RecipeConfig)
     seed: Seed = MISSING
     """Seed of everything random in training; `seeds.*` follow it unless they are set."""
     repeats: Annotated[int, Field(ge=1, le=1000), Unit("trainings")] = MISSING
@@ -466,6 +491,7 @@ RESULT_NEUTRAL_OPTIONS = frozenset(
     {"outputs", "resume", "training.workers"}
     | {f"tracking.{name}" for name in TrackingConfig.__dataclass_fields__}
     | {f"cache.{name}" for name in CacheConfig.__dataclass_fields__}
+    | {f"recipe.{name}" for name in RecipeConfig.__dataclass_fields__}
     | {f"sweep.{name}" for name in SweepConfig.__dataclass_fields__ if name != "weights"}
 )
 """Options that cannot change a result, and so are no part of a job's fingerprint."""

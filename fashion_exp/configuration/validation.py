@@ -52,6 +52,8 @@ _CHOOSES_C = Condition(
 _BASIC_CNN = _is_one_of("model.name", "basic_cnn")
 _TRACKED = _is_one_of("tracking.name", "mlflow")
 
+_RECIPE = Condition("recipe=best", lambda cfg: cfg.recipe.name is not None)
+
 OPTION_CONDITIONS: dict[str, Condition] = {
     "dataset.root": _is_one_of("dataset.name", "folder", "csv", "clothing", "fashion_mnist"),
     "dataset.layout": _is_one_of("dataset.name", "folder"),
@@ -91,6 +93,13 @@ OPTION_CONDITIONS: dict[str, Condition] = {
     "training.focal_gamma": Condition(
         "training.loss=focal", lambda cfg: cfg.training.loss is Loss.focal
     ),
+    "recipe.steps": _RECIPE,
+    "recipe.backbones": _RECIPE,
+    "recipe.weights": _RECIPE,
+    "recipe.epochs": _RECIPE,
+    "recipe.rope": _RECIPE,
+    "recipe.stop": _RECIPE,
+    "recipe.minutes": _RECIPE,
     "tracking.uri": _TRACKED,
     "tracking.experiment": _TRACKED,
     "tracking.log_model": _TRACKED,

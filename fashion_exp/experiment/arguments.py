@@ -48,6 +48,8 @@ def parse_arguments(arguments: Sequence[str]) -> CommandLine:
         raise InputError(
             "--evaluate-test needs --multirun; a single run always evaluates its test set"
         )
+    if line.multirun and any(job.recipe.name is not None for job in line.jobs):
+        raise InputError("recipe: is several runs by itself; run it without --multirun")
     if line.multirun and is_distributed():
         raise InputError(
             "--multirun cannot be started by torchrun; without torchrun, training.processes=N "

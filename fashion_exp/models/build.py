@@ -145,6 +145,24 @@ def check_architecture(cfg: ModelConfig, weights: Weights, channels: int) -> Non
     refuse_other_network(network, weights, channels)
 
 
+def stage_before_last(name: str) -> str:
+    """The stage of a network of timm before its last one, by the name that `freeze` takes.
+
+    Raises `InputError` for a network whose stages are not known.
+    """
+    check_model_name(name)
+    if name not in MODELS:
+        import timm
+
+        with torch.device("meta"):
+            network = timm.create_model(name, pretrained=False, num_classes=0)
+        stages = [str(stage["module"]) for stage in getattr(network, "feature_info", [])]
+        modules = dict(network.named_modules())
+        if len(stages) > 1 and stages[-2] in modules:
+            return stages[-2]
+    raise InputError(f"model.name={name}: its stages are not known; set model.freeze=STAGE")
+
+
 def check_model_name(name: str) -> None:
     """Raises `InputError` for a model that neither this package nor timm has."""
     name = network_of(name)

@@ -1,0 +1,1 @@
+"""Recipes: several experiments in turn, each judged against the best one before it."""

@@ -1,0 +1,207 @@
+"""Runs a recipe: step by step, each an ordinary run in the recipe's folder, each judged."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from rich.console import Console
+
+from fashion_exp.configuration.composition import CommandLine
+from fashion_exp.configuration.schema import RecipeConfig
+from fashion_exp.errors import ExitCode, InputError
+from fashion_exp.evaluation.results import evaluate_test, load_result
+from fashion_exp.evaluation.run_dir import RunDir
+from fashion_exp.experiment.tracked_runs import end_on_error
+from fashion_exp.experiment.worker import log_to_console, print_locations, ui_command
+from fashion_exp.paths import run_commands
+from fashion_exp.process import cpu_count, is_distributed
+from fashion_exp.recipes.ladder import (
+    LADDER_FILE,
+    Ladder,
+    LadderStep,
+    earlier_seconds,
+    judge,
+    measured,
+    read_ladder,
+    test_scores,
+    with_gain,
+    write_ladder,
+)
+from fashion_exp.recipes.plan import PlannedStep, as_sweep, plan_step, recipe_folder
+from fashion_exp.recipes.report import ladder_table, record_ladder
+from fashion_exp.recipes.steps import Step, parse_steps
+from fashion_exp.reporting.console import plain_console
+from fashion_exp.reporting.formats import difference_text, duration
+from fashion_exp.sweeps.jobs import JobFactory, SweepJob
+from fashion_exp.sweeps.launchers.inline import Inline
+from fashion_exp.sweeps.progress import ProgressTable
+from fashion_exp.sweeps.recording import record_lost, report_failure
+from fashion_exp.sweeps.scheduler import run_jobs
+from fashion_exp.sweeps.session import SweepContext, open_sweep
+from fashion_exp.sweeps.state import record_jobs, record_remaining
+
+
+def run_recipe(line: CommandLine) -> int:
+    """Climbs the ladder of `recipe.steps`; returns the exit code. Can be killed and run again.
+
+    A step is kept if it is better than the best step so far by the paired test on validation
+    images. The test set is evaluated for the last step that was kept, and for no other.
+    """
+    cfg, console = line.jobs[0], plain_console()
+    if cfg.resume is not None or is_distributed():
+        raise InputError("recipe: the same command continues it, without resume and torchrun")
+    steps = parse_steps(cfg.recipe.steps or [])
+    folder, swept = recipe_folder(line), as_sweep(line, steps)
+    factory = JobFactory(
+        swept, folder, folder.parent.parent / "cache", {}, cpu_count(), None,
+        print_note=partial(console.print, soft_wrap=True),
+    )  # fmt: skip
+    if cfg.sweep.dry_run:
+        _print_plan(steps, cfg.recipe, factory, console)
+        return ExitCode.DONE
+    with open_sweep(factory, lambda _: [], False, console) as sweep:
+        ladder, jobs = _climb(steps, cfg.recipe, factory, sweep, console)
+        sweep, ladder = _finish(ladder, jobs, sweep, console)
+        failed = sum(step.outcome == "failed" for step in ladder.steps)
+        record_remaining(folder, failed)
+    console.print(ladder_table(ladder))
+    _print_choice(ladder, sweep, console)
+    return ExitCode.SOME_FAILED if failed else ExitCode.DONE
+
+
+def _print_plan(
+    steps: Sequence[Step], recipe: RecipeConfig, factory: JobFactory, console: Console
+) -> None:
+    """Prints each step with its cost, as if each were kept."""
+    best: tuple[str, ...] = ()
+    for step in steps:
+        planned = plan_step(step, recipe, best, factory)
+        best = planned.options if planned.job else best
+        console.print(_announcement(planned), soft_wrap=True)
+
+
+def _announcement(planned: PlannedStep) -> str:
+    if planned.job is None:
+        return f"{planned.title}: skipped: {planned.reason}"
+    cost = "run before" if planned.bound is None else f"up to {duration(planned.bound)}"
+    return f"{planned.title}: {cost}; {' '.join(planned.options)}"
+
+
+def _climb(
+    steps: Sequence[Step],
+    recipe: RecipeConfig,
+    factory: JobFactory,
+    sweep: SweepContext,
+    console: Console,
+) -> tuple[Ladder, list[SweepJob]]:
+    """Runs and judges the steps until one gains nothing.
+
+    Raises `InputError` if the first step is impossible: there is nothing to compare with.
+    """
+    assert recipe.rope is not None
+    known = earlier_seconds(read_ladder(sweep.folder))
+    ladder = Ladder([], recipe.rope, 1 - factory.line.jobs[0].confidence)
+    jobs: list[SweepJob] = []
+    for number, step in enumerate(steps):
+        best = ladder.chosen
+        planned = plan_step(step, recipe, best.options if best else (), factory)
+        console.print(_announcement(planned), soft_wrap=True)
+        if planned.job is None and not number:
+            raise InputError(f"{step.title}: {planned.reason}")
+        done = _run_step(planned, sweep, known)
+        jobs += [planned.job] if planned.job else []
+        if best is not None and done.accuracy is not None:
+            done = _judged(done, best, ladder, sweep.folder, len(steps) - 1)
+            console.print(f"{done.title}: {_verdict(done)}", soft_wrap=True)
+        ladder = replace(ladder, steps=[*ladder.steps, done])
+        if recipe.stop and number + 1 < len(steps) and done.gain is not None:
+            ladder = replace(ladder, stopped=_why_stopped(done, recipe.rope))
+        write_ladder(ladder, sweep.folder)
+        if ladder.stopped:
+            console.print(ladder.stopped, soft_wrap=True)
+            break
+    return ladder, jobs
+
+
+def _why_stopped(step: LadderStep, rope: float) -> str:
+    """Why no further step is run after this one; empty if the next one is."""
+    if step.gain is None or abs(step.gain) > rope:
+        return ""
+    return (
+        f"stopped: {step.title} gains {difference_text(step.gain)}, within ±{100 * rope:g} points; "
+        "recipe.stop=false runs the further steps"
+    )
+
+
+def _verdict(step: LadderStep) -> str:
+    return f"{difference_text(step.gain)} against {step.against}: {step.outcome}, {step.reason}"
+
+
+def _run_step(planned: PlannedStep, sweep: SweepContext, known: Mapping[str, float]) -> LadderStep:
+    """The step with what its run gave; `known` are the seconds of earlier runs, by folder."""
+    job = planned.job
+    step = LadderStep(planned.title, planned.options, "skipped", planned.reason)
+    step = replace(step, estimate=planned.bound)
+    if job is None:
+        return step
+    record_jobs(sweep.folder, [job], sweep.commit)
+    started = time.monotonic()
+    was_finished = job.state == "finished"
+    if not was_finished:
+        with Inline().start(sweep.folder) as executor, ProgressTable(1) as table:
+            run_jobs(
+                iter([job]), lambda job: job.spec(sweep.outputs, sweep.job_options), executor, 0,
+                table,
+            )  # fmt: skip
+    seconds = time.monotonic() - started
+    step = replace(step, command=job.command, folder=job.hash)
+    if job.state != "finished":
+        return replace(step, outcome="failed", reason=RunDir(job.folder).failure)
+    result = load_result(job.folder)
+    if was_finished:
+        seconds = known.get(job.hash, result.seconds)
+    step = replace(step, outcome="kept", reason="the first step")
+    return measured(step, result, seconds)
+
+
+def _judged(
+    step: LadderStep, best: LadderStep, ladder: Ladder, folder: Path, comparisons: int
+) -> LadderStep:
+    pair, outcome, reason = judge(
+        folder / best.folder, folder / step.folder, comparisons, ladder.rope, ladder.alpha
+    )
+    return with_gain(replace(step, outcome=outcome, reason=reason), best.title, pair)
+
+
+def _finish(
+    ladder: Ladder, jobs: Sequence[SweepJob], sweep: SweepContext, console: Console
+) -> tuple[SweepContext, Ladder]:
+    """Evaluates the test of the chosen step, writes the report, and ends the tracked run."""
+    with log_to_console(console):
+        sweep = record_lost(sweep, jobs)
+        with end_on_error(sweep.tracker):
+            if (chosen := ladder.chosen) is not None:
+                folder = sweep.folder / chosen.folder
+                evaluate_test(load_result(folder), sweep.outputs, sweep.tracker)
+                ladder = replace(ladder, test=test_scores(folder))
+            write_ladder(ladder, sweep.folder)
+            record_ladder(ladder, sweep)
+            sweep.tracker.end(sweep.parent, "FINISHED" if chosen else "FAILED")
+        report_failure(sweep)
+    return sweep, ladder
+
+
+def _print_choice(ladder: Ladder, sweep: SweepContext, console: Console) -> None:
+    if (chosen := ladder.chosen) is not None:
+        folder = sweep.folder / chosen.folder
+        lines = {"chosen": f"{chosen.title} ({folder})", "to train it again": chosen.command}
+        for purpose, text in (lines | run_commands(folder, sweep.outputs)).items():
+            console.print(f"{purpose}: {text}", soft_wrap=True)
+    console.print(f"numbers: {sweep.folder / LADDER_FILE}", soft_wrap=True)
+    address = sweep.tracker.runs_view_url(sweep.parent)
+    address = address or ui_command(sweep.tracker, sweep.outputs, sweep.folder.name)
+    print_locations(console, sweep.folder, address)
