@@ -21,6 +21,10 @@ class ExitCode(IntEnum):
     FAILED = 1
     INPUT_ERROR = 2
     SOME_FAILED = 3
+    DISCARD = 4
+    """Of a gate: the data say to discard a change."""
+    UNDECIDED = 5
+    """Of a gate: the data do not decide."""
 
 
 class InputError(ValueError):

@@ -21,6 +21,7 @@ LAYERS = (
     {"evaluation", "inspection"},
     {"comparison"},
     {"experiment"},
+    {"judging"},
     {"sweeps"},
     {"recipes"},
     {"inference"},

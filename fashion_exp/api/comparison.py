@@ -16,7 +16,7 @@ from fashion_exp.comparison.conclusions import conclusions
 from fashion_exp.comparison.find_runs import common_sweep, count_unfinished_jobs, find_runs
 from fashion_exp.comparison.misclassified import load_run_images
 from fashion_exp.comparison.report_data import build_report
-from fashion_exp.comparison.report_tables import TEST_NAMES, pairs_table, runs_table
+from fashion_exp.comparison.report_tables import pairs_table, runs_table
 from fashion_exp.comparison.run_data import load_run
 from fashion_exp.comparison.settings import ComparisonSettings
 from fashion_exp.errors import InputError
@@ -52,28 +52,6 @@ class Comparison(comparison.Comparison):
             row |= run.summary("test").metrics() if run.is_test_evaluated else {}
             row |= run.summary(self.settings.on).metrics() if self.settings.on else {}
             rows.append(row | {"folder": str(run.result.output)})
-        return pd.DataFrame(rows)
-
-    @property
-    def verdicts(self) -> pd.DataFrame:
-        """One row per pair: the verdict on a against b, a minus b with limits that agree with it
-        (for all pairs jointly), p and Holm's p, the test, and what the interval estimates."""
-        rows = []
-        for pair in self.pairs:
-            interval = pair.simultaneous and pair.simultaneous.or_fallback
-            rows.append({
-                "a": self.names[pair.a],
-                "b": self.names[pair.b],
-                "verdict": pair.verdict,
-                "difference": pair.test and pair.test.difference,
-                "low": interval and interval.low,
-                "high": interval and interval.high,
-                "p": pair.test and pair.test.p,
-                "p_holm": pair.p_holm,
-                "test": pair.test and TEST_NAMES.get(pair.test.method, pair.test.method),
-                "estimates": pair.test and str(pair.test.interval.or_fallback.target),
-                "note": pair.note,
-            })  # fmt: skip
         return pd.DataFrame(rows)
 
     @property

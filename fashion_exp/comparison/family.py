@@ -10,6 +10,8 @@ from itertools import combinations
 from math import comb
 from typing import TYPE_CHECKING
 
+import pandas as pd
+
 from fashion_exp.comparison.pairs import Pair, compare_pairs, omnibus_test
 from fashion_exp.reporting.formats import pluralize
 from fashion_exp.stats.multiplicity import may_be_best
@@ -171,3 +173,9 @@ class PairwiseComparison(ABC):
             self.omitted_comparisons,
             self.selected_from,
         )
+
+    @property
+    def verdicts(self) -> pd.DataFrame:
+        """One row per pair: the verdict on a against b, a minus b with limits that agree with it
+        (for all pairs jointly), p and Holm's p, the test, and what the interval estimates."""
+        return pd.DataFrame([pair.as_json(self.names) for pair in self.pairs])

@@ -44,7 +44,9 @@ class Metric:
         """ "+1.2 points", or a dash for None."""
         if difference is None:
             return DASH
-        return f"{self._signed(difference)} {self.unit}" if unit else self._signed(difference)
+        return (
+            f"{self._signed(difference)} {self.unit}".rstrip() if unit else self._signed(difference)
+        )
 
     def format_limits(self, interval: Interval | None) -> str:
         """ "-1.2 to +3.4", "above 0 to +3.4" if the lower limit is positive but rounds to 0, or a

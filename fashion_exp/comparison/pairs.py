@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import reduce
+from functools import cached_property, reduce
 from itertools import combinations
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -51,6 +51,19 @@ OPPOSITE: Mapping[Verdict, Verdict] = {
 """The verdict on (b, a), by the verdict on (a, b)."""
 
 
+TEST_NAMES = {
+    "mcnemar_midp": "McNemar's mid-p test with Tango's interval",
+    "mcnemar_exact": "McNemar's exact test with Tango's interval",
+    "paired_grouped_t": "t over groups of images, cluster-robust",
+    "paired_crossed_t": "t with trainings and images crossed",
+    "moderated_crossed_t": "t with trainings and images crossed, variances moderated over pairs",
+    "unpaired_crossed_t": "t with trainings and images crossed, trainings unpaired",
+    "paired_corrected_t": "t with Nadeau and Bengio's correction",
+    "paired_moderated_t": "t with Nadeau and Bengio's correction, variances moderated over pairs",
+    "5x2cv_F": "Alpaydin's 5x2cv F with Dietterich's t-interval",
+}
+
+
 @dataclass(frozen=True)
 class Pair:
     """The comparison of two runs, given by their indices."""
@@ -65,8 +78,6 @@ class Pair:
     simultaneous: Interval | None = None
     """Of the difference, for all comparisons of the family together: it excludes 0 if and only if
     the verdict is better or worse. None if the runs cannot be compared."""
-    bootstrap: Interval | None = None
-    """Of the difference, in addition to McNemar's test."""
     is_identical: bool = False
     """Whether all models of both runs are right on the same images."""
     is_negligible: bool = False
@@ -75,6 +86,14 @@ class Pair:
     differences: Differences | None = None
     prior: VariancePrior | None = None
     """What was tested; None if the runs cannot be compared, or without moderation."""
+
+    @cached_property
+    def bootstrap(self) -> Interval | None:
+        """Of the difference, in addition to McNemar's test. Computed when shown: it takes most of
+        the time of a comparison on many images."""
+        if self.differences is None or self.test is None:
+            return None
+        return self.differences.bootstrap(self.test.interval.level)
 
     @property
     def label(self) -> str:
@@ -85,6 +104,24 @@ class Pair:
     def is_about_these_trainings(self) -> bool:
         """Whether it is decided for the trainings at hand, which new ones may reverse."""
         return self.test is not None and self.test.interval.or_fallback.target not in RECIPES
+
+    def as_json(self, names: Sequence[str]) -> dict[str, Any]:
+        """The verdict on a against b, a minus b with limits that agree with it (for all pairs
+        jointly), p and Holm's p, the test, and what the interval estimates."""
+        interval, test = self.simultaneous and self.simultaneous.or_fallback, self.test
+        return {
+            "a": names[self.a],
+            "b": names[self.b],
+            "verdict": self.verdict,
+            "difference": test and test.difference,
+            "low": interval and interval.low,
+            "high": interval and interval.high,
+            "p": test and test.p,
+            "p_holm": self.p_holm,
+            "test": test and TEST_NAMES.get(test.method, test.method),
+            "estimates": test and str(test.interval.or_fallback.target),
+            "note": self.note,
+        }
 
 
 def compare_pairs(
@@ -136,7 +173,7 @@ def compare_pairs(
         is_negligible = verdict in ("better", "worse") and _is_inside(simultaneous, settings.rope)
         results.append(
             Pair(
-                a, b, verdict, test, p, note, simultaneous, difference.bootstrap(level),
+                a, b, verdict, test, p, note, simultaneous,
                 difference.are_all_zero, is_negligible, difference, prior,
             )
         )  # fmt: skip

@@ -12,9 +12,8 @@ from fashion_exp.comparison.audit import audit
 from fashion_exp.comparison.conclusions import conclusions, plans
 from fashion_exp.comparison.factors import Factor, missing_grid_commands
 from fashion_exp.comparison.misclassified import photo_groups
-from fashion_exp.comparison.pairs import OPPOSITE, Pair, Verdict
+from fashion_exp.comparison.pairs import OPPOSITE, TEST_NAMES, Pair, Verdict
 from fashion_exp.comparison.report_tables import (
-    TEST_NAMES,
     multiplicity_notes,
     pairs_table,
     runs_table,

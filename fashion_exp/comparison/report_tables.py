@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fashion_exp.comparison.factors import update_count
+from fashion_exp.comparison.pairs import TEST_NAMES
 from fashion_exp.reporting.formats import (
     DASH,
     MINUS,
@@ -21,18 +22,6 @@ from fashion_exp.reporting.tables import PlainTable
 if TYPE_CHECKING:
     from fashion_exp.comparison.comparison import Comparison
     from fashion_exp.comparison.family import PairwiseComparison
-
-TEST_NAMES = {
-    "mcnemar_midp": "McNemar's mid-p test with Tango's interval",
-    "mcnemar_exact": "McNemar's exact test with Tango's interval",
-    "paired_grouped_t": "t over groups of images, cluster-robust",
-    "paired_crossed_t": "t with trainings and images crossed",
-    "moderated_crossed_t": "t with trainings and images crossed, variances moderated over pairs",
-    "unpaired_crossed_t": "t with trainings and images crossed, trainings unpaired",
-    "paired_corrected_t": "t with Nadeau and Bengio's correction",
-    "paired_moderated_t": "t with Nadeau and Bengio's correction, variances moderated over pairs",
-    "5x2cv_F": "Alpaydin's 5x2cv F with Dietterich's t-interval",
-}
 
 OPTION_COLUMNS: Mapping[str, str] = {
     "model": "model.name",

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from fashion_exp.evaluation.intervals import accuracy_interval, recipe_interval
 from fashion_exp.evaluation.predictions import (
     class_names,
     labels_and_probabilities,
@@ -15,11 +16,10 @@ from fashion_exp.evaluation.predictions import (
 )
 from fashion_exp.reporting.formats import pluralize
 from fashion_exp.stats import metrics
-from fashion_exp.stats.crossed import crossed_t_interval
 from fashion_exp.stats.interval import MIN_RELIABLE_SCORES, Interval
 from fashion_exp.stats.limits import Shape, why_no_f1_interval, why_no_loss_interval
-from fashion_exp.stats.proportions import f1_interval, wilson, wilson_grouped
-from fashion_exp.stats.redrawn import interval_of_models, redrawn_interval
+from fashion_exp.stats.proportions import f1_interval
+from fashion_exp.stats.redrawn import interval_of_models
 
 PerImage = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """From labels (n,) and probabilities (n, classes) to a score (n,) of each image."""
@@ -139,7 +139,7 @@ def summarize_predictions(
     no_f1 = why_no_f1_interval(errors, int(frame.groupby("label")["group_id"].nunique().min()))
     confusions = [_confusion(*pair) for pair in part.units()]
     class_scores = _mean_class_scores(confusions)
-    accuracy = _accuracy_interval(by_image, part.groups, level, len(correct))
+    accuracy = accuracy_interval(by_image, part.groups, level, len(correct))
     collapsed = part.single_class_models()
     return EvaluationSummary(
         part=part.name,
@@ -214,16 +214,13 @@ class _Part:
         return table.pivot(index=["repeat", "fold"], columns="image_id", values="score")
 
     def recipe_interval(self, scores: pd.DataFrame, shape: Shape) -> Interval:
-        if self.crossed:
-            rows = scores if self.name != "validation" else scores.groupby(level="repeat").mean()
-            return crossed_t_interval(
-                rows.to_numpy(), self.level, bounded=False, shape=shape, groups=self.groups
-            )
-        n_train = [self.train_sizes[f"r{repeat}f{fold}"] for repeat, fold in scores.index]
-        repeats = scores.index.get_level_values("repeat")
-        return redrawn_interval(
-            scores.to_numpy(), repeats, n_train, self.level, shape=shape, groups=self.groups
-        )
+        repeats = scores.index.get_level_values("repeat").to_numpy()
+        n_train = None
+        if not self.crossed:
+            n_train = [self.train_sizes[f"r{repeat}f{fold}"] for repeat, fold in scores.index]
+        elif self.name == "validation":
+            scores = scores.groupby(level="repeat").mean()
+        return recipe_interval(scores.to_numpy(), repeats, n_train, self.level, shape, self.groups)
 
     def interval(self, scores: pd.DataFrame, shape: Shape, reason: str) -> Interval:
         """For the recipe, with few models for these models, or without limits for a `reason`."""
@@ -239,21 +236,6 @@ class _Part:
         predicted = self.frame[["repeat", "fold"]].assign(c=self.probabilities.argmax(axis=1))
         counts = predicted.groupby(["repeat", "fold"])["c"].nunique()
         return tuple(f"r{repeat}f{fold}" for repeat, fold in counts.index[counts == 1])
-
-
-def _accuracy_interval(
-    by_image: np.ndarray, groups: np.ndarray | None, level: float, models: int
-) -> Interval:
-    """Wilson at the mean over the images of each image's mean over the models.
-
-    Repeats with their own splits judge some images more often than others. The mean over all
-    predictions would weight images by chance, and n images say less about it: its interval covers
-    .90 to .93 instead of .95 for five to ten repeats of a stable learner.
-    """
-    if groups is not None:
-        return wilson_grouped(by_image, groups, level, models=models)
-    n = by_image.size
-    return wilson(float(by_image.mean()) * n, n, level, fractional=True, models=models)
 
 
 def _f1_limits(part: _Part, f1: np.ndarray, accuracy: Interval) -> tuple[Interval, ...]:

@@ -8,7 +8,13 @@ from __future__ import annotations
 import os
 
 from fashion_exp.tracking.provenance import provenance, source_tags
-from fashion_exp.tracking.store import fetch_run, matching_runs, open_tracker, store_uri
+from fashion_exp.tracking.store import (
+    fetch_artifact,
+    fetch_run,
+    matching_runs,
+    open_tracker,
+    store_uri,
+)
 from fashion_exp.tracking.tracker import NullTracker, Status, Tracker
 from fashion_exp.tracking.urls import runs_url
 
@@ -20,6 +26,7 @@ __all__ = [
     "NullTracker",
     "Status",
     "Tracker",
+    "fetch_artifact",
     "fetch_run",
     "matching_runs",
     "open_tracker",

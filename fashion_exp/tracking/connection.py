@@ -13,7 +13,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Experiment
 from mlflow.exceptions import MlflowException
 
-from fashion_exp.errors import InputError
+from fashion_exp.errors import InputError, suggest
 from fashion_exp.tracking import compat
 from fashion_exp.tracking.mlflow_tracker import MlflowTracker
 from fashion_exp.tracking.queries import matching_runs
@@ -94,6 +94,18 @@ def download_run(uri: str, run_id: str, folder: Path) -> None:
         for file in client.list_artifacts(run_id):
             if file.path == "config" or not file.is_dir:
                 client.download_artifacts(run_id, file.path, str(folder))
+
+
+def download_artifact(uri: str, run_id: str, path: str, folder: Path) -> Path:
+    """The local copy of one artifact of any run. Raises `InputError` if there is none."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with _store_access(uri):
+        client = _client(uri)
+        parent = path.rpartition("/")[0]
+        names = [file.path for file in client.list_artifacts(run_id, parent or None)]
+        if path not in names:
+            raise InputError(f"runs:/{run_id}/{path}: no such artifact; {suggest(path, names)}")
+        return Path(client.download_artifacts(run_id, path, str(folder)))
 
 
 @dataclass(frozen=True)

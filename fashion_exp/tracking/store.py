@@ -116,3 +116,10 @@ def fetch_run(uri: str | None, outputs: Path, run_id: str, folder: Path) -> None
     from fashion_exp.tracking.connection import download_run
 
     download_run(store_uri(uri, outputs), run_id, folder)
+
+
+def fetch_artifact(uri: str | None, outputs: Path, run_id: str, path: str, folder: Path) -> Path:
+    """Downloads one artifact of any run into `folder`; raises `InputError` if there is none."""
+    from fashion_exp.tracking.connection import download_artifact
+
+    return download_artifact(store_uri(uri, outputs), run_id, path, folder)

@@ -17,6 +17,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "caches": ("index", "pixels", "reuse", "heads"),
     "training": ("step", "precision", "tracking", "processes", "startup"),
     "robustness": ("command_lines", "statistics"),
+    "comparison": ("judge",),
     "inference": ("predict", "serve"),
 }
 """Claims by topic. Each is a module of this package with `measure(quick) -> list[Figure]`."""

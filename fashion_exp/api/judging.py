@@ -1,0 +1,76 @@
+"""Predictions of any tool, judged: `fashion_exp.judge`. It needs numpy, scipy and pandas only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from os import PathLike
+from pathlib import Path
+from typing import Literal
+
+from fashion_exp.comparison.settings import ComparisonSettings
+from fashion_exp.errors import InputError, suggest
+from fashion_exp.judging.columns import ColumnOptions, Scores
+from fashion_exp.judging.formats import Format
+from fashion_exp.judging.judgement import Judgement
+from fashion_exp.judging.runs import CLASS_METRICS, JoinOptions, Unit, join_tools
+from fashion_exp.judging.sources import SourceOptions, read_labels, read_tools
+
+
+def judge(
+    tables: object,
+    *,
+    baseline: str | None = None,
+    metric: str | None = None,
+    lower_is_better: bool = False,
+    alpha: float = 0.05,
+    rope: float | None = None,
+    exact: bool = False,
+    pairs: Literal["best", "all"] = "best",
+    labels: object = None,
+    columns: Mapping[str, str] | None = None,
+    classes: Sequence[str] = (),
+    scores: Scores = "probabilities",
+    where: Mapping[str, str] | None = None,
+    join: str = "auto",
+    unit: Unit | None = None,
+    shared_only: bool = False,
+    train_size: int | None = None,
+    form: Format = "auto",
+    manifest: str | PathLike[str] | None = None,
+    images: str | PathLike[str] | None = None,
+    part: Literal["validation", "test"] | None = None,
+    outputs: str | PathLike[str] = "outputs",
+    uri: str | None = None,
+) -> Judgement:
+    """Judges which of several tools is better, with the test that fits the design.
+
+    `tables` maps names to predictions: frames of pandas, files, folders of runs; several of one
+    tool are trainings or folds (`unit`). Columns are id (or path or image_hash), label, and
+    p_<class> …, probabilities or predicted; optional are group, fold, repeat and seed. `metric` is
+    accuracy, loss, macro_f1 or a column with a score per item. docs/judge.md describes all options.
+
+    `judgement.verdicts` and `judgement.conclusions` have the answer. Raises `InputError` for
+    predictions that cannot be joined or understood, with the remedy.
+    """
+    sources = SourceOptions(
+        ColumnOptions(columns or {}, classes, scores, where or {}), form,
+        None if manifest is None else Path(manifest), None if images is None else Path(images),
+        part, Path(outputs), uri,
+    )  # fmt: skip
+    settings = ComparisonSettings("accuracy", alpha, 0.01 if rope is None else rope, exact,
+                                  pairs=pairs)  # fmt: skip
+    if pairs == "all" and baseline is not None:
+        raise InputError("pairs=all has no effect with a baseline: leave out one of them")
+    tools, metric = read_tools(tables, sources, metric)
+    names = [tool.name for tool in tools]
+    if baseline is not None and baseline not in names:
+        raise InputError(f"baseline {baseline}: no such table; {suggest(baseline, names)}")
+    truth = None if labels is None else read_labels(labels, sources)
+    options = JoinOptions(join, unit, shared_only, train_size)
+    joined = join_tools(tools, options, metric, lower_is_better, truth)
+    if rope is None and metric not in CLASS_METRICS and not joined.metric.is_share:
+        settings = replace(settings, rope=0.0)  # nobody said which difference matters
+    index = None if baseline is None else names.index(baseline)
+    settings = replace(settings, metric=metric, column=joined.metric, baseline=index)
+    return Judgement.of(joined, settings)

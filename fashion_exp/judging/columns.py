@@ -1,0 +1,354 @@
+"""What the columns of a table of predictions mean, whoever wrote it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from fashion_exp.errors import InputError, suggest
+
+Scores = Literal["probabilities", "logits", "ranking"]
+SCORES: tuple[Scores, ...] = ("probabilities", "logits", "ranking")
+
+ALIASES: Mapping[str, tuple[str, ...]] = {
+    "id": ("id", "image_id", "item_id", "sample_id", "example_id", "doc_id"),
+    "hash": ("image_hash",),
+    "path": ("path", "file", "filename", "file_name", "filepath", "image_path"),
+    "label": ("label", "target", "y_true", "true_label", "label_ids"),
+    "predicted": ("predicted", "prediction", "pred", "y_pred", "yhat", "predictions"),
+    "probabilities": ("probabilities", "probs", "proba", "logits", "scores"),
+    "group": ("group", "group_id"),
+    "fold": ("fold",),
+    "repeat": ("repeat",),
+    "seed": ("seed",),
+    "split": ("split", "part"),
+}
+"""By role the names under which columns are found; the first is that of the documentation."""
+
+PREFIXES = ("p_", "prob_", "proba_", "probability_", "logit_")
+"""Of columns with the probability, or score, of one class each."""
+
+KEYS = ("id", "hash", "path", "name")
+"""What items are joined by: the first that all tables have. The name is the path's last part."""
+
+SUM_TOLERANCE = 1e-3
+
+
+@dataclass(frozen=True)
+class ColumnOptions:
+    """How to read a table. Raises `InputError` for a role or a kind of scores that is unknown."""
+
+    columns: Mapping[str, str] = field(default_factory=dict)
+    """Names of columns by role, where tables have other names than `ALIASES`."""
+    classes: Sequence[str] = ()
+    """Names of the classes 0, 1, … of tables that number them."""
+    scores: Scores = "probabilities"
+    """What columns of probabilities hold. Logits are converted by softmax; of a ranking, only the
+    highest score of a row is used."""
+    where: Mapping[str, str] = field(default_factory=dict)
+    """Rows to read: value by column."""
+
+    def __post_init__(self) -> None:
+        for role in self.columns:
+            if role not in ALIASES:
+                raise InputError(f"columns {role}=…: no such role; {suggest(role, ALIASES)}")
+        if self.scores not in SCORES:
+            raise InputError(f"scores={self.scores}: no such kind; {suggest(self.scores, SCORES)}")
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """A table of predictions, one row per item and training."""
+
+    source: str
+    """File or name, for messages."""
+    keys: Mapping[str, pd.Series]
+    """Texts by kind of key (`KEYS`)."""
+    label: pd.Categorical[str] | None
+    predicted: pd.Categorical[str] | None
+    probabilities: np.ndarray | None
+    """(n, classes) in the order of `classes`."""
+    classes: tuple[str, ...]
+    """Of the probabilities; empty without them."""
+    design: Mapping[str, np.ndarray]
+    """The columns fold, repeat and seed that the table has, as codes from 0 on in sorted order."""
+    group: np.ndarray | None
+    score: np.ndarray | None
+    """(n,) the column that is compared, if it is no prediction of a class."""
+    notes: tuple[str, ...] = ()
+    """Sentences on what was converted and what was not read."""
+    train_sizes: Mapping[str, int] | None = None
+    """Training items of each model by its name (r0f0), of runs of this project."""
+
+    def __len__(self) -> int:
+        return len(next(iter(self.keys.values())))
+
+
+def read_columns(
+    frame: pd.DataFrame, source: str, options: ColumnOptions, metric: str | None = None
+) -> Predictions:
+    """The predictions in a table; `metric` names a column of scores to compare instead of classes.
+
+    Raises `InputError` for a column that is missing, ambiguous or holds something else.
+    """
+    frame = _selected(frame, source, options.where)
+    if frame.empty:
+        raise InputError(f"{source}: no rows")
+    found = _find_columns(frame, source, options.columns)
+    if metric is not None:
+        if metric not in frame:
+            numeric = score_columns(frame)
+            raise InputError(f"{source}: no column {metric}; {suggest(metric, numeric)}")
+        found = {role: name for role, name in found.items() if name != metric}
+        score: np.ndarray | None = _numbers(frame[metric], f"{source}: column {metric}")
+        classes: tuple[str, ...]
+        probabilities: np.ndarray | None
+        classes, probabilities, used = (), None, {metric}
+    else:
+        score = None
+        classes, probabilities, used = _probabilities(frame, source, found, options)
+    predicted: pd.Categorical[str] | None = None
+    label: pd.Categorical[str] | None = None
+    notes = []
+    if metric is None:
+        if "label" in found:
+            label = _named(_texts(frame[found["label"]], f"{source}: label"), options.classes)
+        if probabilities is not None:
+            predicted = pd.Categorical.from_codes(probabilities.argmax(axis=1), pd.Index(classes))
+            if options.scores != "probabilities":
+                notes.append(f"{source}: {_SCORE_NOTES[options.scores]}.")
+        elif "predicted" in found:
+            predicted = _named(_texts(frame[found["predicted"]], f"{source}: predicted"),
+                               options.classes)  # fmt: skip
+    used |= {name for role, name in found.items() if role not in ("probabilities", "split")}
+    used |= {*options.where} | (
+        {found["probabilities"]}
+        if probabilities is not None and "probabilities" in found
+        else set()
+    )
+    if unread := [str(name) for name in frame.columns if name not in used]:
+        notes.append(f"{source}: not read: {', '.join(unread[:12])}{' …' * (len(unread) > 12)}.")
+    return Predictions(
+        source,
+        _keys(frame, source, found),
+        label,
+        predicted,
+        None if options.scores == "ranking" else probabilities,
+        classes,
+        {
+            role: pd.factorize(frame[found[role]], sort=True)[0]
+            for role in ("fold", "repeat", "seed")
+            if role in found
+        },
+        pd.factorize(frame[found["group"]])[0] if "group" in found else None,
+        score,
+        tuple(notes),
+    )
+
+
+_SCORE_NOTES = {
+    "logits": "logits converted by softmax",
+    "ranking": "the highest score of a row is the prediction; there are no probabilities",
+}
+
+
+def score_columns(frame: pd.DataFrame) -> list[str]:
+    """The numeric columns that could be the score of an item."""
+    known = {name for names in ALIASES.values() for name in names}
+    return [
+        str(name)
+        for name in frame.columns
+        if pd.api.types.is_numeric_dtype(frame[name])
+        and str(name) not in known
+        and not str(name).startswith(PREFIXES)
+    ]
+
+
+def _selected(frame: pd.DataFrame, source: str, where: Mapping[str, str]) -> pd.DataFrame:
+    for column, value in where.items():
+        if column not in frame:
+            hint = suggest(column, map(str, frame.columns))
+            raise InputError(f"{source}: where {column}={value}: no such column; {hint}")
+        kept = frame[column].astype(str) == value
+        if not kept.any():
+            values = ", ".join(map(str, frame[column].unique()[:6]))
+            raise InputError(f"{source}: no row with {column}={value}; it has {values}")
+        frame = frame[kept]
+    return frame
+
+
+def _find_columns(frame: pd.DataFrame, source: str, mapping: Mapping[str, str]) -> dict[str, str]:
+    """The column of each role that the table has."""
+    names = [str(name) for name in frame.columns]
+    folded: dict[str, str] = {}
+    for name in names:
+        folded.setdefault(name.casefold(), name)
+    found = {role: name for role, name in mapping.items() if name in names}
+    taken = set(found.values())
+    for role, aliases in ALIASES.items():
+        matches = [folded[name] for name in aliases if name in folded]
+        matches = [name for name in matches if name not in taken]
+        if role in found or not matches:
+            continue
+        if len(matches) > 1 and matches[0] != aliases[0]:
+            raise InputError(
+                f"{source}: the {role} may be {' or '.join(matches)}; choose with "
+                f"--columns {role}={matches[0]}"
+            )
+        found[role] = matches[0]
+    return found
+
+
+def _keys(frame: pd.DataFrame, source: str, found: Mapping[str, str]) -> dict[str, pd.Series]:
+    keys = {}
+    for role in ("id", "hash", "path"):
+        if role in found:
+            column = frame[found[role]]
+            if column.isna().any():
+                row = int(np.flatnonzero(column.isna())[0]) + 1
+                raise InputError(f"{source}: row {row} has no {role}; complete or remove the row")
+            keys[role] = column.astype(str).reset_index(drop=True)
+    if "path" in keys:
+        keys["path"] = keys["path"].str.replace("\\", "/", regex=False)
+    if not keys:
+        raise InputError(
+            f"{source}: no id, path or image_hash to join by; name the column with "
+            f"--columns id=COLUMN (it has {', '.join(map(str, frame.columns[:8]))})"
+        )
+    return keys
+
+
+def _probabilities(
+    frame: pd.DataFrame, source: str, found: Mapping[str, str], options: ColumnOptions
+) -> tuple[tuple[str, ...], np.ndarray | None, set[str]]:
+    """Class names, checked probabilities (n, classes) and the columns that held them."""
+    values, names, used = _raw_scores(frame, source, found)
+    if values is None:
+        return (), None, set()
+    if values.shape[1] < 2:
+        raise InputError(
+            f"{source}: one column of probabilities ({used.pop()}); give one per class, or the "
+            "predicted classes in a column predicted"
+        )
+    classes = names
+    if options.classes and all(name.isdigit() for name in names):
+        if len(options.classes) != len(names):
+            raise InputError(
+                f"{source}: {len(names)} columns of probabilities, but --classes names "
+                f"{len(options.classes)}"
+            )
+        classes = [options.classes[int(name)] for name in names]
+    if not np.isfinite(values).all():
+        row = int(np.flatnonzero(~np.isfinite(values).all(axis=1))[0]) + 1
+        raise InputError(f"{source}: row {row} has a missing or infinite score; complete it")
+    if options.scores == "logits":
+        shifted = np.exp(values - values.max(axis=1, keepdims=True))
+        values = shifted / shifted.sum(axis=1, keepdims=True)
+    elif options.scores == "probabilities":
+        _check_probabilities(values, source)
+    return tuple(classes), values, used
+
+
+def _check_probabilities(values: np.ndarray, source: str) -> None:
+    remedy = (
+        "--scores logits converts logits by softmax, --scores ranking uses only the highest score"
+    )
+    outside = (values < -SUM_TOLERANCE) | (values > 1 + SUM_TOLERANCE)
+    if outside.any():
+        row, column = (int(index[0]) for index in np.nonzero(outside))
+        raise InputError(
+            f"{source}: row {row + 1} has the score {values[row, column]:.4g}, which is no "
+            f"probability; {remedy}"
+        )
+    sums = values.sum(axis=1)
+    worst = int(np.abs(sums - 1).argmax())
+    if abs(sums[worst] - 1) > SUM_TOLERANCE:
+        raise InputError(
+            f"{source}: the probabilities of row {worst + 1} sum to {sums[worst]:.4g}, not 1; "
+            f"{remedy}"
+        )
+
+
+def _raw_scores(
+    frame: pd.DataFrame, source: str, found: Mapping[str, str]
+) -> tuple[np.ndarray | None, list[str], set[str]]:
+    """Scores (n, classes), class names, and the columns that held them."""
+    for prefix in PREFIXES:
+        columns = [
+            str(name)
+            for name in frame.columns
+            if str(name).startswith(prefix) and pd.api.types.is_numeric_dtype(frame[name])
+        ]
+        if columns:
+            return (
+                frame[columns].to_numpy(np.float64),
+                [name.removeprefix(prefix) for name in columns],
+                set(columns),
+            )
+    if "probabilities" not in found:
+        return None, [], set()
+    name = found["probabilities"]
+    rows = [_vector(cell, source, name) for cell in frame[name]]
+    lengths = {len(row) for row in rows}
+    if len(lengths) > 1:
+        raise InputError(
+            f"{source}: column {name} has {min(lengths)} to {max(lengths)} scores in a row; "
+            "every row needs one per class"
+        )
+    values = np.array(rows, dtype=np.float64)
+    return values, [str(index) for index in range(values.shape[1])], {name}
+
+
+def _vector(cell: object, source: str, name: str) -> np.ndarray:
+    """A list, an array, or the text that pandas writes of one: "[0.1 0.9]" or "[0.1, 0.9]"."""
+    try:
+        if isinstance(cell, str):
+            return np.array(cell.strip(" []()").replace(",", " ").split(), dtype=np.float64)
+        return np.asarray(cell, dtype=np.float64).reshape(-1)
+    except (ValueError, TypeError):
+        raise InputError(
+            f"{source}: column {name} has {cell!r}, which is no list of scores"
+        ) from None
+
+
+def _numbers(column: pd.Series, where: str) -> np.ndarray:
+    """(n,) finite numbers; true and false are 1 and 0."""
+    try:
+        values = column.to_numpy(np.float64, na_value=np.nan)
+    except (ValueError, TypeError):
+        raise InputError(f"{where} holds texts, such as {column.iloc[0]!r}, no numbers") from None
+    if not np.isfinite(values).all():
+        row = int(np.flatnonzero(~np.isfinite(values))[0]) + 1
+        raise InputError(f"{where} has no finite number in row {row}; complete or remove the row")
+    return values
+
+
+def _texts(column: pd.Series, where: str) -> pd.Categorical[str]:
+    """Class names; 1 and 1.0 are "1"."""
+    codes, values = pd.factorize(column)
+    if (codes < 0).any():
+        row = int(np.flatnonzero(codes < 0)[0]) + 1
+        raise InputError(f"{where}: missing in row {row}; complete or remove the row")
+    names = [_text(value) for value in values]
+    distinct = sorted(set(names))
+    position = {name: index for index, name in enumerate(distinct)}
+    return pd.Categorical.from_codes(
+        np.array([position[name] for name in names])[codes], pd.Index(distinct)
+    )
+
+
+def _text(value: object) -> str:
+    is_whole = isinstance(value, float | np.floating) and float(value).is_integer()
+    return str(int(value)) if is_whole else str(value).strip()  # type: ignore[call-overload]
+
+
+def _named(values: pd.Categorical[str], classes: Sequence[str]) -> pd.Categorical[str]:
+    """With names instead of numbers, if every value is the number of a class."""
+    numbers = [str(name) for name in values.categories]
+    if not classes or not all(n.isdigit() and int(n) < len(classes) for n in numbers):
+        return values
+    return values.rename_categories({n: classes[int(n)] for n in numbers})

@@ -1,0 +1,222 @@
+"""Finds the tables that a user names: files, runs, artifacts of MLflow, tables in memory."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from fashion_exp.errors import InputError, suggest
+from fashion_exp.judging.columns import ColumnOptions, Predictions, read_columns, score_columns
+from fashion_exp.judging.formats import FORMATS, NO_FILE, Format, read_frame
+from fashion_exp.judging.runs import CLASS_METRICS, Tool
+
+if TYPE_CHECKING:
+    from fashion_exp.evaluation.run_dir import RunDir
+
+ARTIFACT = "runs:/"
+"""How MLflow writes artifacts of runs: runs:/ID/PATH."""
+
+
+@dataclass(frozen=True)
+class SourceOptions:
+    """Where and how to read tables. Raises `InputError` for an unknown format."""
+
+    columns: ColumnOptions = field(default_factory=ColumnOptions)
+    form: Format = "auto"
+    manifest: Path | None = None
+    """The table with the ids of the rows of arrays."""
+    images: Path | None = None
+    """The folder of the images, whose content hashes join paths."""
+    part: str | None = None
+    """Of runs: "validation" or "test"; None: the test if it was evaluated."""
+    outputs: Path = Path("outputs")
+    uri: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.form not in FORMATS:
+            raise InputError(f"format={self.form}: choices: {', '.join(FORMATS)}")
+
+
+def read_tools(
+    tables: object, options: SourceOptions, metric: str | None
+) -> tuple[list[Tool], str]:
+    """The tools with their tables, and the metric.
+
+    `tables` is a mapping from names to tables, a sequence of tables, or one; a table is a frame, a
+    file, a run or an artifact, and a sequence of them the trainings or folds of one tool. Without a
+    `metric` it is the accuracy, or the one column of scores of tables without predicted classes.
+    """
+    named = _named_tables(tables)
+    frames = {
+        name: [(_source(name, part), _frame(part, options)) for part in parts]
+        for name, parts in named.items()
+    }
+    _check_mapping([f for parts in frames.values() for f in parts], options.columns.columns)
+    metric = metric or _metric_of([f for parts in frames.values() for f in parts], options.columns)
+    column = None if metric in CLASS_METRICS else metric
+    tools = [
+        Tool(name, [_read(source, frame, options, column) for source, frame in parts])
+        for name, parts in frames.items()
+    ]
+    return tools, metric
+
+
+def read_labels(table: object, options: SourceOptions) -> Predictions:
+    """The table of true classes."""
+    return _read(_source("labels", table), _frame(table, options), options, None)
+
+
+def _read(
+    source: str, frame: pd.DataFrame, options: SourceOptions, metric: str | None
+) -> Predictions:
+    columns = replace(options.columns, where={}) if "run" in frame.attrs else options.columns
+    if "run" in frame.attrs:  # its columns are known
+        columns = ColumnOptions()
+    if not columns.classes and (classes := frame.attrs.get("classes")):
+        columns = replace(columns, classes=classes)
+    read = read_columns(frame, source, columns, metric)
+    return replace(read, train_sizes=frame.attrs.get("train_sizes"))
+
+
+def _check_mapping(frames: Sequence[tuple[str, pd.DataFrame]], columns: Mapping[str, str]) -> None:
+    """Raises `InputError` for a column that no table has."""
+    for role, name in columns.items():
+        if not any(name in frame for _, frame in frames):
+            source, frame = frames[0]
+            hint = suggest(name, map(str, frame.columns))
+            raise InputError(f"{source}: no column {name} for {role}; {hint}")
+
+
+def _metric_of(frames: Sequence[tuple[str, pd.DataFrame]], columns: ColumnOptions) -> str:
+    """Accuracy, unless no table has predicted classes and each has the same column of scores."""
+    source, frame = frames[0]
+    read = read_columns(frame, source, columns) if "run" not in frame.attrs else None
+    if read is None or read.predicted is not None:
+        return "accuracy"
+    found = score_columns(frame)
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise InputError(f"{source}: which score? --metric {' or '.join(found)}")
+    return "accuracy"  # which names what is missing
+
+
+def _named_tables(tables: object) -> dict[str, list[object]]:
+    if isinstance(tables, Mapping):
+        return {str(name): _parts(value) for name, value in tables.items()}
+    if isinstance(tables, pd.DataFrame | str | Path):
+        tables = [tables]
+    if not isinstance(tables, Sequence):
+        raise InputError(f"{tables!r}: no tables; give a mapping from names to tables")
+    named: dict[str, list[object]] = {}
+    for position, table in enumerate(tables):
+        name, parts = f"table {position + 1}", _parts(table)
+        if isinstance(table, str):
+            name, parts = _named_text(table)
+        elif isinstance(table, Path):
+            name = table.stem
+        if name in named:
+            raise InputError(f"{name}: two tables have this name; name them: NAME={table}")
+        named[name] = parts
+    return named
+
+
+def _parts(value: object) -> list[object]:
+    """Of a tool: one table, or several that are trainings or folds."""
+    is_several = isinstance(value, Sequence) and not isinstance(value, str)
+    return list(value) if is_several else [value]  # type: ignore[call-overload]
+
+
+def _named_text(text: str) -> tuple[str, list[object]]:
+    """`NAME=FILE[,FILE…]`, `FILE`, or a pattern of files of one tool."""
+    name, equals, rest = text.partition("=")
+    if not equals or Path(text).exists():
+        name, rest = "", text
+    files = [rest] if Path(rest).exists() else rest.split(",")
+    parts: list[object] = []
+    for file in files:
+        matches = sorted(glob.glob(file)) if set("*?[") & set(file) else []
+        parts += matches or [file]
+    return name or Path(str(parts[0])).stem or str(parts[0]), parts
+
+
+def _source(name: str, table: object) -> str:
+    return name if isinstance(table, pd.DataFrame) else str(table)
+
+
+def _frame(table: object, options: SourceOptions) -> pd.DataFrame:
+    if isinstance(table, pd.DataFrame):
+        frame = table.reset_index() if table.index.name is not None else table
+    elif isinstance(table, str) and table.startswith(ARTIFACT):
+        frame = read_frame(_artifact(table, options), options.form, options.manifest)
+    else:
+        path = Path(str(table)).expanduser()
+        if _is_run(path) or not path.exists():
+            return _run_frame(str(table), path, options)
+        frame = read_frame(path, options.form, options.manifest)
+    return frame if options.images is None else _with_hashes(frame, options.images, options)
+
+
+def _is_run(path: Path) -> bool:
+    return (path / "result.json").is_file()
+
+
+def _artifact(text: str, options: SourceOptions) -> Path:
+    from fashion_exp.tracking import fetch_artifact
+
+    run, _, path = text.removeprefix(ARTIFACT).partition("/")
+    if not path:
+        raise InputError(f"{text}: write runs:/ID/PATH, the artifact with the predictions")
+    folder = options.outputs / "cache" / "tracked" / run
+    return fetch_artifact(options.uri, options.outputs, run, path, folder)
+
+
+def _run_frame(reference: str, path: Path, options: SourceOptions) -> pd.DataFrame:
+    """The predictions of a run, by its folder, name or tracked id."""
+    from fashion_exp.comparison.find_runs import find_run
+    from fashion_exp.evaluation.run_dir import RunDir, require_finished
+
+    if path.suffix and not path.exists():
+        raise InputError(f"{reference}: {NO_FILE}")
+    run = RunDir(path.resolve()) if path.is_dir() else find_run(reference, options.outputs)
+    require_finished(run)
+    return _predictions_of(run, reference, options.part)
+
+
+def _predictions_of(run: RunDir, reference: str, part: str | None) -> pd.DataFrame:
+    from fashion_exp.evaluation.results import load_result
+
+    result = load_result(run.path)
+    chosen = part or ("test" if result.test_evaluations else "validation")
+    if chosen == "test" and not result.test_evaluations:
+        raise InputError(
+            f"{reference}: its test predictions are held out; `compare {reference} "
+            "--evaluate-test` evaluates them, --part validation takes the others"
+        )
+    names = {"image_id": "id", "group_id": "group"}
+    frame = run.predictions(chosen).rename(columns=names)
+    frame["image_hash"] = frame["id"]
+    frame = frame.drop(columns=["seed", "part"])  # the repeat tells trainings apart
+    facts: dict[str, Any] = {"run": str(run.path), "train_sizes": dict(result.train_sizes)}
+    frame.attrs |= facts | {"part": chosen}
+    return frame
+
+
+def _with_hashes(frame: pd.DataFrame, folder: Path, options: SourceOptions) -> pd.DataFrame:
+    """With the content hashes of the files; copies of an item count once."""
+    from fashion_exp.data.image_files import content_ids
+
+    read = read_columns(frame, "", replace(options.columns, where={}))
+    if "path" not in read.keys:
+        raise InputError(f"images={folder}: the table has no column path")
+    files = [str(folder / path) for path in read.keys["path"]]
+    ids, reasons = content_ids(dict.fromkeys(files))
+    if reasons:
+        file, reason = next(iter(reasons.items()))
+        raise InputError(f"{file}: {reason}; --images names the folder that paths start from")
+    return frame.assign(image_hash=[ids[file] for file in files])
