@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from fashion_exp.commands.comparison_options import build_parser, comparison_options
+from fashion_exp.commands.gate_options import EXIT_CODES, add_gate_options, gate_of
+from fashion_exp.errors import ExitCode
+
+if TYPE_CHECKING:
+    from fashion_exp.api.comparison import Comparison
+    from fashion_exp.comparison.gate import Decision
 
 MAX_PAIRS = 15
 """If there are more, the terminal shows only those of the winner. The report shows all."""
@@ -26,9 +34,42 @@ def run(arguments: list[str]) -> int:
         action="store_true",
         help="print the posterior of each difference beside the verdicts, as a check",
     )
+    add_gate_options(parser)
+    parser.epilog = EXIT_CODES
     args = parser.parse_args(arguments)
-    options = comparison_options(args)
+    options, gate = comparison_options(args), gate_of(args)
     from fashion_exp.api.comparison import compare
+    from fashion_exp.comparison.gate import decide, require_one_candidate
+    from fashion_exp.comparison.looks import recipe
+
+    comparison = compare(args.runs, **options)
+    decision = None
+    if gate is not None:
+        require_one_candidate(len(comparison.runs))
+        same_recipe = len({recipe(run) for run in comparison.runs}) == 1
+        decision = decide(comparison, gate, same_recipe=same_recipe)
+    if args.json:
+        print(json.dumps(_as_json(comparison, decision), indent=1))
+    else:
+        _print(comparison, args.bayes)
+        if decision is not None:
+            print(decision.sentence)
+    return ExitCode.DONE if decision is None else decision.exit_code
+
+
+def _as_json(comparison: Comparison, decision: Decision | None) -> dict[str, Any]:
+    from fashion_exp.comparison.comparison_json import comparison_json
+    from fashion_exp.comparison.conclusions import plans
+
+    table = comparison.table.astype(object)
+    rows = table.where(table.notna(), None).to_dict("records")
+    runs = [{str(name): value for name, value in row.items()} for row in rows]
+    sentences = comparison.conclusions, plans(comparison)
+    gate = None if decision is None else decision.as_json()
+    return comparison_json(comparison, runs, *sentences, gate)
+
+
+def _print(comparison: Comparison, bayes: bool) -> None:
     from fashion_exp.comparison.audit import audit
     from fashion_exp.comparison.conclusions import plans
     from fashion_exp.comparison.factors import missing_grid_commands
@@ -37,7 +78,6 @@ def run(arguments: list[str]) -> int:
     from fashion_exp.reporting import tables
     from fashion_exp.reporting.console import plain_console
 
-    comparison = compare(args.runs, **options)
     console = plain_console()
     for finding in audit(comparison.runs, comparison.names):
         if finding.severity != "fine":
@@ -58,7 +98,7 @@ def run(arguments: list[str]) -> int:
         joint = joint_interval_header(comparison)
         columns = ["a", "b", "a minus b", joint, "p (adjusted)", "verdict"]
         console.print(tables.select_columns(pairs, columns))
-        if args.bayes:
+        if bayes:
             from fashion_exp.comparison.bayes import posterior_table
 
             posteriors = posterior_table(comparison)
@@ -71,4 +111,3 @@ def run(arguments: list[str]) -> int:
         console.print(line)
     for command in missing_grid_commands(comparison.runs, comparison.factors):
         console.print(f"not run yet: {command}", soft_wrap=True)
-    return 0

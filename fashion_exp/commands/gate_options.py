@@ -27,9 +27,12 @@ def add_gate_options(parser: argparse.ArgumentParser) -> None:
 
 
 def gate_of(args: argparse.Namespace) -> Gate | None:
-    """Raises `InputError` for a margin without a gate."""
+    """Raises `InputError` for a margin without a gate, and a gate without a baseline."""
     if args.gate is None:
         if args.margin is not None:
             raise InputError("--margin: has no effect without --gate")
         return None
-    return Gate(args.gate, args.margin or 0.0)
+    gate = Gate(args.gate, args.margin or 0.0)
+    if args.baseline is None:
+        raise InputError("--gate: needs --baseline, which says what a candidate is compared with")
+    return gate

@@ -33,7 +33,7 @@ def run(arguments: list[str]) -> int:
     judgement = judge(args.tables, **judging_options(args))
     decision = None
     if gate is not None:
-        require_one_candidate(len(judgement.runs), args.baseline is not None)
+        require_one_candidate(len(judgement.runs))
         decision = decide(judgement, gate)
     if args.json:
         from fashion_exp.comparison.comparison_json import comparison_json

@@ -75,10 +75,8 @@ class Decision:
         return f"{self.decision}: {self.reason}."
 
 
-def require_one_candidate(runs: int, has_baseline: bool) -> None:
-    """Raises `InputError` unless one candidate is compared with a baseline."""
-    if not has_baseline:
-        raise InputError("gate: needs --baseline, which says what a candidate is compared with")
+def require_one_candidate(runs: int) -> None:
+    """Raises `InputError` unless one candidate is compared with the baseline."""
     if runs != 2:
         raise InputError(
             f"gate: decides on one candidate, but {runs - 1} are compared with the baseline; name "

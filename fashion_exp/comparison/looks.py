@@ -35,7 +35,7 @@ def count_looks(runs: Sequence[RunData], part: str, metric: str, outputs: Path) 
     Looks at the same data are one look. Of several pairs of recipes the one with most looks counts.
     Where nothing can be written, the comparison is counted but not recorded.
     """
-    state = {_recipe(run): [len(run.trainings), run.summary(part).images] for run in runs}
+    state = {recipe(run): [len(run.trainings), run.summary(part).images] for run in runs}
     entry, entries = {"part": part, "metric": metric, "runs": state}, []
     with suppress(OSError), file_lock(outputs / ".comparisons.lock"):
         entries = read_json_lines(outputs / JOURNAL)
@@ -46,13 +46,13 @@ def count_looks(runs: Sequence[RunData], part: str, metric: str, outputs: Path) 
     looks = 1
     for pair in combinations(state, 2):
         amounts = [[runs[r] for r in pair] for runs in known if {*pair} <= {*runs}]
-        own = [state[recipe] for recipe in pair]
+        own = [state[name] for name in pair]
         distinct = [seen for i, seen in enumerate([*amounts, own]) if seen not in amounts[:i]]
         looks = max(looks, distinct.index(own) + 1)
     return looks
 
 
-def _recipe(run: RunData) -> str:
+def recipe(run: RunData) -> str:
     """Hash of the options without those that only add data."""
     excluded = {*RESULT_NEUTRAL_OPTIONS, *AMOUNT_OPTIONS}
     options = {

@@ -96,6 +96,34 @@ def test_help_shows_only_the_current_name_of_the_option(capsys: pytest.CaptureFi
     assert "--evaluate-test" in output and "--open-test" not in output
 
 
+def test_json_has_runs_pairs_and_the_decision_of_the_gate(
+    outputs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs = [str(outputs / "sweeps" / "grid" / name) for name in "01"]
+    gate = ["--gate", "better", "--json", "--outputs", str(outputs)]
+    assert compare.run([runs[0], "--baseline", runs[1], *gate]) == 0
+    content = json.loads(capsys.readouterr().out)
+    assert content["schema"] == 1 and content["gate"]["decision"] == "keep"
+    assert [run["val_acc"] for run in content["runs"]] == [pytest.approx(a) for a in (0.9, 0.6)]
+    assert content["pairs"][0]["verdict"] == "better"
+    assert compare.run([runs[1], "--baseline", runs[0], *gate]) == 4
+    assert (
+        compare.run([runs[1], "--baseline", runs[0], "--gate", "not-worse", "--margin", "50"]) == 0
+    )
+
+
+def test_a_change_of_the_seed_alone_is_discarded(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for seed, accuracy in enumerate((0.95, 0.6)):
+        scores = random_correctness(seed, 5, 300, accuracy)
+        make_run(tmp_path / str(seed), f"seed {seed}", scores, scores, redrawn=False,
+                 options={"seed": seed})  # fmt: skip
+    arguments = [str(tmp_path / "0"), "--baseline", str(tmp_path / "1"), "--gate", "better"]
+    assert compare.run([*arguments, "--outputs", str(tmp_path)]) == 4
+    assert "differ in their seeds alone" in output_of(capsys)
+
+
 def test_report_is_written_into_the_sweep(
     outputs: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -136,6 +164,9 @@ def test_baseline_may_be_outside_the_compared_runs(
         (["--rope", "inf"], "at least 0 and below 1"),
         (["--human", "good"], "0.95:200"),
         (["--human", "2:0"], "between 0 and 1"),
+        (["--gate", "better"], "needs --baseline"),
+        (["--gate", "beter", "--baseline", "old"], "did you mean better"),
+        (["--margin", "1"], "no effect without --gate"),
         (["nowhere"], "no such run, sweep, folder or filter"),
         (["--baseline", "grid"], "matches 2 runs; name one"),
     ],
