@@ -39,9 +39,8 @@ def run(arguments: list[str]) -> int:
         from fashion_exp.comparison.comparison_json import comparison_json
 
         sentences = judgement.conclusions, judgement.plans
-        content = comparison_json(
-            judgement, judgement.rows, *sentences, decision and decision.as_json()
-        )
+        gated = None if decision is None else decision.as_json()
+        content = comparison_json(judgement, judgement.rows, *sentences, gated)
         print(json.dumps(content | {"notes": list(judgement.notes)}, indent=1))
     else:
         print_judgement(judgement)
