@@ -18,20 +18,20 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fashion_exp.api.comparison import Comparison, compare
-    from fashion_exp.api.judging import Judgement, judge
+    from fashion_exp.api.judging import Flips, Judgement, flips, judge
     from fashion_exp.api.recipes import Recipe, recipe
     from fashion_exp.api.runs import Run, load, run
     from fashion_exp.api.sweeps import Sweep, sweep
     from fashion_exp.errors import InputError
 
 __all__ = [
-    "Comparison", "InputError", "Judgement", "Recipe", "Run", "Sweep", "compare", "judge", "load",
-    "recipe", "run", "sweep",
+    "Comparison", "Flips", "InputError", "Judgement", "Recipe", "Run", "Sweep", "compare", "flips",
+    "judge", "load", "recipe", "run", "sweep",
 ]  # fmt: skip
 
 _MODULES = {
     "fashion_exp.api.comparison": ("Comparison", "compare"),
-    "fashion_exp.api.judging": ("Judgement", "judge"),
+    "fashion_exp.api.judging": ("Flips", "Judgement", "flips", "judge"),
     "fashion_exp.api.recipes": ("Recipe", "recipe"),
     "fashion_exp.api.runs": ("Run", "load", "run"),
     "fashion_exp.api.sweeps": ("Sweep", "sweep"),

@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from fashion_exp.comparison.settings import ComparisonSettings
 from fashion_exp.errors import InputError, suggest
 from fashion_exp.judging.columns import ColumnOptions, Scores
+from fashion_exp.judging.flips import Flips
 from fashion_exp.judging.formats import Format
 from fashion_exp.judging.judgement import Judgement
 from fashion_exp.judging.runs import CLASS_METRICS, JoinOptions, Unit, join_tools
@@ -74,3 +75,16 @@ def judge(
     index = None if baseline is None else names.index(baseline)
     settings = replace(settings, metric=metric, column=joined.metric, baseline=index)
     return Judgement.of(joined, settings)
+
+
+def flips(before: object, after: object, *, alpha: float = 0.05, **options: Any) -> Flips:
+    """Which items a change gained and lost; tables and `options` are those of `judge`.
+
+    `flips.counts` has numbers by class, `flips.items` the items. Raises like `judge`.
+    """
+    tables = (
+        [before, after] if isinstance(before, str | Path) else {"before": before, "after": after}
+    )
+    judgement = judge(tables, metric="accuracy", alpha=alpha, **options)
+    settings = replace(judgement.settings, baseline=0)
+    return Flips(replace(judgement, settings=settings))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal
 
@@ -73,6 +73,18 @@ class JudgedRun:
         """The true class of each item."""
         assert self.truth is not None, "only the classes of predictions are looked up"
         return pd.Series(np.array(self.classes, dtype=object)[self.truth], index=self.items)
+
+    def select(self, positions: np.ndarray) -> JudgedRun:
+        """The run on some of its items."""
+        items = self.items[positions]
+        return replace(
+            self,
+            items=items,
+            by_metric={
+                metric: matrix.select_images(items) for metric, matrix in self.by_metric.items()
+            },
+            truth=None if self.truth is None else self.truth[positions],
+        )
 
     def score_matrix(self, part: str, metric: str) -> ScoreMatrix:
         """Of the metric that it was read for; there is one part."""

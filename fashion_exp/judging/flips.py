@@ -1,0 +1,187 @@
+"""Which items a change gained and lost, beside the flips that a new training alone makes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from fashion_exp.comparison.gate import Decision, Gate, decide
+from fashion_exp.errors import ExitCode
+from fashion_exp.judging.judgement import Judgement
+
+
+@dataclass(frozen=True)
+class FlipCounts:
+    """Numbers of items, each a mean over the pairs of a training before and one after.
+
+    Items of one group, such as copies, count as one together.
+    """
+
+    name: str
+    """A class, or "all"."""
+    items: float
+    lost: float
+    """Right before, wrong after."""
+    gained: float
+    new_training: float | None
+    """Items right in one training and wrong in another of the same tool: as many are lost, and as
+    many gained, by training it again. None if no tool has two trainings."""
+
+    def as_json(self) -> dict[str, Any]:
+        return vars(self).copy()
+
+
+@dataclass(frozen=True)
+class Flips:
+    """From the first run of a judgement, the baseline, to the second."""
+
+    judgement: Judgement
+
+    @cached_property
+    def _shares(self) -> tuple[np.ndarray, np.ndarray]:
+        """(items,) share of the trainings that are right, before and after."""
+        before, after = (_right(self.judgement, index).mean(axis=0) for index in (0, 1))
+        return before, after
+
+    @cached_property
+    def _weights(self) -> np.ndarray:
+        """(items,) 1 divided by the size of the item's group."""
+        _, codes, sizes = np.unique(
+            self.judgement.matrix(0).groups, return_inverse=True, return_counts=True
+        )
+        return np.asarray(1 / sizes[codes])
+
+    @cached_property
+    def counts(self) -> list[FlipCounts]:
+        """All items, then each class."""
+        everything = np.ones(len(self._weights), dtype=bool)
+        return [
+            self._count("all", everything),
+            *(self._count(name, of_class) for name, of_class in self._classes.items()),
+        ]
+
+    @cached_property
+    def _classes(self) -> Mapping[str, np.ndarray]:
+        """(items,) which items a class has, by its name; classes without items are left out."""
+        run = self.judgement.runs[0]
+        assert run.truth is not None
+        members = {name: run.truth == code for code, name in enumerate(run.classes)}
+        return {name: mask for name, mask in members.items() if mask.any()}
+
+    def _count(self, name: str, chosen: np.ndarray) -> FlipCounts:
+        before, after = (share[chosen] for share in self._shares)
+        weights = self._weights[chosen]
+        noise = [
+            float(weights @ variance[chosen])
+            for variance in self._new_training
+            if variance is not None
+        ]
+        return FlipCounts(
+            name,
+            float(weights.sum()),
+            float(weights @ (before * (1 - after))),
+            float(weights @ ((1 - before) * after)),
+            float(np.mean(noise)) if noise else None,
+        )
+
+    @cached_property
+    def _new_training(self) -> list[np.ndarray | None]:
+        """(items,) of each run: the share of its ordered pairs of trainings that are right first
+        and wrong second; None with one training."""
+        shares: list[np.ndarray | None] = []
+        for index in (0, 1):
+            right = _right(self.judgement, index)
+            count, mean = len(right), right.mean(axis=0)
+            pairs = mean * (1 - mean) * count / max(count - 1, 1)
+            shares.append(pairs if count > 1 else None)
+        return shares
+
+    @cached_property
+    def items(self) -> pd.DataFrame:
+        """The items that changed, most lost first: id, label, and the shares of trainings that are
+        right `before` and `after`."""
+        before, after = self._shares
+        run = self.judgement.runs[0]
+        table = pd.DataFrame(
+            {
+                "id": run.items,
+                "label": run.labels("").to_numpy(),
+                "before": before,
+                "after": after,
+            }
+        )
+        changed = table[before != after]
+        order = (changed["after"] - changed["before"]).sort_values(kind="stable").index
+        return changed.loc[order].reset_index(drop=True)
+
+    def sentence(self) -> str:
+        """ "11 lost, 14 gained; 9 of each expected from a new training"."""
+        counts = self.counts[0]
+        text = f"{counts.lost:.3g} lost, {counts.gained:.3g} gained of {counts.items:,.0f} items"
+        if counts.new_training is None:
+            return (
+                f"{text}. How many a new training alone would flip is unknown: give 2 or more "
+                "trainings of a tool."
+            )
+        return (
+            f"{text}; a new training alone loses about {counts.new_training:.3g} and gains as many."
+        )
+
+    def decide_classes(self, gate: Gate) -> ClassDecision:
+        """Whether no class loses more than the margin."""
+        by_class = {}
+        for name, members in self._classes.items():
+            runs = [run.select(np.flatnonzero(members)) for run in self.judgement.runs]
+            own = replace(self.judgement, runs=runs)
+            strict = replace(own.settings, alpha=own.settings.alpha / len(self._classes))
+            by_class[name] = (decide(own, gate), decide(replace(own, settings=strict), gate))
+        return ClassDecision(by_class)
+
+
+@dataclass(frozen=True)
+class ClassDecision:
+    """Keep if every class is kept at alpha, discard if one is discarded at alpha divided by the
+    number of classes: either is wrong with probability alpha at most."""
+
+    by_class: Mapping[str, tuple[Decision, Decision]]
+    """At alpha, and at alpha divided by the number of classes."""
+
+    @property
+    def decision(self) -> str:
+        if any(strict.decision == "discard" for _, strict in self.by_class.values()):
+            return "discard"
+        if all(own.decision == "keep" for own, _ in self.by_class.values()):
+            return "keep"
+        return "undecided"
+
+    @property
+    def exit_code(self) -> ExitCode:
+        return {
+            "keep": ExitCode.DONE,
+            "discard": ExitCode.DISCARD,
+            "undecided": ExitCode.UNDECIDED,
+        }[self.decision]
+
+    @property
+    def sentences(self) -> Sequence[str]:
+        return [f"{name}: {own.sentence}" for name, (own, _) in self.by_class.items()]
+
+    def as_json(self) -> dict[str, Any]:
+        classes = {name: own.as_json() for name, (own, _) in self.by_class.items()}
+        return {
+            "decision": self.decision, "exit_code": int(self.exit_code), "classes": classes
+        }  # fmt: skip
+
+
+def _right(judgement: Judgement, index: int) -> np.ndarray:
+    """(trainings, items) 1 for right and 0 for wrong; the folds of a repeat are one training."""
+    matrix = judgement.matrix(index)
+    if matrix.is_complete:
+        return matrix.values
+    pooled = matrix.pool_folds()
+    return pooled.values if pooled.is_complete else np.nanmean(pooled.values, axis=0)[None]

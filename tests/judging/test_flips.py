@@ -1,0 +1,94 @@
+"""Items gained and lost by a change, and by a new training alone."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from fashion_exp.api.judging import flips
+from fashion_exp.commands import flips as command
+from fashion_exp.errors import InputError
+from tests.judging.tables import random_table, table
+
+BEFORE, AFTER = np.array([1, 1, 1, 0, 0, 1]), np.array([1, 0, 0, 1, 0, 1])
+
+
+def trainings(correct: np.ndarray) -> pd.DataFrame:
+    """A table of several trainings from (trainings, items)."""
+    return pd.concat([table(row).assign(repeat=i) for i, row in enumerate(correct)])
+
+
+def test_one_training_each_counts_items() -> None:
+    found = flips(table(BEFORE), table(AFTER))
+    whole, dress, shirt = found.counts
+    assert (whole.items, whole.lost, whole.gained, whole.new_training) == (6, 2, 1, None)
+    assert (dress.items, dress.lost, dress.gained) == (3, 1, 0)
+    assert (shirt.items, shirt.lost, shirt.gained) == (3, 1, 1)
+    assert found.items["id"].to_list() == ["i001", "i002", "i003"]
+    assert "2 or more trainings" in found.sentence()
+
+
+def test_copies_count_once() -> None:
+    groups = [0, 1, 1, 2, 3, 4]  # the two lost items are copies
+    found = flips(table(BEFORE).assign(group=groups), table(AFTER))
+    assert (found.counts[0].items, found.counts[0].lost, found.counts[0].gained) == (5, 1, 1)
+
+
+def test_a_new_training_is_expected_to_flip_as_many_as_it_does() -> None:
+    """Of equal recipes, the flips between them equal those within them, on average."""
+    chance = np.random.default_rng(0).random(4000)
+    rng = np.random.default_rng(1)
+    before, after = ((rng.random((3, 4000)) < chance).astype(int) for _ in range(2))
+    counts = flips(trainings(before), trainings(after)).counts[0]
+    pairs = [(a * (1 - b)).sum() for a in before for b in after]
+    assert counts.lost == pytest.approx(np.mean(pairs))
+    within = [(run[i] * (1 - run[j])).sum()
+              for run in (before, after) for i in range(3) for j in range(3) if i != j]  # fmt: skip
+    assert counts.new_training == pytest.approx(np.mean(within))
+    assert counts.lost == pytest.approx(counts.new_training, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "margin", "decision", "code"),
+    [
+        ((0.9, 0.5), "10", "discard", 4),
+        ((0.5, 0.9), "1", "keep", 0),
+        ((0.8, 0.8), "1", "undecided", 5),
+    ],
+)
+def test_gate_on_regressions_of_classes(
+    accuracies: tuple[float, float], margin: str, decision: str, code: int, tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    files = [str(tmp_path / f"{name}.csv") for name in ("before", "after")]
+    for seed, (file, accuracy) in enumerate(zip(files, accuracies, strict=True)):
+        random_table(seed, accuracy, 200).to_csv(file, index=False)
+    assert command.run([*files, "--margin", margin, "--json"]) == code
+    gate = json.loads(capsys.readouterr().out)["gate"]
+    assert gate["decision"] == decision and set(gate["classes"]) == {"dress", "shirt"}
+    assert command.run(files) == 0
+    assert "right before" in capsys.readouterr().out
+
+
+def test_one_class_that_is_lost_is_discarded_though_the_whole_gains(tmp_path: Path) -> None:
+    before = np.tile([1, 0], 100)  # every dress, no shirt
+    after = np.tile([0, 1, 1, 1], 50)  # half of the dresses, every shirt
+    for name, correct in (("before", before), ("after", after)):
+        table(correct).to_csv(tmp_path / f"{name}.csv", index=False)
+    files = [str(tmp_path / "before.csv"), str(tmp_path / "after.csv")]
+    assert command.run([*files, "--margin", "5"]) == 4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [(["--margin", "0"], "margin"), (["--items", "-1"], "0 or more"), (["--alpha", "1"], "alpha")],
+)
+def test_rejects_invalid_options(arguments: list[str], message: str, tmp_path: Path) -> None:
+    table(BEFORE).to_csv(tmp_path / "a.csv", index=False)
+    table(AFTER).to_csv(tmp_path / "b.csv", index=False)
+    with pytest.raises(InputError, match=message):
+        command.run([str(tmp_path / "a.csv"), str(tmp_path / "b.csv"), *arguments])
