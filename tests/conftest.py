@@ -127,6 +127,13 @@ def tiny(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Calla
 
 
 @pytest.fixture(scope="session")
+def backbone_files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    from tests.backbone_runs import save_backbones
+
+    return save_backbones(tmp_path_factory.mktemp("backbones"))
+
+
+@pytest.fixture(scope="session")
 def clothing() -> Path:
     """Real photos, if they are available."""
     folder = SHARED / "data" / "clothing"

@@ -95,6 +95,11 @@ EFFECTS: dict[str, Effect | str] = {
         "model.backbones=[test_resnet,test_efficientnet]",
         "parameters",
     ),
+    "model.test_views": Effect(
+        "model=timm model.backbones=[test_resnet] model.weights=none model.freeze=backbone",
+        "model.test_views=flip",
+        "validation",
+    ),
     "model.backbone_weights": "test_each_backbone_has_its_own_weights_and_input",
     "model.weights": "test_training_starts_from_the_weights_of_an_earlier_run",
     "model.head": Effect("", NEW_HEAD, "parameters"),

@@ -89,6 +89,14 @@ class Preprocessing(Enum):
     dataset = "dataset"  # those of `dataset.*`, even if the weights were trained with others
 
 
+class PhotoViews(Enum):
+    """The views of a photo over which predictions are averaged."""
+
+    none = "none"  # the photo
+    flip = "flip"  # the photo and its mirror image
+    five_crops = "five_crops"  # four corners and the middle of a photo 1/0.875 times as large
+
+
 class OnFrozen(Enum):
     """What augmentation does if the backbone is frozen."""
 
@@ -235,6 +243,9 @@ class ModelConfig:
     backbones: list[str] | None = None
     """Frozen networks side by side, each as in `name`: the head reads their features one after the
     other, in this order. null: `name` alone."""
+    test_views: PhotoViews = PhotoViews.none
+    """Views of a photo over which a frozen backbone's predictions are averaged, at validation, test
+    and in use: none, flip or five_crops. Training is as without them."""
     backbone_weights: dict[str, str] = field(default_factory=dict)
     """{network: weights}, each as in `weights`, which the other `backbones` have."""
 

@@ -9,11 +9,15 @@ import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from fashion_exp.atomic_io import read_json, write_json
 from fashion_exp.configuration.schema import PATH_OPTIONS, Config
 from fashion_exp.evaluation.run_dir import RunDir
 from fashion_exp.paths import outputs_of
+
+_BACKBONE = "model.backbone_weights."
+"""Before the name of the network: each of these weights is a path by itself."""
 
 
 def save_paths(cfg: Config, run: RunDir) -> None:
@@ -38,8 +42,11 @@ def resolve_paths(cfg: Config, run: RunDir) -> Config:
         return cfg
     saved = read_json(run.paths_file)
     for option, value in _path_values(cfg):
-        group, name = option.split(".")
-        path = _existing(value, saved.get(option), run.path)
+        group, name = option.split(".", 1)
+        path: Any = _existing(value, saved.get(option), run.path)
+        if option.startswith(_BACKBONE):
+            weights = cfg.model.backbone_weights | {option.removeprefix(_BACKBONE): path}
+            group, name, path = "model", "backbone_weights", weights
         cfg = replace(cfg, **{group: replace(getattr(cfg, group), **{name: path})})
     return cfg
 
@@ -50,6 +57,9 @@ def _path_values(cfg: Config) -> Iterator[tuple[str, str]]:
         value = getattr(getattr(cfg, group), name)
         if value is not None and value not in keywords:
             yield option, value
+    for network, value in cfg.model.backbone_weights.items():
+        if value not in PATH_OPTIONS["model.weights"]:
+            yield f"{_BACKBONE}{network}", value
 
 
 def _existing(typed: str, saved: object, run: Path) -> str:

@@ -153,6 +153,7 @@ def stored_plan(file: Path, cfg: Config, weights: str, freeze: str) -> ModelPlan
             channel_values(file, metadata, "mean", ()),
             channel_values(file, metadata, "std", ()),
             interpolation(file, metadata, "bilinear"),
+            test_views=cfg.model.test_views.value,
         )
         for base, metadata in zip(find_backbones(file), network_metadata(file), strict=True)
     )

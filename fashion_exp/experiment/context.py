@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fashion_exp.configuration.schema import Config, OnFrozen
 from fashion_exp.data.augment import ImageViews
-from fashion_exp.data.geometry import Geometry
+from fashion_exp.data.geometry import AnyGeometry, Geometry, joined_geometry
 from fashion_exp.data.split import Fold, Split
 from fashion_exp.data.table import ImageTable
 from fashion_exp.evaluation.run_dir import RunDir
@@ -47,11 +47,27 @@ class ExperimentContext:
     """Reports the validation accuracy of each epoch to the search that this job belongs to."""
 
 
-def input_geometries(cfg: Config, plan: ModelPlan) -> tuple[Geometry, ...]:
-    """The different geometries in which the networks of a model read photos."""
+def pixel_formats(plan: ModelPlan) -> tuple[tuple[int, str], ...]:
+    """The sizes, px, and interpolations of all pixels that an experiment reads."""
+    return tuple(dict.fromkeys((*plan.input_formats, *plan.photo_formats)))
+
+
+def pixel_geometries(cfg: Config, plan: ModelPlan) -> tuple[Geometry, ...]:
+    """The geometries of all pixels that an experiment reads."""
+    return _geometries(cfg, plan, pixel_formats(plan))
+
+
+def photo_geometry(cfg: Config, plan: ModelPlan) -> AnyGeometry:
+    """How a photo is fitted into what a trained model takes."""
+    return joined_geometry(_geometries(cfg, plan, plan.photo_formats))
+
+
+def _geometries(
+    cfg: Config, plan: ModelPlan, formats: Sequence[tuple[int, str]]
+) -> tuple[Geometry, ...]:
     return tuple(
         Geometry(size, cfg.dataset.fit.value, interpolation, plan.channels)
-        for size, interpolation in plan.input_formats
+        for size, interpolation in formats
     )
 
 

@@ -12,7 +12,6 @@ import pandas as pd
 
 from fashion_exp.atomic_io import read_json, write_json, write_text
 from fashion_exp.configuration.schema import Config
-from fashion_exp.data.geometry import joined_geometry
 from fashion_exp.data.split import Fold, Split
 from fashion_exp.data.table import ImageTable
 from fashion_exp.evaluation.predictions import read_predictions, write_predictions
@@ -24,7 +23,7 @@ from fashion_exp.evaluation.results import (
 )
 from fashion_exp.evaluation.run_dir import PART_FILES, RunDir
 from fashion_exp.evaluation.tracked_result import tags_of
-from fashion_exp.experiment.context import ExperimentContext, input_geometries
+from fashion_exp.experiment.context import ExperimentContext, photo_geometry
 from fashion_exp.experiment.features import reuse_text
 from fashion_exp.experiment.fingerprints import training_fingerprint
 from fashion_exp.experiment.fold import (
@@ -214,5 +213,5 @@ def log_trained_models(context: ExperimentContext, tracker: Tracker, run: str) -
     """Logs the ensemble of all folds."""
     models = [load_trained_model(context, fold) for fold in context.split.folds]
     classes = context.table.classes
-    geometry = joined_geometry(input_geometries(context.cfg, context.plan))
+    geometry = photo_geometry(context.cfg, context.plan)
     log_ensemble(tracker, run, models, [1.0] * len(models), context.cfg, geometry, classes)

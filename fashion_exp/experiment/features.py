@@ -22,6 +22,7 @@ from fashion_exp.configuration.schema import Config, ModelConfig, single_backbon
 from fashion_exp.data.augment import ImageViews
 from fashion_exp.data.parallel import map_in_threads
 from fashion_exp.models.classifier import Classifier
+from fashion_exp.models.views import View, views_of
 from fashion_exp.reporting.progress import Progress
 from fashion_exp.training.device import Compute, is_depthwise
 from fashion_exp.training.fit import extract_features
@@ -88,20 +89,25 @@ class FeatureSource:
     key_fields: Mapping[str, Any]
 
 
+Network = tuple[ModelConfig, "ModelPlan"]
+"""The options and the plan of a backbone by itself."""
+
+
 class FeatureProvider:
     """Gives the features of every image of an experiment, and remembers what it gave.
 
     A frozen backbone serves all folds, unless each fold has a random backbone of its own. What is
-    stored of a backbone does not depend on the others beside it. `views` are those of each format
-    in `plan.input_formats`.
+    stored of a backbone does not depend on the others beside it. `views` are those of each format,
+    (size, interpolation).
     """
 
     def __init__(
-        self, cfg: Config, plan: ModelPlan, compute: Compute, views: Sequence[ImageViews],
+        self, cfg: Config, plan: ModelPlan, compute: Compute,
+        views: Mapping[tuple[int, str], ImageViews],
         image_ids: Sequence[str], cache: Path, progress: Progress,
     ) -> None:  # fmt: skip
         self._cfg, self._plan, self._compute = cfg, plan, compute
-        self._views = dict(zip(plan.input_formats, views, strict=True))
+        self._views = views
         self._image_ids, self._cache, self._progress = image_ids, cache, progress
         self._computed: dict[str, Features] = {}
         self.reused: dict[str, tuple[int, int]] = {}
@@ -111,35 +117,60 @@ class FeatureProvider:
         self, model: Classifier, initialisation_seed: int, views: int = 0
     ) -> JoinedFeatures:
         """Features of every image: plain if `views` is 0, else in so many augmented views."""
-        configs = single_backbones(self._cfg.model)
         return JoinedFeatures(
             [
-                self._features(backbone, cfg, plan, initialisation_seed, views)
-                for backbone, cfg, plan in zip(
-                    model.backbones, configs, self._plan.networks, strict=True
-                )
+                self._features(backbone, self._source(network, initialisation_seed, views), views)
+                for backbone, network in zip(model.backbones, self._networks, strict=True)
             ]
         )
 
-    def _features(
-        self, backbone: Classifier, cfg: ModelConfig, plan: ModelPlan, initialisation_seed: int,
-        views: int,
-    ) -> Features:  # fmt: skip
-        source = self._source(cfg, plan, initialisation_seed, views)
+    def evaluation(self, model: Classifier, initialisation_seed: int) -> JoinedFeatures:
+        """Features of every image that `model.evaluation_head` reads: those of the test-time views,
+        one after the other. Without views they are the plain ones."""
+        pairs = [*zip(model.backbones, self._networks, strict=True)]
+        count = len(views_of(self._plan.test_views, self._plan.size))
+        return JoinedFeatures(
+            [
+                self._features(backbone, self._test_source(network, initialisation_seed, number))
+                for number in range(count)
+                for backbone, network in pairs
+            ]
+        )
+
+    @property
+    def _networks(self) -> list[Network]:
+        configs = single_backbones(self._cfg.model)
+        return [*zip(configs, self._plan.networks, strict=True)]
+
+    def _test_source(
+        self, network: Network, initialisation_seed: int, number: int
+    ) -> FeatureSource:
+        """One of the test-time views of every image."""
+        cfg, plan = network
+        view = views_of(plan.test_views, plan.size)[number]
+        if view == View(0, 0, plan.photo_size):
+            return self._source(network, initialisation_seed, 0)
+        images = self._views[plan.photo_size, plan.interpolation]
+        key_fields = self._key_fields(cfg, plan, initialisation_seed)
+        return FeatureSource(
+            self._image_ids,
+            lambda i: view.of_image(images.plain((0, i, 0))),
+            {**key_fields, "pixels": images.key, "test_view": list(vars(view).values())},
+        )
+
+    def _features(self, backbone: Classifier, source: FeatureSource, views: int = 0) -> Features:
         key = json.dumps(source.key_fields)
         if key not in self._computed:
             kind = "views" if views else "features"
-            title = f"{kind} of {cfg.name}" if self._plan.beside else kind
             compute = feature_compute(backbone, self._compute)
-            progress = partial(self._progress.stage, title)
+            progress = partial(self._progress.stage, kind)
             store, reused = fill_store(source, self._cache, backbone, compute, progress)
             self._count_reuse(kind, reused, len(source.names))
             self._computed[key] = gather_features(store, source.names, max(views, 1))
         return self._computed[key]
 
-    def _source(
-        self, cfg: ModelConfig, plan: ModelPlan, initialisation_seed: int, views: int
-    ) -> FeatureSource:
+    def _source(self, network: Network, initialisation_seed: int, views: int) -> FeatureSource:
+        cfg, plan = network
         images = self._views[plan.size, plan.interpolation]
         plain = images.plain
         key_fields = self._key_fields(cfg, plan, initialisation_seed)

@@ -258,7 +258,7 @@ def predict_rows(
     """Probabilities (rows, classes) of the model after an epoch; each process of the group predicts
     its share of the rows. Raises `Diverged` in all of them."""
     own_rows = context.group.shard(rows)
-    shard = predict(inputs.module, inputs.evaluation(own_rows), context.compute)
+    shard = predict(inputs.evaluated, inputs.evaluation(own_rows), context.compute)
     probabilities = context.group.gather(shard, len(rows)).numpy()
     check_outputs(context.cfg, epoch, part, probabilities)
     return probabilities

@@ -28,6 +28,8 @@ class Inputs:
     """What is trained, its training batches, and its evaluation inputs for given rows."""
 
     module: nn.Module
+    evaluated: nn.Module
+    """What maps the evaluation inputs to logits: with test-time views, their mean."""
     batches: TrainingImages | TrainingFeatures
     evaluation: Callable[[np.ndarray], Iterator[torch.Tensor]]
 
@@ -41,7 +43,7 @@ def fold_inputs(context: ExperimentContext, model: Classifier, fold: Fold) -> In
     balanced = cfg.training.sampling is Sampling.balanced
     if trains_on_features(cfg, context.plan):
         seed = fold_seed(cfg, "initialisation", fold)
-        plain = context.features(model, seed)
+        plain = context.features.evaluation(model, seed)
         training = context.features(model, seed, views_per_image(cfg))
 
         def stored_features(rows: np.ndarray) -> Iterator[torch.Tensor]:
@@ -58,7 +60,7 @@ def fold_inputs(context: ExperimentContext, model: Classifier, fold: Fold) -> In
             balanced,
             mixing,
         )
-        return Inputs(model.head, batches, stored_features)
+        return Inputs(model.head, model.evaluation_head, batches, stored_features)
 
     def images(rows: np.ndarray) -> Iterator[torch.Tensor]:
         size = max(cfg.training.batch_size, 64)
@@ -77,7 +79,7 @@ def fold_inputs(context: ExperimentContext, model: Classifier, fold: Fold) -> In
         balanced,
         mixing,
     )
-    return Inputs(model, augmented_images, images)
+    return Inputs(model, model, augmented_images, images)
 
 
 def fold_mixing(context: ExperimentContext, fold: Fold) -> Mixing | None:

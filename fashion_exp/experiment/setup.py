@@ -27,7 +27,8 @@ from fashion_exp.evaluation.run_dir import RunDir
 from fashion_exp.evaluation.run_paths import resolve_paths
 from fashion_exp.experiment.context import (
     ExperimentContext,
-    input_geometries,
+    pixel_formats,
+    pixel_geometries,
     random_operations,
     trains_on_features,
 )
@@ -79,11 +80,6 @@ def set_up(
     Raises `InputError` for data or combinations of options that do not allow the experiment.
     """
     compute = _compute(cfg, group)
-    if cfg.training.compile and (missing := missing_compiler(compute.device)):
-        raise InputError(
-            f"training.compile=true: this machine lacks {missing}; install it, or set "
-            "training.compile=false"
-        )
     plan = make_plan(cfg, run, images.native_size)
     _check_plan(cfg, plan)
     check_resources(cfg, plan, images, compute.device, outputs_dir(cfg.outputs))
@@ -94,7 +90,7 @@ def set_up(
     tick = progress.stage("reading images", len(images))
     cache_dir = outputs_dir(cfg.outputs) / "cache"
     table, pixels = load_pixels(
-        images, input_geometries(cfg, plan), cfg.dataset.max_left_out, compute.threads,
+        images, pixel_geometries(cfg, plan), cfg.dataset.max_left_out, compute.threads,
         lambda done, _: tick(done), cache_dir, before_decoding=dry_run,
     )  # fmt: skip
     if group.is_main_process:
@@ -108,12 +104,12 @@ def set_up(
     split = _split(cfg, table)
     _refuse_seen_images(table, split, plan)
     image_ids = table.rows["image_id"].to_list()
-    views = _views(cfg, plan, pixels, image_ids)
+    views, plain = _views(cfg, plan, pixels, image_ids), plan.input_formats[0]
 
     def context(compute: Compute, parameter_counts: dict[str, int]) -> ExperimentContext:
         features = FeatureProvider(cfg, plan, compute, views, image_ids, cache_dir, progress)
         return ExperimentContext(
-            cfg, table, split, plan, compute, views[0], features, run, cache_dir, group,
+            cfg, table, split, plan, compute, views[plain], features, run, cache_dir, group,
             parameter_counts, pixels_reused, report_epoch,
         )  # fmt: skip
 
@@ -219,9 +215,17 @@ def _compute(cfg: Config, group: ProcessGroup) -> Compute:
     training = cfg.training
     threads = training.threads or threads_per_process(training.processes)
     try:
-        return choose_compute(training.device, training.precision.value, threads, group.local_rank)
+        compute = choose_compute(
+            training.device, training.precision.value, threads, group.local_rank
+        )
     except ValueError as error:
         raise InputError(f"training.device={error}") from None
+    if cfg.training.compile and (missing := missing_compiler(compute.device)):
+        raise InputError(
+            f"training.compile=true: this machine lacks {missing}; install it, or set "
+            "training.compile=false"
+        )
+    return compute
 
 
 def _refuse_idle_processes(cfg: Config, plan: ModelPlan) -> None:
@@ -263,21 +267,23 @@ def _augmentations(
 
 def _views(
     cfg: Config, plan: ModelPlan, pixels: Sequence[CachedPixels], image_ids: Sequence[str]
-) -> list[ImageViews]:
-    """The network's input images in each input format."""
-    return [
-        ImageViews(stored, image_ids, *_augmentations(cfg, plan, stored.geometry.shape))
+) -> dict[tuple[int, str], ImageViews]:
+    """The network's input images in each format of `pixel_formats`."""
+    return {
+        (stored.geometry.size, stored.geometry.interpolation): ImageViews(
+            stored, image_ids, *_augmentations(cfg, plan, stored.geometry.shape)
+        )
         for stored in pixels
-    ]
+    }
 
 
 def _check_augmentation(cfg: Config, plan: ModelPlan) -> None:
     """Raises `InputError` for operations that do not work, or options that have no effect."""
     operations = random_operations(cfg, plan)
-    if plan.beside and not trains_on_features(cfg, plan):
+    if plan.reads_features and not trains_on_features(cfg, plan):
         raise InputError(
-            "augmentation.on_frozen=apply: model.backbones stand side by side as stored features; "
-            "set augmentation.on_frozen=views, or skip"
+            "augmentation.on_frozen=apply: several model.backbones, and model.test_views, need "
+            "stored features; set augmentation.on_frozen=views, or skip"
         )
     frozen = plan.freeze == "backbone"
     if cfg.augmentation.on_frozen is OnFrozen.views and not (operations and frozen):
@@ -293,7 +299,7 @@ def _check_augmentation(cfg: Config, plan: ModelPlan) -> None:
             "augmentation.per_class has no effect: augmentation is disabled because the backbone "
             "is frozen; set augmentation=light or augmentation.on_frozen=apply to force it"
         )
-    for size, _ in plan.input_formats:
+    for size, _ in pixel_formats(plan):
         _augmentations(cfg, plan, (size, size, plan.channels))
 
 

@@ -90,11 +90,7 @@ def explain(
     Raises `InputError` for an unknown class, model or method, a photo that is none, and a network
     that has no activation map.
     """
-    for method in methods:
-        if method not in METHODS:
-            raise InputError(f"method={method}: no such method; {suggest(method, METHODS)}")
-    if class_name is not None and class_name not in run.classes:
-        raise InputError(f"class {class_name}: not in this run; {suggest(class_name, run.classes)}")
+    _check(run, class_name, methods)
     names = tuple(models or run.model_names)
     rng = np.random.default_rng(seed)
     before: dict[str, np.ndarray] = {}
@@ -127,6 +123,20 @@ def explain(
             source.name, source.label, image, predicted, probability, explained, maps, label_map,
             curves,
         )  # fmt: skip
+
+
+def _check(run: TrainedRun, class_name: str | None, methods: Sequence[str]) -> None:
+    for method in methods:
+        if method not in METHODS:
+            raise InputError(f"method={method}: no such method; {suggest(method, METHODS)}")
+    if class_name is not None and class_name not in run.classes:
+        raise InputError(f"class {class_name}: not in this run; {suggest(class_name, run.classes)}")
+    if run.plan.reads_features:
+        raise InputError(
+            f"{run.run.path}: explain draws the maps of one network on one view of a photo, and "
+            f"{run.config.model.name} with model.test_views={run.plan.test_views} has several; "
+            "explain a run of one backbone without model.test_views"
+        )
 
 
 def _controls(

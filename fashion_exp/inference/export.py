@@ -153,6 +153,11 @@ def plan_export(
             f"--model {names[0]}"
         )
     resizes = kind != "timm" and _resizes_in_graph(run) and any_size
+    if kind == "timm" and run.plan.test_views != "none":
+        raise InputError(
+            f"a timm folder takes one view, and the run model.test_views={run.plan.test_views}; "
+            "export it with --format onnx or pt2"
+        )
     return ExportPlan(names, tuple(temperatures.get(name, 1.0) for name in names), resizes)
 
 

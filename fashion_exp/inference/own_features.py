@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def own_features(run: TrainedRun, image_ids: Sequence[str], progress: Progress) -> np.ndarray:
-    """float32 (n, width) for images that the run was made of.
+    """float32 (n, width), those that `predict_batch` gives, for images that the run was made of.
 
     Raises `InputError` if its models share no backbone, or if the photos are not there any more.
     """
@@ -36,5 +36,5 @@ def own_features(run: TrainedRun, image_ids: Sequence[str], progress: Progress) 
             f"{cfg.dataset.root}: {missing} of the {len(image_ids)} photos of {run.run.path} are "
             "not there any more"
         )
-    features = context.features(run.model(run.model_names[0]), 0)
+    features = context.features.evaluation(run.model(run.model_names[0]), 0)
     return features(np.array([rows[image] for image in image_ids])).numpy()

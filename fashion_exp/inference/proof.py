@@ -134,7 +134,7 @@ def answers_of_run(
         inputs = torch.from_numpy(images).permute(0, 3, 1, 2)
         if run.shares_backbone:
             features = models[0].features(inputs)
-            logits = [model.head(features) for model in models]
+            logits = [model.evaluation_head(features) for model in models]
         else:
             logits = [model(inputs) for model in models]
         by_model.append(torch.stack([x.softmax(1) for x in logits]).numpy())

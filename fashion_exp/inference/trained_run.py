@@ -23,14 +23,14 @@ from fashion_exp.configuration.schema import Config, Precision
 from fashion_exp.configuration.stored_config import load_config
 from fashion_exp.data.augment import Augmentation, augment_packed, deterministic_augmentation
 from fashion_exp.data.decode import ImageSource, decode
-from fashion_exp.data.geometry import AnyGeometry, joined_geometry, resize, single_geometries
+from fashion_exp.data.geometry import AnyGeometry, resize, single_geometries
 from fashion_exp.data.table import UnreadableImageError
 from fashion_exp.errors import InputError, suggest
 from fashion_exp.evaluation.results import RunResult, load_result
 from fashion_exp.evaluation.run_dir import REFIT_FILE, RunDir, require_finished
 from fashion_exp.evaluation.run_paths import resolve_paths
 from fashion_exp.experiment.checkpoints import checkpoint_file, load_model, stored_plan
-from fashion_exp.experiment.context import input_geometries, trains_on_features
+from fashion_exp.experiment.context import photo_geometry, trains_on_features
 from fashion_exp.experiment.features import feature_batch, feature_compute
 from fashion_exp.models.classifier import Classifier
 from fashion_exp.models.metadata import read_metadata
@@ -141,7 +141,7 @@ class TrainedRun:
 
     @cached_property
     def geometry(self) -> AnyGeometry:
-        return joined_geometry(input_geometries(self.config, self.plan))
+        return photo_geometry(self.config, self.plan)
 
     @cached_property
     def compute(self) -> Compute:
@@ -244,7 +244,8 @@ class TrainedRun:
         return BatchOutput(np.empty((len(names), 0, len(self.classes)), np.float32), None)
 
     def _head_output(self, name: str, features: torch.Tensor) -> np.ndarray:
-        return predict(self._on_device(name).head, iter([features]), self.compute).numpy()
+        head = self._on_device(name).evaluation_head
+        return predict(head, iter([features]), self.compute).numpy()
 
     def _on_device(self, name: str) -> Classifier:
         """The models move to a GPU where one is used; `model` then gives copies on the CPU."""
@@ -277,8 +278,12 @@ class TrainedRun:
 
     def _features(self, model: Classifier, images: torch.Tensor) -> torch.Tensor:
         """(n, width), in batches of the size in which the run's own features were computed."""
-        parts = zip(model.backbones, model.inputs(images), self._feature_batches, strict=True)
-        return torch.cat([self._features_of(*part) for part in parts], dim=1)
+        parts = [
+            self._features_of(*part)
+            for inputs in model.inputs(images)
+            for part in zip(model.backbones, inputs, self._feature_batches, strict=True)
+        ]
+        return torch.cat(parts, dim=1)
 
     def _features_of(self, backbone: Classifier, images: torch.Tensor, size: int) -> torch.Tensor:
         compute, parts = feature_compute(backbone, self.compute), []

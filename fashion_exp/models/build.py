@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
@@ -15,11 +15,13 @@ from fashion_exp.errors import InputError, suggest
 from fashion_exp.models.classifier import Classifier
 from fashion_exp.models.dropout import Dropout
 from fashion_exp.models.one_vs_rest import OneVsRest
-from fashion_exp.models.plan import ModelPlan
 from fashion_exp.models.registry import MODELS
 from fashion_exp.models.side_by_side import SideBySide
 from fashion_exp.models.solved_heads import DEFAULT_NEIGHBORS, NearestNeighbors, SolvedLinear
 from fashion_exp.models.weights import Weights, load_into, refuse_other_network
+
+if TYPE_CHECKING:
+    from fashion_exp.models.plan import ModelPlan
 
 
 def build_model(
@@ -38,7 +40,7 @@ def build_model(
         backbone, width = _build_backbone(single, network_plan)
         backbones.append(backbone)
         widths.append(width)
-    model = backbones[0] if len(backbones) == 1 else SideBySide(backbones, plan)
+    model = SideBySide(backbones, plan) if plan.reads_features else backbones[0]
     head = _head(cfg, sum(widths), classes)
     model.head = head.append(OneVsRest()) if one_vs_rest else head
     model.freeze(plan.freeze)

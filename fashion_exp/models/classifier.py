@@ -55,9 +55,15 @@ class Classifier(nn.Module):
         """The networks that give the features, each with the input of its own."""
         return [self]
 
-    def inputs(self, images: torch.Tensor) -> list[torch.Tensor]:
-        """The images of each backbone, uint8 (n, channels, size, size), of `images`."""
-        return [images]
+    @property
+    def evaluation_head(self) -> nn.Module:
+        """From features to logits where the model is evaluated and used."""
+        return self.head
+
+    def inputs(self, images: torch.Tensor) -> list[list[torch.Tensor]]:
+        """For each test-time view, what each backbone reads of `images`: uint8 (n, channels, size,
+        size)."""
+        return [[images]]
 
     def features(self, images: torch.Tensor) -> torch.Tensor:
         """The head's input, (n, width)."""

@@ -14,6 +14,7 @@ from fashion_exp.configuration.schema import (
     single_backbones,
 )
 from fashion_exp.errors import InputError
+from fashion_exp.models.views import photo_size
 from fashion_exp.models.weights import Weights
 
 
@@ -33,6 +34,24 @@ class ModelPlan:
     interpolation: str
     beside: tuple[ModelPlan, ...] = ()
     """The plans of the other networks, in the order of `model.backbones`."""
+
+    test_views: str = "none"
+    """Views of a photo over which predictions are averaged."""
+
+    @property
+    def reads_features(self) -> bool:
+        """Whether the model is made for stored features: of several networks, or several views."""
+        return bool(self.beside) or self.test_views != "none"
+
+    @property
+    def photo_size(self) -> int:
+        """Side of the square photo whose views are evaluated, px."""
+        return photo_size(self.test_views, self.size)
+
+    @property
+    def photo_formats(self) -> tuple[tuple[int, str], ...]:
+        """As `input_formats`, of the photos that are evaluated."""
+        return tuple(dict.fromkeys((p.photo_size, p.interpolation) for p in self.networks))
 
     @property
     def networks(self) -> tuple[ModelPlan, ...]:
@@ -76,7 +95,13 @@ def plan_backbones(
         plan_model(single, dataset, optim, loaded, native_size)
         for single, loaded in zip(singles, weights, strict=True)
     )
-    return replace(first, beside=tuple(beside))
+    plan = replace(first, beside=tuple(beside))
+    if plan.test_views != "none" and plan.freeze != "backbone":
+        raise InputError(
+            f"model.test_views={plan.test_views} needs a frozen backbone, whose features of the "
+            "views are stored; set model.freeze=backbone or model.test_views=none"
+        )
+    return plan
 
 
 def _require_frozen(
@@ -130,6 +155,7 @@ def plan_model(
         _for_channels(input_format["mean"] or neutral, dataset.channels),
         _for_channels(input_format["std"] or neutral, dataset.channels),
         input_format["interpolation"] or "bilinear",
+        test_views=cfg.test_views.value,
     )
 
 

@@ -33,7 +33,7 @@ class Program(nn.Module):
         self.resize = resize
         self.shared = len(models) == 1 or all(_same(models[0], other) for other in models[1:])
         self.networks: Any = nn.ModuleList(models[:1] if self.shared else models)
-        self.heads = nn.ModuleList(model.head for model in models)
+        self.heads = nn.ModuleList(model.evaluation_head for model in models)
         self.register_buffer("temperatures", torch.tensor(temperatures).view(-1, 1, 1))
 
     def forward(self, photos: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

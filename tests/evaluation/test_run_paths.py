@@ -27,6 +27,24 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return project
 
 
+def test_weights_of_single_backbones_are_paths_too(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "project").mkdir()
+    monkeypatch.chdir(tmp_path / "project")
+    for name in ("a", "b"):
+        Path(name).write_text("")
+    options = ["model=timm", "model.backbones=[a,b.c]", "model.backbone_weights={a: a, b.c: b}"]
+    cfg, run = parse_command_line(options).jobs[0], tmp_path / "project" / "outputs" / "runs" / "1"
+    save_paths(cfg, RunDir(run))
+    monkeypatch.chdir("/")
+    project = Path(shutil.move(tmp_path / "project", tmp_path / "moved"))
+    resolved = resolve_paths(cfg, RunDir(project / "outputs" / "runs" / "1"))
+    assert resolved.model.backbone_weights == {
+        "a": str(project / "a"), "b.c": str(project / "b"),
+    }  # fmt: skip
+
+
 def test_path_stays_as_typed_where_it_was_typed(project: Path) -> None:
     cfg = resolve_paths(config("photos"), RunDir(project / "outputs" / "runs" / "a"))
     assert cfg.dataset.root == "photos" and cfg.outputs == str(project / "outputs")

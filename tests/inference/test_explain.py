@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,7 @@ class FakeRun:
     shares_backbone: bool
     classes: tuple[str, ...] = ("red", "green")
     model_names: tuple[str, ...] = ("r0f0", "r1f0")
+    plan: Any = field(default_factory=lambda: SimpleNamespace(reads_features=False))
 
     def model(self, name: str) -> Classifier:
         model = Classifier(Brightest(), True, "avg", (0.0,) * 3, (1 / 255,) * 3)

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from fashion_exp.configuration.schema import PhotoViews, single_backbones
 from fashion_exp.configuration.stored_config import load_config
 from fashion_exp.data.decode import decode
 from fashion_exp.data.parallel import map_in_processes
@@ -67,8 +68,13 @@ def load_network(run: str) -> tuple[Classifier, Geometry]:
             f"--embeddings {run}: not the folder of a run; name a folder of outputs/runs/"
         )
     cfg = load_config(saved)
-    weights = find_weights(cfg.model.name, str(folder))
-    model_cfg = replace(cfg.model, weights=str(folder), freeze="none")
+    single, *others = single_backbones(cfg.model)
+    if others:
+        raise InputError(
+            f"--embeddings {run}: has {len(others) + 1} networks side by side; name a run of one"
+        )
+    weights = find_weights(single.name, str(folder))
+    model_cfg = replace(single, weights=str(folder), freeze="none", test_views=PhotoViews.none)
     plan = plan_model(model_cfg, cfg.dataset, cfg.optim, weights, native_size=0)
     model = build_model(model_cfg, plan, classes=2, seed=0)  # the head is not used
     fit = cfg.dataset.fit.value
