@@ -24,7 +24,7 @@ from fashion_exp.reporting.page import write_report
 from fashion_exp.reporting.report_content import ForestPlot, ForestRow
 from fashion_exp.reporting.tables import PlainTable, markdown_table
 from fashion_exp.sweeps.session import SweepContext
-from fashion_exp.sweeps.summary import REPORT_FOLDER
+from fashion_exp.sweeps.state import REPORT_FOLDER
 
 
 def ladder_table(ladder: Ladder) -> PlainTable:

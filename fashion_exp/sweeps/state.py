@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # it imports torch, which `sweep status` does not need
 
 STATE_FILE = "sweep.json"
 LEADERBOARD_FILE = "leaderboard.csv"
+REPORT_FOLDER = "report"
 
 
 @dataclass

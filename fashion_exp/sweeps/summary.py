@@ -26,7 +26,7 @@ from fashion_exp.paths import run_commands, with_outputs_option
 from fashion_exp.reporting import tables
 from fashion_exp.reporting.page import write_report
 from fashion_exp.sweeps.recording import record_lost, report_failure
-from fashion_exp.sweeps.state import LEADERBOARD_FILE
+from fashion_exp.sweeps.state import LEADERBOARD_FILE, REPORT_FOLDER
 
 if TYPE_CHECKING:
     from fashion_exp.sweeps.jobs import SweepJob
@@ -38,7 +38,6 @@ WINNER_COMMAND = "to train the winner again"
 METRIC_COLUMNS = ["val_acc", "val_lo", "val_hi", "test_acc"]
 FILE_COLUMNS = [*METRIC_COLUMNS, "folder", "command"]
 """Columns of the leaderboard that only its file has: numbers for programs, and what is too wide."""
-REPORT_FOLDER = "report"
 """In the sweep's folder, and the only entry of the parent run's artifacts."""
 MAX_ROWS_SHOWN = 40
 """Rows of the leaderboard on the terminal and in the tracked note."""
