@@ -105,6 +105,9 @@ EFFECTS: dict[str, Effect | str] = {
     "model.head": Effect("", NEW_HEAD, "parameters"),
     "model.dropout": Effect("", "model.dropout=0.9", "history"),
     "model.freeze": Effect("", "model.freeze=backbone", "parameters"),
+    "model.unfreeze": Effect(
+        "model.weights=none model.freeze=backbone", "model.unfreeze={1:none}", "history"
+    ),
     "model.preprocessing": "test_rejects_preprocessing_that_contradicts_the_weights",
     "model.pool": Effect(NEW_HEAD, "model.pool=flatten", "parameters"),
     "model.hidden": Effect(NEW_HEAD, "model.hidden=[7]", "parameters"),

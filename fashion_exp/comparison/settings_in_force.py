@@ -64,7 +64,8 @@ def settings_in_force(options: Mapping[str, Any], facts: Mapping[str, str]) -> d
             settings[name] = value
     if facts.get("augmentation") == "none" and "augmentation.operations" in settings:
         settings["augmentation.operations"] = []
-    if facts.get("freeze") not in (None, "backbone"):
+    frozen = facts.get("freeze") in (None, "backbone") or settings.get("model.unfreeze")
+    if not frozen:
         settings.pop("augmentation.on_frozen", None)  # acts on frozen backbones only
     for name in [name for name in settings if name.startswith("seeds.")]:
         if settings[name] == settings.get("seed"):

@@ -221,6 +221,9 @@ class ModelConfig:
     """Probability of zeroing an input of the last layer, and an output of each hidden layer."""
     freeze: str = MISSING
     """auto (the backbone, if it is pretrained), backbone, none, or the last stage to freeze."""
+    unfreeze: dict[str, str] = MISSING
+    """{epochs: stage}: after so many epochs, only the network up to this stage stays frozen, or
+    none of it: {3: layer3, 6: none}. Until then `freeze` holds. {}: `freeze` holds to the end."""
     preprocessing: Preprocessing = MISSING
     """weights: the input format that the weights were trained with; dataset: `dataset.*`."""
     pool: Pool | None = None
@@ -493,6 +496,7 @@ ADDED_OPTIONS: dict[str, object] = {
     "training.focal_gamma": None,
     "training.sampling": "shuffle",
     "training.ema_decay": None,
+    "model.unfreeze": {},
     "optim.layer_decay": 1.0,
 }
 """Options that earlier versions lacked, with the value that they acted by. Stored configs without

@@ -203,6 +203,12 @@ def _check_combinations(cfg: Config) -> None:
         raise InputError("split.folds: split=kfold needs a number of folds, such as 5")
     if cfg.training.sampling is Sampling.balanced:
         _refuse_balancing_twice(cfg)
+    for epochs in cfg.model.unfreeze:
+        if not (epochs.isascii() and epochs.isdigit() and 0 < int(epochs) < cfg.training.epochs):
+            raise InputError(
+                f"model.unfreeze: {epochs}: not a number of epochs from 1 to "
+                f"{cfg.training.epochs - 1}, one less than training.epochs"
+            )
     if cfg.schedule.warmup_epochs > cfg.training.epochs:
         raise InputError(
             f"schedule.warmup_epochs={cfg.schedule.warmup_epochs}: more than "

@@ -161,8 +161,9 @@ class TrainingFeatures:
     def __init__(
         self, rows: np.ndarray, labels: np.ndarray, views: np.ndarray, read: FeatureReader,
         batch_size: int, seed: int, balanced: bool = False, mixing: Mixing | None = None,
+        shard: Callable[[torch.Tensor], torch.Tensor] = lambda batch: batch,
     ) -> None:  # fmt: skip
-        self._rows, self._labels, self._read = rows, labels, read
+        self._rows, self._labels, self._read, self._shard = rows, labels, read, shard
         self._views, self._balanced, self._mixing = views, balanced, mixing
         self._batch_size, self._seed = batch_size, seed
         self.steps = len(_batch_starts(len(views), batch_size)) + 1
@@ -179,9 +180,10 @@ class TrainingFeatures:
         for batch, mix in zip(batches, mixes, strict=True):
             inputs = self._read(rows[batch], number + copies[batch])
             if mix is None:
-                yield inputs, labels[batch]
+                yield self._shard(inputs), labels[batch]
             else:
-                yield mix.inputs(inputs, inputs.roll(1, 0)), mix.targets(labels[batch])
+                mixed = mix.inputs(inputs, inputs.roll(1, 0))
+                yield self._shard(mixed), mix.targets(labels[batch])
 
 
 def ordered_batches(

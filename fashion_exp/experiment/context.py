@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,6 +45,26 @@ class ExperimentContext:
     """Images whose pixels were in the cache before."""
     report_epoch: EpochReport | None = None
     """Reports the validation accuracy of each epoch to the search that this job belongs to."""
+
+
+@dataclass(frozen=True)
+class Phase:
+    """Consecutive epochs of a training in which the same part of the network is frozen."""
+
+    epochs: range
+    plan: ModelPlan
+    """With the part that is frozen in these epochs."""
+
+
+def training_phases(plan: ModelPlan, epochs: int, done: int = 0) -> list[Phase]:
+    """The phases that are left of a training of `epochs`; the last one if none is."""
+    starts = plan.phases or ((0, plan.freeze),)
+    ends = [*(start for start, _ in starts[1:]), epochs]
+    phases = [
+        Phase(range(max(start, done), min(end, epochs)), replace(plan, freeze=freeze, phases=()))
+        for (start, freeze), end in zip(starts, ends, strict=True)
+    ]
+    return [phase for phase in phases if phase.epochs] or phases[-1:]
 
 
 def pixel_formats(plan: ModelPlan) -> tuple[tuple[int, str], ...]:

@@ -22,7 +22,7 @@ from fashion_exp.experiment.checkpoints import (
     load_model,
     save_models,
 )
-from fashion_exp.experiment.context import ExperimentContext, fold_seed
+from fashion_exp.experiment.context import ExperimentContext, Phase, fold_seed, training_phases
 from fashion_exp.experiment.divergence import check_loss, check_outputs, check_weights
 from fashion_exp.experiment.fold_result import FoldResult
 from fashion_exp.experiment.history import epoch_record, history_frame, tracked_metrics
@@ -77,38 +77,48 @@ def run_fold(
     state_file = StateFile(context.run.fold(fold.name).state)
     state = state_file.load()
     started = time.perf_counter() - state.seconds
-    inputs = fold_inputs(context, model, fold)
     if state.epochs_done:
         restore(state, trainee)
         log.info("%s", _progress_made(fold, state))
         for record in state.history:  # the tracking store may have missed some
             tracker.log(run, tracked_metrics(record), step=record["epoch"], when=record["time"])
         _report_epoch(context, index, state)
-    epochs = training_epochs(
-        context, fold, index, trainee, inputs, range(state.epochs_done, cfg.training.epochs),
-        progress, tracker,
-    )  # fmt: skip
-    while not is_done(state, cfg):
-        raise_if_interrupted()
-        result = next(epochs)
-        _warn_if_long(cfg, index, result)
-        record = finish_epoch(context, fold, trainee, inputs, state, result)
-        state.seconds = time.perf_counter() - started
-        if context.group.is_main_process:
-            state_file.save(state)
-        tracker.log(run, tracked_metrics(record), step=record["epoch"], when=record["time"])
-        validation = record["validation_loss"], record["validation_accuracy"]
-        progress.epoch_done((result.loss, result.accuracy), validation)
-        _report_epoch(context, index, state)
+    for phase in training_phases(context.plan, cfg.training.epochs, state.epochs_done):
+        inputs = start_phase(context, trainee, fold, phase)
+        epochs = training_epochs(
+            context, fold, index, trainee, inputs, phase.epochs, cfg.training.epochs, progress,
+            tracker,
+        )  # fmt: skip
+        while state.epochs_done < phase.epochs.stop and not is_done(state, cfg):
+            raise_if_interrupted()
+            result = next(epochs)
+            _warn_if_long(cfg, index, result)
+            record = finish_epoch(context, fold, trainee, inputs, state, result)
+            state.seconds = time.perf_counter() - started
+            if context.group.is_main_process:
+                state_file.save(state)
+            tracker.log(run, tracked_metrics(record), step=record["epoch"], when=record["time"])
+            validation = record["validation_loss"], record["validation_accuracy"]
+            progress.epoch_done((result.loss, result.accuracy), validation)
+            _report_epoch(context, index, state)
+        if is_done(state, cfg):
+            break
     return evaluate_fold(context, fold, model, inputs, state, time.perf_counter() - started)
+
+
+def start_phase(context: ExperimentContext, trainee: Trainee, fold: Fold, phase: Phase) -> Inputs:
+    """Freezes the part of the network that the phase does, and gives the inputs of its epochs."""
+    if context.plan.phases:
+        trainee.model.hold(phase.plan.freeze)
+    return fold_inputs(context, trainee.model, fold, phase.plan)
 
 
 def training_epochs(
     context: ExperimentContext, fold: Fold, index: TrainingIndex, trainee: Trainee, inputs: Inputs,
-    epochs: range, progress: Progress, tracker: Tracker,
+    epochs: range, total: int, progress: Progress, tracker: Tracker,
 ) -> Iterator[EpochResult]:  # fmt: skip
-    """Trains the model on `fold.train`, epoch by epoch. The learning rate follows the schedule for
-    all epochs of the config, also if `epochs` ends earlier."""
+    """Trains the model on `fold.train`, for these epochs of `total`. The learning rate follows the
+    schedule for all epochs of the config, also if `total` is less."""
     cfg, labels = context.cfg, context.table.labels[fold.train]
     return fit(
         compile_model(inputs.module) if cfg.training.compile else inputs.module,
@@ -123,7 +133,7 @@ def training_epochs(
         clip_norm=cfg.training.clip_norm,
         average=trainee.average,
         seed_of_epoch=dropout_seeds(cfg, fold),
-        on_step=_ticker(progress, index, epochs.stop, inputs.batches.steps, context, tracker),
+        on_step=_ticker(progress, index, total, inputs.batches.steps, context, tracker),
     )
 
 

@@ -139,7 +139,7 @@ def _build_source(context: ExperimentContext, fold: Fold) -> tuple[Classifier, I
     cfg, plan = context.cfg, context.plan
     seed = fold_seed(cfg, "initialisation", fold)
     model = build_model(cfg.model, plan, len(context.table.classes), seed)
-    inputs = fold_inputs(context, model.to(context.compute.device), fold)
+    inputs = fold_inputs(context, model.to(context.compute.device), fold, plan)
     assert all(name.startswith("head.") for name in model.trainable_state())
     validation: list[torch.Tensor] = []
 

@@ -20,6 +20,7 @@ from fashion_exp.experiment.context import (
     views_per_image,
 )
 from fashion_exp.models.classifier import Classifier
+from fashion_exp.models.plan import ModelPlan
 from fashion_exp.training.losses import DEFAULT_GAMMA, Criterion
 
 
@@ -34,14 +35,16 @@ class Inputs:
     evaluation: Callable[[np.ndarray], Iterator[torch.Tensor]]
 
 
-def fold_inputs(context: ExperimentContext, model: Classifier, fold: Fold) -> Inputs:
-    """Stored features for the head if the backbone is frozen, else images for the whole model."""
+def fold_inputs(
+    context: ExperimentContext, model: Classifier, fold: Fold, plan: ModelPlan
+) -> Inputs:
+    """Stored features for the head if the plan freezes the backbone, else images for the model."""
     cfg, labels = context.cfg, context.table.labels
     order_seed = fold_seed(cfg, "order", fold)
     views = oversample(labels[fold.train], cfg.augmentation.per_class)
     mixing = fold_mixing(context, fold)
     balanced = cfg.training.sampling is Sampling.balanced
-    if trains_on_features(cfg, context.plan):
+    if trains_on_features(cfg, plan):
         seed = fold_seed(cfg, "initialisation", fold)
         plain = context.features.evaluation(model, seed)
         training = context.features(model, seed, views_per_image(cfg))
@@ -59,6 +62,7 @@ def fold_inputs(context: ExperimentContext, model: Classifier, fold: Fold) -> In
             order_seed,
             balanced,
             mixing,
+            context.group.shard,
         )
         return Inputs(model.head, model.evaluation_head, batches, stored_features)
 

@@ -30,6 +30,7 @@ from fashion_exp.experiment.context import (
     pixel_formats,
     pixel_geometries,
     random_operations,
+    training_phases,
     trains_on_features,
 )
 from fashion_exp.experiment.features import FeatureProvider, log_reuse
@@ -156,15 +157,27 @@ def build_dry_run(cfg: Config, plan: ModelPlan, classes: int, compute: Compute) 
     """The trainee of the first fold, built early to find mistakes in the options."""
     trainee = build_trainee(cfg, plan, classes, compute)
     _refuse_single_images(cfg, plan, trainee)
+    _check_phases(plan, trainee.model)
     log.info(
         "model: %s, %s parameters, %s trainable, %s frozen, %s in the head; frozen part: %s",
         cfg.model.name,
         *(f"{count:,}" for count in asdict(trainee.model.parameter_counts()).values()),
-        plan.freeze,
+        plan.frozen_part,
     )
     if plan.beside:
         _log_backbones(cfg, plan, trainee.model)
     return trainee
+
+
+def _check_phases(plan: ModelPlan, model: Classifier) -> None:
+    """Raises `InputError` unless each phase of `model.unfreeze` trains more than the one before."""
+    trained = 0
+    for start, freeze in plan.phases:
+        before, trained = trained, model.hold(freeze)
+        if start and trained <= before:
+            raise InputError(
+                f"model.unfreeze: {start}: {freeze} trains no more of the network than before"
+            )
 
 
 def _log_backbones(cfg: Config, plan: ModelPlan, model: Classifier) -> None:
@@ -238,7 +251,9 @@ def _refuse_idle_processes(cfg: Config, plan: ModelPlan) -> None:
 
 
 def _refuse_cut_features(cfg: Config, plan: ModelPlan) -> None:
-    if cfg.augmentation.cutmix_alpha and trains_on_features(cfg, plan):
+    phases = training_phases(plan, cfg.training.epochs)
+    on_features = any(trains_on_features(cfg, phase.plan) for phase in phases)
+    if cfg.augmentation.cutmix_alpha and on_features:
         raise InputError(
             f"augmentation.cutmix_alpha={cfg.augmentation.cutmix_alpha:g}: CutMix needs images, "
             "but the head is trained on stored features of a frozen backbone; mix features with "
@@ -285,7 +300,8 @@ def _check_augmentation(cfg: Config, plan: ModelPlan) -> None:
             "augmentation.on_frozen=apply: several model.backbones, and model.test_views, need "
             "stored features; set augmentation.on_frozen=views, or skip"
         )
-    frozen = plan.freeze == "backbone"
+    phases = training_phases(plan, cfg.training.epochs)
+    frozen = any(phase.plan.freeze == "backbone" for phase in phases)
     if cfg.augmentation.on_frozen is OnFrozen.views and not (operations and frozen):
         reason = "augmentation.operations is empty" if frozen else "no backbone is frozen"
         raise InputError(

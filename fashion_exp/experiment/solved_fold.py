@@ -88,7 +88,7 @@ def solve_fold(
     the same result.
     """
     model, started = trainee.model, time.perf_counter()
-    inputs = fold_inputs(context, model, fold)
+    inputs = fold_inputs(context, model, fold, context.plan)
     rows = training_rows(context, model, fold)
     raise_if_interrupted()
     title = f"{index.unit} {index.number}/{index.count}"

@@ -26,16 +26,16 @@ from fashion_exp.experiment.checkpoints import (
     checkpoint_file,
     save_models,
 )
-from fashion_exp.experiment.context import ExperimentContext
+from fashion_exp.experiment.context import ExperimentContext, training_phases
 from fashion_exp.experiment.divergence import Diverged, check_loss
 from fashion_exp.experiment.fingerprints import short_hash
 from fashion_exp.experiment.fold import (
     TrainingIndex,
     copy_state,
     restore,
+    start_phase,
     training_epochs,
 )
-from fashion_exp.experiment.inputs import fold_inputs
 from fashion_exp.experiment.setup import set_up
 from fashion_exp.experiment.trainee import build_trainee
 from fashion_exp.inference.bundle import LEFT_OUT
@@ -186,21 +186,21 @@ def _train(
     if state.epochs_done:
         restore(state, trainee)
         log.info("%s continues after epoch %d", fold.name, state.epochs_done)
-    inputs = fold_inputs(context, trainee.model, fold)
-    for result in training_epochs(
-        context, fold, index, trainee, inputs, range(state.epochs_done, epochs), progress,
-        NullTracker(),
-    ):  # fmt: skip
-        check_loss(cfg, result.epoch + 1, result.loss)
-        state.epochs_done = result.epoch + 1
-        state.model = copy_state(trainee.model)
-        state.optimizer = trainee.optimizer.state_dict()
-        state.history.append({"updates": result.updates})
-        with trainee.evaluated_weights():
-            state.average = copy_state(trainee.model) if trainee.average else {}
-        state_file.save(state)
-        progress.epoch_done((result.loss, result.accuracy))
-        raise_if_interrupted()
+    for phase in training_phases(context.plan, epochs, state.epochs_done):
+        inputs = start_phase(context, trainee, fold, phase)
+        for result in training_epochs(
+            context, fold, index, trainee, inputs, phase.epochs, epochs, progress, NullTracker()
+        ):
+            check_loss(cfg, result.epoch + 1, result.loss)
+            state.epochs_done = result.epoch + 1
+            state.model = copy_state(trainee.model)
+            state.optimizer = trainee.optimizer.state_dict()
+            state.history.append({"updates": result.updates})
+            with trainee.evaluated_weights():
+                state.average = copy_state(trainee.model) if trainee.average else {}
+            state_file.save(state)
+            progress.epoch_done((result.loss, result.accuracy))
+            raise_if_interrupted()
     save_models(
         folder.checkpoints, fold.name, state, Keep.last.value, context.plan, table.classes,
         table.rows["image_id"].to_numpy()[fold.train], outputs,

@@ -43,7 +43,7 @@ def build_model(
     model = SideBySide(backbones, plan) if plan.reads_features else backbones[0]
     head = _head(cfg, sum(widths), classes)
     model.head = head.append(OneVsRest()) if one_vs_rest else head
-    model.freeze(plan.freeze)
+    model.freeze(plan.freeze, "model.unfreeze" if plan.phases else "model.freeze")
     model.to(memory_format=torch.channels_last)
     assert model.parameter_counts().trainable > 0 or cfg.head is Head.knn
     return model

@@ -44,6 +44,8 @@ class Classifier(nn.Module):
         self._new_head, self._pool = new_head, pool
         self._stage = _stage_index(network, stage) if stage else None
         self._frozen: tuple[nn.Module, ...] = ()
+        self._held: tuple[nn.Module, ...] = ()
+        self._trainable: tuple[nn.Parameter, ...] = ()
         self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1) * 255, persistent=False)
         self.register_buffer("std", torch.tensor(std).view(1, -1, 1, 1) * 255, persistent=False)
 
@@ -105,32 +107,47 @@ class Classifier(nn.Module):
         if self._stage is not None:
             self.network.prune_intermediate_layers([self._stage], prune_norm=True, prune_head=True)
 
-    def freeze(self, up_to: str) -> None:
+    def freeze(self, up_to: str, option: str = "model.freeze") -> None:
         """Freezes the network ("backbone"), nothing ("none"), or all layers up to a named stage.
 
         Frozen modules stay in evaluation mode, which fixes batch-norm statistics and disables
-        dropout. Raises `InputError` for a stage that the network does not have.
+        dropout. Raises `InputError`, which names the option, for a stage that the network does not
+        have.
         """
+        for parameter in self._parameters_up_to(up_to, option):
+            parameter.requires_grad = False
+        self._trainable = tuple(p for p in self.network.parameters() if p.requires_grad)
+        self._frozen = self._held = () if up_to == "none" else self._frozen_modules()
+
+    def hold(self, up_to: str) -> int:
+        """Freezes more than `freeze` did, until the next call; returns the number of parameters of
+        the network that are trained. A checkpoint has what is held too."""
+        held = set(map(id, self._parameters_up_to(up_to, "model.unfreeze")))
+        for parameter in self._trainable:
+            parameter.requires_grad = id(parameter) not in held
+        self._held = self._frozen_modules()
+        return sum(p.numel() for p in self._trainable if p.requires_grad)
+
+    def _frozen_modules(self) -> tuple[nn.Module, ...]:
+        return tuple(module for module in self.network.modules() if _is_frozen(module))
+
+    def _parameters_up_to(self, up_to: str, option: str) -> list[nn.Parameter]:
         if up_to == "none":
-            return
+            return []
         stages = {name: module for name, module in self.network.named_modules() if name}
         if up_to == "backbone":
-            parameters = list(self.network.parameters())
-        elif up_to in stages:
-            parameters = _parameters_up_to(self.network, stages[up_to])
-        else:
-            names = [name for name, child in self.network.named_children() if [*child.parameters()]]
-            raise InputError(
-                f"model.freeze={up_to}: not auto, backbone, none or a stage of the network; "
-                f"{suggest(up_to, stages) or 'stages: ' + ', '.join(names)}"
-            )
-        for parameter in parameters:
-            parameter.requires_grad = False
-        self._frozen = tuple(module for module in self.network.modules() if _is_frozen(module))
+            return list(self.network.parameters())
+        if up_to in stages:
+            return _parameters_up_to(self.network, stages[up_to])
+        names = [name for name, child in self.network.named_children() if [*child.parameters()]]
+        raise InputError(
+            f"{option}={up_to}: not auto, backbone, none or a stage of the network; "
+            f"{suggest(up_to, stages) or 'stages: ' + ', '.join(names)}"
+        )
 
     def train(self, mode: bool = True) -> Classifier:
         super().train(mode)
-        for module in self._frozen:
+        for module in self._held:
             module.training = False
         return self
 

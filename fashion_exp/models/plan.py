@@ -24,7 +24,7 @@ class ModelPlan:
 
     weights: Weights
     freeze: str
-    """"backbone", "none", or the last frozen stage."""
+    """"backbone", "none", or the last frozen stage; in the last phase, if there are several."""
     size: int
     """Side of the square input, px."""
     channels: int
@@ -34,9 +34,16 @@ class ModelPlan:
     interpolation: str
     beside: tuple[ModelPlan, ...] = ()
     """The plans of the other networks, in the order of `model.backbones`."""
-
+    phases: tuple[tuple[int, str], ...] = ()
+    """The first epoch, from 0, and the frozen part of each phase of `model.unfreeze`."""
     test_views: str = "none"
     """Views of a photo over which predictions are averaged."""
+
+    @property
+    def frozen_part(self) -> str:
+        """In words: "backbone", or "backbone, from epoch 4 on none"."""
+        first, *later = self.phases or ((0, self.freeze),)
+        return ", ".join([first[1], *(f"from epoch {s + 1} on {part}" for s, part in later)])
 
     @property
     def reads_features(self) -> bool:
@@ -107,9 +114,10 @@ def plan_backbones(
 def _require_frozen(
     cfg: ModelConfig, singles: Sequence[ModelConfig], weights: Sequence[Weights]
 ) -> None:
-    if cfg.freeze not in ("auto", "backbone"):
+    if cfg.freeze not in ("auto", "backbone") or cfg.unfreeze:
+        option, value = ("unfreeze", cfg.unfreeze) if cfg.unfreeze else ("freeze", cfg.freeze)
         raise InputError(
-            f"model.freeze={cfg.freeze}: several backbones stand side by side only frozen; set "
+            f"model.{option}={value}: several backbones stand side by side only frozen; set "
             "model.freeze=backbone, or train one of them: model.name=NAME without model.backbones"
         )
     for single, loaded in zip(singles, weights, strict=True):
@@ -131,6 +139,8 @@ def plan_model(
     `model.preprocessing=dataset`, or if a backbone with random weights would be frozen.
     """
     freeze = _freeze(cfg, weights)
+    phases = _phases(cfg, freeze) if cfg.unfreeze else ()
+    freeze = phases[-1][1] if phases else freeze
     for name in ("backbone_lr_factor", "layer_decay"):
         if freeze == "backbone" and (value := getattr(optim, name)) != 1:
             raise InputError(
@@ -156,7 +166,18 @@ def plan_model(
         _for_channels(input_format["std"] or neutral, dataset.channels),
         input_format["interpolation"] or "bilinear",
         test_views=cfg.test_views.value,
+        phases=phases,
     )
+
+
+def _phases(cfg: ModelConfig, freeze: str) -> tuple[tuple[int, str], ...]:
+    if freeze == "none":
+        raise InputError(
+            "model.unfreeze has no effect: nothing is frozen at the start; set "
+            "model.freeze=backbone and model.weights"
+        )
+    later = sorted((int(epochs), part) for epochs, part in cfg.unfreeze.items())
+    return ((0, freeze), *later)
 
 
 def _reject_contradiction(requested: dict[str, Any], trained: dict[str, Any]) -> None:

@@ -26,6 +26,8 @@ class RMSprop(torch.optim.RMSprop):
         assert closure is None
         for group in self.param_groups:
             parameters = [p for p in group["params"] if p.grad is not None]
+            if not parameters:  # all are frozen for now
+                continue
             gradients = [p.grad for p in parameters]
             fused_adam(
                 parameters, gradients, gradients, [self._next_squares(p) for p in parameters],
