@@ -104,6 +104,9 @@ EFFECTS: dict[str, Effect | str] = {
     "model.weights": "test_training_starts_from_the_weights_of_an_earlier_run",
     "model.head": Effect("", NEW_HEAD, "parameters"),
     "model.dropout": Effect("", "model.dropout=0.9", "history"),
+    "model.drop_path": Effect(
+        "model=timm model.name=test_resnet", "model.drop_path=0.5", "history"
+    ),
     "model.freeze": Effect("", "model.freeze=backbone", "parameters"),
     "model.unfreeze": Effect(
         "model.weights=none model.freeze=backbone", "model.unfreeze={1:none}", "history"

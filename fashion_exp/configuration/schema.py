@@ -219,6 +219,9 @@ class ModelConfig:
     or prototype: solved on features of a frozen backbone, without epochs."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = MISSING
     """Probability of zeroing an input of the last layer, and an output of each hidden layer."""
+    drop_path: Annotated[float, Field(ge=0, lt=1)] = MISSING
+    """Stochastic depth: probability of dropping the last residual branch of the backbone for an
+    image; it falls linearly towards the input."""
     freeze: str = MISSING
     """auto (the backbone, if it is pretrained), backbone, none, or the last stage to freeze."""
     unfreeze: dict[str, str] = MISSING
@@ -497,6 +500,7 @@ ADDED_OPTIONS: dict[str, object] = {
     "training.sampling": "shuffle",
     "training.ema_decay": None,
     "model.unfreeze": {},
+    "model.drop_path": 0.0,
     "optim.layer_decay": 1.0,
 }
 """Options that earlier versions lacked, with the value that they acted by. Stored configs without

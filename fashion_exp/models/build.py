@@ -14,6 +14,7 @@ from fashion_exp.configuration.schema import Head, ModelConfig, network_of, sing
 from fashion_exp.errors import InputError, suggest
 from fashion_exp.models.classifier import Classifier
 from fashion_exp.models.dropout import Dropout
+from fashion_exp.models.layers import drops_paths
 from fashion_exp.models.one_vs_rest import OneVsRest
 from fashion_exp.models.registry import MODELS
 from fashion_exp.models.side_by_side import SideBySide
@@ -44,6 +45,8 @@ def build_model(
     head = _head(cfg, sum(widths), classes)
     model.head = head.append(OneVsRest()) if one_vs_rest else head
     model.freeze(plan.freeze, "model.unfreeze" if plan.phases else "model.freeze")
+    if cfg.drop_path and not drops_paths(model):
+        raise _no_paths(cfg)
     model.to(memory_format=torch.channels_last)
     assert model.parameter_counts().trainable > 0 or cfg.head is Head.knn
     return model
@@ -187,13 +190,31 @@ def _create_network(cfg: ModelConfig, channels: int) -> nn.Module:
     """
     name = network_of(cfg.name)
     if name in MODELS:
+        if cfg.drop_path:
+            raise _no_paths(cfg)
         options = {"depth": cfg.depth, "width": cfg.width}
         set_options = {name: value for name, value in options.items() if value is not None}
         return MODELS[name](in_chans=channels, **set_options)
     import timm  # takes seconds
 
     check_model_name(name)
-    return timm.create_model(name, pretrained=False, num_classes=0, in_chans=channels)
+    options = {"drop_path_rate": cfg.drop_path} if cfg.drop_path else {}
+    try:
+        return timm.create_model(
+            name, pretrained=False, num_classes=0, in_chans=channels, **options
+        )
+    except TypeError:
+        if not options:
+            raise
+        raise _no_paths(cfg) from None
+
+
+def _no_paths(cfg: ModelConfig) -> InputError:
+    return InputError(
+        f"model.drop_path={cfg.drop_path:g} has no effect: {cfg.name} has no residual branch that "
+        "timm can drop, or none that is trained; set model.drop_path=0, model.freeze=none or "
+        "another model.name"
+    )
 
 
 def _head(cfg: ModelConfig, width: int, classes: int) -> nn.Sequential:

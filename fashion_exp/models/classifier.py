@@ -129,7 +129,9 @@ class Classifier(nn.Module):
         return sum(p.numel() for p in self._trainable if p.requires_grad)
 
     def _frozen_modules(self) -> tuple[nn.Module, ...]:
-        return tuple(module for module in self.network.modules() if _is_frozen(module))
+        """The modules without a trained parameter, with all that is in them."""
+        frozen = [module for module in self.network.modules() if _is_frozen(module)]
+        return tuple(dict.fromkeys(part for module in frozen for part in module.modules()))
 
     def _parameters_up_to(self, up_to: str, option: str) -> list[nn.Parameter]:
         if up_to == "none":

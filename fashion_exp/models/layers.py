@@ -1,4 +1,4 @@
-"""The layers of a network, each with a learning rate of its own."""
+"""The layers of a network: their learning rates, and whether stochastic depth acts on any."""
 
 from __future__ import annotations
 
@@ -6,6 +6,14 @@ from torch import nn
 
 LayerGroup = tuple[list[nn.Parameter], float]
 """Parameters, and their learning rate as a share of the backbone's."""
+
+
+def drops_paths(model: nn.Module) -> bool:
+    """Whether stochastic depth acts on a residual branch of a model in training mode."""
+    from timm.layers import DropPath  # takes seconds
+
+    paths = [module for module in model.train().modules() if isinstance(module, DropPath)]
+    return any(path.training and path.drop_prob for path in paths)
 
 
 def layer_groups(network: nn.Module, decay: float) -> list[LayerGroup]:
