@@ -15,7 +15,7 @@ from fashion_exp.judging.flips import Flips
 from fashion_exp.judging.formats import Format
 from fashion_exp.judging.judgement import Judgement
 from fashion_exp.judging.runs import CLASS_METRICS, JoinOptions, Unit, join_tools
-from fashion_exp.judging.sources import SourceOptions, read_labels, read_tools
+from fashion_exp.judging.sources import SourceOptions, read_labels, read_parts, read_tools
 
 
 def judge(
@@ -75,6 +75,48 @@ def judge(
     index = None if baseline is None else names.index(baseline)
     settings = replace(settings, metric=metric, column=joined.metric, baseline=index)
     return Judgement.of(joined, settings)
+
+
+def import_predictions(
+    tables: Sequence[object],
+    name: str,
+    *,
+    columns: Mapping[str, str] | None = None,
+    classes: Sequence[str] = (),
+    scores: Scores = "probabilities",
+    where: Mapping[str, str] | None = None,
+    unit: Unit | None = None,
+    train_size: int | None = None,
+    form: Format = "auto",
+    manifest: str | PathLike[str] | None = None,
+    images: str | PathLike[str] | None = None,
+    part: Literal["validation", "test"] | None = None,
+    outputs: str | PathLike[str] = "outputs",
+    uri: str | None = None,
+    track: bool = True,
+    experiment: str = "fashion_exp",
+    command: str = "",
+) -> Path:
+    """Makes a run of another tool's predictions, and returns its folder.
+
+    `tables` are the trainings or folds of one tool; other arguments are those of `judge`. `compare`
+    and `report` take the run beside others. Raises `InputError` for predictions without labels,
+    without probabilities of all classes, or without validation.
+    """
+    from fashion_exp.configuration.schema import TrackingConfig
+    from fashion_exp.judging.import_run import import_run
+
+    place = Path(outputs).absolute()
+    sources = SourceOptions(
+        ColumnOptions(columns or {}, classes, scores, where or {}), form,
+        None if manifest is None else Path(manifest), None if images is None else Path(images),
+        part, place, uri,
+    )  # fmt: skip
+    parts = read_parts(tables, name, sources)
+    options = JoinOptions(unit=unit, train_size=train_size)
+    store = "mlflow" if track else "none"
+    tracking = TrackingConfig(name=store, uri=uri, experiment=experiment)
+    return import_run(name, parts, options, command, place, tracking).path
 
 
 def flips(before: object, after: object, *, alpha: float = 0.05, **options: Any) -> Flips:

@@ -13,6 +13,7 @@ SUBCOMMANDS = {
     "compare": "which of several runs is better, and whether the data support it",
     "report": "the same as a page with figures",
     "judge": "the same for predictions of any tools: judge a.csv b.parquet [RUN …]",
+    "import": "make a run of another tool's predictions: import a.csv --as NAME",
     "flips": "which items a change gained and lost: flips BEFORE AFTER",
     "predict": "predict the classes of photos with a run: predict RUN PHOTOS",
     "calibrate": "how far the probabilities of a run can be trusted: calibrate RUN",

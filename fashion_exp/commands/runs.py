@@ -170,7 +170,10 @@ def _show(run: RunDir, as_json: bool) -> None:
     row, outputs = _overview(run), outputs_of(run.path)
     typed = run.overrides() if run.overrides_file.exists() else []
     overrides = [redact_credentials(text) for text in typed]
-    commands = {"to train it again": rerun_command(rerun_overrides(typed, outputs))}
+    if run.is_imported:
+        commands = {"to import it": run.import_command}
+    else:
+        commands = {"to train it again": rerun_command(rerun_overrides(typed, outputs))}
     if run.is_finished:
         commands |= run_commands(run.path, outputs or outputs_dir(None))
     elif outputs is not None and run.path.parent == outputs / "runs":

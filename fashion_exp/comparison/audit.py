@@ -123,6 +123,8 @@ def _learning_rate_too_high(run: RunData) -> str | None:
 
 def _validation_above_training(run: RunData) -> str | None:
     training = float(run.trainings["plain_accuracy"].mean())
+    if np.isnan(training):  # imported predictions say nothing of it
+        return None
     validation = run.summary("validation").accuracy
     assert validation.estimate is not None and validation.n is not None
     n = min(float(run.trainings["plain_images"].mean()), validation.n)

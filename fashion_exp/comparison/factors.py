@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from fashion_exp.comparison.settings_in_force import differing_settings, follows_from_choice
 from fashion_exp.configuration.overrides import rerun_command
+from fashion_exp.evaluation.run_dir import RunDir
 
 if TYPE_CHECKING:
     from fashion_exp.comparison.run_data import RunData
@@ -96,7 +97,7 @@ def describe_confounds(
         )
     counts = [update_count(run) for run in runs]
     low, high = min(counts), max(counts)
-    if high > MAX_BUDGET_RATIO * low:
+    if low and high > MAX_BUDGET_RATIO * low:
         sentences.append(
             f"Training budgets differ by more than a factor of {MAX_BUDGET_RATIO}: "
             f"{names[counts.index(low)]} has {low:,} updates, {names[counts.index(high)]} {high:,}."
@@ -119,12 +120,14 @@ def _settings(
 
 
 def update_count(run: RunData) -> int:
-    """Optimizer steps of one training."""
+    """Optimizer steps of one training; 0 if unknown, as of imported predictions."""
     return int(run.trainings["updates"].max())
 
 
 def missing_grid_commands(runs: Sequence[RunData], factors: Sequence[Factor]) -> list[str]:
     """Commands for the combinations of levels that no run has; none if the grid is too large."""
+    if any(RunDir(run.result.output).is_imported for run in runs):
+        return []  # no command trains the model of another tool
     grid = list(product(*(sorted(set(factor.levels)) for factor in factors))) if factors else []
     if not 1 < len(grid) <= MAX_GRID_POINTS:
         return []

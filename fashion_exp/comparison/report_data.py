@@ -20,6 +20,7 @@ from fashion_exp.comparison.report_tables import (
 )
 from fashion_exp.comparison.uncertainty import training_failures, uncertainty_table
 from fashion_exp.evaluation.results import METHODS, class_table
+from fashion_exp.evaluation.run_dir import RunDir
 from fashion_exp.paths import outputs_of, run_commands
 from fashion_exp.reporting.formats import pluralize
 from fashion_exp.reporting.report_content import (
@@ -79,7 +80,8 @@ def _best_run_commands(comparison: Comparison) -> list[str]:
     best = comparison.runs[comparison.winner]
     folder = best.result.output.absolute()
     outputs = outputs_of(folder)
-    commands = {"to train it again": best.command}
+    verb = "import" if RunDir(folder).is_imported else "train"
+    commands = {f"to {verb} it again": best.command}
     commands |= run_commands(folder, outputs) if outputs else {}
     uses = [f"{command}  # {purpose}" for purpose, command in commands.items()]
     return [f"# files: {folder}", *uses]

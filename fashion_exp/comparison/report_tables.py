@@ -106,7 +106,7 @@ def _run_row(comparison: Comparison, index: int, options: Sequence[str]) -> list
         f"{summary.images}",
         f"{wilson.scores}",
         test_n,
-        f"{update_count(run):,}",
+        f"{updates:,}" if (updates := update_count(run)) else DASH,
         run.result.facts["split_hash"][:8],
     ]
 

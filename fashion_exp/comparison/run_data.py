@@ -24,7 +24,7 @@ from fashion_exp.evaluation.predictions import (
     read_predictions,
 )
 from fashion_exp.evaluation.results import RunResult, load_result
-from fashion_exp.evaluation.run_dir import RunDir, require_finished
+from fashion_exp.evaluation.run_dir import RunDir, require_config, require_finished
 from fashion_exp.evaluation.run_paths import resolve_paths
 from fashion_exp.paths import outputs_of
 from fashion_exp.stats import metrics
@@ -173,10 +173,15 @@ class RunData:
         Raises `InputError` if this version has other options than the run.
         """
         run = RunDir(self.result.output)
+        require_config(run)
         return resolve_paths(load_config(run.config_file), run)
 
     @property
     def command(self) -> str:
+        """What trains it again, or imports it."""
+        run = RunDir(self.result.output)
+        if run.is_imported:
+            return run.import_command
         return rerun_command(self.overrides)
 
 
@@ -208,9 +213,10 @@ def distinct_names(runs: Sequence[RunData]) -> list[str]:
 def _name_tokens(runs: Sequence[RunData]) -> list[list[str]]:
     tokens = [run.name.split() for run in runs]
     for prefix, option in (("", "model.name"), ("classes=", "dataset.classes")):
-        values = [run.options.get(option) for run in runs]
+        own = [index for index, run in enumerate(runs) if option in run.options]
+        values = [runs[index].options[option] for index in own]
         if any(value != values[0] for value in values):
-            for words, value in zip(tokens, values, strict=True):
+            for words, value in zip([tokens[index] for index in own], values, strict=True):
                 text = f"[{','.join(map(str, value))}]" if isinstance(value, list) else value
                 token = f"{prefix}{text or 'all'}"
                 if token not in words and not (prefix and any(w.startswith(prefix) for w in words)):

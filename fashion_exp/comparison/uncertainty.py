@@ -45,6 +45,7 @@ def uncertainty_table(comparison: Comparison) -> PlainTable:
         run = comparison.runs[index]
         found = run_uncertainty(run, part)
         per_training = run.result.seconds / len(run.result.train_sizes)
+        is_imported = RunDir(run.result.output).is_imported
         images = len(run.score_matrix(part, "accuracy").images)
         again = run.result.seconds * (1 + MORE_IMAGES / images) if part == "validation" else 0.0
         rows.append(
@@ -52,8 +53,12 @@ def uncertainty_table(comparison: Comparison) -> PlainTable:
                 comparison.names[index],
                 *(_points(se) for se in (found.images, found.trainings, found.interaction)),
                 f"±{_points(found.half_width)}",
-                _gain(found.half_width, found.more_trainings, MORE_TRAININGS * per_training),
-                _gain(found.half_width, found.more_images, again),
+                _gain(
+                    found.half_width,
+                    found.more_trainings,
+                    None if is_imported else MORE_TRAININGS * per_training,
+                ),
+                _gain(found.half_width, found.more_images, None if is_imported else again),
             ]
         )
     trainings, photos = f"{MORE_TRAININGS} more trainings", f"{MORE_IMAGES} more photos"
@@ -66,11 +71,14 @@ def _points(share: float | None) -> str:
     return DASH if share is None else f"{100 * share:.1f}"
 
 
-def _gain(now: float, later: float | None, seconds: float) -> str:
+def _gain(now: float, later: float | None, seconds: float | None) -> str:
+    """The change of a half-width, and the seconds of training that it costs if they are known."""
     if later is None:
         return DASH
     change = 100 * (now - later)
     sign = MINUS if round(change, 1) > 0 else ""
+    if seconds is None:
+        return f"{sign}{abs(change):.1f}"
     return f"{sign}{abs(change):.1f} ({duration(seconds) if seconds else 'no training'})"
 
 

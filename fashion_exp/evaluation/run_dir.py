@@ -28,6 +28,8 @@ PART_FILES = {
 LOCK_FILE = ".lock"
 FAILURE_FILE = "failure.json"
 PRUNED_FILE = "pruned.json"
+IMPORT_FILE = "imported.json"
+"""In the folder of predictions that another tool made: the command that imported them."""
 REFIT_FILE = "refit.json"
 """In the folder of a refit: which run's recipe it is, and which models were trained."""
 
@@ -168,6 +170,16 @@ class RunDir:
         return FoldFiles(self.unfinished, name)
 
     @property
+    def is_imported(self) -> bool:
+        """Whether another tool made its predictions, so that it has no models and no config."""
+        return (self.path / IMPORT_FILE).is_file()
+
+    @property
+    def import_command(self) -> str:
+        """What imported the predictions of another tool."""
+        return str(read_json(self.path / IMPORT_FILE)["command"])
+
+    @property
     def is_refit(self) -> bool:
         """Whether its models are a refit, so that its results are those of other models."""
         return (self.path / REFIT_FILE).is_file()
@@ -278,6 +290,15 @@ def finished_runs(folder: Path) -> list[RunDir]:
     runs = [RunDir(file.parent) for file in folder.rglob("result.json")]
     finished = [run for run in runs if run.is_finished]
     return sorted(finished, key=lambda run: (run.path.parent, len(run.path.name), run.path.name))
+
+
+def require_config(run: RunDir) -> None:
+    """Raises `InputError` for imported predictions, which have no config, models and photos."""
+    if run.is_imported:
+        raise InputError(
+            f"{run.path}: imported predictions of another tool, which have no model and no config; "
+            "compare, report, judge and flips take them"
+        )
 
 
 def require_finished(run: RunDir) -> None:

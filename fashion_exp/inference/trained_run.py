@@ -27,7 +27,7 @@ from fashion_exp.data.geometry import AnyGeometry, resize, single_geometries
 from fashion_exp.data.table import UnreadableImageError
 from fashion_exp.errors import InputError, suggest
 from fashion_exp.evaluation.results import RunResult, load_result
-from fashion_exp.evaluation.run_dir import REFIT_FILE, RunDir, require_finished
+from fashion_exp.evaluation.run_dir import REFIT_FILE, RunDir, require_config, require_finished
 from fashion_exp.evaluation.run_paths import resolve_paths
 from fashion_exp.experiment.checkpoints import checkpoint_file, load_model, stored_plan
 from fashion_exp.experiment.context import photo_geometry, trains_on_features
@@ -324,6 +324,7 @@ def load_run(reference: str | Path, outputs: Path, uri: str | None = None) -> Tr
         raise InputError(f"{reference}: an archive; unpack it and give the folder in it")
     run = RunDir(_folder_of(str(reference), outputs, uri))
     require_finished(run)
+    require_config(run)
     cfg = resolve_paths(load_config(run.config_file), run)
     result = load_result(run.path)
     refit = run.path / REFIT_FILE

@@ -95,7 +95,7 @@ def read_columns(
 
     Raises `InputError` for a column that is missing, ambiguous or holds something else.
     """
-    frame = _selected(frame, source, options.where)
+    frame = select_rows(frame, source, options.where)
     if frame.empty:
         raise InputError(f"{source}: no rows")
     found = _find_columns(frame, source, options.columns)
@@ -168,7 +168,8 @@ def score_columns(frame: pd.DataFrame) -> list[str]:
     ]
 
 
-def _selected(frame: pd.DataFrame, source: str, where: Mapping[str, str]) -> pd.DataFrame:
+def select_rows(frame: pd.DataFrame, source: str, where: Mapping[str, str]) -> pd.DataFrame:
+    """The rows with these values. Raises `InputError` if there are none."""
     for column, value in where.items():
         if column not in frame:
             hint = suggest(column, map(str, frame.columns))

@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from fashion_exp.errors import InputError, suggest
-from fashion_exp.judging.columns import ColumnOptions, Predictions, read_columns, score_columns
+from fashion_exp.judging.columns import (
+    ALIASES,
+    ColumnOptions,
+    Predictions,
+    read_columns,
+    score_columns,
+    select_rows,
+)
 from fashion_exp.judging.formats import FORMATS, NO_FILE, Format, read_frame
 from fashion_exp.judging.runs import CLASS_METRICS, Tool
 
@@ -64,6 +71,30 @@ def read_tools(
         for name, parts in frames.items()
     ]
     return tools, metric
+
+
+def read_parts(tables: Sequence[object], name: str, options: SourceOptions) -> dict[str, Tool]:
+    """The tables of one tool by part: by the column split, or all in the part of the options."""
+    parts: dict[str, list[Predictions]] = {}
+    for table in [part for text in tables for part in next(iter(_named_tables([text]).values()))]:
+        source = _source(name, table)
+        frame = select_rows(_frame(table, options), source, options.columns.where)
+        names = {str(column).casefold(): column for column in frame.columns}
+        aliases = (options.columns.columns.get("split", ""), *ALIASES["split"])
+        split = next((names[alias] for alias in aliases if alias in names), None)
+        if options.part is not None or split is None:
+            if options.part is None:
+                raise InputError(f"{source}: no column split; --part validation or test says it")
+            parts.setdefault(options.part, []).append(_read(source, frame, options, None))
+            continue
+        for value, rows in frame.groupby(split):
+            if value not in ("validation", "test"):
+                raise InputError(
+                    f"{source}: {split}={value}: a run has validation and test; --where "
+                    f"{split}=validation reads one of them, --part says what all rows are"
+                )
+            parts.setdefault(str(value), []).append(_read(source, rows, options, None))
+    return {part: Tool(name, found) for part, found in parts.items()}
 
 
 def read_labels(table: object, options: SourceOptions) -> Predictions:

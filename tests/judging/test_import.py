@@ -1,0 +1,101 @@
+"""Imported predictions are runs: in compare, report, MLflow, doctor; without models."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from fashion_exp.api.comparison import compare
+from fashion_exp.api.judging import import_predictions, judge
+from fashion_exp.commands import runs as runs_command
+from fashion_exp.commands.doctor import run as doctor
+from fashion_exp.errors import InputError
+from fashion_exp.evaluation.run_dir import RunDir
+from fashion_exp.inference.trained_run import load_run as load_trained
+from tests.judging.tables import random_table
+
+FOLDS = np.arange(120) % 5
+
+
+def imported(outputs: Path, name: str, table: pd.DataFrame, **options: object) -> Path:
+    settings = {"track": False, "part": "validation", "outputs": outputs} | options
+    return import_predictions([table], name, **settings)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("design", ["one training", "folds", "trainings"])
+def test_compare_of_imported_runs_equals_judge(design: str, tmp_path: Path) -> None:
+    tables = {}
+    for seed, (name, accuracy) in enumerate({"a": 0.9, "b": 0.75}.items()):
+        table = random_table(seed, accuracy)
+        if design == "folds":
+            table = table.assign(fold=FOLDS)
+        if design == "trainings":
+            table = pd.concat([random_table(10 * seed + i, accuracy).assign(repeat=i)
+                               for i in range(4)])  # fmt: skip
+        tables[name] = table
+        imported(tmp_path, name, table)
+    own = compare(["a", "b"], outputs=tmp_path).verdicts
+    theirs = judge(tables).verdicts
+    columns = ["a", "b", "verdict", "difference", "low", "high", "p", "test", "estimates"]
+    pd.testing.assert_frame_equal(own[columns], theirs[columns])
+
+
+def test_test_predictions_are_a_part_of_their_own(tmp_path: Path) -> None:
+    table = random_table(0, 0.9).assign(split=["validation"] * 80 + ["test"] * 40)
+    folder = imported(tmp_path, "a", table, part=None)
+    run = compare([folder], outputs=tmp_path).runs[0]
+    assert [run.summary(part).images for part in ("validation", "test")] == [80, 40]
+    assert run.result.test_evaluations == 1
+
+
+@pytest.mark.slow
+def test_report_doctor_and_runs_take_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folders = [
+        imported(tmp_path, f"tool {i}", random_table(i, 0.8).assign(fold=FOLDS), track=True,
+                 command=f"scripts/run import {i}.csv")
+        for i in range(2)
+    ]  # fmt: skip
+    page = compare(folders, outputs=tmp_path).report(tmp_path / "page")
+    assert "scripts/run import 1.csv" in re.sub("<[^>]*>", "", page.read_text())
+    assert compare(folders[:1], outputs=tmp_path).report().exists()
+    assert runs_command.run(["show", "tool 0", "--outputs", str(tmp_path)]) == 0
+    output = capsys.readouterr().out
+    assert "scripts/run import 0.csv" in output and "tracked as" in output
+    doctor(["--outputs", str(tmp_path)])
+    assert "damaged" not in capsys.readouterr().out
+    with pytest.raises(InputError, match="no model"):
+        load_trained(folders[0], tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "options", "message"),
+    [
+        ({}, {"part": None}, "no column split; --part validation or test"),
+        ({}, {"part": "test"}, "no rows of validation"),
+        ({"split": "train"}, {"part": None}, "split=train: a run has validation and test"),
+        ({"label": "hat"}, {}, "no probabilities of hat"),
+        ({"p_dress": 2.0}, {}, "no probability; --scores logits"),
+    ],
+)
+def test_refused_with_the_remedy_and_nothing_written(
+    changes: dict[str, object], options: dict[str, object], message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match=message):
+        imported(tmp_path, "a", random_table(0, 0.9).assign(**changes), **options)  # type: ignore[arg-type]
+    assert not list(tmp_path.iterdir())
+
+
+def test_predictions_without_probabilities_are_no_run(tmp_path: Path) -> None:
+    table = random_table(0, 0.9).drop(columns=["p_dress", "p_shirt"]).assign(predicted="dress")
+    with pytest.raises(InputError, match="a run has probabilities of all classes; `judge` may do"):
+        imported(tmp_path, "a", table)
+
+
+def test_a_run_says_that_it_is_imported(tmp_path: Path) -> None:
+    assert RunDir(imported(tmp_path, "a", random_table(0, 0.9))).is_imported
