@@ -39,6 +39,12 @@ OPTION_COLUMNS: Mapping[str, str] = {
 """The option columns of the paper's Figure 4."""
 
 
+RESULT_COLUMNS = (
+    "activation", "weights", "loss", "macro-F1", "n", "J", "test n", "updates", "split manifest",
+)  # fmt: skip
+"""The columns after the options."""
+
+
 def runs_table(comparison: Comparison) -> PlainTable:
     """The table of the paper's Figure 4, with further swept options, intervals and counts.
 
@@ -51,12 +57,14 @@ def runs_table(comparison: Comparison) -> PlainTable:
     ]
     swept = {f.options[0] for f in comparison.factors if len(f.options) == 1}
     further = sorted(swept - {*OPTION_COLUMNS.values(), "model.weights"})
-    columns += [(option.rpartition(".")[2], option) for option in further]
+    taken = {*RESULT_COLUMNS, *OPTION_COLUMNS}
+    names = [option.rpartition(".")[2] for option in further]
+    columns += [
+        (option if name in taken or names.count(name) > 1 else name, option)
+        for name, option in zip(names, further, strict=True)
+    ]
     titles, options = zip(*columns, strict=True)
-    header = [
-        "run", "validation", "test", "validation t-interval", *titles, "activation", "weights",
-        "loss", "macro-F1", "n", "J", "test n", "updates", "split manifest",
-    ]  # fmt: skip
+    header = ["run", "validation", "test", "validation t-interval", *titles, *RESULT_COLUMNS]
     rows = [_run_row(comparison, index, options) for index in comparison.ranking]
     fixed = ["validation"]
     level = f"{100 * comparison.settings.level:g} %"

@@ -57,6 +57,22 @@ def test_names_a_clear_winner_and_its_test_accuracy(tmp_path: Path) -> None:
     assert test.endswith("Runs that used photos of this test set: 1.")
 
 
+def test_columns_of_the_table_of_runs_have_names_of_their_own(tmp_path: Path) -> None:
+    """`training.loss` is not the column of the loss."""
+    changes = ({}, {"training.loss": "bce"}, {"split.seed": 1}, {"dataset.seed": 1})
+    runs = [
+        make_run(
+            tmp_path / f"{index}", f"run {index}", random_correctness(index, 5, 300, 0.8),
+            random_correctness(index + 50, 5, 300, 0.8), redrawn=False,
+            options={"training.loss": "cross_entropy", "split.seed": 0, "dataset.seed": 0} | change,
+        )
+        for index, change in enumerate(changes)
+    ]  # fmt: skip
+    header = runs_table(Comparison(runs, DEFAULT)).header
+    assert {"loss", "training.loss", "split.seed", "dataset.seed"} <= {*header}
+    assert len(set(header)) == len(header)
+
+
 def test_winner_by_loss_is_named_with_its_loss_and_its_own_accuracy(tmp_path: Path) -> None:
     runs = runs_with(tmp_path, 0.9, 0.85, 0.7, models=1)
     for part in ("validation", "test"):
