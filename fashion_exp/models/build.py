@@ -198,13 +198,11 @@ def _create_network(cfg: ModelConfig, channels: int) -> nn.Module:
     import timm  # takes seconds
 
     check_model_name(name)
-    options = {"drop_path_rate": cfg.drop_path} if cfg.drop_path else {}
+    rate = {"drop_path_rate": cfg.drop_path} if cfg.drop_path else {}
     try:
-        return timm.create_model(
-            name, pretrained=False, num_classes=0, in_chans=channels, **options
-        )
+        return timm.create_model(name, pretrained=False, num_classes=0, in_chans=channels, **rate)
     except TypeError:
-        if not options:
+        if not rate:
             raise
         raise _no_paths(cfg) from None
 
