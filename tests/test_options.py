@@ -161,6 +161,7 @@ EFFECTS: dict[str, Effect | str] = {
     "training.threads": Effect("", "training.threads=2", "threads"),
     "training.processes": "test_two_processes_train_what_one_does",
     "training.compile": "test_compiled_model_is_trained",
+    "training.gradient_checkpointing": "test_recomputed_activations_change_no_bit_of_a_run",
     "training.workers": "test_workers_do_not_change_the_result",
     "seeds.initialisation": Effect("", "seeds.initialisation=1", "history"),
     "seeds.order": Effect("", "seeds.order=1", "history"),

@@ -345,6 +345,9 @@ class TrainingConfig:
     compile: bool = MISSING
     """Whether the model is compiled with `torch.compile`: minutes once, then faster steps on GPUs;
     changes the last digits."""
+    gradient_checkpointing: bool = MISSING
+    """Whether activations inside the backbone's blocks are computed again for the gradients instead
+    of being kept: less memory for more time; never changes a result."""
     workers: Annotated[Natural, Unit("processes")] = MISSING
     """Processes that augment images ahead; never changes a result."""
 
@@ -501,13 +504,14 @@ ADDED_OPTIONS: dict[str, object] = {
     "training.ema_decay": None,
     "model.unfreeze": {},
     "model.drop_path": 0.0,
+    "training.gradient_checkpointing": False,
     "optim.layer_decay": 1.0,
 }
 """Options that earlier versions lacked, with the value that they acted by. Stored configs without
 the option have this value, and it leaves a job's fingerprint as it was."""
 
 RESULT_NEUTRAL_OPTIONS = frozenset(
-    {"outputs", "resume", "training.workers"}
+    {"outputs", "resume", "training.workers", "training.gradient_checkpointing"}
     | {f"tracking.{name}" for name in TrackingConfig.__dataclass_fields__}
     | {f"cache.{name}" for name in CacheConfig.__dataclass_fields__}
     | {f"recipe.{name}" for name in RecipeConfig.__dataclass_fields__}

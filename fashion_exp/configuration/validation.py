@@ -214,6 +214,11 @@ def _check_combinations(cfg: Config) -> None:
             f"schedule.warmup_epochs={cfg.schedule.warmup_epochs}: more than "
             f"training.epochs={cfg.training.epochs}"
         )
+    if cfg.training.compile and cfg.training.gradient_checkpointing:
+        raise InputError(
+            "training.gradient_checkpointing=true: torch.compile chooses itself what it computes "
+            "again; set training.compile=false"
+        )
     if (cfg.dataset.mean is None) != (cfg.dataset.std is None):
         raise InputError("dataset.mean and dataset.std: set both or neither")
     if cfg.training.processes > cfg.training.batch_size:

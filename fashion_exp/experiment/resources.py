@@ -48,8 +48,9 @@ def estimate_resources(cfg: Config, plan: ModelPlan, images: ImageTable) -> Reso
     size = measure_model(cfg.model, plan, classes)
     tensors = _OPTIMIZER_TENSORS + (training.ema_decay is not None)
     number = 2 if training.precision.value.endswith("bf16") else 4
-    is_frozen = plan.freeze == "backbone"
-    activations = size.largest_activation if is_frozen else size.activations
+    # With gradient checkpointing, between the two: the lower one refuses nothing that fits.
+    keeps_none = plan.freeze == "backbone" or training.gradient_checkpointing
+    activations = size.largest_activation if keeps_none else size.activations
     trainings = cfg.repeats * (cfg.split.folds or 1)
     views = classes * (cfg.augmentation.per_class or 0)
     rows = len(images) * trainings

@@ -12,6 +12,7 @@ from fashion_exp.models.build import build_model
 from fashion_exp.models.classifier import Classifier
 from fashion_exp.models.layers import layer_groups
 from fashion_exp.models.plan import ModelPlan
+from fashion_exp.models.recompute import recompute_activations
 from fashion_exp.seeding import derive_seed
 from fashion_exp.training.device import Compute
 from fashion_exp.training.optimizers import build_optimizer
@@ -50,6 +51,8 @@ def build_trainee(
     seed = derive_seed("initialisation", cfg.seeds.initialisation, repeat, fold)
     one_vs_rest = cfg.training.loss is Loss.bce
     model = build_model(cfg.model, plan, classes, seed, one_vs_rest).to(compute.device)
+    if cfg.training.gradient_checkpointing:
+        recompute_activations(model, cfg.model.name)
     return prepare_training(cfg, model)
 
 

@@ -11,7 +11,7 @@ from torch import nn
 
 from fashion_exp.errors import InputError, suggest
 
-_BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
+BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 
 
 @dataclass(frozen=True)
@@ -168,7 +168,7 @@ class Classifier(nn.Module):
         hooks = [
             module.register_forward_pre_hook(lambda _, inputs, name=name: note(name, inputs[0]))
             for name, module in self.named_modules()
-            if isinstance(module, _BATCH_NORMS) and module not in self._frozen
+            if isinstance(module, BATCH_NORMS) and module not in self._frozen
         ]
         if not hooks:
             return []
