@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from fashion_exp.commands.comparison_options import build_parser, comparison_options
-from fashion_exp.commands.gate_options import EXIT_CODES, add_gate_options, gate_of
+from fashion_exp.commands.gate_options import EXIT_CODES, add_gate_options, decision_of, gate_of
 from fashion_exp.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -39,15 +39,13 @@ def run(arguments: list[str]) -> int:
     args = parser.parse_args(arguments)
     options, gate = comparison_options(args), gate_of(args)
     from fashion_exp.api.comparison import compare
-    from fashion_exp.comparison.gate import decide, require_one_candidate
     from fashion_exp.comparison.looks import recipe
 
     comparison = compare(args.runs, **options)
     decision = None
     if gate is not None:
-        require_one_candidate(len(comparison.runs))
         same_recipe = len({recipe(run) for run in comparison.runs}) == 1
-        decision = decide(comparison, gate, same_recipe=same_recipe)
+        decision = decision_of(comparison, gate, args.budget, comparison.outputs, same_recipe)
     if args.json:
         print(json.dumps(_as_json(comparison, decision), indent=1))
     else:

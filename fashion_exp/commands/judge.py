@@ -12,9 +12,8 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from fashion_exp.commands.gate_options import EXIT_CODES, add_gate_options, gate_of
+from fashion_exp.commands.gate_options import EXIT_CODES, add_gate_options, decision_of, gate_of
 from fashion_exp.commands.parser import Parser, split_names
-from fashion_exp.comparison.gate import require_one_candidate
 from fashion_exp.errors import InputError
 from fashion_exp.paths import outputs_dir
 
@@ -28,13 +27,12 @@ def run(arguments: list[str]) -> int:
     args = build_parser().parse_args(arguments)
     gate = gate_of(args)
     from fashion_exp.api.judging import judge
-    from fashion_exp.comparison.gate import decide
 
-    judgement = judge(args.tables, **judging_options(args))
+    options = judging_options(args)
+    judgement = judge(args.tables, **options)
     decision = None
     if gate is not None:
-        require_one_candidate(len(judgement.runs))
-        decision = decide(judgement, gate)
+        decision = decision_of(judgement, gate, args.budget, options["outputs"])
     if args.json:
         from fashion_exp.comparison.comparison_json import comparison_json
 

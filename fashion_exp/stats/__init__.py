@@ -18,6 +18,7 @@ It imports nothing else of this project. To find a function:
 | the same, as a posterior with a ROPE | `paired_t`: `bayesian_correlated_t` |
 | two recipes, several seeds on one split | `paired_crossed`: `paired_crossed`, `unpaired_crossed` |
 | many comparisons | `multiplicity`: `holm`, `cochrans_q` |
+| a series of decisions without an end | `series`: `next_level` |
 | the best of several runs against the others | `multiplicity`: `holm_selected`, `may_be_best` |
 | few splits, but several pairs | `moderation`: `fit_variance_prior` |
 | the best of many configs | `selection`: `bbc_cv` |

@@ -38,6 +38,7 @@ SIMULATIONS = (
     Simulation(sim.simulate_seeded_pairs, 200, 5000),
     Simulation(sim.simulate_main_effects, 150, 4000),
     Simulation(sim.simulate_families, 100, 4000),
+    Simulation(sim.simulate_series, 40, 1000),
     Simulation(sim.simulate_studies, 100, 2000),
     Simulation(sim.simulate_seeded_studies, 60, 2000),
     Simulation(sim.simulate_looks, 200, 5000),
@@ -140,6 +141,10 @@ CLAIMS = {
     "(main effect of these trainings)": coverage(RECIPES, INVALID),
     "cochrans_q": type_1("any of 5 models"),
     "mcnemar midp + holm, 10 pairs": type_1("any of 10 pairs"),
+    "next_level, 50 decisions: better": type_1("any of 50 candidates is kept wrongly"),
+    "next_level, 50 decisions: not worse": type_1("any of 50 candidates is kept wrongly"),
+    "(alpha at each of 50 decisions: better)": type_1("any of 50 candidates", INVALID),
+    "(alpha at each of 50 decisions: not worse)": type_1("any of 50 candidates", INVALID),
     **{
         f"{procedure}, {study}": type_1(estimand, known_issue)
         for study in ("12 learners", "4 unequally stable", "8 unequally stable")

@@ -13,7 +13,7 @@ from functools import lru_cache
 from itertools import combinations
 
 import numpy as np
-from scipy import stats
+from scipy import optimize, stats
 
 from fashion_exp.comparison.differences import Differences, mean_differences
 from fashion_exp.comparison.metrics import METRICS
@@ -24,7 +24,7 @@ from fashion_exp.stats.interval import Interval
 from fashion_exp.stats.metrics import macro_f1, per_image_macro_f1
 from fashion_exp.stats.moderation import fit_variance_prior
 from fashion_exp.stats.multiplicity import cochrans_q, holm, holm_selected, may_be_best
-from fashion_exp.stats.paired import McNemarVariant, PairedTest, mcnemar, paired_counts
+from fashion_exp.stats.paired import McNemarVariant, PairedTest, mcnemar, paired_counts, tango
 from fashion_exp.stats.paired_crossed import paired_crossed, unpaired_crossed
 from fashion_exp.stats.paired_t import five_by_two, paired_corrected_t, paired_grouped
 from fashion_exp.stats.planning import (
@@ -39,6 +39,7 @@ from fashion_exp.stats.planning import (
 )
 from fashion_exp.stats.proportions import clopper_pearson, wilson, wilson_grouped
 from fashion_exp.stats.selection import bbc_cv
+from fashion_exp.stats.series import next_level
 from fashion_exp.stats.t_intervals import corrected_t_interval, t_interval, t_naive
 from tests.stats import synthetic
 from tests.stats.helpers import limits, mean
@@ -274,6 +275,36 @@ def simulate_families(rng: Rng) -> Outcomes:
     adjusted = holm([mcnemar(*paired_counts(right[i], right[j])).p for i, j in pairs])
     any_rejected = any(p is not None and p < 0.05 for p in adjusted)
     yield "mcnemar midp + holm, 10 pairs", float(any_rejected)
+
+
+def simulate_series(rng: Rng) -> Outcomes:
+    """50 candidates in turn against one baseline: every one that is kept is kept wrongly."""
+    baseline, *candidates = synthetic.equal_configs(rng, 51, 300, 0.85)
+    tests = [mcnemar(*paired_counts(candidate, baseline)) for candidate in candidates]
+    gains = [test.p if (test.difference or 0) > 0 else 1.0 for test in tests]
+    worse = rng.multinomial(500, [0.05, 0.08, 0.87], size=50)  # at the margin of 3 points
+    losses = [
+        1.0 - _non_inferiority_level(int(counts[0]), int(counts[1]), 500, 0.03) for counts in worse
+    ]
+    for name, p_values in (("better", gains), ("not worse", losses)):
+        kept: list[bool] = []
+        for p in p_values:
+            kept.append(p is not None and p < next_level(kept))
+        yield f"next_level, 50 decisions: {name}", float(any(kept))
+        naive = any(p is not None and p < 0.05 for p in p_values)
+        yield f"(alpha at each of 50 decisions: {name})", float(naive)
+
+
+def _non_inferiority_level(better: int, worse: int, n: int, margin: float) -> float:
+    """The largest one-sided confidence at which the lower limit of Tango is above -margin."""
+
+    def excess(level: float) -> float:
+        low = tango(n - better - worse, better, worse, 0, 2 * level - 1).low
+        return (-1.0 if low is None else low) + margin
+
+    if excess(0.5 + 1e-9) <= 0:
+        return 0.5
+    return float(optimize.brentq(excess, 0.5 + 1e-9, 1 - 1e-9, xtol=1e-6))
 
 
 def simulate_studies(rng: Rng) -> Outcomes:
