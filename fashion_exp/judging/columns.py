@@ -99,6 +99,9 @@ def read_columns(
     if frame.empty:
         raise InputError(f"{source}: no rows")
     found = _find_columns(frame, source, options.columns)
+    if "split" in found and frame[split := found["split"]].nunique() > 1:
+        values = " and ".join(map(str, sorted(frame[split].astype(str).unique())))
+        raise InputError(f"{source}: rows of {values}; --where {split}=VALUE reads one of them")
     if metric is not None:
         if metric not in frame:
             numeric = score_columns(frame)
@@ -124,7 +127,7 @@ def read_columns(
         elif "predicted" in found:
             predicted = _named(_texts(frame[found["predicted"]], f"{source}: predicted"),
                                options.classes)  # fmt: skip
-    used |= {name for role, name in found.items() if role not in ("probabilities", "split")}
+    used |= {name for role, name in found.items() if role != "probabilities"}
     used |= {*options.where} | (
         {found["probabilities"]}
         if probabilities is not None and "probabilities" in found

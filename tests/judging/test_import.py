@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -67,6 +68,11 @@ def test_report_doctor_and_runs_take_them(
     assert runs_command.run(["show", "tool 0", "--outputs", str(tmp_path)]) == 0
     output = capsys.readouterr().out
     assert "scripts/run import 0.csv" in output and "tracked as" in output
+    tracked = json.loads((folders[0] / "tracked.json").read_text())["run"]
+    artifact = f"runs:/{tracked}/validation_predictions.parquet"
+    assert judge([f"a={artifact}"], outputs=tmp_path).table["items"].to_list() == [120]
+    with pytest.raises(InputError, match="did you mean validation_predictions"):
+        judge([artifact.replace("ions", "ion")], outputs=tmp_path)
     doctor(["--outputs", str(tmp_path)])
     assert "damaged" not in capsys.readouterr().out
     with pytest.raises(InputError, match="no model"):

@@ -55,6 +55,10 @@ CASES: dict[str, tuple[object, dict[str, Any], str]] = {
         GOOD.rename(columns={"p_dress": "p_0", "p_shirt": "p_1"}), {"classes": ["dress"]},
         "names 1",
     ),
+    "rows of several parts": (
+        changed(split=["test"] * 10 + ["validation"] * 10), {},
+        "rows of test and validation; --where split=VALUE",
+    ),
     "no row": (GOOD, {"where": {"label": "hat"}}, "no row with label=hat; it has dress, shirt"),
     "an ambiguous label": (
         GOOD.rename(columns={"label": "target"}).assign(y_true="dress"), {},
