@@ -44,6 +44,7 @@ fashion_exp: image classification experiments with sound statistical conclusions
 
 fashion_exp [GROUP=CHOICE …] [OPTION=VALUE …]            run one experiment
 fashion_exp --multirun [OPTION=VALUE,VALUE …]            run one experiment per combination
+fashion_exp recipe=best [OPTION=VALUE …]                 run several in turn, each judged
 """
 
 OPTIONS = """\

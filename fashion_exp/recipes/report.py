@@ -77,10 +77,8 @@ def record_ladder(ladder: Ladder, sweep: SweepContext) -> None:
     notes = "\n".join(f"- {note}" for note in table.notes)
     tracker, parent = sweep.tracker, sweep.parent
     tracker.set_description(parent, f"{markdown_table(replace(table, notes=[]))}\n{notes}")
-    counts = {
-        f"s_{name}": sum(step.outcome == name for step in ladder.steps) for name in ("failed",)
-    }
-    scores: dict[str, float | None] = {"s_jobs": len(ladder.steps), **counts}
+    failed = sum(step.outcome == "failed" for step in ladder.steps)
+    scores: dict[str, float | None] = {"s_jobs": len(ladder.steps), "s_failed": failed}
     if (chosen := ladder.chosen) is not None and ladder.test is not None:
         scores |= {"s_val_acc": chosen.accuracy, "s_val_lo": chosen.low, "s_val_hi": chosen.high}
         scores["s_test_acc"] = ladder.test["test_acc"]

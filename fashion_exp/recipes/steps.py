@@ -11,10 +11,10 @@ from pathlib import Path
 import torch
 
 from fashion_exp.configuration.overrides import split_override
-from fashion_exp.configuration.schema import Config, RecipeConfig
+from fashion_exp.configuration.schema import Config, RecipeConfig, single_backbones
 from fashion_exp.errors import InputError
 from fashion_exp.models.build import build_model, stage_before_last
-from fashion_exp.models.plan import plan_model
+from fashion_exp.models.plan import plan_backbones
 from fashion_exp.models.weights import find_weights
 from fashion_exp.training.device import Compute
 from fashion_exp.training.fit import extract_features
@@ -122,16 +122,19 @@ def estimate_seconds(cfg: Config, compute: Compute, cache: Path) -> float:
     """
     from fashion_exp.data.sources.load import load_images_cached  # imports the data sources
 
-    weights = find_weights(cfg.model.name, cfg.model.weights)
     images = load_images_cached(cfg.dataset, cache)
-    plan = plan_model(cfg.model, cfg.dataset, cfg.optim, weights, images.native_size)
-    model = build_model(cfg.model, plan, len(images.classes), seed=0).to(compute.device).eval()
-    batch = torch.zeros(_BATCH, plan.channels, plan.size, plan.size, dtype=torch.uint8)
-    extract_features(model, batch, compute)  # the first one is slow
-    started = time.perf_counter()
-    extract_features(model, batch, compute)
-    seconds = (time.perf_counter() - started) / _BATCH * len(images.rows)
-    if plan.freeze == "backbone":
+    seconds, freeze = 0.0, ""
+    for single in single_backbones(cfg.model):
+        weights = find_weights(single.name, single.weights)
+        plan = plan_backbones(single, cfg.dataset, cfg.optim, [weights], images.native_size)
+        model = build_model(single, plan, len(images.classes), seed=0).to(compute.device).eval()
+        batch = torch.zeros(_BATCH, plan.channels, plan.size, plan.size, dtype=torch.uint8)
+        extract_features(model, batch, compute)  # the first one is slow
+        started = time.perf_counter()
+        extract_features(model, batch, compute)
+        seconds += (time.perf_counter() - started) / _BATCH * len(images.rows)
+        freeze = plan.freeze
+    if freeze == "backbone":
         return seconds
     trainings = cfg.repeats * (cfg.split.folds or 1)
     return seconds * (1 + BACKWARD) * cfg.training.epochs * trainings

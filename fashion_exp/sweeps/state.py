@@ -20,6 +20,7 @@ if TYPE_CHECKING:  # it imports torch, which `sweep status` does not need
 STATE_FILE = "sweep.json"
 LEADERBOARD_FILE = "leaderboard.csv"
 REPORT_FOLDER = "report"
+"""In the sweep's folder, and the only entry of the parent run's artifacts."""
 
 
 @dataclass

@@ -38,7 +38,6 @@ WINNER_COMMAND = "to train the winner again"
 METRIC_COLUMNS = ["val_acc", "val_lo", "val_hi", "test_acc"]
 FILE_COLUMNS = [*METRIC_COLUMNS, "folder", "command"]
 """Columns of the leaderboard that only its file has: numbers for programs, and what is too wide."""
-"""In the sweep's folder, and the only entry of the parent run's artifacts."""
 MAX_ROWS_SHOWN = 40
 """Rows of the leaderboard on the terminal and in the tracked note."""
 MAX_COMPARED = 40

@@ -14,6 +14,8 @@ from unittest import mock
 from fashion_exp import __main__
 from fashion_exp.configuration.composition import CommandLine, option_names
 from fashion_exp.paths import conf_dir
+from fashion_exp.recipes.plan import as_sweep, recipe_folder
+from fashion_exp.recipes.steps import parse_steps
 from fashion_exp.sweeps.jobs import sweep_name
 from fashion_exp.sweeps.launchers import make_launcher
 from fashion_exp.sweeps.search import make_search
@@ -179,9 +181,17 @@ def _without_trainings() -> Iterator[None]:
         mock.patch.object(__main__, "run_job", lambda *args: 0),
         mock.patch.object(__main__, "configure_process", lambda: None),
         mock.patch("fashion_exp.sweeps.run.run_sweep", _plan_sweep),
+        mock.patch("fashion_exp.recipes.run.run_recipe", _plan_recipe),
         mock.patch("os.execve", lambda *args: None),
     ):
         yield
+
+
+def _plan_recipe(line: CommandLine) -> int:
+    """What a recipe does with the words before it looks at data."""
+    recipe_folder(line)
+    as_sweep(line, parse_steps(line.jobs[0].recipe.steps or []))
+    return 0
 
 
 def _plan_sweep(line: CommandLine, evaluate_all: bool) -> int:
