@@ -135,6 +135,8 @@ def _validation_above_training(run: RunData) -> str | None:
 
 
 def _still_learning(run: RunData) -> str | None:
+    if "head" in run.result.facts:  # solved, not trained by epochs
+        return None
     validation = run.history[run.history["part"] == "validation"]
     losses = [rows["loss"].to_numpy() for _, rows in validation.groupby(["repeat", "fold"])]
     count = sum(loss.argmin() == len(loss) - 1 for loss in losses)

@@ -23,7 +23,7 @@ from fashion_exp.evaluation.results import (
 )
 from fashion_exp.evaluation.run_dir import RunDir
 from fashion_exp.evaluation.tracked_result import tags_of
-from fashion_exp.experiment.history import metrics_by_epoch
+from fashion_exp.experiment.history import metrics_by_epoch, solution_metrics
 from fashion_exp.experiment.tracked_runs import MISSED, fold_title, tracked_params
 from fashion_exp.paths import new_run_token
 from fashion_exp.tracking import open_tracker
@@ -108,13 +108,16 @@ def _start(
 
 def _track_folds(result: RunResult, tracker: Tracker) -> None:
     """The epochs of each training: in the run itself if it is the only one, else in a child."""
-    history = pd.read_csv(RunDir(result.output).history_file)
+    files = RunDir(result.output)
+    history, trainings = pd.read_csv(files.history_file), pd.read_csv(files.trainings_file)
     names = list(result.train_sizes)
     one_fold_each = all(name.endswith("f0") for name in names)
     existing = tracker.children(result.run, "fold") if len(names) > 1 else {}
     for name in names:
         repeat, fold = map(int, re.findall(r"\d+", name))
         rows = history[(history["repeat"] == repeat) & (history["fold"] == fold)]
+        own = (trainings["repeat"] == repeat) & (trainings["fold"] == fold)
+        solved = solution_metrics(trainings[own].to_dict("records")[0])
         fold_run = result.run
         if len(names) > 1:
             fold_run = existing.get(name, "")
@@ -124,6 +127,6 @@ def _track_folds(result: RunResult, tracker: Tracker) -> None:
                     tags={"fold": name},
                 )  # fmt: skip
         for epoch, metrics in metrics_by_epoch(rows):
-            tracker.log(fold_run, metrics, step=epoch)
+            tracker.log(fold_run, metrics | solved, step=epoch)
         if fold_run != result.run:
             tracker.end(fold_run, "FINISHED")

@@ -252,14 +252,24 @@ def _model_table(data: RunData, run: TrainedRun) -> PlainTable:
         "of these trained": f"{parameters['trainable']:,}" if parameters else DASH,
         "input": facts.get("input", DASH),
         "trainings": ", ".join(run.model_names),
-        "epochs": f"{training.epochs}",
-        "optimizer": f"{run.config.optim.name}, learning rate {run.config.optim.lr:g}",
+        **(_solved_head(data) if run.config.model.head.is_solved else {
+            "epochs": f"{training.epochs}",
+            "optimizer": f"{run.config.optim.name}, learning rate {run.config.optim.lr:g}",
+            "mixing": ", ".join(f"{name} {alpha:g}" for name, alpha in mixing if alpha) or "none",
+            "loss": training.loss.value,
+            "sampling": training.sampling.value,
+        }),
         "augmentation": facts.get("augmentation", DASH),
-        "mixing": ", ".join(f"{name} {alpha:g}" for name, alpha in mixing if alpha) or "none",
-        "loss": training.loss.value,
-        "sampling": training.sampling.value,
-    }
+    }  # fmt: skip
     return PlainTable(["", "value"], [list(row) for row in rows.items()])
+
+
+def _solved_head(data: RunData) -> dict[str, str]:
+    """How the head was solved, with the C of each training if it was chosen."""
+    head = {"head": data.result.facts["head"]}
+    if "c" in data.trainings:
+        head["C of each training"] = ", ".join(f"{c:.3g}" for c in data.trainings["c"])
+    return head
 
 
 def _origin_table(data: RunData, run: TrainedRun) -> PlainTable:

@@ -23,6 +23,7 @@ from fashion_exp.errors import InputError
 from fashion_exp.evaluation.run_dir import REFIT_FILE, RunDir
 from fashion_exp.experiment.checkpoints import (
     StateFile,
+    TrainingState,
     checkpoint_file,
     save_models,
 )
@@ -37,6 +38,7 @@ from fashion_exp.experiment.fold import (
     training_epochs,
 )
 from fashion_exp.experiment.setup import set_up
+from fashion_exp.experiment.solved_fold import solve_head, training_rows
 from fashion_exp.experiment.trainee import build_trainee
 from fashion_exp.inference.bundle import LEFT_OUT
 from fashion_exp.inference.trained_run import REFITS, TrainedRun, load_run, numbers_of
@@ -127,9 +129,12 @@ def describe(run: TrainedRun) -> list[str]:
     estimate = with_limits(accuracy.estimate, accuracy.low, accuracy.high)
     images = max(run.result.train_sizes.values())
     parts = "all photos, those of the test too" if facts["with_test"] else "all development photos"
+    models = pluralize(len(run.model_names), "model")
+    epochs = f" for {pluralize(facts['epochs'], 'epoch')}"
+    if run.config.model.head.is_solved:
+        epochs = f" ({run.result.facts['head']})"
     return [
-        f"{pluralize(len(run.model_names), 'model')} trained for "
-        f"{pluralize(facts['epochs'], 'epoch')} on {parts} ({facts['photos']:,}).",
+        f"{models} trained{epochs} on {parts} ({facts['photos']:,}).",
         f"Their accuracy is not measured. The models of {facts['study']}, trained on "
         f"{images:,} photos each, have a {part} accuracy of {estimate}.",
     ]
@@ -180,6 +185,13 @@ def _train(
     trainee = build_trainee(
         cfg, context.plan, len(table.classes), context.compute, fold.repeat, fold.fold
     )
+    if cfg.model.head.is_solved:
+        rows = training_rows(context, trainee.model, fold)
+        title = f"{index.unit} {index.number}/{index.count}"
+        head = solve_head(context, fold, trainee.model, rows, progress, title)
+        log.info("%s: %s", title, head.method)
+        _save(context, fold, TrainingState(1, copy_state(trainee.model)), folder, outputs)
+        return
     files = folder.fold(fold.name)
     state_file = StateFile(files.state)
     state = state_file.load()
@@ -201,6 +213,13 @@ def _train(
             state_file.save(state)
             progress.epoch_done((result.loss, result.accuracy))
             raise_if_interrupted()
+    _save(context, fold, state, folder, outputs)
+
+
+def _save(
+    context: ExperimentContext, fold: Fold, state: TrainingState, folder: RunDir, outputs: Path
+) -> None:
+    table = context.table
     save_models(
         folder.checkpoints, fold.name, state, Keep.last.value, context.plan, table.classes,
         table.rows["image_id"].to_numpy()[fold.train], outputs,
