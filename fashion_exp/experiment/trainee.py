@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from fashion_exp.configuration.schema import Config, Loss
+from fashion_exp.experiment.context import trains_on_features
 from fashion_exp.models.build import build_model
 from fashion_exp.models.classifier import Classifier
 from fashion_exp.models.layers import layer_groups
@@ -50,7 +51,8 @@ def build_trainee(
     """
     seed = derive_seed("initialisation", cfg.seeds.initialisation, repeat, fold)
     one_vs_rest = cfg.training.loss is Loss.bce
-    model = build_model(cfg.model, plan, classes, seed, one_vs_rest).to(compute.device)
+    share = trains_on_features(cfg, plan)
+    model = build_model(cfg.model, plan, classes, seed, one_vs_rest, share).to(compute.device)
     if cfg.training.gradient_checkpointing:
         recompute_activations(model, cfg.model.name)
     return prepare_training(cfg, model)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -17,6 +17,7 @@ from fashion_exp.models.dropout import Dropout
 from fashion_exp.models.layers import drops_paths
 from fashion_exp.models.one_vs_rest import OneVsRest
 from fashion_exp.models.registry import MODELS
+from fashion_exp.models.shared_networks import share_network
 from fashion_exp.models.side_by_side import SideBySide
 from fashion_exp.models.solved_heads import DEFAULT_NEIGHBORS, NearestNeighbors, SolvedLinear
 from fashion_exp.models.weights import Weights, load_into, refuse_other_network
@@ -26,19 +27,24 @@ if TYPE_CHECKING:
 
 
 def build_model(
-    cfg: ModelConfig, plan: ModelPlan, classes: int, seed: int, one_vs_rest: bool = False
-) -> Classifier:
+    cfg: ModelConfig, plan: ModelPlan, classes: int, seed: int, one_vs_rest: bool = False,
+    share: bool = False,
+) -> Classifier:  # fmt: skip
     """A classifier whose random initialization depends on `seed` alone.
 
     `one_vs_rest` is for training with binary cross-entropy. Backbones side by side are those that
-    each would be alone.
+    each would be alone. `share`: a frozen network may be that of an earlier model, which must not
+    change it.
 
     Raises `InputError` for an unknown model or stage, and for weights that do not fit.
     """
     backbones, widths = [], []
     for single, network_plan in zip(single_backbones(cfg), plan.networks, strict=True):
         torch.manual_seed(seed)
-        backbone, width = _build_backbone(single, network_plan)
+        if share and plan.freeze == "backbone":
+            backbone, width = _shared_backbone(single, network_plan, seed)
+        else:
+            backbone, width = _build_backbone(single, network_plan)
         backbones.append(backbone)
         widths.append(width)
     model = SideBySide(backbones, plan) if plan.reads_features else backbones[0]
@@ -61,6 +67,21 @@ def _build_backbone(cfg: ModelConfig, plan: ModelPlan) -> tuple[Classifier, int]
         load_into(network, plan.weights, plan.channels)
     model.remove_later_stages()
     return model, width
+
+
+def _shared_backbone(cfg: ModelConfig, plan: ModelPlan, seed: int) -> tuple[Classifier, int]:
+    is_random = plan.weights.path is None
+    return share_network(
+        f"{_without_head(cfg)} {plan} {seed if is_random else ''}",
+        seed,
+        lambda: _build_backbone(cfg, plan),
+        lambda: _create_network(cfg, plan.channels),
+    )
+
+
+def _without_head(cfg: ModelConfig) -> ModelConfig:
+    """The options that the network depends on."""
+    return replace(cfg, dropout=0.0, hidden=None)
 
 
 def _classifier(cfg: ModelConfig, network: nn.Module, plan: ModelPlan) -> Classifier:
@@ -99,7 +120,18 @@ def measure_model(cfg: ModelConfig, plan: ModelPlan, classes: int) -> ModelSize:
     )
 
 
+_measured: dict[str, ModelSize] = {}
+"""By what a size depends on: the jobs of a sweep have few different models."""
+
+
 def _measure_network(cfg: ModelConfig, plan: ModelPlan, classes: int) -> ModelSize:
+    key = f"{replace(cfg, dropout=0.0)} {plan} {classes}"
+    if key not in _measured:
+        _measured[key] = _measure_new_network(cfg, plan, classes)
+    return _measured[key]
+
+
+def _measure_new_network(cfg: ModelConfig, plan: ModelPlan, classes: int) -> ModelSize:
     outputs = [0]
 
     def record(_: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:

@@ -59,6 +59,7 @@ def test_names_a_clear_winner_and_its_test_accuracy(tmp_path: Path) -> None:
 
 def test_columns_of_the_table_of_runs_have_names_of_their_own(tmp_path: Path) -> None:
     """`training.loss` is not the column of the loss."""
+    changes: tuple[dict[str, Any], ...]
     changes = ({}, {"training.loss": "bce"}, {"split.seed": 1}, {"dataset.seed": 1})
     runs = [
         make_run(
