@@ -25,6 +25,7 @@ from fashion_exp.evaluation.results import load_result
 from fashion_exp.evaluation.run_dir import RunDir
 from fashion_exp.experiment.job import run_job
 from fashion_exp.training.device import choose_compute
+from tests.backbone_runs import SIZES, options
 from tests.conftest import TinyRun
 
 pytestmark = pytest.mark.slow
@@ -535,10 +536,14 @@ def test_runs_belong_to_the_named_experiment(tiny: Callable[..., TinyRun], tmp_p
     assert len(runs_of(f"sqlite:///{tmp_path / 'outputs' / 'mlflow.db'}", "mine")) == 1
 
 
+@pytest.mark.parametrize("several", [False, True], ids=["one network", "two on two views"])
 def test_logged_model_gives_the_predictions_of_its_run(
-    tiny: Callable[..., TinyRun], tmp_path: Path, photos: Path
-) -> None:
-    run = tiny("tracking.log_model=true", "training.precision=fp32", tracking="mlflow")
+    tiny: Callable[..., TinyRun], tmp_path: Path, photos: Path, backbone_files: dict[str, Path],
+    several: bool,
+) -> None:  # fmt: skip
+    backbones = (*options(backbone_files, *SIZES), "model.test_views=flip") if several else ()
+    fixed = ("tracking.log_model=true", "training.precision=fp32")
+    run = tiny(*fixed, *backbones, tracking="mlflow")
     uri = f"sqlite:///{tmp_path / 'outputs' / 'mlflow.db'}"
     mlflow.set_tracking_uri(uri)
     (tracked,) = runs_of(uri, "fashion_exp")
