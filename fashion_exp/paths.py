@@ -138,7 +138,17 @@ def why_not_writable(folder: Path) -> str:
 
 def unique_name(name: str) -> str:
     """A folder name that no other run has: the time, `name` and eight random digits."""
-    return f"{time.strftime('%Y%m%d-%H%M%S')}-{name}-{secrets.token_hex(4)}"
+    return f"{time.strftime('%Y%m%d-%H%M%S')}-{folder_title(name)}-{secrets.token_hex(4)}"
+
+
+def folder_title(name: str) -> str:
+    """A name as part of a folder's name: short, and without the colon of `model.name=a:stage`,
+    which separates paths in lists of them."""
+    return name.replace(":", "-")[:MAX_TITLE]
+
+
+MAX_TITLE = 80
+"""Characters: file systems allow 255 bytes for a name."""
 
 
 def new_run_token(outputs: Path) -> str:

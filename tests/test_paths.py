@@ -54,6 +54,11 @@ def test_names_do_not_collide() -> None:
     assert len({unique_name("resnet50") for _ in range(20)}) == 20
 
 
+def test_folder_of_many_backbones_has_a_short_name_without_colons() -> None:
+    name = unique_name("+".join(f"network{number}:stage" for number in range(16)))
+    assert "-network0-stage+network1-stage" in name and len(name) < 120
+
+
 def test_default_outputs_are_those_of_the_checkout_in_any_directory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

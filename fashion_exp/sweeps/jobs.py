@@ -35,7 +35,7 @@ from fashion_exp.errors import InputError
 from fashion_exp.evaluation.run_dir import RunDir, State
 from fashion_exp.experiment.fingerprints import job_fingerprint, short_hash
 from fashion_exp.models.weights import find_weights
-from fashion_exp.paths import outputs_of
+from fashion_exp.paths import folder_title, outputs_of
 from fashion_exp.sweeps.job_spec import JobSpec
 from fashion_exp.training.device import Compute, choose_compute, threads_per_process
 
@@ -198,7 +198,7 @@ def sweep_name(line: CommandLine) -> str:
     swept = sorted(line.swept_keys)
     fixed = sorted(override for override in line.fixed_overrides if _affects_name(override))
     title = "-".join([*shared_model(line), *(key.rpartition(".")[2] for key in swept)])
-    return f"{title[:80]}-{short_hash([swept, fixed])[:6]}"
+    return f"{folder_title(title)}-{short_hash([swept, fixed])[:6]}"
 
 
 def shared_model(line: CommandLine) -> set[str]:
