@@ -59,8 +59,12 @@ def test_names_a_clear_winner_and_its_test_accuracy(tmp_path: Path) -> None:
 
 def test_columns_of_the_table_of_runs_have_names_of_their_own(tmp_path: Path) -> None:
     """`training.loss` is not the column of the loss."""
-    changes: tuple[dict[str, Any], ...]
-    changes = ({}, {"training.loss": "bce"}, {"split.seed": 1}, {"dataset.seed": 1})
+    changes: tuple[dict[str, Any], ...] = (
+        {},
+        {"training.loss": "bce"},
+        {"split.seed": 1},
+        {"dataset.seed": 1},
+    )
     runs = [
         make_run(
             tmp_path / f"{index}", f"run {index}", random_correctness(index, 5, 300, 0.8),
