@@ -35,7 +35,8 @@ from fashion_exp.experiment.fold_result import FoldResult
 from fashion_exp.experiment.history import metrics_by_epoch, solution_metrics
 from fashion_exp.experiment.logged_model import log_ensemble
 from fashion_exp.experiment.pruning import EpochReport
-from fashion_exp.experiment.setup import find_cached_training, result_facts, save_inputs, set_up
+from fashion_exp.experiment.result_facts import result_facts
+from fashion_exp.experiment.setup import find_cached_training, save_inputs, set_up
 from fashion_exp.experiment.solved_fold import solve_fold
 from fashion_exp.experiment.tracked_runs import fold_title, track_experiment, track_fold
 from fashion_exp.experiment.trainee import build_trainee

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -20,7 +19,7 @@ from fashion_exp.configuration.schema import (
 from fashion_exp.data.augment import Augmentation, ImageViews, deterministic_augmentation
 from fashion_exp.data.csv_lists import frame_as_csv
 from fashion_exp.data.pixels import CachedPixels, load_pixels
-from fashion_exp.data.split import Fold, Split, build_split, describe_parts, manifest_hash
+from fashion_exp.data.split import Fold, Split, build_split, describe_parts
 from fashion_exp.data.table import ImageTable
 from fashion_exp.errors import InputError
 from fashion_exp.evaluation.run_dir import RunDir
@@ -34,15 +33,22 @@ from fashion_exp.experiment.context import (
     trains_on_features,
 )
 from fashion_exp.experiment.features import FeatureProvider, log_reuse
-from fashion_exp.experiment.fingerprints import job_fingerprint, short_hash, training_fingerprint
+from fashion_exp.experiment.fingerprints import training_fingerprint
 from fashion_exp.experiment.pruning import EpochReport
+from fashion_exp.experiment.refusals import (
+    check_phases,
+    refuse_cut_features,
+    refuse_idle_processes,
+    refuse_seen_images,
+    refuse_single_images,
+    refuse_unfrozen,
+)
 from fashion_exp.experiment.resources import check_resources
 from fashion_exp.experiment.trainee import Trainee, build_trainee
 from fashion_exp.experiment.training_cache import CachedTraining, TrainingCache
 from fashion_exp.models.build import check_architecture, check_model_name
 from fashion_exp.models.classifier import Classifier
 from fashion_exp.models.plan import ModelPlan, plan_backbones
-from fashion_exp.models.solved_heads import describe_head
 from fashion_exp.models.weights import Weights, find_weights
 from fashion_exp.paths import outputs_dir
 from fashion_exp.reporting.progress import Progress
@@ -103,7 +109,7 @@ def set_up(
     pixels_reused = min(stored.reused for stored in pixels)  # of several formats
     log_reuse("pixels", pixels_reused, len(images))
     split = _split(cfg, table)
-    _refuse_seen_images(table, split, plan)
+    refuse_seen_images(table, split, plan)
     image_ids = table.rows["image_id"].to_list()
     views, plain = _views(cfg, plan, pixels, image_ids), plan.input_formats[0]
 
@@ -124,9 +130,9 @@ def set_up(
 def _check_plan(cfg: Config, plan: ModelPlan) -> None:
     """Raises `InputError` for options that do not fit what is frozen."""
     _check_augmentation(cfg, plan)
-    _refuse_unfrozen(cfg, plan)
-    _refuse_idle_processes(cfg, plan)
-    _refuse_cut_features(cfg, plan)
+    refuse_unfrozen(cfg, plan)
+    refuse_idle_processes(cfg, plan)
+    refuse_cut_features(cfg, plan)
 
 
 def _split(cfg: Config, table: ImageTable) -> Split:
@@ -156,8 +162,8 @@ def make_plan(cfg: Config, run: RunDir, native_size: int) -> ModelPlan:
 def build_dry_run(cfg: Config, plan: ModelPlan, classes: int, compute: Compute) -> Trainee:
     """The trainee of the first fold, built early to find mistakes in the options."""
     trainee = build_trainee(cfg, plan, classes, compute)
-    _refuse_single_images(cfg, plan, trainee)
-    _check_phases(plan, trainee.model)
+    refuse_single_images(cfg, plan, trainee)
+    check_phases(plan, trainee.model)
     log.info(
         "model: %s, %s parameters, %s trainable, %s frozen, %s in the head; frozen part: %s",
         cfg.model.name,
@@ -169,17 +175,6 @@ def build_dry_run(cfg: Config, plan: ModelPlan, classes: int, compute: Compute) 
     return trainee
 
 
-def _check_phases(plan: ModelPlan, model: Classifier) -> None:
-    """Raises `InputError` unless each phase of `model.unfreeze` trains more than the one before."""
-    trained = 0
-    for start, freeze in plan.phases:
-        before, trained = trained, model.hold(freeze)
-        if start and trained <= before:
-            raise InputError(
-                f"model.unfreeze: {start}: {freeze} trains no more of the network than before"
-            )
-
-
 def _log_backbones(cfg: Config, plan: ModelPlan, model: Classifier) -> None:
     for single, backbone, network in zip(
         single_backbones(cfg.model), model.backbones, plan.networks, strict=True
@@ -189,30 +184,6 @@ def _log_backbones(cfg: Config, plan: ModelPlan, model: Classifier) -> None:
             "backbone %s: %s parameters, %d px, %s",
             single.name, f"{parameters:,}", network.size, network.interpolation,
         )  # fmt: skip
-
-
-def _refuse_unfrozen(cfg: Config, plan: ModelPlan) -> None:
-    if cfg.model.head.is_solved and plan.freeze != "backbone":
-        raise InputError(
-            f"model.head={cfg.model.head.value}: is solved on the features of a frozen backbone, "
-            f"and the weights are random ({plan.weights.source}); set model.weights=FILE, or "
-            "model.weights=none model.freeze=backbone to use random features"
-        )
-
-
-def _refuse_single_images(cfg: Config, plan: ModelPlan, trainee: Trainee) -> None:
-    """A batch of one image has no batch statistics where the feature map is 1×1 px."""
-    training = cfg.training
-    if training.batch_size // training.processes > 1:
-        return
-    layers = trainee.model.single_value_norms(plan.size, plan.channels)
-    if layers:
-        least = 2 * training.processes
-        raise InputError(
-            f"training.batch_size={training.batch_size}: batch normalization ({layers[0]}) sees "
-            f"1×1 px there and needs two images at once; set training.batch_size={least} or more, "
-            f"a dataset.image_size above {plan.size}, or model.freeze=backbone"
-        )
 
 
 def _all_cached(context: ExperimentContext) -> dict[str, int]:
@@ -239,27 +210,6 @@ def _compute(cfg: Config, group: ProcessGroup) -> Compute:
             "training.compile=false"
         )
     return compute
-
-
-def _refuse_idle_processes(cfg: Config, plan: ModelPlan) -> None:
-    if cfg.training.processes > 1 and trains_on_features(cfg, plan):
-        raise InputError(
-            f"training.processes={cfg.training.processes}: training a head on stored features "
-            "takes less time than exchanging its gradients; set training.processes=1, or "
-            "model.freeze=none to train the backbone too"
-        )
-
-
-def _refuse_cut_features(cfg: Config, plan: ModelPlan) -> None:
-    phases = training_phases(plan, cfg.training.epochs)
-    on_features = any(trains_on_features(cfg, phase.plan) for phase in phases)
-    if cfg.augmentation.cutmix_alpha and on_features:
-        raise InputError(
-            f"augmentation.cutmix_alpha={cfg.augmentation.cutmix_alpha:g}: CutMix needs images, "
-            "but the head is trained on stored features of a frozen backbone; mix features with "
-            "augmentation.mixup_alpha, or train on images with augmentation=light or "
-            "model.freeze=none"
-        )
 
 
 def _find_weights(cfg: Config, backbone: ModelConfig) -> Weights:
@@ -317,68 +267,6 @@ def _check_augmentation(cfg: Config, plan: ModelPlan) -> None:
         )
     for size, _ in pixel_formats(plan):
         _augmentations(cfg, plan, (size, size, plan.channels))
-
-
-def _refuse_seen_images(table: ImageTable, split: Split, plan: ModelPlan) -> None:
-    """Weights of an earlier run must not be evaluated on images that they were trained on."""
-    ids = table.rows["image_id"].to_numpy()
-    evaluated = {*ids[split.test], *(i for fold in split.folds for i in ids[fold.validation])}
-    seen = evaluated & plan.trained_on
-    if seen:
-        raise InputError(
-            f"model.weights: {len(seen)} of the {len(evaluated)} evaluation images were used to "
-            "train these weights; take weights trained on other data, or the same split with "
-            "split.redraw=false and repeats=1"
-        )
-
-
-def result_facts(context: ExperimentContext, data: str) -> dict[str, str]:
-    """What a result depends on beside the options; recorded as tags.
-
-    `data` is the fingerprint of the images as they were found, before any was decoded.
-    """
-    cfg, plan, compute, table = context.cfg, context.plan, context.compute, context.table
-    manifest = context.split.manifest(table.rows)
-    test_ids = sorted(table.rows["image_id"].to_numpy()[context.split.test])
-    operations = random_operations(cfg, plan)
-    return {
-        "job_hash": job_fingerprint(cfg, data, plan.weights_identity, compute),
-        "data_fingerprint": table.fingerprint,
-        **table.facts,
-        "split_hash": manifest_hash(manifest),
-        "test_hash": short_hash(test_ids),
-        "weights": " + ".join(network.weights.source for network in plan.networks),
-        "weights_sha256": plan.weights_sha256,
-        "freeze": plan.freeze,
-        "input": " + ".join(dict.fromkeys(map(_input_text, plan.networks))),
-        "augmentation": ", ".join(str(operation["name"]) for operation in operations) or "none",
-        "device": str(compute.device),
-        "precision": compute.dtype,
-        "threads": str(compute.threads),
-        "parameters": json.dumps(dict(context.parameter_counts)),
-        "images": json.dumps(table.class_counts),
-        "files": str(table.file_count),
-        "left_out": str(len(table.left_out)),
-        "set_aside": str(len(table.left_out) - len(table.unusable)),
-        **({"head": describe_head(cfg.model)} if cfg.model.head.is_solved else {}),
-        "val_selected": "on these images" if _selects_epoch(cfg) else "no",
-    }
-
-
-def _input_text(plan: ModelPlan) -> str:
-    return (
-        f"{plan.size} px, {plan.channels} channels, {plan.interpolation}, mean "
-        f"{_numbers(plan.mean)}, std {_numbers(plan.std)}"
-    )
-
-
-def _numbers(values: Sequence[float]) -> str:
-    return " ".join(f"{value:.4g}" for value in values)
-
-
-def _selects_epoch(cfg: Config) -> bool:
-    """Whether the validation images choose the epoch, which biases their score upwards."""
-    return cfg.training.keep.value == "best" or cfg.training.early_stopping is not None
 
 
 def save_inputs(context: ExperimentContext) -> None:

@@ -1,0 +1,67 @@
+"""What a result depends on beside the options."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from fashion_exp.configuration.schema import (
+    Config,
+)
+from fashion_exp.data.split import manifest_hash
+from fashion_exp.experiment.context import (
+    ExperimentContext,
+    random_operations,
+)
+from fashion_exp.experiment.fingerprints import job_fingerprint, short_hash
+from fashion_exp.models.plan import ModelPlan
+from fashion_exp.models.solved_heads import describe_head
+
+
+def result_facts(context: ExperimentContext, data: str) -> dict[str, str]:
+    """What a result depends on beside the options; recorded as tags.
+
+    `data` is the fingerprint of the images as they were found, before any was decoded.
+    """
+    cfg, plan, compute, table = context.cfg, context.plan, context.compute, context.table
+    manifest = context.split.manifest(table.rows)
+    test_ids = sorted(table.rows["image_id"].to_numpy()[context.split.test])
+    operations = random_operations(cfg, plan)
+    return {
+        "job_hash": job_fingerprint(cfg, data, plan.weights_identity, compute),
+        "data_fingerprint": table.fingerprint,
+        **table.facts,
+        "split_hash": manifest_hash(manifest),
+        "test_hash": short_hash(test_ids),
+        "weights": " + ".join(network.weights.source for network in plan.networks),
+        "weights_sha256": plan.weights_sha256,
+        "freeze": plan.freeze,
+        "input": " + ".join(dict.fromkeys(map(_input_text, plan.networks))),
+        "augmentation": ", ".join(str(operation["name"]) for operation in operations) or "none",
+        "device": str(compute.device),
+        "precision": compute.dtype,
+        "threads": str(compute.threads),
+        "parameters": json.dumps(dict(context.parameter_counts)),
+        "images": json.dumps(table.class_counts),
+        "files": str(table.file_count),
+        "left_out": str(len(table.left_out)),
+        "set_aside": str(len(table.left_out) - len(table.unusable)),
+        **({"head": describe_head(cfg.model)} if cfg.model.head.is_solved else {}),
+        "val_selected": "on these images" if _selects_epoch(cfg) else "no",
+    }
+
+
+def _input_text(plan: ModelPlan) -> str:
+    return (
+        f"{plan.size} px, {plan.channels} channels, {plan.interpolation}, mean "
+        f"{_numbers(plan.mean)}, std {_numbers(plan.std)}"
+    )
+
+
+def _numbers(values: Sequence[float]) -> str:
+    return " ".join(f"{value:.4g}" for value in values)
+
+
+def _selects_epoch(cfg: Config) -> bool:
+    """Whether the validation images choose the epoch, which biases their score upwards."""
+    return cfg.training.keep.value == "best" or cfg.training.early_stopping is not None
