@@ -117,7 +117,8 @@ def _track_folds(result: RunResult, tracker: Tracker) -> None:
         repeat, fold = map(int, re.findall(r"\d+", name))
         rows = history[(history["repeat"] == repeat) & (history["fold"] == fold)]
         own = (trainings["repeat"] == repeat) & (trainings["fold"] == fold)
-        solved = solution_metrics({str(k): v for k, v in trainings[own].iloc[0].items()})
+        (record,) = trainings[own].to_dict("records")
+        solved = solution_metrics({str(name): value for name, value in record.items()})
         fold_run = result.run
         if len(names) > 1:
             fold_run = existing.get(name, "")
