@@ -15,7 +15,7 @@ from tests.bench.runner import REPOSITORY, Figure, figure_table, write_json
 
 GROUPS: dict[str, tuple[str, ...]] = {
     "caches": ("index", "pixels", "reuse", "heads"),
-    "training": ("step", "precision", "tracking", "processes", "startup"),
+    "training": ("solver", "step", "precision", "tracking", "processes", "startup"),
     "robustness": ("command_lines", "statistics"),
     "comparison": ("judge",),
     "inference": ("predict", "serve"),
