@@ -266,7 +266,7 @@ def test_help_names_groups_choices_and_subcommands() -> None:
     for text in (
         "dataset: clothing, csv, fashion_mnist, folder, garments",
         "experiment: paper_basic_cnn",
-        "sweep: dropout, lr, paper_grid, search, split_ratio",
+        "sweep: dropout, heads, lr, paper_grid, search, split_ratio",
         "--multirun",
         "fashion_exp ui …",
         "hydra/launcher: inline, processes, ray, slurm",

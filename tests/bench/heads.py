@@ -1,7 +1,8 @@
-"""A sweep of 24 heads on cached features vs. one of its jobs, and the overhead of a job.
+"""Sweeps of 24 and of 240 heads on cached features vs. one of their jobs, and a job's overhead.
 
-The grid has 4 learning rates, 3 dropout rates and 2 split ratios. The heads are linear, on the
-averaged features of a small network, so that the sweep itself dominates the time.
+The grids have learning rates, dropout rates and split ratios, the larger one also weight decays.
+The heads are linear, on the averaged features of a small network, so that the sweep itself
+dominates the time. The overhead of a job is what 216 more jobs take beside their training.
 """
 
 from __future__ import annotations
@@ -15,32 +16,42 @@ from tests.bench.runner import Figure, ratio_figure, run_command
 
 GRID = ("optim.lr=1e-4,2e-4,5e-4,1e-3", "model.dropout=0,0.3,0.5", "split.train_ratio=0.5,0.8")
 GRID_JOBS = 24
-SMALL_GRID = ("optim.lr=1e-4,2e-4", "model.dropout=0", "split.train_ratio=0.5,0.8")
-SMALL_GRID_JOBS = 4
+LARGE_GRID = (*GRID, "optim.weight_decay=0,1e-6,1e-5,1e-4,3e-4,1e-3,3e-3,1e-2,3e-2,1e-1")
+LARGE_GRID_JOBS = 240
+SMALL_GRID = (*GRID[:2], "optim.weight_decay=0,1e-2,1e-1")
+SMALL_GRID_JOBS = 36
+"""In place of the large grid with `quick`."""
 
 
 def measure(quick: bool) -> list[Figure]:
-    seconds: dict[str, list[float]] = {"24 jobs, s": [], "one job, s": []}
+    many, jobs = (SMALL_GRID, SMALL_GRID_JOBS) if quick else (LARGE_GRID, LARGE_GRID_JOBS)
+    names = "one job, s", f"{GRID_JOBS} jobs, s", f"{jobs} jobs, s"
+    seconds: dict[str, list[float]] = {name: [] for name in names}
     overheads = []
     for _ in range(1 if quick else 3):
         with tempfile.TemporaryDirectory() as outputs:
             overrides = (*_overrides(quick), f"outputs={outputs}")
             run_command(*overrides)  # creates the database and caches pixels and features
             overrides = (*overrides, "cache.trainings=false")
-            seconds["one job, s"].append(run_command(*overrides))
-            large = run_command("-m", *overrides, *GRID, "sweep.name=large")
-            seconds["24 jobs, s"].append(large)
-            small = run_command("-m", *overrides, *SMALL_GRID, "sweep.name=small")
-            large_training = _training_seconds(Path(outputs), "large")
-            small_training = _training_seconds(Path(outputs), "small")
-            overhead = (large - large_training) - (small - small_training)
-            overheads.append(overhead / (GRID_JOBS - SMALL_GRID_JOBS))
+            seconds[names[0]].append(run_command(*overrides))
+            few = run_command("-m", *overrides, *GRID, "sweep.name=few")
+            seconds[names[1]].append(few)
+            more = run_command("-m", *overrides, *many, "sweep.name=many")
+            seconds[names[2]].append(more)
+            few_training = _training_seconds(Path(outputs), "few", GRID_JOBS)
+            many_training = _training_seconds(Path(outputs), "many", jobs)
+            overhead = (more - many_training) - (few - few_training)
+            overheads.append(overhead / (jobs - GRID_JOBS))
     parts = {name: tuple(values) for name, values in seconds.items()}
-    at_most = (None, None) if quick else (6.0, 0.5)
+    at_most = (None, None, None) if quick else (2.0, 10.0, 0.1)
     return [
-        ratio_figure("24 heads vs. one, features cached", parts, at_most=at_most[0]),
-        Figure("overhead of a job of a multirun", tuple(overheads), "s", at_most=at_most[1]),
-    ]
+        ratio_figure("24 heads vs. one, features cached", parts, names[1::-1], at_most=at_most[0]),
+        ratio_figure(
+            f"{jobs} heads vs. one, features cached", parts, (names[2], names[0]),
+            at_most=at_most[1],
+        ),
+        Figure("overhead of a job of a multirun", tuple(overheads), "s", at_most=at_most[2]),
+    ]  # fmt: skip
 
 
 def _overrides(quick: bool) -> tuple[str, ...]:
@@ -51,8 +62,8 @@ def _overrides(quick: bool) -> tuple[str, ...]:
     )  # fmt: skip
 
 
-def _training_seconds(outputs: Path, sweep: str) -> float:
+def _training_seconds(outputs: Path, sweep: str, jobs: int) -> float:
     """Training time of all jobs of a sweep together."""
     results = list(outputs.glob(f"sweeps/{sweep}/*/result.json"))
-    assert len(results) in (GRID_JOBS, SMALL_GRID_JOBS)
+    assert len(results) == jobs
     return sum(float(json.loads(file.read_text())["seconds"]) for file in results)
