@@ -28,6 +28,7 @@ GRADIENT_OPTIONS = (
         )
     ),
     "model.dropout",
+    "model.unfreeze",
     "augmentation.per_class",
     "augmentation.mixup_alpha",
     "augmentation.cutmix_alpha",

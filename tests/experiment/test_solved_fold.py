@@ -190,6 +190,7 @@ def test_unfrozen_backbone_is_refused_with_the_remedy(
         ("optim=adamw", "optim.name=AdamW has no effect here"),
         ("schedule=cosine", "schedule.name=cosine has no effect here"),
         ("model.dropout=0.5", "model.dropout=0.5 has no effect here"),
+        ("model.unfreeze={1:none}", "model.unfreeze={'1': 'none'} has no effect here"),
         ("training.label_smoothing=0.1", "training.label_smoothing=0.1 has no effect"),
         ("training.keep=best", "training.keep=best has no effect here"),
         ("training.early_stopping=3", "leave it at null"),
