@@ -99,9 +99,7 @@ def read_columns(
     if frame.empty:
         raise InputError(f"{source}: no rows")
     found = _find_columns(frame, source, options.columns)
-    if "split" in found and frame[split := found["split"]].nunique() > 1:
-        values = " and ".join(map(str, sorted(frame[split].astype(str).unique())))
-        raise InputError(f"{source}: rows of {values}; --where {split}=VALUE reads one of them")
+    _refuse_several_parts(frame, source, found)
     if metric is not None:
         if metric not in frame:
             numeric = score_columns(frame)
@@ -116,7 +114,7 @@ def read_columns(
         classes, probabilities, used = _probabilities(frame, source, found, options)
     predicted: pd.Categorical[str] | None = None
     label: pd.Categorical[str] | None = None
-    notes = []
+    notes: list[str] = []
     if metric is None:
         if "label" in found:
             label = _named(_texts(frame[found["label"]], f"{source}: label"), options.classes)
@@ -133,8 +131,7 @@ def read_columns(
         if probabilities is not None and "probabilities" in found
         else set()
     )
-    if unread := [str(name) for name in frame.columns if name not in used]:
-        notes.append(f"{source}: not read: {', '.join(unread[:12])}{' …' * (len(unread) > 12)}.")
+    notes += _unread_note(frame, source, used)
     return Predictions(
         source,
         _keys(frame, source, found),
@@ -151,6 +148,18 @@ def read_columns(
         score,
         tuple(notes),
     )
+
+
+def _unread_note(frame: pd.DataFrame, source: str, used: set[str]) -> list[str]:
+    unread = [str(name) for name in frame.columns if name not in used]
+    more = " …" * (len(unread) > 12)
+    return [f"{source}: not read: {', '.join(unread[:12])}{more}."] if unread else []
+
+
+def _refuse_several_parts(frame: pd.DataFrame, source: str, found: Mapping[str, str]) -> None:
+    if "split" in found and frame[split := found["split"]].nunique() > 1:
+        values = " and ".join(map(str, sorted(frame[split].astype(str).unique())))
+        raise InputError(f"{source}: rows of {values}; --where {split}=VALUE reads one of them")
 
 
 _SCORE_NOTES = {
