@@ -14,13 +14,13 @@ from torch import nn
 
 from fashion_exp.configuration.schema import Config
 from fashion_exp.data.split import Fold
+from fashion_exp.errors import InputError
 from fashion_exp.experiment.checkpoints import MAX_SAVING_SHARE, StateFile, TrainingState
-from fashion_exp.experiment.context import ExperimentContext, fold_seed
+from fashion_exp.experiment.context import ExperimentContext
 from fashion_exp.experiment.divergence import Diverged
 from fashion_exp.experiment.fold import dropout_seeds, finish_epoch, is_done, restore
 from fashion_exp.experiment.inputs import Inputs, build_criterion, fold_inputs
-from fashion_exp.experiment.trainee import Trainee, prepare_training
-from fashion_exp.models.build import build_model
+from fashion_exp.experiment.trainee import Trainee, build_untrained, prepare_training
 from fashion_exp.models.classifier import Classifier
 from fashion_exp.signals import raise_if_interrupted
 from fashion_exp.training.fit_heads import HeadTraining, fit_heads
@@ -116,7 +116,10 @@ def _build_members(trainings: Sequence[PendingTraining]) -> list[_Member]:
         if source not in sources:
             sources[source] = _build_source(context, fold)
         model, inputs = sources[source]
-        trainee = prepare_training(cfg, _copy_head(model, context))
+        try:
+            trainee = prepare_training(cfg, _copy_head(model, context))
+        except InputError:  # the job meets it again, and reports it
+            continue
         if pending.state.epochs_done:
             restore(pending.state, trainee)
         schedule = schedules.setdefault(
@@ -130,16 +133,18 @@ def _build_members(trainings: Sequence[PendingTraining]) -> list[_Member]:
             head, inputs.batches, trainee.optimizer, criterion, schedule, cfg.training.clip_norm,
             dropout_seeds(cfg, fold),
         )  # fmt: skip
-        members.append(_Member(pending, trainee, replace(inputs, module=head), training))
+        own_inputs = replace(inputs, module=head, evaluated=trainee.model.evaluation_head)
+        members.append(_Member(pending, trainee, own_inputs, training))
     return members
 
 
 def _build_source(context: ExperimentContext, fold: Fold) -> tuple[Classifier, Inputs]:
     """A classifier without its network, and the inputs of a fold; validation is read once."""
-    cfg, plan = context.cfg, context.plan
-    seed = fold_seed(cfg, "initialisation", fold)
-    model = build_model(cfg.model, plan, len(context.table.classes), seed)
-    inputs = fold_inputs(context, model.to(context.compute.device), fold, plan)
+    model = build_untrained(
+        context.cfg, context.plan, len(context.table.classes), context.compute,
+        fold.repeat, fold.fold,
+    )  # fmt: skip
+    inputs = fold_inputs(context, model, fold, context.plan)
     assert all(name.startswith("head.") for name in model.trainable_state())
     validation: list[torch.Tensor] = []
 
@@ -152,14 +157,15 @@ def _build_source(context: ExperimentContext, fold: Fold) -> tuple[Classifier, I
 
 
 def _copy_head(model: Classifier, context: ExperimentContext) -> Classifier:
-    """The initial head of a model with the dropout of this job, and no network."""
-    cfg, plan = context.cfg, context.plan
-    alone = Classifier(nn.Identity(), False, "avg", plan.mean, plan.std)
+    """The model with an initial head of its own, which has the dropout of this job, and without its
+    network."""
+    alone = copy.copy(model)
+    alone._modules = {**model._modules, "network": nn.Identity()}
     alone.head = copy.deepcopy(model.head)
     for layer in alone.head.modules():
         if isinstance(layer, nn.Dropout):
-            layer.p = cfg.model.dropout
-    return alone.to(context.compute.device)
+            layer.p = context.cfg.model.dropout
+    return alone
 
 
 def can_share_set_up(option: str) -> bool:

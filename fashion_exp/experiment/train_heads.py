@@ -78,7 +78,7 @@ def _pending(
                 save_inputs(context)
                 yield from _unfinished(context)
         except Exception as error:  # the job meets it again, and reports it
-            log.debug("%s is not trained together with others: %s", run.path, error)
+            log.warning("%s is not trained together with others: %s", run.path, error)
 
 
 def _context(

@@ -49,13 +49,20 @@ def build_trainee(
 
     Raises `InputError` for options that the model, the optimizer or the schedule does not accept.
     """
+    return prepare_training(cfg, build_untrained(cfg, plan, classes, compute, repeat, fold))
+
+
+def build_untrained(
+    cfg: Config, plan: ModelPlan, classes: int, compute: Compute, repeat: int, fold: int
+) -> Classifier:
+    """The model of a fold with its initial weights, on its device. Raises `InputError`."""
     seed = derive_seed("initialisation", cfg.seeds.initialisation, repeat, fold)
     one_vs_rest = cfg.training.loss is Loss.bce
     share = trains_on_features(cfg, plan)
     model = build_model(cfg.model, plan, classes, seed, one_vs_rest, share).to(compute.device)
     if cfg.training.gradient_checkpointing:
         recompute_activations(model, cfg.model.name)
-    return prepare_training(cfg, model)
+    return model
 
 
 def prepare_training(cfg: Config, model: Classifier) -> Trainee:
