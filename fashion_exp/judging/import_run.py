@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from fashion_exp.atomic_io import write_json
+from fashion_exp.atomic_io import write_json, write_text
 from fashion_exp.configuration.schema import TrackingConfig
 from fashion_exp.errors import InputError
 from fashion_exp.evaluation.annotations import Annotations, save_annotations
@@ -153,14 +153,14 @@ def _write(
     save_annotations(run.path, Annotations(name))
     write_json(run.overrides_file, [])
     write_json(run.path / IMPORT_FILE, {"command": command})
-    (run.path / "history.csv").write_text("fold,repeat,epoch,part,loss,accuracy,lr,kept\n")
+    write_text(run.history_file, "fold,repeat,epoch,part,loss,accuracy,lr,kept\n")
     trainings = pd.DataFrame(models.keys, columns=["repeat", "fold"])
     trainings["images"] = list(sizes.values())
     trainings[["updates", "seconds"]] = 0
     trainings[["plain_images", "plain_accuracy"]] = np.nan
     trainings.to_csv(run.trainings_file, index=False)
     _split(parts, list(sizes)).to_csv(run.split_file, index=False)
-    run.left_out_file.write_text("path,reason\n")
+    write_text(run.left_out_file, "path,reason\n")
     content = {
         "name": name, "output": folder, "run": "", "confidence": CONFIDENCE, "seconds": 0.0,
         "facts": facts, "train_sizes": sizes, "redrawn": models.redrawn,

@@ -169,7 +169,7 @@ def known_images(size: int) -> torch.Tensor:
     """(2, 3, size, size): the images of `known_images.png`, normalized for these networks."""
     from PIL import Image
 
-    with Image.open(Path(__file__).with_name("known_images.png")) as file:
+    with Image.open(Path(__file__).with_name("known_images.png"), formats=["PNG"]) as file:
         both = torch.from_numpy(np.asarray(file.convert("RGB")).copy())
     images = torch.stack(both.split(both.shape[0], dim=1)).permute(0, 3, 1, 2) / 127.5 - 1
     return torch.nn.functional.interpolate(images, (size, size), mode="bilinear")

@@ -61,7 +61,11 @@ def test_help_of_a_choice_has_its_values(capsys: Capture) -> None:
 
 @pytest.mark.parametrize(
     ("word", "hint"),
-    [("lr", "did you mean optim.lr?"), ("mixup", "`options mixup` searches"), ("sweeep", "sweep")],
+    [
+        ("lr", "did you mean optim.lr?"),
+        ("lookahead", "`options lookahead` searches"),
+        ("sweeep", "sweep"),
+    ],
 )
 def test_unknown_word_is_one_line(word: str, hint: str) -> None:
     with pytest.raises(InputError) as error:
@@ -92,8 +96,8 @@ def test_options_are_searched_by_name_first(capsys: Capture) -> None:
     found = json.loads(capsys.readouterr().out)
     assert "optim.lr" in [option["name"] for option in found]
     assert {"type", "unit", "range", "default", "choices", "doc", "set_by"} <= set(found[0])
-    with pytest.raises(InputError, match="options mixup: no option"):
-        options_command.run(["mixup"])
+    with pytest.raises(InputError, match="options lookahead: no option"):
+        options_command.run(["lookahead"])
 
 
 def test_options_know_choices_of_ones_own(tmp_path: Path, capsys: Capture) -> None:

@@ -72,7 +72,7 @@ def test_scaling_that_does_not_help_is_left_out_and_said(
     shutil.copytree(trained.run.path, folder)
     (folder / "calibration.json").unlink(missing_ok=True)
     run, progress = load_run(folder, folder.parents[1]), Progress(plain_console())
-    monkeypatch.setattr("fashion_exp.inference.calibration.cross_fitted", harmful)
+    monkeypatch.setattr("fashion_exp.stats.calibration.cross_fitted", harmful)
     report = measure_calibration(run, progress, left_out=False)
     assert set(report.calibration.temperature.values()) == {1.0}
     _, _, probabilities = by_model(run.predictions("test"), run.model_names)

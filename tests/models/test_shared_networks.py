@@ -17,7 +17,7 @@ from fashion_exp.models.weights import find_weights
 
 def built(seed: int, *options: str, share: bool, weights: str = "none") -> Classifier:
     fixed = ["model=timm", "model.name=test_resnet", "dataset.image_size=32"]
-    fixed += [f"model.weights={weights}", "model.freeze=backbone"]
+    fixed += [f"model.weights={weights}", "model.freeze=backbone", "model.preprocessing=dataset"]
     cfg = parse_command_line([*fixed, *options]).jobs[0]
     plan = plan_model(cfg.model, cfg.dataset, cfg.optim, find_weights("test_resnet", weights), 32)
     return build_model(cfg.model, plan, 3, seed, share=share)
