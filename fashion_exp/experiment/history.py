@@ -84,7 +84,10 @@ def history_frame(state: TrainingState, fold: Fold, keep: Keep) -> pd.DataFrame:
 
 
 def metrics_by_epoch(history: pd.DataFrame) -> Iterator[tuple[int, dict[str, float]]]:
-    """The tracked metrics of each epoch of a `history_frame`, except for the speed."""
+    """The tracked metrics of each epoch of a `history_frame`, or of its text, except for the speed.
+
+    A solved head has no learning rate.
+    """
     train, validation = (history[history["part"] == part] for part in ("train", "validation"))
     columns = {
         "f_loss": train["loss"],
@@ -94,7 +97,6 @@ def metrics_by_epoch(history: pd.DataFrame) -> Iterator[tuple[int, dict[str, flo
         "f_lr": train["lr"],
     }
     for position, epoch in enumerate(train["epoch"]):
-        values = {name: float(column.iloc[position]) for name, column in columns.items()}
-        if math.isnan(values["f_lr"]):  # a solved head has none
-            del values["f_lr"]
-        yield int(epoch), values
+        values = {name: column.iloc[position] for name, column in columns.items()}
+        known = {name: float(value) for name, value in values.items() if value != ""}
+        yield int(epoch), {name: value for name, value in known.items() if not math.isnan(value)}

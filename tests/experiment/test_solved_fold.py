@@ -226,3 +226,10 @@ def test_options_of_the_cross_validation_need_one() -> None:
             ["model=probe", "model.name=resnet18", "model.head=knn",
              "training.class_weights=balanced"]
         )  # fmt: skip
+
+
+def test_cached_solution_is_reused(tiny: Tiny) -> None:
+    cached = (*LOGISTIC, "model.c=0.1", "cache.trainings=true", "repeats=1")
+    first, second = tiny(*cached), tiny(*cached)
+    assert second.facts["trainings"] == f"1 of 1 reused from cache: {first.output.name}"
+    assert second.text("history.csv") == first.text("history.csv")
