@@ -109,7 +109,10 @@ class Resize(nn.Module):
         if self.fit == "crop":
             begin, extent = ((length - edge) / 2).floor(), edge
         elif self.fit == "pad":
-            covered = (length * (self.size / edge)).round().clamp(min=1)
+            # torch computes `self.size / edge` as size * (1 / edge), which rounds twice: 150 of
+            # 384 px to 224 would be below 87.5, and round to another size than Pillow's.
+            scale = torch.full_like(edge, self.size) / edge
+            covered = (length * scale).round().clamp(min=1)
             target = target - ((self.size - covered) / 2).floor()
         scale = extent / covered
         inside = (target >= 0) & (target < covered)

@@ -31,6 +31,13 @@ def test_resizing_equals_pillow(fit: str, interpolation: str, channels: int) -> 
         assert np.array_equal(given, expected), shape
 
 
+def test_padded_size_equals_pillow_where_it_ends_in_a_half() -> None:
+    """6 * (7 / 12) is 3.5, which rounds up; 6 * (7 * (1 / 12)) is less."""
+    photo = np.random.default_rng(0).integers(0, 256, (6, 12, 3), dtype=np.uint8)
+    (given,) = Resize(7, "pad", "bicubic", 3)(torch.from_numpy(photo)[None]).numpy()
+    assert np.array_equal(given, resize(photo, Geometry(7, "pad", "bicubic", 3)))
+
+
 class TinyNetwork(nn.Module):
     def __init__(self, seed: int) -> None:
         super().__init__()
