@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,8 @@ from fashion_exp.errors import ExitCode, InputError
 from fashion_exp.paths import check_writable, expand_user, outputs_dir
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pandas as pd
 
 
@@ -45,7 +47,6 @@ def run(arguments: list[str]) -> int:
     from fashion_exp.inference.calibration import load_calibration
     from fashion_exp.inference.predict import predict_paths
     from fashion_exp.inference.ray_cluster import predict_on_ray
-    from fashion_exp.inference.sources import list_photos
     from fashion_exp.inference.trained_run import load_run
     from fashion_exp.reporting.console import plain_console
     from fashion_exp.reporting.progress import Progress
@@ -55,7 +56,8 @@ def run(arguments: list[str]) -> int:
         trained = load_run(args.run, outputs_dir(args.outputs), args.uri)
     for name in (models := split_names(args.model)) or ():
         trained.check_model(name)
-    paths, album, shown = list_photos(args.photos, sys.stdin), Album(trained), []
+    paths = _list_inputs(args.photos, {"--into": into, "--page": page})
+    album, shown = Album(trained), []
     with ExitStack() as stack:
         writers = [stack.enter_context(open_predictions(into))] if into else []
         writers += [stack.enter_context(json_array(sys.stdout))] if args.json else []
@@ -119,6 +121,24 @@ def build_parser() -> Parser:
     parser.add_argument("--uri", help="tracking store; default: mlflow.db in the outputs folder")
     parser.add_argument("--outputs", help="folder of the runs; default: as for experiments")
     return parser
+
+
+def _list_inputs(photos: Sequence[str], outputs: Mapping[str, Path | None]) -> list[str]:
+    """The paths of all photos. Raises `InputError` if a file to write, by its option, is among the
+    inputs or is written twice."""
+    from fashion_exp.inference.sources import list_photos
+
+    paths = list_photos(photos, sys.stdin)
+    files = {option: file for option, file in outputs.items() if file is not None}
+    if len(set(files.values())) < len(files):
+        raise InputError(f"{' and '.join(files)}: name two files")
+    existing = {option: file for option, file in files.items() if file.exists()}
+    for text in (*photos, *paths) if existing else ():
+        path = os.path.expanduser(text)
+        for option, file in existing.items():
+            if os.path.exists(path) and os.path.samefile(path, file):
+                raise InputError(f"{option} {text}: is one of PHOTOS; name another file to write")
+    return paths
 
 
 def _print_rows(tables: Sequence[pd.DataFrame], photos: int) -> None:

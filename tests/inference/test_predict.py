@@ -237,5 +237,13 @@ def test_command_writes_prints_and_reports_failures(
     monkeypatch.chdir(new.parent)
     assert predict_command(["tiny", f"{new.name}/0.png", str(new / "1.png"), *place]) == 0
     assert "0.png" in (text := capsys.readouterr().out) and "runner-up" in text
+    for option, name in (("--into", "list.csv"), ("--page", "0.png")):
+        (new / "list.csv").write_text("path\n0.png\n")
+        before = (new / name).read_bytes()
+        with pytest.raises(InputError, match=f"{option} .*{name}: is one of PHOTOS"):
+            predict_command(["tiny", str(new / "list.csv"), option, str(new / name), *place])
+        assert (new / name).read_bytes() == before
+    with pytest.raises(InputError, match="--into and --page: name two files"):
+        predict_command(["tiny", str(new), "--into", str(into), "--page", str(into), *place])
     with pytest.raises(InputError, match="r7f0: no model of this run"):
         predict_command(["tiny", str(new), "--model", "r7f0", *place])
