@@ -54,7 +54,8 @@ class _Guarded:
     def __init__(self, module: nn.Module, repeats: Callable[[], bool]) -> None:
         self._repeats, self._momentum = repeats, module.momentum
         module.register_forward_pre_hook(self._before)
-        module.register_forward_hook(self._after)
+        # The recomputation of a block ends by an exception inside its last layer.
+        module.register_forward_hook(self._after, always_call=True)
 
     def _before(self, module: Any, *_: object) -> None:
         if self._repeats() and module.training:

@@ -23,10 +23,18 @@ OPTION = "training.gradient_checkpointing=true"
 
 
 @pytest.mark.parametrize(
-    "options", [("training.precision=fp32", "model.drop_path=0.5"), ("training.precision=bf16",)]
+    ("name", "options"),
+    [
+        ("test_resnet", ("training.precision=fp32", "model.drop_path=0.5")),
+        ("test_resnet", ("training.precision=bf16",)),
+        ("test_efficientnet", ("training.precision=fp32",)),  # a batch norm ends its blocks
+    ],
 )
 def test_recomputed_activations_change_no_bit_of_a_run(
-    options: tuple[str, ...], tiny: Callable[..., TinyRun], monkeypatch: pytest.MonkeyPatch
+    name: str,
+    options: tuple[str, ...],
+    tiny: Callable[..., TinyRun],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The network has batch norms, whose statistics must not be updated a second time."""
     calls = []
@@ -37,7 +45,7 @@ def test_recomputed_activations_change_no_bit_of_a_run(
         return function(*args, **kwargs)
 
     monkeypatch.setattr(checkpoint, "checkpoint", count)
-    network = ("model=timm", "model.name=test_resnet", "model.weights=none", *options)
+    network = ("model=timm", f"model.name={name}", "model.weights=none", *options)
     plain = tiny(*network)
     assert not calls
     run = tiny(*network, OPTION)
