@@ -112,7 +112,7 @@ def save_models(
         "trained_on": json.dumps(sorted({*trained_on, *plan.trained_on})),
     }
     models = {"last": state.last, "best": state.best}
-    for name, model in models.items() if state.best else [("last", state.model)]:
+    for name, model in models.items() if state.best else [("last", state.last)]:
         tensors = {key: tensor.contiguous() for key, tensor in model.items()}
         with atomic_write(folder / f"{fold}-{name}.safetensors") as draft:
             save_file(tensors, draft, metadata | {"kept": str(name == evaluated).lower()})

@@ -154,3 +154,13 @@ def test_changed_photos_are_refused_and_leave_nothing(
     with pytest.raises(InputError, match="have changed since"):
         fitted(load_run(study.run.path, tmp_path))
     assert not (tmp_path / "outputs" / "refits").exists()
+
+
+def test_refit_has_the_average_of_the_weights(tiny: Callable[..., TinyRun], tmp_path: Path) -> None:
+    """The weights themselves are those of the same training without an average."""
+    states = []
+    for decay in ("null", "0.9"):
+        run = tiny(f"training.ema_decay={decay}", "repeats=1", "training.epochs=2")
+        refitted = fitted(load_run(run.output, tmp_path / "outputs"))
+        states.append(refitted.model("r0f0").head.state_dict())
+    assert not any(torch.equal(states[0][key], states[1][key]) for key in states[0])
