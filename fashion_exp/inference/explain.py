@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from scipy import ndimage
 
+from fashion_exp.configuration.schema import Head
 from fashion_exp.errors import InputError, suggest
 from fashion_exp.inference.images import Photo, decoded
 from fashion_exp.models.activation_map import activation_map, cell_offset
@@ -131,6 +132,11 @@ def _check(run: TrainedRun, class_name: str | None, methods: Sequence[str]) -> N
             raise InputError(f"method={method}: no such method; {suggest(method, METHODS)}")
     if class_name is not None and class_name not in run.classes:
         raise InputError(f"class {class_name}: not in this run; {suggest(class_name, run.classes)}")
+    if run.config.model.head is Head.knn:
+        raise InputError(
+            f"{run.run.path}: the votes of nearest neighbors have no gradient, which the maps are "
+            "made of; explain a run with another model.head"
+        )
     if run.plan.reads_features:
         raise InputError(
             f"{run.run.path}: explain draws the maps of one network on one view of a photo, and "

@@ -19,6 +19,7 @@ from torch import nn
 
 from fashion_exp.atomic_io import DiskFullError, is_disk_full
 from fashion_exp.comparison.run_data import load_run as load_run_data
+from fashion_exp.configuration.schema import Head, network_of
 from fashion_exp.data.geometry import single_geometries
 from fashion_exp.errors import InputError, suggest
 from fashion_exp.inference.proof import (
@@ -151,6 +152,16 @@ def plan_export(
         raise InputError(
             f"a timm folder holds one model and the run has {len(names)}; choose one: "
             f"--model {names[0]}"
+        )
+    if kind == "timm" and run.config.model.head is Head.knn:
+        raise InputError(
+            "timm's networks end in a linear layer, and model.head=knn does not; export it with "
+            "--format onnx or pt2"
+        )
+    if kind == "timm" and network_of(run.config.model.name) != run.config.model.name:
+        raise InputError(
+            f"timm's folder holds a whole network, and {run.config.model.name} ends at a stage; "
+            "export it with --format onnx or pt2"
         )
     resizes = kind != "timm" and _resizes_in_graph(run) and any_size
     if kind == "timm" and run.plan.test_views != "none":

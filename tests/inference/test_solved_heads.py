@@ -12,7 +12,9 @@ from rich.console import Console
 
 from fashion_exp.comparison.audit import find_problems
 from fashion_exp.comparison.run_data import load_run as load_run_data
+from fashion_exp.errors import InputError
 from fashion_exp.inference.card import build_card
+from fashion_exp.inference.explain import explain
 from fashion_exp.inference.export import export
 from fashion_exp.inference.predict import predict
 from fashion_exp.inference.refit import describe, refit
@@ -61,3 +63,14 @@ def test_run_with_a_solved_head_is_used_as_any_other(
     right = [predicted[str(file)] == file.parent.name for file in files]
     before = expected.idxmax(axis=1) == [f"p_{file.parent.name}" for file in files]
     assert np.mean(right) > before.mean() - 0.2
+
+
+@pytest.mark.parametrize("trained", ["knn"], indirect=True)
+def test_nearest_neighbors_have_no_maps_and_no_linear_layer(
+    trained: TrainedRun, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match="have no gradient"):
+        list(explain(trained, []))
+    with pytest.raises(InputError, match="head=knn does not; export it with"):
+        export(trained, "timm", tmp_path / "folder", Progress(Console(quiet=True)), model="r0f0")
+    assert not (tmp_path / "folder").exists()
