@@ -39,6 +39,7 @@ from fashion_exp.configuration.schema import (
     RENAMED_OPTIONS,
     RESULT_NEUTRAL_OPTIONS,
     Config,
+    RecipeConfig,
     flatten_options,
     to_plain,
 )
@@ -128,6 +129,7 @@ def _stored_options(path: Path) -> dict[str, Any]:
         group, name = earlier.split(".")
         if isinstance(options := content.get(group), dict) and name in options:
             options[current.split(".")[1]] = options.pop(name)
+    content.setdefault("recipe", dict.fromkeys(RecipeConfig.__dataclass_fields__))
     for added, value in ADDED_OPTIONS.items():
         group, name = added.split(".")
         if isinstance(options := content.get(group), dict):

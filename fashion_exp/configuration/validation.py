@@ -52,7 +52,7 @@ _CHOOSES_C = Condition(
 _BASIC_CNN = _is_one_of("model.name", "basic_cnn")
 _TRACKED = _is_one_of("tracking.name", "mlflow")
 
-_RECIPE = Condition("recipe=best", lambda cfg: cfg.recipe.name is not None)
+_RECIPE = Condition("a recipe, such as recipe=best", lambda cfg: cfg.recipe.name is not None)
 
 OPTION_CONDITIONS: dict[str, Condition] = {
     "dataset.root": _is_one_of("dataset.name", "folder", "csv", "clothing", "fashion_mnist"),

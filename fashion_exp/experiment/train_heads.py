@@ -49,7 +49,10 @@ def train_heads(jobs: Sequence[tuple[Config, RunDir]], progress: Progress) -> No
             groups = [group for group in _divide(trainings) if len(group) > 1]
             count = _EpochCounter(groups, progress)
             for group in groups:
-                train_group(group, count)
+                try:
+                    train_group(group, count)
+                except Exception as error:  # the jobs meet it again, and report it
+                    log.warning("heads are not trained together: %s", error)
 
 
 class _EpochCounter:

@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from fashion_exp.sweeps.jobs import SweepJob
 
 COST_OPTIONS = (
-    "model.name", "model.depth", "model.width", "model.freeze", "model.unfreeze", "dataset.name",
-    "dataset.root", "dataset.manifest", "dataset.per_class", "dataset.image_size",
+    "model.name", "model.depth", "model.width", "model.head", "model.freeze", "model.unfreeze",
+    "model.test_views", "training.gradient_checkpointing", "dataset.name", "dataset.root",
+    "dataset.manifest", "dataset.per_class", "dataset.image_size",
 )  # fmt: skip
 """Runs that agree in these options and in the device take about as long for an epoch."""
 

@@ -74,7 +74,10 @@ def load_network(run: str) -> tuple[Classifier, Geometry]:
             f"--embeddings {run}: has {len(others) + 1} networks side by side; name a run of one"
         )
     weights = find_weights(single.name, str(folder))
-    model_cfg = replace(single, weights=str(folder), freeze="none", test_views=PhotoViews.none)
+    model_cfg = replace(
+        single, weights=str(folder), freeze="none", unfreeze={}, drop_path=0.0,
+        test_views=PhotoViews.none,
+    )  # fmt: skip
     plan = plan_model(model_cfg, cfg.dataset, cfg.optim, weights, native_size=0)
     model = build_model(model_cfg, plan, classes=2, seed=0)  # the head is not used
     fit = cfg.dataset.fit.value
