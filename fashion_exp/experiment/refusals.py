@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from fashion_exp.configuration.schema import (
-    Config,
-)
+from fashion_exp.configuration.schema import Config
 from fashion_exp.data.split import Split
 from fashion_exp.data.table import ImageTable
 from fashion_exp.errors import InputError
-from fashion_exp.experiment.context import (
-    training_phases,
-    trains_on_features,
-)
+from fashion_exp.experiment.context import training_phases, trains_on_features
 from fashion_exp.experiment.trainee import Trainee
 from fashion_exp.models.classifier import Classifier
 from fashion_exp.models.plan import ModelPlan

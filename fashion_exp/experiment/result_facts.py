@@ -5,14 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from fashion_exp.configuration.schema import (
-    Config,
-)
+from fashion_exp.configuration.schema import Config
 from fashion_exp.data.split import manifest_hash
-from fashion_exp.experiment.context import (
-    ExperimentContext,
-    random_operations,
-)
+from fashion_exp.experiment.context import ExperimentContext, random_operations
 from fashion_exp.experiment.fingerprints import job_fingerprint, short_hash
 from fashion_exp.models.plan import ModelPlan
 from fashion_exp.models.solved_heads import describe_head

@@ -51,7 +51,7 @@ def views_of(name: str, size: int) -> tuple[View, ...]:
 class ViewMean(nn.Module):
     """The head's answer for features of several views side by side, (n, views × width).
 
-    The class probabilities are averaged over the views; given are their logarithms, (n, classes),
+    The class probabilities are averaged over the views; returns their logarithms, (n, classes),
     which a softmax turns into them.
     """
 

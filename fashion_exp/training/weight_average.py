@@ -9,7 +9,7 @@ import torch
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 INITIAL_UPDATES = 10
-"""The average follows the weights closely for a few times as many updates."""
+"""n in (1 + n) / (n + 10): the decay is limited in the first updates."""
 
 
 class WeightAverage:
