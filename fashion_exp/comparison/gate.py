@@ -6,10 +6,11 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from fashion_exp.errors import ExitCode, InputError, suggest
-from fashion_exp.reporting.formats import number
+from fashion_exp.reporting.formats import difference_range, difference_text
 
 if TYPE_CHECKING:
     from fashion_exp.comparison.family import PairwiseComparison
+    from fashion_exp.comparison.metrics import Metric
     from fashion_exp.comparison.pairs import Pair
 
 Kind = Literal["better", "not-worse"]
@@ -97,7 +98,7 @@ def decide(comparison: PairwiseComparison, gate: Gate, *, same_recipe: bool = Fa
     level = 1 - alpha if gate.kind == "better" else 1 - 2 * alpha
     names = comparison.names[pair.a], comparison.names[pair.b]
     effect, low, high = _effect(pair, level, metric.scale, metric.lower_is_better)
-    decision, reason = _rule(gate, pair, effect, low, high, metric.unit)
+    decision, reason = _rule(gate, pair, effect, low, high, metric)
     if same_recipe:
         decision, reason = "discard", "the runs differ in their seeds alone, which is no change"
     p = pair.p_holm if gate.kind == "better" else None
@@ -122,12 +123,17 @@ def _effect(
 
 
 def _rule(
-    gate: Gate, pair: Pair, effect: float | None, low: float | None, high: float | None, unit: str
+    gate: Gate,
+    pair: Pair,
+    effect: float | None,
+    low: float | None,
+    high: float | None,
+    metric: Metric,
 ) -> tuple[Literal["keep", "discard", "undecided"], str]:
     if effect is None or low is None or high is None:
         return "undecided", f"the comparison has no interval ({pair.note or 'too few data'})"
-    limits = f"{number(effect)} {unit}".rstrip() + f" ({number(low)} to {number(high)})"
-    size = f"{gate.margin:g} {unit}".rstrip()
+    limits = _with_limits(effect, low, high, metric)
+    size = f"{gate.margin:g} {metric.unit}".rstrip()
     if gate.kind == "not-worse":
         if low > -gate.margin:
             return "keep", f"at most {size} are lost: {limits}"
@@ -144,3 +150,11 @@ def _rule(
     if high < gate.margin:
         return "discard", f"the candidate is not better by {size}: {limits}"
     return "undecided", f"whether the candidate is better: {limits}"
+
+
+def _with_limits(effect: float, low: float, high: float, metric: Metric) -> str:
+    effect, low, high = (value / metric.scale for value in (effect, low, high))
+    size = f"{difference_text(effect, metric.is_share)} {metric.unit}".rstrip()
+    text = f"{size} ({difference_range(low, high, metric.is_share)})"
+    # A lower loss would otherwise be expected to have a minus sign.
+    return f"{text}, positive where it is better" if metric.lower_is_better else text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,23 @@ def test_gate_decides_by_its_exit_code(
     content = json.loads(capsys.readouterr().out)["gate"]
     assert content["decision"] == decision and content["exit_code"] == code
     assert content["low"] <= content["effect"] <= content["high"]
+
+
+def test_gate_writes_signed_points_with_one_decimal(files: list[str], capsys: Capture) -> None:
+    for order, name, sign in ((files[:2], "bad", r"\+"), (files[1::-1], "good", "\N{MINUS SIGN}")):
+        options = ["--baseline", name, "--gate", "not-worse", "--margin", "1"]
+        judge.run([*order, *options])
+        output = " ".join(capsys.readouterr().out.split())
+        amount = rf"{sign}\d+\.\d"  # unlike "15.000"
+        assert re.search(rf"are lost: {amount} points \({amount} to {amount}\)\.", output), output
+
+
+def test_gate_on_the_loss_says_which_sign_is_better(files: list[str], capsys: Capture) -> None:
+    judge.run([*files[:2], "--metric", "loss", "--baseline", "bad", "--gate", "better"])
+    output = " ".join(capsys.readouterr().out.split())
+    assert re.search(r"keep: .* \+0\.\d{3} nats \(.*\), positive where it is better", output), (
+        output
+    )
 
 
 @pytest.mark.parametrize(
