@@ -94,7 +94,7 @@ def _print(comparison: Comparison, bayes: bool) -> None:
             note = f"{len(pairs.rows) - len(rows):,} pairs without {winner} are in the report."
             pairs = replace(pairs, rows=rows, notes=[note, *pairs.notes])
         joint = joint_interval_header(comparison)
-        columns = ["a", "b", "a minus b", joint, "p (adjusted)", "verdict"]
+        columns = ["first", "second", "first minus second", joint, "p (adjusted)", "verdict"]
         console.print(tables.select_columns(pairs, columns))
         if bayes:
             from fashion_exp.comparison.bayes import posterior_table

@@ -147,7 +147,15 @@ def print_judgement(judgement: Judgement) -> None:
     console.print(tools_table(judgement))
     if len(judgement.runs) > 1:
         header = joint_interval_header(judgement)
-        columns = ["a", "b", "a minus b", header, "p (adjusted)", "verdict", "test"]
+        columns = [
+            "first",
+            "second",
+            "first minus second",
+            header,
+            "p (adjusted)",
+            "verdict",
+            "test",
+        ]
         console.print(tables.select_columns(pairs_table(judgement), columns))
     for line in [*judgement.conclusions, *judgement.plans, *judgement.notes]:
         console.print(line)

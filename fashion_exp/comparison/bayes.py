@@ -55,7 +55,10 @@ def posterior_table(comparison: PairwiseComparison) -> PlainTable:
         if metric.lower_is_better:
             shares.reverse()
         rows.append([*names, *map(percent, shares), pair.verdict])
-    header = ["a", "b", "a better", f"within {margin}", "b better", "verdict of the test"]
+    header = [
+        "first", "second", "first better", f"within {margin}", "second better",
+        "verdict of the test",
+    ]  # fmt: skip
     note = (
         "Posterior probabilities with flat priors, for each pair alone: a check beside the "
         "verdicts, which it does not change. Effects: images and trainings where they are "

@@ -146,11 +146,11 @@ def joint_interval_header(comparison: PairwiseComparison) -> str:
 def pairs_table(comparison: PairwiseComparison) -> PlainTable:
     """One row per pair: difference, intervals, p-values, verdict, test, n and J.
 
-    The better-ranked run is a, or the baseline is b.
+    The better-ranked run is first, or the baseline is second.
     """
     metric = comparison.settings.described
     header = [
-        "a", "b", "a minus b", joint_interval_header(comparison),
+        "first", "second", "first minus second", joint_interval_header(comparison),
         f"{100 * comparison.settings.pair_level:g} %, this pair alone",
         "paired bootstrap", "p", "p (adjusted)", "verdict", "test", "estimates", "n", "J", "note",
     ]  # fmt: skip
@@ -194,13 +194,13 @@ def _order_note(comparison: PairwiseComparison) -> str:
     metric = comparison.settings.described
     better = "below" if metric.lower_is_better else "above"
     if comparison.settings.baseline is not None:
-        return f"b is the baseline; a is better than it if the difference is {better} 0."
-    rank = f"a has the better {comparison.ranked_by}"
+        return f"The second is the baseline; the first is better if the difference is {better} 0."
+    rank = f"The first has the better {comparison.ranked_by}"
     if len(comparison.compared) > len(comparison.candidates):
         rank += " or the larger training share"
     if (name := comparison.settings.on) is not None:
         rank += f", whatever it reaches on {name}; the difference is that on {name}"
-    return f"{rank}; a is better than b if the difference is {better} 0."
+    return f"{rank}; the first is better than the second if the difference is {better} 0."
 
 
 def _difference_note(comparison: PairwiseComparison) -> str:

@@ -63,6 +63,15 @@ def test_gate_decides_by_its_exit_code(
     assert content["low"] <= content["effect"] <= content["high"]
 
 
+def test_sentences_fit_tools_called_a_and_b(tmp_path: Path, capsys: Capture) -> None:
+    for seed, (name, accuracy) in enumerate({"a": 0.6, "b": 0.95}.items()):
+        random_table(seed, accuracy).to_csv(tmp_path / f"{name}.csv", index=False)
+    judge.run([f"{tmp_path}/b.csv", f"{tmp_path}/a.csv", "--baseline", "a"])
+    output = " ".join(capsys.readouterr().out.split())
+    assert "The second is the baseline; the first is better if the difference is" in output
+    assert "b is the baseline" not in output and "first minus second" in output
+
+
 def test_gate_writes_signed_points_with_one_decimal(files: list[str], capsys: Capture) -> None:
     for order, name, sign in ((files[:2], "bad", r"\+"), (files[1::-1], "good", "\N{MINUS SIGN}")):
         options = ["--baseline", name, "--gate", "not-worse", "--margin", "1"]

@@ -268,7 +268,9 @@ def test_baseline_reduces_the_family(tmp_path: Path) -> None:
     comparison = Comparison(runs, ComparisonSettings(baseline=3))
     assert [pair.b for pair in comparison.pairs] == [3, 3, 3]
     order, family, *_ = pairs_table(comparison).notes
-    assert order == "b is the baseline; a is better than it if the difference is above 0."
+    assert order == (
+        "The second is the baseline; the first is better if the difference is above 0."
+    )
     assert "Holm over 3 comparisons (all against the baseline)" in family
 
 
@@ -362,7 +364,9 @@ def test_pairs_are_the_same_in_whichever_order_the_runs_are_given(
     sign = "-" if metric == "loss" else "+"
     assert all(row[2].startswith(sign) for row in table.rows)
     better = "below" if metric == "loss" else "above"
-    assert table.notes[0].endswith(f"a is better than b if the difference is {better} 0.")
+    assert table.notes[0].endswith(
+        f"the first is better than the second if the difference is {better} 0."
+    )
 
 
 def test_only_an_undecided_pair_gets_advice_on_how_to_decide_it(tmp_path: Path) -> None:
