@@ -17,6 +17,9 @@ _OPERATORS = ("=", "<", ">", " LIKE ", " IN ", " like ", " in ")
 MIN_ID_LETTERS = 4
 """Beginning of a tracked run's id that is long enough to mean it."""
 
+MAX_LISTED = 8
+"""Folders that the refusal of an ambiguous name lists."""
+
 
 def single_runs(outputs: Path) -> list[RunDir]:
     """The folders of all runs that belong to no sweep, oldest first."""
@@ -73,7 +76,7 @@ def _content(file: Path) -> dict[str, object]:
 def find_run(reference: str, outputs: Path) -> RunDir:
     """The run, in whatever state, with this folder, name or tracked id, or a part of them.
 
-    Raises `InputError` if there is none or several.
+    Raises `InputError` if there is none, if several match, or if a sweep is meant.
     """
     folder = Path(reference).expanduser()
     if folder.is_dir():
@@ -82,13 +85,19 @@ def find_run(reference: str, outputs: Path) -> RunDir:
             return run
         raise InputError(f"{reference}: not the folder of a run; choose one in outputs/runs/")
     runs = list(all_runs(outputs))
-    matches = _matches(reference, runs)
+    matches = _matches(reference, runs, _sweeps(outputs))
     if not matches:
         names = [name for run in runs for name in (run.path.name, run_name(run)) if name]
         hint = suggest(reference, names) or "`runs list` lists the runs"
         raise InputError(f"{reference}: no such run in {outputs}; {hint}")
     _refuse_several(reference, matches)
+    if matches[0].parent.name == "sweeps":
+        raise InputError(f"{reference}: is the sweep {matches[0]}; name one of the jobs in it")
     return RunDir(matches[0])
+
+
+def _sweeps(outputs: Path) -> list[Path]:
+    return sorted((outputs / "sweeps").glob("[!.]*"))
 
 
 def find_runs(
@@ -125,30 +134,32 @@ def _resolve(reference: str, outputs: Path, uri: str | None) -> list[Path]:
         return _finished(reference, folder.resolve())
     if any(operator in reference for operator in _OPERATORS):
         return _filtered(reference, outputs, uri)
-    runs, sweeps = list(all_runs(outputs)), list((outputs / "sweeps").glob("[!.]*"))
+    runs, sweeps = list(all_runs(outputs)), _sweeps(outputs)
     matches = _matches(reference, runs, sweeps)
     if not matches:
         names = [folder.name for folder in [*(outputs / "runs").glob("*"), *sweeps]]
         hint = suggest(reference, names)
         raise InputError(f"{reference}: no such run, sweep, folder or filter; {hint}")
-    if any(run_name(RunDir(folder)) != reference for folder in matches):
-        _refuse_several(reference, matches)
-    return [run for folder in matches for run in _finished(reference, folder)]
+    _refuse_several(reference, matches)
+    return _finished(reference, matches[0])
 
 
-def _matches(reference: str, runs: Sequence[RunDir], sweeps: Sequence[Path] = ()) -> list[Path]:
-    """The folders that a reference means by the first of these that matches any: the folder's name,
-    the name that the user gave, the beginning or end of the folder's name, the result's name or the
-    beginning of a tracked id, later words of the folder's name. Only the last two read a file of
-    every run, which takes a second for thousands of them."""
+def _matches(reference: str, runs: Sequence[RunDir], sweeps: Sequence[Path]) -> list[Path]:
+    """The folders that a reference means: those with this name, else the run that alone has it as
+    the name that the user gave or as its result's. Else all that have the reference as the
+    beginning or end of the folder's name, later words of it, the run's name, or the beginning of
+    the tracked id."""
     folders = [*(run.path for run in runs), *sweeps]
-    named = [folder for folder in folders if folder.name == reference]
-    named = named or [run.path for run in runs if given_name(run) == reference]
-    ends = (str.startswith, str.endswith)
-    named = named or [f for f in folders if any(matches(f.name, reference) for matches in ends)]
-    named = named or [run.path for run in runs if _has_name_or_id(run, reference)]
+    if named := [folder for folder in folders if folder.name == reference]:
+        return named
+    for name_of in (given_name, run_name):
+        named = [run.path for run in runs if name_of(run) == reference]
+        if len(named) == 1:
+            return named
     part = re.compile(rf"(?<![^\W_]){re.escape(reference)}")  # not within a word or a hash
-    return named or [folder for folder in folders if part.search(folder.name)]
+    partly = [f for f in folders if f.name.endswith(reference) or part.search(f.name)]
+    known = [run.path for run in runs if _has_name_or_id(run, reference)]
+    return list(dict.fromkeys([*named, *partly, *known]))
 
 
 def _has_name_or_id(run: RunDir, reference: str) -> bool:
@@ -161,10 +172,14 @@ def _has_name_or_id(run: RunDir, reference: str) -> bool:
 
 
 def _refuse_several(reference: str, matches: Sequence[Path]) -> None:
+    """Raises `InputError` that lists the folders if there is more than one."""
     if len(matches) > 1:
-        some = ", ".join(folder.name for folder in matches[:3])
+        jobs = [folder.parent.name not in ("runs", "sweeps") for folder in matches]
+        names = [str(f) if job else f.name for f, job in zip(matches, jobs, strict=True)]
+        more = f" and {len(names) - MAX_LISTED} more" if len(names) > MAX_LISTED else ""
+        some = ", ".join(names[:MAX_LISTED])
         raise InputError(
-            f"{reference}: matches {len(matches)} folders, such as {some}; type more of the name"
+            f"{reference}: matches {len(matches)} folders: {some}{more}; type more of the name"
         )
 
 

@@ -28,5 +28,6 @@ def find_sweep(sweeps: list[Path], name: str | None) -> Path:
     if not matches:
         raise InputError(f"{name}: no such sweep; {suggest(name, [s.name for s in sweeps])}")
     if len(matches) > 1:
-        raise InputError(f"{name}: matches {len(matches)} sweeps; give more of the name")
+        some = ", ".join(sweep.name for sweep in matches)
+        raise InputError(f"{name}: matches {len(matches)} sweeps: {some}; type more of the name")
     return matches[0]

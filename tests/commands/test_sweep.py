@@ -97,5 +97,5 @@ def test_rejects_unknown_sweeps(arguments: list[str], message: str, outputs: Pat
 def test_name_prefix_must_be_unique() -> None:
     sweeps = [Path("/o/cnn-lr-1"), Path("/o/cnn-lr-2")]
     assert find_sweep(sweeps, None) == find_sweep(sweeps, "cnn-lr-2") == sweeps[1]
-    with pytest.raises(InputError, match="cnn: matches 2 sweeps"):
+    with pytest.raises(InputError, match="cnn: matches 2 sweeps: cnn-lr-1, cnn-lr-2;"):
         find_sweep(sweeps, "cnn")

@@ -7,7 +7,12 @@ from pathlib import Path
 import pytest
 
 from fashion_exp.api.comparison import compare
-from fashion_exp.comparison.find_runs import common_sweep, count_unfinished_jobs, find_runs
+from fashion_exp.comparison.find_runs import (
+    common_sweep,
+    count_unfinished_jobs,
+    find_run,
+    find_runs,
+)
 from fashion_exp.comparison.run_data import load_run
 from fashion_exp.errors import InputError
 from fashion_exp.evaluation.annotations import Annotations, save_annotations
@@ -64,6 +69,31 @@ def test_finds_by_the_name_that_the_user_gave(outputs: Path) -> None:
 def test_exact_name_precedes_names_that_begin_with_it(outputs: Path) -> None:
     make_run(outputs / "sweeps" / "2026-grid-3c4d-longer" / "0", "other", SCORES, SCORES)
     assert len(find_runs(["2026-grid-3c4d"], outputs, None)) == 3
+
+
+def test_exact_name_of_a_run_precedes_a_sweep_that_begins_with_it(outputs: Path) -> None:
+    """The default name of a run is its model's, with which folders of sweeps begin."""
+    make_run(outputs / "sweeps" / "alone-lr-5f5a0e" / "0", "other", SCORES, SCORES)
+    make_run(outputs / "runs" / "2027-alone-5e6f", "alone lr=1", SCORES, SCORES)
+    assert names(find_runs(["alone"], outputs, None)) == ["2026-alone-1a2b"]
+    assert find_run("alone", outputs).path.name == "2026-alone-1a2b"
+    save_annotations(outputs / "runs" / "2027-alone-5e6f", Annotations(name="alone"))
+    assert names(find_runs(["alone"], outputs, None)) == ["2027-alone-5e6f"]
+
+
+def test_name_of_several_runs_is_refused_with_the_sweeps_that_match(outputs: Path) -> None:
+    make_run(outputs / "sweeps" / "alone-lr-5f5a0e" / "0", "other", SCORES, SCORES)
+    make_run(outputs / "runs" / "2027-alone-5e6f", "alone", SCORES, SCORES)
+    said = r"matches 3 folders: 2026-alone-1a2b, 2027-alone-5e6f, alone-lr-5f5a0e; type more"
+    with pytest.raises(InputError, match=said):
+        find_runs(["alone"], outputs, None)
+    with pytest.raises(InputError, match=said):
+        find_run("alone", outputs)
+
+
+def test_name_of_a_sweep_is_refused_where_one_run_is_needed(outputs: Path) -> None:
+    with pytest.raises(InputError, match=r"is the sweep .*; name one of the jobs in it"):
+        find_run("2026-grid", outputs)
 
 
 def test_finds_runs_below_folders_without_repeats(outputs: Path) -> None:

@@ -61,7 +61,7 @@ def test_run_is_found_by_folder_name_given_name_and_tracked_id(run: RunDir, tmp_
     for reference in (str(run.path), run.path.name, "20260101", "ab12", "cnn lr=1", run_id[:6]):
         assert find_run(reference, tmp_path) == run
     add_run(tmp_path / "runs" / "20260101-cnn-cd34", "cnn lr=2", tmp_path)
-    with pytest.raises(InputError, match="matches 2 folders, such as 20260101-cnn-ab12"):
+    with pytest.raises(InputError, match="matches 2 folders: 20260101-cnn-ab12"):
         find_run("20260101", tmp_path)
     with pytest.raises(InputError, match="no such run"):
         find_run(run_id[:2] + "?", tmp_path)
