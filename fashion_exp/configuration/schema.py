@@ -466,7 +466,7 @@ class Config:
     """Folder for everything that is written. null: `outputs/` of the checkout or of the working
     directory."""
     resume: PathText | None = MISSING
-    """Folder of an interrupted run to resume."""
+    """Folder or name of an interrupted run to resume."""
 
 
 @cache

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from fashion_exp.comparison.find_runs import find_run
 from fashion_exp.configuration.composition import CommandLine, parse_command_line
 from fashion_exp.configuration.machine import check_machine
 from fashion_exp.configuration.overrides import (
@@ -85,12 +86,28 @@ def run_dir_of(cfg: Config) -> RunDir:
 
 
 def run_to_resume(arguments: Sequence[str]) -> RunDir | None:
-    """The run of `resume=FOLDER`, if the arguments are those of a single run."""
+    """The run of `resume=RUN`, a folder or a name, if the arguments are those of a single run.
+
+    Raises `InputError` if the name means no run or several.
+    """
     if any(text.startswith("-") and not text.startswith("--config-dir") for text in arguments):
         return None
-    folders = [text for text in arguments if split_override(text)[0] == "resume"]
-    values = [o.value() for o in parse_overrides([quote_if_needed(t) for t in folders[-1:]])]
-    return RunDir(expand_user(values[0], "resume").resolve()) if values and values[0] else None
+    reference = _last_value("resume", arguments)
+    if not reference:
+        return None
+    folder = expand_user(reference, "resume")
+    if folder.name != reference or folder.is_dir():
+        return RunDir(folder.resolve())
+    try:
+        return find_run(reference, outputs_dir(_last_value("outputs", arguments)))
+    except InputError as error:
+        raise InputError(f"resume={error}") from None
+
+
+def _last_value(option: str, arguments: Sequence[str]) -> str | None:
+    texts = [text for text in arguments if split_override(text)[0] == option]
+    values = [o.value() for o in parse_overrides([quote_if_needed(text) for text in texts[-1:]])]
+    return str(values[0]) if values and values[0] is not None else None
 
 
 def resumed(run: RunDir, arguments: Sequence[str]) -> CommandLine:

@@ -69,6 +69,13 @@ def test_resumed_run_stays_in_the_outputs_folder_that_it_is_in(run: RunDir) -> N
         assert other.jobs[0].outputs == "/tmp/x"
 
 
+def test_run_to_resume_is_found_by_its_name(run: RunDir) -> None:
+    outputs = f"outputs={run.path.parents[1]}"
+    assert parse_arguments([f"resume={run.path.name}", outputs]).jobs[0].resume == str(run.path)
+    with pytest.raises(InputError, match="resume=no-such-name: no such run in"):
+        parse_arguments(["resume=no-such-name", outputs])
+
+
 def test_database_that_only_the_stored_config_names_is_not_created(tmp_path: Path) -> None:
     run, uri = RunDir(tmp_path / "outputs/runs/b"), f"sqlite:///{tmp_path}/other.db"
     overrides = [*TYPED, f"tracking.uri={uri}"]
