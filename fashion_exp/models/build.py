@@ -50,7 +50,7 @@ def build_model(
     model = SideBySide(backbones, plan) if plan.reads_features else backbones[0]
     head = _head(cfg, sum(widths), classes)
     model.head = head.append(OneVsRest()) if one_vs_rest else head
-    model.freeze(plan.freeze, "model.unfreeze" if plan.phases else "model.freeze")
+    model.freeze(plan.freeze, plan.freeze_option)
     if cfg.drop_path and not drops_paths(model):
         raise _no_paths(cfg)
     model.to(memory_format=torch.channels_last)
@@ -155,7 +155,7 @@ def _measure_new_network(cfg: ModelConfig, plan: ModelPlan, classes: int) -> Mod
             width = model.features(torch.zeros(size, dtype=torch.uint8, device=device)).shape[1]
             with torch.device("meta"):
                 model.head = _head(cfg, width, classes)
-        model.freeze(plan.freeze)
+        model.freeze(plan.freeze, plan.freeze_option)
         counts = model.parameter_counts()
         return ModelSize(counts.total, counts.trainable, sum(outputs), max(outputs))
     return ModelSize(0, 0, 0, 0)

@@ -46,6 +46,11 @@ class ModelPlan:
         return ", ".join([first[1], *(f"from epoch {s + 1} on {part}" for s, part in later)])
 
     @property
+    def freeze_option(self) -> str:
+        """The option that `freeze` comes from."""
+        return "model.unfreeze" if self.phases else "model.freeze"
+
+    @property
     def reads_features(self) -> bool:
         """Whether the model is made for stored features: of several networks, or several views."""
         return bool(self.beside) or self.test_views != "none"

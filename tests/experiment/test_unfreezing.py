@@ -13,6 +13,7 @@ from fashion_exp.configuration.composition import parse_command_line
 from fashion_exp.errors import InputError
 from fashion_exp.experiment import inputs
 from fashion_exp.experiment.setup import build_dry_run
+from fashion_exp.models.build import measure_model
 from fashion_exp.models.plan import plan_model
 from fashion_exp.models.weights import find_weights
 from fashion_exp.training.device import Compute
@@ -118,3 +119,10 @@ def test_unfreezing_without_effect_is_refused(overrides: tuple[str, ...], messag
         (cfg,) = parse_command_line([*FROZEN, *overrides, "training.threads=1"]).jobs
         plan = plan_model(cfg.model, cfg.dataset, cfg.optim, find_weights("basic_cnn", "none"), 16)
         build_dry_run(cfg, plan, 3, Compute(torch.device("cpu"), "fp32", 1))
+
+
+def test_unknown_stage_is_refused_by_the_option_that_names_it_before_images_are_read() -> None:
+    (cfg,) = parse_command_line([*FROZEN, "model.unfreeze={1:layer9}"]).jobs
+    plan = plan_model(cfg.model, cfg.dataset, cfg.optim, find_weights("basic_cnn", "none"), 16)
+    with pytest.raises(InputError, match=r"model\.unfreeze=layer9: "):
+        measure_model(cfg.model, plan, 3)
