@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from fashion_exp.comparison.settings_in_force import differing_settings, follows_from_choice
 from fashion_exp.configuration.overrides import rerun_command
+from fashion_exp.configuration.solved_heads import options_without_effect
 from fashion_exp.evaluation.run_dir import RunDir
 
 if TYPE_CHECKING:
@@ -113,9 +114,7 @@ def _settings(
     return [
         option
         for option in options
-        if not follows_from_choice(
-            option, [runs[index].settings[option] for index in compared], options
-        )
+        if not follows_from_choice(option, [runs[index].settings for index in compared], options)
     ]
 
 
@@ -156,12 +155,26 @@ def _grid_command(
         if len(factor.options) > 1:
             return ""  # the options come from a choice of a group, not from one override
         option = factor.options[0]
-        value = runs[factor.levels.index(level)].options.get(option)
-        if value is None or runs[nearest].options.get(option) is None:
+        source = runs[factor.levels.index(level)]
+        values = [
+            kind.get(option)
+            for run in (source, runs[nearest])
+            for kind in (run.options, run.settings)
+        ]
+        if any(value is None for value in values):
             return ""  # the option has no effect there
+        value = source.options[option]
+        if option == "model.head" and _changes_what_is_read(runs[nearest], value, factors):
+            return ""  # a level of another factor belongs to one of the heads only
         overrides = [text for text in overrides if text.lstrip("+").partition("=")[0] != option]
         overrides.append(f"{option}={_format_value(value)}")
     return rerun_command(overrides)
+
+
+def _changes_what_is_read(run: RunData, head: str, factors: Sequence[Factor]) -> bool:
+    """Whether an option of the factors acts with the head of the run or with this one only."""
+    unread = {*options_without_effect(run.options["model.head"])} ^ {*options_without_effect(head)}
+    return any(not unread.isdisjoint(factor.options) for factor in factors)
 
 
 def _format_value(value: Any) -> str:

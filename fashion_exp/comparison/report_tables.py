@@ -22,6 +22,7 @@ from fashion_exp.reporting.tables import PlainTable
 if TYPE_CHECKING:
     from fashion_exp.comparison.comparison import Comparison
     from fashion_exp.comparison.family import PairwiseComparison
+    from fashion_exp.comparison.run_data import RunData
 
 OPTION_COLUMNS: Mapping[str, str] = {
     "model": "model.name",
@@ -53,7 +54,7 @@ def runs_table(comparison: Comparison) -> PlainTable:
     columns = [
         (title, option)
         for title, option in OPTION_COLUMNS.items()
-        if any(run.options.get(option) is not None for run in comparison.runs)
+        if any(_setting(run, option) is not None for run in comparison.runs)
     ]
     swept = {f.options[0] for f in comparison.factors if len(f.options) == 1}
     further = sorted(swept - {*OPTION_COLUMNS.values(), "model.weights"})
@@ -106,7 +107,7 @@ def _run_row(comparison: Comparison, index: int, options: Sequence[str]) -> list
         with_limits(wilson.estimate, wilson.low, wilson.high),
         test,
         DASH if summary.t_interval_omitted else _limits(t.low, t.high),
-        *(_option(run.settings.get(option, run.options.get(option))) for option in options),
+        *(_option(_setting(run, option)) for option in options),
         "ReLU" if run.options["model.name"] == "basic_cnn" else "the network's own",
         _weights(run.result.facts["weights"]),
         number(summary.loss.estimate),
@@ -117,6 +118,11 @@ def _run_row(comparison: Comparison, index: int, options: Sequence[str]) -> list
         f"{updates:,}" if (updates := update_count(run)) else DASH,
         run.result.facts["split_hash"][:8],
     ]
+
+
+def _setting(run: RunData, option: str) -> Any:
+    """What acted; None if the run has no such option, or does not read it."""
+    return run.settings.get(option, run.options.get(option))
 
 
 def _option(value: Any) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fashion_exp.configuration.schema import RESULT_NEUTRAL_OPTIONS
+from fashion_exp.configuration.solved_heads import options_without_effect
 from fashion_exp.configuration.validation import OPTION_CONDITIONS
 
 PHOTOS = "photos"
@@ -38,7 +39,10 @@ _INPUT = re.compile(
 
 
 def settings_in_force(options: Mapping[str, Any], facts: Mapping[str, str]) -> dict[str, Any]:
-    """By option name. `facts` holds what the run resolved; earlier versions recorded less."""
+    """By option name; None for an option that the head of the run does not read.
+
+    `facts` holds what the run resolved; earlier versions recorded less.
+    """
     settings = {
         name: value
         for name, value in options.items()
@@ -70,6 +74,7 @@ def settings_in_force(options: Mapping[str, Any], facts: Mapping[str, str]) -> d
     for name in [name for name in settings if name.startswith("seeds.")]:
         if settings[name] == settings.get("seed"):
             del settings[name]  # follows `seed`
+    settings |= {name: None for name in _without_effect(settings) if name in settings}
     return settings | {PHOTOS: facts.get("data_fingerprint")}
 
 
@@ -77,11 +82,11 @@ def differing_settings(runs: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]
     """The settings in force that differ between the runs, each with its value in every run.
 
     A setting that only one of the versions that made the runs knows is left out, as is one that
-    follows from another difference.
+    follows from another difference, or that is the same in all runs whose head reads it.
     """
     names = [name for name in runs[0] if all(name in run for run in runs)]
     values = {name: [run[name] for run in runs] for name in names}
-    differing = {name: column for name, column in values.items() if _differ(column)}
+    differing = {name: values[name] for name in names if _differ(_values_read(name, runs))}
     if not _differ(values.get(PHOTOS, [])):
         for option in _DATA_SOURCE:
             differing.pop(f"dataset.{option}", None)
@@ -92,13 +97,27 @@ def differing_settings(runs: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]
     return differing
 
 
-def follows_from_choice(name: str, values: Sequence[Any], differing: Sequence[str]) -> bool:
+def follows_from_choice(
+    name: str, runs: Sequence[Mapping[str, Any]], differing: Sequence[str]
+) -> bool:
     """Whether an option differs only because some of the runs made a choice without it."""
+    values = _values_read(name, runs)
+    if not _differ(values):
+        return True
     if name not in OPTION_CONDITIONS or all(value is not None for value in values):
         return False
     group = name.partition(".")[0]
     choices = ("name", "head", "operations", "on_frozen")
     return any(f"{group}.{choice}" in differing for choice in choices)
+
+
+def _without_effect(run: Mapping[str, Any]) -> tuple[str, ...]:
+    return options_without_effect(run.get("model.head", ""))
+
+
+def _values_read(name: str, runs: Sequence[Mapping[str, Any]]) -> list[Any]:
+    """The values of a setting in the runs whose head reads it."""
+    return [run[name] for run in runs if name not in _without_effect(run)]
 
 
 def _differ(values: Sequence[Any]) -> bool:

@@ -6,7 +6,6 @@ from functools import cache
 from typing import Any
 
 from fashion_exp.configuration.schema import (
-    ClassWeights,
     Config,
     Head,
     OnFrozen,
@@ -36,6 +35,16 @@ GRADIENT_OPTIONS = (
 """Options that only training by epochs reads."""
 
 
+@cache
+def options_without_effect(head: str) -> tuple[str, ...]:
+    """The options that a head does not read; none for a head that is trained by epochs."""
+    solved = [choice.value for choice in Head if choice.is_solved]
+    if head not in solved:
+        return ()
+    weights = () if head == Head.logistic.value else ("training.class_weights",)
+    return (*GRADIENT_OPTIONS, *weights)
+
+
 def check_solved_head(cfg: Config) -> None:
     """Raises `InputError` for options that a solved head cannot have or does not read."""
     if not cfg.model.head.is_solved:
@@ -47,15 +56,13 @@ def check_solved_head(cfg: Config) -> None:
             "backbone; set model.freeze=backbone, or model.head=own to train the backbone too"
         )
     options = dict(flatten_options(to_plain(cfg)))
-    for option in GRADIENT_OPTIONS:
+    for option in options_without_effect(cfg.model.head.value):
         default = _defaults().get(option)
         if (options[option] or None) != (default or None):  # null, 0 and {} mean the same here
             raise _no_effect(option, options[option], head, default)
     for option in _unread_seeds(cfg):
         if options[option] != cfg.seed:
             raise _no_effect(option, options[option], head, cfg.seed)
-    if cfg.training.class_weights is not ClassWeights.none and cfg.model.head is not Head.logistic:
-        raise _no_effect("training.class_weights", cfg.training.class_weights.value, head, "none")
     augmentation = cfg.augmentation
     if augmentation.operations and augmentation.on_frozen is OnFrozen.apply:
         raise InputError(

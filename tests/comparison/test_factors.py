@@ -177,6 +177,31 @@ def test_a_run_of_an_earlier_version_does_not_differ_in_what_it_did_not_record(
     assert find_factors([old, new]) == find_factors([new, old]) == []
 
 
+def test_runs_differ_in_a_solved_head_alone_not_in_options_it_does_not_read(
+    tmp_path: Path,
+) -> None:
+    solved = write(tmp_path, "solved", model__head="logistic", optim__lr=1e-3)
+    trained = [
+        write(tmp_path, f"{lr}", model__head="own", optim__lr=lr, training__epochs=8)
+        for lr in (2e-3, 3e-3)
+    ]
+    assert [f.options for f in find_factors([solved, trained[0]])] == [("model.head",)]
+    runs = [solved, *trained]
+    lr, head = find_factors(runs)
+    assert (head.options, lr.options) == (("model.head",), ("optim.lr",))
+    assert missing_grid_commands(runs, [lr, head]) == []
+    assert describe_confounds(runs, ["a", "b", "c"], [lr, head]) == []
+
+
+def test_class_weights_act_on_one_of_the_solved_heads_only(tmp_path: Path) -> None:
+    weighted, without = (
+        write(tmp_path, head, model__head=head, training__class_weights=weights)
+        for head, weights in (("logistic", "balanced"), ("knn", "none"))
+    )
+    assert [f.options for f in find_factors([weighted, without])] == [("model.head",)]
+    assert weighted.settings["training.class_weights"] == "balanced"
+
+
 def test_missing_grid_point_is_the_command_that_runs_it(grid: list[RunData]) -> None:
     assert missing_grid_commands(grid, find_factors(grid)) == []
     (command,) = missing_grid_commands(grid[:3], find_factors(grid[:3]))

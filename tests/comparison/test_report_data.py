@@ -154,6 +154,16 @@ def test_runs_table_has_the_accuracies_first_and_what_differs(tmp_path: Path) ->
     assert "model basic_cnn" in shown.intro[0] and "epochs 2" in shown.intro[0]
 
 
+def test_runs_table_has_no_option_that_a_solved_head_does_not_read(tmp_path: Path) -> None:
+    run, other = runs_with(tmp_path, 0.7, 0.9)
+    solved = replace(run, options={**run.options, "model.head": "knn"})
+    assert not {"epochs", "lr", "dropout"} & {*runs_table(Comparison([solved], DEFAULT)).header}
+    trained = replace(other, options={**other.options, "model.head": "own"})
+    table = runs_table(Comparison([solved, trained], DEFAULT))
+    column = table.header.index("epochs")
+    assert {row[0]: row[column] for row in table.rows} == {"run 0": "–", "run 1": "2"}
+
+
 def test_names_no_winner_among_equal_runs(tmp_path: Path) -> None:
     first, second = conclusions(Comparison(runs_with(tmp_path, 0.9, 0.9, 0.6), DEFAULT))[:2]
     assert first == "run 0 has the best validation accuracy; 1 of the other 2 may be as good."
