@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from fashion_exp.comparison.settings_in_force import differing_settings, follows_from_choice
 from fashion_exp.configuration.overrides import rerun_command
 from fashion_exp.configuration.solved_heads import options_without_effect
+from fashion_exp.errors import InputError
 from fashion_exp.evaluation.run_dir import RunDir
 
 if TYPE_CHECKING:
@@ -124,21 +125,33 @@ def update_count(run: RunData) -> int:
 
 
 def missing_grid_commands(runs: Sequence[RunData], factors: Sequence[Factor]) -> list[str]:
-    """Commands for the combinations of levels that no run has; none if the grid is too large."""
+    """Commands for the combinations of levels that no run has, without those that are refused.
+
+    None if the grid is too large.
+    """
     if any(RunDir(run.result.output).is_imported for run in runs):
         return []  # no command trains the model of another tool
     grid = list(product(*(sorted(set(factor.levels)) for factor in factors))) if factors else []
     if not 1 < len(grid) <= MAX_GRID_POINTS:
         return []
     present = set(zip(*(factor.levels for factor in factors), strict=True))
-    commands = [_grid_command(runs, factors, point) for point in grid if point not in present]
-    return [command for command in commands if command]
+    missing = [_grid_overrides(runs, factors, point) for point in grid if point not in present]
+    return [rerun_command(overrides) for overrides in missing if _is_accepted(overrides)]
 
 
-def _grid_command(
+def _is_accepted(overrides: Sequence[str]) -> bool:
+    from fashion_exp.configuration.composition import parse_command_line  # few comparisons need it
+
+    try:
+        return bool(overrides) and len(parse_command_line(overrides).jobs) == 1
+    except InputError:
+        return False
+
+
+def _grid_overrides(
     runs: Sequence[RunData], factors: Sequence[Factor], point: tuple[int, ...]
-) -> str:
-    """The command of the run nearest to a grid point, with the differing options replaced.
+) -> list[str]:
+    """The overrides of the run nearest to a grid point, with the differing options replaced.
 
     Empty if a differing option cannot be set alone.
     """
@@ -153,7 +166,7 @@ def _grid_command(
         if factor.levels[nearest] == level:
             continue
         if len(factor.options) > 1:
-            return ""  # the options come from a choice of a group, not from one override
+            return []  # the options come from a choice of a group, not from one override
         option = factor.options[0]
         source = runs[factor.levels.index(level)]
         values = [
@@ -162,13 +175,13 @@ def _grid_command(
             for kind in (run.options, run.settings)
         ]
         if any(value is None for value in values):
-            return ""  # the option has no effect there
+            return []  # the option has no effect there
         value = source.options[option]
         if option == "model.head" and _changes_what_is_read(runs[nearest], value, factors):
-            return ""  # a level of another factor belongs to one of the heads only
+            return []  # a level of another factor belongs to one of the heads only
         overrides = [text for text in overrides if text.lstrip("+").partition("=")[0] != option]
         overrides.append(f"{option}={_format_value(value)}")
-    return rerun_command(overrides)
+    return overrides
 
 
 def _changes_what_is_read(run: RunData, head: str, factors: Sequence[Factor]) -> bool:

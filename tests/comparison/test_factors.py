@@ -177,6 +177,14 @@ def test_a_run_of_an_earlier_version_does_not_differ_in_what_it_did_not_record(
     assert find_factors([old, new]) == find_factors([new, old]) == []
 
 
+def test_grid_point_that_the_program_refuses_is_not_recommended(tmp_path: Path) -> None:
+    runs = [
+        write(tmp_path, f"{index}", model__dropout=dropout, optim__lr=lr)
+        for index, (dropout, lr) in enumerate([(0.0, 1e-3), (0.0, 1e-4), (1.5, 1e-3)])
+    ]
+    assert missing_grid_commands(runs, find_factors(runs)) == []  # a dropout of 1.5
+
+
 def test_runs_differ_in_a_solved_head_alone_not_in_options_it_does_not_read(
     tmp_path: Path,
 ) -> None:
