@@ -27,7 +27,7 @@ class PairwiseComparison(ABC):
     runs: Sequence[ScoredRun]
     settings: ComparisonSettings
     omitted_runs: int = 0
-    """Further runs that failed or are too many to show. Their comparisons count in the family."""
+    """Further runs that failed or did not finish. Their comparisons count in the family."""
 
     item = "photo"
     """What is predicted, in sentences."""

@@ -228,7 +228,7 @@ def multiplicity_notes(comparison: PairwiseComparison) -> list[str]:
     if settings.baseline is not None:
         kind = "all against the baseline"
     omitted = comparison.omitted_comparisons
-    failed = f", {omitted} of them with runs that failed or are not shown" if omitted else ""
+    failed = f", {omitted} of them with runs that failed or did not finish" if omitted else ""
     notes = [
         f"{metric.label[0].upper()}{metric.label[1:]} on the {comparison.compared_items}; "
         f"{comparison.correction} ({kind}{failed}), "

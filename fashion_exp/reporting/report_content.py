@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
 
-from fashion_exp.reporting.tables import PlainTable
+from fashion_exp.reporting.tables import PlainTable, extract_shared
+
+MAX_RUNS = 100
+"""Rows of the tables of runs in a page. runs.csv has all."""
 
 Severity = Literal["wrong", "doubtful", "fine"]
 VerdictLabel = Literal["better", "worse", "equivalent", "undecided", "not comparable"]
@@ -158,3 +161,21 @@ class Report:
     """Scores of each class in the best run."""
     best_run: Sequence[str] = ()
     """Lines for a shell: where the files of the best run are, and the commands that use them."""
+
+    @property
+    def shown_runs(self) -> PlainTable:
+        """The first runs without the columns in which all runs are equal, which stand above."""
+        table = extract_shared(self.runs)
+        if (count := len(table.rows)) <= MAX_RUNS:
+            return table
+        note = (
+            f"The tables of runs show the first {MAX_RUNS} of {count:,}; runs.csv has all. "
+            "Effects, tests and corrections are computed from all."
+        )
+        return replace(table, rows=table.rows[:MAX_RUNS], notes=[note, *table.notes])
+
+    @property
+    def shown_uncertainty(self) -> PlainTable | None:
+        """Of the same runs."""
+        table = self.uncertainty
+        return table and replace(table, rows=table.rows[:MAX_RUNS])

@@ -9,7 +9,7 @@ from fashion_exp.reporting.comparison_figures import MAX_CONFUSIONS, Drawing, Dr
 from fashion_exp.reporting.formats import percent
 from fashion_exp.reporting.many_classes import MAX_CLASSES, most_confused
 from fashion_exp.reporting.report_content import Confusion, Finding, Report, Severity
-from fashion_exp.reporting.tables import PlainTable, escape_markdown, extract_shared, markdown_table
+from fashion_exp.reporting.tables import PlainTable, escape_markdown, markdown_table
 from fashion_exp.reporting.verdict_matrix import first_pairs
 
 _SEVERITIES: Sequence[Severity] = ("wrong", "doubtful", "fine")
@@ -26,13 +26,13 @@ def markdown(report: Report, drawings: Drawings) -> str:
     confusions = [_confusion(item) for item in report.confusions[:MAX_CONFUSIONS]]
     sections = {
         "Audit": _audit(report.audit),
-        "Runs": [markdown_table(extract_shared(report.runs))] if report.runs.rows else [],
+        "Runs": [markdown_table(report.shown_runs)] if report.runs.rows else [],
         "Accuracy": [_figure(drawing) for drawing in drawings.accuracy],
         "Validation curves": [_figure(drawings.curves)] if drawings.curves else [],
         "Pairs": [*caption, markdown_table(pairs)] if pairs else [],
         "Effects": [_figure(drawing) for drawing in drawings.effects],
         "Settings that changed together": _list(report.confounds) + _commands(report.missing_cells),
-        "Required sample sizes": [*_table(report.uncertainty), *_list(report.plan)],
+        "Required sample sizes": [*_table(report.shown_uncertainty), *_list(report.plan)],
         "Confusion matrices": [*confusions, *_table(report.classes)],
         "Photos": _list(groups),
         "How to reproduce": _commands([*report.best_run, *report.reproduce]),

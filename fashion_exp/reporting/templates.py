@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fashion_exp.reporting.formats import difference_text, percent, shorten_to_cells
-from fashion_exp.reporting.tables import PlainTable, extract_shared
+from fashion_exp.reporting.tables import PlainTable
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -64,7 +64,6 @@ def web_url(url: str) -> str:
 
 FILTERS: dict[str, Callable[..., Any]] = {
     "right_aligned": right_aligned,
-    "extract_shared": extract_shared,
     "jpeg_uri": jpeg_uri,
     "percent": percent,
     "difference": difference_text,

@@ -40,8 +40,6 @@ FILE_COLUMNS = [*METRIC_COLUMNS, "folder", "command"]
 """Columns of the leaderboard that only its file has: numbers for programs, and what is too wide."""
 MAX_ROWS_SHOWN = 40
 """Rows of the leaderboard on the terminal and in the tracked note."""
-MAX_COMPARED = 40
-"""The best jobs, which are compared pairwise. The number of pairs grows quadratically."""
 
 ACCURACY = METRICS["accuracy"]
 
@@ -71,7 +69,8 @@ def summarize_sweep(
     """Writes the leaderboard and the report, and records both with the parent run.
 
     The winner is the best by validation of those with the largest training share. Evaluates the
-    test set for the winner, or for all jobs. Compares the best `MAX_COMPARED` jobs; the others
+    test set for the winner, or for all jobs. Compares all finished jobs: the effects of options
+    and the correction for the selection would be biased by a choice of the best ones. The others
     count in the correction for multiple comparisons. What the tracking store has lost is recorded
     again. Ends the parent run.
     """
@@ -95,7 +94,7 @@ def _summarize(sweep: SweepContext, jobs: Sequence[SweepJob], evaluate_all: bool
     )
     for result in results if evaluate_all else results[:1]:
         evaluate_test(result, sweep.outputs, sweep.tracker)
-    compared = [load_run(result.output) for result in results[:MAX_COMPARED]]
+    compared = [load_run(result.output) for result in results]
     others = len(jobs) - len(compared)
     comparison = Comparison(compared, ComparisonSettings(), others) if compared else None
     comparison = comparison and comparison.counted_in(sweep.outputs)

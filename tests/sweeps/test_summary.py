@@ -52,6 +52,25 @@ def test_summary_lists_jobs_without_results(line: CommandLine, tmp_path: Path) -
     assert reasons == ["LostProcess: SIGKILL", "did not finish"]
 
 
+def test_report_of_a_large_sweep_computes_from_all_runs_and_shows_some(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fashion_exp.reporting.report_content.MAX_RUNS", 2)
+    line = parse_command_line(["-m", "optim.lr=1e-3,1e-4,1e-5"])
+    jobs = make_jobs(line, tmp_path)
+    for seed, (job, accuracy) in enumerate(zip(jobs, (0.9, 0.8, 0.6), strict=True)):
+        scores = random_correctness(seed, 2, 60, accuracy)
+        options = {"optim.lr": job.cfg.optim.lr}
+        make_run(job.folder, job.name, scores, scores, is_test_evaluated=False, options=options)
+    page = summarize_sweep(make_context(tmp_path), jobs, evaluate_all=False).page
+    assert page is not None
+    text = page.with_name("report.md").read_text()
+    assert "lr 0.0001 against 0.001" in text and "lr 1e-05 against 0.001" in text
+    assert "as the best of 3" in text
+    assert text.count("show the first 2 of 3;") == 1 and "first 2 of 3;" in page.read_text()
+    assert len((page.parent / "runs.csv").read_text().splitlines()) == 4
+
+
 @pytest.mark.parametrize(
     ("overrides", "expected"),
     [
