@@ -27,7 +27,7 @@ def refuse_unfrozen(cfg: Config, plan: ModelPlan) -> None:
     if cfg.model.head.is_solved and plan.freeze != "backbone":
         raise InputError(
             f"model.head={cfg.model.head.value}: is solved on the features of a frozen backbone, "
-            f"and the weights are random ({plan.weights.source}); set model.weights=FILE, or "
+            f"and {plan.weights.why_random}; set model.weights=FILE, or "
             "model.weights=none model.freeze=backbone to use random features"
         )
 

@@ -128,7 +128,7 @@ def _require_frozen(
     for single, loaded in zip(singles, weights, strict=True):
         if loaded.path is None and (cfg.freeze == "auto" or single.weights != "none"):
             raise InputError(
-                f"model.backbones: {single.name} would be random ({loaded.description}), and "
+                f"model.backbones: {single.name}: {loaded.why_random}, and "
                 "frozen random backbones learn nothing; give its weights with "
                 f"'model.backbone_weights={{{single.name}: FILE}}', or force it with "
                 "model.weights=none model.freeze=backbone"
@@ -200,7 +200,7 @@ def _freeze(cfg: ModelConfig, weights: Weights) -> str:
         return "none" if weights.path is None else "backbone"
     if cfg.freeze != "none" and weights.path is None and cfg.weights != "none":
         raise InputError(
-            f"model.freeze={cfg.freeze}: the weights are random ({weights.source}), and a frozen "
+            f"model.freeze={cfg.freeze}: {weights.why_random}, and a frozen "
             "random backbone learns nothing; set model.freeze=auto or model.weights=FILE, or "
             "model.weights=none to force it"
         )

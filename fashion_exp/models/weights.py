@@ -63,6 +63,12 @@ class Weights:
         return self.source.removeprefix("none: ")
 
     @property
+    def why_random(self) -> str:
+        """Why the weights are random, with what remedies it where that is known."""
+        reason = self.source.partition(", because ")[2] or "model.weights=none"
+        return f"the weights are random ({reason}{f'; {self.advice}' if self.advice else ''})"
+
+    @property
     def identity(self) -> str:
         """Short identifier in a job's fingerprint and record."""
         return self.sha256[:16] or "random"

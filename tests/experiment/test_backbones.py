@@ -168,7 +168,7 @@ VIEWS_ONLY = "set augmentation.on_frozen=views"
         ("test_resnet,test_efficientnet", ["model.freeze=none"], FROZEN_ONLY),
         ("test_resnet,test_efficientnet",
          ["augmentation=light", "augmentation.on_frozen=apply"], VIEWS_ONLY),
-        ("test_resnet,test_vit", ["model.weights=none"], "test_vit would be random"),
+        ("test_resnet,test_vit", ["model.weights=none"], "test_vit: the weights are random"),
         ("test_resnet:layer9,test_resnet", [], "stage layer9: not in this network; did you mean"),
         ("test_resnet,test_resne", [], "test_resne: no such model"),
         ("test_resnet,test_efficientnet", ["training.processes=2"], "training.processes=2"),

@@ -136,6 +136,9 @@ def test_the_command_that_installs_weights_is_named(monkeypatch: pytest.MonkeyPa
     assert not find_weights("basic_cnn", "auto").advice
     with pytest.raises(InputError, match="scripts/setup weights installs them"):
         find_weights(LITE, "imagenet")
+    why = find_weights(LITE, "auto").why_random
+    assert why.endswith("; scripts/setup weights installs them)") and "initialisation" not in why
+    assert find_weights(LITE, "none").why_random == "the weights are random (model.weights=none)"
 
 
 def test_a_cache_that_cannot_be_written_is_named(
