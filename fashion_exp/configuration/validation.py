@@ -8,6 +8,7 @@ from typing import Any
 
 from omegaconf import MISSING
 
+from fashion_exp.configuration.choices import groups
 from fashion_exp.configuration.schema import (
     BESIDE,
     ClassWeights,
@@ -25,7 +26,10 @@ from fashion_exp.configuration.schema import (
 from fashion_exp.configuration.solved_heads import check_solved_head
 from fashion_exp.configuration.text_options import find_text_option
 from fashion_exp.errors import InputError, suggest, validate_fields
-from fashion_exp.paths import expand_user
+from fashion_exp.paths import expand_user, install_command
+
+PACKAGED_NETWORKS = ("tf_efficientnet_lite0", "tf_efficientnet_lite1", "tf_efficientnet_lite2")
+"""The networks of `models.packaged_weights`, which this package cannot import."""
 
 
 @dataclass(frozen=True)
@@ -146,9 +150,11 @@ def _name_backbones(tree: Mapping[str, Any]) -> Mapping[str, Any]:
             f"model.backbones=[{','.join(map(str, backbones))}]: needs names, each of them once"
         )
     if name not in (None, MISSING, joined):
+        is_choice = name in [choice.name for choice in groups()["model"]]
+        remedy = f"write model=timm in place of model={name}, or " if is_choice else ""
         raise InputError(
             f"model.name={name} has no effect beside model.backbones=[{','.join(backbones)}]; "
-            "write model=timm before it, or leave out one of the two"
+            f"{remedy}leave out model.name"
         )
     return {**tree, "model": {**model, "name": joined}}
 
@@ -170,6 +176,11 @@ def check_required(tree: Mapping[str, Any]) -> None:
         added = " ".join(f"{option}=VALUE" for option in missing)
         reasons[""] = f"add {added} (`help {missing[0]}` describes it), or set "
         reasons[""] += f"{'it' if len(missing) == 1 else 'them'} in the YAML file of the choice"
+        if "model.name" in missing:
+            reasons[""] += (
+                f"; {install_command('weights')} installs {', '.join(PACKAGED_NETWORKS)} with "
+                "ImageNet weights"
+            )
     if names:
         are = "is" if len(names) == 1 else "are"
         raise InputError(f"{', '.join(names)} {are} missing: {'; '.join(reasons.values())}")

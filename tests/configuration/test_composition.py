@@ -25,6 +25,7 @@ GROUPS = ("dataset", "augmentation", "model", "optim", "schedule", "split", "tra
 MANDATORY = {
     "dataset=csv": ["dataset.manifest=list.csv"],
     "dataset=folder": ["dataset.root=photos"],
+    "model=probe": ["model.name=resnet18"],
     "model=timm": ["model.name=resnet18"],
 }
 CHOICES = [
@@ -90,6 +91,7 @@ def test_balanced_sampling_is_refused_with_another_way_to_balance(other: str) ->
         ("dataset.classes=dress", "dataset.classes=dress: needs a list"),
         ("dataset.classes=[a", "dataset.classes=[a: a ] is missing"),
         ("model=timm", "model.name is missing: add model.name=VALUE"),
+        ("model.backbones=[a,b]", "write model=timm in place of model=basic_cnn"),
         ("~optim.lr", "options cannot be deleted"),
         ("+optim.lr=1", "write it without +"),
         ("optim.lr=1,2", "several values need --multirun"),
@@ -263,3 +265,10 @@ def test_config_of_an_earlier_version_is_read_in_the_names_of_this_one(tmp_path:
     assert earlier != text
     (tmp_path / "config.yaml").write_text(earlier)
     assert load_config(tmp_path / "config.yaml") == cfg
+
+
+def test_name_beside_backbones_is_to_be_left_out() -> None:
+    with pytest.raises(
+        InputError, match=r"beside model\.backbones=\[a,b\]; leave out model\.name$"
+    ):
+        parse_command_line(["model=probe", "model.name=a", "model.backbones=[a,b]"])

@@ -10,6 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from fashion_exp.configuration.composition import parse_command_line
 from fashion_exp.errors import InputError
 from fashion_exp.models import packaged_weights
 from fashion_exp.models.packaged_weights import PACKAGES, convert, find_packaged_weights, user_cache
@@ -127,6 +128,12 @@ def test_another_package_is_refused(
     with pytest.raises(InputError) as error:
         find_weights(LITE, "auto")
     assert reason in str(error.value) and "--force-reinstall" in str(error.value)
+
+
+def test_missing_name_of_a_network_names_those_that_can_be_installed() -> None:
+    with pytest.raises(InputError) as error:
+        parse_command_line(["model=probe"])
+    assert f"scripts/setup weights installs {', '.join(PACKAGES)} with" in str(error.value)
 
 
 def test_the_command_that_installs_weights_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
