@@ -138,10 +138,12 @@ def _check(run: TrainedRun, class_name: str | None, methods: Sequence[str]) -> N
             "made of; explain a run with another model.head"
         )
     if run.plan.reads_features:
+        has = [f"{run.config.model.name} has several networks"] if run.plan.beside else []
+        if run.plan.test_views != "none":
+            has.append(f"model.test_views={run.plan.test_views} takes several views")
         raise InputError(
             f"{run.run.path}: explain draws the maps of one network on one view of a photo, and "
-            f"{run.config.model.name} with model.test_views={run.plan.test_views} has several; "
-            "explain a run of one backbone without model.test_views"
+            f"{' and '.join(has)}; explain a run of one network on one view"
         )
 
 

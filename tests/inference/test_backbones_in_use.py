@@ -6,7 +6,7 @@ import asyncio
 import io
 import json
 import shutil
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -86,7 +86,14 @@ def test_refit_and_card_have_all_backbones(
     assert "+".join(SIZES) in text and both.plan.weights_sha256 in text
 
 
-def test_explain_is_refused_by_name(both: TrainedRun, photos: Path) -> None:
-    photo = next(photos.rglob("*.png"))
-    with pytest.raises(InputError, match=r"explain draws the maps of one network .* has several"):
-        next(explain(both, [Source("photo", photo)]))
+def test_explain_is_refused_by_what_the_run_has(both: TrainedRun, photos: Path) -> None:
+    source = Source("photo", next(photos.rglob("*.png")))
+    views = r"model\.test_views=five_crops takes several views"
+    with pytest.raises(InputError, match=f"has several networks and {views}; explain"):
+        next(explain(both, [source]))
+    networks = replace(both, plan=replace(both.plan, test_views="none"))
+    with pytest.raises(InputError, match="has several networks; explain"):
+        next(explain(networks, [source]))
+    alone = replace(both, plan=replace(both.plan, beside=()))
+    with pytest.raises(InputError, match=f"photo, and {views}; explain"):
+        next(explain(alone, [source]))
