@@ -84,6 +84,9 @@ def plan_step(
     """The job of a step; `best` are the options of the best step so far."""
     if reason := why_impossible(step, recipe):
         return PlannedStep(step.title, (), reason=reason)
+    if step.is_added and not best:
+        reason = "there is no step before it that its options could be added to"
+        return PlannedStep(step.title, (), reason=reason)
     options = point_of(step, recipe, best)
     try:
         cfg, overrides = compose_grid_point(factory.line, options)

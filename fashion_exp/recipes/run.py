@@ -17,7 +17,7 @@ from fashion_exp.evaluation.results import evaluate_test, load_result
 from fashion_exp.evaluation.run_dir import RunDir
 from fashion_exp.experiment.tracked_runs import end_on_error
 from fashion_exp.experiment.worker import log_to_console, print_locations, ui_command
-from fashion_exp.paths import run_commands
+from fashion_exp.paths import install_command, run_commands
 from fashion_exp.process import cpu_count, is_distributed
 from fashion_exp.recipes.ladder import (
     LADDER_FILE,
@@ -76,12 +76,26 @@ def run_recipe(line: CommandLine) -> int:
 def _print_plan(
     steps: Sequence[Step], recipe: RecipeConfig, factory: JobFactory, console: Console
 ) -> None:
-    """Prints each step with its cost, as if each were kept."""
+    """Prints each step with its cost, as if each were kept. Raises `InputError` if none can be."""
     best: tuple[str, ...] = ()
+    plans = []
     for step in steps:
-        planned = plan_step(step, recipe, best, factory)
+        plans.append(planned := plan_step(step, recipe, best, factory))
         best = planned.options if planned.job else best
         console.print(_announcement(planned), soft_wrap=True)
+    if not any(planned.job for planned in plans):
+        raise InputError(f"recipe: no step can be run; {_why_none(plans[0], recipe)}")
+
+
+def _why_none(skipped: PlannedStep, recipe: RecipeConfig) -> str:
+    """Why the first step cannot be run, and the remedy where weights are what it lacks."""
+    if "model.weights=imagenet" not in skipped.reason:
+        return f"{skipped.title}: {skipped.reason}"
+    files = ", ".join(f"{name}: FILE" for name in recipe.backbones or [])
+    return (
+        f"{skipped.title}: has no weights; give them with 'recipe.weights={{{files}}}', or leave "
+        f"out recipe.backbones and install those of its default with {install_command('weights')}"
+    )
 
 
 def _announcement(planned: PlannedStep) -> str:
@@ -111,7 +125,7 @@ def _climb(
         planned = plan_step(step, recipe, best.options if best else (), factory)
         console.print(_announcement(planned), soft_wrap=True)
         if planned.job is None and not number:
-            raise InputError(f"{step.title}: {planned.reason}")
+            raise InputError(_why_none(planned, recipe))
         done = _run_step(planned, sweep, known)
         jobs += [planned.job] if planned.job else []
         if best is not None and done.accuracy is not None:

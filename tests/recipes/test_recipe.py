@@ -159,6 +159,22 @@ def test_a_dry_run_prints_the_cost_and_writes_nothing(
     assert not (tmp_path / "sweeps").exists()
 
 
+@pytest.mark.slow
+def test_a_recipe_without_weights_for_any_step_is_refused_with_the_remedy(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    line = parse_arguments(
+        ["recipe=best", "recipe.backbones=[resnet50]", *DATA, "sweep.dry_run=true",
+         f"outputs={tmp_path}", "tracking=none"]
+    )  # fmt: skip
+    with pytest.raises(InputError, match=r"no step can be run; .*recipe\.weights={resnet50: FILE}"):
+        run_recipe(line)
+    said = capsys.readouterr().out
+    assert "test-time views: skipped: there is no step before it" in said
+    assert "basic_cnn" not in said
+
+
 def test_placeholders_stand_for_the_options_of_the_recipe() -> None:
     recipe = RecipeConfig(
         "mine", [], ["resnet18", "vgg11"], {}, epochs=3, rope=0.01, stop=True, minutes=1
