@@ -77,6 +77,7 @@ class Predictions:
     design: Mapping[str, np.ndarray]
     """The columns fold, repeat and seed that the table has, as codes from 0 on in sorted order."""
     group: np.ndarray | None
+    """(n,) codes from 0 on."""
     score: np.ndarray | None
     """(n,) the column that is compared, if it is no prediction of a class."""
     notes: tuple[str, ...] = ()
@@ -132,19 +133,20 @@ def read_columns(
         else set()
     )
     notes += _unread_note(frame, source, used)
+    keys = _keys(frame, source, found)
     return Predictions(
         source,
-        _keys(frame, source, found),
+        keys,
         label,
         predicted,
         None if options.scores == "ranking" else probabilities,
         classes,
         {
-            role: pd.factorize(frame[found[role]], sort=True)[0]
+            role: _codes(frame[found[role]], f"{source}: {role}", sort=True)[0]
             for role in ("fold", "repeat", "seed")
             if role in found
         },
-        pd.factorize(frame[found["group"]])[0] if "group" in found else None,
+        _groups(frame[found["group"]], keys) if "group" in found else None,
         score,
         tuple(notes),
     )
@@ -340,12 +342,27 @@ def _numbers(column: pd.Series, where: str) -> np.ndarray:
     return values
 
 
-def _texts(column: pd.Series, where: str) -> pd.Categorical[str]:
-    """Class names; 1 and 1.0 are "1"."""
-    codes, values = pd.factorize(column)
+def _codes(column: pd.Series, where: str, sort: bool = False) -> tuple[np.ndarray, pd.Index]:
+    """Codes (n,) from 0 on, and their values. Raises `InputError` for a missing value."""
+    codes, values = pd.factorize(column, sort=sort)
     if (codes < 0).any():
         row = int(np.flatnonzero(codes < 0)[0]) + 1
         raise InputError(f"{where}: missing in row {row}; complete or remove the row")
+    return codes, values
+
+
+def _groups(column: pd.Series, keys: Mapping[str, pd.Series]) -> np.ndarray:
+    """Codes (n,) from 0 on; an item without a group is a group of its own."""
+    codes, values = pd.factorize(column)
+    alone = codes < 0
+    items = next(iter(keys.values()))
+    codes[alone] = len(values) + pd.factorize(items[alone])[0]
+    return codes
+
+
+def _texts(column: pd.Series, where: str) -> pd.Categorical[str]:
+    """Class names; 1 and 1.0 are "1"."""
+    codes, values = _codes(column, where)
     names = [_text(value) for value in values]
     distinct = sorted(set(names))
     position = {name: index for index, name in enumerate(distinct)}

@@ -14,6 +14,7 @@ import pytest
 from fashion_exp.api.comparison import compare
 from fashion_exp.api.judging import judge
 from fashion_exp.errors import InputError
+from fashion_exp.judging.columns import ColumnOptions, read_columns
 from fashion_exp.stats.paired import mcnemar
 from tests.comparison.synthetic_runs import make_run, random_correctness
 from tests.judging.tables import random_table, table
@@ -104,6 +105,21 @@ def test_items_of_a_group_are_not_independent() -> None:
     tables = {name: random_table(seed, acc).assign(group=groups)
               for name, seed, acc in (("a", 1, 0.9), ("b", 2, 0.8))}  # fmt: skip
     assert judge(tables).verdicts["test"][0] == "t over groups of images, cluster-robust"
+
+
+def test_an_item_without_a_group_is_a_group_of_its_own() -> None:
+    groups = pd.Series(np.arange(120) // 4, dtype=float)
+    alone = groups.mask(np.arange(120) >= 60)
+    numbered = alone.fillna(pd.Series(1000.0 + np.arange(120)))
+    by_groups = [
+        judge({name: random_table(seed, acc).assign(group=group.to_numpy())
+               for seed, (name, acc) in enumerate({"a": 0.9, "b": 0.8}.items())}).verdicts
+        for group in (alone, numbered)
+    ]  # fmt: skip
+    pd.testing.assert_frame_equal(*by_groups)
+    repeated = pd.concat([random_table(s, 0.9).assign(repeat=s, group=alone) for s in range(2)])
+    groups_read = read_columns(repeated, "a", ColumnOptions()).group
+    assert groups_read is not None and len(set(groups_read)) == 15 + 60
 
 
 @pytest.mark.parametrize("lower_is_better", [False, True])
