@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from functools import partial
 from typing import TYPE_CHECKING
 
 from fashion_exp.comparison.gate import KINDS, Gate, decide, require_one_candidate
@@ -62,7 +61,6 @@ def decision_of(
     from fashion_exp.comparison.budget import decide_in_budget
 
     require_one_candidate(len(comparison.runs))
-    decider = partial(decide, same_recipe=same_recipe)
     if budget is None:
-        return decider(comparison, gate)
-    return decide_in_budget(comparison, gate, budget, outputs, decider)
+        return decide(comparison, gate, same_recipe=same_recipe)
+    return decide_in_budget(comparison, gate, budget, outputs, same_recipe=same_recipe)

@@ -1,18 +1,17 @@
-"""A series of decisions that shares one error rate, kept in a ledger."""
+"""A series of decisions that shares one error rate, kept in a log of decisions."""
 
 from __future__ import annotations
 
 import hashlib
 import re
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from fashion_exp.atomic_io import append_json_line, file_lock, read_json_lines
 from fashion_exp.comparison.family import PairwiseComparison
-from fashion_exp.comparison.gate import Decision, Gate
+from fashion_exp.comparison.gate import Decision, Gate, decide
 from fashion_exp.errors import InputError
 from fashion_exp.paths import check_writable
 from fashion_exp.stats.series import next_level
@@ -20,25 +19,29 @@ from fashion_exp.stats.series import next_level
 FOLDER = "budgets"
 _NAME = re.compile(r"[\w.-]+")
 
-C = TypeVar("C", bound=PairwiseComparison)
-
 
 def decide_in_budget(
-    comparison: C, gate: Gate, name: str, outputs: Path, decide: Callable[[C, Gate], Decision]
+    comparison: PairwiseComparison,
+    gate: Gate,
+    name: str,
+    outputs: Path,
+    *,
+    same_recipe: bool = False,
 ) -> Decision:
-    """The next decision of the series `name`, at the level that its ledger leaves for it.
+    """The next decision of the series `name`, at the level that its log of decisions leaves.
 
     The chance that any decision of the series keeps a candidate wrongly is at most the alpha of the
-    first one (`next_level`). The same predictions under the same gate are the same decision, which
-    is not counted again. Raises `InputError` if the ledger was begun with another alpha.
+    first one (`next_level`). The same predictions under the same gate and settings are the same
+    decision, which is not counted again. Raises `InputError` if the log was begun with another
+    alpha.
     """
     if not _NAME.fullmatch(name):
         raise InputError(f"budget={name}: letters, digits, _, . and - only")
     check_writable(outputs)
-    alpha, identity = comparison.settings.alpha, _identity(comparison, gate)
-    ledger = outputs / FOLDER / f"{name}.jsonl"
-    with file_lock(ledger.with_name(f".{name}.lock")):
-        entries = read_json_lines(ledger)
+    alpha, identity = comparison.settings.alpha, _identity(comparison, gate, same_recipe)
+    log = outputs / FOLDER / f"{name}.jsonl"
+    with file_lock(log.with_name(f".{name}.lock")):
+        entries = read_json_lines(log)
         if entries and entries[0]["alpha"] != alpha:
             raise InputError(
                 f"budget={name}: its alpha is {entries[0]['alpha']:g}, not {alpha:g}; keep it, or "
@@ -48,21 +51,25 @@ def decide_in_budget(
         number = known[0] if known else len(entries)
         level = next_level([entry["decision"] == "keep" for entry in entries[:number]], alpha)
         settings = replace(comparison.settings, alpha=level, looks=1)
-        decision = decide(replace(comparison, settings=settings), gate)
+        decision = decide(replace(comparison, settings=settings), gate, same_recipe=same_recipe)
         budget: dict[str, Any] = {"name": name, "number": number + 1, "alpha": alpha}
         if not known:
             now = time.strftime("%Y-%m-%dT%H:%M:%S%z")
             names = {"candidate": decision.candidate, "baseline": decision.baseline}
             entry = {"time": now, "alpha": alpha, "level": level, "decision": decision.decision}
-            append_json_line(ledger, entry | names | {"identity": identity})
+            append_json_line(log, entry | names | {"identity": identity})
     reason = f"{decision.reason} (decision {number + 1} of {name}, at alpha = {level:.2g})"
     return replace(decision, budget=budget, reason=reason)
 
 
-def _identity(comparison: PairwiseComparison, gate: Gate) -> str:
-    """A hash of what the decision is made of: scores, items, metric and gate."""
+def _identity(comparison: PairwiseComparison, gate: Gate, same_recipe: bool) -> str:
+    """A hash of what the decision is made of: scores, items, gate and settings."""
     settings = comparison.settings
-    digest = hashlib.sha256(repr((gate, settings.metric, settings.baseline)).encode())
+    made_of = (
+        gate, same_recipe, settings.metric, settings.described.lower_is_better, settings.baseline,
+        settings.rope, settings.exact,
+    )  # fmt: skip
+    digest = hashlib.sha256(repr(made_of).encode())
     for run in comparison.runs:
         matrix = run.score_matrix(comparison.part, settings.metric)
         digest.update(matrix.raw.tobytes())

@@ -5,9 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from fashion_exp.api.judging import judge as judge_tables
 from fashion_exp.commands import judge
+from fashion_exp.comparison.budget import decide_in_budget
+from fashion_exp.comparison.gate import Gate
 from fashion_exp.errors import InputError
 from fashion_exp.stats.series import next_level
 from tests.judging.tables import random_table
@@ -25,7 +29,7 @@ def decide(folder: Path, capsys: pytest.CaptureFixture[str], seed: int, accuracy
     return gate
 
 
-def test_each_decision_is_tested_at_what_the_ledger_leaves(
+def test_each_decision_is_tested_at_what_earlier_decisions_leave(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     outcomes: list[bool] = []
@@ -45,6 +49,27 @@ def test_the_same_predictions_are_one_decision(
     decide(tmp_path, capsys, 2, 0.6)
     assert decide(tmp_path, capsys, 1, 0.95) == first
     assert len((tmp_path / "budgets" / "s.jsonl").read_text().splitlines()) == 2
+
+
+@pytest.mark.parametrize("option", [("--exact",), ("--rope", "0.02")])
+def test_other_settings_are_another_decision(
+    option: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    decide(tmp_path, capsys, 1, 0.6)
+    assert decide(tmp_path, capsys, 1, 0.6, *option)["budget"]["number"] == 2  # type: ignore[index]
+
+
+def test_the_direction_of_a_score_and_the_recipe_are_part_of_a_decision(tmp_path: Path) -> None:
+    items = random_table(0, 0.6)[["id"]]
+    tables = {"new": items.assign(score=np.arange(120.0)), "old": items.assign(score=1.0)}
+    numbers = []
+    for lower_is_better, same_recipe in ((False, False), (True, False), (False, True)):
+        judgement = judge_tables(tables, baseline="old", lower_is_better=lower_is_better)
+        decision = decide_in_budget(judgement, Gate("better"), "s", tmp_path,
+                                    same_recipe=same_recipe)  # fmt: skip
+        assert decision.budget is not None
+        numbers.append(decision.budget["number"])
+    assert numbers == [1, 2, 3]
 
 
 def test_a_series_keeps_its_alpha(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
