@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from fashion_exp.errors import InputError, suggest
@@ -76,17 +77,22 @@ def read_tools(
 def read_parts(tables: Sequence[object], name: str, options: SourceOptions) -> dict[str, Tool]:
     """The tables of one tool by part: by the column split, or all in the part of the options."""
     parts: dict[str, list[Predictions]] = {}
-    for table in [part for text in tables for part in next(iter(_named_tables([text]).values()))]:
-        source = _source(name, table)
-        frame = select_rows(_frame(table, options), source, options.columns.where)
+    named = [part for text in tables for part in next(iter(_named_tables([text]).values()))]
+    frames = [(_source(name, table), _frame(table, options)) for table in named]
+    _check_mapping(frames, options.columns.columns)
+    for source, whole in frames:
+        frame = select_rows(whole, source, options.columns.where)
         names = {str(column).casefold(): column for column in frame.columns}
-        aliases = (options.columns.columns.get("split", ""), *ALIASES["split"])
+        aliases = (options.columns.columns.get("split", "").casefold(), *ALIASES["split"])
         split = next((names[alias] for alias in aliases if alias in names), None)
         if options.part is not None or split is None:
             if options.part is None:
                 raise InputError(f"{source}: no column split; --part validation or test says it")
             parts.setdefault(options.part, []).append(_read(source, frame, options, None))
             continue
+        if (missing := frame[split].isna()).any():
+            row = int(np.flatnonzero(missing)[0]) + 1
+            raise InputError(f"{source}: {split}: missing in row {row}; complete or remove the row")
         for value, rows in frame.groupby(split):
             if value not in ("validation", "test"):
                 raise InputError(

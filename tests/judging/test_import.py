@@ -53,6 +53,12 @@ def test_test_predictions_are_a_part_of_their_own(tmp_path: Path) -> None:
     assert run.result.test_evaluations == 1
 
 
+def test_a_column_of_parts_may_have_any_name(tmp_path: Path) -> None:
+    table = random_table(0, 0.9).assign(Subset=["validation"] * 80 + ["test"] * 40)
+    folder = imported(tmp_path, "a", table, part=None, columns={"split": "Subset"})
+    assert len(RunDir(folder).predictions("test")) == 40
+
+
 @pytest.mark.slow
 def test_report_doctor_and_runs_take_them(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -85,6 +91,8 @@ def test_report_doctor_and_runs_take_them(
         ({}, {"part": None}, "no column split; --part validation or test"),
         ({}, {"part": "test"}, "no rows of validation"),
         ({"split": "train"}, {"part": None}, "split=train: a run has validation and test"),
+        ({"split": ["test", *["validation"] * 118, None]}, {"part": None}, "missing in row 120"),
+        ({}, {"columns": {"group": "Garment"}}, "no column Garment for group"),
         ({"label": "hat"}, {}, "no probabilities of hat"),
         ({"p_dress": 2.0}, {}, "no probability; --scores logits"),
     ],
