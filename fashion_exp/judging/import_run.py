@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,6 +25,9 @@ from fashion_exp.judging.design import Models, arrange_models
 from fashion_exp.judging.runs import JoinOptions, Tool
 from fashion_exp.paths import new_run_token, unique_name
 from fashion_exp.tracking import open_tracker
+from fashion_exp.tracking.tracker import Tracker
+
+log = logging.getLogger(__name__)
 
 PARTS = ("validation", "test")
 CONFIDENCE = 0.95
@@ -51,7 +55,8 @@ def import_run(
 ) -> RunDir:
     """A new run in `outputs/runs` with these predictions, tracked; `command` made it.
 
-    Raises `InputError` for predictions that a run cannot have. Nothing is left half-written.
+    Raises `InputError` for predictions that a run cannot have and a store that cannot be used; no
+    run is left then. Warns if the store fails later.
     """
     if "validation" not in parts:
         raise InputError(f"{name}: {NO_VALIDATION}")
@@ -60,13 +65,20 @@ def import_run(
     sizes = _train_sizes(name, built["validation"].models, options)
     if "test" in built and built["test"].models.keys != built["validation"].models.keys:
         raise InputError(f"{name}: validation and test have predictions of different trainings")
+    tracker = open_tracker(tracking, outputs)
     run = RunDir(outputs / "runs" / unique_name("imported"))
     draft = RunDir(run.path.with_name(f".{run.path.name}"))
     _write(draft, run.path.name, name, built, sizes, command)
     draft.path.rename(run.path)
     if "test" in built:
         mark_test_evaluated(run.path, outputs)
-    _track(run, tracking, outputs)
+    _track(run, tracker, outputs)
+    if tracker.failure:
+        log.warning(
+            "tracking: the run is not completely recorded (%s); its files are complete in %s. To "
+            "record it, remove this folder and import again when the store answers",
+            tracker.failure, run.path,
+        )  # fmt: skip
     return run
 
 
@@ -181,8 +193,7 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _track(run: RunDir, tracking: TrackingConfig, outputs: Path) -> None:
-    tracker = open_tracker(tracking, outputs)
+def _track(run: RunDir, tracker: Tracker, outputs: Path) -> None:
     result = load_result(run.path)
     token = new_run_token(outputs)
     tags = {"imported": "true", "begun_as": token}

@@ -17,6 +17,8 @@ from fashion_exp.commands.doctor import run as doctor
 from fashion_exp.errors import InputError
 from fashion_exp.evaluation.run_dir import RunDir
 from fashion_exp.inference.trained_run import load_run as load_trained
+from fashion_exp.judging import import_run
+from fashion_exp.tracking.tracker import UnavailableTracker
 from tests.judging.tables import random_table
 
 FOLDS = np.arange(120) % 5
@@ -109,6 +111,22 @@ def test_predictions_without_probabilities_are_no_run(tmp_path: Path) -> None:
     table = random_table(0, 0.9).drop(columns=["p_dress", "p_shirt"]).assign(predicted="dress")
     with pytest.raises(InputError, match="a run has probabilities of all classes; `judge` may do"):
         imported(tmp_path, "a", table)
+
+
+def test_a_store_that_cannot_be_used_leaves_no_run(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="cannot be used"):
+        imported(tmp_path, "a", random_table(0, 0.9), track=True, uri="http://127.0.0.1:9")
+    assert not list(tmp_path.glob("runs/*"))
+
+
+def test_a_store_that_fails_later_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    broken = UnavailableTracker("http://store", "no answer in time")
+    monkeypatch.setattr(import_run, "open_tracker", lambda *_: broken)
+    folder = imported(tmp_path, "a", random_table(0, 0.9), track=True)
+    (message,) = caplog.messages
+    assert "no answer in time" in message and f"{folder}. To record it, remove" in message
 
 
 def test_a_run_says_that_it_is_imported(tmp_path: Path) -> None:
