@@ -63,7 +63,7 @@ def judge(
                                   pairs=pairs)  # fmt: skip
     if pairs == "all" and baseline is not None:
         raise InputError("pairs=all has no effect with a baseline: leave out one of them")
-    tools, metric = read_tools(tables, sources, metric)
+    tools, metric = read_tools(tables, sources, metric, labels=labels is not None)
     names = [tool.name for tool in tools]
     if baseline is not None and baseline not in names:
         raise InputError(f"baseline {baseline}: no such table; {suggest(baseline, names)}")

@@ -87,7 +87,7 @@ def add_reading_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--where", metavar="COLUMN=VALUE", action="append", default=[],
-        help="read only these rows: split=test",
+        help="read only these rows of tables: split=test",
     )  # fmt: skip
     parser.add_argument("--format", dest="form", default="auto", help="auto, table or timm")
     parser.add_argument(

@@ -51,21 +51,25 @@ class SourceOptions:
 
 
 def read_tools(
-    tables: object, options: SourceOptions, metric: str | None
+    tables: object, options: SourceOptions, metric: str | None, *, labels: bool = False
 ) -> tuple[list[Tool], str]:
     """The tools with their tables, and the metric.
 
     `tables` is a mapping from names to tables, a sequence of tables, or one; a table is a frame, a
     file, a run or an artifact, and a sequence of them the trainings or folds of one tool. Without a
     `metric` it is the accuracy, or the one column of scores of tables without predicted classes.
+    `labels` says that the options also read a table of labels. Raises `InputError`.
     """
     named = _named_tables(tables)
     frames = {
         name: [(_source(name, part), _frame(part, options)) for part in parts]
         for name, parts in named.items()
     }
-    _check_mapping([f for parts in frames.values() for f in parts], options.columns.columns)
-    metric = metric or _metric_of([f for parts in frames.values() for f in parts], options.columns)
+    every = [frame for parts in frames.values() for frame in parts]
+    if not labels:
+        _refuse_for_runs(every, options.columns, {"where": options.columns.where})
+    _check_mapping(every, options.columns.columns)
+    metric = metric or _metric_of(every, options.columns)
     column = None if metric in CLASS_METRICS else metric
     tools = [
         Tool(name, [_read(source, frame, options, column) for source, frame in parts])
@@ -79,6 +83,7 @@ def read_parts(tables: Sequence[object], name: str, options: SourceOptions) -> d
     parts: dict[str, list[Predictions]] = {}
     named = [part for text in tables for part in next(iter(_named_tables([text]).values()))]
     frames = [(_source(name, table), _frame(table, options)) for table in named]
+    _refuse_for_runs(frames, options.columns, {})
     _check_mapping(frames, options.columns.columns)
     for source, whole in frames:
         frame = select_rows(whole, source, options.columns.where)
@@ -111,13 +116,27 @@ def read_labels(table: object, options: SourceOptions) -> Predictions:
 def _read(
     source: str, frame: pd.DataFrame, options: SourceOptions, metric: str | None
 ) -> Predictions:
-    columns = replace(options.columns, where={}) if "run" in frame.attrs else options.columns
-    if "run" in frame.attrs:  # its columns are known
-        columns = ColumnOptions()
+    columns = ColumnOptions() if "run" in frame.attrs else options.columns  # a run's are known
     if not columns.classes and (classes := frame.attrs.get("classes")):
         columns = replace(columns, classes=classes)
     read = read_columns(frame, source, columns, metric)
     return replace(read, train_sizes=frame.attrs.get("train_sizes"))
+
+
+def _refuse_for_runs(
+    frames: Sequence[tuple[str, pd.DataFrame]], columns: ColumnOptions, more: Mapping[str, object]
+) -> None:
+    """Raises `InputError` for options on columns, and `more`, if all tables are runs."""
+    if not all("run" in frame.attrs for _, frame in frames):
+        return
+    scores = columns.scores != "probabilities"
+    given = {"columns": columns.columns, "classes": columns.classes, "scores": scores, **more}
+    for name, value in given.items():
+        if value:
+            raise InputError(
+                f"{frames[0][0]}: {name} has no effect on a run, whose columns are known; leave it "
+                "out"
+            )
 
 
 def _check_mapping(frames: Sequence[tuple[str, pd.DataFrame]], columns: Mapping[str, str]) -> None:

@@ -129,5 +129,11 @@ def test_a_store_that_fails_later_is_told(
     assert "no answer in time" in message and f"{folder}. To record it, remove" in message
 
 
+def test_options_of_tables_are_refused_for_a_run(tmp_path: Path) -> None:
+    run = imported(tmp_path, "a", random_table(0, 0.9))
+    with pytest.raises(InputError, match="scores has no effect on a run"):
+        import_predictions([run], "b", scores="logits", part="validation", outputs=tmp_path)
+
+
 def test_a_run_says_that_it_is_imported(tmp_path: Path) -> None:
     assert RunDir(imported(tmp_path, "a", random_table(0, 0.9))).is_imported

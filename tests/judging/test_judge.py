@@ -93,6 +93,23 @@ def test_a_run_is_judged_beside_a_table(tmp_path: Path) -> None:
     assert judgement.table["estimate"].to_list() == [scores.mean(), 0.5]
 
 
+@pytest.mark.parametrize(
+    "option",
+    [{"where": {"fold": "0"}}, {"classes": ["Dress", "Shirt"]}, {"scores": "logits"},
+     {"columns": {"label": "label"}}],
+)  # fmt: skip
+def test_options_of_tables_are_refused_where_all_are_runs(
+    option: dict[str, Any], tmp_path: Path
+) -> None:
+    scores = random_correctness(0, 1, 60, 0.9)
+    run = make_run(folder := tmp_path / "runs" / "own", "own", scores, scores)
+    with pytest.raises(InputError, match=f"{next(iter(option))} has no effect on a run"):
+        judge([folder], outputs=tmp_path, **option)
+    table = run.predictions("test")[["image_id", "label", "fold"]].assign(predicted="Shirt")
+    if "scores" not in option:
+        judge({"run": folder, "table": table}, outputs=tmp_path, **option)
+
+
 def test_held_out_test_of_a_run_is_not_read(tmp_path: Path) -> None:
     scores = random_correctness(0, 1, 60, 0.9)
     make_run(tmp_path / "runs" / "own", "own", scores, scores, is_test_evaluated=False)
@@ -116,7 +133,7 @@ def test_an_item_without_a_group_is_a_group_of_its_own() -> None:
                for seed, (name, acc) in enumerate({"a": 0.9, "b": 0.8}.items())}).verdicts
         for group in (alone, numbered)
     ]  # fmt: skip
-    pd.testing.assert_frame_equal(*by_groups)
+    pd.testing.assert_frame_equal(by_groups[0], by_groups[1])
     repeated = pd.concat([random_table(s, 0.9).assign(repeat=s, group=alone) for s in range(2)])
     groups_read = read_columns(repeated, "a", ColumnOptions()).group
     assert groups_read is not None and len(set(groups_read)) == 15 + 60
