@@ -77,7 +77,7 @@ class Predictions:
     design: Mapping[str, np.ndarray]
     """The columns fold, repeat and seed that the table has, as codes from 0 on in sorted order."""
     group: np.ndarray | None
-    """(n,) codes from 0 on."""
+    """(n,) names."""
     score: np.ndarray | None
     """(n,) the column that is compared, if it is no prediction of a class."""
     notes: tuple[str, ...] = ()
@@ -352,12 +352,14 @@ def _codes(column: pd.Series, where: str, sort: bool = False) -> tuple[np.ndarra
 
 
 def _groups(column: pd.Series, keys: Mapping[str, pd.Series]) -> np.ndarray:
-    """Codes (n,) from 0 on; an item without a group is a group of its own."""
-    codes, values = pd.factorize(column)
-    alone = codes < 0
+    """Names (n,); an item without a group is a group of its own."""
     items = next(iter(keys.values()))
-    codes[alone] = len(values) + pd.factorize(items[alone])[0]
-    return codes
+    missing = column.isna()
+    names = [
+        f"item {item}" if alone else _text(value)
+        for value, alone, item in zip(column, missing, items, strict=True)
+    ]
+    return np.array(names, dtype=object)
 
 
 def _texts(column: pd.Series, where: str) -> pd.Categorical[str]:

@@ -122,7 +122,7 @@ def _rows(table: Predictions, key: str, classes: Sequence[str]) -> pd.DataFrame:
     assert table.probabilities is not None and table.label is not None
     ids = table.keys[key].astype(object)
     columns = {f"p_{c}": table.probabilities[:, table.classes.index(c)] for c in classes}
-    group = ids if table.group is None else pd.Series(table.group).astype(str).astype(object)
+    group = ids if table.group is None else pd.Series(table.group)
     label = np.asarray(table.label, dtype=object)
     path = table.keys.get("path", ids).astype(object)
     return pd.DataFrame(

@@ -287,7 +287,7 @@ class _Join:
         for table, codes in zip(self.tables, self.codes, strict=True):
             if table.group is not None:
                 groups = -1 - np.arange(len(self.items))  # items of other tables are alone
-                groups[codes] = table.group
+                groups[codes] = pd.factorize(table.group)[0]
                 return groups
         return np.arange(len(self.items))
 

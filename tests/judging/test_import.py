@@ -55,6 +55,15 @@ def test_test_predictions_are_a_part_of_their_own(tmp_path: Path) -> None:
     assert run.result.test_evaluations == 1
 
 
+def test_groups_of_several_files_stay_apart(tmp_path: Path) -> None:
+    table = random_table(0, 0.9).assign(group=np.arange(120) // 2)
+    files = [table[:60], table[60:].astype({"group": float})]
+    folder = import_predictions(files, "a", unit="fold", part="validation", outputs=tmp_path,
+                                track=False)  # fmt: skip
+    groups = RunDir(folder).predictions("validation")["group_id"]
+    assert set(groups) == set(map(str, range(60)))
+
+
 def test_a_column_of_parts_may_have_any_name(tmp_path: Path) -> None:
     table = random_table(0, 0.9).assign(Subset=["validation"] * 80 + ["test"] * 40)
     folder = imported(tmp_path, "a", table, part=None, columns={"split": "Subset"})
