@@ -8,7 +8,6 @@ from typing import Any
 
 from omegaconf import MISSING
 
-from fashion_exp.configuration.choices import groups
 from fashion_exp.configuration.schema import (
     BESIDE,
     ClassWeights,
@@ -150,6 +149,8 @@ def _name_backbones(tree: Mapping[str, Any]) -> Mapping[str, Any]:
             f"model.backbones=[{','.join(map(str, backbones))}]: needs names, each of them once"
         )
     if name not in (None, MISSING, joined):
+        from fashion_exp.configuration.choices import groups  # few runs need it
+
         is_choice = name in [choice.name for choice in groups()["model"]]
         remedy = f"write model=timm in place of model={name}, or " if is_choice else ""
         raise InputError(

@@ -97,10 +97,8 @@ def read_columns(
     Raises `InputError` for a column that is missing, ambiguous or holds something else.
     """
     frame = select_rows(frame, source, options.where)
-    if frame.empty:
-        raise InputError(f"{source}: no rows")
     found = _find_columns(frame, source, options.columns)
-    _refuse_several_parts(frame, source, found)
+    _refuse_rows(frame, source, found)
     if metric is not None:
         if metric not in frame:
             numeric = score_columns(frame)
@@ -158,7 +156,9 @@ def _unread_note(frame: pd.DataFrame, source: str, used: set[str]) -> list[str]:
     return [f"{source}: not read: {', '.join(unread[:12])}{more}."] if unread else []
 
 
-def _refuse_several_parts(frame: pd.DataFrame, source: str, found: Mapping[str, str]) -> None:
+def _refuse_rows(frame: pd.DataFrame, source: str, found: Mapping[str, str]) -> None:
+    if frame.empty:
+        raise InputError(f"{source}: no rows")
     if "split" in found and frame[split := found["split"]].nunique() > 1:
         values = " and ".join(map(str, sorted(frame[split].astype(str).unique())))
         raise InputError(f"{source}: rows of {values}; --where {split}=VALUE reads one of them")
