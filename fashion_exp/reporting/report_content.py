@@ -10,7 +10,7 @@ import numpy as np
 
 from fashion_exp.reporting.tables import PlainTable, extract_shared
 
-MAX_RUNS = 100
+MAX_RUNS = 200
 """Rows of the tables of runs in a page. runs.csv has all."""
 
 Severity = Literal["wrong", "doubtful", "fine"]

@@ -45,6 +45,7 @@ class FakeRun:
     classes: tuple[str, ...] = ("red", "green")
     model_names: tuple[str, ...] = ("r0f0", "r1f0")
     plan: Any = field(default_factory=lambda: SimpleNamespace(reads_features=False))
+    config: Any = field(default_factory=lambda: SimpleNamespace(model=SimpleNamespace(head="own")))
 
     def model(self, name: str) -> Classifier:
         model = Classifier(Brightest(), True, "avg", (0.0,) * 3, (1 / 255,) * 3)

@@ -224,7 +224,9 @@ def test_mistakes_are_refused_before_anything_runs(
 
 
 def test_options_of_recipes_need_a_recipe(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"recipe\.rope has no effect here: it needs recipe=best"):
+    with pytest.raises(
+        InputError, match=r"recipe\.rope has no effect here: it needs a recipe, such as recipe=best"
+    ):
         parse_arguments(["recipe.rope=0.1"])
     with pytest.raises(InputError, match="recipe: name one"):
         fx.recipe(*DATA)
