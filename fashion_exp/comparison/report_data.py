@@ -80,8 +80,8 @@ def _best_run_commands(comparison: Comparison) -> list[str]:
     best = comparison.runs[comparison.winner]
     folder = best.result.output.absolute()
     outputs = outputs_of(folder)
-    verb = "import" if RunDir(folder).is_imported else "train"
-    commands = {f"to {verb} it again": best.command}
+    action = "import" if RunDir(folder).is_imported else "train"
+    commands = {f"to {action} it again": best.command}
     commands |= run_commands(folder, outputs) if outputs else {}
     uses = [f"{command}  # {purpose}" for purpose, command in commands.items()]
     return [f"# files: {folder}", *uses]

@@ -1,4 +1,4 @@
-"""The ladder that a recipe climbs: its steps, their verdicts, and the step that is chosen."""
+"""The steps of a recipe, their verdicts, and the step that is chosen."""
 
 from __future__ import annotations
 

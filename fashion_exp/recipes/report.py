@@ -1,4 +1,4 @@
-"""The ladder as a table, as a page with a figure, and in the tracking store."""
+"""The steps of a recipe as a table, as a page with a figure, and in the tracking store."""
 
 from __future__ import annotations
 

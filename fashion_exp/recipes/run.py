@@ -46,7 +46,7 @@ from fashion_exp.sweeps.state import record_jobs, record_remaining
 
 
 def run_recipe(line: CommandLine) -> int:
-    """Climbs the ladder of `recipe.steps`; returns the exit code. Can be killed and run again.
+    """Runs the steps of `recipe.steps` in turn; returns the exit code. Can be killed and run again.
 
     A step is kept if it is better than the best step so far by the paired test on validation
     images. The test set is evaluated for the last step that was kept, and for no other.
@@ -64,7 +64,7 @@ def run_recipe(line: CommandLine) -> int:
         _print_plan(steps, cfg.recipe, factory, console)
         return ExitCode.DONE
     with open_sweep(factory, lambda _: [], False, console) as sweep:
-        ladder, jobs = _climb(steps, cfg.recipe, factory, sweep, console)
+        ladder, jobs = _run_steps(steps, cfg.recipe, factory, sweep, console)
         sweep, ladder = _finish(ladder, jobs, sweep, console)
         failed = sum(step.outcome == "failed" for step in ladder.steps)
         record_remaining(folder, failed)
@@ -105,7 +105,7 @@ def _announcement(planned: PlannedStep) -> str:
     return f"{planned.title}: {cost}; {' '.join(planned.options)}"
 
 
-def _climb(
+def _run_steps(
     steps: Sequence[Step],
     recipe: RecipeConfig,
     factory: JobFactory,
