@@ -283,13 +283,12 @@ class _Join:
 
     @cached_property
     def _groups(self) -> np.ndarray:
-        """(items,) group of each item, by the first table that has groups."""
-        for table, codes in zip(self.tables, self.codes, strict=True):
+        """(items,) group of each item, by the first table that has one for it; else it is alone."""
+        groups = np.array([f"no group {number}" for number in range(len(self.items))], dtype=object)
+        for table, codes in reversed([*zip(self.tables, self.codes, strict=True)]):
             if table.group is not None:
-                groups = -1 - np.arange(len(self.items))  # items of other tables are alone
-                groups[codes] = pd.factorize(table.group)[0]
-                return groups
-        return np.arange(len(self.items))
+                groups[codes] = table.group
+        return np.asarray(pd.factorize(groups)[0])
 
     def _models(self, tool: Tool) -> Models:
         first = self.tables.index(tool.tables[0])

@@ -139,6 +139,18 @@ def test_an_item_without_a_group_is_a_group_of_its_own() -> None:
     assert groups_read is not None and len(set(groups_read)) == 15 + 60
 
 
+def test_groups_of_folds_in_several_tables_are_those_of_one_table() -> None:
+    folds = np.arange(120) // 60
+    tables = {name: random_table(seed, acc).assign(group=np.arange(120) // 4, fold=folds)
+              for name, seed, acc in (("a", 1, 0.9), ("b", 2, 0.8))}  # fmt: skip
+    divided = {
+        name: [table[folds == fold].drop(columns="fold") for fold in (0, 1)]
+        for name, table in tables.items()
+    }
+    verdicts = [judge(tables).verdicts, judge(divided, unit="fold").verdicts]
+    pd.testing.assert_frame_equal(verdicts[0], verdicts[1])
+
+
 @pytest.mark.parametrize("lower_is_better", [False, True])
 def test_any_score_per_item_is_compared(lower_is_better: bool) -> None:
     rng = np.random.default_rng(0)
