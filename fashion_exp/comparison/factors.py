@@ -7,7 +7,11 @@ from dataclasses import dataclass
 from itertools import combinations, product
 from typing import TYPE_CHECKING, Any
 
-from fashion_exp.comparison.settings_in_force import differing_settings, follows_from_choice
+from fashion_exp.comparison.settings_in_force import (
+    differing_settings,
+    follow_from_network,
+    follows_from_choice,
+)
 from fashion_exp.configuration.overrides import rerun_command
 from fashion_exp.configuration.solved_heads import options_without_effect
 from fashion_exp.errors import InputError
@@ -43,9 +47,13 @@ class Factor:
 
 def find_factors(runs: Sequence[RunData]) -> list[Factor]:
     """The settings in force in which the runs differ; settings that always change together are one
-    factor."""
+    factor. What follows from the network is no setting beside `model.name`."""
     options_by_levels: dict[tuple[int, ...], list[str]] = {}
-    for option, values in differing_settings([run.settings for run in runs]).items():
+    settings = [run.settings for run in runs]
+    following = follow_from_network(settings, [run.options for run in runs])
+    for option, values in differing_settings(settings).items():
+        if option in following:
+            continue
         distinct = list(dict.fromkeys(map(repr, values)))
         levels = tuple(distinct.index(repr(value)) for value in values)
         options_by_levels.setdefault(levels, []).append(option)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from itertools import combinations
 from typing import Any
 
 from fashion_exp.configuration.schema import RESULT_NEUTRAL_OPTIONS
@@ -30,6 +31,9 @@ _INPUT_FORMAT = (
     "dataset.image_size", "dataset.channels", "dataset.fit", "dataset.interpolation",
     *_NORMALIZATION,
 )  # fmt: skip
+
+_REQUESTED = (None, "auto", "imagenet", "none")
+"""Values of `model.weights` where the hash of the weights is not known."""
 
 _INPUT = re.compile(
     r"(?P<size>\d+) px, (?P<channels>\d+) channels, (?P<interpolation>\w+)"
@@ -95,6 +99,35 @@ def differing_settings(runs: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]
     if not any(name in differing for name in _INPUT_FORMAT):
         differing.pop("model.preprocessing", None)
     return differing
+
+
+def follow_from_network(
+    runs: Sequence[Mapping[str, Any]], typed: Sequence[Mapping[str, Any]]
+) -> set[str]:
+    """The settings that differ only because other networks have other weights, which bring their
+    own input format: `model.name` says it.
+
+    `typed` are the options of the runs. A setting that was typed is not among them, nor are
+    pretrained weights against random ones, nor what differs between runs of one network.
+    """
+    networks = [run.get("model.name") for run in runs]
+    if not _differ(networks):
+        return set()
+    names = {name for name in _INPUT_FORMAT if all(run.get(name) is None for run in typed)}
+    if _differ([run.get("model.preprocessing") for run in runs]):
+        names = set()
+    hashes = [run.get("model.weights") for run in runs]
+    if not any(value in _REQUESTED for value in hashes):
+        are_random = ["random" in str(value).split("+") for value in hashes]
+        names |= set() if _differ(are_random) else {"model.weights"}
+    return {
+        name
+        for name in names
+        if not any(
+            a.get("model.name") == b.get("model.name") and _differ([a.get(name), b.get(name)])
+            for a, b in combinations(runs, 2)
+        )
+    }
 
 
 def follows_from_choice(

@@ -12,6 +12,7 @@ import pytest
 from fashion_exp.comparison.factors import (
     describe_confounds,
     find_factors,
+    level_name,
     matched_pairs,
     missing_grid_commands,
 )
@@ -161,6 +162,52 @@ def test_the_same_typed_value_that_resolves_differently_is_a_factor(
         write(tmp_path, "b", facts=RESOLVED | facts, **common),
     ]
     assert [factor.options for factor in find_factors(runs)] == [(option,)]
+
+
+TYPED: dict[str, Any] = {
+    "dataset__image_size": None, "dataset__mean": None, "dataset__std": None,
+    "dataset__interpolation": None, "model__preprocessing": "weights", "model__backbones": None,
+}  # fmt: skip
+
+
+def test_runs_of_other_backbones_differ_in_these_and_not_in_what_their_weights_bring(
+    tmp_path: Path,
+) -> None:
+    other = "260 px, 3 channels, bicubic, mean 0.5 0.5 0.5, std 0.5 0.5 0.5"
+    runs = [
+        write(tmp_path, "a", facts=RESOLVED, **TYPED | {"model__name": "a"}),
+        write(
+            tmp_path, "b", facts=RESOLVED | {"input": other, "weights_sha256": "feed"},
+            **TYPED | {"model__name": "b"},
+        ),
+        write(
+            tmp_path, "ab",
+            facts=RESOLVED | {"input": f"{INPUT} + {other}", "weights_sha256": "0123abcd+feed"},
+            **TYPED | {"model__name": "a+b", "model__backbones": ["a", "b"]},
+        ),
+    ]  # fmt: skip
+    for compared in (runs, runs[:2], runs[1:]):
+        (factor,) = find_factors(compared)
+        assert factor.options == ("model.name",)
+        assert level_name(factor, compared, 1) == compared[1].options["model.name"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "facts", "option"),
+    [
+        ({"dataset__image_size": 64}, {"input": INPUT.replace("224", "64")}, "dataset.image_size"),
+        ({}, {"weights_sha256": "random"}, "model.weights"),
+    ],
+)
+def test_what_was_typed_beside_another_network_is_named(
+    changes: dict[str, Any], facts: dict[str, str], option: str, tmp_path: Path
+) -> None:
+    runs = [
+        write(tmp_path, "a", facts=RESOLVED, **TYPED | {"model__name": "a"}),
+        write(tmp_path, "b", facts=RESOLVED | facts, **TYPED | {"model__name": "b"} | changes),
+    ]
+    (factor,) = find_factors(runs)
+    assert set(factor.options) == {"model.name", option}
 
 
 def test_seeds_that_follow_the_seed_are_not_listed_beside_it(tmp_path: Path) -> None:
