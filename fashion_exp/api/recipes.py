@@ -13,7 +13,7 @@ from fashion_exp.errors import InputError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from fashion_exp.recipes.ladder import Ladder
+    from fashion_exp.recipes.result import RecipeResult
 
 
 @dataclass(frozen=True)
@@ -26,26 +26,26 @@ class Recipe:
         return str(self.folder)
 
     @cached_property
-    def ladder(self) -> Ladder:
+    def result(self) -> RecipeResult:
         """Its steps, with the level and the width of what does not matter. Raises `InputError`."""
-        from fashion_exp.recipes.ladder import LADDER_FILE, read_ladder
+        from fashion_exp.recipes.result import RESULT_FILE, read_result
 
-        ladder = read_ladder(self.folder)
-        if ladder is None:
-            raise InputError(f"{self.folder}: no {LADDER_FILE}; run the recipe first")
-        return ladder
+        result = read_result(self.folder)
+        if result is None:
+            raise InputError(f"{self.folder}: no {RESULT_FILE}; run the recipe first")
+        return result
 
     @property
     def steps(self) -> pd.DataFrame:
         """One row per step: accuracy, gain with limits, verdict, outcome, seconds, parameters."""
         import pandas as pd
 
-        return pd.DataFrame([vars(step) for step in self.ladder.steps])
+        return pd.DataFrame([vars(step) for step in self.result.steps])
 
     @property
     def chosen(self) -> Run:
         """The last step that was kept. Raises `InputError` if there is none."""
-        step = self.ladder.chosen
+        step = self.result.chosen
         if step is None:
             raise InputError(f"{self.folder}: no step was kept; `steps` has the reasons")
         return Run(self.folder / step.folder)

@@ -143,18 +143,29 @@ def _split(cfg: Config, table: ImageTable) -> Split:
 
 
 def make_plan(cfg: Config, run: RunDir, native_size: int) -> ModelPlan:
-    """Raises `InputError` for weights that are not found or do not fit the options."""
-    backbones = single_backbones(resolve_paths(cfg, run).model)
-    found = [_find_weights(cfg, backbone) for backbone in backbones]
+    """The plan of a run, whose relative paths are of the folder that it was started in; logs the
+    weights. Raises `InputError` as `backbone_weights` and `plan_with`."""
+    resolved = resolve_paths(cfg, run)
+    backbones, found = single_backbones(resolved.model), backbone_weights(resolved)
     for backbone, weights in zip(backbones, found, strict=True):
         of = f" of {backbone.name}" if len(backbones) > 1 else ""
         log.info("weights%s: %s", of, weights.description)
         if weights.advice:
             log.warning("no pretrained weights%s: %s", of, weights.advice)
+    return plan_with(cfg, found, native_size)
+
+
+def backbone_weights(cfg: Config) -> list[Weights]:
+    """The weights of each backbone. Raises `InputError` for weights that are not found."""
+    return [_find_weights(cfg, backbone) for backbone in single_backbones(cfg.model)]
+
+
+def plan_with(cfg: Config, found: Sequence[Weights], native_size: int) -> ModelPlan:
+    """The plan with these weights. Raises `InputError` if they do not fit the options."""
     try:
         return plan_backbones(cfg.model, cfg.dataset, cfg.optim, found, native_size)
     except InputError:  # the input format is no matter if the weights are those of another network
-        for backbone, weights in zip(backbones, found, strict=True):
+        for backbone, weights in zip(single_backbones(cfg.model), found, strict=True):
             check_architecture(backbone, weights, cfg.dataset.channels)
         raise
 

@@ -185,15 +185,22 @@ def check_architecture(cfg: ModelConfig, weights: Weights, channels: int) -> Non
 def stage_before_last(name: str) -> str:
     """The stage of a network of timm before its last one, by the name that `freeze` takes.
 
-    Raises `InputError` for a network whose stages are not known.
+    Of NAME:STAGE, STAGE is the last one. Raises `InputError` for a network whose stages are not
+    known, and for a stage that it does not have.
     """
     check_model_name(name)
-    if name not in MODELS:
+    network_name, _, last = name.partition(":")
+    if network_name not in MODELS:
         import timm
 
         with torch.device("meta"):
-            network = timm.create_model(name, pretrained=False, num_classes=0)
+            network = timm.create_model(network_name, pretrained=False, num_classes=0)
         stages = [str(stage["module"]) for stage in getattr(network, "feature_info", [])]
+        if last and last not in stages:
+            known = suggest(last, stages) or f"stages: {', '.join(stages)}"
+            raise InputError(f"model.name={name}: no such stage; {known}")
+        if last:
+            stages = stages[: stages.index(last) + 1]
         modules = dict(network.named_modules())
         if len(stages) > 1 and stages[-2] in modules:
             return stages[-2]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,13 +9,16 @@ from pathlib import Path
 from fashion_exp.configuration.composition import CommandLine, compose_grid_point
 from fashion_exp.configuration.machine import check_machine
 from fashion_exp.configuration.overrides import split_override
-from fashion_exp.configuration.schema import RESULT_NEUTRAL_OPTIONS, RecipeConfig
+from fashion_exp.configuration.schema import RecipeConfig
 from fashion_exp.errors import InputError
 from fashion_exp.experiment.fingerprints import short_hash
 from fashion_exp.paths import outputs_dir
-from fashion_exp.recipes.steps import Step, estimate_seconds, point_of, set_keys, why_impossible
+from fashion_exp.recipes.steps import Step, check_weights, point_of, set_keys, why_impossible
 from fashion_exp.reporting.formats import duration
-from fashion_exp.sweeps.jobs import JobFactory, SweepJob
+from fashion_exp.sweeps.jobs import JobFactory, SweepJob, affects_name, typed_name
+
+_DECISIVE = ("steps", "backbones", "weights", "epochs")
+"""The fields of a recipe that change what its steps train."""
 
 
 @dataclass(frozen=True)
@@ -32,15 +34,18 @@ class PlannedStep:
 
 
 def recipe_folder(line: CommandLine) -> Path:
-    """`sweep.name` in the sweeps of the outputs, or a name from the recipe and the options."""
+    """`sweep.name` in the sweeps of the outputs, or a name from the recipe and the options.
+
+    Options that say only which steps are run and kept (`recipe.rope`, `stop`, `minutes`) are no
+    part of it: with other values the recipe continues.
+    """
     cfg = line.jobs[0]
-    name = cfg.sweep.name
+    name = typed_name(cfg)
     if name is None:
-        options = sorted(text for text in line.job_overrides[0] if _affects_name(text))
-        name = f"{cfg.recipe.name}-"
-        name += short_hash([options, cfg.recipe.steps or [], cfg.recipe.backbones or []])[:6]
-    elif not re.fullmatch(r"\w[\w.-]{,99}", name):
-        raise InputError(f"sweep.name={name}: not a folder name; use letters, digits, '_' and '-'")
+        typed = [text for text in line.job_overrides[0] if not _is_of_recipe(text)]
+        options = sorted(text for text in typed if affects_name(text))
+        recipe = {field: getattr(cfg.recipe, field) for field in _DECISIVE}
+        name = f"{cfg.recipe.name}-{short_hash([options, recipe])[:6]}"
     return outputs_dir(cfg.outputs) / "sweeps" / name
 
 
@@ -51,6 +56,7 @@ def as_sweep(line: CommandLine, steps: Sequence[Step]) -> CommandLine:
     first step is impossible.
     """
     recipe = line.jobs[0].recipe
+    check_weights(recipe)
     fixed = [text for text in line.job_overrides[0] if not _is_of_recipe(text)]
     keys = set_keys(steps)
     for text in fixed:
@@ -82,6 +88,8 @@ def plan_step(
     step: Step, recipe: RecipeConfig, best: Sequence[str], factory: JobFactory
 ) -> PlannedStep:
     """The job of a step; `best` are the options of the best step so far."""
+    from fashion_exp.recipes.cost import estimate_seconds  # imports the experiment
+
     if reason := why_impossible(step, recipe):
         return PlannedStep(step.title, (), reason=reason)
     if step.is_added and not best:
@@ -107,9 +115,3 @@ def plan_step(
 def _is_of_recipe(override: str) -> bool:
     key = split_override(override)[0]
     return key == "recipe" or key.startswith("recipe.")
-
-
-def _affects_name(override: str) -> bool:
-    key = split_override(override)[0]
-    neutral = key == "recipe" or key in RESULT_NEUTRAL_OPTIONS
-    return not neutral and key not in ("tracking", "cache")

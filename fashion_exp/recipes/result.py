@@ -9,19 +9,20 @@ from pathlib import Path
 from typing import Any, Literal
 
 from fashion_exp.atomic_io import read_json, write_json
+from fashion_exp.comparison.best_run import plan_separation
 from fashion_exp.comparison.pairs import Pair, compare_pairs
 from fashion_exp.comparison.run_data import load_run
 from fashion_exp.comparison.settings import ComparisonSettings
 from fashion_exp.errors import InputError
 from fashion_exp.evaluation.results import RunResult, load_result
 
-LADDER_FILE = "ladder.json"
+RESULT_FILE = "recipe.json"
 
 Outcome = Literal["kept", "not kept", "skipped", "failed"]
 
 
 @dataclass(frozen=True)
-class LadderStep:
+class RecipeStep:
     """A step with its cost, its gain and its verdict. Shares lie in [0, 1], times are seconds."""
 
     title: str
@@ -46,6 +47,8 @@ class LadderStep:
     p: float | None = None
     """Corrected for the number of steps."""
     verdict: str = ""
+    equivalent: bool = False
+    """Whether the gain is within ±rope: it makes no difference that matters, and ends a recipe."""
     parameters: int | None = None
     trainable: int | None = None
     seconds: float | None = None
@@ -58,8 +61,8 @@ class LadderStep:
 
 
 @dataclass(frozen=True)
-class Ladder:
-    steps: Sequence[LadderStep]
+class RecipeResult:
+    steps: Sequence[RecipeStep]
     rope: float
     alpha: float
     stopped: str = ""
@@ -68,7 +71,7 @@ class Ladder:
     """Of the chosen step: test_acc, test_lo, test_hi, and the number of test evaluations."""
 
     @property
-    def chosen(self) -> LadderStep | None:
+    def chosen(self) -> RecipeStep | None:
         """The last step that was kept."""
         return next((step for step in reversed(self.steps) if step.outcome == "kept"), None)
 
@@ -84,67 +87,85 @@ def judge(
     settings = ComparisonSettings(alpha=alpha, rope=rope, baseline=0)
     runs = [load_run(folder).at_level(settings.level) for folder in (before, after)]
     (pair,) = compare_pairs(runs, [(1, 0)], "validation", settings, omitted=comparisons - 1)
-    if pair.verdict == "not comparable":
-        return pair, "not kept", pair.note
     if pair.verdict == "better" and not pair.is_negligible:
         return pair, "kept", "better by the paired test"
-    reasons = {
-        "better": "better, by less than matters",
-        "worse": "worse by the paired test",
-        "equivalent": "equivalent by the paired test",
-    }
-    return pair, "not kept", reasons.get(pair.verdict, "the paired test is undecided")
+    if is_equivalent(pair):
+        return pair, "not kept", f"equivalent: the interval of its gain is within ±{_points(rope)}"
+    if pair.verdict == "undecided":
+        return pair, "not kept", _why_undecided(pair, comparisons, rope, alpha)
+    return pair, "not kept", pair.note or "worse by the paired test"
 
 
-def measured(step: LadderStep, result: RunResult, seconds: float) -> LadderStep:
+def is_equivalent(pair: Pair) -> bool:
+    """Whether the difference is within the region of practical equivalence."""
+    return pair.verdict == "equivalent" or pair.is_negligible
+
+
+def _why_undecided(pair: Pair, comparisons: int, rope: float, alpha: float) -> str:
+    """With the number of photos that would decide the smallest gain that matters."""
+    text = f"undecided: neither better nor within ±{_points(rope)}; more repeats would narrow it"
+    plan = None
+    if pair.differences is not None:
+        plan = plan_separation(pair.differences, rope, alpha / comparisons, pair.prior)
+    if plan is None or plan.needed is None:
+        return text
+    unit = "validation photos" if plan.unit == "images" else "trainings"
+    return f"{text}, and about {plan.needed:,} {unit} would decide a gain of {_points(rope)}"
+
+
+def _points(share: float) -> str:
+    return f"{100 * share:g} point{'' if share == 0.01 else 's'}"
+
+
+def measured(step: RecipeStep, run: RunResult, seconds: float) -> RecipeStep:
     """The step with the accuracy and the cost of its run."""
-    accuracy = result.summary("validation").accuracy
-    counts = json.loads(result.facts["parameters"])
+    accuracy = run.summary("validation").accuracy
+    counts = json.loads(run.facts["parameters"])
     return replace(
         step, accuracy=accuracy.estimate, low=accuracy.low, high=accuracy.high, seconds=seconds,
         parameters=counts["total"], trainable=counts["trainable"],
     )  # fmt: skip
 
 
-def with_gain(step: LadderStep, against: str, pair: Pair) -> LadderStep:
+def with_gain(step: RecipeStep, against: str, pair: Pair) -> RecipeStep:
     """The step with its comparison; a pair that cannot be compared has no numbers."""
     interval = pair.simultaneous
     limits = (interval.estimate, interval.low, interval.high) if interval else (None, None, None)
     gain, low, high = limits
     return replace(
         step, against=against, gain=gain, gain_low=low, gain_high=high, p=pair.p_holm,
-        verdict=pair.label,
+        verdict=pair.label, equivalent=is_equivalent(pair),
     )  # fmt: skip
 
 
-def write_ladder(ladder: Ladder, folder: Path) -> None:
-    chosen = ladder.chosen
-    write_json(folder / LADDER_FILE, asdict(ladder) | {"chosen": chosen.title if chosen else None})
+def write_result(result: RecipeResult, folder: Path) -> None:
+    chosen = result.chosen
+    write_json(folder / RESULT_FILE, asdict(result) | {"chosen": chosen.title if chosen else None})
 
 
-def read_ladder(folder: Path) -> Ladder | None:
-    """The ladder in a recipe's folder; None if there is none. Raises `InputError`."""
-    file = folder / LADDER_FILE
+def read_result(folder: Path) -> RecipeResult | None:
+    """The result in a recipe's folder; None if there is none. Raises `InputError`."""
+    file = folder / RESULT_FILE
     if not file.is_file():
         return None
     content = read_json(file)
     content.pop("chosen", None)
     try:
-        steps = [LadderStep(**step) for step in content.pop("steps")]
-        return Ladder(steps=steps, **content)
+        steps = [RecipeStep(**step) for step in content.pop("steps")]
+        return RecipeResult(steps=steps, **content)
     except (KeyError, TypeError) as error:
         raise InputError(f"{file}: damaged ({error}); delete it and run the recipe again") from None
 
 
-def earlier_seconds(ladder: Ladder | None) -> dict[str, float]:
+def earlier_seconds(result: RecipeResult | None) -> dict[str, float]:
     """The seconds of the runs that an earlier command ran, by folder."""
-    steps = ladder.steps if ladder else []
+    steps = result.steps if result else []
     return {step.folder: step.seconds for step in steps if step.seconds is not None}
 
 
 def test_scores(folder: Path) -> dict[str, Any]:
     """The test accuracy of a run that was evaluated on its test set."""
-    result = load_result(folder)
-    metrics = result.summary("test").metrics()
+    run = load_result(folder)
+    metrics = run.summary("test").metrics()
     scores = {name: metrics[name] for name in ("test_acc", "test_lo", "test_hi")}
-    return scores | {"evaluations": result.test_evaluations}
+    return scores | {"evaluations": run.test_evaluations}

@@ -19,20 +19,20 @@ from fashion_exp.experiment.tracked_runs import end_on_error
 from fashion_exp.experiment.worker import log_to_console, print_locations, ui_command
 from fashion_exp.paths import install_command, run_commands
 from fashion_exp.process import cpu_count, is_distributed
-from fashion_exp.recipes.ladder import (
-    LADDER_FILE,
-    Ladder,
-    LadderStep,
+from fashion_exp.recipes.plan import PlannedStep, as_sweep, plan_step, recipe_folder
+from fashion_exp.recipes.report import recipe_table, record_recipe
+from fashion_exp.recipes.result import (
+    RESULT_FILE,
+    RecipeResult,
+    RecipeStep,
     earlier_seconds,
     judge,
     measured,
-    read_ladder,
+    read_result,
     test_scores,
     with_gain,
-    write_ladder,
+    write_result,
 )
-from fashion_exp.recipes.plan import PlannedStep, as_sweep, plan_step, recipe_folder
-from fashion_exp.recipes.report import ladder_table, record_ladder
 from fashion_exp.recipes.steps import Step, parse_steps
 from fashion_exp.reporting.console import plain_console
 from fashion_exp.reporting.formats import difference_text, duration
@@ -49,7 +49,8 @@ def run_recipe(line: CommandLine) -> int:
     """Runs the steps of `recipe.steps` in turn; returns the exit code. Can be killed and run again.
 
     A step is kept if it is better than the best step so far by the paired test on validation
-    images. The test set is evaluated for the last step that was kept, and for no other.
+    images, and by more than `recipe.rope`. The test set is evaluated for the last step that was
+    kept, and for no other.
     """
     cfg, console = line.jobs[0], plain_console()
     if cfg.resume is not None or is_distributed():
@@ -64,12 +65,12 @@ def run_recipe(line: CommandLine) -> int:
         _print_plan(steps, cfg.recipe, factory, console)
         return ExitCode.DONE
     with open_sweep(factory, lambda _: [], False, console) as sweep:
-        ladder, jobs = _run_steps(steps, cfg.recipe, factory, sweep, console)
-        sweep, ladder = _finish(ladder, jobs, sweep, console)
-        failed = sum(step.outcome == "failed" for step in ladder.steps)
+        result, jobs = _run_steps(steps, cfg.recipe, factory, sweep, console)
+        sweep, result = _finish(result, jobs, sweep, console)
+        failed = sum(step.outcome == "failed" for step in result.steps)
         record_remaining(folder, failed)
-    console.print(ladder_table(ladder))
-    _print_choice(ladder, sweep, console)
+    console.print(recipe_table(result))
+    _print_choice(result, sweep, console)
     return ExitCode.SOME_FAILED if failed else ExitCode.DONE
 
 
@@ -111,17 +112,17 @@ def _run_steps(
     factory: JobFactory,
     sweep: SweepContext,
     console: Console,
-) -> tuple[Ladder, list[SweepJob]]:
-    """Runs and judges the steps until one gains nothing.
+) -> tuple[RecipeResult, list[SweepJob]]:
+    """Runs and judges the steps until one is equivalent to the best before it.
 
     Raises `InputError` if the first step is impossible: there is nothing to compare with.
     """
     assert recipe.rope is not None
-    known = earlier_seconds(read_ladder(sweep.folder))
-    ladder = Ladder([], recipe.rope, 1 - factory.line.jobs[0].confidence)
+    known = earlier_seconds(read_result(sweep.folder))
+    result = RecipeResult([], recipe.rope, 1 - factory.line.jobs[0].confidence)
     jobs: list[SweepJob] = []
     for number, step in enumerate(steps):
-        best = ladder.chosen
+        best = result.chosen
         planned = plan_step(step, recipe, best.options if best else (), factory)
         console.print(_announcement(planned), soft_wrap=True)
         if planned.job is None and not number:
@@ -129,36 +130,39 @@ def _run_steps(
         done = _run_step(planned, sweep, known)
         jobs += [planned.job] if planned.job else []
         if best is not None and done.accuracy is not None:
-            done = _judged(done, best, ladder, sweep.folder, len(steps) - 1)
+            done = _judged(done, best, result, sweep.folder, len(steps) - 1)
             console.print(f"{done.title}: {_verdict(done)}", soft_wrap=True)
-        ladder = replace(ladder, steps=[*ladder.steps, done])
-        if recipe.stop and number + 1 < len(steps) and done.gain is not None:
-            ladder = replace(ladder, stopped=_why_stopped(done, recipe.rope))
-        write_ladder(ladder, sweep.folder)
-        if ladder.stopped:
-            console.print(ladder.stopped, soft_wrap=True)
+        result = replace(result, steps=[*result.steps, done])
+        if recipe.stop and number + 1 < len(steps):
+            result = replace(result, stopped=_why_stopped(done, recipe.rope))
+        write_result(result, sweep.folder)
+        if result.stopped:
+            console.print(result.stopped, soft_wrap=True)
             break
-    return ladder, jobs
+    return result, jobs
 
 
-def _why_stopped(step: LadderStep, rope: float) -> str:
-    """Why no further step is run after this one; empty if the next one is."""
-    if step.gain is None or abs(step.gain) > rope:
+def _why_stopped(step: RecipeStep, rope: float) -> str:
+    """Why no further step is run after this one; empty if the next one is.
+
+    An undecided step does not end a recipe: the next one changes more, and may be better.
+    """
+    if not step.equivalent:
         return ""
     return (
-        f"stopped: {step.title} gains {difference_text(step.gain)}, within ±{100 * rope:g} points; "
-        "recipe.stop=false runs the further steps"
+        f"stopped: {step.title} gains {difference_text(step.gain)}, equivalent within "
+        f"±{100 * rope:g} points; recipe.stop=false runs the further steps"
     )
 
 
-def _verdict(step: LadderStep) -> str:
+def _verdict(step: RecipeStep) -> str:
     return f"{difference_text(step.gain)} against {step.against}: {step.outcome}, {step.reason}"
 
 
-def _run_step(planned: PlannedStep, sweep: SweepContext, known: Mapping[str, float]) -> LadderStep:
+def _run_step(planned: PlannedStep, sweep: SweepContext, known: Mapping[str, float]) -> RecipeStep:
     """The step with what its run gave; `known` are the seconds of earlier runs, by folder."""
     job = planned.job
-    step = LadderStep(planned.title, planned.options, "skipped", planned.reason)
+    step = RecipeStep(planned.title, planned.options, "skipped", planned.reason)
     step = replace(step, estimate=planned.bound)
     if job is None:
         return step
@@ -175,47 +179,47 @@ def _run_step(planned: PlannedStep, sweep: SweepContext, known: Mapping[str, flo
     step = replace(step, command=job.command, folder=job.hash)
     if job.state != "finished":
         return replace(step, outcome="failed", reason=RunDir(job.folder).failure)
-    result = load_result(job.folder)
+    run = load_result(job.folder)
     if was_finished:
-        seconds = known.get(job.hash, result.seconds)
+        seconds = known.get(job.hash, run.seconds)
     step = replace(step, outcome="kept", reason="the first step")
-    return measured(step, result, seconds)
+    return measured(step, run, seconds)
 
 
 def _judged(
-    step: LadderStep, best: LadderStep, ladder: Ladder, folder: Path, comparisons: int
-) -> LadderStep:
+    step: RecipeStep, best: RecipeStep, result: RecipeResult, folder: Path, comparisons: int
+) -> RecipeStep:
     pair, outcome, reason = judge(
-        folder / best.folder, folder / step.folder, comparisons, ladder.rope, ladder.alpha
+        folder / best.folder, folder / step.folder, comparisons, result.rope, result.alpha
     )
     return with_gain(replace(step, outcome=outcome, reason=reason), best.title, pair)
 
 
 def _finish(
-    ladder: Ladder, jobs: Sequence[SweepJob], sweep: SweepContext, console: Console
-) -> tuple[SweepContext, Ladder]:
+    result: RecipeResult, jobs: Sequence[SweepJob], sweep: SweepContext, console: Console
+) -> tuple[SweepContext, RecipeResult]:
     """Evaluates the test of the chosen step, writes the report, and ends the tracked run."""
     with log_to_console(console):
         sweep = record_lost(sweep, jobs)
         with end_on_error(sweep.tracker):
-            if (chosen := ladder.chosen) is not None:
+            if (chosen := result.chosen) is not None:
                 folder = sweep.folder / chosen.folder
                 evaluate_test(load_result(folder), sweep.outputs, sweep.tracker)
-                ladder = replace(ladder, test=test_scores(folder))
-            write_ladder(ladder, sweep.folder)
-            record_ladder(ladder, sweep)
+                result = replace(result, test=test_scores(folder))
+            write_result(result, sweep.folder)
+            record_recipe(result, sweep)
             sweep.tracker.end(sweep.parent, "FINISHED" if chosen else "FAILED")
         report_failure(sweep)
-    return sweep, ladder
+    return sweep, result
 
 
-def _print_choice(ladder: Ladder, sweep: SweepContext, console: Console) -> None:
-    if (chosen := ladder.chosen) is not None:
+def _print_choice(result: RecipeResult, sweep: SweepContext, console: Console) -> None:
+    if (chosen := result.chosen) is not None:
         folder = sweep.folder / chosen.folder
         lines = {"chosen": f"{chosen.title} ({folder})", "to train it again": chosen.command}
         for purpose, text in (lines | run_commands(folder, sweep.outputs)).items():
             console.print(f"{purpose}: {text}", soft_wrap=True)
-    console.print(f"numbers: {sweep.folder / LADDER_FILE}", soft_wrap=True)
+    console.print(f"numbers: {sweep.folder / RESULT_FILE}", soft_wrap=True)
     address = sweep.tracker.runs_view_url(sweep.parent)
     address = address or ui_command(sweep.tracker, sweep.outputs, sweep.folder.name)
     print_locations(console, sweep.folder, address)

@@ -1,27 +1,15 @@
-"""The steps of a recipe as options of experiments, and what a step will cost."""
+"""The steps of a recipe as options of experiments."""
 
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-
-import torch
 
 from fashion_exp.configuration.overrides import split_override
-from fashion_exp.configuration.schema import Config, RecipeConfig, single_backbones
-from fashion_exp.errors import InputError
-from fashion_exp.models.build import build_model, stage_before_last
-from fashion_exp.models.plan import plan_backbones
-from fashion_exp.models.weights import find_weights
-from fashion_exp.training.device import Compute
-from fashion_exp.training.fit import extract_features
-
-BACKWARD = 2
-"""Time of a backward pass in forward passes: it computes the gradients of inputs and weights."""
-_BATCH = 8
+from fashion_exp.configuration.schema import RecipeConfig, network_of
+from fashion_exp.errors import InputError, suggest
+from fashion_exp.models.build import stage_before_last
 
 
 @dataclass(frozen=True)
@@ -55,6 +43,17 @@ def parse_steps(texts: Sequence[str]) -> list[Step]:
     if len(steps) < 2:
         raise InputError("recipe.steps: needs at least two steps, to compare one with the other")
     return steps
+
+
+def check_weights(recipe: RecipeConfig) -> None:
+    """Raises `InputError` for weights of a network that the recipe does not have."""
+    networks = [network_of(name) for name in recipe.backbones or []]
+    for name in recipe.weights or {}:
+        if name not in networks:
+            raise InputError(
+                f"recipe.weights.{name}: no network of recipe.backbones; "
+                f"{suggest(name, networks) or 'leave it out'}"
+            )
 
 
 def why_impossible(step: Step, recipe: RecipeConfig) -> str:
@@ -99,12 +98,13 @@ def point_of(step: Step, recipe: RecipeConfig, best: Sequence[str]) -> tuple[str
 
 def _weights(point: Mapping[str, str], weights: Mapping[str, str]) -> dict[str, str]:
     """The overrides that give the networks of a step the weights of the recipe, by option."""
-    networks = split_override(point.get("model.backbones", ""))[1].strip("[]").split(",")
+    names = split_override(point.get("model.backbones", ""))[1].strip("[]").split(",")
+    networks = dict.fromkeys(network_of(name) for name in names)
     own = {name: weights[name] for name in networks if name in weights}
     if own:
         items = ",".join(f"{name}:{file!r}" for name, file in own.items())
         return {"model.backbone_weights": f"model.backbone_weights={{{items}}}"}
-    name = split_override(point.get("model.name", ""))[1]
+    name = network_of(split_override(point.get("model.name", ""))[1])
     return {"model.weights": f"model.weights={weights[name]}"} if name in weights else {}
 
 
@@ -112,29 +112,3 @@ def set_keys(steps: Sequence[Step]) -> tuple[str, ...]:
     """The options that the steps set."""
     options = (split_override(option)[0] for step in steps for option in step.options)
     return tuple(dict.fromkeys(options))
-
-
-def estimate_seconds(cfg: Config, compute: Compute, cache: Path) -> float:
-    """At most how long a step trains, from the time of a forward pass.
-
-    With a frozen backbone each image passes it once; else in each epoch of each training, forward
-    and backward.
-    """
-    from fashion_exp.data.sources.load import load_images_cached  # imports the data sources
-
-    images = load_images_cached(cfg.dataset, cache)
-    seconds, freeze = 0.0, ""
-    for single in single_backbones(cfg.model):
-        weights = find_weights(single.name, single.weights)
-        plan = plan_backbones(single, cfg.dataset, cfg.optim, [weights], images.native_size)
-        model = build_model(single, plan, len(images.classes), seed=0).to(compute.device).eval()
-        batch = torch.zeros(_BATCH, plan.channels, plan.size, plan.size, dtype=torch.uint8)
-        extract_features(model, batch, compute)  # the first one is slow
-        started = time.perf_counter()
-        extract_features(model, batch, compute)
-        seconds += (time.perf_counter() - started) / _BATCH * len(images.rows)
-        freeze = plan.freeze
-    if freeze == "backbone":
-        return seconds
-    trainings = cfg.repeats * (cfg.split.folds or 1)
-    return seconds * (1 + BACKWARD) * cfg.training.epochs * trainings

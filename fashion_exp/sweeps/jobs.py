@@ -182,21 +182,26 @@ class JobFactory:
         return functools.cache(lambda model, source: find_weights(model, source).identity)
 
 
+def typed_name(cfg: Config) -> str | None:
+    """`sweep.name`. Raises `InputError` if it cannot name a folder."""
+    name = cfg.sweep.name
+    if name is not None and not re.fullmatch(r"\w[\w.-]{,99}", name):
+        raise InputError(
+            f"sweep.name={name}: not a folder name; use at most 100 letters, digits, '.', '_' "
+            "and '-', and start with a letter, a digit or '_'"
+        )
+    return name
+
+
 def sweep_name(line: CommandLine) -> str:
     """The folder name of a sweep: `sweep.name`, or a hash of the swept keys and fixed overrides.
 
     The swept values do not enter the hash, so a wider grid continues the same sweep.
     """
-    name = line.jobs[0].sweep.name
-    if name is not None:
-        if not re.fullmatch(r"\w[\w.-]{,99}", name):
-            raise InputError(
-                f"sweep.name={name}: not a folder name; use at most 100 letters, digits, '.', '_' "
-                "and '-', and start with a letter, a digit or '_'"
-            )
+    if (name := typed_name(line.jobs[0])) is not None:
         return name
     swept = sorted(line.swept_keys)
-    fixed = sorted(override for override in line.fixed_overrides if _affects_name(override))
+    fixed = sorted(override for override in line.fixed_overrides if affects_name(override))
     title = "-".join([*shared_model(line), *(key.rpartition(".")[2] for key in swept)])
     return f"{folder_title(title)}-{short_hash([swept, fixed])[:6]}"
 
@@ -229,7 +234,8 @@ def swept_options(line: CommandLine) -> tuple[str, ...]:
     return tuple(dict.fromkeys(options))
 
 
-def _affects_name(override: str) -> bool:
+def affects_name(override: str) -> bool:
+    """Whether an override distinguishes sweeps: it can change a result."""
     key, _ = split_override(override)
     neutral = key in ("tracking", "cache") or key in RESULT_NEUTRAL_OPTIONS
     return not (neutral or is_hydra_option(override))

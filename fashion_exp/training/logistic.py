@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -25,6 +26,10 @@ SINGLE_PRECISION_UP_TO = 1.0
 rounding would exceed the tolerance. Solutions are always solved in float64."""
 MAX_EVALUATIONS = 3000
 _HISTORY = 30
+_PATH_EVALUATIONS, _SOLUTION_EVALUATIONS = 40, 120
+"""More than a value of C, and a solution, usually take; to estimate their time."""
+_PROBE = 256
+"""Rows of the matrix whose decomposition is timed."""
 
 Tick = Callable[[int], None]
 """Takes the number of values of C that are done."""
@@ -152,6 +157,11 @@ class _Problem:
         """Cross-entropies (n, problems)."""
         return -(logits.log_softmax(2) * self.targets).sum(2)
 
+    def gradient(self, logits: torch.Tensor, factors: torch.Tensor) -> torch.Tensor:
+        """(rank + 1, problems, classes): of the losses, summed with `factors` (n, problems)."""
+        residuals = (logits.softmax(2) - self.targets) * factors[:, :, None]
+        return (self.rows.T @ residuals.flatten(1)).view(-1, *logits.shape[1:])
+
     def weight_and_bias(self, coefficients: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         return (self.basis @ coefficients[:-1, 0]).T, coefficients[-1, 0]
 
@@ -179,8 +189,7 @@ class _Problem:
             evaluations += 1
             coefficients = scaled.detach() / scale
             logits = self.logits(coefficients)
-            residuals = (logits.softmax(2) - self.targets) * factors[:, :, None]
-            of_loss = (self.rows.T @ residuals.flatten(1)).view_as(coefficients)
+            of_loss = self.gradient(logits, factors)
             gradient = of_loss + penalty * coefficients
             # Both are equal at the minimum; the second is 0 at the start.
             size = torch.maximum(_norms(of_loss[:-1]), _norms(coefficients[:-1]))
@@ -212,6 +221,39 @@ class _Problem:
         total = (variance * factors).sum(0)
         bends = 1 + self.eigenvalues[:, None] * total / len(factors)
         return torch.cat([bends, total[None]])[:, :, None]
+
+
+def seconds_to_solve(
+    rows: int, width: int, classes: int, values: int, folds: int, device: torch.device
+) -> float:
+    """About what `solve_logistic` takes at most, after `choose_c` among so many values of C.
+
+    One evaluation of the objective and the decomposition of a small matrix are timed; the time of a
+    decomposition grows with the third power of the size.
+    """
+    rank = min(rows, width)
+    numbers = torch.rand(rows, rank + 1, dtype=torch.float64, device=device)
+    ones = numbers.new_ones(rows)
+    labels = torch.arange(rows, device=device) % classes
+    targets = torch.nn.functional.one_hot(labels, classes)[:, None, :].to(numbers)
+    problem = _Problem(numbers, numbers[0, :rank], numbers, targets, ones)
+
+    def evaluate(problems: int) -> float:
+        coefficients, weights = problem.zeros(problems), ones[:, None].expand(-1, problems)
+        started = time.perf_counter()
+        float(problem.gradient(problem.logits(coefficients), weights).sum())  # waits for a GPU
+        return time.perf_counter() - started
+
+    probe = numbers.new_ones(_PROBE, _PROBE).tril()
+    torch.linalg.eigh(probe[:2, :2])  # the first call is slow
+    started = time.perf_counter()
+    float(torch.linalg.eigh(probe @ probe.T)[0].sum())
+    decomposition = (time.perf_counter() - started) * (rank / _PROBE) ** 3
+    evaluate(1)
+    seconds = decomposition + _SOLUTION_EVALUATIONS * evaluate(1)
+    if values:
+        seconds += decomposition + _PATH_EVALUATIONS * values * evaluate(folds)
+    return seconds
 
 
 def _norms(coefficients: torch.Tensor) -> torch.Tensor:
