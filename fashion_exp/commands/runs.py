@@ -111,7 +111,7 @@ def _overview(run: RunDir) -> dict[str, Any]:
     row: dict[str, Any] = {
         "folder": str(run.path),
         "name": run_name(run),
-        "state": "running" if run.is_running else run.state,
+        "state": run.activity,
     }
     if run.overrides_file.exists():
         started = time.localtime(run.overrides_file.stat().st_mtime)

@@ -69,6 +69,7 @@ def _delete(sweep: Path, outputs: Path, yes: bool) -> None:
 
 def _overview(sweep: Path) -> dict[str, Any]:
     """An item of `list --json`."""
+    from fashion_exp.evaluation.run_dir import RunDir
     from fashion_exp.sweeps.state import is_sweep_running, load_state
 
     state = load_state(sweep)
@@ -78,7 +79,7 @@ def _overview(sweep: Path) -> dict[str, Any]:
         "left": state.left,
         "last change": max(file.stat().st_mtime for file in (sweep, sweep / "sweep.json")),
         "line": [redact_credentials(argument) for argument in state.line],
-        "states": dict(Counter(_state(sweep / job) for job in state.jobs)),
+        "states": dict(Counter(RunDir(sweep / job).activity for job in state.jobs)),
     }
 
 
@@ -92,7 +93,7 @@ def _status(sweep: Path) -> dict[str, Any]:
     jobs = []
     for identity, name in load_state(sweep).jobs.items():
         folder = sweep / identity
-        job: dict[str, Any] = {"job": identity, "state": _state(folder), "name": name}
+        job: dict[str, Any] = {"job": identity, "state": RunDir(folder).activity, "name": name}
         if job["state"] == "finished":
             result = load_result(folder)
             job["seconds"] = round(result.seconds, 1)
@@ -104,13 +105,6 @@ def _status(sweep: Path) -> dict[str, Any]:
         jobs.append(job)
     states = dict(Counter(job["state"] for job in jobs))
     return _overview(sweep) | {"states": states, "jobs": jobs}
-
-
-def _state(job: Path) -> str:
-    from fashion_exp.evaluation.run_dir import RunDir
-
-    run = RunDir(job)
-    return "running" if run.is_running else run.state
 
 
 def _print_json(content: object) -> None:

@@ -208,6 +208,16 @@ class RunDir:
     def is_running(self) -> bool:
         return is_locked(self.path / LOCK_FILE)
 
+    @property
+    def activity(self) -> str:
+        """The state, as "running" or "interrupted" if the run has begun and not ended."""
+        if self.is_running:
+            return "running"
+        has_begun = self.state == "started" or (
+            self.state == "queued" and self.config_file.exists()
+        )
+        return "interrupted" if has_begun else self.state
+
     def lock(self) -> AbstractContextManager[None]:
         """Locks the run for this process. Raises `InputError` if another process holds the lock."""
         return file_lock(

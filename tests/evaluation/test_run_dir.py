@@ -36,6 +36,16 @@ def test_state_follows_from_files(
     assert (run.state, run.is_finished) == (state, is_finished)
 
 
+@pytest.mark.parametrize("file", ["unfinished/r0f0.pt", "config/config.yaml"])
+def test_a_run_that_has_begun_is_running_or_interrupted(tmp_path: Path, file: str) -> None:
+    run = run_with(tmp_path / "run", file)
+    with run.lock():
+        assert run.activity == "running"
+    assert run.activity == "interrupted"
+    assert run_with(tmp_path / "later").activity == "queued"
+    assert run_with(tmp_path / "run", "failure.json").activity == "failed"
+
+
 def test_failure_is_one_line_until_it_is_cleared(tmp_path: Path) -> None:
     run = RunDir(tmp_path)
     run.save_exception(ValueError("two\nlines"))
