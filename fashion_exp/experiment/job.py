@@ -6,15 +6,21 @@ import json
 import logging
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from fashion_exp.atomic_io import DiskFullError, is_disk_full, write_text
 from fashion_exp.configuration.overrides import resume_command, split_override
-from fashion_exp.configuration.schema import Config, flatten_options, to_plain
+from fashion_exp.configuration.schema import (
+    RESULT_NEUTRAL_OPTIONS,
+    Config,
+    flatten_options,
+    to_plain,
+)
 from fashion_exp.configuration.stored_config import save_config
 from fashion_exp.errors import ExitCode, InputError, Pruned, redact_credentials
 from fashion_exp.evaluation.run_dir import RunDir
@@ -46,6 +52,11 @@ def run_job(
     folder is refused.
     """
     name = job_name(cfg, overrides)
+    if not hold_out_test and cfg.resume is None and (same := unfinished_run(cfg, run)) is not None:
+        print(
+            "an unfinished run has these options; to continue it in place of a new one: "
+            f"{resume_command(same.path)}"
+        )
     recorded = outcome(run, hold_out_test, raise_errors)
     with run.lock(), log_to_file(run.log_file), recorded as result:
         save_job_config(cfg, run, overrides)
@@ -82,6 +93,29 @@ def job_name(cfg: Config, overrides: Sequence[str]) -> str:
     return " ".join(dict.fromkeys([*swept, cfg.model.name, *options, *data]))[:MAX_NAME]
 
 
+def unfinished_run(cfg: Config, run: RunDir) -> RunDir | None:
+    """The latest run beside this one that was interrupted, or failed halfway, with options that
+    give the same results."""
+    options = _deciding(json.loads(_options_text(cfg)))
+    for folder in sorted(run.path.parent.glob("*/unfinished"), reverse=True):
+        other = RunDir(folder.parent)
+        with suppress(InputError):  # `doctor` reports a damaged file
+            if (
+                other.activity in ("interrupted", "failed")
+                and _deciding(other.options()) == options
+            ):
+                return other
+    return None
+
+
+def _deciding(options: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: v for name, v in options.items() if name not in RESULT_NEUTRAL_OPTIONS}
+
+
+def _options_text(cfg: Config) -> str:
+    return redact_credentials(json.dumps(dict(flatten_options(to_plain(cfg)))))
+
+
 def save_job_config(cfg: Config, run: RunDir, overrides: Sequence[str]) -> None:
     """Saves the config, its paths, the overrides as typed, and the options; no passwords.
 
@@ -93,8 +127,7 @@ def save_job_config(cfg: Config, run: RunDir, overrides: Sequence[str]) -> None:
     typed = [redact_credentials(override) for override in overrides]
     typed_yaml = yaml.safe_dump(typed, allow_unicode=True, width=10**6)
     write_text(run.overrides_file, typed_yaml)
-    flat = json.dumps(dict(flatten_options(to_plain(cfg))))
-    write_text(run.path / "options.json", redact_credentials(flat))
+    write_text(run.path / "options.json", _options_text(cfg))
 
 
 class Outcome:

@@ -10,7 +10,7 @@ from fashion_exp.configuration.composition import parse_command_line
 from fashion_exp.configuration.stored_config import load_config
 from fashion_exp.evaluation import results
 from fashion_exp.evaluation.run_dir import RunDir
-from fashion_exp.experiment.job import job_name, save_exception, save_job_config
+from fashion_exp.experiment.job import job_name, save_exception, save_job_config, unfinished_run
 from tests.conftest import TinyRun
 
 TYPED = ("dataset=folder", "dataset.root=photos", "dataset.classes=[hat,shoe]", "repeats=2")
@@ -35,6 +35,21 @@ def test_swept_model_is_named_once() -> None:
 def test_name_of_a_single_run_begins_with_the_model_and_ends_with_the_data() -> None:
     name = name_of("optim.lr=1e-3")
     assert name == "basic_cnn repeats=2 lr=1e-3 dataset=folder classes=[hat,shoe]"
+
+
+def test_an_unfinished_run_with_the_same_options_is_found(tmp_path: Path) -> None:
+    (cfg,) = parse_command_line([*TYPED, "optim.lr=1e-3"]).jobs
+    earlier, new = RunDir(tmp_path / "1"), RunDir(tmp_path / "2")
+    save_job_config(cfg, earlier, [])
+    assert unfinished_run(cfg, new) is None  # it has nothing to continue
+    earlier.unfinished.mkdir()
+    assert unfinished_run(cfg, new) == earlier
+    (same,) = parse_command_line([*TYPED, "optim.lr=1e-3", "tracking=none"]).jobs
+    assert unfinished_run(same, new) == earlier
+    (other,) = parse_command_line([*TYPED, "optim.lr=2e-3"]).jobs
+    assert unfinished_run(other, new) is None
+    with earlier.lock():
+        assert unfinished_run(cfg, new) is None  # it is running
 
 
 @pytest.mark.slow
