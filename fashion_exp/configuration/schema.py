@@ -329,7 +329,8 @@ class TrainingConfig:
     """Decay per update of an exponential moving average of the weights, which is evaluated and
     saved instead of the weights themselves. null: no average."""
     early_stopping: Epochs | None = MISSING
-    """Epochs without a lower validation loss after which a training ends. null: never."""
+    """Epochs without a lower validation loss after which a training ends, counted from the last
+    stage of `model.unfreeze` on. null: never."""
     keep: Keep = MISSING
     """The epoch whose model is evaluated: last, or best by validation loss."""
     precision: Precision = MISSING

@@ -200,9 +200,13 @@ def copy_state(model: Classifier) -> StateDict:
 
 
 def is_done(state: TrainingState, cfg: Config) -> bool:
-    """Whether all epochs are done, or early stopping ends the training."""
+    """Whether all epochs are done, or early stopping ends the training.
+
+    No training ends before its last part is unfrozen: patience begins there.
+    """
     patience = cfg.training.early_stopping
-    epochs_since_best = state.epochs_done - state.best_epoch
+    unfrozen = max(map(int, cfg.model.unfreeze), default=0)
+    epochs_since_best = state.epochs_done - max(state.best_epoch, unfrozen)
     stopped = patience is not None and state.epochs_done > 0 and epochs_since_best >= patience
     return stopped or state.epochs_done >= cfg.training.epochs
 

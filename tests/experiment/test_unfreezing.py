@@ -51,6 +51,15 @@ def test_first_phase_equals_a_run_with_a_frozen_backbone_bit_for_bit(
     }
 
 
+def test_early_stopping_waits_for_the_last_phase(tiny: Callable[..., TinyRun]) -> None:
+    """With a rate at which no epoch is better than the first."""
+    stopping = ("training.early_stopping=1", "optim.lr=30", "training.epochs=6")
+    frozen = tiny(*FROZEN, *stopping)
+    assert frozen.history["epoch"].max() < 4
+    staged = tiny(*FROZEN, *stopping, "model.unfreeze={3:none}")
+    assert staged.history["epoch"].max() == 4
+
+
 @pytest.mark.parametrize("epochs", [1, 2])
 def test_run_interrupted_within_or_between_phases_is_resumed(
     epochs: int, tiny: Callable[..., TinyRun], monkeypatch: pytest.MonkeyPatch
