@@ -167,6 +167,8 @@ def _write(
     write_json(run.path / IMPORT_FILE, {"command": command})
     write_text(run.history_file, "fold,repeat,epoch,part,loss,accuracy,lr,kept\n")
     trainings = pd.DataFrame(models.keys, columns=["repeat", "fold"])
+    evaluated = parts.get("test", parts["validation"])
+    trainings["identity"] = [_identity(evaluated.frame, *key) for key in models.keys]
     trainings["images"] = list(sizes.values())
     trainings[["updates", "seconds"]] = 0
     trainings[["plain_images", "plain_accuracy"]] = np.nan
@@ -191,6 +193,13 @@ def _split(parts: dict[str, ImportedPart], names: Sequence[str]) -> pd.DataFrame
 
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _identity(frame: pd.DataFrame, repeat: int, fold: int) -> str:
+    """Of a training, by what it predicted: imported twice it is one evaluation of the test set."""
+    rows = frame[(frame["repeat"] == repeat) & (frame["fold"] == fold)].sort_values("image_id")
+    columns = ["image_id", *sorted(name for name in rows if name.startswith("p_"))]
+    return _digest(rows[columns].to_csv(index=False))
 
 
 def _track(run: RunDir, tracker: Tracker, outputs: Path) -> None:

@@ -55,6 +55,18 @@ def test_test_predictions_are_a_part_of_their_own(tmp_path: Path) -> None:
     assert run.result.test_evaluations == 1
 
 
+def test_the_same_predictions_are_one_evaluation_of_the_test_set(tmp_path: Path) -> None:
+    def evaluations(name: str, table: pd.DataFrame) -> int:
+        folder = imported(tmp_path, name, table, part=None)
+        return compare([folder], outputs=tmp_path).runs[0].result.test_evaluations
+
+    parts = ["validation"] * 80 + ["test"] * 40
+    table = random_table(0, 0.9).assign(split=parts)
+    assert evaluations("a", table) == 1
+    assert evaluations("again", table[::-1]) == 1
+    assert evaluations("other", random_table(1, 0.9).assign(split=parts)) == 2
+
+
 def test_groups_of_several_files_stay_apart(tmp_path: Path) -> None:
     table = random_table(0, 0.9).assign(group=np.arange(120) // 2)
     files = [table[:60], table[60:].astype({"group": float})]
