@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import signal
+import sys
+from collections.abc import Callable
 from types import FrameType
 
 
@@ -21,6 +23,25 @@ def install_handlers(*signals: signal.Signals) -> None:
     """Makes SIGTERM or SIGINT raise an exception in the main thread."""
     for number in signals:
         signal.signal(number, _handle)
+    raise_after_destructors()
+
+
+def raise_after_destructors() -> None:
+    """Makes an interruption wait until no destructor is running.
+
+    An exception cannot leave a destructor, such as the one that closes an abandoned generator:
+    Python prints its traceback and forgets it.
+    """
+    report = sys.unraisablehook
+
+    def retry_or_report(unraisable: sys.UnraisableHookArgs) -> None:
+        error = unraisable.exc_value
+        if isinstance(error, KeyboardInterrupt) and hasattr(signal, "setitimer"):
+            _call_later(lambda _: _raise(type(error)))
+        else:
+            report(unraisable)
+
+    sys.unraisablehook = retry_or_report
 
 
 def raise_if_interrupted() -> None:
@@ -35,10 +56,18 @@ def raise_if_interrupted() -> None:
 def _handle(number: int, frame: FrameType | None) -> None:
     _received.append(number)
     if _is_logging(frame) and len(_received) < _MAX_RETRIES:
-        signal.signal(signal.SIGALRM, lambda _, later: _handle(number, later))
-        signal.setitimer(signal.ITIMER_REAL, _RETRY_SECONDS)
+        _call_later(lambda later: _handle(number, later))
     else:
-        raise _EXCEPTIONS[signal.Signals(number)]
+        _raise(_EXCEPTIONS[signal.Signals(number)])
+
+
+def _raise(kind: type[BaseException]) -> None:
+    raise kind
+
+
+def _call_later(handle: Callable[[FrameType | None], None]) -> None:
+    signal.signal(signal.SIGALRM, lambda _, frame: handle(frame))
+    signal.setitimer(signal.ITIMER_REAL, _RETRY_SECONDS)
 
 
 def _is_logging(frame: FrameType | None) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +20,9 @@ from fashion_exp.signals import Terminated, install_handlers, raise_if_interrupt
 @pytest.fixture(autouse=True)
 def restored_handlers() -> Iterator[None]:
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    hook = sys.unraisablehook
     yield
+    sys.unraisablehook = hook
     signals._received.clear()
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     for number, handler in before.items():
@@ -62,3 +65,21 @@ def test_interruption_waits_until_logging_releases_its_lock() -> None:
     assert handler.lock is not None
     with ThreadPoolExecutor() as other_thread:
         assert other_thread.submit(handler.lock.acquire, timeout=1).result()
+
+
+def test_interruption_in_a_destructor_is_raised_after_it(capfd: pytest.CaptureFixture[str]) -> None:
+    """Python prints the traceback of an exception in a destructor, and goes on."""
+
+    def abandoned() -> Iterator[None]:
+        try:
+            yield
+        finally:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    install_handlers(signal.SIGTERM)
+    generator = abandoned()
+    next(generator)
+    with pytest.raises(Terminated):
+        del generator
+        time.sleep(5)
+    assert not capfd.readouterr().err

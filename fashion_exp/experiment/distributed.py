@@ -20,6 +20,7 @@ from fashion_exp.errors import InputError, Pruned
 from fashion_exp.evaluation.run_dir import RunDir
 from fashion_exp.experiment.worker import log_to_file, train_job
 from fashion_exp.process import is_main_process, protect_streams
+from fashion_exp.signals import raise_after_destructors
 
 if TYPE_CHECKING:
     from torch.distributed.elastic.multiprocessing.errors import ProcessFailure
@@ -122,6 +123,8 @@ def run_rank(cfg: Config, run: RunDir, name: str, hold_out_test: bool) -> int | 
 def _ignore_stop_signals() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
+    if hasattr(signal, "setitimer"):  # an interruption that waits for a destructor
+        signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def _install_stop_handlers() -> None:
@@ -141,6 +144,7 @@ def _install_stop_handlers() -> None:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
+    raise_after_destructors()
 
 
 @contextmanager
