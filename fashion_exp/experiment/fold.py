@@ -27,7 +27,7 @@ from fashion_exp.experiment.divergence import check_loss, check_outputs, check_w
 from fashion_exp.experiment.fold_result import FoldResult
 from fashion_exp.experiment.history import epoch_record, history_frame, tracked_metrics
 from fashion_exp.experiment.inputs import Inputs, build_criterion, fold_inputs
-from fashion_exp.experiment.run_time import long_run_warning
+from fashion_exp.experiment.run_time import is_timed, long_run_warning
 from fashion_exp.experiment.trainee import Trainee
 from fashion_exp.models.classifier import Classifier
 from fashion_exp.models.compat import StateDict
@@ -92,7 +92,7 @@ def run_fold(
         while state.epochs_done < phase.epochs.stop and not is_done(state, cfg):
             raise_if_interrupted()
             result = next(epochs)
-            _warn_if_long(cfg, index, result)
+            _warn_if_long(cfg, index, phase, result, state)
             record = finish_epoch(context, fold, trainee, inputs, state, result)
             state.seconds = time.perf_counter() - started
             if context.group.is_main_process:
@@ -163,10 +163,15 @@ def finish_epoch(
     return record
 
 
-def _warn_if_long(cfg: Config, index: TrainingIndex, result: EpochResult) -> None:
-    """The second epoch of the first training is timed: what happens once is in the first."""
-    is_timed = index.number == 1 and result.epoch == min(1, cfg.training.epochs - 1)
-    if is_timed and (warning := long_run_warning(cfg, result.seconds, index.count)):
+def _warn_if_long(
+    cfg: Config, index: TrainingIndex, phase: Phase, result: EpochResult, state: TrainingState
+) -> None:
+    """Of the first training; `state` is the one before the epoch."""
+    if index.number > 1 or not is_timed(result.epoch, phase.epochs):
+        return
+    done = result.epoch - phase.epochs.start
+    before = max(0.0, state.seconds - done * result.seconds)
+    if warning := long_run_warning(cfg, result.seconds, index.count, phase.epochs, before):
         log.warning("%s", warning)
 
 
