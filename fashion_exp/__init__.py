@@ -21,12 +21,13 @@ if TYPE_CHECKING:
     from fashion_exp.api.judging import Flips, Judgement, flips, judge
     from fashion_exp.api.recipes import Recipe, recipe
     from fashion_exp.api.runs import Run, load, run
+    from fashion_exp.api.studies import export_study, import_study
     from fashion_exp.api.sweeps import Sweep, sweep
     from fashion_exp.errors import InputError
 
 __all__ = [
-    "Comparison", "Flips", "InputError", "Judgement", "Recipe", "Run", "Sweep", "compare", "flips",
-    "judge", "load", "recipe", "run", "sweep",
+    "Comparison", "Flips", "InputError", "Judgement", "Recipe", "Run", "Sweep", "compare",
+    "export_study", "flips", "import_study", "judge", "load", "recipe", "run", "sweep",
 ]  # fmt: skip
 
 _MODULES = {
@@ -34,6 +35,7 @@ _MODULES = {
     "fashion_exp.api.judging": ("Flips", "Judgement", "flips", "judge"),
     "fashion_exp.api.recipes": ("Recipe", "recipe"),
     "fashion_exp.api.runs": ("Run", "load", "run"),
+    "fashion_exp.api.studies": ("export_study", "import_study"),
     "fashion_exp.api.sweeps": ("Sweep", "sweep"),
     "fashion_exp.errors": ("InputError",),
 }

@@ -26,6 +26,7 @@ SUBCOMMANDS = {
     "refit": "train a run's recipe on all of its photos, to be used: refit RUN",
     "data": "collect, check, group and relabel images: data --help",
     "runs": "list, show, rename, describe and delete runs: runs list, runs show RUN",
+    "study": "several runs in one file: study export STUDY.zip RUN …, study import STUDY.zip",
     "sweep": "list sweeps, show their progress, delete one: sweep list, sweep status",
     "cache": "list, clear and verify cached results",
     "options": "search all options: options [WORD]",

@@ -16,8 +16,6 @@ from typing import TYPE_CHECKING, Any
 from fashion_exp.commands.parser import Parser
 from fashion_exp.errors import InputError, redact_credentials
 from fashion_exp.paths import (
-    check_writable,
-    expand_user,
     outputs_dir,
     outputs_of,
     run_commands,
@@ -33,7 +31,7 @@ ACTIONS = {
     "rename": "give a run another name; its folder keeps its own: runs rename RUN NAME",
     "note": "write a note about a run; an empty text removes it: runs note RUN TEXT",
     "tag": "set tags of a run; NAME= removes one: runs tag RUN NAME=VALUE …",
-    "bundle": "pack a run with all that its models need: runs bundle RUN FILE.zip",
+    "bundle": "pack a run with its models: the same as study export FILE.zip RUN --weights",
     "delete": "delete the folders of runs; their test evaluations stay counted: runs delete RUN …",
 }
 
@@ -210,16 +208,12 @@ def _annotate(action: str, run: RunDir, text: str) -> None:
 
 
 def _bundle(reference: str, file: str, outputs: Path) -> None:
-    from fashion_exp.inference.bundle import write_bundle
+    from fashion_exp.api.studies import export_study
     from fashion_exp.inference.trained_run import load_run
 
-    path = expand_user(file, "FILE.zip").resolve()
-    if path.suffix != ".zip":
-        raise InputError(f"runs bundle {file}: name a file that ends with .zip")
-    check_writable(path.parent, "FILE.zip")
-    run = load_run(reference, outputs)
-    write_bundle(run, path)
-    print(f"{run.run.path.name}: {path} ({path.stat().st_size / 1e6:.1f} MB)")
+    run = load_run(reference, outputs).run.path  # a refit too, and of a sweep the winner
+    study = export_study(file, run, weights=True, outputs=outputs)
+    print(f"{run.name}: {study.file} ({study.file.stat().st_size / 1e6:.1f} MB)")
 
 
 def _tag(run: RunDir, words: Sequence[str]) -> None:

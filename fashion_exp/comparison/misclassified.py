@@ -28,6 +28,8 @@ MAX_SHOWN = 24
 THUMBNAIL_SIZE = 160
 """Longer side in px."""
 MOST_RUNS = 2 / 3
+THUMBNAILS = "thumbnails"
+"""The folder in an outputs folder with small pictures that came with a study, by image id."""
 
 
 def photo_groups(runs: Sequence[RunData], winner: int, part: str, cache: Path) -> list[PhotoGroup]:
@@ -48,7 +50,8 @@ def photo_groups(runs: Sequence[RunData], winner: int, part: str, cache: Path) -
         groups["Right in the winner alone"] = ~wrong[winner] & (count == len(runs) - 1)
     accuracy = pd.concat([run.scores(part, "accuracy").mean() for run in runs], axis=1).mean(axis=1)
     rows = predictions[winner].drop_duplicates("image_id").set_index("image_id")
-    thumbnails = Thumbnails(load_run_images(runs[winner], cache))
+    came_with_study = cache.parent / THUMBNAILS
+    thumbnails = Thumbnails(load_run_images(runs[winner], cache), came_with_study)
     votes = _votes(runs, part)
     return [
         PhotoGroup(
@@ -94,10 +97,15 @@ def _caption(votes: Counter[str]) -> str:
 
 
 class Thumbnails:
-    """Small JPEGs of the images of a table, with `size` px on the longer side."""
+    """Small JPEGs of the images of a table, with `size` px on the longer side.
 
-    def __init__(self, table: ImageTable | None, size: int = THUMBNAIL_SIZE) -> None:
-        self._table, self._size = table, size
+    `stored` is a folder that has those of images that the table lacks.
+    """
+
+    def __init__(
+        self, table: ImageTable | None, stored: Path | None = None, size: int = THUMBNAIL_SIZE
+    ) -> None:
+        self._table, self._stored, self._size = table, stored, size
         images = [] if table is None else table.rows["image_id"].to_list()
         self._rows = {image: row for row, image in enumerate(images)}
 
@@ -105,11 +113,15 @@ class Thumbnails:
         """None if the image is missing or cannot be read."""
         from fashion_exp.data.table import UnreadableImageError
 
-        if self._table is None or image not in self._rows:
-            return None
+        if self._table is not None and image in self._rows:
+            try:
+                return thumbnail(self._table.read(self._rows[image]), self._size)
+            except (UnreadableImageError, OSError):
+                return None
+        file = None if self._stored is None else self._stored / f"{image}.jpg"
         try:
-            return thumbnail(self._table.read(self._rows[image]), self._size)
-        except (UnreadableImageError, OSError):
+            return file.read_bytes() if file is not None and "/" not in image else None
+        except OSError:
             return None
 
 

@@ -56,10 +56,21 @@ def wrong_by_image(frame: pd.DataFrame) -> pd.Series:
 
 def write_predictions(frame: pd.DataFrame, path: Path) -> None:
     """Writes Parquet with the schema version in its metadata, whole or not at all."""
+    with atomic_write(path) as draft:
+        pq.write_table(_as_table(frame), draft)
+
+
+def predictions_bytes(frame: pd.DataFrame) -> bytes:
+    """What `write_predictions` writes."""
+    buffer = pa.BufferOutputStream()
+    pq.write_table(_as_table(frame), buffer)
+    return bytes(buffer.getvalue())
+
+
+def _as_table(frame: pd.DataFrame) -> pa.Table:
     table = pa.Table.from_pandas(frame, preserve_index=False)
     metadata = {b"fashion_exp": json.dumps({"schema": SCHEMA_VERSION}).encode()}
-    with atomic_write(path) as draft:
-        pq.write_table(table.replace_schema_metadata(metadata), draft)
+    return table.replace_schema_metadata(metadata)
 
 
 def read_predictions(path: Path) -> pd.DataFrame:

@@ -321,7 +321,7 @@ def load_run(reference: str | Path, outputs: Path, uri: str | None = None) -> Tr
     or the backbone that they refer to.
     """
     if Path(reference).suffix == ".zip" and Path(reference).is_file():
-        raise InputError(f"{reference}: an archive; unpack it and give the folder in it")
+        raise InputError(f"{reference}: an archive; add its runs with `study import`")
     run = RunDir(_folder_of(str(reference), outputs, uri))
     require_finished(run)
     require_config(run)

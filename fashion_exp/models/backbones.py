@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from fashion_exp.atomic_io import atomic_write
@@ -71,6 +71,23 @@ def keep_backbone(file: Path, sha256: str, outputs: Path) -> None:
                 shutil.copyfile(source, draft)
     if (base := find_backbone(file)) is not None:
         keep_backbone(base, read_metadata(file)["base_sha256"], outputs)
+
+
+def backbone_files(checkpoints: Iterable[Path]) -> dict[str, Path]:
+    """The files that checkpoints refer to, and those that these refer to, by SHA-256.
+
+    Raises `InputError` if one is missing.
+    """
+    files: dict[str, Path] = {}
+    pending = [*checkpoints]
+    while pending:
+        checkpoint = pending.pop()
+        for metadata in network_metadata(checkpoint):
+            file = _find_file(checkpoint, metadata)
+            if file is not None and metadata["base_sha256"] not in files:
+                files[metadata["base_sha256"]] = file
+                pending.append(file)
+    return files
 
 
 def unused_backbones(outputs: Path) -> list[Path]:

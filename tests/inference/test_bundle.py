@@ -11,6 +11,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from fashion_exp.api.studies import import_study
 from fashion_exp.commands.runs import run as runs_command
 from fashion_exp.errors import InputError
 from fashion_exp.inference.predict import predict
@@ -31,16 +32,19 @@ def test_bundle_of_a_frozen_run_predicts_elsewhere(
     (before,) = predict(load_run(folder, outputs), [photos])
     file = tmp_path / "frozen.zip"
     assert runs_command(["bundle", "frozen", str(file), "--outputs", str(outputs)]) == 0
-    with pytest.raises(InputError, match="an archive; unpack it"):
+    with pytest.raises(InputError, match="an archive; add its runs with `study import`"):
         load_run(file, outputs)
     with zipfile.ZipFile(file) as archive:
-        archive.extractall(tmp_path / "elsewhere")
+        archive.extractall(tmp_path / "unpacked")
+    import_study(file, outputs=tmp_path / "imported")
     shutil.rmtree(outputs)
     shutil.rmtree(made)
     backbone.unlink()
     torch.manual_seed(0)
-    (after,) = predict(load_run(tmp_path / "elsewhere" / "frozen", tmp_path), [photos])
-    pd.testing.assert_frame_equal(before, after)
+    for folder in ("unpacked", "imported"):
+        run = load_run(tmp_path / folder / "runs" / "frozen", tmp_path)
+        (after,) = predict(run, [photos])
+        pd.testing.assert_frame_equal(before, after)
 
 
 def test_bundle_needs_a_name_of_an_archive(trained_folder: Path, tmp_path: Path) -> None:

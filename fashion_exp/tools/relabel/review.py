@@ -94,7 +94,7 @@ def _thumbnails(
 ) -> dict[str, bytes]:
     """JPEGs of the images and, smaller, of their neighbors."""
     neighbor_ids = {n.image_id for of_image in neighbors.values() for n in of_image}
-    large, small = Thumbnails(table), Thumbnails(table, NEIGHBOR_EDGE)
+    large, small = Thumbnails(table), Thumbnails(table, size=NEIGHBOR_EDGE)
     readers = dict.fromkeys(sorted(neighbor_ids), small) | dict.fromkeys(image_ids, large)
     tick = progress.stage("thumbnails of the page", len(readers))
     thumbnails = {}

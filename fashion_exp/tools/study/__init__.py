@@ -1,0 +1,1 @@
+"""Several runs in one file, to be opened, merged and compared elsewhere."""

@@ -1,0 +1,353 @@
+"""A study has the runs and no path of the machine; only unaltered archives are imported."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import stat
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from fashion_exp.api.comparison import compare
+from fashion_exp.api.judging import judge
+from fashion_exp.api.studies import export_study, import_study, read_study
+from fashion_exp.commands.study import run as study_command
+from fashion_exp.comparison.find_runs import count_unfinished_jobs
+from fashion_exp.errors import InputError
+from fashion_exp.evaluation import test_usage
+from fashion_exp.evaluation.predictions import write_predictions
+from fashion_exp.evaluation.run_dir import RunDir
+from fashion_exp.tools.study import archive
+from fashion_exp.tools.study import import_study as import_module
+from tests.comparison.synthetic_runs import make_run, random_correctness
+
+
+def add_run(folder: Path, seed: int = 0, accuracy: float = 0.8, **facts: str) -> Path:
+    validation = random_correctness(seed, 2, 30, accuracy)
+    make_run(folder, f"cnn seed={seed}", validation, validation, redrawn=False, facts=facts)
+    return folder
+
+
+def add_sweep(outputs: Path, jobs: int = 2) -> Path:
+    """A sweep with one unfinished job."""
+    sweep = outputs / "sweeps" / "lr"
+    for seed in range(jobs):
+        add_run(sweep / f"job{seed}", seed)
+    (sweep / "failed").mkdir()
+    (sweep / "failed" / "options.json").write_text("{}")
+    state = {"line": [f"outputs={outputs}"], "jobs": {f"job{i}": str(i) for i in range(jobs)}}
+    (sweep / "sweep.json").write_text(json.dumps(state))
+    return sweep
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Path:
+    return tmp_path / "here"
+
+
+@pytest.fixture
+def there(tmp_path: Path) -> Path:
+    return tmp_path / "there"
+
+
+@pytest.fixture
+def study(here: Path, tmp_path: Path) -> Path:
+    """One run."""
+    return export_study(tmp_path / "study.zip", add_run(here / "runs" / "a"), outputs=here).file
+
+
+def listing(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+
+
+def test_imported_runs_compare_as_where_they_were_made(
+    here: Path, there: Path, tmp_path: Path
+) -> None:
+    a, sweep = add_run(here / "runs" / "a", 7, 0.9), add_sweep(here)
+    file = export_study(tmp_path / "study.zip", [a, sweep], outputs=here).file
+    own = add_run(there / "runs" / "own", 9, 0.7)
+    before = compare([a, sweep], outputs=here).verdicts
+    shutil.rmtree(here)
+    placed = import_study(file, outputs=there)
+    assert {run.status for run in placed} == {"imported"}
+    pd.testing.assert_frame_equal(before, compare(["a", "lr"], outputs=there).verdicts)
+    assert len(compare(["a", own], outputs=there).runs) == 2
+    assert len(judge(["a", "own"], outputs=there).runs) == 2
+    assert (there / "sweeps" / "lr" / "failed" / "options.json").is_file()
+    jobs = [there / "sweeps" / "lr" / f"job{i}" for i in range(2)]
+    assert count_unfinished_jobs(jobs) == 1
+
+
+def test_same_content_is_the_same_run_whatever_its_folder(study: Path, there: Path) -> None:
+    (first,) = import_study(study, outputs=there)
+    first.folder.rename(there / "runs" / "renamed")
+    before = listing(there / "runs")
+    (second,) = import_study(study, outputs=there)
+    assert (second.status, second.folder.name) == ("already here", "renamed")
+    assert listing(there / "runs") == before
+
+
+def test_other_run_of_the_same_name_stays(study: Path, there: Path) -> None:
+    other = add_run(there / "runs" / "a", 5)
+    content = (other / "validation_predictions.parquet").read_bytes()
+    (placed,) = import_study(study, outputs=there)
+    assert (placed.status, placed.folder.name) == ("renamed", "a-2")
+    assert (other / "validation_predictions.parquet").read_bytes() == content
+    assert import_study(study, outputs=there)[0].status == "already here"
+
+
+def test_sweep_that_grew_gets_its_new_jobs(here: Path, there: Path, tmp_path: Path) -> None:
+    sweep = add_sweep(here)
+    first = export_study(tmp_path / "first.zip", sweep, outputs=here).file
+    add_run(sweep / "job2", 2)
+    second = export_study(tmp_path / "second.zip", sweep, outputs=here).file
+    import_study(first, outputs=there)
+    placed = {run.folder.name: run.status for run in import_study(second, outputs=there)}
+    assert placed == {"job0": "already here", "job1": "already here", "failed": "already here",
+                      "job2": "imported"}  # fmt: skip
+    other = tmp_path / "other"
+    add_run(other / "sweeps" / "lr" / "job0", 8)
+    renamed = import_study(second, outputs=other)
+    assert {run.folder.parent.name for run in renamed} == {"lr-2"}
+    assert {run.status for run in import_study(second, outputs=other)} == {"already here"}
+
+
+def test_evaluations_of_the_test_stay_counted(study: Path, here: Path, there: Path) -> None:
+    own = add_run(there / "runs" / "own", 9)
+    (own / "test_evaluated.json").unlink()
+    import_study(study, outputs=there)
+    test_usage.mark_test_evaluated(own, there)
+    assert test_usage.test_evaluations(own) == 2
+
+
+def test_no_folder_of_this_machine_is_in_it(here: Path, tmp_path: Path) -> None:
+    run = RunDir(add_run(here / "runs" / "a"))
+    photos = tmp_path / "my photos (new)"
+    photos.mkdir()
+    options = {"dataset.root": str(photos), "tracking.uri": f"sqlite:///{here}/mlflow.db"}
+    run.options_file.write_text(json.dumps(options | run.options()))
+    run.config_file.write_text(f"dataset:\n  root: {photos}\noutputs: {here}\n")
+    run.log_file.write_text(f'read {photos}/a.jpg\nFile "{here}/x/é/y.py", http://h/a/b 1/2\n')
+    saved = {"dataset.root": {"absolute": str(photos), "from_run": "../.."}}
+    run.paths_file.write_text(json.dumps(saved))
+    run.tracked_file.write_text(json.dumps({"uri": f"sqlite:///{here}/mlflow.db", "run": "1"}))
+    for part in ("validation", "test"):
+        frame = run.predictions(part)
+        frame = frame.assign(path=[f"{photos}/d/{path}" for path in frame["path"]])
+        write_predictions(frame, run.predictions_file(part))
+    file = export_study(tmp_path / "study.zip", run.path, outputs=here).file
+    with zipfile.ZipFile(file) as opened:
+        texts = {name: opened.read(name) for name in opened.namelist()}
+        table = pd.read_parquet(io.BytesIO(texts["runs/a/test_predictions.parquet"]))
+    assert len(texts) > 10
+    assert not [name for name, text in texts.items() if str(tmp_path).encode() in text]
+    assert json.loads(texts["runs/a/options.json"])["dataset.root"] == "my photos (new)"
+    assert texts["runs/a/config/config.yaml"].decode() == (
+        "dataset:\n  root: my photos (new)\noutputs: here\n"
+    )
+    assert texts["runs/a/run.log"].decode() == (
+        'read my photos (new)/a.jpg\nFile "y.py", http://h/a/b 1/2\n'
+    )
+    assert table["path"][0] == "t0000.jpg"
+
+
+def test_root_says_where_the_photos_are_here(study: Path, there: Path, tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    (placed,) = import_study(study, outputs=there, root=tmp_path / "photos")
+    saved = json.loads(RunDir(placed.folder).paths_file.read_text())
+    assert saved["dataset.root"]["absolute"] == str(tmp_path / "photos")
+    with pytest.raises(InputError, match="no such folder"):
+        import_study(study, outputs=there, root=tmp_path / "nowhere")
+
+
+def test_sizes_are_those_of_the_files(
+    study: Path, here: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "again.zip"
+    study_command(["export", str(file), "a", "--json", "--outputs", str(here)])
+    told = json.loads(capsys.readouterr().out)
+    with zipfile.ZipFile(file) as opened:
+        sizes = [i.file_size for i in opened.infolist() if i.filename != "study.json"]
+    assert (told["bytes"], told["unpacked"]) == (file.stat().st_size, sum(sizes))
+    assert told["files"] == len(sizes) and sum(told["unpacked_by_kind"].values()) == sum(sizes)
+    study_command(["show", str(file)])
+    assert "runs/a" in capsys.readouterr().out
+    study_command(["import", str(file), "--json", "--outputs", str(tmp_path / "there")])
+    assert json.loads(capsys.readouterr().out)["imported"][0]["status"] == "imported"
+
+
+def rewrite(file: Path, change: Callable[[dict[str, bytes]], dict[str, bytes]]) -> Path:
+    """The archive with other content; infos are plain."""
+    with zipfile.ZipFile(file) as opened:
+        content = {name: opened.read(name) for name in opened.namelist()}
+    altered = file.with_name("altered.zip")
+    with zipfile.ZipFile(altered, "w") as target:
+        for name, data in change(content).items():
+            target.writestr(name, data)
+    return altered
+
+
+def add_entry(name: str, data: bytes = b"x") -> Callable[[dict[str, bytes]], dict[str, bytes]]:
+    """Adds a file to the archive and to the manifest."""
+
+    def change(content: dict[str, bytes]) -> dict[str, bytes]:
+        manifest = json.loads(content["study.json"])
+        manifest["files"][name] = {"bytes": len(data), "sha256": "0"}
+        return content | {name: data, "study.json": json.dumps(manifest).encode()}
+
+    return change
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["../escape.json", "/tmp/escape.json", "runs/../../escape.json", "runs/a/..\\..\\escape.json",
+     "C:/escape.json", "runs//a.json", "runs/a/code.py", "runs/a/model.pt", "runs/.a/b.json",
+     "elsewhere/a/b.json", "weights/name.safetensors", "runs/a\n/b.json"],
+)  # fmt: skip
+def test_paths_outside_are_refused(name: str, study: Path, there: Path) -> None:
+    altered = rewrite(study, add_entry(name))
+    with pytest.raises(InputError, match="no path that a study has"):
+        import_study(altered, outputs=there)
+    assert not list(there.rglob("*")) and not (there.parent / "escape.json").exists()
+
+
+def test_links_are_refused(study: Path, there: Path) -> None:
+    link = zipfile.ZipInfo("runs/a/link.json")
+    link.external_attr = (stat.S_IFLNK | 0o777) << 16
+    with zipfile.ZipFile(study, "a") as opened:
+        opened.writestr(link, "/etc/passwd")
+    with pytest.raises(InputError, match="not a regular file"):
+        import_study(study, outputs=there)
+
+
+def test_bombs_are_refused(study: Path, there: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = bytes(3 * 2**20)
+    bomb = rewrite(study, add_entry("runs/a/bomb.csv", data))
+    packed = bomb.with_name("bomb.zip")
+    with zipfile.ZipFile(bomb) as source, zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as z:
+        for name in source.namelist():
+            z.writestr(name, source.read(name))
+    with pytest.raises(InputError, match="compressed too strongly"):
+        import_study(packed, outputs=there)
+    usage = shutil.disk_usage(study)._replace(free=1000)
+    monkeypatch.setattr(archive.shutil, "disk_usage", lambda _: usage)
+    with pytest.raises(InputError, match="free some space"):
+        import_study(study, outputs=there)
+    assert listing(there) == [".study.lock"]
+
+
+def test_declared_and_real_sizes_must_be_equal(study: Path, there: Path) -> None:
+    data = study.read_bytes()
+    with zipfile.ZipFile(study) as opened:
+        info = opened.getinfo("runs/a/split.csv")
+    size = info.file_size.to_bytes(4, "little")
+    start = data.rindex(b"runs/a/split.csv") - 46  # the central directory
+    assert data[start : start + 4] == b"PK\x01\x02" and data[start + 24 : start + 28] == size
+    altered = study.with_name("altered.zip")
+    altered.write_bytes(data[: start + 24] + (info.file_size - 1).to_bytes(4, "little")
+                        + data[start + 28 :])  # fmt: skip
+    with pytest.raises(InputError, match="another size than in the manifest"):
+        import_study(altered, outputs=there)
+
+
+@pytest.mark.parametrize("kept", [0, 10, 0.5, 0.98])
+def test_truncated_archive_is_one_line_and_leaves_nothing(
+    kept: float, study: Path, there: Path
+) -> None:
+    data = study.read_bytes()
+    study.write_bytes(data[: int(kept * len(data)) if kept < 1 else int(kept)])
+    with pytest.raises(InputError, match="damaged, or no zip file"):
+        import_study(study, outputs=there)
+    assert not there.exists()
+
+
+def test_no_flipped_byte_is_imported_unnoticed(study: Path, there: Path) -> None:
+    data = study.read_bytes()
+    rng = np.random.default_rng(0)
+    add_run(there / "runs" / "own", 9)
+    before = listing(there / "runs")
+    for position in rng.integers(0, len(data), 60):
+        damaged = bytearray(data)
+        damaged[position] ^= 1 << int(rng.integers(8))
+        study.write_bytes(damaged)
+        try:
+            import_study(study, outputs=there)
+        except InputError as error:
+            assert "\n" not in str(error)
+            assert listing(there / "runs") == before
+        else:  # a time stamp, or another byte that no reader looks at
+            name = there / "runs" / "a"
+            assert RunDir(name).predictions("test").shape[0] == 60
+            shutil.rmtree(name)
+
+
+def test_altered_file_is_named(study: Path, there: Path) -> None:
+    altered = rewrite(
+        study, lambda content: content | {"runs/a/split.csv": content["runs/a/split.csv"][::-1]}
+    )
+    with pytest.raises(InputError, match=r"runs/a/split\.csv was altered"):
+        import_study(altered, outputs=there)
+    assert listing(there) == [".study.lock"]
+
+
+def test_interrupted_import_leaves_no_part_of_a_run(
+    here: Path, there: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folders = [add_run(here / "runs" / name, seed) for seed, name in enumerate("ab")]
+    file = export_study(tmp_path / "two.zip", folders, outputs=here).file
+    moved = []
+
+    def move_one(placing: object) -> None:
+        if moved:
+            raise KeyboardInterrupt
+        moved.append(original(placing))  # type: ignore[arg-type]
+
+    original = import_module._move
+    monkeypatch.setattr(import_module, "_move", move_one)
+    with pytest.raises(KeyboardInterrupt):
+        import_study(file, outputs=there)
+    assert [path.name for path in there.iterdir()] == [".study.lock", "runs"] or len(
+        list((there / "runs").iterdir())
+    ) == 1
+    monkeypatch.setattr(import_module, "_move", original)
+    assert [run.status for run in import_study(file, outputs=there)] == ["already here", "imported"]
+    assert listing(there / "runs" / "b") == listing(here / "runs" / "b")
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (["export", "study.tar"], r"ends with \.zip"),
+        (["import", "nothing.zip"], "no such file"),
+        (["import", "nothing.zip", "--weights"], "has no effect on study import"),
+        (["show", "nothing.zip", "more"], r"takes STUDY\.zip alone"),
+        (["export", "x.zip", "nosuchrun"], "no such run"),
+        (["exprot", "x.zip"], "did you mean export"),
+    ],
+)
+def test_mistakes_are_one_line(
+    line: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=message):
+        study_command([*line, "--outputs", str(tmp_path / "outputs")])
+    assert not list(tmp_path.glob("*.zip"))
+
+
+def test_a_newer_schema_and_another_zip_are_named(study: Path, tmp_path: Path) -> None:
+    def newer(content: dict[str, bytes]) -> dict[str, bytes]:
+        manifest = json.loads(content["study.json"]) | {"schema": 99}
+        return content | {"study.json": json.dumps(manifest).encode()}
+
+    with pytest.raises(InputError, match="schema 99"):
+        read_study(rewrite(study, newer))
+    with zipfile.ZipFile(tmp_path / "other.zip", "w") as other:
+        other.writestr("a.txt", "a")
+    with pytest.raises(InputError, match=r"no study\.json"):
+        read_study(tmp_path / "other.zip")
