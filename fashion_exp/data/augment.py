@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import inspect
-import os
 import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
 from random import Random
 from typing import Any, Protocol
 
-os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # otherwise the import goes online
-
-import albumentations
 import numpy as np
 from pydantic import ValidationError
 
 from fashion_exp.data.batches import View
+from fashion_exp.data.compat import import_albumentations
 from fashion_exp.data.geometry import AnyGeometry, pack, unpack
-from fashion_exp.data.random_policies import RANDOM_POLICIES
 from fashion_exp.errors import InputError, suggest
 from fashion_exp.seeding import derive_seed
 
@@ -42,7 +38,7 @@ class Augmentation:
         self, option: str, operations: Sequence[dict[str, Any]], shape: tuple[int, ...]
     ) -> None:
         transforms = [_transform(f"{option}[{i}]", spec) for i, spec in enumerate(operations)]
-        self._compose = albumentations.Compose(transforms) if transforms else None
+        self._compose = import_albumentations().Compose(transforms) if transforms else None
         _check_output(option, self, shape)
 
     def __call__(self, image: np.ndarray, seed: int) -> np.ndarray:
@@ -90,6 +86,9 @@ def _transform(option: str, spec: dict[str, Any]) -> Any:
         )
     if name in _WITHOUT_EFFECT:
         raise InputError(f"{option}: {name} changes no image here; remove it")
+    albumentations = import_albumentations()
+    from fashion_exp.data.random_policies import RANDOM_POLICIES  # imports albumentations too
+
     transform: Any = RANDOM_POLICIES.get(name, getattr(albumentations, name, None))
     if not _is_transform(transform):
         names = [name for name, _ in inspect.getmembers(albumentations, _is_transform)]
@@ -114,7 +113,7 @@ def _transform(option: str, spec: dict[str, Any]) -> Any:
 
 
 def _is_transform(member: object) -> bool:
-    return inspect.isclass(member) and issubclass(member, albumentations.BasicTransform)
+    return inspect.isclass(member) and issubclass(member, import_albumentations().BasicTransform)
 
 
 def _as_tuples(value: Any) -> Any:

@@ -41,9 +41,8 @@ DEFAULT_VIEWS = 8
 SOURCE_DEPENDENCIES = (
     "models", "training/device.py", "training/fit.py", "training/losses.py",
     "training/process_group.py", "seeding.py",
-    "experiment/features.py", "data/augment.py", "data/batches.py", "data/geometry.py",
-    "data/mixing.py",
-    "data/random_policies.py",
+    "experiment/features.py", "data/augment.py", "data/batches.py", "data/compat.py",
+    "data/geometry.py", "data/mixing.py", "data/random_policies.py",
 )  # fmt: skip
 """The source files that determine features."""
 

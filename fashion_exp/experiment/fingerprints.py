@@ -40,7 +40,7 @@ SOURCE_DEPENDENCIES = (
     "experiment/features.py", "experiment/inputs.py", "experiment/trainee.py",
     "experiment/head_group.py", "experiment/solved_fold.py", "experiment/fold_result.py",
     "experiment/checkpoints.py", "evaluation/predictions.py", "seeding.py", "stats/metrics.py",
-    "stats/checks.py", "data/augment.py", "data/batches.py", "data/geometry.py",
+    "stats/checks.py", "data/augment.py", "data/batches.py", "data/compat.py", "data/geometry.py",
     "data/inner_folds.py", "data/mixing.py", "data/random_policies.py",
 )  # fmt: skip
 """The source files that determine the result of a training. A test checks that every module they
