@@ -198,7 +198,7 @@ def _digest(text: str) -> str:
 def _identity(frame: pd.DataFrame, repeat: int, fold: int) -> str:
     """Of a training, by what it predicted: imported twice it is one evaluation of the test set."""
     rows = frame[(frame["repeat"] == repeat) & (frame["fold"] == fold)].sort_values("image_id")
-    columns = ["image_id", *sorted(name for name in rows if name.startswith("p_"))]
+    columns = ["image_id", *sorted(c for c in map(str, rows.columns) if c.startswith("p_"))]
     return _digest(rows[columns].to_csv(index=False))
 
 
