@@ -110,7 +110,8 @@ def _why_undecided(pair: Pair, comparisons: int, rope: float, alpha: float) -> s
     if plan is None or plan.needed is None:
         return text
     unit = "validation photos" if plan.unit == "images" else "trainings"
-    return f"{text}, and about {plan.needed:,} {unit} would decide a gain of {_points(rope)}"
+    needed = float(f"{plan.needed:.2g}")
+    return f"{text}, and about {needed:,.0f} {unit} would decide a gain of {_points(rope)}"
 
 
 def _points(share: float) -> str:
