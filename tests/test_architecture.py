@@ -24,6 +24,7 @@ LAYERS = (
     {"judging"},
     {"sweeps"},
     {"recipes"},
+    {"study"},
     {"inference"},
     {"tools"},
     {"api"},

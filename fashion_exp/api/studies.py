@@ -11,10 +11,10 @@ from fashion_exp.api.comparison import references
 from fashion_exp.comparison.find_runs import find_runs
 from fashion_exp.errors import InputError
 from fashion_exp.paths import check_writable, expand_user, outputs_dir
-from fashion_exp.tools.study.archive import Manifest, open_archive
-from fashion_exp.tools.study.export import ExportPlan, plan_export
-from fashion_exp.tools.study.import_study import PlacedRun
-from fashion_exp.tools.study.import_study import import_study as import_archive
+from fashion_exp.study.archive import Manifest, open_archive
+from fashion_exp.study.export import ExportPlan, plan_export
+from fashion_exp.study.import_study import PlacedRun
+from fashion_exp.study.import_study import import_study as import_archive
 
 
 @dataclass(frozen=True)

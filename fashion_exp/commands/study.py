@@ -17,7 +17,7 @@ from fashion_exp.paths import outputs_dir, with_outputs_option
 
 if TYPE_CHECKING:
     from fashion_exp.api.studies import Study
-    from fashion_exp.tools.study.import_study import PlacedRun
+    from fashion_exp.study.import_study import PlacedRun
 
 
 def run(arguments: list[str]) -> int:

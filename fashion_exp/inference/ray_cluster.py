@@ -14,11 +14,11 @@ from typing import Any
 import pandas as pd
 
 from fashion_exp.data.image_files import printable_path
-from fashion_exp.inference.bundle import write_bundle
 from fashion_exp.inference.calibration import load_calibration
 from fashion_exp.inference.predict import predict_paths
 from fashion_exp.inference.predictions_table import COVERAGE, TEXTS
 from fashion_exp.inference.trained_run import TrainedRun, load_run
+from fashion_exp.study.export import place_of, plan_export
 
 LOCAL = "local"
 """The address that starts a cluster on this machine."""
@@ -45,11 +45,11 @@ def predict_on_ray(
         load_calibration(run)  # saved in the run's folder, and sent with it
     with TemporaryDirectory() as scratch:
         bundle, code = Path(scratch) / "run.zip", Path(scratch) / "code"
-        write_bundle(run, bundle)
+        plan_export([run.run.path], weights=True, thumbnails=False).write(bundle)
         copy_code(code)
         connect(ray, None if address == LOCAL else address, str(code), "--ray", LOCAL)
         try:
-            arguments = (bundle.read_bytes(), run.run.path.name, models, coverage)
+            arguments = (bundle.read_bytes(), place_of(run.run.path), models, coverage)
             yield from _tables(ray, run, paths, arguments, on_progress)
         finally:
             ray.shutdown()
@@ -93,7 +93,7 @@ class Predictor:
     """A process on a node, with a copy of the run."""
 
     def __init__(
-        self, bundle: Any, name: str, models: Sequence[str] | None, coverage: float | None
+        self, bundle: Any, place: str, models: Sequence[str] | None, coverage: float | None
     ) -> None:
         import ray
 
@@ -101,7 +101,7 @@ class Predictor:
         content = bundle if isinstance(bundle, bytes) else ray.get(bundle)
         with zipfile.ZipFile(BytesIO(content)) as archive:
             archive.extractall(folder)
-        self._run = load_run(folder / name, folder)
+        self._run = load_run(folder / place, folder)
         self._models, self._coverage = models, coverage
 
     def __call__(self, tasks: pd.DataFrame) -> pd.DataFrame:

@@ -40,7 +40,6 @@ from fashion_exp.experiment.fold import (
 from fashion_exp.experiment.setup import set_up
 from fashion_exp.experiment.solved_fold import solve_head, training_rows
 from fashion_exp.experiment.trainee import build_trainee
-from fashion_exp.inference.bundle import LEFT_OUT
 from fashion_exp.inference.trained_run import REFITS, TrainedRun, load_run, numbers_of
 from fashion_exp.paths import outputs_dir, unique_name
 from fashion_exp.reporting.formats import pluralize, with_limits
@@ -52,9 +51,10 @@ from fashion_exp.training.process_group import ProcessGroup
 log = logging.getLogger(__name__)
 
 OF_MODELS = (
-    *LEFT_OUT, "checkpoints", "unfinished", "evaluations", "explain", "card.*", "serving-*",
+    "figures", "report", ".*", "checkpoints", "unfinished", "evaluations", "explain", "card.*",
+    "serving-*",
 )  # fmt: skip
-"""What the folder of a run has of its own models, which a refit has not."""
+"""What the folder of a run has of its own models, which a refit has not, and locks."""
 
 
 @dataclass(frozen=True)

@@ -23,8 +23,8 @@ from fashion_exp.errors import InputError
 from fashion_exp.evaluation import test_usage
 from fashion_exp.evaluation.predictions import write_predictions
 from fashion_exp.evaluation.run_dir import RunDir
-from fashion_exp.tools.study import archive
-from fashion_exp.tools.study import import_study as import_module
+from fashion_exp.study import archive
+from fashion_exp.study import import_study as import_module
 from tests.comparison.synthetic_runs import make_run, random_correctness
 
 

@@ -18,9 +18,9 @@ from fashion_exp.errors import InputError
 from fashion_exp.evaluation.results import load_result
 from fashion_exp.evaluation.run_dir import PART_FILES, RunDir, require_finished
 from fashion_exp.models.backbones import FOLDER as WEIGHTS
+from fashion_exp.study.archive import ArchivedRun, Manifest, open_archive, unpack
+from fashion_exp.study.export import run_digest
 from fashion_exp.sweeps.state import STATE_FILE, is_sweep_running
-from fashion_exp.tools.study.archive import ArchivedRun, Manifest, open_archive, unpack
-from fashion_exp.tools.study.export import run_digest
 
 STAGING = ".study"
 """In an outputs folder: what is unpacked before it is checked."""

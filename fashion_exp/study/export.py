@@ -26,9 +26,9 @@ from fashion_exp.evaluation.predictions import (
 from fashion_exp.evaluation.run_dir import PART_FILES, REFIT_FILE, RunDir
 from fashion_exp.models.backbones import backbone_files
 from fashion_exp.paths import outputs_dir, outputs_of
+from fashion_exp.study.archive import ArchivedRun, Entry, Manifest, is_safe, write_archive
+from fashion_exp.study.private_paths import PathShortener
 from fashion_exp.sweeps.state import LEADERBOARD_FILE, STATE_FILE
-from fashion_exp.tools.study.archive import ArchivedRun, Entry, Manifest, is_safe, write_archive
-from fashion_exp.tools.study.private_paths import PathShortener
 
 if TYPE_CHECKING:
     from fashion_exp.comparison.run_data import RunData
@@ -57,7 +57,7 @@ class ExportPlan:
 
     @cached_property
     def archived(self) -> list[ArchivedRun]:
-        return [ArchivedRun(_place(run.path), run_name(run), run.state) for run in self.runs]
+        return [ArchivedRun(place_of(run.path), run_name(run), run.state) for run in self.runs]
 
     @property
     def sizes(self) -> list[int]:
@@ -99,7 +99,7 @@ def plan_export(folders: Sequence[Path], weights: bool, thumbnails: bool) -> Exp
     finished = [RunDir(folder.resolve()) for folder in folders]
     places: dict[str, Path] = {}
     for run in finished:
-        if (other := places.setdefault(_place(run.path), run.path)) != run.path:
+        if (other := places.setdefault(place_of(run.path), run.path)) != run.path:
             raise InputError(f"{run.path}: has the name of {other}; rename one of the folders")
     unfinished = [RunDir(path) for path in sorted(unfinished_jobs([run.path for run in finished]))]
     entries = [entry for run in finished for entry in _entries(run, RUN_FILES)]
@@ -115,7 +115,7 @@ def plan_export(folders: Sequence[Path], weights: bool, thumbnails: bool) -> Exp
     return ExportPlan([*finished, *unfinished], [*by_name.values()], weights, thumbnails)
 
 
-def _place(run: Path) -> str:
+def place_of(run: Path) -> str:
     """The folder of a run in an outputs folder: runs/NAME, refits/NAME or sweeps/NAME/JOB."""
     if run.parent.parent.name == "sweeps":
         return f"sweeps/{run.parent.name}/{run.name}"
@@ -133,7 +133,7 @@ def _whole_sweeps(folders: Sequence[Path]) -> list[Path]:
 
 
 def _entries(run: RunDir, names: Sequence[str]) -> Iterator[Entry]:
-    place, shorten = _place(run.path), PathShortener(run)
+    place, shorten = place_of(run.path), PathShortener(run)
     evaluations = sorted(run.evaluations.glob("[!.]*")) if run.is_finished else []
     files = [run.path / name for name in names] + evaluations
     for file in files:
@@ -164,7 +164,7 @@ def _weight_entries(run: RunDir) -> Iterator[Entry]:
     """The checkpoints bit for bit, and the files of frozen backbones that they refer to."""
     if run.is_imported:
         return
-    place = _place(run.path)
+    place = place_of(run.path)
     files = [file for pattern in WEIGHT_FILES for file in sorted(run.path.glob(pattern))]
     checkpoints = [file for file in files if file.suffix == ".safetensors"]
     if not checkpoints:
