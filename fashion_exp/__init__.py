@@ -18,23 +18,30 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fashion_exp.api.comparison import Comparison, compare
+    from fashion_exp.api.estimates import estimate, items_to_label
     from fashion_exp.api.judging import Flips, Judgement, flips, judge
     from fashion_exp.api.recipes import Recipe, recipe
     from fashion_exp.api.runs import Run, load, run
+    from fashion_exp.api.shortcuts import shortcuts
+    from fashion_exp.api.slices import SliceAnalysis, slices
     from fashion_exp.api.studies import export_study, import_study
     from fashion_exp.api.sweeps import Sweep, sweep
     from fashion_exp.errors import InputError
 
 __all__ = [
-    "Comparison", "Flips", "InputError", "Judgement", "Recipe", "Run", "Sweep", "compare",
-    "export_study", "flips", "import_study", "judge", "load", "recipe", "run", "sweep",
+    "Comparison", "Flips", "InputError", "Judgement", "Recipe", "Run", "SliceAnalysis", "Sweep",
+    "compare", "estimate", "export_study", "flips", "import_study", "items_to_label", "judge",
+    "load", "recipe", "run", "shortcuts", "slices", "sweep",
 ]  # fmt: skip
 
 _MODULES = {
     "fashion_exp.api.comparison": ("Comparison", "compare"),
+    "fashion_exp.api.estimates": ("estimate", "items_to_label"),
     "fashion_exp.api.judging": ("Flips", "Judgement", "flips", "judge"),
     "fashion_exp.api.recipes": ("Recipe", "recipe"),
     "fashion_exp.api.runs": ("Run", "load", "run"),
+    "fashion_exp.api.shortcuts": ("shortcuts",),
+    "fashion_exp.api.slices": ("SliceAnalysis", "slices"),
     "fashion_exp.api.studies": ("export_study", "import_study"),
     "fashion_exp.api.sweeps": ("Sweep", "sweep"),
     "fashion_exp.errors": ("InputError",),

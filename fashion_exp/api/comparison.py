@@ -19,6 +19,7 @@ from fashion_exp.comparison.report_data import build_report
 from fashion_exp.comparison.report_tables import pairs_table, runs_table
 from fashion_exp.comparison.run_data import load_run
 from fashion_exp.comparison.settings import ComparisonSettings
+from fashion_exp.comparison.slices import SliceAnalysis
 from fashion_exp.errors import InputError
 from fashion_exp.evaluation.results import draw_figures, missing_figures
 from fashion_exp.evaluation.run_dir import RunDir
@@ -69,11 +70,15 @@ class Comparison(comparison.Comparison):
             )
         return sentences
 
-    def report(self, into: str | PathLike[str] | None = None, command: str = "") -> Path:
+    def report(
+        self, into: str | PathLike[str] | None = None, command: str = "",
+        slices: SliceAnalysis | None = None,
+    ) -> Path:  # fmt: skip
         """Writes the page with tables, figures and photos, and returns its path.
 
         It is written into `into`, or else into `report/` of the sweep or run. `command` is what the
-        page names to make it again. Raises `InputError` if nothing can be written there.
+        page names to make it again. `slices` (`api.slices.comparison_slices`) are shown too. Raises
+        `InputError` if nothing can be written there.
         """
         folders = [run.result.output for run in self.runs]
         parent = folders[0] if len(folders) == 1 else common_sweep(folders)
@@ -83,7 +88,7 @@ class Comparison(comparison.Comparison):
             raise InputError(f"{folder}: {reason}; choose another folder with --into FOLDER")
         cache = self.outputs / "cache"
         command = command or shlex.join(["scripts/run", "report", *map(str, folders)])
-        page = write_report(build_report(self, command, cache), folder)
+        page = write_report(build_report(self, command, cache, slices), folder)
         if len(self.runs) == 1 and missing_figures(self.runs[0].result):
             # It failed to draw them, or is not its sweep's winner.
             images = load_run_images(self.runs[0], cache)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from fashion_exp.commands.comparison_options import build_parser, comparison_options
 from fashion_exp.commands.gate_options import EXIT_CODES, add_gate_options, decision_of, gate_of
+from fashion_exp.commands.slice_options import add_slices_switch, print_slices, slice_options
 from fashion_exp.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -35,21 +36,32 @@ def run(arguments: list[str]) -> int:
         help="print the posterior of each difference beside the verdicts, as a check",
     )
     add_gate_options(parser)
+    add_slices_switch(parser)
     parser.epilog = EXIT_CODES
     args = parser.parse_args(arguments)
     options, gate = comparison_options(args), gate_of(args)
     from fashion_exp.api.comparison import compare
     from fashion_exp.comparison.looks import recipe
 
+    chosen = slice_options(args)
     comparison = compare(args.runs, **options)
+    analysis = None
+    if args.slices:
+        from fashion_exp.api.slices import comparison_slices
+
+        analysis = comparison_slices(comparison, **chosen)
     decision = None
     if gate is not None:
         same_recipe = len({recipe(run) for run in comparison.runs}) == 1
         decision = decision_of(comparison, gate, args.budget, comparison.outputs, same_recipe)
     if args.json:
-        print(json.dumps(_as_json(comparison, decision), indent=1))
+        content = _as_json(comparison, decision)
+        content |= {} if analysis is None else {"slices": analysis.as_json()}
+        print(json.dumps(content, indent=1))
     else:
         _print(comparison, args.bayes)
+        if analysis is not None:
+            print_slices(analysis)
         if decision is not None:
             print(decision.sentence)
     return ExitCode.DONE if decision is None else decision.exit_code

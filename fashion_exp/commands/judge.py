@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from fashion_exp.commands.gate_options import EXIT_CODES, add_gate_options, decision_of, gate_of
 from fashion_exp.commands.parser import Parser, split_names
+from fashion_exp.commands.slice_options import add_slices_switch, print_slices, slice_options
 from fashion_exp.errors import InputError
 from fashion_exp.paths import outputs_dir
 
@@ -30,6 +31,12 @@ def run(arguments: list[str]) -> int:
 
     options = judging_options(args)
     judgement = judge(args.tables, **options)
+    analysis = None
+    chosen = slice_options(args)
+    if args.slices:
+        from fashion_exp.api.slices import judgement_slices
+
+        analysis = judgement_slices(judgement, args.tables, **chosen, **options)
     decision = None
     if gate is not None:
         decision = decision_of(judgement, gate, args.budget, options["outputs"])
@@ -39,9 +46,13 @@ def run(arguments: list[str]) -> int:
         sentences = judgement.conclusions, judgement.plans
         gated = None if decision is None else decision.as_json()
         content = comparison_json(judgement, judgement.rows, *sentences, gated)
-        print(json.dumps(content | {"notes": list(judgement.notes)}, indent=1))
+        more: dict[str, Any] = {"notes": list(judgement.notes)}
+        more |= {} if analysis is None else {"slices": analysis.as_json()}
+        print(json.dumps(content | more, indent=1))
     else:
         print_judgement(judgement)
+        if analysis is not None:
+            print_slices(analysis)
         if decision is not None:
             print(decision.sentence)
     return 0 if decision is None else int(decision.exit_code)
@@ -67,6 +78,7 @@ def build_parser() -> Parser:
     )  # fmt: skip
     parser.add_argument("--exact", action="store_true", help="McNemar's exact test, not mid-p")
     add_gate_options(parser)
+    add_slices_switch(parser)
     add_reading_options(parser)
     return parser
 

@@ -6,6 +6,7 @@ import json
 import shlex
 
 from fashion_exp.commands.comparison_options import build_parser, comparison_options
+from fashion_exp.commands.slice_options import add_slices_switch, slice_options
 from fashion_exp.errors import redact_credentials
 from fashion_exp.paths import writable_folder
 
@@ -15,8 +16,9 @@ def run(arguments: list[str]) -> int:
     parser = build_parser("report", __doc__)
     parser.add_argument("--into", help="folder to write; default: report/ in the sweep or run")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    add_slices_switch(parser)
     args = parser.parse_args(arguments)
-    options = comparison_options(args)
+    options, chosen = comparison_options(args), slice_options(args)
     into = writable_folder(args.into, "--into") if args.into else None
     from fashion_exp.api.comparison import compare
     from fashion_exp.evaluation.results import missing_figures
@@ -25,7 +27,12 @@ def run(arguments: list[str]) -> int:
 
     comparison = compare(args.runs, **options)
     command = redact_credentials(shlex.join(["scripts/run", "report", *arguments]))
-    page = comparison.report(into, command)
+    analysis = None
+    if args.slices:
+        from fashion_exp.api.slices import comparison_slices
+
+        analysis = comparison_slices(comparison, **chosen)
+    page = comparison.report(into, command, analysis)
     figures, missing, reason = "", [], ""
     if len(comparison.runs) == 1:
         result = comparison.runs[0].result

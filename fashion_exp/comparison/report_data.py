@@ -18,6 +18,7 @@ from fashion_exp.comparison.report_tables import (
     pairs_table,
     runs_table,
 )
+from fashion_exp.comparison.slice_tables import slice_report_tables
 from fashion_exp.comparison.uncertainty import training_failures, uncertainty_table
 from fashion_exp.evaluation.results import METHODS, class_table
 from fashion_exp.evaluation.run_dir import RunDir
@@ -38,10 +39,13 @@ from fashion_exp.stats.proportions import wilson
 
 if TYPE_CHECKING:
     from fashion_exp.comparison.comparison import Comparison
+    from fashion_exp.comparison.slices import SliceAnalysis
     from fashion_exp.stats.interval import Interval
 
 
-def build_report(comparison: Comparison, command: str, cache: Path) -> Report:
+def build_report(
+    comparison: Comparison, command: str, cache: Path, slices: SliceAnalysis | None = None
+) -> Report:
     """All that the page, the tables and the figures show. `command` makes this report again."""
     runs, ranking = comparison.runs, comparison.ranking
     is_several = len(runs) > 1
@@ -66,6 +70,7 @@ def build_report(comparison: Comparison, command: str, cache: Path) -> Report:
         reproduce=[command, *(run.command for run in runs)],
         methods=_methods(comparison),
         best_run=_best_run_commands(comparison),
+        slices=[] if slices is None else slice_report_tables(slices),
     )
 
 

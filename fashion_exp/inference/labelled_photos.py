@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,20 +11,17 @@ import numpy as np
 import pandas as pd
 
 from fashion_exp.configuration.schema import DatasetConfig
-from fashion_exp.data.image_files import FileReader
-from fashion_exp.data.table import ImageReader, ImageTable, SubsetReader
+from fashion_exp.data.table import ImageTable
 from fashion_exp.errors import InputError, suggest
-from fashion_exp.inspection.cache import InspectionCache, inspect_files
 from fashion_exp.inspection.duplicates import InspectedImage, find_pairs, usable_images
 from fashion_exp.inspection.image_tree import ImageFile
-from fashion_exp.process import cpu_count
+from fashion_exp.inspection.run_photos import MAX_MEGAPIXELS, inspect_table_files, table_files
 from fashion_exp.reporting.progress import Progress
 
 if TYPE_CHECKING:
     from fashion_exp.inference.trained_run import TrainedRun
 
 LIST_SUFFIXES = (".csv", ".tsv")
-MAX_MEGAPIXELS = 40.0
 
 
 @dataclass(frozen=True)
@@ -129,19 +125,17 @@ def _inspected(
         own_files = [
             ImageFile(file.path, file.real_path, file.label,
                       "validation" if last[image] == _judged_part(run) else "train")
-            for image, file in zip(own.rows["image_id"], _files(own, ""), strict=False)
+            for image, file in zip(own.rows["image_id"], table_files(own, ""), strict=False)
             if image in last
         ]  # fmt: skip
     except InputError as error:
         reason = f"Near copies were not looked for: {error}."
     if not own_files and not reason:
         reason = "Near copies were not looked for: the run's own images are no files."
-    files = [*own_files, *_files(table, "test")]
+    files = [*own_files, *table_files(table, "test")]
     tick = progress.stage("inspecting photos", len(files))
-    store = InspectionCache(cache / "looks.sqlite")
-    limit = run.config.dataset.max_megapixels or MAX_MEGAPIXELS
-    inspections = dict(inspect_files(files, store, limit, cpu_count(), tick))
-    images = usable_images(files, [inspections[position] for position in range(len(files))])
+    inspections = inspect_table_files(files, cache, run.config.dataset.max_megapixels, tick)
+    images = usable_images(files, inspections)
     own_images = [image for image in images if image.file.part != "test"]
     return own_images, [image for image in images if image.file.part == "test"], reason
 
@@ -149,19 +143,3 @@ def _inspected(
 def _judged_part(run: TrainedRun) -> str:
     """The part of the split whose photos the new ones are compared with."""
     return "test" if run.result.test_evaluations else "validation"
-
-
-def _files(table: ImageTable, part: str) -> list[ImageFile]:
-    """The files of a table's rows; none if it does not read files."""
-    reader: ImageReader = table.read
-    rows = np.arange(len(table))
-    while isinstance(reader, SubsetReader):
-        rows = reader.rows[rows]
-        reader = reader.read
-    if not isinstance(reader, FileReader):
-        return []
-    names = [table.classes[label] for label in table.labels]
-    return [
-        ImageFile(path, os.path.realpath(reader.files[row]), name, part)
-        for path, row, name in zip(table.rows["path"], rows, names, strict=True)
-    ]

@@ -60,11 +60,7 @@ def read_tools(
     `metric` it is the accuracy, or the one column of scores of tables without predicted classes.
     `labels` says that the options also read a table of labels. Raises `InputError`.
     """
-    named = _named_tables(tables)
-    frames = {
-        name: [(_source(name, part), _frame(part, options)) for part in parts]
-        for name, parts in named.items()
-    }
+    frames = named_frames(tables, options)
     every = [frame for parts in frames.values() for frame in parts]
     if not labels:
         _refuse_for_runs(every, options.columns, {"where": options.columns.where})
@@ -76,6 +72,16 @@ def read_tools(
         for name, parts in frames.items()
     ]
     return tools, metric
+
+
+def named_frames(
+    tables: object, options: SourceOptions
+) -> dict[str, list[tuple[str, pd.DataFrame]]]:
+    """The tables of each tool with their sources, as they are."""
+    return {
+        name: [(_source(name, part), _frame(part, options)) for part in parts]
+        for name, parts in _named_tables(tables).items()
+    }
 
 
 def read_parts(tables: Sequence[object], name: str, options: SourceOptions) -> dict[str, Tool]:

@@ -159,6 +159,8 @@ class Report:
     """Where the uncertainty of each run comes from, and what would reduce it."""
     classes: PlainTable | None = None
     """Scores of each class in the best run."""
+    slices: Sequence[PlainTable] = ()
+    """Accuracy on slices of the images."""
     best_run: Sequence[str] = ()
     """Lines for a shell: where the files of the best run are, and the commands that use them."""
 

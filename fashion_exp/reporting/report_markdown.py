@@ -34,6 +34,7 @@ def markdown(report: Report, drawings: Drawings) -> str:
         "Settings that changed together": _list(report.confounds) + _commands(report.missing_cells),
         "Required sample sizes": [*_table(report.shown_uncertainty), *_list(report.plan)],
         "Confusion matrices": [*confusions, *_table(report.classes)],
+        "Slices": [markdown_table(table) for table in report.slices],
         "Photos": _list(groups),
         "How to reproduce": _commands([*report.best_run, *report.reproduce]),
         "Methods": _list(report.methods),

@@ -202,6 +202,10 @@ import fashion_exp as fx
 judgement = fx.judge({"right": frame, "constant": wrong}, baseline="constant")
 assert judgement.verdicts["verdict"].to_list() == ["better"]
 assert judgement.conclusions and not judgement.plans and len(judgement.table) == 2
+sliced = fx.slices({"constant": wrong.assign(light=range(40))}, bins=2)
+assert sliced.table["verdict"].to_list()[:2] == ["better", "worse"]
+powered = fx.estimate(frame.drop(columns="label"), fx.items_to_label(frame, 20).assign(label="a"))
+assert powered.powered.labels == 20
 for name in ("torch", "timm", "hydra", "mlflow", "pydantic", "rich"):
     assert name not in sys.modules
     try:

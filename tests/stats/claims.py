@@ -13,6 +13,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
+from tests.stats import simulate_new_data as new
 from tests.stats import simulations as sim
 
 Kind = Literal["coverage", "type I", "power", "bias"]
@@ -45,6 +46,8 @@ SIMULATIONS = (
     Simulation(sim.simulate_winners, 25, 1000),
     Simulation(sim.simulate_plans, 300, 10_000),
     Simulation(sim.simulate_plans_from_pilots, 150, 5000),
+    Simulation(new.simulate_few_labels, 400, 10_000),
+    Simulation(new.simulate_slices, 100, 5000),
 )
 
 
@@ -65,6 +68,7 @@ MODEL, MODELS = "this model", "the mean of the models tested"
 RECIPE, RECIPE_ON_DATA = "the recipe at this size", "the recipe on these images"
 PAIR, RECIPES = "the two models", "the two recipes"
 CONFIG = "the config selected from 50"
+NEW_DATA = "this model on images like those of the batch"
 INVALID = "invalid for this design, for comparison"
 
 
@@ -159,6 +163,12 @@ CLAIMS = {
     "(plain t + holm, 8 runs of 5 seeds)": type_1("any pair of recipes", INVALID),
     "alpha / k^2 at look k, 10 looks": Claim("type I", 0.05 * math.pi**2 / 6, PAIR),
     "(alpha at each of 10 looks)": type_1(PAIR, INVALID),
+    "prediction_powered 20 labels": coverage(NEW_DATA),
+    "prediction_powered 50 labels": coverage(NEW_DATA),
+    "prediction_powered 100 labels": coverage(NEW_DATA),
+    "prediction_powered 200 labels": coverage(NEW_DATA),
+    "slices, any verdict, J=1": type_1("any slice of the tested model"),
+    "slices, any verdict, J=5": type_1("any slice of the tested models"),
     "bbc_cv estimate": Claim("bias", 0.003, CONFIG),
     "bbc_cv interval": coverage(CONFIG),
     "assess_selected_target": type_1(CONFIG),

@@ -1,0 +1,41 @@
+"""What side signals alone tell of the classes: `fashion_exp.shortcuts`."""
+
+from __future__ import annotations
+
+from os import PathLike, fspath
+from typing import TYPE_CHECKING
+
+from fashion_exp.errors import InputError
+from fashion_exp.paths import outputs_dir, outputs_of
+
+if TYPE_CHECKING:
+    from fashion_exp.judging.shortcuts import ShortcutControl
+
+
+def shortcuts(
+    run: str | PathLike[str], *, alpha: float = 0.05, uri: str | None = None,
+    outputs: str | PathLike[str] | None = None,
+) -> ShortcutControl:  # fmt: skip
+    """Heads on colour, size, border and file properties alone, under the splits of a run.
+
+    They are compared with the network, and with the most frequent class, by the tests of the run's
+    design. Raises `InputError` for a run whose photos are gone or whose splits are not known.
+    """
+    from fashion_exp.api.judging import judge
+    from fashion_exp.comparison.find_runs import find_runs
+    from fashion_exp.comparison.run_data import load_run
+    from fashion_exp.evaluation.run_dir import RunDir, require_config
+    from fashion_exp.judging.shortcuts import CHANCE, NETWORK, control_of, shortcut_tables
+
+    place = outputs_dir(None if outputs is None else fspath(outputs))
+    folders = find_runs([fspath(run)], place, uri)
+    if len(folders) > 1:
+        raise InputError(f"{run}: {len(folders)} runs match; name one")
+    require_config(RunDir(folders[0]))
+    data = load_run(folders[0])
+    part = "test" if data.is_test_evaluated else "validation"
+    tables = shortcut_tables(data, part, (outputs_of(folders[0]) or place) / "cache")
+    network = judge(tables, baseline=NETWORK, alpha=alpha)
+    others = {name: table for name, table in tables.items() if name != NETWORK}
+    chance = judge(others, baseline=CHANCE, alpha=alpha)
+    return control_of(network, chance, part)

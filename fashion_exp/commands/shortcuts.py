@@ -1,0 +1,73 @@
+"""Whether colour, size, background or file properties alone tell the classes of a run apart: heads
+on these few numbers, under the splits of the run and its paired test."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from fashion_exp.commands.parser import Parser
+from fashion_exp.paths import outputs_dir
+
+if TYPE_CHECKING:
+    from fashion_exp.judging.shortcuts import ShortcutControl
+
+
+def run(arguments: list[str]) -> int:
+    """Prints a table and a sentence for each signal. Raises `InputError`."""
+    parser = Parser(prog="fashion_exp shortcuts", description=__doc__)
+    parser.add_argument("run", metavar="RUN")
+    parser.add_argument("--alpha", type=float, default=0.05, help="family-wise error rate: 0.05")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--uri", help="tracking store; default: mlflow.db in the outputs folder")
+    parser.add_argument("--outputs", help="folder of the runs; default: as for experiments")
+    args = parser.parse_args(arguments)
+    from fashion_exp.api.shortcuts import shortcuts
+
+    control = shortcuts(args.run, alpha=args.alpha, uri=args.uri, outputs=outputs_dir(args.outputs))
+    if args.json:
+        print(json.dumps(control.as_json(), indent=1))
+    else:
+        print_control(control)
+    return 0
+
+
+def print_control(control: ShortcutControl) -> None:
+    from fashion_exp.reporting.console import plain_console
+    from fashion_exp.reporting.formats import (
+        DASH,
+        difference_range,
+        difference_text,
+        percent,
+        with_limits,
+    )
+    from fashion_exp.reporting.tables import PlainTable
+
+    rows = []
+    for item in control.shortcuts:
+        accuracy = item.accuracy
+        assert accuracy.estimate is not None
+        limits = (
+            DASH if item.low is None or item.high is None else difference_range(item.low, item.high)
+        )
+        rows.append([
+            item.name, with_limits(accuracy.estimate, accuracy.low, accuracy.high),
+            f"{difference_text(item.network_minus)} ({limits})", percent(item.share), item.verdict,
+        ])  # fmt: skip
+    network = control.network
+    assert network.estimate is not None
+    note = (
+        f"{control.part}: network {with_limits(network.estimate, network.low, network.high)}, most "
+        f"frequent class {percent(control.chance)}. Share of gain: what the signal alone reaches "
+        "of the network's gain over that class. Alarming: above the most frequent class by the "
+        "test, and at least half of the gain. Limits hold for all signals jointly."
+    )
+    console = plain_console()
+    header = ["signal alone", "accuracy", "network minus it", "share of gain", "verdict"]
+    console.print(PlainTable(header, rows, title="Shortcut control", notes=[note]))
+    for item in control.shortcuts:
+        console.print(
+            f"{item.name} alone reaches {percent(item.accuracy.estimate)}, the most frequent class "
+            f"{percent(control.chance)}; the network is {difference_text(item.network_minus)} "
+            f"points above it: {item.verdict}."
+        )

@@ -1,0 +1,71 @@
+"""Columns of items besides the predictions: of the tables themselves, or of another table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+from fashion_exp.errors import InputError
+from fashion_exp.judging.columns import ALIASES, KEYS, PREFIXES, ColumnOptions, read_columns
+
+_ROLES = {name for names in ALIASES.values() for name in names}
+LABEL = "label"
+
+
+def item_columns(
+    frame: pd.DataFrame, source: str, items: pd.Index, keys: Sequence[Mapping[str, pd.Series]],
+    options: ColumnOptions,
+) -> pd.DataFrame:  # fmt: skip
+    """The other columns of a table, by item: those that are neither keys nor predictions.
+
+    `keys` are those of the judged tables, which tell the item of a path, an id or a content hash.
+    Raises `InputError` if no row is of an item.
+    """
+    used = {*_ROLES, *options.columns.values(), *options.where}
+    names = [
+        name
+        for name in frame.columns
+        if str(name).casefold() not in used and not str(name).startswith(PREFIXES)
+    ]
+    if not names:
+        return pd.DataFrame(index=items)
+    own = _all_keys(read_columns(frame, source, options).keys)
+    found = _matches(own, items, keys)
+    if found is None:
+        raise InputError(f"{source}: no row is of an item that was judged, by id, path or hash")
+    values = frame[names].set_axis(found, axis=0)
+    values = values[values.index.notna()]
+    return values[~values.index.duplicated()].reindex(items)
+
+
+def _matches(
+    own: Mapping[str, pd.Series], items: pd.Index, keys: Sequence[Mapping[str, pd.Series]]
+) -> pd.Index | None:
+    """The item of each row, by the key that finds most."""
+    best, most = None, 0
+    for kind, values in own.items():
+        direct = pd.Index(values.where(values.isin(items)))
+        lookups = [direct, *(_lookup(values, kind, _all_keys(k), items) for k in keys)]
+        for found in lookups:
+            if (count := int(found.notna().sum())) > most:
+                best, most = found, count
+    return best
+
+
+def _lookup(
+    values: pd.Series, kind: str, keys: Mapping[str, pd.Series], items: pd.Index
+) -> pd.Index:
+    if kind not in keys:
+        return pd.Index([None] * len(values), dtype=object)
+    item_kind = max(keys, key=lambda name: int(keys[name].isin(items).sum()))
+    item_of = dict(zip(keys[kind], keys[item_kind], strict=True))
+    found = values.map(item_of)
+    return pd.Index(found.where(found.isin(items)))
+
+
+def _all_keys(keys: Mapping[str, pd.Series]) -> dict[str, pd.Series]:
+    texts = {kind: keys[kind] for kind in KEYS if kind in keys}
+    if "path" in texts:
+        texts["name"] = texts["path"].str.rpartition("/")[2]
+    return texts

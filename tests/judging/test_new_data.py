@@ -1,0 +1,125 @@
+"""The accuracy on new data: a random sample to label, joins by key, drift, mistakes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from fashion_exp.api.estimates import estimate, items_to_label
+from fashion_exp.commands import estimate as estimate_command
+from fashion_exp.errors import InputError
+from fashion_exp.stats.prediction_powered import prediction_powered
+from tests.judging.tables import CLASSES
+
+
+def batch(seed: int, n: int = 400, accuracy: float = 0.8) -> tuple[pd.DataFrame, np.ndarray]:
+    """Predictions without labels, and the true class of each item."""
+    rng = np.random.default_rng(seed)
+    confidence = 0.5 + 0.5 * rng.beta(2, 2 * (1 - accuracy), n)
+    predicted = rng.integers(0, 2, n)
+    right = rng.random(n) < 2 * confidence - 1 + 2 * accuracy * (1 - confidence)
+    p = np.where(predicted == 0, confidence, 1 - confidence)
+    frame = pd.DataFrame({"path": [f"p/{i:04}.jpg" for i in range(n)], "p_dress": p,
+                          "p_shirt": 1 - p})  # fmt: skip
+    return frame, np.array(CLASSES)[np.where(right, predicted, 1 - predicted)]
+
+
+def labels_of(frame: pd.DataFrame, truth: np.ndarray, count: int) -> pd.DataFrame:
+    sample = items_to_label(frame, count, seed=3)
+    known = dict(zip(frame["path"], truth, strict=True))
+    return sample.assign(label=sample["path"].map(known))
+
+
+def test_estimate_is_prediction_powered_on_the_labelled_items() -> None:
+    frame, truth = batch(0)
+    labels = labels_of(frame, truth, 60)
+    found = estimate(frame, labels)
+    rows = pd.Index(frame["path"]).get_indexer(pd.Index(labels["path"]))
+    p = frame[["p_dress", "p_shirt"]].to_numpy()
+    right = (np.array(CLASSES)[p.argmax(axis=1)] == truth).astype(float)
+    expected = prediction_powered(right[rows], p.max(axis=1)[rows], p.max(axis=1))
+    assert found.powered == expected and found.verdict == "" and not found.drift
+
+
+def test_sample_is_random_and_repeats_with_its_seed() -> None:
+    frame, _ = batch(0)
+    first, again = (items_to_label(frame, 40, seed=1) for _ in range(2))
+    pd.testing.assert_frame_equal(first, again)
+    assert first["path"].nunique() == 40 and set(first["label"]) == {""}
+    assert set(first["path"]) != set(items_to_label(frame, 40, seed=2)["path"])
+    with pytest.raises(InputError, match="must be between 10 and the number of items, 400"):
+        items_to_label(frame, 401)
+
+
+def test_several_trainings_are_their_mean() -> None:
+    frame, truth = batch(1)
+    other = frame.assign(p_dress=0.5, p_shirt=0.5, repeat=1)
+    labels = labels_of(frame, truth, 60)
+    found = estimate(pd.concat([frame.assign(repeat=0), other]), labels)
+    assert found.powered.items == 400
+    assert found.interval.estimate == pytest.approx(estimate(frame, labels).interval.estimate)
+
+
+def test_drift_is_found_where_there_is_some() -> None:
+    frame, truth = batch(0, accuracy=0.6)
+    known, own = batch(1, accuracy=0.95)
+    found = estimate(frame, labels_of(frame, truth, 100), reference=known.assign(label=own))
+    assert found.verdict == "lower"
+    assert {test.quantity: test.is_significant for test in found.drift} == {
+        "confidence": True, "predicted classes": False
+    }  # fmt: skip
+    same, truth = batch(2, accuracy=0.95)
+    found = estimate(same, labels_of(same, truth, 100), reference=known.assign(label=own))
+    assert found.verdict == "no difference shown"
+    assert not any(test.is_significant for test in found.drift)
+
+
+def test_labels_left_out_in_between_are_pointed_out() -> None:
+    frame, truth = batch(0)
+    labels = labels_of(frame, truth, 60)
+    assert not estimate(frame, labels.assign(label=[*labels["label"][:40], *[""] * 20])).notes
+    labels.loc[5, "label"] = ""
+    assert "1 rows without a label stand between" in estimate(frame, labels).notes[0]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda frame: frame.head(9), "at least 10"),
+        (lambda frame: frame.assign(label="drses"), "did you mean dress"),
+        (lambda frame: frame.assign(path="x.jpg"), "of no item, such as x.jpg"),
+        (lambda frame: pd.concat([frame, frame]), "two labels"),
+        (lambda frame: frame.drop(columns="label"), "no column label"),
+        (lambda frame: frame.drop(columns="path"), "no column path"),
+    ],
+)
+def test_mistakes_in_labels_are_named(change: object, message: str) -> None:
+    frame, truth = batch(0)
+    with pytest.raises(InputError, match=message):
+        estimate(frame, change(labels_of(frame, truth, 40)))  # type: ignore[operator]
+
+
+def test_command_writes_the_sample_and_then_the_estimate(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    frame, truth = batch(0)
+    table, labels = tmp_path / "predictions.csv", tmp_path / "labels.csv"
+    frame.to_csv(table, index=False)
+    line = [str(table), "--labels", str(labels)]
+    assert estimate_command.run([*line, "--count", "60", "--seed", "3"]) == 0
+    assert "60 of 400 items, drawn at random with seed 3" in capsys.readouterr().out
+    with pytest.raises(InputError, match="0 of 400 items are labelled"):
+        estimate_command.run(line)
+    expected = estimate(frame, labels_of(frame, truth, 60))
+    labels_of(frame, truth, 60).to_csv(labels, index=False)
+    estimate_command.run([*line, "--json"])
+    told = json.loads(capsys.readouterr().out)
+    assert told["accuracy"] == pytest.approx(expected.as_json()["accuracy"])
+    estimate_command.run(line)
+    assert "95 % interval from 60 labels and 400 predictions" in capsys.readouterr().out
+    with pytest.raises(InputError, match="a run needs PHOTOS"):
+        estimate_command.run(["nosuchrun", "--labels", str(labels)])

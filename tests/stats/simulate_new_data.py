@@ -1,0 +1,60 @@
+"""Simulations of estimates on new data and of slices; `claims.py` states the nominal rates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from fashion_exp.stats.prediction_powered import prediction_powered
+from fashion_exp.stats.slices import compare_slices
+from tests.stats.synthetic import Rng
+
+CONFIDENCES: dict[str, Callable[[Rng, np.ndarray], np.ndarray]] = {
+    "calibrated": lambda rng, p: p,
+    "overconfident": lambda rng, p: p**0.3,
+    "uninformative": lambda rng, p: rng.beta(8, 2, len(p)),
+    "misleading": lambda rng, p: 1 - p,
+    "of two values": lambda rng, p: np.where(p > 0.5, 0.99, 0.4),
+}
+"""Confidences of items that are right with probability p."""
+ACCURACIES = (0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
+
+
+def simulate_few_labels(rng: Rng) -> Iterator[tuple[str, float]]:
+    """20 to 200 labels of a random sample of 1,000 to 10,000 items; the truth is the accuracy on
+    items like these."""
+    for labels in (20, 50, 100, 200):
+        accuracy = float(rng.choice(ACCURACIES))
+        items = int(rng.choice([1000, 3000, 10_000]))
+        kind = str(rng.choice([*CONFIDENCES]))
+        yield (
+            f"prediction_powered {labels} labels",
+            covers_powered(rng, labels, items, accuracy, kind),
+        )
+
+
+def covers_powered(rng: Rng, labels: int, items: int, accuracy: float, kind: str) -> float:
+    p = rng.beta(2 * accuracy, 2 * (1 - accuracy), items)
+    correct = (rng.random(items) < p).astype(np.float64)
+    confidence = CONFIDENCES[kind](rng, p)
+    sample = rng.choice(items, labels, replace=False)
+    found = prediction_powered(correct[sample], confidence[sample], confidence).interval
+    assert found.low is not None and found.high is not None
+    return float(found.low <= accuracy <= found.high)
+
+
+def simulate_slices(rng: Rng) -> Iterator[tuple[str, float]]:
+    """No slice differs; 5 to 30 slices of three columns, of one model and of the mean of five."""
+    images, accuracy = int(rng.integers(200, 2000)), rng.uniform(0.7, 0.98)
+    members = {}
+    for column, values in enumerate((int(rng.integers(2, 11)), 4, 4)):
+        value = rng.integers(0, values, images)
+        members |= {f"{column} {v}": value == v for v in range(values)}
+    ease = rng.normal(size=images)
+    for models in (1, 5):
+        score = ease + rng.normal(size=(models, images))
+        correct = (score < np.quantile(score, accuracy)).mean(axis=0)
+        results = compare_slices(correct, np.arange(images), members, models=models)
+        wrong = any(result.verdict in ("better", "worse") for result in results.values())
+        yield f"slices, any verdict, J={models}", float(wrong)
