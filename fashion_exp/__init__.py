@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from fashion_exp.api.judging import Flips, Judgement, flips, judge
     from fashion_exp.api.recipes import Recipe, recipe
     from fashion_exp.api.runs import Run, load, run
+    from fashion_exp.api.search import Index, build_index, open_index
     from fashion_exp.api.shortcuts import shortcuts
     from fashion_exp.api.slices import SliceAnalysis, slices
     from fashion_exp.api.studies import export_study, import_study
@@ -29,9 +30,10 @@ if TYPE_CHECKING:
     from fashion_exp.errors import InputError
 
 __all__ = [
-    "Comparison", "Flips", "InputError", "Judgement", "Recipe", "Run", "SliceAnalysis", "Sweep",
-    "compare", "estimate", "export_study", "flips", "import_study", "items_to_label", "judge",
-    "load", "recipe", "run", "shortcuts", "slices", "sweep",
+    "Comparison", "Flips", "Index", "InputError", "Judgement", "Recipe", "Run", "SliceAnalysis",
+    "Sweep", "build_index", "compare", "estimate", "export_study", "flips", "import_study",
+    "items_to_label", "judge", "load", "open_index", "recipe", "run", "shortcuts", "slices",
+    "sweep",
 ]  # fmt: skip
 
 _MODULES = {
@@ -40,6 +42,7 @@ _MODULES = {
     "fashion_exp.api.judging": ("Flips", "Judgement", "flips", "judge"),
     "fashion_exp.api.recipes": ("Recipe", "recipe"),
     "fashion_exp.api.runs": ("Run", "load", "run"),
+    "fashion_exp.api.search": ("Index", "build_index", "open_index"),
     "fashion_exp.api.shortcuts": ("shortcuts",),
     "fashion_exp.api.slices": ("SliceAnalysis", "slices"),
     "fashion_exp.api.studies": ("export_study", "import_study"),

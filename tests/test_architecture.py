@@ -26,6 +26,7 @@ LAYERS = (
     {"recipes"},
     {"study"},
     {"inference"},
+    {"retrieval"},
     {"tools"},
     {"api"},
     {"commands"},
@@ -34,7 +35,8 @@ LAYERS = (
 """Packages and root modules, lowest first: each imports lower layers, and its own package."""
 
 OWNERS = {
-    "fastapi": {"inference"},
+    "fastapi": {"inference", "retrieval"},
+    "lancedb": {"retrieval"},
     "hydra": {"configuration"},
     "omegaconf": {"configuration"},
     "mlflow": {"experiment", "tracking"},
@@ -43,7 +45,7 @@ OWNERS = {
     "timm": {"models"},
     "albumentations": {"data"},
     "cleanlab": {"tools"},
-    "cv2": {"data"},
+    "cv2": {"data", "retrieval"},
     "imagehash": {"inspection"},
     "jinja2": {"reporting"},
     "matplotlib": {"reporting"},
@@ -54,7 +56,8 @@ OWNERS = {
     "sklearn": {"tools", "data", "inspection"},
     "submitit": {"sweeps"},
     "urllib3": {"tools"},
-    "uvicorn": {"inference"},
+    "sentence_transformers": {"retrieval"},
+    "uvicorn": {"inference", "retrieval"},
 }
 """The packages that may import a library."""
 

@@ -27,6 +27,8 @@ SUBCOMMANDS = {
     "promote": "register a run in MLflow as the champion of a name: promote RUN NAME",
     "serve": "serve a run over HTTP, with a page to drop a photo on: serve RUN --port 8000",
     "refit": "train a run's recipe on all of its photos, to be used: refit RUN",
+    "index": "index photos to search them: index build PHOTOS --by RUN",
+    "search": "find photos by picture and by words: search PHOTO, search 'red dress'",
     "data": "collect, check, group and relabel images: data --help",
     "runs": "list, show, rename, describe and delete runs: runs list, runs show RUN",
     "study": "several runs in one file: study export STUDY.zip RUN …, study import STUDY.zip",

@@ -86,7 +86,7 @@ def set_up(
 
     Raises `InputError` for data or combinations of options that do not allow the experiment.
     """
-    compute = _compute(cfg, group)
+    compute = resolve_compute(cfg, group)
     plan = make_plan(cfg, run, images.native_size)
     _check_plan(cfg, plan)
     check_resources(cfg, plan, images, compute.device, outputs_dir(cfg.outputs))
@@ -111,7 +111,7 @@ def set_up(
     split = _split(cfg, table)
     refuse_seen_images(table, split, plan)
     image_ids = table.rows["image_id"].to_list()
-    views, plain = _views(cfg, plan, pixels, image_ids), plan.input_formats[0]
+    views, plain = build_views(cfg, plan, pixels, image_ids), plan.input_formats[0]
 
     def context(compute: Compute, parameter_counts: dict[str, int]) -> ExperimentContext:
         features = FeatureProvider(cfg, plan, compute, views, image_ids, cache_dir, progress)
@@ -206,7 +206,8 @@ def _all_cached(context: ExperimentContext) -> dict[str, int]:
     return first.parameter_counts if first is not None and all(cached) else {}
 
 
-def _compute(cfg: Config, group: ProcessGroup) -> Compute:
+def resolve_compute(cfg: Config, group: ProcessGroup) -> Compute:
+    """Device, precision and threads. Raises `InputError` for what this machine does not have."""
     training = cfg.training
     threads = training.threads or threads_per_process(training.processes)
     try:
@@ -241,7 +242,7 @@ def _augmentations(
     )
 
 
-def _views(
+def build_views(
     cfg: Config, plan: ModelPlan, pixels: Sequence[CachedPixels], image_ids: Sequence[str]
 ) -> dict[tuple[int, str], ImageViews]:
     """The network's input images in each format of `pixel_formats`."""

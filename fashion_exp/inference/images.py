@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from os import PathLike, fspath
 from typing import TYPE_CHECKING
 
@@ -26,10 +26,15 @@ Photo = str | PathLike[str] | bytes | Image.Image | np.ndarray
 
 def decoded(run: TrainedRun, photo: Photo) -> np.ndarray:
     """A photo as upright uint8 RGB (height, width, 3). Raises `InputError` if it is none."""
+    return decoded_photo(photo, run.read)
+
+
+def decoded_photo(photo: Photo, read: Callable[[str | bytes], np.ndarray]) -> np.ndarray:
+    """As `decoded`; `read` decodes a file or its bytes."""
     if isinstance(photo, bytes):
-        return run.read(photo)
+        return read(photo)
     if isinstance(photo, str | PathLike):
-        return run.read(fspath(photo))
+        return read(fspath(photo))
     if isinstance(photo, Image.Image):
         return np.asarray(ImageOps.exif_transpose(photo).convert("RGB"))
     array = np.asarray(photo)

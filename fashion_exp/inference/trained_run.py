@@ -240,6 +240,12 @@ class TrainedRun:
                 outputs.append(predict(model, iter([images]), self.compute).numpy())
         return BatchOutput(np.stack(outputs), None)
 
+    def predict_features(self, features: np.ndarray) -> BatchOutput:
+        """As `predict_batch`, from the features (n, width) of a shared backbone."""
+        rows = torch.from_numpy(features)
+        outputs = [self._head_output(name, rows) for name in self.model_names]
+        return BatchOutput(np.stack(outputs), features)
+
     def _no_output(self, names: Sequence[str]) -> BatchOutput:
         return BatchOutput(np.empty((len(names), 0, len(self.classes)), np.float32), None)
 

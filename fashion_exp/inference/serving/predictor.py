@@ -10,12 +10,13 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import pandas as pd
 from PIL import Image
 
+from fashion_exp.data.geometry import AnyGeometry
 from fashion_exp.data.isolated_decoder import IsolatedDecoder
 from fashion_exp.data.sources.load import load_images_cached
 from fashion_exp.errors import InputError
@@ -33,11 +34,20 @@ SIMILAR_PHOTOS = 6
 THUMBNAIL_SIZE = 160
 
 
-class Decoders:
-    """Processes that decode untrusted photos to the run's input, one photo each at a time."""
+class InputFormat(Protocol):
+    """How photos are fitted into what a network takes."""
 
-    def __init__(self, run: TrainedRun, count: int, max_megapixels: float) -> None:
-        self._run, self._max_megapixels = run, max_megapixels
+    @property
+    def geometry(self) -> AnyGeometry: ...
+
+    def finish(self, image: np.ndarray) -> np.ndarray: ...
+
+
+class Decoders:
+    """Processes that decode untrusted photos to the network's input, one photo each at a time."""
+
+    def __init__(self, form: InputFormat, count: int, max_megapixels: float) -> None:
+        self._form, self._max_megapixels = form, max_megapixels
         self._idle: asyncio.Queue[IsolatedDecoder] = asyncio.Queue()
         self._all = [IsolatedDecoder() for _ in range(count)]
         for decoder in self._all:
@@ -52,12 +62,12 @@ class Decoders:
             self._idle.put_nowait(decoder)
 
     def _decode(self, decoder: IsolatedDecoder, content: bytes) -> np.ndarray:
-        shape = self._run.geometry.shape
+        shape = self._form.geometry.shape
         _, pixels = decoder.ask(
             content, MAX_DECODING_SECONDS, int(np.prod(shape)),
-            max_megapixels=self._max_megapixels, geometry=asdict(self._run.geometry),
+            max_megapixels=self._max_megapixels, geometry=asdict(self._form.geometry),
         )  # fmt: skip
-        return self._run.finish(np.frombuffer(pixels, np.uint8).reshape(shape))
+        return self._form.finish(np.frombuffer(pixels, np.uint8).reshape(shape))
 
     def close(self) -> None:
         for decoder in self._all:

@@ -1,0 +1,255 @@
+"""An index of photos: vectors and attributes in a LanceDB table, on disk or on shared storage.
+
+LanceDB filters before it searches, updates rows in place, keeps vectors on disk, and opens a folder
+and object storage (s3://, gs://, az://) alike.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from fashion_exp.errors import InputError, suggest
+from fashion_exp.paths import expand_user
+from fashion_exp.retrieval.filters import as_sql
+
+os.environ.setdefault("LANCE_LOG", "error")  # read when the library is imported
+
+import lancedb
+
+PHOTOS, ABOUT = "photos", "about"
+VERSION = 1
+EXACT_ROWS = 100_000
+"""Up to so many photos every vector is compared; more are searched through an index of vectors."""
+REFINE_FACTOR = 20
+PROBES = 40
+"""Of an index of vectors: partitions searched, and candidates per result compared exactly."""
+
+
+@dataclass(frozen=True)
+class About:
+    """What an index was built with."""
+
+    by: tuple[str, ...]
+    """The run or the networks, as the user named them."""
+    identity: list[dict[str, str]]
+    """Of the networks: `Embedder.identity`."""
+    classes: tuple[str, ...]
+    """Of the run; empty for networks without one."""
+    center: list[float]
+    """Mean of the features at the first build, which is subtracted from every vector."""
+    sources: tuple[str, ...]
+    """The photos, as the user named them."""
+    attributes: tuple[str, ...]
+    """Names of the columns from the user's list."""
+    colors_by: str
+    """Hash of the code that measured the colors."""
+    weights: Mapping[str, str] = field(default_factory=dict)
+    """Files of weights of networks, by their names."""
+    version: int = VERSION
+
+
+class PhotoIndex:
+    """One photo per row, by image id. Vectors have unit length."""
+
+    def __init__(self, location: str, table: Any, about: About) -> None:
+        self.location, self.about = location, about
+        self._table = table
+
+    def __len__(self) -> int:
+        return int(self._table.count_rows())
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of all columns but the vector."""
+        return [name for name in self._table.schema.names if name != "vector"]
+
+    @property
+    def center(self) -> np.ndarray:
+        return np.array(self.about.center, np.float32)
+
+    def rows(self, columns: Sequence[str], where: str | None = None) -> pd.DataFrame:
+        """These columns of all photos, or of those that a condition holds for."""
+        query = self._table.search().select(list(columns)).limit(len(self))
+        return self._arrow(query, where).to_pandas()
+
+    def vectors(self, image_ids: Sequence[str]) -> np.ndarray:
+        """float32 (n, width). Raises `InputError` for an id that the index does not have."""
+        names = ", ".join(f"'{name}'" for name in dict.fromkeys(image_ids))
+        query = self._table.search().select(["image_id", "vector"]).limit(len(set(image_ids)))
+        found = self._arrow(query, None, sql=f"image_id IN ({names})")
+        if missing := set(image_ids) - set(found["image_id"].to_pylist()):
+            raise InputError(f"{self.location}: has no photo {min(missing)}")
+        by_id = dict(zip(found["image_id"].to_pylist(), _matrix(found["vector"]), strict=True))
+        return np.stack([by_id[name] for name in image_ids])
+
+    def all_vectors(self) -> tuple[list[str], np.ndarray]:
+        """All image ids, sorted, and their vectors (n, width)."""
+        found = self._table.search().select(["image_id", "vector"]).limit(len(self)).to_arrow()
+        order = np.argsort(found["image_id"].to_numpy(zero_copy_only=False))
+        return found["image_id"].take(order).to_pylist(), _matrix(found["vector"])[order]
+
+    def nearest(
+        self, vector: np.ndarray, count: int, columns: Sequence[str], where: str | None = None
+    ) -> pd.DataFrame:
+        """The `count` photos with the highest cosine to a vector among those that the condition
+        holds for: the columns and `similarity`, best first."""
+        query = self._table.search(np.asarray(vector, np.float32)).distance_type("cosine")
+        if self._table.list_indices():
+            query = query.nprobes(PROBES).refine_factor(REFINE_FACTOR)
+        query = query.select([*columns, "_distance"]).limit(min(count, max(len(self), 1)))
+        found = self._arrow(query, where).to_pandas()
+        return found.assign(similarity=1 - found.pop("_distance")).sort_values(
+            ["similarity"], ascending=False, kind="stable", ignore_index=True
+        )
+
+    def replace_rows(self, rows: pa.Table) -> tuple[int, int, int]:
+        """Makes these rows the content; returns how many were added, changed and deleted."""
+        before = self.rows([name for name in rows.schema.names if name != "vector"])
+        after = rows.drop_columns(["vector"]).to_pandas()
+        changed = _changed(before, after)
+        result = (
+            self._table.merge_insert("image_id")
+            .when_matched_update_all()
+            .when_not_matched_insert_all()
+            .when_not_matched_by_source_delete()
+            .execute(rows)
+        )
+        self.optimize()
+        return result.num_inserted_rows, changed, result.num_deleted_rows
+
+    def optimize(self) -> None:
+        """Removes what earlier versions of the table took; indexes the vectors of many photos."""
+        if len(self) > EXACT_ROWS and not self._table.list_indices():
+            self._table.create_index(vector_column_name="vector", metric="cosine",
+                                     index_type="IVF_PQ")  # fmt: skip
+        self._table.optimize()
+
+    def _arrow(self, query: Any, where: str | None, sql: str | None = None) -> pa.Table:
+        condition = sql or (as_sql(where, self._table.schema) if where else None)
+        if condition:
+            query = query.where(condition, prefilter=True)
+        with _plain_errors(where):
+            return query.to_arrow()
+
+
+def _changed(before: pd.DataFrame, after: pd.DataFrame) -> int:
+    shared = before.merge(after, on="image_id", suffixes=("", " now"))
+    differs = np.zeros(len(shared), bool)
+    for name in after.columns.drop("image_id"):
+        if name in before:
+            old, new = shared[name], shared[f"{name} now"]
+            differs |= ~((old == new) | (old.isna() & new.isna())).to_numpy()
+    return int(differs.sum())
+
+
+def create_index(location: str, rows: pa.Table, about: About) -> PhotoIndex:
+    """A new index, in place of one that is there."""
+    database = _connect(location)
+    about_rows = pa.table({"about": [json.dumps(asdict(about))]})
+    with _plain_errors(None):
+        for name in {PHOTOS, ABOUT} & set(database.list_tables().tables):
+            database.drop_table(name)
+        table = database.create_table(PHOTOS, rows)
+        database.create_table(ABOUT, about_rows)
+    index = PhotoIndex(location, table, about)
+    index.optimize()
+    return index
+
+
+def open_index(location: str) -> PhotoIndex:
+    """Raises `InputError` if there is none, and for one of a later version of this package."""
+    index = find_index(location)
+    if index is None:
+        raise InputError(
+            f"{location}: no index; make one with `index build PHOTOS --by RUN --into {location}`"
+        )
+    return index
+
+
+def find_index(location: str) -> PhotoIndex | None:
+    """As `open_index`, but None if there is none."""
+    if not is_remote(location) and not Path(location).is_dir():
+        return None
+    database = _connect(location)
+    with _plain_errors(None):
+        if not {PHOTOS, ABOUT} <= set(database.list_tables().tables):
+            return None
+        saved = json.loads(database.open_table(ABOUT).to_arrow()["about"][0].as_py())
+        if saved["version"] > VERSION:
+            raise InputError(f"{location}: written by a later version of this package; update it")
+        lists = {key: tuple(value) for key, value in saved.items()
+                 if key in ("by", "classes", "sources", "attributes")}  # fmt: skip
+        return PhotoIndex(location, database.open_table(PHOTOS), About(**{**saved, **lists}))
+
+
+def index_location(option: str, outputs: Path) -> str:
+    """An address as it is; a path as absolute; a bare name as a folder of outputs/indexes."""
+    if is_remote(option):
+        return option.rstrip("/")
+    if not option.strip():
+        raise InputError("--in is empty: is a variable of the shell unset? name an index")
+    path = expand_user(option, "--in")
+    if path.name == option and not path.is_dir():
+        return str(outputs / "indexes" / option)
+    return str(path.resolve())
+
+
+def is_remote(location: str) -> bool:
+    return "://" in location
+
+
+def known_indexes(outputs: Path) -> list[str]:
+    return sorted(path.name for path in (outputs / "indexes").glob("*") if path.is_dir())
+
+
+def unknown_index(option: str, outputs: Path) -> InputError:
+    names = known_indexes(outputs)
+    hint = suggest(option, names) or "make one with `index build PHOTOS --by RUN`"
+    return InputError(f"--in {option}: no such index; {hint}")
+
+
+def _connect(location: str) -> Any:
+    options: Mapping[str, str] | None = None
+    if endpoint := os.environ.get("AWS_ENDPOINT_URL"):
+        options = {
+            "aws_endpoint": endpoint,
+            "allow_http": str(endpoint.startswith("http:")).lower(),
+        }
+    with _plain_errors(None):
+        return lancedb.connect(location, storage_options=options)
+
+
+@contextmanager
+def _plain_errors(where: str | None) -> Iterator[None]:
+    """The first sentence of an error of the library."""
+    try:
+        yield
+    except InputError:
+        raise
+    except (ValueError, RuntimeError, OSError) as error:
+        reason = " ".join(str(error).split())
+        place = f"--where {where!r}" if where else "index"
+        raise InputError(f"{place}: {reason[:300]}") from None
+
+
+def _matrix(column: pa.ChunkedArray) -> np.ndarray:
+    flat = column.combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    return np.asarray(flat, np.float32).reshape(len(column), -1)
+
+
+def rows_as_arrow(rows: pd.DataFrame, vectors: np.ndarray) -> pa.Table:
+    """The table of an index from its columns and vectors (n, width)."""
+    table = pa.Table.from_pandas(rows, preserve_index=False)
+    flat = pa.array(np.ascontiguousarray(vectors, np.float32).ravel())
+    column = pa.FixedSizeListArray.from_arrays(flat, vectors.shape[1])
+    return table.append_column("vector", column).replace_schema_metadata(None)

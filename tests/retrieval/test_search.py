@@ -1,0 +1,144 @@
+"""Photos are found by picture, by words and by attributes, and copies are shown once."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fashion_exp.api.search import Index, build_index, open_index
+from fashion_exp.errors import InputError
+from tests.retrieval.conftest import draw
+
+
+def names(found: object) -> list[str]:
+    return [Path(path).stem for path in found.rows["path"]]  # type: ignore[attr-defined]
+
+
+def test_photo_finds_itself_with_similarity_one(index: Index, garments: Path) -> None:
+    for path in sorted(garments.glob("*/*.png"))[::5]:
+        found = index.search(path, top=3)
+        assert found.rows["path"][0] == str(path)
+        assert found.rows["similarity"][0] == pytest.approx(1, abs=1e-5)
+        assert found.rows["score"].is_monotonic_decreasing
+
+
+def test_query_vector_equals_the_stored_one(index: Index, garments: Path) -> None:
+    path = garments / "dress" / "red0.png"
+    row = index.to_frame().set_index("path").loc[str(path)]
+    stored = index.photos.vectors([row["image_id"]])[0]
+    asked = index.query([path]).vectors
+    assert asked is not None and np.array_equal(asked[0], stored)
+
+
+def test_words_rank_by_the_color_of_the_garment(index: Index) -> None:
+    found = index.search(words="blue", top=6)
+    assert sorted({name[:4] for name in names(found)}) == ["blue"]
+    found = index.search(words="green dress not striped", top=2)
+    assert sorted(names(found)) == ["green0", "green1"]
+    assert set(found.rows["folder"]) == {"dress"}
+
+
+def test_words_and_photo_are_combined(index: Index, garments: Path) -> None:
+    found = index.search(garments / "dress" / "red0.png", "but blue", top=6)
+    first = found.rows.iloc[0]
+    assert Path(first["path"]).stem.startswith("blue")
+    share = float(first["why"].partition("blue ")[2].removesuffix(" %")) / 100
+    assert first["score"] == pytest.approx(max(first["similarity"], 0.05) * share, abs=0.01)
+
+
+def test_condition_acts_before_the_search(index: Index) -> None:
+    found = index.search(words="red", where='price > 100 and size = "M"', top=24)
+    frame = index.to_frame('price > 100 and size = "M"')
+    assert 0 < len(frame) < len(index)
+    assert set(found.rows["image_id"]) == set(frame["image_id"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"words": "qqqqqq"}, "no word of this index"),
+        ({}, "nothing to search for"),
+        ({"words": "red", "top": 0}, "--top 0"),
+        ({"words": "red", "where": "prize<3"}, "did you mean price"),
+        ({"like": ["nothing"]}, "has no photo nothing"),
+    ],
+)
+def test_bad_query_is_one_clear_line(index: Index, arguments: dict, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        index.search(**arguments)
+
+
+@pytest.fixture
+def changing(garments: Path, backbone_files: dict[str, Path], tmp_path: Path):
+    """A folder of photos, and a function that indexes it."""
+    photos = tmp_path / "photos"
+    shutil.copytree(garments, photos)
+
+    def build(**options: object) -> Index:
+        return build_index(
+            photos, "test_resnet", outputs=tmp_path / "outputs",
+            weights={"test_resnet": str(backbone_files["test_resnet"])}, **options,
+        )  # fmt: skip
+
+    return photos, build
+
+
+def test_build_again_adds_changes_and_deletes(changing) -> None:
+    photos, build = changing
+    first = build()
+    assert first.built is not None
+    assert (first.built.added, first.built.changed, first.built.deleted) == (18, 0, 0)
+    (photos / "dress" / "red0.png").unlink()
+    (photos / "shirt" / "red0.png").rename(photos / "dress" / "moved.png")
+    draw("dress", "green", seed=77).save(photos / "dress" / "new.png")
+    (photos / "dress" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    again = build()
+    assert again.built is not None
+    assert (again.built.added, again.built.changed, again.built.deleted) == (1, 1, 1)
+    assert list(again.built.unreadable.values()) == ["broken PNG"]
+    assert build().built.added == 0  # type: ignore[union-attr]
+    fresh = build(into="fresh")
+    ids = sorted(fresh.to_frame()["image_id"])
+    assert ids == sorted(again.to_frame()["image_id"])
+
+
+def test_copies_are_shown_once_and_gone_files_are_named(changing) -> None:
+    photos, build = changing
+    shutil.copy(photos / "dress" / "red0.png", photos / "shirt" / "copy.png")
+    Image.open(photos / "dress" / "red0.png").save(photos / "shirt" / "near.jpg", quality=95)
+    index = build()
+    found = index.search(photos / "dress" / "red0.png", top=24)
+    first = found.rows.iloc[0]
+    assert first["copies"] == 3
+    assert found.rows["group"].is_unique
+    Path(first["file"]).unlink()
+    assert index.search(like=[first["image_id"]]).rows["missing"][0]
+
+
+def test_index_of_other_networks_is_not_replaced(
+    changing, backbone_files: dict[str, Path], tmp_path: Path
+) -> None:
+    photos, build = changing
+    build()
+    other = {"test_efficientnet": str(backbone_files["test_efficientnet"])}
+    with pytest.raises(InputError, match="built by test_resnet"):
+        build_index(photos, "test_efficientnet", outputs=tmp_path / "outputs", weights=other)
+    assert len(open_index("photos", outputs=tmp_path / "outputs")) == 18
+    with pytest.raises(InputError, match="no such index; choices: photos"):
+        open_index("fotos", outputs=tmp_path / "outputs")
+
+
+def test_networks_side_by_side(
+    garments: Path, backbone_files: dict[str, Path], tmp_path: Path
+) -> None:
+    index = build_index(
+        garments, list(backbone_files), weights={k: str(v) for k, v in backbone_files.items()},
+        outputs=tmp_path,
+    )  # fmt: skip
+    path = garments / "shirt" / "blue1.png"
+    assert index.search(path, top=1).rows["path"][0] == str(path)
+    assert [network["network"] for network in index.photos.about.identity] == list(backbone_files)
