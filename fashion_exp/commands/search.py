@@ -83,16 +83,26 @@ def as_json(found: Results) -> dict[str, Any]:
             "photos": rows.to_dict("records")}  # fmt: skip
 
 
+def common_folder(folders: Sequence[str]) -> str:
+    """The folder that all are in; "" if there is none, as between relative and absolute ones."""
+    try:
+        return os.path.commonpath(folders)
+    except ValueError:
+        return ""
+
+
 def _print(found: Results, location: str, page: str | None) -> None:
     from fashion_exp.reporting.console import plain_console
     from fashion_exp.reporting.tables import PlainTable
 
     notes = [f"read as: {found.words.sentence}"] if found.words.sentence else []
-    rows = []
+    folders = [os.path.dirname(path) for path in found.rows["path"]]
+    folder, rows = common_folder(folders), list[list[str]]()
     for number, row in enumerate(found.rows.to_dict("records"), start=1):
         copies = f" and {row['copies'] - 1} more" if row["copies"] > 1 else ""
         gone = " (file is gone)" if row["missing"] else ""
-        shown = printable_line(f"{row['path']}{gone}{copies}")
+        name = os.path.relpath(row["path"], folder) if folder else row["path"]
+        shown = printable_line(f"{name}{gone}{copies}")
         rows.append([str(number), f"{row['score']:.2f}", shown, row["color"], row["why"]])
     if gone := int(found.rows["missing"].sum()):
         notes.append(
@@ -101,7 +111,8 @@ def _print(found: Results, location: str, page: str | None) -> None:
     console = plain_console()
     if rows:
         header = ["", "score", "photo", "color", "why"]
-        console.print(PlainTable(header, rows, notes=notes, optional=["color"]))
+        intro = [f"Photos in {folder}"] if folder else []
+        console.print(PlainTable(header, rows, intro=intro, notes=notes, optional=["color"]))
     else:
         console.print("no photos found", *notes, sep="\n", markup=False, highlight=False)
     console.print(f"index: {location}", soft_wrap=True, markup=False, highlight=False)
