@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from fashion_exp.api.comparison import Comparison, compare
     from fashion_exp.api.estimates import estimate, items_to_label
     from fashion_exp.api.judging import Flips, Judgement, flips, judge
+    from fashion_exp.api.racing import Race, race
     from fashion_exp.api.recipes import Recipe, recipe
     from fashion_exp.api.runs import Run, load, run
     from fashion_exp.api.search import Index, build_index, open_index
@@ -30,16 +31,17 @@ if TYPE_CHECKING:
     from fashion_exp.errors import InputError
 
 __all__ = [
-    "Comparison", "Flips", "Index", "InputError", "Judgement", "Recipe", "Run", "SliceAnalysis",
-    "Sweep", "build_index", "compare", "estimate", "export_study", "flips", "import_study",
-    "items_to_label", "judge", "load", "open_index", "recipe", "run", "shortcuts", "slices",
-    "sweep",
+    "Comparison", "Flips", "Index", "InputError", "Judgement", "Race", "Recipe", "Run",
+    "SliceAnalysis", "Sweep", "build_index", "compare", "estimate", "export_study", "flips",
+    "import_study", "items_to_label", "judge", "load", "open_index", "race", "recipe", "run",
+    "shortcuts", "slices", "sweep",
 ]  # fmt: skip
 
 _MODULES = {
     "fashion_exp.api.comparison": ("Comparison", "compare"),
     "fashion_exp.api.estimates": ("estimate", "items_to_label"),
     "fashion_exp.api.judging": ("Flips", "Judgement", "flips", "judge"),
+    "fashion_exp.api.racing": ("Race", "race"),
     "fashion_exp.api.recipes": ("Recipe", "recipe"),
     "fashion_exp.api.runs": ("Run", "load", "run"),
     "fashion_exp.api.search": ("Index", "build_index", "open_index"),

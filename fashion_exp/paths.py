@@ -80,7 +80,8 @@ def outputs_of(run: Path) -> Path | None:
     """The outputs folder that a run's folder is in; None if it is elsewhere."""
     if run.parent.name in ("runs", "refits"):
         return run.parent.parent
-    return run.parent.parent.parent if run.parent.parent.name == "sweeps" else None
+    is_below = run.parent.parent.name in ("sweeps", "placebos")
+    return run.parent.parent.parent if is_below else None
 
 
 def with_outputs_option(command: str, outputs: Path) -> str:

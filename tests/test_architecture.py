@@ -23,7 +23,7 @@ LAYERS = (
     {"experiment"},
     {"judging"},
     {"sweeps"},
-    {"recipes"},
+    {"racing", "recipes"},
     {"study"},
     {"inference"},
     {"retrieval"},

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from os import PathLike, fspath
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import pandas as pd
 
@@ -31,6 +31,10 @@ from fashion_exp.reporting.tables import extract_shared
 from fashion_exp.reporting.templates import render
 from fashion_exp.tracking import NullTracker
 
+if TYPE_CHECKING:
+    from fashion_exp.racing.placebo import Placebo, PlaceboPlan
+    from fashion_exp.reporting.progress import Progress
+
 
 @dataclass(frozen=True)
 class Comparison(comparison.Comparison):
@@ -39,6 +43,8 @@ class Comparison(comparison.Comparison):
     outputs: Path = Path("outputs")
     not_evaluated: int = 0
     """Jobs of a sweep without the evaluation that the others are compared on."""
+    placebo: Placebo | None = None
+    """The baseline compared with itself under other seeds, if that was asked for."""
 
     @property
     def table(self) -> pd.DataFrame:
@@ -68,7 +74,7 @@ class Comparison(comparison.Comparison):
                 f"{jobs} of the sweep {have} no result and counted as tried; the command of the "
                 "sweep runs what is missing (`sweep status` prints it)."
             )
-        return sentences
+        return [*sentences, *([self.placebo.sentence] if self.placebo else [])]
 
     def report(
         self, into: str | PathLike[str] | None = None, command: str = "",
@@ -115,8 +121,11 @@ def compare(
     human: tuple[float, int | None] | None = None,
     on: str | None = None,
     evaluate_test: bool = False,
+    placebo: int | None = None,
     uri: str | None = None,
     outputs: str | PathLike[str] | None = None,
+    approve: Callable[[PlaceboPlan], object] = lambda plan: None,
+    progress: Progress | None = None,
 ) -> Comparison:
     """Compares finished runs with the test that fits their design.
 
@@ -129,6 +138,9 @@ def compare(
     of its jobs that have it are compared.
     `evaluate_test` evaluates the test predictions of every run, which is counted. So are
     comparisons of the same recipes on growing data (`looks.count_looks`).
+    `placebo` trains the baseline, or the only run, again under as many other seeds and compares it
+    with itself by the same procedure. The trainings are kept and continued; `approve` is called
+    with their plan before, and may raise.
 
     Raises `InputError` for a reference that matches nothing, and for a setting out of range.
     """
@@ -159,7 +171,23 @@ def compare(
             f"{refits[0].name}: a refit has no results of its own; compare the run that it "
             "repeats, or evaluate it on other photos and use --on NAME"
         )
-    return Comparison(compared, settings, unfinished, place, not_evaluated).counted_in(place)
+    comparison = Comparison(compared, settings, unfinished, place, not_evaluated).counted_in(place)
+    if placebo is None:
+        return comparison
+    return _with_placebo(comparison, placebo, approve, progress)
+
+
+def _with_placebo(
+    comparison: Comparison, count: int, approve: Callable[[PlaceboPlan], object],
+    progress: Progress | None,
+) -> Comparison:  # fmt: skip
+    from fashion_exp.racing.placebo import compare_placebo, plan_placebo
+    from fashion_exp.racing.repeats import quiet_progress
+
+    plan = plan_placebo(comparison, count, comparison.outputs)
+    approve(plan)
+    plan.train(progress or quiet_progress())
+    return replace(comparison, placebo=compare_placebo(plan, comparison))
 
 
 def _evaluated_runs(names: Sequence[str], on: str, outputs: Path, uri: str | None) -> list[Path]:

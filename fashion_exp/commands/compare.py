@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import argparse
 import json
+import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from fashion_exp.commands.comparison_options import build_parser, comparison_options
 from fashion_exp.commands.gate_options import EXIT_CODES, add_gate_options, decision_of, gate_of
 from fashion_exp.commands.slice_options import add_slices_switch, print_slices, slice_options
-from fashion_exp.errors import ExitCode
+from fashion_exp.errors import ExitCode, InputError
 
 if TYPE_CHECKING:
     from fashion_exp.api.comparison import Comparison
     from fashion_exp.comparison.gate import Decision
+    from fashion_exp.racing.placebo import PlaceboPlan
 
+LONG_SECONDS = 60
+"""Training time of a placebo from which on it is asked for."""
 MAX_PAIRS = 15
 """If there are more, the terminal shows only those of the winner. The report shows all."""
 
@@ -35,16 +40,29 @@ def run(arguments: list[str]) -> int:
         action="store_true",
         help="print the posterior of each difference beside the verdicts, as a check",
     )
+    parser.add_argument(
+        "--placebo", type=int, metavar="N",
+        help="train the baseline, or the only run, again under N other seeds and compare it with "
+        "itself: how often identical recipes are called different",
+    )  # fmt: skip
+    parser.add_argument(
+        "--yes", action="store_true", help="train for --placebo without asking, however long"
+    )
     add_gate_options(parser)
     add_slices_switch(parser)
     parser.epilog = EXIT_CODES
     args = parser.parse_args(arguments)
     options, gate = comparison_options(args), gate_of(args)
+    if args.yes and args.placebo is None:
+        raise InputError("--yes: has no effect without --placebo")
     from fashion_exp.api.comparison import compare
     from fashion_exp.comparison.looks import recipe
 
     chosen = slice_options(args)
-    comparison = compare(args.runs, **options)
+    if args.placebo is not None:
+        comparison = _compare_with_placebo(args, options)
+    else:
+        comparison = compare(args.runs, **options)
     analysis = None
     if args.slices:
         from fashion_exp.api.slices import comparison_slices
@@ -67,6 +85,33 @@ def run(arguments: list[str]) -> int:
     return ExitCode.DONE if decision is None else decision.exit_code
 
 
+def _compare_with_placebo(args: argparse.Namespace, options: dict[str, Any]) -> Comparison:
+    """Asks before it trains for long."""
+    from fashion_exp.api.comparison import compare
+    from fashion_exp.commands.runs import confirm
+    from fashion_exp.reporting.console import plain_console
+    from fashion_exp.reporting.formats import duration, pluralize
+    from fashion_exp.reporting.progress import Progress
+
+    def approve(plan: PlaceboPlan) -> None:
+        cost = f"{pluralize(plan.trainings, 'training')} for {plan.run.name}, about "
+        cost += f"{duration(plan.seconds)}"
+        if plan.seconds > LONG_SECONDS:
+            confirm(f"--placebo {args.placebo}: {cost}. Train them?", args.yes, "trained")
+        elif plan.trainings:
+            console.print(f"placebo: {cost}")
+
+    console = plain_console(stderr=True)
+    try:
+        with Progress(console) as progress:
+            return compare(
+                args.runs, **options, placebo=args.placebo, approve=approve, progress=progress
+            )
+    except KeyboardInterrupt:
+        print("\nstopped; the same command continues the placebo", file=sys.stderr)
+        raise
+
+
 def _as_json(comparison: Comparison, decision: Decision | None) -> dict[str, Any]:
     from fashion_exp.comparison.comparison_json import comparison_json
     from fashion_exp.comparison.conclusions import plans
@@ -76,7 +121,8 @@ def _as_json(comparison: Comparison, decision: Decision | None) -> dict[str, Any
     runs = [{str(name): value for name, value in row.items()} for row in rows]
     sentences = comparison.conclusions, plans(comparison)
     gate = None if decision is None else decision.as_json()
-    return comparison_json(comparison, runs, *sentences, gate)
+    placebo = None if comparison.placebo is None else comparison.placebo.as_json()
+    return comparison_json(comparison, runs, *sentences, gate) | {"placebo": placebo}
 
 
 def _print(comparison: Comparison, bayes: bool) -> None:

@@ -12,6 +12,7 @@ from fashion_exp.errors import InputError, close_matches
 SUBCOMMANDS = {
     "compare": "which of several runs is better, and whether the data support it",
     "report": "the same as a page with figures",
+    "race": "train repeats of two runs until it is decided which is better: race RUN BASELINE",
     "judge": "the same for predictions of any tools: judge a.csv b.parquet [RUN …]",
     "import": "make a run of another tool's predictions: import a.csv --as NAME",
     "flips": "which items a change gained and lost: flips BEFORE AFTER",

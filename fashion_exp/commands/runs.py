@@ -254,14 +254,14 @@ def print_kept_evaluations(count: int) -> None:
         print(f"{count} {phrase} counted.")
 
 
-def confirm(question: str, yes: bool) -> None:
-    """Asks on the terminal. Raises `InputError` unless the answer is yes."""
+def confirm(question: str, yes: bool, done: str = "deleted") -> None:
+    """Asks on the terminal. Raises `InputError` unless the answer is yes: nothing was `done`."""
     if yes:
         return
     if not sys.stdin.isatty():
-        raise InputError(f"{question} Nothing was deleted; confirm with --yes")
+        raise InputError(f"{question} Nothing was {done}; confirm with --yes")
     if input(f"{question} [y/N] ").strip().casefold() not in ("y", "yes"):
-        raise InputError("nothing was deleted")
+        raise InputError(f"nothing was {done}")
 
 
 def _print_done(text: str, reason: str, run: RunDir) -> None:

@@ -50,7 +50,7 @@ def decide_in_budget(
         known = [index for index, entry in enumerate(entries) if entry["identity"] == identity]
         number = known[0] if known else len(entries)
         level = next_level([entry["decision"] == "keep" for entry in entries[:number]], alpha)
-        settings = replace(comparison.settings, alpha=level, looks=1)
+        settings = replace(comparison.settings, alpha=level, looks=1, share=None)
         decision = decide(replace(comparison, settings=settings), gate, same_recipe=same_recipe)
         budget: dict[str, Any] = {"name": name, "number": number + 1, "alpha": alpha}
         if not known:

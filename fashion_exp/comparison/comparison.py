@@ -52,8 +52,9 @@ class Comparison(PairwiseComparison):
 
     def counted_in(self, outputs: Path) -> Self:
         """The same with the number of looks at these recipes, which it is recorded as."""
-        looks = count_looks(self.runs, self.part, self.settings.metric, outputs)
-        return replace(self, settings=replace(self.settings, looks=looks))
+        look = count_looks(self.runs, self.part, self.settings.metric, outputs)
+        own = {"looks": look.number, "share": look.share, "race": look.race}
+        return replace(self, settings=replace(self.settings, **own))
 
     @cached_property
     def names(self) -> list[str]:

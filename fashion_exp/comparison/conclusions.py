@@ -71,7 +71,13 @@ def verdict_sentences(comparison: PairwiseComparison) -> list[str]:
 def _looks(comparison: Comparison) -> Iterator[str]:
     """What earlier comparisons of the same recipes on fewer data cost."""
     settings = comparison.settings
-    if settings.looks > 1:
+    if settings.race:
+        yield (
+            f"These runs are a look of {settings.race}, which tests them at alpha = "
+            f"{settings.pair_alpha:.2g}; the error rate of all its looks is at most "
+            f"{settings.alpha / settings.looks**2:.2g}."
+        )
+    elif settings.looks > 1:
         yield (
             f"These recipes were compared on other amounts of data before: this is look "
             f"{settings.looks}, and pairs are tested at alpha = {settings.alpha:g}/"
@@ -321,7 +327,7 @@ def separation_plan(comparison: PairwiseComparison, pair: Pair) -> Iterator[str]
     """
     assert pair.test is not None and pair.differences is not None
     settings, metric = comparison.settings, comparison.settings.described
-    next_look = replace(settings, looks=settings.looks + comparison.counts_looks)
+    next_look = replace(settings, looks=settings.looks + comparison.counts_looks, share=None)
     alpha = next_look.pair_alpha / max(1, comparison.bonferroni_factor)
     interval = pair.test.interval.or_fallback
     largest = max(abs(interval.low or 0), abs(interval.high or 0))

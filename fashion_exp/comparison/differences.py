@@ -54,6 +54,8 @@ class Differences:
     """Whether the values are means over several models or pairs of runs: counts do not exist."""
     note: str = ""
     """What the design leaves out."""
+    is_sequential: bool = False
+    """Whether the test is one look of a race, at a small level."""
 
     @property
     def are_all_zero(self) -> bool:
@@ -80,8 +82,9 @@ class Differences:
         is_share = self.metric.is_share
         if self.design == "crossed":
             return paired_crossed(
-                self.values, level, bounded=bounded, groups=self.groups, prior=prior
-            )
+                self.values, level, bounded=bounded, groups=self.groups, prior=prior,
+                max_df=len(self.values) - 1 if self.is_sequential else None,
+            )  # fmt: skip
         if self.design == "unpaired":
             assert self.b_scores is not None
             return unpaired_crossed(

@@ -5,6 +5,10 @@ another chance to find a difference that is not there. Look k therefore tests at
 any number of looks the error rate is at most pi^2 / 6 = 1.64 times alpha (Bonferroni). Simulated at
 .05: .054 for 17 looks at 4 to 20 trainings (.21 with alpha at each), .062 for 10 batches of images
 (.19), .056 for one tenfold extension (.09).
+
+A race fixes beforehand how often it looks. It is one look as a whole: its looks divide its alpha /
+k^2 among them (`stats.sequential`), and a comparison of its runs tests at the level that the race
+had for them.
 """
 
 from __future__ import annotations
@@ -12,11 +16,11 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from itertools import combinations
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fashion_exp.atomic_io import append_json_line, file_lock, read_json_lines
 from fashion_exp.configuration.schema import RESULT_NEUTRAL_OPTIONS
@@ -29,27 +33,94 @@ AMOUNT_OPTIONS = ("repeats", "seed", "confidence", "split.seed")
 """Options by which a recipe is trained again, besides `seeds.*`."""
 
 
-def count_looks(runs: Sequence[RunData], part: str, metric: str, outputs: Path) -> int:
+class Look(NamedTuple):
+    number: int
+    share: float = 1.0
+    """Of alpha, at which pairs are tested."""
+    race: str = ""
+    """The race that it is part of."""
+
+
+def count_looks(runs: Sequence[RunData], part: str, metric: str, outputs: Path) -> Look:
     """Records a comparison in `outputs`, and returns which look at these recipes it is.
 
-    Looks at the same data are one look. Of several pairs of recipes the one with most looks counts.
-    Where nothing can be written, the comparison is counted but not recorded.
+    Looks at the same data are one look, and so are all looks of a race, each with its own share of
+    alpha. Of several pairs of recipes the one with the smallest share counts. Where nothing can be
+    written, the comparison is counted but not recorded.
     """
-    state = {recipe(run): [len(run.trainings), run.summary(part).images] for run in runs}
+    state = _state(runs, part)
     entry, entries = {"part": part, "metric": metric, "runs": state}, []
     with suppress(OSError), file_lock(outputs / ".comparisons.lock"):
         entries = read_json_lines(outputs / JOURNAL)
         if len(state) > 1 and not any(entry.items() <= known.items() for known in entries):
-            now = time.strftime("%Y-%m-%dT%H:%M:%S%z")
-            append_json_line(outputs / JOURNAL, {"time": now} | entry)
-    known = [e["runs"] for e in entries if (e.get("part"), e.get("metric")) == (part, metric)]
-    looks = 1
-    for pair in combinations(state, 2):
-        amounts = [[runs[r] for r in pair] for runs in known if {*pair} <= {*runs}]
-        own = [state[name] for name in pair]
-        distinct = [seen for i, seen in enumerate([*amounts, own]) if seen not in amounts[:i]]
-        looks = max(looks, distinct.index(own) + 1)
-    return looks
+            append_json_line(outputs / JOURNAL, {"time": _now()} | entry)
+    looks = [_look(pair, state, [*_of(entries, part, metric), entry]) for pair in _pairs(state)]
+    return min(looks, key=lambda look: look.share, default=Look(1))
+
+
+def race_number(recipes: Sequence[str], part: str, metric: str, outputs: Path, race: str) -> int:
+    """Which look at two recipes a race as a whole is."""
+    entries = _of(read_json_lines(outputs / JOURNAL), part, metric)
+    keys = [key for key, _ in _known((recipes[0], recipes[1]), entries)]
+    return list(dict.fromkeys([*keys, race])).index(race) + 1
+
+
+def record_race_look(
+    runs: Sequence[RunData], part: str, metric: str, outputs: Path, race: str, share: float
+) -> None:
+    """Records a look of a race, with its share of alpha, unless it is recorded already."""
+    state = _state(runs, part)
+    entry = {"part": part, "metric": metric, "runs": state, "race": race, "share": share}
+    with file_lock(outputs / ".comparisons.lock"):
+        entries = read_json_lines(outputs / JOURNAL)
+        if not any(entry.items() <= known.items() for known in entries):
+            append_json_line(outputs / JOURNAL, {"time": _now()} | entry)
+
+
+def _state(runs: Sequence[RunData], part: str) -> dict[str, list[int]]:
+    """By recipe, the number of trainings and of images."""
+    return {
+        recipe(run): [len(run.train_sizes), run.predictions(part)["image_id"].nunique()]
+        for run in runs
+    }
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S%z")
+
+
+def _of(entries: Sequence[dict[str, Any]], part: str, metric: str) -> list[dict[str, Any]]:
+    return [e for e in entries if (e.get("part"), e.get("metric")) == (part, metric)]
+
+
+def _pairs(state: Mapping[str, object]) -> list[tuple[str, str]]:
+    return list(combinations(state, 2))
+
+
+def _known(
+    pair: tuple[str, str], entries: Sequence[dict[str, Any]]
+) -> list[tuple[str, dict[str, Any]]]:
+    """The entries of a pair of recipes, each with a text that is equal for one look: the race or
+    the amounts of data."""
+    known = [entry for entry in entries if {*pair} <= {*entry["runs"]}]
+    return [
+        (entry.get("race") or json.dumps([entry["runs"][name] for name in pair]), entry)
+        for entry in known
+    ]
+
+
+def _look(
+    pair: tuple[str, str], state: Mapping[str, list[int]], entries: Sequence[dict[str, Any]]
+) -> Look:
+    """The look that has these amounts of data; the last of the `entries` has them."""
+    known = _known(pair, entries)
+    key, own = next(
+        (key, entry)
+        for key, entry in known
+        if all(entry["runs"][name] == state[name] for name in pair)
+    )
+    number = list(dict.fromkeys(key for key, _ in known)).index(key) + 1
+    return Look(number, own.get("share", 1 / number**2), own.get("race", ""))
 
 
 def recipe(run: RunData) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, reduce
 from itertools import combinations
 from typing import TYPE_CHECKING, Any, Literal
@@ -140,7 +140,9 @@ def compare_pairs(
     metric, level = settings.metric, settings.pair_level
     reasons = {(a, b): incomparable_reason(runs[a], runs[b], part, metric) for a, b in pairs}
     differences = {
-        (a, b): compute_differences(runs[a], runs[b], part, metric)
+        (a, b): replace(
+            compute_differences(runs[a], runs[b], part, metric), is_sequential=bool(settings.race)
+        )
         for (a, b), reason in reasons.items()
         if not reason
     }

@@ -37,6 +37,10 @@ class ComparisonSettings:
 
     looks: int = 1
     """Which look at these recipes it is, of those at growing data (`count_looks`)."""
+    share: float | None = None
+    """Of alpha, that this look has; None: 1 / looks²."""
+    race: str = ""
+    """The race that the look is part of."""
 
     def __post_init__(self) -> None:
         if self.metric not in METRICS and self.column is None:
@@ -73,7 +77,7 @@ class ComparisonSettings:
     @property
     def pair_alpha(self) -> float:
         """The error rate of the pairs of runs at this look."""
-        return self.alpha / self.looks**2
+        return self.alpha * (1 / self.looks**2 if self.share is None else self.share)
 
     @property
     def pair_level(self) -> float:

@@ -8,7 +8,13 @@ import numpy as np
 
 from fashion_exp.comparison.comparison import Comparison
 from fashion_exp.comparison.conclusions import conclusions
-from fashion_exp.comparison.looks import JOURNAL, count_looks
+from fashion_exp.comparison.looks import (
+    JOURNAL,
+    count_looks,
+    race_number,
+    recipe,
+    record_race_look,
+)
 from fashion_exp.comparison.run_data import RunData
 from fashion_exp.comparison.settings import ComparisonSettings
 from tests.comparison.synthetic_runs import make_run, random_correctness
@@ -27,7 +33,7 @@ def test_looks_count_growing_data_and_not_repeated_commands(tmp_path: Path) -> N
     more_images = [trained(tmp_path, lr, 10, 80) for lr in (1.0, 2.0)]
 
     def look(runs: list[RunData], metric: str = "accuracy") -> int:
-        return count_looks(runs, "validation", metric, tmp_path)
+        return count_looks(runs, "validation", metric, tmp_path).number
 
     assert [look(five), look(five), look(five[:2])] == [1, 1, 1]
     assert [look(ten[:2]), look(more_images), look(ten[:2]), look(five)] == [2, 3, 2, 1]
@@ -39,7 +45,7 @@ def test_looks_count_growing_data_and_not_repeated_commands(tmp_path: Path) -> N
 def test_unwritable_place_does_not_stop_a_comparison(tmp_path: Path) -> None:
     runs = [trained(tmp_path, lr, 5) for lr in (1.0, 2.0)]
     (tmp_path / "file").write_text("")
-    assert count_looks(runs, "validation", "accuracy", tmp_path / "file" / "outputs") == 1
+    assert count_looks(runs, "validation", "accuracy", tmp_path / "file" / "outputs").number == 1
 
 
 def test_later_look_tests_at_a_smaller_alpha_and_says_so(tmp_path: Path) -> None:
@@ -55,3 +61,24 @@ def test_later_look_tests_at_a_smaller_alpha_and_says_so(tmp_path: Path) -> None
     assert not any("look" in sentence for sentence in conclusions(first))
     (sentence,) = [text for text in conclusions(second) if "look 2" in text]
     assert sentence.endswith("The error rate over all looks is at most 0.082.")
+
+
+def test_race_is_one_look_and_divides_its_share(tmp_path: Path) -> None:
+    by_repeats = {n: [trained(tmp_path, lr, n) for lr in (1.0, 2.0)] for n in (3, 5, 6, 9)}
+    recipes = [recipe(run) for run in by_repeats[3]]
+
+    def look(repeats: int) -> tuple[int, float, str]:
+        return count_looks(by_repeats[repeats], "validation", "accuracy", tmp_path)
+
+    def number(race: str) -> int:
+        return race_number(recipes, "validation", "accuracy", tmp_path, race)
+
+    assert look(3) == (1, 1.0, "")
+    assert number("race") == 2
+    for repeats, share in ((5, 0.01), (6, 0.02), (6, 0.02)):
+        runs = by_repeats[repeats]
+        record_race_look(runs, "validation", "accuracy", tmp_path, "race", share)
+    assert [look(5), look(6), look(3)] == [(2, 0.01, "race"), (2, 0.02, "race"), (1, 1.0, "")]
+    assert number("race") == 2 and number("other") == 3
+    assert look(9) == (3, 1 / 9, "")
+    assert len((tmp_path / JOURNAL).read_text().splitlines()) == 4

@@ -43,6 +43,7 @@ SIMULATIONS = (
     Simulation(sim.simulate_studies, 100, 2000),
     Simulation(sim.simulate_seeded_studies, 60, 2000),
     Simulation(sim.simulate_looks, 200, 5000),
+    Simulation(sim.simulate_races, 60, 4000),
     Simulation(sim.simulate_winners, 25, 1000),
     Simulation(sim.simulate_plans, 300, 10_000),
     Simulation(sim.simulate_plans_from_pilots, 150, 5000),
@@ -147,6 +148,18 @@ CLAIMS = {
     "mcnemar midp + holm, 10 pairs": type_1("any of 10 pairs"),
     "next_level, 50 decisions: better": type_1("any of 50 candidates is kept wrongly"),
     "next_level, 50 decisions: not worse": type_1("any of 50 candidates is kept wrongly"),
+    **{
+        f"look_levels, {design}: {verdict}": type_1("the two recipes, over all looks of a race")
+        for design in (
+            "trainings",
+            "trainings and images",
+            "redrawn splits, 0.2",
+            "redrawn splits, 0.05",
+        )
+        for verdict in ("different", "equivalent")
+    },
+    "(alpha at each look of a race, trainings)": type_1("the two recipes", INVALID),
+    "(alpha at each look of a race, trainings and images)": type_1("the two recipes", INVALID),
     "(alpha at each of 50 decisions: better)": type_1("any of 50 candidates", INVALID),
     "(alpha at each of 50 decisions: not worse)": type_1("any of 50 candidates", INVALID),
     **{

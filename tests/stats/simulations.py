@@ -8,9 +8,10 @@ the nominal rates.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from itertools import combinations
+from typing import NamedTuple
 
 import numpy as np
 from scipy import optimize, stats
@@ -18,6 +19,8 @@ from scipy import optimize, stats
 from fashion_exp.comparison.differences import Differences, mean_differences
 from fashion_exp.comparison.metrics import METRICS
 from fashion_exp.comparison.settings import ComparisonSettings
+from fashion_exp.racing.looks import decided_differences, estimate_of
+from fashion_exp.racing.race import LEAST_CHANCE
 from fashion_exp.stats.bootstrap import bootstrap, paired_bootstrap
 from fashion_exp.stats.crossed import VarianceComponents, crossed_t_interval
 from fashion_exp.stats.interval import Interval
@@ -39,6 +42,7 @@ from fashion_exp.stats.planning import (
 )
 from fashion_exp.stats.proportions import clopper_pearson, wilson, wilson_grouped
 from fashion_exp.stats.selection import bbc_cv
+from fashion_exp.stats.sequential import chance_of_decision, look_levels
 from fashion_exp.stats.series import next_level
 from fashion_exp.stats.t_intervals import corrected_t_interval, t_interval, t_naive
 from tests.stats import synthetic
@@ -363,6 +367,70 @@ def simulate_looks(rng: Rng) -> Outcomes:
             wrong[is_corrected] = max(wrong[is_corrected], float(p < alpha))
     yield "alpha / k^2 at look k, 10 looks", wrong[True]
     yield "(alpha at each of 10 looks)", wrong[False]
+
+
+def simulate_races(rng: Rng) -> Outcomes:
+    """Repeats added up to 30, compared after each from the fourth on; see `racing.looks`."""
+    trainings = VarianceComponents(models=9e-4, images=0.0, residual=0.05)
+    both = VarianceComponents(models=4e-4, images=0.02, residual=0.05)
+    for name, components in (("trainings", trainings), ("trainings and images", both)):
+        equal = _race(_crossed_gains(rng, components, 0.0))
+        yield f"look_levels, {name}: different", float(equal.is_different)
+        naive = _race(_crossed_gains(rng, components, 0.0), alphas=(0.05,) * 27)
+        yield f"(alpha at each look of a race, {name})", float(naive.is_different)
+        apart = _race(_crossed_gains(rng, components, 0.02), rope=0.02)
+        yield f"look_levels, {name}: equivalent", float(apart.is_equivalent)
+    for share in (0.2, 0.05):  # of the variance of a score that the images cause
+        equal = _race(_redrawn_gains(rng, share, 0.0))
+        yield f"look_levels, redrawn splits, {share:g}: different", float(equal.is_different)
+        apart = _race(_redrawn_gains(rng, share, 0.02), rope=0.02)
+        yield f"look_levels, redrawn splits, {share:g}: equivalent", float(apart.is_equivalent)
+
+
+class RaceEnd(NamedTuple):
+    repeats: int
+    is_different: bool
+    is_equivalent: bool
+
+
+def _race(
+    gains: Callable[[int], Differences], rope: float = 0.0, alphas: Sequence[float] | None = None,
+    least_chance: float = LEAST_CHANCE,
+) -> RaceEnd:  # fmt: skip
+    """How a race of at most 30 repeats ends."""
+    levels = look_levels(4, 30) if alphas is None else alphas
+    for repeats, level in enumerate(levels, 4):
+        differences = gains(repeats)
+        p = differences.test(0.95).trusted_p
+        if p is not None and p < level:
+            return RaceEnd(repeats, True, False)
+        interval = differences.test(1 - 2 * level).interval.or_fallback
+        if rope and -rope < (interval.low or 0) and (interval.high or 0) < rope:
+            return RaceEnd(repeats, False, True)
+        estimate = estimate_of(differences, 30 / repeats)
+        assert estimate is not None
+        decided = decided_differences(estimate, levels[-1], rope, None, 0.0)
+        if chance_of_decision(estimate, decided) < least_chance:
+            break
+    return RaceEnd(repeats, False, False)
+
+
+def _crossed_gains(
+    rng: Rng, components: VarianceComponents, effect: float
+) -> Callable[[int], Differences]:
+    table = synthetic.crossed_table(rng, components, effect, 30, 200)
+    metric = METRICS["macro_f1"]  # scores that are not 0 or 1
+    return lambda repeats: Differences("crossed", table[:repeats], 200, metric, is_sequential=True)
+
+
+def _redrawn_gains(rng: Rng, share: float, effect: float) -> Callable[[int], Differences]:
+    """Scores with a standard deviation of 3 points on splits with 80 % of the images to train."""
+    common = math.sqrt(share) * rng.normal()
+    scores = effect + 0.03 * (common + math.sqrt(1 - share) * rng.normal(size=30))
+    metric = METRICS["accuracy"]
+    return lambda repeats: Differences(
+        "redrawn", scores[:repeats], 500, metric, n_train=400, n_test=100
+    )
 
 
 def simulate_winners(rng: Rng) -> Outcomes:

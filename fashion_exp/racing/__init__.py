@@ -1,0 +1,1 @@
+"""Trains further repeats of finished runs until they are compared well enough."""

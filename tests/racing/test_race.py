@@ -1,0 +1,135 @@
+"""A race trains repeats until they decide, and every look has its share of alpha."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from fashion_exp.api.comparison import compare
+from fashion_exp.api.racing import race
+from fashion_exp.commands import race as command
+from fashion_exp.comparison.looks import JOURNAL
+from fashion_exp.comparison.run_data import load_run
+from fashion_exp.errors import InputError
+from fashion_exp.evaluation.run_dir import IMPORT_FILE, RunDir
+from fashion_exp.racing import race as racing
+from fashion_exp.racing.race import Race
+from fashion_exp.stats.sequential import look_levels
+from tests.conftest import TinyRun
+
+BASE = ("cache.trainings=true", "repeats=2", "split.train_ratio=0.5")
+
+
+@pytest.fixture
+def two(tiny: Callable[..., TinyRun], tmp_path: Path) -> tuple[Path, Path, Path]:
+    """A recipe that learns, one that learns nothing, and the outputs folder."""
+    good = tiny("optim.lr=3e-3", "training.epochs=6", *BASE)
+    bad = tiny("optim.lr=1e-9", "training.epochs=6", *BASE)
+    return good.output, bad.output, tmp_path / "outputs"
+
+
+def test_race_ends_when_it_is_decided_and_leaves_two_runs(two: tuple[Path, Path, Path]) -> None:
+    good, bad, outputs = two
+    shown: list[int] = []
+    found = race(good, bad, at_most=12, outputs=outputs,
+                 on_look=lambda race: shown.append(race.looks[-1].repeats))  # fmt: skip
+    assert (found.outcome, found.verdict) == ("decided", "better")
+    last = found.looks[-1].repeats
+    assert shown == [*range(4, last + 1)] and last < 12
+    levels = look_levels(4, 12)
+    assert [look.level for look in found.looks] == pytest.approx(levels[: last - 3])
+    assert found.trained == 2 * (last - 2)  # the first two repeats of each were trained before
+    assert found.figure.is_file()
+    runs = [load_run(run) for run in found.runs]
+    assert [len(run.train_sizes) for run in runs] == [last, last]
+    assert not any(run.is_test_evaluated for run in runs)
+    # `compare` has the same level for the same data, and the same verdict.
+    comparison = compare(found.runs, outputs=outputs)
+    (pair,) = comparison.pairs
+    assert comparison.settings.pair_alpha == pytest.approx(found.looks[-1].level)
+    assert pair.p_holm == found.looks[-1].p and pair.verdict == "better"
+    assert any("look of" in sentence for sentence in comparison.conclusions)
+    # The same call trains nothing and has the same answer.
+    again = race(good, bad, at_most=12, outputs=outputs)
+    assert again == found
+    entries = [json.loads(line) for line in (outputs / JOURNAL).read_text().splitlines()]
+    assert sum("race" in entry for entry in entries) == len(found.looks)
+    # A race with another bound is another look at these recipes.
+    assert racing._begin(*(load_run(run) for run in (good, bad)), racing.RaceOptions(13),
+                         outputs).number == 2  # fmt: skip
+
+
+@pytest.mark.slow
+def test_interrupted_race_goes_on_with_the_same_looks(
+    two: tuple[Path, Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good, bad, outputs = two
+    monkeypatch.setattr(racing, "LEAST_CHANCE", -1.0)
+
+    def stop(race: Race) -> None:
+        if race.looks[-1].repeats == 5:
+            raise KeyboardInterrupt
+
+    options = {"at_most": 6, "alpha": 1e-9, "rope": 0.0, "outputs": outputs}
+    with pytest.raises(KeyboardInterrupt):
+        race(good, bad, on_look=stop, **options)  # type: ignore[arg-type]
+    (folder,) = (outputs / "races").iterdir()
+    stored = json.loads((folder / "race.json").read_text())
+    first = [look["p"] for look in stored["looks"]]
+    shown: list[int] = []
+    found = race(good, bad, on_look=lambda race: shown.append(race.looks[-1].repeats),
+                 **options)  # type: ignore[arg-type]  # fmt: skip
+    assert len(first) == 1 and found.looks[0].p == first[0] and shown == [5, 6]
+    assert found.outcome == "undecided" and [look.repeats for look in found.looks] == [4, 5, 6]
+    assert all(RunDir(run).is_finished for run in found.runs)
+
+
+@pytest.mark.slow
+def test_race_that_will_not_decide_is_stopped(
+    two: tuple[Path, Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good, bad, outputs = two
+    monkeypatch.setattr(racing, "LEAST_CHANCE", 2.0)
+    found = race(good, bad, at_most=40, rope=0.0, alpha=1e-6, outputs=outputs)
+    assert found.outcome == "stopped" and len(found.looks) == 1
+    assert found.sentences[0].startswith("Stopped after 4 repeats of each: the chance that 40")
+
+
+@pytest.mark.slow
+def test_gate_of_a_race_decides_by_the_exit_code(
+    two: tuple[Path, Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    good, bad, outputs = two
+    options = ["--at-most", "8", "--gate", "better", "--outputs", str(outputs), "--json"]
+    code = command.run([str(bad), str(good), *options])
+    content = json.loads(capsys.readouterr().out)
+    assert code == 4 and content["gate"]["decision"] == "discard"
+    assert content["schema"] == 1 and content["outcome"] == "decided"
+    assert command.run([str(bad), str(good), *options[:-1]]) == 4
+    assert "discard" in capsys.readouterr().out
+
+
+def test_what_cannot_be_raced_is_refused(
+    two: tuple[Path, Path, Path], tiny: Callable[..., TinyRun]
+) -> None:
+    good, bad, outputs = two
+    other_seed = tiny("optim.lr=3e-3", "training.epochs=6", "seed=3", *BASE).output
+    other_split = tiny("optim.lr=3e-3", "split.seed=9", *BASE).output
+
+    def refusal(a: Path, b: Path, **options: object) -> str:
+        with pytest.raises(InputError) as error:
+            race(a, b, outputs=outputs, **options)  # type: ignore[arg-type]
+        return str(error.value)
+
+    assert "same recipe" in refusal(good, other_seed)
+    assert "same recipe" in refusal(good, good)
+    assert "split.seed=0 and 9" in refusal(good, other_split)
+    assert "at least 4 repeats" in refusal(good, bad, at_most=3)
+    assert "from 1 to 200" in refusal(good, bad, at_most=0)
+    assert "no such gate" in refusal(good, bad, gate="best")
+    (bad / IMPORT_FILE).write_text('{"command": "import"}')
+    assert "imported predictions" in refusal(good, bad)
+    assert not (outputs / "races").exists()
