@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +22,6 @@ from fashion_exp.paths import outputs_dir
 
 if TYPE_CHECKING:
     from fashion_exp.judging.judgement import Judgement
-    from fashion_exp.reporting.tables import PlainTable
 
 
 def run(arguments: list[str]) -> int:
@@ -37,6 +38,10 @@ def run(arguments: list[str]) -> int:
         from fashion_exp.api.slices import judgement_slices
 
         analysis = judgement_slices(judgement, args.tables, **chosen, **options)
+    if args.page is not None:
+        command = shlex.join(["scripts/run", "judge", *arguments])
+        page = judgement.write_page(args.page, command)
+        print(f"page: {page}", file=sys.stderr if args.json else sys.stdout)
     decision = None
     if gate is not None:
         decision = decision_of(judgement, gate, args.budget, options["outputs"])
@@ -77,6 +82,9 @@ def build_parser() -> Parser:
         help="smaller differences do not matter; default: 0.01 (one point), 0 for other scores",
     )  # fmt: skip
     parser.add_argument("--exact", action="store_true", help="McNemar's exact test, not mid-p")
+    parser.add_argument(
+        "--page", metavar="FOLDER", help="write the comparison as a page with figures into FOLDER"
+    )
     add_gate_options(parser)
     add_slices_switch(parser)
     add_reading_options(parser)
@@ -152,6 +160,7 @@ def assignments(texts: Sequence[str], option: str) -> dict[str, str]:
 
 def print_judgement(judgement: Judgement) -> None:
     from fashion_exp.comparison.report_tables import joint_interval_header, pairs_table
+    from fashion_exp.judging.page import tools_table
     from fashion_exp.reporting import tables
     from fashion_exp.reporting.console import plain_console
 
@@ -171,23 +180,3 @@ def print_judgement(judgement: Judgement) -> None:
         console.print(tables.select_columns(pairs_table(judgement), columns))
     for line in [*judgement.conclusions, *judgement.plans, *judgement.notes]:
         console.print(line)
-
-
-def tools_table(judgement: Judgement) -> PlainTable:
-    """One row per tool, best first."""
-    from fashion_exp.reporting.formats import DASH, with_limits
-    from fashion_exp.reporting.tables import PlainTable
-
-    metric = judgement.settings.described
-    rows = []
-    for row in judgement.rows:
-        limits = with_limits(row["estimate"], row["low"], row["high"], metric.is_share)
-        t = with_limits(row["estimate"], row["t_low"], row["t_high"], metric.is_share)
-        t = DASH if row["t_low"] is None else t.partition("(")[2].rstrip(")")
-        rows.append([row["name"], limits, t, f"{row['items']:,}", f"{row['trainings']}"])
-    level = f"{100 * judgement.settings.level:g} %"
-    note = (
-        f"Best first, with {level} intervals for the models at hand; t-interval: for a new "
-        "training. n: different items. J: trainings."
-    )
-    return PlainTable(["tool", metric.label, "t-interval", "n", "J"], rows, notes=[note])

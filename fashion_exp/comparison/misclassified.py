@@ -33,7 +33,8 @@ THUMBNAILS = "thumbnails"
 
 
 def photo_groups(runs: Sequence[RunData], winner: int, part: str, cache: Path) -> list[PhotoGroup]:
-    """Images that all runs predicted and most, all or all but the winner misclassify.
+    """Images that all runs predicted and most, all or all but the winner misclassify; of two runs
+    also those that the winner alone does.
 
     All are counted; of images in one group, only the first is shown. The images on which the fewest
     trainings are right come first.
@@ -48,6 +49,8 @@ def photo_groups(runs: Sequence[RunData], winner: int, part: str, cache: Path) -
         groups["Wrong in most runs"] = (count >= MOST_RUNS * len(runs)) & (count < len(runs))
     if len(runs) > 1:
         groups["Right in the winner alone"] = ~wrong[winner] & (count == len(runs) - 1)
+    if len(runs) == 2:  # what choosing the winner loses, beside what it gains
+        groups["Wrong in the winner alone"] = wrong[winner] & (count == 1)
     accuracy = pd.concat([run.scores(part, "accuracy").mean() for run in runs], axis=1).mean(axis=1)
     rows = predictions[winner].drop_duplicates("image_id").set_index("image_id")
     came_with_study = cache.parent / THUMBNAILS

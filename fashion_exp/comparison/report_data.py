@@ -39,6 +39,7 @@ from fashion_exp.stats.proportions import wilson
 
 if TYPE_CHECKING:
     from fashion_exp.comparison.comparison import Comparison
+    from fashion_exp.comparison.family import PairwiseComparison
     from fashion_exp.comparison.slices import SliceAnalysis
     from fashion_exp.stats.interval import Interval
 
@@ -57,7 +58,7 @@ def build_report(
         runs=runs_table(comparison),
         accuracy=_accuracy_forests(comparison),
         curves=[_curve(comparison, index) for index in ranking],
-        verdicts=_verdict_matrix(comparison),
+        verdicts=verdict_matrix(comparison),
         pairs=pairs_table(comparison) if is_several else None,
         effects=_effect_forests(comparison),
         confounds=comparison.confounds,
@@ -171,7 +172,7 @@ def _curve(comparison: Comparison, index: int) -> Curve:
     return Curve(comparison.names[index], lines, is_winner)
 
 
-def _verdict_matrix(comparison: Comparison) -> VerdictMatrix | None:
+def verdict_matrix(comparison: PairwiseComparison) -> VerdictMatrix | None:
     """None unless every pair was compared; the table of pairs has the others."""
     shown = [*dict.fromkeys(index for pair in comparison.pairs for index in (pair.a, pair.b))]
     if not shown or len(comparison.pairs) < math.comb(len(shown), 2):
@@ -249,16 +250,7 @@ def _methods(comparison: Comparison) -> list[str]:
         for interval in intervals
     ]
     if len(comparison.runs) > 1:
-        tests = [pair.test for pair in comparison.pairs if pair.test is not None]
-        notes += [
-            f"Pairs: {TEST_NAMES.get(test.method, test.method)}, "
-            f"{pluralize(test.interval.scores, 'pair')} of trainings, for {test.interval.claim}."
-            for test in tests
-        ]
-        notes += [
-            *multiplicity_notes(comparison),
-            "Equivalence is decided for each pair, without a correction for the number of pairs.",
-        ]
+        notes += pair_methods(comparison)
     notes.append(
         "A photo counts as wrong in a run if the mean probability over its trainings is highest "
         "for another class. A prediction is one training's answer on one photo."
@@ -266,4 +258,19 @@ def _methods(comparison: Comparison) -> list[str]:
     notes.append(
         "All numbers are computed from the stored predictions of each image, without training."
     )
+    return list(dict.fromkeys(notes))
+
+
+def pair_methods(comparison: PairwiseComparison) -> list[str]:
+    """The test of each design of the pairs, and how the number of comparisons is allowed for."""
+    tests = [pair.test for pair in comparison.pairs if pair.test is not None]
+    notes = [
+        f"Pairs: {TEST_NAMES.get(test.method, test.method)}, "
+        f"{pluralize(test.interval.scores, 'pair')} of trainings, for {test.interval.claim}."
+        for test in tests
+    ]
+    notes += [
+        *multiplicity_notes(comparison),
+        "Equivalence is decided for each pair, without a correction for the number of pairs.",
+    ]
     return list(dict.fromkeys(notes))
