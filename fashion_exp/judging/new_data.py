@@ -102,7 +102,7 @@ class NewDataEstimate:
 
 
 def _triple(interval: Interval | None) -> list[float | None] | None:
-    return interval and [interval.estimate, interval.low, interval.high]
+    return None if interval is None else [interval.estimate, interval.low, interval.high]
 
 
 def batch_of(table: Predictions) -> Batch:

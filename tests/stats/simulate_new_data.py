@@ -47,7 +47,7 @@ def covers_powered(rng: Rng, labels: int, items: int, accuracy: float, kind: str
 def simulate_slices(rng: Rng) -> Iterator[tuple[str, float]]:
     """No slice differs; 5 to 30 slices of three columns, of one model and of the mean of five."""
     images, accuracy = int(rng.integers(200, 2000)), rng.uniform(0.7, 0.98)
-    members = {}
+    members: dict[str, np.ndarray] = {}
     for column, values in enumerate((int(rng.integers(2, 11)), 4, 4)):
         value = rng.integers(0, values, images)
         members |= {f"{column} {v}": value == v for v in range(values)}

@@ -67,7 +67,8 @@ def test_labels_to_halve_give_half_the_width() -> None:
     found = prediction_powered(correct, own, scores)
     more = found.labels_to_halve
     assert more is not None and 150 < more < 300
-    wide = prediction_powered(*sample(2, more, 5000, 0.8)[:2], scores)
+    more_right, more_own, _ = sample(2, more, 5000, 0.8)
+    wide = prediction_powered(more_right, more_own, scores)
 
     def width(low: float | None, high: float | None) -> float:
         assert low is not None and high is not None
