@@ -114,7 +114,7 @@ def _compare_with_placebo(args: argparse.Namespace, options: dict[str, Any]) -> 
 
 def _as_json(comparison: Comparison, decision: Decision | None) -> dict[str, Any]:
     from fashion_exp.comparison.comparison_json import comparison_json
-    from fashion_exp.comparison.conclusions import plans
+    from fashion_exp.comparison.plans import plans
 
     table = comparison.table.astype(object)
     rows = table.where(table.notna(), None).to_dict("records")
@@ -127,8 +127,8 @@ def _as_json(comparison: Comparison, decision: Decision | None) -> dict[str, Any
 
 def _print(comparison: Comparison, bayes: bool) -> None:
     from fashion_exp.comparison.audit import audit
-    from fashion_exp.comparison.conclusions import plans
     from fashion_exp.comparison.factors import missing_grid_commands
+    from fashion_exp.comparison.plans import plans
     from fashion_exp.comparison.report_tables import joint_interval_header, pairs_table, runs_table
     from fashion_exp.comparison.uncertainty import training_failures, uncertainty_table
     from fashion_exp.reporting import tables

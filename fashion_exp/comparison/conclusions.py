@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from fashion_exp.comparison.best_run import mean_score, plan_separation
+from fashion_exp.comparison.best_run import mean_score
 from fashion_exp.comparison.metrics import METRICS
-from fashion_exp.comparison.pairs import OPPOSITE, Pair, Verdict
+from fashion_exp.comparison.pairs import OPPOSITE, Pair, Verdict, each_training
 from fashion_exp.reporting.formats import percent, percent_range, photo_count, pluralize
 from fashion_exp.stats.interval import MIN_RELIABLE_SCORES
 
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from fashion_exp.comparison.comparison import Comparison
     from fashion_exp.comparison.family import PairwiseComparison
     from fashion_exp.stats.interval import Interval
-    from fashion_exp.stats.planning import OutcomeMethod, Plan
+    from fashion_exp.stats.planning import OutcomeMethod
 
 _PHRASES: dict[Verdict, str] = {
     "better": "better than",
@@ -134,6 +133,18 @@ def _two_runs(comparison: PairwiseComparison) -> Iterator[str]:
         f"{comparison.compared_by} ({100 * comparison.settings.pair_level:g} % interval "
         f"{metric.format_limits(limits)}, {_format_p(pair.p_holm)}, {count}){scope}."
     )
+    if pair.these_trainings is not None:
+        these = pair.these_trainings
+        yield (
+            f"For these trainings {a} minus {b} is {metric.format_difference(these.estimate)} "
+            f"({metric.format_limits(these)})."
+        )
+    if (
+        pair.verdict == "undecided"
+        and pair.differences is not None
+        and (each := each_training(pair.differences, metric, a, b))
+    ):
+        yield f"{each[0].upper()}{each[1:]}."
 
 
 def _two_runs_headline(comparison: PairwiseComparison, pair: Pair, a: str, b: str) -> str:
@@ -149,6 +160,13 @@ def _two_runs_headline(comparison: PairwiseComparison, pair: Pair, a: str, b: st
     if pair.verdict == "equivalent":
         rope = f"±{metric.scale * comparison.settings.rope:g} {metric.unit}"
         return f"{a} and {b} are equivalent within {rope} of {comparison.compared_by}."
+    if pair.these_trainings is not None:
+        a, b = (a, b) if pair.these_verdict == "better" else (b, a)
+        size = metric.format_difference(abs(pair.these_trainings.estimate or 0.0)).lstrip("+")
+        return (
+            f"These trainings of {a} are better than those of {b} by {size} of "
+            f"{comparison.compared_by}; the data do not show that new ones would be."
+        )
     return f"The data do not show which of {a} and {b} is better."
 
 
@@ -187,15 +205,20 @@ def _best_run(comparison: PairwiseComparison) -> Iterator[str]:
         counts = Counter(pair.verdict for pair in comparison.pairs)
         verdicts = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
         images = f"On the {comparison.compared_items} ({family}), compared with "
-        yield f"{images}{comparison.names[baseline]}: {verdicts}."
+        these = _these_trainings(comparison) if counts["better"] + counts["worse"] else ""
+        yield f"{images}{comparison.names[baseline]}: {verdicts}{these}."
+        yield from _in_these_trainings(comparison.pairs)
         return
     if not others:
         yield f"{name} is the only one of {len(comparison.runs)} runs with its training share."
         return
-    counts = Counter(
-        pair.verdict if pair.a == winner else OPPOSITE[pair.verdict]
+    with_winner = [
+        pair
         for pair in comparison.pairs
         if winner in (pair.a, pair.b) and {pair.a, pair.b} <= set(comparison.candidates)
+    ]
+    counts = Counter(
+        pair.verdict if pair.a == winner else OPPOSITE[pair.verdict] for pair in with_winner
     )
     other = next(index for index in comparison.candidates if index != winner)
     rest = f"{others} others" if others > 1 else comparison.names[other]
@@ -208,6 +231,7 @@ def _best_run(comparison: PairwiseComparison) -> Iterator[str]:
     if undecided == others:
         yield f"{best}; {f'each of {rest}' if others > 1 else rest} may be as good."
         yield f"No difference between it and {rest} is decided {where}."
+        yield from _in_these_trainings(with_winner)
         yield from _possible_best(comparison)
         return
     if undecided:
@@ -221,15 +245,27 @@ def _best_run(comparison: PairwiseComparison) -> Iterator[str]:
     )
     these = _these_trainings(comparison) if counts["better"] + counts["worse"] else ""
     yield f"{where[0].upper()}{where[1:]} it is {verdicts}{these}."
+    yield from _in_these_trainings(with_winner)
     yield from _possible_best(comparison)
 
 
+def _in_these_trainings(pairs: Sequence[Pair]) -> Iterator[str]:
+    """How many differences are undecided for new trainings only."""
+    if these := [pair.these_trainings for pair in pairs if pair.these_trainings is not None]:
+        undecided = sum(pair.verdict == "undecided" for pair in pairs)
+        yield (
+            f"Of {pluralize(undecided, 'undecided difference')}, {len(these)} can be told for the "
+            f"{these[0].scores} trainings of each run, which say too little about new ones."
+        )
+
+
 def _these_trainings(comparison: PairwiseComparison) -> str:
-    """What decisions about the trainings at hand leave open; empty if all are about recipes."""
+    """What decisions about recipes take for granted, or those about the trainings leave open."""
     about = [p.test.interval.or_fallback for p in comparison.pairs if p.test is not None
              and p.is_about_these_trainings]  # fmt: skip
     if not about:
-        return ""
+        scores = [p.test.interval.scores for p in comparison.pairs if p.test is not None]
+        return f", as long as trainings like these {min(scores)} are the rule" if scores else ""
     interval = min(about, key=lambda item: item.scores)
     trainings = pluralize(interval.scores, "training")
     return f", for {trainings} of each run: other {_cause(interval)} may reverse it"
@@ -306,69 +342,4 @@ def _target(comparison: Comparison) -> Iterator[str]:
         f"{100 * verdict.level:g} % bounds are {percent(verdict.lower)} and "
         f"{percent(verdict.upper)} ({_BOUND_NAMES[verdict.method]}, "
         f"{photo_count(verdict.n, comparison.target.part)})."
-    )
-
-
-def plans(comparison: Comparison) -> list[str]:
-    """How many images or seeds would decide what is undecided, one sentence each."""
-    sentences = []
-    target = comparison.target
-    if target is not None and target.verdict.verdict == "undecided":
-        sentences.append(_target_plan(target.plan, target.part))
-    if (pair := pair_to_decide(comparison)) is not None:
-        sentences += separation_plan(comparison, pair)
-    return sentences
-
-
-def separation_plan(comparison: PairwiseComparison, pair: Pair) -> Iterator[str]:
-    """From the smallest difference that matters to the largest that the data allow.
-
-    The observed difference would promise too much: it is the one that chance made large.
-    """
-    assert pair.test is not None and pair.differences is not None
-    settings, metric = comparison.settings, comparison.settings.described
-    next_look = replace(settings, looks=settings.looks + comparison.counts_looks, share=None)
-    alpha = next_look.pair_alpha / max(1, comparison.bonferroni_factor)
-    interval = pair.test.interval.or_fallback
-    largest = max(abs(interval.low or 0), abs(interval.high or 0))
-    cases = {"the largest within its interval": largest, "the smallest that matters": settings.rope}
-    if largest <= settings.rope:
-        cases.pop("the largest within its interval")
-    texts, note = [], ""
-    for name, difference in cases.items():
-        plan = plan_separation(pair.differences, difference, alpha, pair.prior)
-        if plan is None:
-            continue
-        needs = plan.note
-        if plan.needed is not None:
-            unit = (
-                comparison.compared_items
-                if plan.unit == "images"
-                else "trainings (seeds) of each run"
-            )
-            needs, note = f"about {plan.needed:,} {unit}", f", {plan.note}" if plan.note else ""
-        size = metric.format_difference(difference).lstrip("+")
-        texts.append(f"{needs} if the true difference is {size}, {name}")
-    if texts:
-        names = f"{comparison.names[pair.a]} from {comparison.names[pair.b]}"
-        look = f"with alpha = {next_look.pair_alpha:.2g}"
-        if comparison.counts_looks:
-            look = f"at the next look (number {next_look.looks}) {look}"
-        yield f"To separate {names}: {'; '.join(texts)} (with a power of 80 %, {look}{note})."
-
-
-def pair_to_decide(comparison: PairwiseComparison) -> Pair | None:
-    """The winner and the runner-up, or the winner and the baseline, if that pair is undecided."""
-    winner, baseline = comparison.winner, comparison.settings.baseline
-    second = comparison.runner_up if baseline in (None, winner) else baseline
-    pairs = (pair for pair in comparison.pairs if {pair.a, pair.b} == {winner, second})
-    return next((pair for pair in pairs if pair.verdict == "undecided"), None)
-
-
-def _target_plan(plan: Plan, part: str) -> str:
-    if plan.needed is None:
-        return f"Deciding the target: {plan.note}."
-    return (
-        f"Deciding the target takes about {plan.needed:,} {part} images (with a power of 80 %, "
-        f"{plan.note})."
     )

@@ -56,6 +56,9 @@ class Differences:
     """What the design leaves out."""
     is_sequential: bool = False
     """Whether the test is one look of a race, at a small level."""
+    by_image: np.ndarray | None = None
+    """For "redrawn" and "5x2": (splits, n) the differences whose means are the `values`; nan where
+    a split does not evaluate an image."""
 
     @property
     def are_all_zero(self) -> bool:
@@ -70,6 +73,26 @@ class Differences:
         if self.design == "crossed":
             return np.asarray(self.values.mean(axis=1))
         return self.values if self.design == "redrawn" else None
+
+    @property
+    def of_these_trainings(self) -> Differences | None:
+        """Each image's mean over the trainings: the comparison as a claim about these trainings.
+
+        None if it is one already.
+        """
+        if self.by_image is not None:
+            judged = ~np.isnan(self.by_image).all(axis=0)
+            means = np.nanmean(self.by_image[:, judged], axis=0)
+            groups = None if self.groups is None else self.groups[judged]
+        elif self.design in ("crossed", "unpaired"):
+            means, groups = self.values.mean(axis=0), self.groups
+            if self.b_scores is not None:
+                means = means - self.b_scores.mean(axis=0)
+        else:
+            return None
+        return Differences(
+            "means", means, len(means), self.metric, groups, models=self.models, is_averaged=True
+        )
 
     def test(
         self, level: float, exact: bool = False, prior: VariancePrior | None = None
@@ -240,6 +263,7 @@ def _on_redrawn_splits(
     differences = left.mask(valid).values - right.mask(valid).values
     sizes = valid.sum(axis=1)
     values: np.ndarray = np.nanmean(differences, axis=1)
+    groups = left.groups if left.has_shared_groups else None
     names = [f"r{repeat}f{fold}" for repeat, fold in left.keys]
     trained = [min(a.train_sizes[name], b.train_sizes[name]) for name in names]
     design: Design = "redrawn"
@@ -250,9 +274,11 @@ def _on_redrawn_splits(
         values,
         differences.shape[1],
         left.metric,
+        groups,
         n_train=float(np.mean(trained)),
         n_test=float(sizes.mean()),
         models=len(names),
+        by_image=differences,
     )
 
 
@@ -276,5 +302,6 @@ def mean_differences(differences: Sequence[Differences]) -> Differences | None:
     return replace(
         first,
         values=np.mean([other.values for other in differences], axis=0),
+        by_image=None,
         is_averaged=len(differences) > 1,
     )

@@ -32,6 +32,7 @@ from fashion_exp.stats.multiplicity import (
 from fashion_exp.stats.paired import PairedTest
 
 if TYPE_CHECKING:
+    from fashion_exp.comparison.metrics import Metric
     from fashion_exp.comparison.scored_run import ScoredRun
     from fashion_exp.comparison.settings import ComparisonSettings
     from fashion_exp.stats.interval import Interval
@@ -83,6 +84,11 @@ class Pair:
     is_negligible: bool = False
     """Whether one is better, but by less than the region of practical equivalence."""
 
+    these_trainings: Interval | None = None
+    """Of the mean difference of the trainings at hand, for all comparisons jointly; None unless it
+    excludes 0 while the verdict on the recipes is undecided."""
+    these_verdict: Verdict | None = None
+    """Whether `these_trainings` of a are better or worse than those of b."""
     differences: Differences | None = None
     prior: VariancePrior | None = None
     """What was tested; None if the runs cannot be compared, or without moderation."""
@@ -98,6 +104,8 @@ class Pair:
     @property
     def label(self) -> str:
         """The verdict in words."""
+        if self.these_verdict is not None:
+            return f"{self.verdict}; these trainings {self.these_verdict}"
         return f"{self.verdict}, by less than matters" if self.is_negligible else self.verdict
 
     @property
@@ -107,8 +115,10 @@ class Pair:
 
     def as_json(self, names: Sequence[str]) -> dict[str, Any]:
         """The verdict on a against b, a minus b with limits that agree with it (for all pairs
-        jointly), p and Holm's p, the test, and what the interval estimates."""
+        jointly), p and Holm's p, the test, and what the interval estimates; if that is undecided,
+        what holds for the trainings at hand."""
         interval, test = self.simultaneous and self.simultaneous.or_fallback, self.test
+        these = self.these_trainings
         return {
             "a": names[self.a],
             "b": names[self.b],
@@ -121,6 +131,14 @@ class Pair:
             "test": test and TEST_NAMES.get(test.method, test.method),
             "estimates": test and str(test.interval.or_fallback.target),
             "note": self.note,
+            "these_trainings": None
+            if these is None
+            else {
+                "verdict": self.these_verdict,
+                "difference": these.estimate,
+                "low": these.low,
+                "high": these.high,
+            },
         }
 
 
@@ -167,16 +185,19 @@ def compare_pairs(
         prior = priors.get(difference.design)
         verdict = _verdict(test, p, difference, settings, prior)
         shared = shared_images_note(runs[a], runs[b], part, metric)
-        note = "; ".join(filter(None, (shared, difference.note, test.note)))
+        each = each_training(difference, settings.described, "the first", "the second")
+        each = each if verdict == "undecided" else ""
+        note = "; ".join(filter(None, (shared, difference.note, test.note, each)))
         simultaneous = agree_with_decision(
             difference.test(family_level, settings.exact, prior).interval.or_fallback,
             verdict in ("better", "worse"),
         )
+        these = _of_these_trainings(difference, verdict, family_level, settings)
         is_negligible = verdict in ("better", "worse") and _is_inside(simultaneous, settings.rope)
         results.append(
             Pair(
                 a, b, verdict, test, p, note, simultaneous,
-                difference.are_all_zero, is_negligible, difference, prior,
+                difference.are_all_zero, is_negligible, *these, difference, prior,
             )
         )  # fmt: skip
     return results
@@ -244,6 +265,31 @@ def _verdict(
         return "undecided"  # the interval contains the difference
     interval = differences.test(1 - 2 * settings.pair_alpha, prior=prior).interval.or_fallback
     return "equivalent" if _is_inside(interval, settings.rope) else "undecided"
+
+
+def _of_these_trainings(
+    differences: Differences, verdict: Verdict, level: float, settings: ComparisonSettings
+) -> tuple[Interval | None, Verdict | None]:
+    """The interval of the trainings at hand and their verdict, if it decides what is undecided."""
+    these = differences.of_these_trainings if verdict == "undecided" else None
+    if these is None:
+        return None, None
+    interval = these.test(level).interval.or_fallback
+    if interval.low is None or interval.high is None or interval.low <= 0 <= interval.high:
+        return None, None
+    return interval, "better" if settings.described.favors_first(interval.low) else "worse"
+
+
+def each_training(differences: Differences, metric: Metric, a: str, b: str) -> str:
+    """How much better each training of a or of b is; empty if not all are, or if not paired."""
+    values = differences.by_training
+    if values is None or len({*np.sign(values)}) > 1 or not values.any():
+        return ""
+    better = a if metric.favors_first(float(values[0])) else b
+    least, most = float(np.abs(values).min()), float(np.abs(values).max())
+    sizes = f"{metric.format_difference(least, unit=False)} to {metric.format_difference(most)}"
+    count = f"each of {len(values)} trainings of {better}"
+    return f"{count} is better than its pair, by {sizes.replace('+', '')}"
 
 
 def _is_inside(interval: Interval, rope: float) -> bool:

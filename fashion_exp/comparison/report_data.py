@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fashion_exp.comparison.audit import audit
-from fashion_exp.comparison.conclusions import conclusions, plans
+from fashion_exp.comparison.conclusions import conclusions
 from fashion_exp.comparison.factors import Factor, missing_grid_commands
 from fashion_exp.comparison.misclassified import photo_groups
 from fashion_exp.comparison.pairs import OPPOSITE, TEST_NAMES, Pair, Verdict
+from fashion_exp.comparison.plans import plans
 from fashion_exp.comparison.report_tables import (
     multiplicity_notes,
     pairs_table,
@@ -196,14 +197,20 @@ def _cells(pair: Pair) -> tuple[VerdictCell, VerdictCell]:
         return VerdictCell(pair.verdict, *nothing), VerdictCell(opposite, *nothing)
     assert pair.simultaneous is not None
     return (
-        _cell(pair.verdict, pair.simultaneous, pair),
-        _cell(opposite, pair.simultaneous.negated, pair),
+        _cell(pair.verdict, pair.simultaneous, pair, pair.these_verdict),
+        _cell(
+            opposite,
+            pair.simultaneous.negated,
+            pair,
+            pair.these_verdict and OPPOSITE[pair.these_verdict],
+        ),
     )
 
 
-def _cell(verdict: Verdict, difference: Interval, pair: Pair) -> VerdictCell:
+def _cell(verdict: Verdict, difference: Interval, pair: Pair, these: Verdict | None) -> VerdictCell:
     low, high = difference.low, difference.high
-    note = "; ".join(filter(None, ["by less than matters" * pair.is_negligible, pair.note]))
+    less = "by less than matters" * pair.is_negligible
+    note = "; ".join(filter(None, [less, these and f"these trainings {these}", pair.note]))
     return VerdictCell(verdict, difference.estimate, low, high, pair.p_holm, note)
 
 

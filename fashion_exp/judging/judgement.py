@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from fashion_exp.comparison.conclusions import pair_to_decide, separation_plan, verdict_sentences
+from fashion_exp.comparison.conclusions import verdict_sentences
 from fashion_exp.comparison.family import PairwiseComparison
+from fashion_exp.comparison.plans import pair_to_decide, separation_plan
 from fashion_exp.errors import InputError
 from fashion_exp.evaluation.intervals import accuracy_interval, recipe_interval
 from fashion_exp.judging.runs import JoinedTools, JudgedRun

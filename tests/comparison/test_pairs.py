@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -304,3 +305,56 @@ def test_main_effect_of_single_trainings_crosses_four_pairs_with_the_images(
     assert test.method == method and test.difference == pytest.approx(0.2)
     is_about_recipes = test.interval.target == Estimand.RECIPE_DIFFERENCE_ON_DATA
     assert is_about_recipes == (pairs >= 4)
+
+
+STEADY, UNSTEADY = (0.8,) * 5, (0.75, 0.4, 0.7, 0.35, 0.74)
+
+
+def trained(folder: Path, name: str, accuracies: Sequence[float], redrawn: bool) -> RunData:
+    """A run whose trainings have these accuracies on 300 images, or on 90 of them each."""
+    correct = np.array([random_correctness(0, 1, 300, accuracy)[0] for accuracy in accuracies])
+    splits = np.random.default_rng(0).permuted(np.tile(np.arange(300) < 90, (5, 1)), axis=1)
+    validation = np.where(splits, correct, np.nan) if redrawn else correct
+    return make_run(folder / name, name, validation, correct)
+
+
+@pytest.mark.parametrize("part", ["validation", "test"])
+def test_undecided_recipes_are_told_for_the_trainings_at_hand(part: str, tmp_path: Path) -> None:
+    accuracies = {"steady": STEADY, "unsteady": UNSTEADY}
+    runs = [trained(tmp_path, name, values, True) for name, values in accuracies.items()]
+    settings = ComparisonSettings()
+    (pair,) = compare_pairs(runs, [(0, 1)], part, settings)
+    (opposite,) = compare_pairs(runs, [(1, 0)], part, settings)
+    assert pair.differences is not None and pair.differences.by_training is not None
+    design = "redrawn" if part == "validation" else "crossed"
+    assert (pair.differences.design, pair.verdict) == (design, "undecided")
+    assert pair.label == "undecided; these trainings better"
+    assert opposite.label == "undecided; these trainings worse"
+    these = pair.as_json(["a", "b"])["these_trainings"]
+    assert these["verdict"] == "better" and 0 < these["low"] < these["difference"] < these["high"]
+    gains = np.sort(pair.differences.by_training)
+    assert f"by {100 * gains[0]:.1f} to {100 * gains[-1]:.1f} points" in pair.note
+    assert "each of 5 trainings of the second is better" in opposite.note
+
+
+def test_trainings_at_hand_are_averaged_for_each_image(tmp_path: Path) -> None:
+    runs = [
+        trained(tmp_path, f"{i}", accuracies, True)
+        for i, accuracies in enumerate((STEADY, UNSTEADY))
+    ]
+    a, b = (run.scores("validation", "accuracy") for run in runs)
+    these = compute_differences(runs[0], runs[1], "validation", "accuracy").of_these_trainings
+    assert these is not None and these.design == "means" and these.models == 5
+    assert these.values == pytest.approx(a.mean().to_numpy() - b.mean().to_numpy())
+    assert these.test(0.95).interval.target == Estimand.MEAN_MODEL_DIFFERENCE
+    assert these.of_these_trainings is None
+
+
+def test_decided_and_equal_recipes_say_nothing_of_these_trainings(tmp_path: Path) -> None:
+    runs = [
+        trained(tmp_path, f"{i}", (accuracy,) * 5, False)
+        for i, accuracy in enumerate((0.9, 0.6, 0.9))
+    ]
+    for pair in compare_pairs(runs, [(0, 1), (0, 2)], "test", ComparisonSettings()):
+        assert (pair.these_trainings, pair.these_verdict) == (None, None)
+        assert pair.as_json(["a", "b", "c"])["these_trainings"] is None

@@ -231,6 +231,13 @@ def simulate_recipes(rng: Rng) -> Outcomes:
             corrected = paired_corrected_t(gains, n - size, size)
             yield f"paired_corrected_t {name}", rejects(corrected)
             yield f"paired_corrected_t interval {name}", covers(corrected.interval, 0)
+        if name == "10 splits":
+            right, other = (np.where(test, m.correct, np.nan) for m in (a, b))
+            by_image, truth = right - other, float(a.accuracy.mean() - b.accuracy.mean())
+            differences = Differences("redrawn", gains, n, METRICS["accuracy"], by_image=by_image)
+            these = differences.of_these_trainings
+            assert these is not None
+            yield "means over 10 splits", covers(these.test(0.95).interval, truth)
 
 
 def simulate_seeded_pairs(rng: Rng) -> Outcomes:
