@@ -7,8 +7,11 @@ nominal rates of single procedures; here are whole runs with known truth, and fa
 from __future__ import annotations
 
 import math
+import os
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from itertools import combinations
 from typing import NamedTuple
 
@@ -24,7 +27,7 @@ from fashion_exp.stats.paired import mcnemar, paired_counts
 from fashion_exp.stats.paired_crossed import paired_crossed
 from tests.bench.runner import Figure
 from tests.stats import synthetic
-from tests.stats.claims import SIMULATIONS, Measurement
+from tests.stats.claims import SIMULATIONS, Measurement, Simulation
 from tests.stats.claims import measure as measure_claims
 from tests.stats.simulations import Outcomes
 from tests.stats.worlds import Learner, Run, Seeds
@@ -71,16 +74,32 @@ class Shown(NamedTuple):
 
 
 def measure(quick: bool) -> list[Figure]:
-    with threadpool_limits(1):
-        reps = 0.01 if quick else 1.0
-        figures = [
-            claim_figure(result)
-            for simulation in SIMULATIONS
-            for result in measure_claims(simulation, max(20, round(reps * simulation.table_reps)))
-        ]
-        figures += [family_figure(*family, 20 if quick else 1000) for family in FAMILIES.items()]
-        worlds = WORLDS[::5] if quick else WORLDS
-        return figures + [world_figure(world, 10 if quick else 400) for world in worlds]
+    """In as many processes as there are cores."""
+    share, families, runs = (0.01, 20, 10) if quick else (0.1, 300, 100)
+    jobs: list[Callable[[], list[Figure]]] = [
+        partial(claim_figures, simulation, max(20, round(share * simulation.table_reps)))
+        for simulation in SIMULATIONS
+    ]
+    jobs += [partial(family_figures, name, families) for name in FAMILIES]
+    jobs += [partial(world_figures, world, runs) for world in WORLDS[:: 5 if quick else 1]]
+    with ProcessPoolExecutor(os.cpu_count(), initializer=threadpool_limits, initargs=(1,)) as pool:
+        return [figure for figures in pool.map(_run, jobs) for figure in figures]
+
+
+def _run(job: Callable[[], list[Figure]]) -> list[Figure]:
+    return job()
+
+
+def claim_figures(simulation: Simulation, reps: int) -> list[Figure]:
+    return [claim_figure(result) for result in measure_claims(simulation, reps)]
+
+
+def family_figures(name: str, reps: int) -> list[Figure]:
+    return [family_figure(name, FAMILIES[name], reps)]
+
+
+def world_figures(world: Learner | Seeds, runs: int) -> list[Figure]:
+    return [world_figure(world, runs)]
 
 
 def claim_figure(result: Measurement) -> Figure:
