@@ -7,6 +7,7 @@ run.
 from __future__ import annotations
 
 import codecs
+import ctypes
 import errno
 import io
 import os
@@ -91,3 +92,13 @@ def lost_output() -> OSError | None:
     output = getattr(getattr(sys.stdout, "buffer", None), "raw", None)
     error = output.error if isinstance(output, OutputStream) else None
     return None if error is None or error.errno == errno.EPIPE else error
+
+
+def release_freed_memory() -> None:
+    """Gives freed memory back to the system, and from now on what is freed: for a process that goes
+    on without training. Allocators of other systems than Linux do so by themselves."""
+    if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "malloc_trim"):
+        trim_threshold, mmap_max = -1, -4
+        libc.mallopt(mmap_max, 2**16)  # glibc's own values
+        libc.mallopt(trim_threshold, 2**17)
+        libc.malloc_trim(0)

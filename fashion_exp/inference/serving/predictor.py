@@ -198,6 +198,8 @@ def open_session(file: Path) -> Any:
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
+    # Patterns hold a block for every size of a batch that came twice, beside the arena.
+    options.enable_mem_pattern = False
     try:
         session = onnxruntime.InferenceSession(
             str(file), options, providers=["CPUExecutionProvider"]

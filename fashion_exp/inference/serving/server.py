@@ -13,7 +13,7 @@ import uvicorn
 
 from fashion_exp.errors import InputError, os_error_reason
 from fashion_exp.inference.trained_run import MAX_MEGAPIXELS, TrainedRun
-from fashion_exp.process import cpu_count
+from fashion_exp.process import cpu_count, release_freed_memory
 from fashion_exp.reporting.progress import Progress
 
 log = logging.getLogger(__name__)
@@ -83,6 +83,7 @@ def serve(
     file = file or serving_file(run, calibration.temperature, progress)
     predictor = Predictor(run, file, calibration, coverage)
     predictor.prepare(progress)
+    release_freed_memory()
     megapixels = run.config.dataset.max_megapixels or MAX_MEGAPIXELS
     decoders = Decoders(run, cpu_count(), megapixels)
     app = build_app(predictor, decoders, Limits(int(max_megabytes * 1e6), seconds))
