@@ -112,7 +112,7 @@ def build_parser() -> Parser:
     )  # fmt: skip
     parser.add_argument(
         "--processes", metavar="N", type=int,
-        help="processes that decode photos ahead, 0: none; default: one per core",
+        help="processes that read photos ahead, 0: none; default: 0 on a CPU, else one per core",
     )  # fmt: skip
     parser.add_argument(
         "--ray", metavar="ADDRESS",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from itertools import chain, repeat
 from pathlib import Path
 from typing import Any, TextIO
@@ -19,6 +19,9 @@ from fashion_exp.errors import InputError
 from fashion_exp.paths import check_writable
 
 Write = Callable[[pd.DataFrame], object]
+
+ROWS_PER_GROUP = 2**14
+"""Of a Parquet file: groups of a batch each would be slow to read."""
 
 _CSV_DIGITS = "%.9g"
 """Enough to restore a float32."""
@@ -52,21 +55,26 @@ def _json_lines(path: Path) -> Iterator[Write]:
 
 @contextmanager
 def _parquet(path: Path) -> Iterator[Write]:
-    with atomic_write(path) as draft:
+    with atomic_write(path) as draft, ExitStack() as stack:
         writers: list[pq.ParquetWriter] = []
+        pending: list[pa.Table] = []
 
         def write(table: pd.DataFrame) -> None:
             schema = pa.schema([(name, _TYPES.get(name, pa.float64())) for name in table.columns])
-            rows = pa.Table.from_pandas(table, schema, preserve_index=False)
-            if not writers:
-                writers.append(pq.ParquetWriter(draft, rows.schema))
-            writers[0].write_table(rows)
+            pending.append(pa.Table.from_pandas(table, schema, preserve_index=False))
+            if sum(map(len, pending)) >= ROWS_PER_GROUP:
+                write_group()
 
-        try:
-            yield write
-        finally:
-            for writer in writers:
-                writer.close()
+        def write_group() -> None:
+            rows = pa.concat_tables(pending)
+            if not writers:
+                writers.append(stack.enter_context(pq.ParquetWriter(draft, rows.schema)))
+            writers[0].write_table(rows)
+            pending.clear()
+
+        yield write
+        if pending:
+            write_group()
 
 
 _TYPES = {

@@ -1,9 +1,11 @@
-"""Predicts photos with a finished run, in flat memory, decoding while the network works."""
+"""Predicts photos with a finished run, in flat memory."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -26,10 +28,10 @@ from fashion_exp.inference.trained_run import TrainedRun
 from fashion_exp.process import cpu_count
 
 IMAGES_PER_TASK = 16
-"""Photos that a decoding process reads at a time. A frozen backbone computes as many at a time as
-its forward pass takes, see `experiment.features.BATCH_SIZE`."""
+"""Photos that are read at a time. A frozen backbone computes as many at a time as its forward pass
+takes, see `experiment.features.BATCH_SIZE`."""
 MIN_IMAGES_PER_PROCESS = 16
-"""Fewer photos are decoded in this process: others would take longer to start."""
+"""Fewer photos are read in this process: others would take longer to start."""
 
 Loaded = tuple[torch.Tensor, list[str]]
 """The readable photos of a task, uint8 (n, channels, size, size), and for each photo of it why
@@ -53,8 +55,9 @@ def predict(
     unfamiliar, whether the photo is unlike those of the run; reason, why a photo cannot be read
     (its other columns are empty).
 
-    `models` are names of the run's models; default: all. `processes` decode ahead; 0 decodes in
-    this process; default: chosen by the number of photos. `on_progress` gets the number of photos
+    `models` are names of the run's models; default: all. `processes` read photos ahead; 0 reads
+    them in threads of this process, in turn with the network; default: 0 on a CPU, else chosen by
+    the number of photos. `on_progress` gets the number of photos
     done. Without `coverage` the columns prediction_set and unfamiliar are missing, and the run's
     validation predictions are not needed. Raises `InputError`.
     """
@@ -83,7 +86,7 @@ def predict_paths(
         for chunk in chunks
         for start in range(0, len(chunk), step)
     ]
-    loaded = iter(_loader(run, tasks, processes))
+    loaded = _load(run, tasks, processes)
     done = 0
     for chunk in chunks:
         reasons: list[str] = []
@@ -102,34 +105,56 @@ def predict_paths(
         yield predictions_table(run.classes, chunk, reasons, output.probabilities, calibrated)
 
 
+def _load(run: TrainedRun, tasks: list[list[str]], processes: int | None) -> Iterator[Loaded]:
+    """The photos of each task at the network's input size.
+
+    On a CPU they are read when they are asked for, by all cores, while the network waits. Read
+    ahead, they would take cores from the network's threads, each of which waits for the slowest.
+    """
+    photos = sum(map(len, tasks))
+    if processes is None and run.compute.device.type != "cpu" and USES_FORK:
+        processes = min(cpu_count(), photos // MIN_IMAGES_PER_PROCESS)
+    if processes and photos:
+        yield from _loader(run, tasks, processes)
+        return
+    with ThreadPoolExecutor(cpu_count()) as pool:
+        for task in tasks:
+            yield _stacked(run, pool.map(partial(_read, run), task))
+
+
+def _read(run: TrainedRun, path: str) -> np.ndarray | str:
+    """The photo at the network's input size, or why it cannot be read."""
+    try:
+        return run.preprocess(run.decode(path))
+    except UnreadableImageError as error:
+        return str(error)
+
+
+def _stacked(run: TrainedRun, read: Iterable[np.ndarray | str]) -> Loaded:
+    read = list(read)
+    images = [image for image in read if not isinstance(image, str)]
+    stacked = np.stack(images) if images else np.empty((0, *run.geometry.shape), np.uint8)
+    reasons = [item if isinstance(item, str) else "" for item in read]
+    return torch.from_numpy(stacked).permute(0, 3, 1, 2), reasons
+
+
 @dataclass(frozen=True)
 class _Photos(Dataset):
-    """Photos at the network's input size, read by loader processes."""
+    """What loader processes read, by task."""
 
     run: TrainedRun
 
     def __getitems__(self, paths: list[str]) -> Loaded:
-        images, reasons = [], []
-        for path in paths:
-            try:
-                images.append(self.run.preprocess(self.run.decode(path)))
-                reasons.append("")
-            except UnreadableImageError as error:
-                reasons.append(str(error))
-        stacked = np.stack(images) if images else np.empty((0, *self.run.geometry.shape), np.uint8)
-        return torch.from_numpy(stacked).permute(0, 3, 1, 2), reasons
+        return _stacked(self.run, (_read(self.run, path) for path in paths))
 
 
-def _loader(run: TrainedRun, tasks: list[list[str]], processes: int | None) -> DataLoader[Loaded]:
-    photos = sum(map(len, tasks))
-    if processes is None:
-        processes = min(cpu_count(), photos // MIN_IMAGES_PER_PROCESS) if USES_FORK else 0
+def _loader(run: TrainedRun, tasks: list[list[str]], processes: int) -> DataLoader[Loaded]:
     return DataLoader(
         _Photos(run),
         batch_sampler=tasks,
         collate_fn=lambda loaded: loaded,
-        num_workers=processes if photos else 0,
-        multiprocessing_context="fork" if processes and USES_FORK else None,
+        num_workers=processes,
+        multiprocessing_context="fork" if USES_FORK else None,
         worker_init_fn=ignore_interrupts,
         generator=torch.Generator(),
     )

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 import torch
 from PIL import Image
@@ -168,6 +169,7 @@ def test_files_hold_the_rows_of_all_tables(
         for table in tables:
             write(table)
         assert not file.exists()
+    assert ending != "parquet" or pq.ParquetFile(file).num_row_groups == 1
     read: dict[str, Callable[[Path], pd.DataFrame]] = {
         "csv": pd.read_csv,
         "parquet": pd.read_parquet,
