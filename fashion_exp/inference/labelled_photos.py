@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -64,12 +65,25 @@ def read_labelled(
     kept = np.setdiff1d(np.arange(len(table)), rows)
     if not len(kept):
         raise InputError(
-            f"{source}: all {len(table)} photos are photos of the run or copies of them; evaluate "
-            "it on photos that it has never seen"
+            f"{source}: all {len(table)} photos are photos of the run or copies of them; "
+            f"{_advice(run, source)}"
         )
     left = set(ids.to_numpy()[rows])
     new = [image for image in new if image.image_id not in left]
     return LabelledPhotos(table.take(kept, left_out), own, new, tuple(notes))
+
+
+def _advice(run: TrainedRun, source: str) -> str:
+    """How to have photos that the run has not seen."""
+    root, split = run.config.dataset.root, run.config.split.name
+    path = Path(source).expanduser().resolve()
+    if root and split != "official" and path.parent == Path(root).resolve():
+        return (
+            f"the run, with split={split}, took its photos from all parts of {root}; train one "
+            f"with split=official, which never trains on {path.name}/, or evaluate this one on "
+            "other photos"
+        )
+    return "evaluate it on photos that it has never seen"
 
 
 def _load(run: TrainedRun, source: str, rename: Mapping[str, str], cache: Path) -> ImageTable:
@@ -80,14 +94,22 @@ def _load(run: TrainedRun, source: str, rename: Mapping[str, str], cache: Path) 
     if not path.exists():
         raise InputError(f"{source}: no such folder or CSV file")
     cfg: DatasetConfig = run.config.dataset
-    return load_images(
-        replace(
-            cfg, name="csv" if is_list else "folder", root=None if is_list else str(path),
-            manifest=str(path) if is_list else None, classes=None, rename=dict(rename), layout=None,
-            labels=None, quarantine=None, groups=None, max_left_out=1.0,
-            max_megapixels=cfg.max_megapixels or MAX_MEGAPIXELS,
-        ),
-        cache,
+    try:
+        return load_images(_as_dataset(cfg, path, is_list, rename), cache)
+    except InputError as error:  # the options of a data set were not typed
+        reason = re.sub(r"^dataset\.\w+: ", "", str(error))
+        raise InputError(reason if source in reason else f"{source}: {reason}") from None
+
+
+def _as_dataset(
+    cfg: DatasetConfig, path: Path, is_list: bool, rename: Mapping[str, str]
+) -> DatasetConfig:
+    """The photos of a folder or list, read as those of the run."""
+    return replace(
+        cfg, name="csv" if is_list else "folder", root=None if is_list else str(path),
+        manifest=str(path) if is_list else None, classes=None, rename=dict(rename), layout=None,
+        labels=None, quarantine=None, groups=None, max_left_out=1.0,
+        max_megapixels=cfg.max_megapixels or MAX_MEGAPIXELS,
     )  # fmt: skip
 
 

@@ -236,6 +236,15 @@ def test_unsuitable_name_is_refused(run: TrainedRun, new_photos: Path, name: str
 def test_own_photos_alone_are_refused(run: TrainedRun, photos: Path) -> None:
     with pytest.raises(InputError, match="all 72 photos are photos of the run"):
         evaluated(run, photos)
+    with pytest.raises(InputError, match="with split=official, which never trains on validation/"):
+        evaluated(run, photos / "validation")
+
+
+def test_folder_without_photos_is_named_as_it_was_given(run: TrainedRun, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError) as raised:
+        evaluated(run, tmp_path / "empty")
+    assert str(tmp_path / "empty") in str(raised.value) and "dataset." not in str(raised.value)
 
 
 def test_class_without_photos_has_no_scores(run: TrainedRun, new_photos: Path) -> None:
