@@ -138,9 +138,12 @@ def measure_calibration(
         test_ids = list(frame["image_id"])
         alarms = None
         if calibration.uses_features:
-            features = own_features(run, test_ids, progress)
-            unfamiliar = calibration.unfamiliar(features, probabilities)[1]
-            alarms = wilson_grouped(unfamiliar.astype(float), frame["group_id"].to_numpy())
+            try:
+                features = own_features(run, test_ids, progress)
+                unfamiliar = calibration.unfamiliar(features, probabilities)[1]
+                alarms = wilson_grouped(unfamiliar.astype(float), frame["group_id"].to_numpy())
+            except InputError as error:
+                notes.append(f"Which test photos are called unfamiliar was not counted: {error}.")
         parts.append(
             part_calibration(
                 "test", f"the ensemble of {len(run.model_names)} models", run.classes, labels,

@@ -2,12 +2,64 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import asdict
+from typing import TYPE_CHECKING
 
-from fashion_exp.inference.calibration_report import CalibrationReport, PartCalibration
+from fashion_exp.atomic_io import read_json, write_json
+from fashion_exp.cache.provenance import library_versions, source_hash
+from fashion_exp.errors import InputError
+from fashion_exp.evaluation.run_dir import REFIT_FILE
+from fashion_exp.inference.calibration_report import (
+    CalibrationReport,
+    PartCalibration,
+    measure_calibration,
+)
 from fashion_exp.inference.interval_texts import interval_text as text
 from fashion_exp.reporting.formats import percent
+from fashion_exp.reporting.progress import Progress
 from fashion_exp.reporting.tables import PlainTable
+
+if TYPE_CHECKING:
+    from fashion_exp.inference.trained_run import TrainedRun
+
+FILE = "calibration-report.json"
+SOURCE_DEPENDENCIES = ("inference", "stats", "reporting/formats.py", "evaluation/predictions.py")
+"""The source files that determine what a report says of the same predictions."""
+
+
+def stored_report(run: TrainedRun, progress: Progress) -> tuple[list[str], list[PlainTable]]:
+    """The sentences and tables of `calibrate --quick`, from the run's folder if they were measured
+    before, of these predictions and by this code."""
+    file, key = run.run.path / FILE, _key(run)
+    with suppress(InputError, OSError, KeyError, TypeError):  # missing, damaged or of other code
+        content = read_json(file)
+        if content["key"] == key:
+            return content["sentences"], [PlainTable(**table) for table in content["tables"]]
+    report = measure_calibration(run, progress, left_out=False)
+    found, tables = sentences(report), [*tables_of(report)]
+    needs_photos = report.calibration.uses_features
+    if any(part.part == "test" and not part.false_alarms for part in report.parts) and needs_photos:
+        return found, tables  # the photos may be there the next time
+    with suppress(OSError):  # a folder that cannot be written
+        stored = {"sentences": found, "tables": [asdict(table) for table in tables]}
+        write_json(file, {"key": key, **stored})
+    return found, tables
+
+
+def _key(run: TrainedRun) -> str:
+    """Of everything that the report depends on."""
+    digest = hashlib.sha256()
+    for part in ["validation", *["test"] * bool(run.result.test_evaluations)]:
+        digest.update(run.run.predictions_file(part).read_bytes())
+    refit = run.run.path / REFIT_FILE
+    facts = [run.identity, read_json(refit) if refit.exists() else None]
+    code = [source_hash(*SOURCE_DEPENDENCIES), library_versions("numpy", "scipy", "scikit-learn")]
+    digest.update(json.dumps([facts, code], sort_keys=True).encode())
+    return digest.hexdigest()
 
 
 def tables_of(report: CalibrationReport) -> Iterator[PlainTable]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -20,12 +20,12 @@ from fashion_exp.comparison.conclusions import conclusions
 from fashion_exp.comparison.find_runs import common_sweep, count_unfinished_jobs, given_name
 from fashion_exp.comparison.run_data import RunData, load_run
 from fashion_exp.comparison.settings import ComparisonSettings
+from fashion_exp.configuration.choices import default_values, groups, yaml_text
 from fashion_exp.evaluation.results import class_table, result_table
 from fashion_exp.evaluation.run_dir import RunDir, finished_runs
 from fashion_exp.experiment.checkpoints import checkpoint_file
 from fashion_exp.inference.calibration import FILE
-from fashion_exp.inference.calibration_report import measure_calibration
-from fashion_exp.inference.calibration_tables import sentences, tables_of
+from fashion_exp.inference.calibration_tables import stored_report
 from fashion_exp.models.metadata import file_sha256
 from fashion_exp.paths import outputs_dir, outputs_of, with_outputs_option
 from fashion_exp.reporting.console import plain_console
@@ -82,7 +82,7 @@ def build_card(run: TrainedRun) -> PhotoPage:
         *_calibration(run),
         Section("limits", "Limits", list(_limits(data, run))),
         Section("data", "Data", list(_data_notes(data, run)), [_class_counts(data)]),
-        Section("model", "Model", (), [_model_table(data, run)]),
+        Section("model", "Model", (), [_model_table(data, run), *_chosen_options(data)]),
         Section("origin", "Origin", (), [_origin_table(data, run)]),
     ]
     refit = _refit(run)
@@ -169,10 +169,8 @@ def _selection(data: RunData) -> list[str]:
 def _calibration(run: TrainedRun) -> Iterator[Section]:
     """What `calibrate` says; nothing if the run was not calibrated yet."""
     if (run.run.path / FILE).is_file():
-        progress = Progress(plain_console(stderr=True))
-        report = measure_calibration(run, progress, left_out=False)
-        title = "Calibration and prediction sets"
-        yield Section("calibration", title, sentences(report), [*tables_of(report)])
+        found, tables = stored_report(run, Progress(plain_console(stderr=True)))
+        yield Section("calibration", "Calibration and prediction sets", found, tables)
 
 
 def _limits(data: RunData, run: TrainedRun) -> Iterator[str]:
@@ -242,8 +240,6 @@ def _range(counts: list[int]) -> str:
 def _model_table(data: RunData, run: TrainedRun) -> PlainTable:
     facts = data.result.facts
     parameters = json.loads(facts.get("parameters", "{}"))
-    training, augmentation = run.config.training, run.config.augmentation
-    mixing = (("mixup", augmentation.mixup_alpha), ("CutMix", augmentation.cutmix_alpha))
     rows = {
         "network": run.config.model.name,
         "weights before training": facts["weights"],
@@ -253,15 +249,43 @@ def _model_table(data: RunData, run: TrainedRun) -> PlainTable:
         "input": facts.get("input", DASH),
         "trainings": ", ".join(run.model_names),
         **(_solved_head(data) if run.config.model.head.is_solved else {
-            "epochs": f"{training.epochs}",
+            "epochs": f"{run.config.training.epochs}",
             "optimizer": f"{run.config.optim.name}, learning rate {run.config.optim.lr:g}",
-            "mixing": ", ".join(f"{name} {alpha:g}" for name, alpha in mixing if alpha) or "none",
-            "loss": training.loss.value,
-            "sampling": training.sampling.value,
+            "loss": run.config.training.loss.value,
         }),
         "augmentation": facts.get("augmentation", DASH),
     }  # fmt: skip
     return PlainTable(["", "value"], [list(row) for row in rows.items()])
+
+
+def _chosen_options(data: RunData) -> list[PlainTable]:
+    """The options that acted with another value than their default; no table if there is none.
+
+    The default of an option is that of the choice of its group: of the folder's data set, say.
+    """
+    options, usual = data.options, defaultdict[str, list[Any]](list)
+    for name, value in default_values().items():
+        usual[name].append(_as_stored(value))
+    for group, choices in groups().items():
+        for choice in choices:
+            if choice.values.get(f"{group}.name") == options.get(f"{group}.name"):
+                for name in choice.values.keys() - {f"{group}.name"}:
+                    usual[name].append(_as_stored(choice.values[name]))
+    rows = [
+        [name, yaml_text(value)]
+        for name, value in options.items()
+        if value and value not in usual[name] and data.settings.get(name) not in (None, [])
+    ]
+    table = PlainTable(["option", "value"], rows, "Options that differ from their default")
+    return [table] if rows else []
+
+
+def _as_stored(value: Any) -> Any:
+    """YAML reads 1e-3 as text."""
+    try:
+        return float(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
 
 
 def _solved_head(data: RunData) -> dict[str, str]:

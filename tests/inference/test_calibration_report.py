@@ -12,10 +12,11 @@ import pytest
 
 from fashion_exp.commands import calibrate
 from fashion_exp.errors import InputError
-from fashion_exp.inference import calibration_report
+from fashion_exp.evaluation.predictions import write_predictions
+from fashion_exp.inference import calibration_report, calibration_tables
 from fashion_exp.inference.calibration import ValidationRows
 from fashion_exp.inference.calibration_report import by_model, measure_calibration
-from fashion_exp.inference.calibration_tables import sentences
+from fashion_exp.inference.calibration_tables import sentences, stored_report
 from fashion_exp.inference.trained_run import TrainedRun, load_run
 from fashion_exp.reporting.console import plain_console
 from fashion_exp.reporting.progress import Progress
@@ -114,3 +115,27 @@ def test_command_prints_tables_and_json_and_draws(
 def test_share_outside_0_to_1_is_refused(option: list[str]) -> None:
     with pytest.raises(InputError, match="must be between 0 and 1"):
         calibrate.run(["run", *option])
+
+
+def test_report_is_measured_once_for_the_same_predictions(
+    trained_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copied = shutil.copytree(trained_folder, tmp_path / "outputs" / "runs" / "copy")
+    (copied / calibration_tables.FILE).unlink(missing_ok=True)  # of other tests
+    run, progress, calls = load_run(copied, tmp_path / "outputs"), Progress(plain_console()), [0]
+
+    def measure(*args: object, **options: object) -> object:
+        calls[0] += 1
+        return measure_calibration(*args, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(calibration_tables, "measure_calibration", measure)
+    found, tables = stored_report(run, progress)
+    again, stored = stored_report(run, progress)
+    assert calls == [1] and again == found
+    assert [list(map(list, table.rows)) for table in tables] == [table.rows for table in stored]
+    frame = run.predictions("validation")
+    write_predictions(frame.iloc[:-1], run.run.predictions_file("validation"))
+    assert stored_report(run, progress)[1] != stored and calls == [2]
+    (copied / calibration_tables.FILE).write_text("{")
+    stored_report(run, progress)
+    assert calls == [3]

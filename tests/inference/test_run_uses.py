@@ -93,9 +93,13 @@ def test_card_has_the_figures_of_the_run(
         "Runs that were evaluated",
         "r1f0, SHA-256",
         "cross_entropy",
-        "mixing",
+        "training.epochs",
     ):
         assert words in text and words in re.sub("<[^>]*>|\N{NO-BREAK SPACE}", " ", page)
+    chosen = [line for line in text.splitlines() if re.match(r"\| [a-z_.]+ \|", line)]
+    options = {line.split(" | ")[0].removeprefix("| "): line for line in chosen}
+    assert "4" in options["model.width"] and "3" in options["training.epochs"]
+    assert "optim.lr" not in options, "only what differs from the default"
     assert text.startswith("# Model card: basic") and len(text.splitlines()[0]) < 80
     assert text.count(run.data.result.name) == 1, "the options are stated once"
     notes = [line for line in text.splitlines() if len(line) > 60 and "|" not in line]
