@@ -99,9 +99,8 @@ def _draw_risk(axes: Axes, plot: CalibrationPlot) -> None:
 
 
 def _draw_sizes(axes: Axes, plot: CalibrationPlot) -> None:
-    shown = max(
-        (np.flatnonzero(sizes).max() + 1 for sizes in plot.sizes.values() if any(sizes)), default=1
-    )
+    largest = [np.flatnonzero(sizes).max() + 1 for sizes in plot.sizes.values() if any(sizes)]
+    shown = max([2, *largest])  # a single bar would fill the panel
     width = 0.8 / max(len(plot.sizes), 1)
     for index, (color, (name, sizes)) in enumerate(
         zip((style.BLUE, style.GREEN), plot.sizes.items(), strict=False)
