@@ -14,7 +14,7 @@ import pandas as pd
 from fashion_exp.comparison import comparison
 from fashion_exp.comparison.conclusions import conclusions
 from fashion_exp.comparison.find_runs import common_sweep, count_unfinished_jobs, find_runs
-from fashion_exp.comparison.misclassified import load_run_images
+from fashion_exp.comparison.misclassified import Draw, load_run_images
 from fashion_exp.comparison.report_data import build_report
 from fashion_exp.comparison.report_tables import pairs_table, runs_table
 from fashion_exp.comparison.run_data import load_run
@@ -78,13 +78,15 @@ class Comparison(comparison.Comparison):
 
     def report(
         self, into: str | PathLike[str] | None = None, command: str = "",
-        slices: SliceAnalysis | None = None,
+        slices: SliceAnalysis | None = None, maps: bool = False,
     ) -> Path:  # fmt: skip
         """Writes the page with tables, figures and photos, and returns its path.
 
         It is written into `into`, or else into `report/` of the sweep or run. `command` is what the
-        page names to make it again. `slices` (`api.slices.comparison_slices`) are shown too. Raises
-        `InputError` if nothing can be written there.
+        page names to make it again. `slices` (`api.slices.comparison_slices`) are shown too. With
+        `maps`, misclassified photos stand beside a map of what the best run looked at; that takes
+        a second per photo, and its models. Raises `InputError` if nothing can be written there, or
+        if the run has lost its models.
         """
         folders = [run.result.output for run in self.runs]
         parent = folders[0] if len(folders) == 1 else common_sweep(folders)
@@ -94,13 +96,22 @@ class Comparison(comparison.Comparison):
             raise InputError(f"{folder}: {reason}; choose another folder with --into FOLDER")
         cache = self.outputs / "cache"
         command = command or shlex.join(["scripts/run", "report", *map(str, folders)])
-        page = write_report(build_report(self, command, cache, slices), folder)
+        draw = self._map_drawer() if maps else None
+        page = write_report(build_report(self, command, cache, slices, draw), folder)
         if len(self.runs) == 1 and missing_figures(self.runs[0].result):
             # It failed to draw them, or is not its sweep's winner.
             images = load_run_images(self.runs[0], cache)
             if images is not None:
                 draw_figures(self.runs[0].result, images, NullTracker())
         return page
+
+    def _map_drawer(self) -> Draw:
+        from fashion_exp.inference.explanation_page import map_drawer
+        from fashion_exp.inference.trained_run import load_run as load_trained
+
+        best = self.runs[self.winner]
+        trained = load_trained(best.result.output, self.outputs)
+        return map_drawer(trained, best.predictions(self.own_part))
 
     def _repr_html_(self) -> str:
         tables = [extract_shared(runs_table(self))]

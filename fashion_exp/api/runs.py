@@ -193,29 +193,38 @@ class Run:
         models: Sequence[str] | None = None,
         methods: Sequence[str] | None = None,
         check: bool = True,
-        count: int = 24,
+        count: int | None = None,
         into: str | PathLike[str] | None = None,
         progress: Progress | None = None,
     ) -> Explained:
         """What its networks look at: a picture of each photo beside its maps, and a page.
 
-        `images` are as in `predict`; None stands for the `count` misclassified photos that the run
-        was most sure of. The maps, "activation" and "occlusion" or one of these `methods`, are
-        those of the predicted class or of `class_name`. With
+        `images` are as in `predict`; None stands for the misclassified photos that the run was most
+        sure of. The first `count` are explained; by default all that are named, or 24 misclassified
+        ones. The maps, "activation" and "occlusion" or one of these `methods`, are those of the
+        predicted class or of `class_name`; by default both kinds, as far as the run has them. With
         `check`, deletion curves say whether what the maps mark matters; see
         `inference.explain.explain`. Writes into `into`, or else into `explain/` of the run. Photos
         that cannot be read are named in `unreadable`. Raises `InputError`, also if none can.
         """
-        from fashion_exp.inference.explain import METHODS
-        from fashion_exp.inference.explanation_page import errors_of, explain_into, named_sources
+        from fashion_exp.inference.explain import methods_of
+        from fashion_exp.inference.explanation_page import (
+            MAX_ERRORS,
+            errors_of,
+            explain_into,
+            named_sources,
+        )
 
         run = self.trained
-        errors = None if images is not None else errors_of(run, self.outputs / "cache", count)
-        sources = named_sources(images) if errors is None else errors
+        if images is None:
+            cache = self.outputs / "cache"
+            sources = errors_of(run, cache, MAX_ERRORS if count is None else count)
+        else:
+            sources = named_sources(images, count)
         tick = progress.stage("explaining", len(sources)) if progress else lambda done: None
         folder = Path(into) if into is not None else self.folder / "explain"
         options = {"class_name": class_name, "models": models, "check": check}
-        return explain_into(run, sources, folder, methods or METHODS, tick, **options)
+        return explain_into(run, sources, folder, methods or methods_of(run), tick, **options)
 
     def promote(self, name: str, force: bool = False) -> Promotion:
         """Registers it in MLflow as the champion of a name; raises `InputError` if the evidence
@@ -225,11 +234,11 @@ class Run:
         with _progress() as progress:
             return promote(self.trained, name, progress, force)
 
-    def report(self, into: str | PathLike[str] | None = None) -> Path:
+    def report(self, into: str | PathLike[str] | None = None, maps: bool = False) -> Path:
         """Writes the page about this run; see `Comparison.report`."""
         from fashion_exp.api.comparison import compare
 
-        return compare(self, outputs=self.outputs).report(into)
+        return compare(self, outputs=self.outputs).report(into, maps=maps)
 
     def card(self) -> PhotoPage:
         """The content of its model card; `reporting.photo_page` has it as Markdown and JSON."""

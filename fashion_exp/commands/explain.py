@@ -14,7 +14,7 @@ def run(arguments: list[str]) -> int:
     """Writes the pictures and a page; prints what the check says. Returns 3 if a photo could not be
     read. Raises `InputError`."""
     args = build_parser().parse_intermixed_args(arguments)
-    if args.count < 1:
+    if args.count is not None and args.count < 1:
         raise InputError(f"--count {args.count}: must be 1 or more")
     into = writable_folder(args.into, "--into") if args.into else None
     from fashion_exp.api.runs import load
@@ -59,7 +59,10 @@ def build_parser() -> Parser:
         help="files, folders, patterns, a CSV list, or - for paths on standard input; default: the "
         "misclassified photos of the run, the most confident first",
     )  # fmt: skip
-    parser.add_argument("--count", type=int, default=24, help="of them; default: 24")
+    parser.add_argument(
+        "--count", type=int,
+        help="explain at most so many photos; default: all named ones, or 24 misclassified ones",
+    )  # fmt: skip
     parser.add_argument(
         "--class", dest="class_name", metavar="CLASS", help="explain it; default: the predicted one"
     )
@@ -67,8 +70,9 @@ def build_parser() -> Parser:
         "--model", action="append", help="trainings, such as r0f0 or r0f0,r1f0; default: all"
     )
     parser.add_argument(
-        "--method", action="append", help="activation or occlusion; default: both kinds of maps"
-    )
+        "--method", action="append",
+        help="activation or occlusion; default: both, as far as the run has them",
+    )  # fmt: skip
     parser.add_argument(
         "--no-check", dest="check", action="store_false",
         help="no deletion curves: much faster, but nothing says whether the maps matter",

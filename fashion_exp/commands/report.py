@@ -15,6 +15,10 @@ def run(arguments: list[str]) -> int:
     """Writes the page and prints its path. Raises `InputError`."""
     parser = build_parser("report", __doc__)
     parser.add_argument("--into", help="folder to write; default: report/ in the sweep or run")
+    parser.add_argument(
+        "--maps", action="store_true",
+        help="show misclassified photos beside what the best run looked at; a second per photo",
+    )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     add_slices_switch(parser)
     args = parser.parse_args(arguments)
@@ -32,7 +36,7 @@ def run(arguments: list[str]) -> int:
         from fashion_exp.api.slices import comparison_slices
 
         analysis = comparison_slices(comparison, **chosen)
-    page = comparison.report(into, command, analysis)
+    page = comparison.report(into, command, analysis, args.maps)
     figures, missing, reason = "", [], ""
     if len(comparison.runs) == 1:
         result = comparison.runs[0].result

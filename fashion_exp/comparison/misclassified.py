@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,12 +32,18 @@ THUMBNAILS = "thumbnails"
 """The folder in an outputs folder with small pictures that came with a study, by image id."""
 
 
-def photo_groups(runs: Sequence[RunData], winner: int, part: str, cache: Path) -> list[PhotoGroup]:
+Draw = Callable[[str, np.ndarray], bytes]
+"""From an image's id and pixels to a JPEG."""
+
+
+def photo_groups(
+    runs: Sequence[RunData], winner: int, part: str, cache: Path, draw: Draw | None = None
+) -> list[PhotoGroup]:
     """Images that all runs predicted and most, all or all but the winner misclassify; of two runs
     also those that the winner alone does.
 
     All are counted; of images in one group, only the first is shown. The images on which the fewest
-    trainings are right come first.
+    trainings are right come first. `draw` makes wide pictures of them; default: thumbnails.
     """
     predictions = [run.predictions(part) for run in runs]
     wrong = pd.concat([wrong_by_image(frame) for frame in predictions], axis=1, join="inner")
@@ -54,7 +60,7 @@ def photo_groups(runs: Sequence[RunData], winner: int, part: str, cache: Path) -
     accuracy = pd.concat([run.scores(part, "accuracy").mean() for run in runs], axis=1).mean(axis=1)
     rows = predictions[winner].drop_duplicates("image_id").set_index("image_id")
     came_with_study = cache.parent / THUMBNAILS
-    thumbnails = Thumbnails(load_run_images(runs[winner], cache), came_with_study)
+    thumbnails = Thumbnails(load_run_images(runs[winner], cache), came_with_study, draw=draw)
     votes = _votes(runs, part)
     return [
         PhotoGroup(
@@ -69,6 +75,7 @@ def photo_groups(runs: Sequence[RunData], winner: int, part: str, cache: Path) -
                 )
                 for image in _first_of_groups(accuracy[selected[selected].index], rows["group_id"])
             ],
+            wide=draw is not None,
         )
         for title, selected in groups.items()
         if selected.any()
@@ -102,13 +109,15 @@ def _caption(votes: Counter[str]) -> str:
 class Thumbnails:
     """Small JPEGs of the images of a table, with `size` px on the longer side.
 
-    `stored` is a folder that has those of images that the table lacks.
+    `stored` is a folder that has those of images that the table lacks; `draw` makes other pictures.
     """
 
     def __init__(
-        self, table: ImageTable | None, stored: Path | None = None, size: int = THUMBNAIL_SIZE
-    ) -> None:
-        self._table, self._stored, self._size = table, stored, size
+        self, table: ImageTable | None, stored: Path | None = None, size: int = THUMBNAIL_SIZE,
+        draw: Draw | None = None,
+    ) -> None:  # fmt: skip
+        self._table, self._stored = table, stored
+        self._draw = draw or (lambda _, pixels: thumbnail(pixels, size))
         images = [] if table is None else table.rows["image_id"].to_list()
         self._rows = {image: row for row, image in enumerate(images)}
 
@@ -118,7 +127,7 @@ class Thumbnails:
 
         if self._table is not None and image in self._rows:
             try:
-                return thumbnail(self._table.read(self._rows[image]), self._size)
+                return self._draw(image, self._table.read(self._rows[image]))
             except (UnreadableImageError, OSError):
                 return None
         file = None if self._stored is None else self._stored / f"{image}.jpg"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from fashion_exp.comparison.audit import audit
 from fashion_exp.comparison.conclusions import conclusions
 from fashion_exp.comparison.factors import Factor, missing_grid_commands
-from fashion_exp.comparison.misclassified import photo_groups
+from fashion_exp.comparison.misclassified import Draw, photo_groups
 from fashion_exp.comparison.pairs import OPPOSITE, TEST_NAMES, Pair, Verdict
 from fashion_exp.comparison.plans import plans
 from fashion_exp.comparison.report_tables import (
@@ -46,9 +46,11 @@ if TYPE_CHECKING:
 
 
 def build_report(
-    comparison: Comparison, command: str, cache: Path, slices: SliceAnalysis | None = None
-) -> Report:
-    """All that the page, the tables and the figures show. `command` makes this report again."""
+    comparison: Comparison, command: str, cache: Path, slices: SliceAnalysis | None = None,
+    draw: Draw | None = None,
+) -> Report:  # fmt: skip
+    """All that the page, the tables and the figures show. `command` makes this report again, and
+    `draw` the pictures of misclassified photos."""
     runs, ranking = comparison.runs, comparison.ranking
     is_several = len(runs) > 1
     return Report(
@@ -68,7 +70,7 @@ def build_report(
         uncertainty=uncertainty_table(comparison),
         classes=_classes(comparison),
         confusions=[_confusion(comparison, index) for index in ranking],
-        photos=photo_groups(runs, comparison.winner, comparison.own_part, cache),
+        photos=photo_groups(runs, comparison.winner, comparison.own_part, cache, draw),
         reproduce=[command, *(run.command for run in runs)],
         methods=_methods(comparison),
         best_run=_best_run_commands(comparison),

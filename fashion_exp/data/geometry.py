@@ -69,10 +69,12 @@ def geometry_of(fields: Mapping[str, Any]) -> AnyGeometry:
 
 
 def pack(images: Sequence[np.ndarray]) -> np.ndarray:
-    """Images (size, size, channels) of the parts as one array; a single image stays as it is."""
+    """Images (size, size, channels) of the parts as one array, or n of each part, (n, size, size,
+    channels); those of a single part stay as they are."""
     if len(images) == 1:
         return images[0]
-    return np.concatenate([image.reshape(1, -1, image.shape[2]) for image in images], axis=1)
+    flat = [image.reshape(*image.shape[:-3], 1, -1, image.shape[-1]) for image in images]
+    return np.concatenate(flat, axis=-2)
 
 
 def unpack(image: np.ndarray, geometry: AnyGeometry) -> list[np.ndarray]:

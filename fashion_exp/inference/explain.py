@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from scipy import ndimage
+from torch.nn import functional
 
 from fashion_exp.configuration.schema import Head
+from fashion_exp.data.geometry import pack, unpack
 from fashion_exp.errors import InputError, suggest
 from fashion_exp.inference.images import Photo, decoded
-from fashion_exp.models.activation_map import activation_map, cell_offset
+from fashion_exp.models.activation_map import activation_maps, cell_offset
 from fashion_exp.reporting.heatmap import overlay
 from fashion_exp.stats.interval import Interval
 from fashion_exp.stats.paired_t import paired_grouped
@@ -41,6 +45,8 @@ class Source:
     photo: Photo
     label: str = ""
     """Its true class, if known."""
+    models: Sequence[str] = ()
+    """Those that explain it, such as those that were not trained on it; default: all."""
 
 
 @dataclass(frozen=True)
@@ -50,14 +56,14 @@ class Explanation:
     name: str
     label: str
     image: np.ndarray
-    """As the networks see it, uint8 (size, size, channels)."""
+    """As the first network sees it, uint8 (size, size, channels)."""
     predicted: str
     probability: float
     """Of the explained class."""
     explained: str
     maps: Mapping[str, np.ndarray]
     """By method, (rows, columns): positive where the image speaks for the class. "activation": the
-    shares of the score (`activation_map`); "occlusion": how much the probability falls when a
+    shares of the score (`activation_maps`); "occlusion": how much the probability falls when a
     square there is covered."""
     label_map: np.ndarray | None = None
     """The activation map for the true class, if that is another one."""
@@ -77,53 +83,67 @@ def explain(
     *,
     class_name: str | None = None,
     models: Sequence[str] | None = None,
-    methods: Sequence[str] = METHODS,
+    methods: Sequence[str] | None = None,
     check: bool = True,
     seed: int = 0,
 ) -> Iterator[Explanation]:
     """The maps of photos for their predicted class or for `class_name`.
 
-    A map is the mean over the models. With `check`, the cells of each map are removed in the order
-    of their contributions: they get the mean color of the image, and the probability of the class
+    A map is the mean over the models, and the sum over their backbones. By default `methods` are
+    those of `methods_of`. With `check`, the cells of each map are removed in the order of their
+    contributions: they get the mean color of the image, and the probability of the class
     is computed anew (deletion curve, Petsiuk et al. 2018, BMVC). Random orders and the map of the
     photo before are controls: a map that merely marks the middle does no better than the latter.
 
     Raises `InputError` for an unknown class, model or method, a photo that is none, and a network
     that has no activation map.
     """
+    methods = tuple(methods or methods_of(run))
     _check(run, class_name, methods)
-    names = tuple(models or run.model_names)
+    offsets = _offsets(run) if "activation" in methods else None
     rng = np.random.default_rng(seed)
     before: dict[str, np.ndarray] = {}
-    offset: tuple[float, float] | None = None
     for source in sources:
-        image = run.preprocess(decoded(run, source.photo))
-        (shares,) = _probabilities(run, image[None], names)
+        names = tuple(models or source.models or run.model_names)
+        parts = unpack(run.preprocess(decoded(run, source.photo)), run.geometry)
+        (shares,) = _probabilities(run, [part[None] for part in parts], names)
         predicted = run.classes[int(shares.argmax())]
         explained = class_name or predicted
         index = run.classes.index(explained)
-        if offset is None and "activation" in methods:
-            offset = cell_offset(run.model(names[0]), image.shape[0], image.shape[2])
         maps = {
-            method: _occlusion(run, image, index, names)
-            if offset is None or method == "occlusion"
-            else _activation(run, image, index, names, offset)
+            method: _occlusion(run, parts, index, names)
+            if offsets is None or method == "occlusion"
+            else _activation(run, parts, index, names, offsets)
             for method in methods
         }
         curves: dict[str, np.ndarray] = {}
         if check:
             orders = maps | _controls(maps, before, rng)
-            curves = _deletion_curves(run, image, index, names, orders)
+            curves = _deletion_curves(run, parts, index, names, orders)
         before = maps
         probability = float(shares[index])
         label_map = None
-        if source.label in run.classes and source.label != explained and offset is not None:
+        if source.label in run.classes and source.label != explained and offsets is not None:
             label = run.classes.index(source.label)
-            label_map = _activation(run, image, label, names, offset)
+            label_map = _activation(run, parts, label, names, offsets)
         yield Explanation(
-            source.name, source.label, image, predicted, probability, explained, maps, label_map,
+            source.name, source.label, parts[0], predicted, probability, explained, maps, label_map,
             curves,
         )  # fmt: skip
+
+
+def methods_of(run: TrainedRun) -> tuple[str, ...]:
+    """The kinds of maps that a run can have."""
+    return ("occlusion",) if _why_no_activation(run) else METHODS
+
+
+def _why_no_activation(run: TrainedRun) -> str:
+    """Why a run has no activation maps; empty if it can have them."""
+    if run.config.model.head is Head.knn:
+        return "the votes of nearest neighbors have no gradient, which activation maps are made of"
+    if run.plan.test_views != "none":
+        return f"model.test_views={run.plan.test_views} adds up views of different places"
+    return ""
 
 
 def _check(run: TrainedRun, class_name: str | None, methods: Sequence[str]) -> None:
@@ -132,19 +152,8 @@ def _check(run: TrainedRun, class_name: str | None, methods: Sequence[str]) -> N
             raise InputError(f"method={method}: no such method; {suggest(method, METHODS)}")
     if class_name is not None and class_name not in run.classes:
         raise InputError(f"class {class_name}: not in this run; {suggest(class_name, run.classes)}")
-    if run.config.model.head is Head.knn:
-        raise InputError(
-            f"{run.run.path}: the votes of nearest neighbors have no gradient, which the maps are "
-            "made of; explain a run with another model.head"
-        )
-    if run.plan.reads_features:
-        has = [f"{run.config.model.name} has several networks"] if run.plan.beside else []
-        if run.plan.test_views != "none":
-            has.append(f"model.test_views={run.plan.test_views} takes several views")
-        raise InputError(
-            f"{run.run.path}: explain draws the maps of one network on one view of a photo, and "
-            f"{' and '.join(has)}; explain a run of one network on one view"
-        )
+    if "activation" in methods and (reason := _why_no_activation(run)):
+        raise InputError(f"{run.run.path}: {reason}; use method=occlusion")
 
 
 def _controls(
@@ -155,17 +164,40 @@ def _controls(
     return controls | {f"{name}, other photo": map for name, map in before.items()}
 
 
-def heatmap(
-    run: TrainedRun, photo: Photo, class_name: str | None = None, method: str = "activation"
-) -> bytes:
-    """A PNG of the photo, as the networks see it, under its map for the predicted class or for
-    `class_name`. Raises `InputError` as `explain`."""
-    (found,) = explain(
-        run, [Source("photo", photo)], class_name=class_name, methods=[method], check=False
-    )
-    buffer = io.BytesIO()
-    overlay(found.image, found.maps[method]).save(buffer, "png")
-    return buffer.getvalue()
+@dataclass(frozen=True)
+class QuickMaps:
+    """One map of an image, for the predicted class and without a check."""
+
+    run: TrainedRun
+
+    def __call__(self, image: np.ndarray, source: Source) -> Explanation:
+        """`image` is as `TrainedRun.preprocess` gives it. Raises `InputError` for a network without
+        a map."""
+        run, parts = self.run, unpack(image, self.run.geometry)
+        names = tuple(source.models or run.model_names)
+        (shares,) = _probabilities(run, [part[None] for part in parts], names)
+        index, (method, *_) = int(shares.argmax()), methods_of(run)
+        found = (
+            _occlusion(run, parts, index, names)
+            if method == "occlusion"
+            else _activation(run, parts, index, names, self._offsets)
+        )
+        name = run.classes[index]
+        return Explanation(
+            source.name, source.label, parts[0], name, float(shares[index]), name, {method: found}
+        )
+
+    @cached_property
+    def _offsets(self) -> list[tuple[float, float]]:
+        return _offsets(self.run)
+
+    def png(self, image: np.ndarray) -> bytes:
+        """The image under its map."""
+        item = self(image, Source("photo", image))
+        (found,) = item.maps.values()
+        buffer = io.BytesIO()
+        overlay(item.image, found).save(buffer, "png")
+        return buffer.getvalue()
 
 
 def compare_with_control(
@@ -182,32 +214,66 @@ def compare_with_control(
     return paired_grouped(differences, range(len(differences)), level).interval
 
 
-def _probabilities(run: TrainedRun, images: np.ndarray, names: Sequence[str]) -> np.ndarray:
-    """(n, classes), the mean over the models, of images (n, size, size, channels)."""
+def _probabilities(
+    run: TrainedRun, images: Sequence[np.ndarray], names: Sequence[str]
+) -> np.ndarray:
+    """(n, classes), the mean over the models, of n images of each part, (n, size, size,
+    channels)."""
     models = [run.model(name) for name in names]  # loaded here: a map needs tensors with gradients
     parts = []
-    for batch in torch.from_numpy(images).permute(0, 3, 1, 2).split(BATCH):
+    for batch in torch.from_numpy(pack(images)).permute(0, 3, 1, 2).split(BATCH):
         with torch.inference_mode():
             if run.shares_backbone:
                 features = models[0].features(batch)
-                logits = [model.head(features) for model in models]
+                logits = [model.evaluation_head(features) for model in models]
             else:
                 logits = [model(batch) for model in models]
             parts.append(torch.stack(logits).softmax(dim=2).mean(dim=0))
     return torch.cat(parts).numpy()
 
 
+def _offsets(run: TrainedRun) -> list[tuple[float, float]]:
+    """Where the content of a cell lies, for each backbone."""
+    backbones = run.model(run.model_names[0]).backbones
+    return [
+        cell_offset(backbone, plan.size, plan.channels)
+        for backbone, plan in zip(backbones, run.plan.networks, strict=True)
+    ]
+
+
 def _activation(
-    run: TrainedRun, image: np.ndarray, index: int, names: Sequence[str],
-    offset: tuple[float, float],
+    run: TrainedRun, parts: Sequence[np.ndarray], index: int, names: Sequence[str],
+    offsets: Sequence[tuple[float, float]],
 ) -> np.ndarray:  # fmt: skip
-    """The mean over the models, moved to where the cells' content lies in the image."""
-    batch, target = torch.from_numpy(image).permute(2, 0, 1)[None], torch.tensor([index])
-    maps = [activation_map(run.model(name), batch, target)[0].numpy() for name in names]
-    return ndimage.shift(np.mean(maps, axis=0), offset, order=1, mode="nearest")
+    """The mean over the models, moved to where the cells' content lies in the image. Maps of
+    several backbones are added in the cells of the finest."""
+    batch, target = torch.from_numpy(pack(parts)).permute(2, 0, 1)[None], torch.tensor([index])
+    found = [activation_maps(run.model(name), batch, target) for name in names]
+    moved = []
+    for maps, offset in zip(zip(*found, strict=True), offsets, strict=True):
+        mean = torch.stack(maps).mean(dim=0)[0].numpy()
+        moved.append(ndimage.shift(mean, offset, order=1, mode="nearest"))
+    finest = max((map.shape for map in moved), key=math.prod)
+    return np.asarray(sum(_in_cells(map, finest) for map in moved))
 
 
-def _occlusion(run: TrainedRun, image: np.ndarray, index: int, names: Sequence[str]) -> np.ndarray:
+def _in_cells(map: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """The map in other cells, with about the same sum."""
+    cells = torch.from_numpy(map)[None, None]
+    resized = functional.interpolate(cells, list(shape), mode="bilinear")[0, 0].numpy()
+    return np.asarray(resized * (map.size / math.prod(shape)))
+
+
+def _occlusion(
+    run: TrainedRun, parts: Sequence[np.ndarray], index: int, names: Sequence[str]
+) -> np.ndarray:
+    covered = [_covered(part) for part in parts]
+    first, *others = _probabilities(run, covered, names)[:, index]
+    return (first - np.array(others)).reshape(GRID, GRID)
+
+
+def _covered(image: np.ndarray) -> np.ndarray:
+    """(1 + GRID², size, size, channels): the image, and under the square in each position."""
     size, side = len(image), max(1, round(SQUARE * len(image)))
     starts = np.linspace(0, size - side, GRID).round().astype(int)
     covered = np.repeat(image[None], GRID * GRID + 1, axis=0)
@@ -215,16 +281,18 @@ def _occlusion(run: TrainedRun, image: np.ndarray, index: int, names: Sequence[s
         covered[1:], ((y, x) for y in starts for x in starts), strict=True
     ):
         copy[top : top + side, left : left + side] = _fill(image)
-    first, *others = _probabilities(run, covered, names)[:, index]
-    return (first - np.array(others)).reshape(GRID, GRID)
+    return covered
 
 
 def _deletion_curves(
-    run: TrainedRun, image: np.ndarray, index: int, names: Sequence[str],
+    run: TrainedRun, parts: Sequence[np.ndarray], index: int, names: Sequence[str],
     orders: Mapping[str, np.ndarray],
 ) -> dict[str, np.ndarray]:  # fmt: skip
-    changed = [_removed(image, values) for values in orders.values()]
-    first, *others = _probabilities(run, np.concatenate([image[None], *changed]), names)[:, index]
+    changed = [
+        np.concatenate([part[None], *(_removed(part, values) for values in orders.values())])
+        for part in parts
+    ]
+    first, *others = _probabilities(run, changed, names)[:, index]
     curves = np.insert(np.reshape(others, (len(orders), STEPS)), 0, first, axis=1)
     return dict(zip(orders, curves, strict=True))
 

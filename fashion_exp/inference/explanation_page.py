@@ -12,13 +12,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
 from fashion_exp.comparison.misclassified import load_run_images
 from fashion_exp.comparison.run_data import load_run
 from fashion_exp.data.table import UnreadableImageError
 from fashion_exp.errors import InputError
 from fashion_exp.evaluation.predictions import class_names, labels_and_probabilities
-from fashion_exp.inference.explain import Explanation, Source, compare_with_control, explain
+from fashion_exp.inference.explain import (
+    Explanation,
+    QuickMaps,
+    Source,
+    compare_with_control,
+    explain,
+)
 from fashion_exp.inference.images import Photo, as_list, name_of
 from fashion_exp.inference.sources import list_photos
 from fashion_exp.reporting.formats import percent, photo_count
@@ -31,11 +38,15 @@ from fashion_exp.reporting.tables import PlainTable
 from fashion_exp.stats.interval import MIN_RELIABLE_SCORES
 
 if TYPE_CHECKING:
+    from PIL import Image
+
     from fashion_exp.inference.trained_run import TrainedRun
 
 CONTROLS = {"random": "cells in random order", "other photo": "the cells that another photo's map "
             "marks"}  # fmt: skip
 PAGE = "explain.html"
+MAX_ERRORS = 24
+"""Misclassified photos that are explained if no number is given."""
 
 
 @dataclass(frozen=True)
@@ -80,13 +91,8 @@ def explain_into(
         save(picture, file)
         found.append(_without_pixels(item))
         rows.append(_row(item) | {"picture": str(file)})
-        buffer = io.BytesIO()
-        picture.save(buffer, "jpeg", quality=88)
-        photos.append(
-            ShownPhoto(
-                buffer.getvalue(), item.name, item.label or item.predicted, _probability(item)
-            )
-        )
+        shown = item.label or item.predicted
+        photos.append(ShownPhoto(_jpeg(picture), item.name, shown, _probability(item)))
         on_progress(number + len(unreadable))
     if not found:
         name, reason = next(iter(unreadable.items()))
@@ -105,6 +111,32 @@ def explain_into(
     page = PhotoPage(title, [lead, *sentences], sections, f"Run: {run.run.path.name}")
     write_photo_page(page, into / PAGE)
     return Explained(into / PAGE, sentences, rows, checks, unreadable)
+
+
+def _jpeg(picture: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, "jpeg", quality=88)
+    return buffer.getvalue()
+
+
+def map_drawer(run: TrainedRun, predictions: pd.DataFrame) -> Callable[[str, np.ndarray], bytes]:
+    """Draws a photo of these predictions, by its image id, beside the map of the class that it is
+    taken for by the models that judged it; a JPEG. Raises `InputError` for a network without maps.
+    """
+    maps, judged_by = QuickMaps(run), judges(predictions)
+
+    def draw(image_id: str, photo: np.ndarray) -> bytes:
+        source = Source(image_id, photo, models=judged_by[image_id])
+        item = maps(run.preprocess(photo), source)
+        return _jpeg(side_by_side(item.image, _caption(item), _maps(item), ""))
+
+    return draw
+
+
+def judges(predictions: pd.DataFrame) -> dict[str, list[str]]:
+    """The models that predicted each image."""
+    models = "r" + predictions["repeat"].astype(str) + "f" + predictions["fold"].astype(str)
+    return models.groupby(predictions["image_id"]).agg(list).to_dict()
 
 
 def _readable(
@@ -141,8 +173,7 @@ def errors_of(run: TrainedRun, cache: Path, count: int) -> list[Source]:
 
     Raises `InputError` if there are none, or if the photos are not where they were.
     """
-    if count < 1:
-        raise InputError(f"count={count}: must be 1 or more")
+    _check_count(count)
     if run.run.is_refit:
         raise InputError(
             f"{run.run.path}: a refit has no predictions of its own; name photos to explain"
@@ -164,21 +195,32 @@ def errors_of(run: TrainedRun, cache: Path, count: int) -> list[Source]:
     if table is None:
         raise InputError(f"{run.run.path}: its photos are not available; name photos to explain")
     positions = {image: row for row, image in enumerate(table.rows["image_id"])}
+    judged_by = judges(frame)
     return [
-        Source(str(rows["path"][i]), table.read(positions[i]), str(rows["label"][i]))
+        Source(str(rows["path"][i]), table.read(positions[i]), str(rows["label"][i]), judged_by[i])
         for i in chosen
         if i in positions
     ]
 
 
-def named_sources(images: object) -> list[Source]:
-    """Photos as `Run.predict` takes them, those in memory first. Raises `InputError` if there is
-    none."""
+def _check_count(count: int) -> None:
+    if count < 1:
+        raise InputError(f"count={count}: must be 1 or more")
+
+
+def named_sources(images: object, count: int | None = None) -> list[Source]:
+    """Photos as `Run.predict` takes them, those in memory first, at most `count`. Raises
+    `InputError` if there is none."""
+    if count is not None:
+        _check_count(count)
     given = as_list(images)
     paths = [str(item) for item in given if isinstance(item, str | PathLike)]
     photos: list[Photo] = [item for item in given if not isinstance(item, str | PathLike)]
     photos += list_photos(paths, sys.stdin) if paths or not photos else []
-    return [Source(name_of(photo, number), photo) for number, photo in enumerate(photos, start=1)]
+    return [
+        Source(name_of(photo, number), photo)
+        for number, photo in enumerate(photos[:count], start=1)
+    ]
 
 
 def _caption(item: Explanation) -> str:

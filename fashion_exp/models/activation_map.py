@@ -14,12 +14,14 @@ MAX_OFFSET = 1.0
 """Cells. A larger measured offset means that the middle cell sees the whole image."""
 
 
-def activation_map(model: Classifier, images: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
-    """Signed contributions (n, h, w), float32, of the cells of the last feature map to the score
-    of one class for each image; positive ones speak for the class.
+def activation_maps(
+    model: Classifier, images: torch.Tensor, classes: torch.Tensor
+) -> list[torch.Tensor]:
+    """Signed contributions (n, h, w), float32, of the cells of the last feature map of each
+    backbone to the score of one class for each image; positive ones speak for the class.
 
-    `images` are uint8 (n, channels, size, size), `classes` (n,) indices. The score is the logit
-    minus the mean of all logits, since a softmax does not change if a constant is added to all. The
+    `images` are uint8 as the model takes them, `classes` (n,) indices. The score is the logit
+    minus the mean of all logits, since a softmax does not change if a constant is added to all. A
     map is the product of activation and gradient, summed over the channels; for a linear head on
     the mean of the feature map it is that cell's exact share of the score, apart from the bias. A
     transformer with a class token reads the other tokens in its last block only, so its map is
@@ -29,6 +31,22 @@ def activation_map(model: Classifier, images: torch.Tensor, classes: torch.Tenso
 
     Raises `InputError` for a network whose features have no places in the image.
     """
+    (inputs,) = model.inputs(images)
+    pairs = [*zip(model.backbones, inputs, strict=True)]
+    with torch.enable_grad():
+        computed = [_held_features(backbone, own) for backbone, own in pairs]
+        logits = model.head(torch.cat([features for _, features in computed], dim=1))
+        score = logits.gather(1, classes[:, None])[:, 0] - logits.mean(dim=1)
+        held = [activation for activation, _ in computed]
+        gradients = torch.autograd.grad(score.sum(), held)
+    return [
+        _to_grid(backbone, activation.detach() * gradient).float()
+        for backbone, activation, gradient in zip(model.backbones, held, gradients, strict=True)
+    ]
+
+
+def _held_features(model: Classifier, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The activation that the map is made of, a leaf of the graph, and the features (n, width)."""
     network = model.network
     held: list[torch.Tensor] = []
 
@@ -43,19 +61,15 @@ def activation_map(model: Classifier, images: torch.Tensor, classes: torch.Tenso
     if getattr(network, "num_prefix_tokens", 0) and hasattr(network, "blocks"):
         hooks.append(network.blocks[-1].register_forward_pre_hook(hold_input))
     try:
-        with torch.enable_grad():
-            features = model.feature_map(images)
-            if not held and isinstance(features, torch.Tensor):
-                features = hold(features)
-            if not held:
-                raise _no_map(model)
-            logits = model.head(model.pool(features))
-            score = logits.gather(1, classes[:, None])[:, 0] - logits.mean(dim=1)
-            (gradient,) = torch.autograd.grad(score.sum(), held[0])
+        features = model.feature_map(images)
+        if not held and isinstance(features, torch.Tensor):
+            features = hold(features)
+        if not held:
+            raise _no_map(model)
+        return held[0], model.pool(features)
     finally:
         for hook in hooks:
             hook.remove()
-    return _to_grid(model, held[0].detach() * gradient).float()
 
 
 def cell_offset(model: Classifier, size: int, channels: int) -> tuple[float, float]:

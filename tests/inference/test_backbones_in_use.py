@@ -6,25 +6,26 @@ import asyncio
 import io
 import json
 import shutil
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from rich.console import Console
 
 from fashion_exp.data.geometry import geometry_of, pack, unpack
 from fashion_exp.errors import InputError
 from fashion_exp.inference.card import write_card
-from fashion_exp.inference.explain import Source, explain
+from fashion_exp.inference.explain import METHODS, QuickMaps, Source, explain
 from fashion_exp.inference.export import export
 from fashion_exp.inference.predict import predict
 from fashion_exp.inference.refit import refit
 from fashion_exp.inference.serving.predictor import Decoders
 from fashion_exp.inference.trained_run import TrainedRun, load_run
 from fashion_exp.reporting.progress import Progress
-from tests.backbone_runs import SIZES, RunTiny, options
+from tests.backbone_runs import SIZES, RunTiny, load, options
 
 pytestmark = pytest.mark.slow
 
@@ -86,14 +87,25 @@ def test_refit_and_card_have_all_backbones(
     assert "+".join(SIZES) in text and both.plan.weights_sha256 in text
 
 
-def test_explain_is_refused_by_what_the_run_has(both: TrainedRun, photos: Path) -> None:
+def test_explain_maps_several_networks_on_one_view(
+    tiny: RunTiny, backbone_files: dict[str, Path], photos: Path
+) -> None:
+    run = load(tiny(*options(backbone_files, *SIZES), "repeats=2"))
     source = Source("photo", next(photos.rglob("*.png")))
-    views = r"model\.test_views=five_crops takes several views"
-    with pytest.raises(InputError, match=f"has several networks and {views}; explain"):
-        next(explain(both, [source]))
-    networks = replace(both, plan=replace(both.plan, test_views="none"))
-    with pytest.raises(InputError, match="has several networks; explain"):
-        next(explain(networks, [source]))
-    alone = replace(both, plan=replace(both.plan, beside=()))
-    with pytest.raises(InputError, match=f"photo, and {views}; explain"):
-        next(explain(alone, [source]))
+    (item,) = explain(run, [source], methods=METHODS)
+    image = run.preprocess(run.decode(source.photo))
+    batch = torch.from_numpy(image).permute(2, 0, 1)[None]
+    expected = run.predict_batch(batch).probabilities.mean(axis=0)
+    assert item.probability == pytest.approx(expected.max(), abs=1e-5)
+    assert item.image.shape == (*[min(SIZES.values())] * 2, 3)
+    assert np.isfinite(item.maps["activation"]).all() and np.ptp(item.maps["occlusion"]) > 0
+    with Image.open(io.BytesIO(QuickMaps(run).png(image))) as picture:
+        assert picture.format == "PNG"
+
+
+def test_explain_covers_places_where_views_are_added_up(both: TrainedRun, photos: Path) -> None:
+    source = Source("photo", next(photos.rglob("*.png")))
+    (item,) = explain(both, [source], check=False)
+    assert list(item.maps) == ["occlusion"] and np.ptp(item.maps["occlusion"]) > 0
+    with pytest.raises(InputError, match=r"test_views=five_crops.*use method=occlusion"):
+        next(explain(both, [source], methods=METHODS))

@@ -13,15 +13,16 @@ import torch
 from PIL import Image
 from torch import nn
 
+from fashion_exp.data.geometry import Geometry
 from fashion_exp.errors import InputError
 from fashion_exp.inference.explain import (
     METHODS,
     STEPS,
+    QuickMaps,
     Source,
     _removed,
     compare_with_control,
     explain,
-    heatmap,
 )
 from fashion_exp.models.classifier import Classifier
 
@@ -44,7 +45,12 @@ class FakeRun:
     shares_backbone: bool
     classes: tuple[str, ...] = ("red", "green")
     model_names: tuple[str, ...] = ("r0f0", "r1f0")
-    plan: Any = field(default_factory=lambda: SimpleNamespace(reads_features=False))
+    plan: Any = field(
+        default_factory=lambda: SimpleNamespace(
+            test_views="none", networks=[SimpleNamespace(size=SIZE, channels=3)]
+        )
+    )
+    geometry: Any = field(default_factory=lambda: Geometry(SIZE, "crop", "bilinear", 3))
     config: Any = field(default_factory=lambda: SimpleNamespace(model=SimpleNamespace(head="own")))
 
     def model(self, name: str) -> Classifier:
@@ -128,7 +134,7 @@ def test_explains_the_class_that_is_asked_for_and_the_true_one() -> None:
 
 
 def test_heatmap_is_a_picture_of_the_photo() -> None:
-    picture = Image.open(io.BytesIO(heatmap(run(), photo(2))))
+    picture = Image.open(io.BytesIO(QuickMaps(run()).png(photo(2))))
     assert picture.format == "PNG" and picture.size == (256, 256)
     changed = np.abs(np.asarray(picture.resize((SIZE, SIZE))).astype(int) - photo(2)).sum(axis=2)
     (row, column), _ = np.argwhere(photo(2)[..., 0] > 140)[[0, -1]]

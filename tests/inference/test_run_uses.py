@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 import re
 from pathlib import Path
@@ -15,6 +17,7 @@ from PIL import Image
 import fashion_exp as fx
 from fashion_exp.commands import card as card_command
 from fashion_exp.commands import explain as explain_command
+from fashion_exp.inference.explanation_page import judges
 from fashion_exp.reporting.formats import percent
 from fashion_exp.reporting.photo_page import as_json
 
@@ -149,7 +152,8 @@ def test_explain_names_photos_that_cannot_be_read_and_shows_the_others(
     assert explain_command.run([*options, bad[0], first, bad[1]]) == 3
     assert "gone.jpg: no such file" in capsys.readouterr().out
     page = (into / "explain.html").read_text()
-    assert page.count("<img") == 1 and all(Path(path).name in page for path in bad)
+    assert page.count("<img") == 1, "without --count all named photos are explained"
+    assert all(Path(path).name in page for path in bad)
     names = [file.name for file in into.glob("*.png")]
     assert sorted(names) == [f"001-{Path(first).stem}.png", "mine.png"], "no picture of before"
     with pytest.raises(fx.InputError, match=r"text.jpg: not a JPEG"):
@@ -157,6 +161,15 @@ def test_explain_names_photos_that_cannot_be_read_and_shows_the_others(
     for count in ("0", "-2"):
         with pytest.raises(fx.InputError, match="must be 1 or more"):
             explain_command.run([*options, "--count", count])
+
+
+def test_count_limits_the_named_photos(run: fx.Run, photos: Path, tmp_path: Path) -> None:
+    files, options = paths(photos, 3), ["--no-check", "--method", "activation", "--into"]
+    names = [str(run.folder), *map(str, files), *options, str(tmp_path)]
+    assert explain_command.run([*names, "--count", "2"]) == 0
+    assert sorted(file.name[:3] for file in tmp_path.glob("*.png")) == ["001", "002"]
+    assert explain_command.run(names) == 0
+    assert len(list(tmp_path.glob("*.png"))) == 3
 
 
 def test_explain_begins_with_the_most_confident_errors(
@@ -173,6 +186,23 @@ def test_explain_begins_with_the_most_confident_errors(
         assert row["label"] != row["predicted"]
     shares = [row["probability"] for row in explained.rows]
     assert shares == sorted(shares, reverse=True)
+
+
+def test_errors_are_explained_by_the_models_that_judged_the_photo(run: fx.Run) -> None:
+    frame = run.predictions("validation")
+    judged = judges(frame)
+    assert sum(map(len, judged.values())) == len(frame) > len(judged)
+    for row in frame.itertuples():
+        assert f"r{row.repeat}f{row.fold}" in judged[str(row.image_id)]
+
+
+def test_report_shows_errors_beside_maps(run: fx.Run, tmp_path: Path) -> None:
+    page = run.report(tmp_path, maps=True).read_text()
+    group = page.partition('<ul class="photos wide">')[2].partition("</ul>")[0]
+    pictures = re.findall('data:image/jpeg;base64,([^"]+)', group)
+    assert len(pictures) == group.count("<li>") > 0
+    with Image.open(io.BytesIO(base64.b64decode(pictures[0]))) as picture:
+        assert picture.width > 2 * 192, "the photo and a map"
 
 
 def test_refit_claims_no_accuracy(run: fx.Run) -> None:

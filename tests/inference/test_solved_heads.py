@@ -14,7 +14,7 @@ from fashion_exp.comparison.audit import find_problems
 from fashion_exp.comparison.run_data import load_run as load_run_data
 from fashion_exp.errors import InputError
 from fashion_exp.inference.card import build_card
-from fashion_exp.inference.explain import explain
+from fashion_exp.inference.explain import Source, explain
 from fashion_exp.inference.export import export
 from fashion_exp.inference.predict import predict
 from fashion_exp.inference.refit import describe, refit
@@ -66,11 +66,14 @@ def test_run_with_a_solved_head_is_used_as_any_other(
 
 
 @pytest.mark.parametrize("trained", ["knn"], indirect=True)
-def test_nearest_neighbors_have_no_maps_and_no_linear_layer(
-    trained: TrainedRun, tmp_path: Path
+def test_nearest_neighbors_have_occlusion_maps_and_no_linear_layer(
+    trained: TrainedRun, photos: Path, tmp_path: Path
 ) -> None:
-    with pytest.raises(InputError, match="have no gradient"):
-        list(explain(trained, []))
+    source = Source("photo", next(photos.rglob("*.png")))
+    (item,) = explain(trained, [source], check=False)
+    assert list(item.maps) == ["occlusion"] and np.isfinite(item.maps["occlusion"]).all()
+    with pytest.raises(InputError, match=r"have no gradient.*use method=occlusion"):
+        list(explain(trained, [source], methods=["activation"]))
     with pytest.raises(InputError, match="head=knn does not; export it with"):
         export(trained, "timm", tmp_path / "folder", Progress(Console(quiet=True)), model="r0f0")
     assert not (tmp_path / "folder").exists()

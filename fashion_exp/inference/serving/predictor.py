@@ -26,6 +26,7 @@ from fashion_exp.reporting.progress import Progress
 
 if TYPE_CHECKING:
     from fashion_exp.inference.calibration import Calibration
+    from fashion_exp.inference.explain import QuickMaps
 
 log = logging.getLogger(__name__)
 
@@ -134,9 +135,13 @@ class Predictor:
 
     def heat_map(self, image: np.ndarray) -> bytes:
         """A PNG. Raises `InputError` for a network without one."""
-        from fashion_exp.inference.explain import heatmap
+        return self._maps.png(image)
 
-        return heatmap(self.run, image[..., 0] if image.shape[2] == 1 else image)
+    @cached_property
+    def _maps(self) -> QuickMaps:
+        from fashion_exp.inference.explain import QuickMaps
+
+        return QuickMaps(self.run)
 
     def similar(self, features: np.ndarray) -> list[dict[str, Any]]:
         """The run's training photos with the most similar features (cosine), best first."""
