@@ -41,7 +41,7 @@ from fashion_exp.seeding import derive_seed
 from fashion_exp.signals import raise_if_interrupted
 from fashion_exp.tracking.tracker import Tracker
 from fashion_exp.training.fit import EpochResult, predict
-from fashion_exp.training.logistic import NotConverged, choose_c, solve_logistic
+from fashion_exp.training.logistic import LogisticRows, NotConverged, choose_c, solve_logistic
 from fashion_exp.training.standardize import Standardization, nearest_class_mean
 
 log = logging.getLogger(__name__)
@@ -174,16 +174,18 @@ def _solve_logistic(
 ) -> tuple[torch.Tensor, torch.Tensor, SolvedHead]:  # fmt: skip
     """Weight and bias for standardized features, with C as given or chosen."""
     cfg = context.cfg
+    shared = LogisticRows.of(standardized, rows.labels, classes, rows.weights)
     try:
-        c, record = cfg.model.c, dict[str, float | str]()
+        c, record, start = cfg.model.c, dict[str, float | str](), None
         if c is None:
             grid = sorted(cfg.model.c_grid or DEFAULT_C_GRID)
             folds = _folds(context, fold, rows)
             tick = _interruptible(progress.stage(f"{title}  values of C", len(grid) + 1))
-            c, path = choose_c(standardized, rows.labels, classes, grid, folds, rows.weights, tick)
-            record["c_loss"] = min(point.loss for point in path)
+            choice = choose_c(shared, grid, folds, tick)
+            c, start = choice.c, choice.start
+            record["c_loss"] = min(point.loss for point in choice.path)
             _warn_at_the_end(fold, c, grid)
-        solution = solve_logistic(standardized, rows.labels, classes, c, rows.weights)
+        solution = solve_logistic(shared, c, start)
     except NotConverged as error:
         raise InputError(f"{fold.name}: {error}; lower model.c or model.c_grid") from None
     head = SolvedHead(describe_head(cfg.model, c), solution.evaluations, {"c": c, **record})

@@ -21,7 +21,7 @@ from fashion_exp.models.solved_heads import DEFAULT_C_FOLDS, DEFAULT_C_GRID
 from fashion_exp.models.views import View, views_of
 from fashion_exp.training.device import Compute
 from fashion_exp.training.fit import extract_features
-from fashion_exp.training.logistic import seconds_to_solve
+from fashion_exp.training.solving_time import seconds_to_solve
 
 _BATCH = 8
 

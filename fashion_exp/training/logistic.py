@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import torch
@@ -15,21 +15,21 @@ TOLERANCE = 1e-5
 penalty makes J strongly convex in W with constant 1, so this also bounds the distance of W to the
 minimum, relative to its norm; the distance of b it bounds about."""
 PATH_TOLERANCE = 3e-3
-"""The same for the models that are only compared with each other to choose C."""
+"""The same for the models that are only compared with each other to choose C, and for those that a
+solution is improved from."""
 TIE = 1e-3
 """Relative differences of the held-out loss below this one are ties: they are within what
 `PATH_TOLERANCE` leaves open."""
-END_OF_PATH = 1.05
+END_OF_PATH = 1.01
 """Weaker regularization is no longer tried once the held-out loss is so many times the lowest."""
 SINGLE_PRECISION_UP_TO = 1.0
-"""The path is solved in float32 up to this C, in half the time, and in float64 above it, where
-rounding would exceed the tolerance. Solutions are always solved in float64."""
+"""Float32 is used up to this C, in half the time; above it rounding would exceed the tolerance.
+The gradient that decides about a solution is always computed in float64."""
 MAX_EVALUATIONS = 3000
+MAX_NEWTON_STEPS = 20
+MAX_DIRECTIONS = 256
+"""Principal directions that the preconditioner knows one by one."""
 _HISTORY = 30
-_PATH_EVALUATIONS, _SOLUTION_EVALUATIONS = 40, 120
-"""More than a value of C, and a solution, usually take; to estimate their time."""
-_PROBE = 256
-"""Rows of the matrix whose decomposition is timed."""
 
 Tick = Callable[[int], None]
 """Takes the number of values of C that are done."""
@@ -37,6 +37,33 @@ Tick = Callable[[int], None]
 
 class NotConverged(ArithmeticError):
     """The gradient is above the tolerance after `MAX_EVALUATIONS` evaluations."""
+
+
+@dataclass(frozen=True)
+class LogisticRows:
+    """The rows that models are fitted to, and what all fits of them share."""
+
+    features: torch.Tensor
+    """(n, width), float64, standardized."""
+    labels: torch.Tensor
+    """(n,)"""
+    classes: int
+    weights: torch.Tensor
+    """(n,), float64."""
+    directions: torch.Tensor
+    """(width, m): the first principal directions, about."""
+    eigenvalues: torch.Tensor
+    """(m,) of the Gram matrix, ascending, about."""
+
+    @classmethod
+    def of(
+        cls, features: torch.Tensor, labels: torch.Tensor, classes: int,
+        weights: torch.Tensor | None = None,
+    ) -> LogisticRows:  # fmt: skip
+        """`weights` are 1 by default."""
+        x = features.double()
+        weights = x.new_ones(len(x)) if weights is None else weights.to(x)
+        return cls(x, labels, classes, weights, *_principal_directions(x.float()))
 
 
 @dataclass(frozen=True)
@@ -58,126 +85,166 @@ class PathPoint:
     """Mean cross-entropy of the held-out rows."""
 
 
-def solve_logistic(
-    features: torch.Tensor, labels: torch.Tensor, classes: int, c: float,
-    row_weights: torch.Tensor | None = None,
-) -> Solution:  # fmt: skip
+@dataclass(frozen=True)
+class Choice:
+    c: float
+    path: list[PathPoint]
+    """In the order of C, as far as it was tried."""
+    start: torch.Tensor
+    """(1, classes, width + 1): where to start solving with `c`, the mean of the folds' models."""
+
+
+def solve_logistic(rows: LogisticRows, c: float, start: torch.Tensor | None = None) -> Solution:
     """The minimum of J(W, b) = C · Σᵢ wᵢ · cross-entropyᵢ + ½‖W‖², as scikit-learn defines it.
 
-    `features` (n, width) are standardized, `labels` (n,), `row_weights` (n,) are 1 by default. The
-    intercept is not penalized. With two classes scikit-learn penalizes one vector, the difference
-    of ours, which is C / 2 here; `c` is always scikit-learn's. The result is deterministic.
+    The intercept is not penalized. With two classes scikit-learn penalizes one vector, the
+    difference of ours, which is C / 2 here; `c` is always scikit-learn's. The result is
+    deterministic. It does not depend on `start`, beyond the tolerance.
 
     Raises `NotConverged`.
     """
-    problem = _Problem.of(features, labels, classes, row_weights)
-    weights = problem.row_weights[:, None]
-    rough, evaluations = problem.minimize(problem.zeros(1), weights, c, PATH_TOLERANCE)
-    # Started there, the minimization is scaled by the curvature near the minimum.
-    coefficients, further = problem.minimize(rough, weights, c, TOLERANCE)
-    return Solution(*problem.weight_and_bias(coefficients), evaluations + further)
+    x = rows.features
+    exact = _Problems.of(
+        rows, rows.weights[None], x.new_zeros(1, x.shape[1]), x.new_ones(1, x.shape[1])
+    )
+    single = exact.to(torch.float32)
+    coefficients = exact.zeros() if start is None else start
+    coefficients, evaluations = _minimize(exact, single, coefficients, c)
+    fast = single if c <= SINGLE_PRECISION_UP_TO else exact
+    coefficients, further = exact.improve(coefficients.double(), fast, c)
+    return Solution(coefficients[0, :, :-1], coefficients[0, :, -1], evaluations + further)
 
 
 def choose_c(
-    features: torch.Tensor, labels: torch.Tensor, classes: int, grid: Sequence[float],
-    folds: torch.Tensor, row_weights: torch.Tensor | None = None, tick: Tick = lambda done: None,
-) -> tuple[float, list[PathPoint]]:  # fmt: skip
+    rows: LogisticRows, grid: Sequence[float], folds: torch.Tensor, tick: Tick = lambda done: None
+) -> Choice:
     """The C with the lowest held-out cross-entropy, and the losses along the path.
 
-    `folds` (n,) is the fold that holds a row out. The cross-entropy decides, not the accuracy: it
-    uses every probability, so it differs less between folds by chance, and it is what the model
-    minimizes. All folds of one C are solved as one batch, from the strongest regularization to the
-    weakest, each C from the solution of the one before. Ties go to the stronger regularization.
+    `folds` (n,) is the fold that holds a row out. Each fold standardizes the features by its own
+    rows. The cross-entropy decides, not the accuracy: it uses every probability, so it differs less
+    between folds by chance, and it is what the model minimizes. All folds of one C are solved as
+    one batch, from the strongest regularization to the weakest, each C from the solution of the one
+    before. Ties go to the stronger regularization.
     """
-    exact = _Problem.of(features, labels, classes, row_weights)
-    single = exact.to(torch.float32)
     numbers = folds.unique()
-    is_held_out = folds[:, None] == numbers[None, :]
-    held_out, training = (exact.row_weights[:, None] * rows for rows in (is_held_out, ~is_held_out))
-    coefficients, path = exact.zeros(len(numbers)), list[PathPoint]()
+    is_held_out = folds[None, :] == numbers[:, None]
+    exact = _Problems.of(rows, rows.weights * ~is_held_out, *_moments(rows, ~is_held_out))
+    single = exact.to(torch.float32)
+    held_out = rows.weights * is_held_out
+    coefficients, path, means = exact.zeros(), list[PathPoint](), list[torch.Tensor]()
     for done, c in enumerate(sorted(grid), start=1):
-        problem = single if c <= SINGLE_PRECISION_UP_TO else exact
-        start, weights = coefficients.to(problem.rows), training.to(problem.rows)
-        coefficients, _ = problem.minimize(start, weights, c, PATH_TOLERANCE)
-        losses = problem.losses(problem.logits(coefficients)).double()
+        coefficients, _ = _minimize(exact, single, coefficients, c)
+        logits = exact.logits(coefficients.double())
+        losses = -(logits.log_softmax(1) * exact.targets).sum(1)
         path.append(PathPoint(c, float((losses * held_out).sum() / held_out.sum())))
+        means.append(coefficients.mean(0, keepdim=True))
         tick(done)
         if path[-1].loss > END_OF_PATH * min(point.loss for point in path):
             break
     lowest = min(point.loss for point in path)
-    return next(point.c for point in path if point.loss <= (1 + TIE) * lowest), path
+    chosen = next(i for i, point in enumerate(path) if point.loss <= (1 + TIE) * lowest)
+    return Choice(path[chosen].c, path, means[chosen])
+
+
+def _minimize(
+    exact: _Problems, single: _Problems, start: torch.Tensor, c: float
+) -> tuple[torch.Tensor, int]:
+    """As `minimize`, in float32 if that is enough."""
+    if c <= SINGLE_PRECISION_UP_TO:
+        with suppress(NotConverged):
+            return single.minimize(start.float(), c)
+    return exact.minimize(start.double(), c)
+
+
+def _moments(rows: LogisticRows, included: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mean and standard deviation (problems, width) of the features in the rows that a problem
+    includes, (problems, n); 1 instead of the deviation of features that do not vary there."""
+    x, shares = rows.features, included / included.sum(1, keepdim=True)
+    shares = shares.to(x)
+    mean = shares @ x
+    deviation = (shares @ x.square() - mean.square()).clamp(min=0).sqrt()
+    varies = deviation > 1e-6 * x.abs().amax(0)
+    return mean, torch.where(varies, deviation, 1.0)
+
+
+def _principal_directions(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """`directions` and `eigenvalues` of rows (n, width), by one step of subspace iteration.
+
+    N. Halko, P.-G. Martinsson and J. A. Tropp, "Finding structure with randomness", SIAM Review 53
+    (2011). The random matrix is always the same.
+    """
+    count = min(MAX_DIRECTIONS, *x.shape)
+    generator = torch.Generator().manual_seed(0)
+    random = torch.randn(x.shape[1], count, generator=generator).to(x.device)
+    basis, _ = torch.linalg.qr((x.T @ (x @ random)).double())
+    projected = (x @ basis.float()).double()
+    eigenvalues, vectors = torch.linalg.eigh(projected.T @ projected)
+    return basis @ vectors, eigenvalues.clamp(min=0)
 
 
 @dataclass(frozen=True)
-class _Problem:
-    """The rows in the basis of their own principal directions.
+class _Problems:
+    """Problems with the same rows that differ in the weights of rows and in the standardization.
 
-    A minimum lies in the space that the rows span, so n rows of more than n features lose nothing
-    by n coordinates. In this basis the Hessian's upper bound is diagonal, which preconditions
-    L-BFGS: 30 evaluations instead of 100.
+    Coefficients are (problems, classes, width + 1), the intercept last. Rows are the last dimension
+    of everything else: a product of few columns with many rows takes ten times as long.
     """
 
     rows: torch.Tensor
-    """(n, rank + 1): coordinates, and a 1 for the intercept."""
-    eigenvalues: torch.Tensor
-    """(rank,) of the Gram matrix, in the order of the coordinates."""
-    basis: torch.Tensor
-    """(width, rank): orthonormal directions of the coordinates."""
+    """(n, width)"""
     targets: torch.Tensor
-    """(n, 1, classes), one-hot."""
-    row_weights: torch.Tensor
+    """(1, classes, n), one-hot."""
+    weights: torch.Tensor
+    """(problems, 1, n)"""
+    mean: torch.Tensor
+    """(problems, 1, width) of the features in the problem's rows."""
+    scale: torch.Tensor
+    """(problems, 1, width): their standard deviation, or 1 where they do not vary."""
+    directions: torch.Tensor
+    eigenvalues: torch.Tensor
+    rest: torch.Tensor
+    """(): an upper bound, about, of the eigenvalues of all other directions."""
 
     @classmethod
     def of(
-        cls, features: torch.Tensor, labels: torch.Tensor, classes: int,
-        row_weights: torch.Tensor | None,
-    ) -> _Problem:  # fmt: skip
-        x = features.double()
-        n, width = x.shape
-        eigenvalues, vectors = torch.linalg.eigh(x @ x.T if n < width else x.T @ x)
-        kept = eigenvalues > eigenvalues[-1].clamp(min=0) * n * torch.finfo(x.dtype).eps
-        eigenvalues, vectors = eigenvalues[kept], vectors[:, kept]
-        basis = x.T @ vectors / eigenvalues.sqrt() if n < width else vectors
-        rows = torch.cat([x @ basis, x.new_ones(n, 1)], 1)
-        targets = torch.nn.functional.one_hot(labels, classes)[:, None, :].to(x)
-        weights = x.new_ones(n) if row_weights is None else row_weights.to(x)
-        return cls(rows, eigenvalues, basis, targets, weights)
+        cls, rows: LogisticRows, weights: torch.Tensor, mean: torch.Tensor, scale: torch.Tensor
+    ) -> _Problems:
+        """`weights` are (problems, n), `mean` and `scale` (problems, width)."""
+        x = rows.features
+        targets = torch.nn.functional.one_hot(rows.labels, rows.classes).T[None].to(x)
+        has_all = len(rows.eigenvalues) == min(x.shape)
+        return cls(
+            x, targets, weights[:, None], mean[:, None], scale[:, None], rows.directions,
+            rows.eigenvalues, rows.eigenvalues.new_zeros(()) if has_all else rows.eigenvalues[0],
+        )  # fmt: skip
 
-    def to(self, dtype: torch.dtype) -> _Problem:
-        return _Problem(*(tensor.to(dtype) for tensor in vars(self).values()))
+    def to(self, dtype: torch.dtype) -> _Problems:
+        return _Problems(*(tensor.to(dtype) for tensor in vars(self).values()))
 
-    def zeros(self, problems: int) -> torch.Tensor:
-        return self.rows.new_zeros(self.rows.shape[1], problems, self.targets.shape[2])
+    def zeros(self) -> torch.Tensor:
+        shape = len(self.weights), self.targets.shape[1], self.rows.shape[1] + 1
+        return self.rows.new_zeros(shape)
 
     def logits(self, coefficients: torch.Tensor) -> torch.Tensor:
-        """(n, problems, classes) for coefficients (rank + 1, problems, classes)."""
-        return (self.rows @ coefficients.flatten(1)).view(-1, *coefficients.shape[1:])
+        """(problems, classes, n)"""
+        weight = coefficients[..., :-1] / self.scale
+        bias = coefficients[..., -1:] - (self.mean * weight).sum(2, keepdim=True)
+        return (weight.flatten(0, 1) @ self.rows.T).view(*bias.shape[:2], -1) + bias
 
-    def losses(self, logits: torch.Tensor) -> torch.Tensor:
-        """Cross-entropies (n, problems)."""
-        return -(logits.log_softmax(2) * self.targets).sum(2)
+    def gradient(self, residuals: torch.Tensor) -> torch.Tensor:
+        """That of Σ residuals · logits (problems, classes, n) in the coefficients."""
+        bias = residuals.sum(2, keepdim=True)
+        weight = (residuals.flatten(0, 1) @ self.rows).view(*bias.shape[:2], -1)
+        return torch.cat([(weight - self.mean * bias) / self.scale, bias], 2)
 
-    def gradient(self, logits: torch.Tensor, factors: torch.Tensor) -> torch.Tensor:
-        """(rank + 1, problems, classes): of the losses, summed with `factors` (n, problems)."""
-        residuals = (logits.softmax(2) - self.targets) * factors[:, :, None]
-        return (self.rows.T @ residuals.flatten(1)).view(-1, *logits.shape[1:])
+    def minimize(self, start: torch.Tensor, c: float) -> tuple[torch.Tensor, int]:
+        """Coefficients within `PATH_TOLERANCE` of the minima, and the number of evaluations.
 
-    def weight_and_bias(self, coefficients: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        return (self.basis @ coefficients[:-1, 0]).T, coefficients[-1, 0]
-
-    def minimize(
-        self, start: torch.Tensor, row_weights: torch.Tensor, c: float, tolerance: float
-    ) -> tuple[torch.Tensor, int]:
-        """Minima of several problems that differ in their row weights (n, problems), as one.
-
-        Returns coefficients and the number of evaluations. Raises `NotConverged`.
+        Raises `NotConverged`.
         """
-        classes = self.targets.shape[2]
-        factors = (c / 2 if classes == 2 else c) * row_weights
-        penalty = self.rows.new_ones(self.rows.shape[1], 1, 1)
-        penalty[-1] = 0
-        scale = self._curvature(start, factors).sqrt()
-        scaled = (start * scale).contiguous().requires_grad_()
+        factors = self._factors(c)
+        scaling = _Scaling.of(self, self.logits(start).softmax(1), factors)
+        scaled = scaling(start, inverse=True).contiguous().requires_grad_()
         optimizer = without_compiler(torch.optim.LBFGS)(
             [scaled], max_iter=MAX_EVALUATIONS, max_eval=MAX_EVALUATIONS, history_size=_HISTORY,
             tolerance_grad=0, tolerance_change=0, line_search_fn="strong_wolfe",
@@ -187,78 +254,145 @@ class _Problem:
         def objective() -> float:
             nonlocal evaluations, excess
             evaluations += 1
-            coefficients = scaled.detach() / scale
-            logits = self.logits(coefficients)
-            of_loss = self.gradient(logits, factors)
-            gradient = of_loss + penalty * coefficients
-            # Both are equal at the minimum; the second is 0 at the start.
-            size = torch.maximum(_norms(of_loss[:-1]), _norms(coefficients[:-1]))
-            distance = torch.maximum(
-                _norms(gradient[:-1]) / size.clamp(min=1e-30),
-                _norms(gradient[-1:] / scale[-1:] ** 2),
-            )
-            excess = float(distance.max()) / tolerance
+            coefficients = scaling(scaled.detach())
+            log_probabilities = self.logits(coefficients).log_softmax(1)
+            residuals = (log_probabilities.exp() - self.targets) * factors
+            gradient, distance = self._total_gradient(coefficients, residuals, scaling)
+            excess = distance / PATH_TOLERANCE
             if excess <= 1:
                 raise _Converged
-            scaled.grad = gradient / scale
-            loss = (self.losses(logits) * factors).sum()
-            return float(loss + 0.5 * (penalty * coefficients**2).sum())
+            scaled.grad = scaling(gradient)
+            # In float32 the sums would be too coarse for the line search.
+            loss = -(log_probabilities * self.targets * factors).sum(dtype=torch.float64)
+            penalty = 0.5 * (coefficients[..., :-1] ** 2).sum(dtype=torch.float64)
+            return float(loss + penalty)
 
         try:
             optimizer.step(objective)
         except _Converged:
-            return scaled.detach() / scale, evaluations
-        raise NotConverged(
-            f"logistic regression with C = {c:g}: the gradient is {excess:.2g} times its "
-            f"tolerance after {evaluations} evaluations"
+            return scaling(scaled.detach()), evaluations
+        raise NotConverged(_report(c, excess, evaluations))
+
+    def improve(self, start: torch.Tensor, fast: _Problems, c: float) -> tuple[torch.Tensor, int]:
+        """Coefficients within `TOLERANCE` of the minimum from some near it, by Newton's method.
+
+        The gradient has the precision of these problems. Each step is solved for in that of `fast`,
+        which is enough, since what a step lacks is in the next gradient. Returns the number of
+        products with the rows too. Raises `NotConverged`.
+        """
+        factors, coefficients, products, excess = self._factors(c), start, 0, float("inf")
+        for _ in range(MAX_NEWTON_STEPS):
+            probabilities = self.logits(coefficients).softmax(1)
+            residuals = (probabilities - self.targets) * factors
+            scaling = _Scaling.of(self, probabilities, factors)
+            gradient, distance = self._total_gradient(coefficients, residuals, scaling)
+            excess, products = distance / TOLERANCE, products + 1
+            if excess <= 1:
+                return coefficients, products
+            if products >= MAX_EVALUATIONS:
+                break
+            accuracy = min(0.1, max(0.03 / excess, 1e-4))
+            step, count = fast._newton_step(
+                *(tensor.to(fast.rows) for tensor in (probabilities, factors, gradient)), accuracy
+            )
+            coefficients, products = coefficients + step.double(), products + count
+        raise NotConverged(_report(c, excess, products))
+
+    def _factors(self, c: float) -> torch.Tensor:
+        """What the cross-entropy of each row is multiplied by, (problems, 1, n)."""
+        return (c / 2 if self.targets.shape[1] == 2 else c) * self.weights
+
+    def _total_gradient(
+        self, coefficients: torch.Tensor, residuals: torch.Tensor, scaling: _Scaling
+    ) -> tuple[torch.Tensor, float]:
+        """The gradient of the objective, and what `TOLERANCE` bounds, of the worst problem."""
+        gradient = self.gradient(residuals)
+        of_loss = _norms(gradient[..., :-1])
+        gradient[..., :-1] += coefficients[..., :-1]
+        # Both are equal at the minimum; the second is 0 at the start.
+        size = torch.maximum(of_loss, _norms(coefficients[..., :-1]))
+        distance = torch.maximum(
+            _norms(gradient[..., :-1]) / size.clamp(min=1e-30),
+            _norms(gradient[..., -1:] / scaling.curvature),
+        )
+        return gradient, float(distance.max())
+
+    def _newton_step(
+        self, probabilities: torch.Tensor, factors: torch.Tensor, gradient: torch.Tensor,
+        accuracy: float,
+    ) -> tuple[torch.Tensor, int]:  # fmt: skip
+        """The step to where the gradient would be 0 if the Hessian were the same everywhere, of a
+        single problem, by conjugate gradients. Returns the number of products with the rows too."""
+        scaling = _Scaling.of(self, probabilities, factors)
+
+        def hessian(vector: torch.Tensor) -> torch.Tensor:
+            change = probabilities * self.logits(vector)
+            change -= probabilities * change.sum(1, keepdim=True)
+            product = self.gradient(change * factors)
+            product[..., :-1] += vector[..., :-1]
+            return product
+
+        remainder = -scaling(gradient)
+        step, direction = torch.zeros_like(remainder), remainder
+        size = goal = remainder.square().sum()
+        products = 0
+        while size > accuracy**2 * goal and products < MAX_EVALUATIONS:
+            product, products = scaling(hessian(scaling(direction))), products + 1
+            length = size / (direction * product).sum()
+            step, remainder = step + length * direction, remainder - length * product
+            previous, size = size, remainder.square().sum()
+            direction = remainder + size / previous * direction
+        return scaling(step), products
+
+
+@dataclass(frozen=True)
+class _Scaling:
+    """Coefficients from scaled ones, in which the curvature is about the same everywhere.
+
+    The Hessian is about 1 + s λ along a principal direction with eigenvalue λ, where s is the mean
+    of w p(1 - p) over all rows. Directions that are not known have the smallest λ of the others.
+    """
+
+    directions: torch.Tensor
+    first: torch.Tensor
+    """(problems, 1, m): the factors of these directions."""
+    others: torch.Tensor
+    """(problems, 1, 1)"""
+    curvature: torch.Tensor
+    """(problems, 1, 1) of the objective in the intercepts."""
+
+    @classmethod
+    def of(
+        cls, problems: _Problems, probabilities: torch.Tensor, factors: torch.Tensor
+    ) -> _Scaling:
+        variance = (probabilities * (1 - probabilities)).mean(1, keepdim=True)
+        mean = (variance * factors).mean(2, keepdim=True)
+        return cls(
+            problems.directions,
+            (1 + mean * problems.eigenvalues).rsqrt(),
+            (1 + mean * problems.rest).rsqrt(),
+            mean * factors.shape[2],
         )
 
-    def _curvature(self, coefficients: torch.Tensor, factors: torch.Tensor) -> torch.Tensor:
-        """(rank + 1, problems, 1): the diagonal of the Hessian, if every row had the mean p(1 - p)
-        of all rows."""
-        probabilities = self.logits(coefficients).softmax(2)
-        variance = (probabilities * (1 - probabilities)).mean(2)
-        total = (variance * factors).sum(0)
-        bends = 1 + self.eigenvalues[:, None] * total / len(factors)
-        return torch.cat([bends, total[None]])[:, :, None]
+    def __call__(self, coefficients: torch.Tensor, inverse: bool = False) -> torch.Tensor:
+        """The same linear map for coefficients and, as it is symmetric, for gradients."""
+        factors = self.first, self.others, self.curvature.rsqrt()
+        first, others, bias = (1 / factor for factor in factors) if inverse else factors
+        weight = coefficients[..., :-1]
+        along = (first - others) * (weight @ self.directions)
+        return torch.cat(
+            [others * weight + along @ self.directions.T, bias * coefficients[..., -1:]], 2
+        )
 
 
-def seconds_to_solve(
-    rows: int, width: int, classes: int, values: int, folds: int, device: torch.device
-) -> float:
-    """About what `solve_logistic` takes at most, after `choose_c` among so many values of C.
-
-    One evaluation of the objective and the decomposition of a small matrix are timed; the time of a
-    decomposition grows with the third power of the size.
-    """
-    rank = min(rows, width)
-    numbers = torch.rand(rows, rank + 1, dtype=torch.float64, device=device)
-    ones = numbers.new_ones(rows)
-    labels = torch.arange(rows, device=device) % classes
-    targets = torch.nn.functional.one_hot(labels, classes)[:, None, :].to(numbers)
-    problem = _Problem(numbers, numbers[0, :rank], numbers, targets, ones)
-
-    def evaluate(problems: int) -> float:
-        coefficients, weights = problem.zeros(problems), ones[:, None].expand(-1, problems)
-        started = time.perf_counter()
-        float(problem.gradient(problem.logits(coefficients), weights).sum())  # waits for a GPU
-        return time.perf_counter() - started
-
-    probe = numbers.new_ones(_PROBE, _PROBE).tril()
-    torch.linalg.eigh(probe[:2, :2])  # the first call is slow
-    started = time.perf_counter()
-    float(torch.linalg.eigh(probe @ probe.T)[0].sum())
-    decomposition = (time.perf_counter() - started) * (rank / _PROBE) ** 3
-    evaluate(1)
-    seconds = decomposition + _SOLUTION_EVALUATIONS * evaluate(1)
-    if values:
-        seconds += decomposition + _PATH_EVALUATIONS * values * evaluate(folds)
-    return seconds
+def _report(c: float, excess: float, count: int) -> str:
+    gradient = f"the gradient is {excess:.2g} times its tolerance after {count} evaluations"
+    return f"logistic regression with C = {c:g}: {gradient}"
 
 
 def _norms(coefficients: torch.Tensor) -> torch.Tensor:
     """(problems,)"""
-    return coefficients.norm(dim=(0, 2))
+    return coefficients.norm(dim=(1, 2))
 
 
 class _Converged(Exception):

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from sklearn.linear_model import LogisticRegressionCV
 
-from fashion_exp.training.logistic import choose_c, solve_logistic
+from fashion_exp.training.logistic import LogisticRows, choose_c, solve_logistic
 from tests.bench.runner import Figure, alternate, ratio_figure
 
 GRID = tuple(10 ** (exponent / 2) for exponent in range(-8, -1))
@@ -21,8 +21,9 @@ def measure(quick: bool) -> list[Figure]:
     parts = [(np.flatnonzero(numbers != f), np.flatnonzero(numbers == f)) for f in range(FOLDS)]
 
     def ours() -> None:
-        c, _ = choose_c(*tensors, classes, GRID, folds)
-        solve_logistic(*tensors, classes, c)
+        rows = LogisticRows.of(*tensors, classes)
+        choice = choose_c(rows, GRID, folds)
+        solve_logistic(rows, choice.c, choice.start)
 
     def reference() -> None:
         LogisticRegressionCV(

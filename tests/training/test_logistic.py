@@ -9,7 +9,13 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 
 from fashion_exp.training import logistic
-from fashion_exp.training.logistic import NotConverged, choose_c, solve_logistic
+from fashion_exp.training.logistic import (
+    LogisticRows,
+    NotConverged,
+    Solution,
+    choose_c,
+    solve_logistic,
+)
 from fashion_exp.training.standardize import Standardization, nearest_class_mean
 
 
@@ -20,6 +26,15 @@ def problem(n: int, width: int, classes: int, spread: float = 1.0) -> tuple[np.n
     rows = rng.normal(size=(n, width)) @ rng.normal(size=(width, width)) / np.sqrt(width)
     rows += spread * rng.normal(size=(classes, width))[labels]
     return (rows - rows.mean(0)) / rows.std(0), labels
+
+
+def solve(x: np.ndarray, y: np.ndarray, c: float, weights: np.ndarray | None = None) -> Solution:
+    return solve_logistic(logistic_rows(x, y, weights), c)
+
+
+def logistic_rows(x: np.ndarray, y: np.ndarray, weights: np.ndarray | None = None) -> LogisticRows:
+    given = None if weights is None else torch.from_numpy(weights)
+    return LogisticRows.of(torch.from_numpy(x), torch.from_numpy(y), int(y.max()) + 1, given)
 
 
 def reference(c: float) -> LogisticRegression:
@@ -35,10 +50,7 @@ def test_solution_is_that_of_scikit_learn(
     x, y = problem(n, width, classes)
     weights = np.random.default_rng(1).uniform(0.2, 3, n) if weighted else None
     expected = reference(c).fit(x, y, weights)
-    solution = solve_logistic(
-        torch.from_numpy(x), torch.from_numpy(y), classes, c,
-        None if weights is None else torch.from_numpy(weights),
-    )  # fmt: skip
+    solution = solve(x, y, c, weights)
     weight, bias = solution.weight.numpy(), solution.bias.numpy()
     if classes == 2:  # scikit-learn has the difference of the two
         weight, bias = weight[1:] - weight[:1], bias[1:] - bias[:1]
@@ -54,7 +66,7 @@ def test_solution_is_that_of_scikit_learn(
 @pytest.mark.parametrize("c", [1e-4, 1e4])
 def test_separable_classes_have_a_finite_solution(c: float) -> None:
     x, y = problem(90, 30, 3, spread=30)
-    solution = solve_logistic(torch.from_numpy(x), torch.from_numpy(y), 3, c)
+    solution = solve(x, y, c)
     expected = reference(c).fit(x, y)
     difference = np.linalg.norm(solution.weight.numpy() - expected.coef_)
     assert difference < 1e-4 * max(1.0, float(np.linalg.norm(expected.coef_)))
@@ -63,24 +75,44 @@ def test_separable_classes_have_a_finite_solution(c: float) -> None:
 def test_features_that_repeat_or_do_not_vary_change_no_probability() -> None:
     x, y = problem(80, 6, 3)
     doubled = torch.from_numpy(np.c_[x, x[:, :2], np.zeros(len(x))])
-    labels = torch.from_numpy(y)
-    solution = solve_logistic(doubled, labels, 3, 0.1)
+    solution = solve(doubled.numpy(), y, 0.1)
     expected = reference(0.1).fit(doubled.numpy(), y).predict_proba(doubled.numpy())
     actual = (doubled @ solution.weight.T + solution.bias).softmax(1)
     assert np.abs(actual.numpy() - expected).max() < 1e-5
 
 
 def test_solution_repeats_bit_for_bit() -> None:
-    x, y = map(torch.from_numpy, problem(100, 40, 3))
-    first, second = (solve_logistic(x, y, 3, 0.1) for _ in range(2))
+    first, second = (solve(*problem(100, 40, 3), 0.1) for _ in range(2))
     assert torch.equal(first.weight, second.weight) and torch.equal(first.bias, second.bias)
 
 
 def test_unreached_tolerance_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(logistic, "MAX_EVALUATIONS", 3)
-    x, y = map(torch.from_numpy, problem(100, 40, 3))
     with pytest.raises(NotConverged, match=r"C = 1: the gradient is .* times its tolerance"):
-        solve_logistic(x, y, 3, 1.0)
+        solve(*problem(100, 40, 3), 1.0)
+
+
+def test_unreached_tolerance_of_the_last_steps_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logistic, "MAX_NEWTON_STEPS", 1)
+    with pytest.raises(NotConverged, match=r"C = 1: the gradient is .* times its tolerance"):
+        solve(*problem(100, 40, 3), 1.0)
+
+
+@pytest.mark.parametrize("c", [1e-2, 10.0])
+def test_solution_does_not_depend_on_where_it_starts(c: float) -> None:
+    rows = logistic_rows(*problem(100, 40, 3))
+    choice = choose_c(rows, [c], torch.arange(100) // 3 % 5)
+    started, plain = solve_logistic(rows, c, choice.start), solve_logistic(rows, c)
+    assert started.evaluations < plain.evaluations
+    difference = torch.linalg.norm(started.weight - plain.weight)
+    assert difference < 2 * logistic.TOLERANCE * torch.linalg.norm(plain.weight)
+
+
+def test_more_directions_than_the_preconditioner_knows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logistic, "MAX_DIRECTIONS", 10)
+    x, y = problem(120, 60, 3)
+    expected = reference(0.1).fit(x, y).coef_
+    assert np.linalg.norm(solve(x, y, 0.1).weight.numpy() - expected) < 1e-5
 
 
 GRID = [1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0]
@@ -90,33 +122,33 @@ GRID = [1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0]
 def test_c_is_that_of_a_plain_loop_over_the_folds(n: int, width: int, spread: float) -> None:
     x, y = problem(n, width, 3, spread)
     folds = np.random.default_rng(0).permutation(n) % 5
-    c, path = choose_c(torch.from_numpy(x), torch.from_numpy(y), 3, GRID, torch.from_numpy(folds))
+    choice = choose_c(logistic_rows(x, y), GRID, torch.from_numpy(folds))
     losses = {}
     for value in GRID:
         probabilities = np.empty((n, 3))
         for fold in range(5):
-            model = reference(value).fit(x[folds != fold], y[folds != fold])
-            probabilities[folds == fold] = model.predict_proba(x[folds == fold])
+            training, held_out = x[folds != fold], x[folds == fold]
+            mean, scale = training.mean(0), training.std(0)
+            model = reference(value).fit((training - mean) / scale, y[folds != fold])
+            probabilities[folds == fold] = model.predict_proba((held_out - mean) / scale)
         losses[value] = log_loss(y, probabilities)
-    assert c == min(losses, key=losses.__getitem__)
-    assert {point.c: point.loss for point in path} == pytest.approx(
-        {point.c: losses[point.c] for point in path}, rel=2e-3
+    assert choice.c == min(losses, key=losses.__getitem__)
+    assert {point.c: point.loss for point in choice.path} == pytest.approx(
+        {point.c: losses[point.c] for point in choice.path}, rel=2e-3
     )
 
 
 def test_ties_go_to_the_stronger_regularization() -> None:
-    x, y = map(torch.from_numpy, problem(60, 5, 3))
-    folds = torch.arange(60) % 5
-    c, path = choose_c(x, y, 3, [1e6, 1e4, 1e5], folds)  # by 1e4 the penalty is nothing
-    assert c == 1e4 and [point.c for point in path][:2] == [1e4, 1e5]
-    assert path[1].loss != path[0].loss
+    rows, folds = logistic_rows(*problem(60, 5, 3)), torch.arange(60) % 5
+    choice = choose_c(rows, [1e6, 1e4, 1e5], folds)  # by 1e4 the penalty is nothing
+    assert choice.c == 1e4 and [point.c for point in choice.path][:2] == [1e4, 1e5]
+    assert choice.path[1].loss != choice.path[0].loss
 
 
 def test_rows_without_weight_decide_nothing() -> None:
-    x, y = map(torch.from_numpy, problem(90, 20, 3))
-    weights = (torch.arange(90) < 60).double()
-    few = solve_logistic(x[:60], y[:60], 3, 0.1)
-    weighted = solve_logistic(x, y, 3, 0.1, weights)
+    x, y = problem(90, 20, 3)
+    few = solve(x[:60], y[:60], 0.1)
+    weighted = solve(x, y, 0.1, (np.arange(90) < 60).astype(float))
     assert torch.allclose(few.weight, weighted.weight, atol=1e-4)
 
 
