@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fashion_exp.configuration.schema import Config
+from fashion_exp.configuration.schema import Config, Head
 from fashion_exp.data.split import Split
 from fashion_exp.data.table import ImageTable
 from fashion_exp.errors import InputError
@@ -10,6 +10,20 @@ from fashion_exp.experiment.context import training_phases, trains_on_features
 from fashion_exp.experiment.trainee import Trainee
 from fashion_exp.models.classifier import Classifier
 from fashion_exp.models.plan import ModelPlan
+from fashion_exp.models.solved_heads import DEFAULT_NEIGHBORS
+
+
+def refuse_too_many_neighbors(cfg: Config, split: Split) -> None:
+    """Raises `InputError` if a training part has fewer images than neighbors vote."""
+    if cfg.model.head is not Head.knn:
+        return
+    neighbors = cfg.model.neighbors or DEFAULT_NEIGHBORS
+    smallest = min(split.folds, key=lambda fold: len(fold.train))
+    if neighbors > len(smallest.train):
+        raise InputError(
+            f"model.neighbors={neighbors}: {smallest.name} has {len(smallest.train)} training "
+            "images; set fewer neighbors"
+        )
 
 
 def check_phases(plan: ModelPlan, model: Classifier) -> None:

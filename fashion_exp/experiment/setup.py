@@ -41,6 +41,7 @@ from fashion_exp.experiment.refusals import (
     refuse_idle_processes,
     refuse_seen_images,
     refuse_single_images,
+    refuse_too_many_neighbors,
     refuse_unfrozen,
 )
 from fashion_exp.experiment.resources import check_resources
@@ -110,6 +111,7 @@ def set_up(
     log_reuse("pixels", pixels_reused, len(images))
     split = _split(cfg, table)
     refuse_seen_images(table, split, plan)
+    refuse_too_many_neighbors(cfg, split)
     image_ids = table.rows["image_id"].to_list()
     views, plain = build_views(cfg, plan, pixels, image_ids), plan.input_formats[0]
 

@@ -129,12 +129,8 @@ def solve_head(
             "training.precision=fp32, or other model.weights"
         )
     if isinstance(head, NearestNeighbors):
-        if head.neighbors > len(rows.labels):
-            raise InputError(
-                f"model.neighbors={head.neighbors}: {fold.name} has {len(rows.labels)} training "
-                "rows; set fewer neighbors"
-            )
-        head.fill(rows.features, rows.labels)
+        first_views = torch.from_numpy(np.unique(rows.images, return_index=True)[1])
+        head.fill(rows.features, rows.labels[first_views.to(rows.labels.device)])
         return SolvedHead(describe_head(cfg.model))
     assert isinstance(head, SolvedLinear)
     standardization = Standardization.of(rows.features)

@@ -54,15 +54,17 @@ class SolvedLinear(nn.Linear):
 
 
 class NearestNeighbors(nn.Module):
-    """Logits from the classes of the nearest training rows by cosine similarity.
+    """Logits from the classes of the nearest training images by cosine similarity.
 
-    The softmax of the logits is (votes + 1) / (neighbors + classes): the share of each class among
-    the nearest rows, with Laplace's correction, so that no probability is 0. Cosine, because the
-    length of a feature vector says how much of anything is in the image, not what it is.
+    An image is as near as the nearest of its views, and has one vote. The softmax of the logits is
+    (votes + 1) / (neighbors + classes): the share of each class among the nearest images, with
+    Laplace's correction, so that no probability is 0. docs/heads.md compares other distances.
     """
 
     rows: torch.Tensor
+    """(images · views, width): the views of an image are next to each other."""
     votes: torch.Tensor
+    """(images, classes), one-hot."""
 
     def __init__(self, width: int, classes: int, neighbors: int) -> None:
         super().__init__()
@@ -71,7 +73,7 @@ class NearestNeighbors(nn.Module):
         self.register_buffer("votes", torch.zeros(0, classes))
 
     def fill(self, features: torch.Tensor, labels: torch.Tensor) -> None:
-        """Takes the training rows: features (n, width) and labels (n,)."""
+        """Takes the training images: features (images · views, width) and labels (images,)."""
         classes = self.votes.shape[1]
         self.rows = functional.normalize(features.to(self.rows))
         self.votes = functional.one_hot(labels, classes).to(self.votes)
@@ -81,6 +83,8 @@ class NearestNeighbors(nn.Module):
 
     def _logits(self, features: torch.Tensor) -> torch.Tensor:
         similarity = functional.normalize(features) @ self.rows.T
+        if (views := len(self.rows) // len(self.votes)) > 1:
+            similarity = similarity.unflatten(1, (-1, views)).amax(2)
         nearest = similarity.topk(self.neighbors, dim=1).indices
         counts = self.votes[nearest].sum(1)
         return ((counts + 1) / (self.neighbors + self.votes.shape[1])).log()

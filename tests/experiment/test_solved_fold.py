@@ -166,12 +166,14 @@ def test_baselines_learn_the_color_of_the_photos(tiny: Tiny, head: str) -> None:
     assert right.mean() > 0.6
 
 
-def test_more_neighbors_than_training_rows_are_refused(
-    tiny: Tiny, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("views", [(), ("augmentation=light", "augmentation.on_frozen=views")])
+def test_more_neighbors_than_training_images_are_refused_before_the_run(
+    tiny: Tiny, capsys: pytest.CaptureFixture[str], tmp_path: Path, views: tuple[str, ...]
 ) -> None:
     with pytest.raises(AssertionError):
-        tiny(*FROZEN, "model.head=knn", "model.neighbors=99")
-    assert "model.neighbors=99: r0f0 has 45 training rows" in capsys.readouterr().err
+        tiny(*FROZEN, *views, "model.head=knn", "model.neighbors=99")
+    assert "model.neighbors=99: r0f0 has 45 training images" in capsys.readouterr().err
+    assert not list(tmp_path.rglob("split.csv"))
 
 
 def test_unfrozen_backbone_is_refused_with_the_remedy(

@@ -34,6 +34,22 @@ def test_checkpoint_brings_its_own_rows() -> None:
     assert torch.equal(empty(features), head(features))
 
 
+def test_views_of_an_image_have_one_vote() -> None:
+    """Of the nearest one; the votes are those of an image for which it alone is stored."""
+    _, features, labels = filled()
+    views = torch.stack([features, -features, torch.randn(60, 8)], 1).flatten(0, 1)
+    head = NearestNeighbors(8, 3, 1)
+    head.fill(views, labels)
+    assert torch.equal(head(-features).argmax(1), labels)
+    every = NearestNeighbors(8, 3, 60)
+    every.fill(views, labels)
+    votes = 63 * every(torch.randn(5, 8)).softmax(1) - 1
+    assert torch.allclose(votes, torch.full((5, 3), 20.0), atol=1e-4)
+    copy = nn.Sequential(NearestNeighbors(8, 3, 1))
+    copy.load_state_dict(nn.Sequential(head).state_dict(), strict=False)
+    assert torch.equal(copy(features), head(features))
+
+
 def test_autocast_changes_no_digit() -> None:
     """A folded layer subtracts terms that are larger than its logits."""
     knn, features, _ = filled()
