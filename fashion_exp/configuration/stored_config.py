@@ -6,8 +6,10 @@ that the schema does not have are refused.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +60,14 @@ _REFERENCE = re.compile(r"\$\{[\w.]+\}")
 
 def save_config(cfg: Config, path: Path) -> None:
     """Saves the config without passwords."""
-    write_text(path, redact_credentials(OmegaConf.to_yaml(OmegaConf.create(to_plain(cfg)))))
+    groups = (_as_yaml(json.dumps({name: value})) for name, value in to_plain(cfg).items())
+    write_text(path, redact_credentials("".join(groups)))
+
+
+@lru_cache(maxsize=256)
+def _as_yaml(content: str) -> str:
+    """An object in JSON as YAML. The jobs of a sweep differ in few groups of options."""
+    return OmegaConf.to_yaml(OmegaConf.create(json.loads(content)))
 
 
 def load_config(path: Path) -> Config:

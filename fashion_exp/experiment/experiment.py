@@ -36,7 +36,8 @@ from fashion_exp.experiment.history import metrics_by_epoch, solution_metrics
 from fashion_exp.experiment.logged_model import log_ensemble
 from fashion_exp.experiment.pruning import EpochReport
 from fashion_exp.experiment.result_facts import result_facts
-from fashion_exp.experiment.setup import find_cached_training, save_inputs, set_up
+from fashion_exp.experiment.setup import find_cached_training, save_inputs
+from fashion_exp.experiment.shared_setup import set_up_job
 from fashion_exp.experiment.solved_fold import solve_fold
 from fashion_exp.experiment.tracked_runs import fold_title, track_experiment, track_fold
 from fashion_exp.experiment.trainee import build_trainee
@@ -77,7 +78,7 @@ def run_experiment(
     Raises `InputError`, before anything is recorded, if the data or the combination of options do
     not allow the experiment, and `Diverged` if a training's numbers are not finite.
     """
-    context, trainee = set_up(cfg, images, job.run, job.group, progress, job.report_epoch)
+    context, trainee = set_up_job(cfg, images, job.run, job.group, progress, job.report_epoch)
     facts = result_facts(context, images.fingerprint)
     if job.group.is_main_process:
         save_inputs(context)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import logging
 import os
@@ -109,6 +110,8 @@ class FeatureProvider:
         self._views = views
         self._image_ids, self._cache, self._progress = image_ids, cache, progress
         self._computed: dict[str, Features] = {}
+        self._given: set[str] = set()
+        """Keys of what was given to this job."""
         self.reused: dict[str, tuple[int, int]] = {}
         """By kind ("features", "views"): how many were in the cache, and of how many."""
 
@@ -159,14 +162,28 @@ class FeatureProvider:
 
     def _features(self, backbone: Classifier, source: FeatureSource, views: int = 0) -> Features:
         key = json.dumps(source.key_fields)
-        if key not in self._computed:
-            kind = "views" if views else "features"
+        kind = "views" if views else "features"
+        if key in self._computed and key not in self._given:
+            self._count_reuse(kind, len(source.names), len(source.names))
+        elif key not in self._computed:
             compute = feature_compute(backbone, self._compute)
             progress = partial(self._progress.stage, kind)
             store, reused = fill_store(source, self._cache, backbone, compute, progress)
             self._count_reuse(kind, reused, len(source.names))
             self._computed[key] = gather_features(store, source.names, max(views, 1))
+        self._given.add(key)
         return self._computed[key]
+
+    @property
+    def shared(self) -> int:
+        """Equal for providers that share what they have computed."""
+        return id(self._computed)
+
+    def of_other_job(self, progress: Progress) -> FeatureProvider:
+        """A provider for a job with the same images, model and features, which are shared."""
+        other = copy.copy(self)
+        other._progress, other._given, other.reused = progress, set(), {}
+        return other
 
     def _source(self, network: Network, initialisation_seed: int, views: int) -> FeatureSource:
         cfg, plan = network

@@ -112,7 +112,7 @@ def _build_members(trainings: Sequence[PendingTraining]) -> list[_Member]:
     members = []
     for pending in trainings:
         context, fold, cfg = pending.context, pending.fold, pending.context.cfg
-        source = id(context.features), fold.name
+        source = context.features.shared, fold.name
         if source not in sources:
             sources[source] = _build_source(context, fold)
         model, inputs = sources[source]
@@ -161,23 +161,13 @@ def _copy_head(model: Classifier, context: ExperimentContext) -> Classifier:
     network."""
     alone = copy.copy(model)
     alone._modules = {**model._modules, "network": nn.Identity()}
+    present = {*alone.modules()}
+    alone._frozen = tuple(module for module in model._frozen if module in present)
     alone.head = copy.deepcopy(model.head)
     for layer in alone.head.modules():
         if isinstance(layer, nn.Dropout):
             layer.p = context.cfg.model.dropout
     return alone
-
-
-def can_share_set_up(option: str) -> bool:
-    """Whether jobs that differ in this option alone have the same images, features and heads."""
-    return option.startswith(("optim.", "schedule.")) or option in _TRAINING_OPTIONS
-
-
-_TRAINING_OPTIONS = frozenset(
-    {"model.dropout", "training.epochs", "training.accumulate",
-     "training.label_smoothing", "training.class_weights", "training.clip_norm",
-     "training.early_stopping", "training.keep"}
-)  # fmt: skip
 
 
 def step_sizes(cfg: Config, labels: np.ndarray) -> tuple[int, ...]:

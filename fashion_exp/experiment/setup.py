@@ -122,7 +122,7 @@ def set_up(
             parameter_counts, pixels_reused, report_epoch,
         )  # fmt: skip
 
-    if cfg.cache.trainings and (counts := _all_cached(context(compute, {}))):
+    if cfg.cache.trainings and (counts := all_cached(context(compute, {}))):
         return context(compute, counts), None
     trainee = dry_run()
     compute = replace(compute, depthwise=is_depthwise(trainee.model.network))
@@ -199,7 +199,7 @@ def _log_backbones(cfg: Config, plan: ModelPlan, model: Classifier) -> None:
         )  # fmt: skip
 
 
-def _all_cached(context: ExperimentContext) -> dict[str, int]:
+def all_cached(context: ExperimentContext) -> dict[str, int]:
     """The model's parameter counts if every training can be reused, else nothing."""
     trainings = TrainingCache(context.cache)
     folds = context.split.folds

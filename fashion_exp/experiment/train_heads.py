@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections import defaultdict
 from collections.abc import Hashable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 
-from fashion_exp.configuration.schema import Config, Sampling, flatten_options, to_plain
+from fashion_exp.configuration.schema import Config, Sampling
 from fashion_exp.data.sources.load import load_images_cached
 from fashion_exp.evaluation.run_dir import RunDir
 from fashion_exp.evaluation.run_paths import resolve_paths
@@ -18,11 +16,11 @@ from fashion_exp.experiment.context import ExperimentContext, trains_on_features
 from fashion_exp.experiment.fold import is_done
 from fashion_exp.experiment.head_group import (
     PendingTraining,
-    can_share_set_up,
     step_sizes,
     train_group,
 )
-from fashion_exp.experiment.setup import find_cached_training, make_plan, save_inputs, set_up
+from fashion_exp.experiment.setup import find_cached_training, make_plan, save_inputs
+from fashion_exp.experiment.shared_setup import set_up_job, shared_context
 from fashion_exp.paths import outputs_dir
 from fashion_exp.reporting.progress import Progress
 from fashion_exp.training.process_group import ProcessGroup
@@ -39,6 +37,8 @@ _BYTES_PER_PARAMETER = 24
 
 def train_heads(jobs: Sequence[tuple[Config, RunDir]], progress: Progress) -> None:
     """Trains heads on stored features as far as jobs have them, several jobs at once.
+
+    Inside `sharing_set_ups`: trainings on the same features are trained together.
 
     Each training is left in its job's folder, in the state that the job itself would have saved:
     bit for bit the same numbers. What goes wrong with a job is reported by the job, later.
@@ -72,11 +72,10 @@ def _pending(
     jobs: Sequence[tuple[Config, RunDir]], locks: ExitStack, progress: Progress
 ) -> Iterator[PendingTraining]:
     """The trainings on stored features that are still to be done."""
-    contexts: dict[str, ExperimentContext] = {}
     for cfg, run in jobs:
         try:
             locks.enter_context(run.lock())
-            context = _context(cfg, run, contexts, progress)
+            context = _context(cfg, run, progress)
             if context is not None:
                 save_inputs(context)
                 yield from _unfinished(context)
@@ -84,25 +83,15 @@ def _pending(
             log.warning("%s is not trained together with others: %s", run.path, error)
 
 
-def _context(
-    cfg: Config, run: RunDir, contexts: dict[str, ExperimentContext], progress: Progress
-) -> ExperimentContext | None:
-    """The context of a job that trains heads on stored features; None for other jobs.
-
-    `contexts` has those of jobs before, whose set-up a job shares if it differs from theirs only in
-    how it trains.
-    """
+def _context(cfg: Config, run: RunDir, progress: Progress) -> ExperimentContext | None:
+    """The context of a job that trains heads on stored features; None for other jobs."""
     if cfg.model.head.is_solved or _has_own_loop(cfg):
         return None
-    options = flatten_options(to_plain(cfg))
-    key = json.dumps({name: value for name, value in options if not can_share_set_up(name)})
-    if key not in contexts:
-        cache = outputs_dir(cfg.outputs) / "cache"
-        images = load_images_cached(resolve_paths(cfg, run).dataset, cache)
-        if not trains_on_features(cfg, make_plan(cfg, run, images.native_size)):
-            return None
-        contexts[key], _ = set_up(cfg, images, run, ProcessGroup(), progress)
-    return replace(contexts[key], cfg=cfg, run=run)
+    images = load_images_cached(resolve_paths(cfg, run).dataset, outputs_dir(cfg.outputs) / "cache")
+    context = shared_context(cfg, images, run, progress)
+    if context is None and trains_on_features(cfg, make_plan(cfg, run, images.native_size)):
+        context, _ = set_up_job(cfg, images, run, ProcessGroup(), progress)
+    return context
 
 
 def _has_own_loop(cfg: Config) -> bool:
@@ -139,7 +128,7 @@ def _divide(trainings: Sequence[PendingTraining]) -> Iterator[list[PendingTraini
         sizes = step_sizes(context.cfg, context.table.labels[training.fold.train])
         alike[sizes, training.state.epochs_done, context.compute].append(training)
     for group in alike.values():
-        group.sort(key=lambda t: (id(t.context.features), t.fold.name))
+        group.sort(key=lambda t: (t.context.features.shared, t.fold.name))
         largest = max(training.context.parameter_counts["head"] for training in group)
         size = max(1, int(GROUP_BYTES / (_BYTES_PER_PARAMETER * largest)))
         for start in range(0, len(group), size):

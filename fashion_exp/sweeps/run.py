@@ -86,13 +86,14 @@ def _run_grid(factory: JobFactory, launcher: Launcher, evaluate_all: bool, conso
     with open_sweep(factory, plan, evaluate_all, console) as sweep:
         pending = [job for job in jobs if job.state != "finished"]
         if pending:
-            if isinstance(launcher, Inline):
-                _train_heads_together(sweep, pending, console)
-            with launcher.start(sweep.folder) as executor, ProgressTable(len(pending)) as table:
-                run_jobs(
-                    iter(pending), lambda job: job.spec(sweep.outputs, sweep.job_options),
-                    executor, launcher.retries, table,
-                )  # fmt: skip
+            with launcher.start(sweep.folder) as executor:
+                if isinstance(launcher, Inline):
+                    _train_heads_together(sweep, pending, console)
+                with ProgressTable(len(pending)) as table:
+                    run_jobs(
+                        iter(pending), lambda job: job.spec(sweep.outputs, sweep.job_options),
+                        executor, launcher.retries, table,
+                    )  # fmt: skip
         load_state(sweep.folder)  # before the files of the jobs are missed one by one
         with log_to_console(console):
             summary = summarize_sweep(sweep, jobs, evaluate_all)

@@ -87,6 +87,7 @@ def test_jobs_whose_heads_train_together_equal_jobs_alone(
     code, output = run_in_process(together)
     assert code == 0, output
     assert logged(together, "trained together") == [2] * len(POINTS)
+    assert sum(logged(together, "set-up: as that of")) == len(POINTS)  # by the group's set-ups
     assert_same_jobs(together, alone)
 
 

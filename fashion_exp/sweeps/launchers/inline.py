@@ -24,7 +24,10 @@ class Inline:
 
     @contextmanager
     def start(self, sweep: Path) -> Iterator[Executor]:
-        yield _InlineExecutor()
+        from fashion_exp.experiment.shared_setup import sharing_set_ups  # takes seconds
+
+        with sharing_set_ups():
+            yield _InlineExecutor()
 
 
 class _InlineExecutor:
