@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from cachetools import LRUCache, cached
@@ -182,7 +182,8 @@ def draw_run(result: RunResult, table: ImageTable) -> None:
     run, classes = RunDir(result.output), len(table.classes)
     with optional_figure(run.figures / "curves.png") as file:
         history = pd.read_csv(run.history_file)
-        curves = figures.learning_curves(history, list(table.class_counts.values()), result.name)
+        counts, loss = list(table.class_counts.values()), _training_loss(run.options())
+        curves = figures.learning_curves(history, counts, result.name, loss)
         style.save(curves, file)
     with optional_figure(run.figures / "data.png") as file:
         rows = table.rows[table.rows["label"] < MAX_CLASSES].groupby("label").head(IMAGES_PER_CLASS)
@@ -194,6 +195,17 @@ def draw_run(result: RunResult, table: ImageTable) -> None:
             f"{table.name}: {len(table):,} images of {classes:,} classes{more}",
         )
         style.save(sheet, file)
+
+
+def _training_loss(options: Mapping[str, Any]) -> str:
+    """What the training loss is; empty if it is the cross-entropy, as the validation loss."""
+    names = {"bce": "binary cross-entropy", "focal": "focal loss"}
+    texts = [names[loss]] if (loss := options.get("training.loss")) in names else []
+    if options.get("training.label_smoothing"):
+        texts.append("smoothed labels")
+    if options.get("augmentation.mixup_alpha") or options.get("augmentation.cutmix_alpha"):
+        texts.append("mixed images")
+    return ", ".join(texts)
 
 
 def draw_part(result: RunResult, part: str, table: ImageTable) -> None:

@@ -37,13 +37,16 @@ _PART_STYLES = {
 }
 
 
-def learning_curves(history: pd.DataFrame, class_counts: Sequence[int], title: str = "") -> Figure:
+def learning_curves(
+    history: pd.DataFrame, class_counts: Sequence[int], title: str = "", training_loss: str = ""
+) -> Figure:
     """Loss and accuracy by epoch: thin lines for the trainings, a thick one for their mean.
 
     `history` has the columns fold, repeat, epoch, part ("train" or "validation"), loss and
     accuracy, and optionally `kept`: true at the epoch whose model was evaluated. `class_counts`
     are the images per class. They give the chance level of a model that knows only the class
-    shares: the largest share for accuracy, the entropy of the shares for loss.
+    shares: the largest share for accuracy, the entropy of the shares for loss. `training_loss` says
+    what the training loss is, unless it is the cross-entropy, as the validation loss.
     """
     from matplotlib.figure import Figure
     from matplotlib.ticker import PercentFormatter
@@ -57,7 +60,7 @@ def learning_curves(history: pd.DataFrame, class_counts: Sequence[int], title: s
     accuracy.set_ylabel("accuracy", **style.text_style(style.LABEL))
     accuracy.yaxis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=" %"))
     small = style.text_style(style.SMALL, style.MUTED)
-    figure.supxlabel(_explanation(history), x=0.01, ha="left", **small)
+    figure.supxlabel(_explanation(history, training_loss), x=0.01, ha="left", **small)
     if title:
         style.add_title(figure, title)
     return figure
@@ -121,7 +124,7 @@ def _has_outliers(loss: pd.Series) -> bool:
     return bool(len(finite) and finite.min() > 0 and finite.max() > 15 * finite.median())
 
 
-def _explanation(history: pd.DataFrame) -> str:
+def _explanation(history: pd.DataFrame, training_loss: str) -> str:
     trainings = history.groupby(["repeat", "fold"])["epoch"].max()
     single_epoch = history["epoch"].nunique() == 1
     parts = []
@@ -132,6 +135,8 @@ def _explanation(history: pd.DataFrame) -> str:
     parts.append("chance: a model that knows only the class shares")
     if "kept" in history and not single_epoch:
         parts.append("ring: evaluated epoch")
+    if training_loss:
+        parts.append(f"training loss: {training_loss};  validation loss: cross-entropy")
     return ";  ".join(parts)
 
 

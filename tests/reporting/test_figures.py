@@ -96,6 +96,15 @@ def test_evaluated_epoch_of_every_training_has_a_ring() -> None:
     assert not learning_curves(make_history(2, [4]), [10, 10]).axes[0].collections
 
 
+def test_training_loss_that_is_no_cross_entropy_is_named() -> None:
+    note = "training loss: focal loss;  validation loss: cross-entropy"
+    plain, named = (
+        displayed_texts(learning_curves(make_history(1, [4]), [10, 10], training_loss=loss))
+        for loss in ("", "focal loss")
+    )
+    assert any(note in text for text in named) and not any(note in text for text in plain)
+
+
 def test_outlier_in_loss_switches_to_a_log_axis() -> None:
     history = make_history(1, [6])
     assert learning_curves(history, [10, 10]).axes[0].get_yscale() == "linear"
