@@ -29,11 +29,23 @@ if TYPE_CHECKING:
     from fashion_exp.api.studies import export_study, import_study
     from fashion_exp.api.sweeps import Sweep, sweep
     from fashion_exp.errors import InputError
+    from fashion_exp.extensions.registry import (
+        register_callback,
+        register_loss,
+        register_metric,
+        register_model,
+        register_optimizer,
+        register_schedule,
+        register_source,
+        register_transform,
+    )
 
 __all__ = [
-    "Comparison", "Flips", "Index", "InputError", "Judgement", "Race", "Recipe", "Run",
-    "SliceAnalysis", "Sweep", "build_index", "compare", "estimate", "export_study", "flips",
-    "import_study", "items_to_label", "judge", "load", "open_index", "race", "recipe", "run",
+    "Comparison", "Flips", "Index", "InputError", "Judgement", "Race", "Recipe",
+    "Run", "SliceAnalysis", "Sweep", "build_index", "compare", "estimate", "export_study",
+    "flips", "import_study", "items_to_label", "judge", "load", "open_index", "race",
+    "recipe", "register_callback", "register_loss", "register_metric", "register_model",
+    "register_optimizer", "register_schedule", "register_source", "register_transform", "run",
     "shortcuts", "slices", "sweep",
 ]  # fmt: skip
 
@@ -50,7 +62,11 @@ _MODULES = {
     "fashion_exp.api.studies": ("export_study", "import_study"),
     "fashion_exp.api.sweeps": ("Sweep", "sweep"),
     "fashion_exp.errors": ("InputError",),
-}
+    "fashion_exp.extensions.registry": (
+        "register_callback", "register_loss", "register_metric", "register_model",
+        "register_optimizer", "register_schedule", "register_source", "register_transform",
+    ),
+}  # fmt: skip
 
 # Idle OpenMP threads sleep instead of spinning: one other busy process on a core would otherwise
 # slow training down four times. torch reads this when it is imported.

@@ -15,6 +15,7 @@ LAYERS = (
     {"errors", "process", "signals", "seeding"},
     {"atomic_io"},
     {"paths"},
+    {"extensions"},
     {"configuration"},
     {"cache"},
     {"data", "models", "training", "stats", "tracking", "reporting"},

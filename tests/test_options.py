@@ -200,6 +200,8 @@ EFFECTS: dict[str, Effect | str] = {
     "sweep.storage": "test_hyperband_stops_bad_trials_early",
     "outputs": "test_everything_is_written_below_outputs",
     "resume": "test_resumed_run_equals_uninterrupted_run",
+    "extend": "test_extended_run_equals_the_longer_run",
+    "extensions": "test_changed_file_is_another_job_and_an_equal_one_is_the_same",
 }
 
 

@@ -14,10 +14,11 @@ import pandas as pd
 from fashion_exp.comparison import comparison
 from fashion_exp.comparison.conclusions import conclusions
 from fashion_exp.comparison.find_runs import common_sweep, count_unfinished_jobs, find_runs
+from fashion_exp.comparison.metrics import METRICS, Metric
 from fashion_exp.comparison.misclassified import Draw, load_run_images
 from fashion_exp.comparison.report_data import build_report
 from fashion_exp.comparison.report_tables import pairs_table, runs_table
-from fashion_exp.comparison.run_data import load_run
+from fashion_exp.comparison.run_data import RunData, load_run
 from fashion_exp.comparison.settings import ComparisonSettings
 from fashion_exp.comparison.slices import SliceAnalysis
 from fashion_exp.errors import InputError
@@ -156,10 +157,9 @@ def compare(
     Raises `InputError` for a reference that matches nothing, and for a setting out of range.
     """
     settings = ComparisonSettings(
-        metric, alpha, rope, exact, target, pairs=pairs, human=human, on=on
-    )
-    if pairs == "all" and baseline is not None:
-        raise InputError("pairs=all has no effect with a baseline: leave out one of them")
+        metric, alpha, rope, exact, target, pairs=pairs, human=human, on=on, column=_own(metric)
+    )  # fmt: skip
+    _refuse_both(pairs, baseline)
     place = outputs_dir(None if outputs is None else fspath(outputs))
     folders = find_runs(references(runs), place, uri)
     found = len(folders)
@@ -167,21 +167,15 @@ def compare(
         folders = _evaluated_runs(references(runs), on, place, uri)
     not_evaluated = found - len(folders)
     if baseline is not None:
-        matches = find_runs(references(baseline), place, uri)
-        if len(matches) > 1:
-            raise InputError(f"baseline {baseline}: matches {len(matches)} runs; name one")
-        folders = list(dict.fromkeys([*folders, *matches]))
-        settings = settings.with_baseline(folders.index(matches[0]))
-    if evaluate_test:
-        for folder in folders:
-            mark_test_evaluated(folder, place)
+        match = _baseline_run(baseline, place, uri)
+        folders = list(dict.fromkeys([*folders, match]))
+        settings = settings.with_baseline(folders.index(match))
+    for folder in folders if evaluate_test else ():
+        mark_test_evaluated(folder, place)
     unfinished = count_unfinished_jobs(folders)
     compared = [load_run(folder) for folder in folders]
-    if on is None and (refits := [run.result.output for run in compared if run.is_refit]):
-        raise InputError(
-            f"{refits[0].name}: a refit has no results of its own; compare the run that it "
-            "repeats, or evaluate it on other photos and use --on NAME"
-        )
+    _refuse_refits(compared if on is None else ())
+    settings = _describe_own_metric(settings, compared)
     comparison = Comparison(compared, settings, unfinished, place, not_evaluated).counted_in(place)
     if placebo is None:
         return comparison
@@ -199,6 +193,42 @@ def _with_placebo(
     approve(plan)
     plan.train(progress or quiet_progress())
     return replace(comparison, placebo=compare_placebo(plan, comparison))
+
+
+def _refuse_both(pairs: str, baseline: object) -> None:
+    if pairs == "all" and baseline is not None:
+        raise InputError("pairs=all has no effect with a baseline: leave out one of them")
+
+
+def _baseline_run(baseline: str | PathLike[str], outputs: Path, uri: str | None) -> Path:
+    matches = find_runs(references(baseline), outputs, uri)
+    if len(matches) > 1:
+        raise InputError(f"baseline {baseline}: matches {len(matches)} runs; name one")
+    return matches[0]
+
+
+def _refuse_refits(runs: Sequence[RunData]) -> None:
+    if refits := [run.result.output for run in runs if run.is_refit]:
+        raise InputError(
+            f"{refits[0].name}: a refit has no results of its own; compare the run that it "
+            "repeats, or evaluate it on other photos and use --on NAME"
+        )
+
+
+def _own(metric: str) -> Metric | None:
+    """Stands for a metric of the runs' `extensions` until they are read."""
+    return None if metric in METRICS else Metric(metric)
+
+
+def _describe_own_metric(
+    settings: ComparisonSettings, runs: Sequence[RunData]
+) -> ComparisonSettings:
+    """Raises `InputError` for a metric that is none of ours and that a run's `extensions` lack."""
+    if settings.metric in METRICS:
+        return settings
+    found = [run.metric(settings.metric) for run in runs]
+    is_binary = all(metric.is_binary for metric in found)
+    return replace(settings, column=replace(found[0], is_binary=is_binary))
 
 
 def _evaluated_runs(names: Sequence[str], on: str, outputs: Path, uri: str | None) -> list[Path]:

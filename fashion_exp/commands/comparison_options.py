@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from fashion_exp.commands.parser import Parser
-from fashion_exp.comparison.metrics import METRICS
+from fashion_exp.comparison.metrics import METRICS, Metric
 from fashion_exp.comparison.settings import ComparisonSettings
 from fashion_exp.errors import InputError
 
@@ -29,7 +29,9 @@ def build_parser(subcommand: str, description: str | None) -> argparse.ArgumentP
     parser.add_argument(
         "--on", metavar="NAME", help="compare on the photos of an evaluation: evaluate RUN … --as"
     )
-    parser.add_argument("--metric", default="accuracy", help=" or ".join(METRICS))
+    parser.add_argument(
+        "--metric", default="accuracy", help=f"{' or '.join(METRICS)}, or a metric of extensions"
+    )
     parser.add_argument(
         "--alpha", type=float, default=0.05, help="family-wise error rate; default: 0.05"
     )
@@ -62,7 +64,7 @@ def comparison_options(args: argparse.Namespace) -> dict[str, Any]:
     names = ("metric", "alpha", "rope", "exact", "target", "pairs", "on")
     settings: dict[str, Any] = {name: getattr(args, name) for name in names}
     settings["human"] = parse_human_accuracy(args.human)
-    ComparisonSettings(**settings)  # checks them
+    ComparisonSettings(**settings, column=Metric(args.metric))  # the metric may be a run's own
     others = ("baseline", "evaluate_test", "uri", "outputs")
     return settings | {name: getattr(args, name) for name in others}
 

@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 
 from fashion_exp.comparison.label_changes import conflicting_images
-from fashion_exp.comparison.metrics import METRICS
 from fashion_exp.stats.groups import clustered_mean, group_codes
 from fashion_exp.stats.interval import sample_sd
 from fashion_exp.stats.planning import (
@@ -37,16 +36,19 @@ if TYPE_CHECKING:
 
 def rank_runs(runs: Sequence[RunData], metric: str = "accuracy") -> list[int]:
     """Indices of the runs, best validation score first; ties keep their order."""
-    sign = 1 if METRICS[metric].lower_is_better else -1
+    sign = 1 if runs and runs[0].metric(metric).lower_is_better else -1
     scores = [sign * mean_score(run, "validation", metric) for run in runs]
     return sorted(range(len(runs)), key=scores.__getitem__)
 
 
 def mean_score(run: RunData, part: str, metric: str) -> float:
-    """The run's accuracy, loss or macro-F1 as its summary states it, or its mean set size."""
+    """The run's accuracy, loss, macro-F1 or own metric as its summary states it, or its mean set
+    size."""
     if metric == "set_size":
         return float(run.scores(part, metric).mean().mean())
-    estimate: float | None = getattr(run.summary(part), metric).estimate
+    summary = run.summary(part)
+    score = summary.own[metric] if metric in summary.own else getattr(summary, metric)
+    estimate: float | None = score.estimate
     assert estimate is not None
     return estimate
 
@@ -64,7 +66,7 @@ def correct_for_selection(
     counts = np.array([table.notna().any().to_numpy() for table in tables])
     criterion = None
     if metric != "accuracy":
-        sign = -1 if METRICS[metric].lower_is_better else 1
+        sign = -1 if runs[0].metric(metric).lower_is_better else 1
         scores = (run.scores("validation", metric).reindex(columns=images) for run in runs)
         criterion = np.array([sign * table.mean().fillna(0).to_numpy() for table in scores])
     rows = pd.concat([run.predictions("validation")[["image_id", "group_id"]] for run in runs])

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from fashion_exp.comparison.best_run import mean_score
-from fashion_exp.comparison.metrics import METRICS
 from fashion_exp.comparison.pairs import OPPOSITE, Pair, Verdict, each_training
 from fashion_exp.reporting.formats import percent, percent_range, photo_count, pluralize
 from fashion_exp.stats.interval import MIN_RELIABLE_SCORES
@@ -44,7 +43,10 @@ def conclusions(comparison: Comparison) -> list[str]:
         sentences = [f"The {part} accuracy of {name} is {_accuracy(comparison, 0, part)}."]
         if (metric := comparison.settings.metric) != "accuracy":
             value = _value(comparison, 0, part, metric)
-            sentences = [f"The {part} {METRICS[metric].label} of {name} is {value}.", *sentences]
+            sentences = [
+                f"The {part} {comparison.settings.described.label} of {name} is {value}.",
+                *sentences,
+            ]
     else:
         note = filter(None, [comparison.candidates_note])
         sentences = [*verdict_sentences(comparison), *_on_other_photos(comparison), *note]
@@ -98,7 +100,9 @@ def _accuracy(comparison: Comparison, index: int, part: str) -> str:
 
 
 def _value(comparison: Comparison, index: int, part: str, metric: str) -> str:
-    return METRICS[metric].format_value(mean_score(comparison.runs[index], part, metric))
+    return comparison.settings.described.format_value(
+        mean_score(comparison.runs[index], part, metric)
+    )
 
 
 def _scores(comparison: Comparison, index: int, part: str) -> str:
@@ -107,7 +111,7 @@ def _scores(comparison: Comparison, index: int, part: str) -> str:
     if metric == "accuracy":
         return f"accuracy is {accuracy}"
     value = _value(comparison, index, part, metric)
-    return f"{METRICS[metric].label} is {value} and its accuracy {accuracy}"
+    return f"{comparison.settings.described.label} is {value} and its accuracy {accuracy}"
 
 
 def _two_runs(comparison: PairwiseComparison) -> Iterator[str]:

@@ -14,7 +14,9 @@ import pandas as pd
 
 from fashion_exp.comparison.label_changes import conflicting_images
 from fashion_exp.errors import InputError
+from fashion_exp.evaluation.own_code import use_run_code
 from fashion_exp.evaluation.predictions import labels_and_probabilities, wrong_by_image
+from fashion_exp.evaluation.run_dir import RunDir
 from fashion_exp.reporting.photo_page import thumbnail
 from fashion_exp.reporting.report_content import Photo, PhotoGroup
 
@@ -146,6 +148,7 @@ def load_run_images(run: RunData, cache: Path, **options: Any) -> ImageTable | N
 
     try:
         dataset = run.config.dataset
+        use_run_code(RunDir(run.result.output))
         if dataset.labels == "current":  # the current version may be another one by now
             options = {"labels": run.result.facts["labels_version"]} | options
         return load_images(replace(dataset, **options), cache)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from fashion_exp.comparison.factors import update_count
 from fashion_exp.comparison.pairs import TEST_NAMES
+from fashion_exp.evaluation.results import own_metrics
 from fashion_exp.reporting.formats import (
     DASH,
     MINUS,
@@ -65,8 +66,12 @@ def runs_table(comparison: Comparison) -> PlainTable:
         for name, option in zip(names, further, strict=True)
     ]
     titles, options = zip(*columns, strict=True)
+    own = sorted({name for run in comparison.runs for name in run.summary("validation").own})
     header = ["run", "validation", "test", "validation t-interval", *titles, *RESULT_COLUMNS]
     rows = [_run_row(comparison, index, options) for index in comparison.ranking]
+    header += own
+    for index, row in zip(comparison.ranking, rows, strict=True):
+        row += [_own_metric(comparison.runs[index], name) for name in own]
     fixed = ["validation"]
     level = f"{100 * comparison.settings.level:g} %"
     note = (
@@ -118,6 +123,14 @@ def _run_row(comparison: Comparison, index: int, options: Sequence[str]) -> list
         f"{updates:,}" if (updates := update_count(run)) else DASH,
         run.result.facts["split_hash"][:8],
     ]
+
+
+def _own_metric(run: RunData, name: str) -> str:
+    """The value of a metric of the run's `extensions` on validation photos, with its interval."""
+    if (score := run.summary("validation").own.get(name)) is None or score.estimate is None:
+        return DASH
+    is_share = own_metrics(run.result.facts)[name]["is_share"]
+    return with_limits(score.estimate, score.low, score.high, is_share)
 
 
 def _setting(run: RunData, option: str) -> Any:

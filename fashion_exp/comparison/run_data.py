@@ -11,19 +11,24 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from fashion_exp.comparison.metrics import METRICS
+from fashion_exp.comparison.metrics import METRICS, Metric
 from fashion_exp.comparison.scored_run import PER_IMAGE, ScoreMatrix, cached_method
 from fashion_exp.comparison.set_sizes import set_sizes
 from fashion_exp.comparison.settings_in_force import settings_in_force
 from fashion_exp.configuration.overrides import rerun_command, rerun_overrides
 from fashion_exp.configuration.stored_config import load_config
 from fashion_exp.errors import InputError, suggest
+from fashion_exp.evaluation.own_metrics import (
+    NO_SCORES_OF_IMAGES,
+    PER_TRAINING,
+    own_metric_names,
+)
 from fashion_exp.evaluation.predictions import (
     class_names,
     labels_and_probabilities,
     read_predictions,
 )
-from fashion_exp.evaluation.results import RunResult, load_result
+from fashion_exp.evaluation.results import RunResult, load_result, own_metrics
 from fashion_exp.evaluation.run_dir import RunDir, require_config, require_finished
 from fashion_exp.evaluation.run_paths import resolve_paths
 from fashion_exp.paths import outputs_of
@@ -138,6 +143,27 @@ class RunData:
         index = pd.MultiIndex.from_tuples(matrix.keys, names=["repeat", "fold"])
         return pd.DataFrame(matrix.values, index, matrix.images, copy=False)
 
+    def metric(self, name: str) -> Metric:
+        """One of `METRICS`, or a metric of the run's `extensions`. Raises `InputError`."""
+        if name in METRICS:
+            return METRICS[name]
+        frame = self.predictions("validation")
+        known, columns = own_metrics(self.result.facts), own_metric_names(frame)
+        if name not in known or name not in columns:
+            hint = suggest(name, [*METRICS, *(known.keys() & columns.keys())])
+            raise InputError(f"metric={name}: {self.name} has no such metric; {hint}")
+        if columns[name].startswith(PER_TRAINING):
+            raise InputError(
+                f"metric={name}: gives {NO_SCORES_OF_IMAGES}, so no paired test applies; the table "
+                "of runs shows it"
+            )
+        described = known[name]
+        values = frame[columns[name]]
+        return Metric(
+            name, described["is_share"], described["lower_is_better"], plain_unit="",
+            is_binary=bool(values.isin([0.0, 1.0]).all()),
+        )  # fmt: skip
+
     @cached_method
     def score_matrix(self, part: str, metric: str) -> ScoreMatrix:
         frame = self.predictions(part)
@@ -147,8 +173,10 @@ class RunData:
             raw: np.ndarray = metrics.predicted_labels(probabilities)
         elif metric == "set_size":
             raw = set_sizes(self.predictions("validation"), frame)
-        else:
+        elif metric in METRICS:
             raw = PER_IMAGE[metric](labels, probabilities)
+        else:
+            raw = frame[own_metric_names(frame)[metric]].to_numpy()
         frame = frame.assign(raw=raw.astype(np.float64), class_index=labels)
         table = frame.pivot(index=["repeat", "fold"], columns="image_id", values="raw")
         images = frame.drop_duplicates("image_id").set_index("image_id").loc[table.columns]
@@ -158,7 +186,7 @@ class RunData:
             images["group_id"].to_numpy(),
             tuple(table.index),
             len(self.classes),
-            METRICS[metric],
+            self.metric(metric),
             images["class_index"].to_numpy() if is_f1 else None,
         )
 

@@ -57,6 +57,7 @@ def settings_in_force(options: Mapping[str, Any], facts: Mapping[str, str]) -> d
         "training.device": facts.get("device", "").partition(":")[0] or None,
         "model.freeze": facts.get("freeze"),
         "model.weights": facts.get("weights_sha256"),
+        "extensions": facts.get("extensions"),
     }
     if match := _INPUT.fullmatch(facts.get("input", "")):
         resolved |= {

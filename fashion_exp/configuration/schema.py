@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
-from enum import Enum
+from enum import Enum, StrEnum
 from functools import cache
 from typing import Annotated, Any, get_type_hints
 
@@ -110,7 +110,9 @@ class ClassWeights(Enum):
     balanced = "balanced"  # inversely proportional to the class frequency in the training part
 
 
-class Loss(Enum):
+class Loss(StrEnum):
+    """The losses of this package."""
+
     cross_entropy = "cross_entropy"
     focal = "focal"  # cross-entropy with less weight on images that are classified well already
     bce = "bce"  # binary cross-entropy of each class against all others
@@ -312,9 +314,9 @@ class TrainingConfig:
     """Images per forward pass; an update uses `accumulate` of them."""
     accumulate: Annotated[int, Field(ge=1, le=10_000), Unit("forward passes")] = MISSING
     """Forward passes per update."""
-    loss: Loss = MISSING
-    """What training minimizes: cross_entropy, focal or bce. Validation and test losses are
-    cross-entropies whatever it is."""
+    loss: str = MISSING
+    """What training minimizes: cross_entropy, focal, bce, or a loss of `extensions`. Validation
+    and test losses are cross-entropies whatever it is."""
     focal_gamma: Annotated[float, Field(ge=0, le=100)] | None = MISSING
     """Exponent of the focal loss; 0 is cross-entropy. null: 2."""
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = MISSING
@@ -468,6 +470,11 @@ class Config:
     directory."""
     resume: PathText | None = MISSING
     """Folder or name of an interrupted run to resume."""
+    extend: PathText | None = None
+    """Folder or name of a finished run to train for more epochs, in a new run."""
+    extensions: list[str] = field(default_factory=list)
+    """Python files of your own that register models, transforms, losses, metrics, optimizers,
+    schedules, data sources or callbacks; relative to the working directory. docs/extensions.md."""
 
 
 @cache
@@ -514,12 +521,14 @@ ADDED_OPTIONS: dict[str, object] = {
     "model.drop_path": 0.0,
     "training.gradient_checkpointing": False,
     "optim.layer_decay": 1.0,
+    "extensions": [],
+    "extend": None,
 }
 """Options that earlier versions lacked, with the value that they acted by. Stored configs without
 the option have this value, and it leaves a job's fingerprint as it was."""
 
 RESULT_NEUTRAL_OPTIONS = frozenset(
-    {"outputs", "resume", "training.workers", "training.gradient_checkpointing"}
+    {"outputs", "resume", "extend", "training.workers", "training.gradient_checkpointing"}
     | {f"tracking.{name}" for name in TrackingConfig.__dataclass_fields__}
     | {f"cache.{name}" for name in CacheConfig.__dataclass_fields__}
     | {f"recipe.{name}" for name in RecipeConfig.__dataclass_fields__}

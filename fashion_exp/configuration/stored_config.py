@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -102,13 +102,14 @@ def resume_config(path: Path, stored: Sequence[str], arguments: Sequence[str]) -
         return to_config(tree)
 
 
-def result_changes(path: Path, cfg: Config) -> list[str]:
-    """The options that can change a result and that differ from what the run saved, in words."""
+def result_changes(path: Path, cfg: Config, changeable: Collection[str] = ()) -> list[str]:
+    """The options that can change a result and that differ from what the run saved, in words; not
+    those that are `changeable` besides."""
     before, now = dict(flatten_options(_stored_options(path))), dict(flatten_options(to_plain(cfg)))
     return [
         f"{option} was {before[option]}, is now {now.get(option)}"
         for option in before
-        if before[option] != now.get(option) and option not in CHANGEABLE
+        if before[option] != now.get(option) and option not in {*CHANGEABLE, *changeable}
     ]
 
 
@@ -140,7 +141,7 @@ def _stored_options(path: Path) -> dict[str, Any]:
             options[current.split(".")[1]] = options.pop(name)
     content.setdefault("recipe", dict.fromkeys(RecipeConfig.__dataclass_fields__))
     for added, value in ADDED_OPTIONS.items():
-        group, name = added.split(".")
-        if isinstance(options := content.get(group), dict):
+        group, _, name = added.rpartition(".")
+        if isinstance(options := content.get(group) if group else content, dict):
             options.setdefault(name, value)
     return {str(name): value for name, value in content.items()}

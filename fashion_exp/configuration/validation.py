@@ -45,20 +45,39 @@ def _is_one_of(option: str, *values: str) -> Condition:
     return Condition(text, lambda cfg: getattr(getattr(cfg, group), name) in values)
 
 
+SOURCES = ("garments", "folder", "csv", "clothing", "fashion_mnist")
+"""The data sources of this package."""
+
+
+def _reads_files(*sources: str) -> Condition:
+    """One of these sources, or one of `extensions`, which lists files as csv does."""
+    text = " or ".join(f"dataset={source}" for source in sources)
+    return Condition(
+        text,
+        lambda cfg: (
+            cfg.dataset.name in sources
+            or (bool(cfg.extensions) and cfg.dataset.name not in SOURCES)
+        ),
+    )
+
+
 _DRAWN = _is_one_of("dataset.name", "garments")
-_FILES = _is_one_of("dataset.name", "folder", "csv", "clothing")
+_FILES = _reads_files("folder", "csv", "clothing")
 _NEW_HEAD = Condition("model.head=new", lambda cfg: cfg.model.head is Head.new)
 _CHOOSES_C = Condition(
     "model.head=logistic without model.c",
     lambda cfg: cfg.model.head is Head.logistic and cfg.model.c is None,
 )
-_BASIC_CNN = _is_one_of("model.name", "basic_cnn")
+_BASIC_CNN = Condition(
+    "model=basic_cnn, or a model of extensions that has it",
+    lambda cfg: cfg.model.name == "basic_cnn" or bool(cfg.extensions),
+)
 _TRACKED = _is_one_of("tracking.name", "mlflow")
 
 _RECIPE = Condition("a recipe, such as recipe=best", lambda cfg: cfg.recipe.name is not None)
 
 OPTION_CONDITIONS: dict[str, Condition] = {
-    "dataset.root": _is_one_of("dataset.name", "folder", "csv", "clothing", "fashion_mnist"),
+    "dataset.root": _reads_files("folder", "csv", "clothing", "fashion_mnist"),
     "dataset.layout": _is_one_of("dataset.name", "folder"),
     "dataset.manifest": _is_one_of("dataset.name", "csv"),
     "dataset.quarantine": _FILES,
@@ -94,7 +113,7 @@ OPTION_CONDITIONS: dict[str, Condition] = {
     "split.train_ratio": _is_one_of("split.name", "holdout"),
     "split.folds": _is_one_of("split.name", "kfold"),
     "training.focal_gamma": Condition(
-        "training.loss=focal", lambda cfg: cfg.training.loss is Loss.focal
+        "training.loss=focal", lambda cfg: cfg.training.loss == Loss.focal
     ),
     "recipe.steps": _RECIPE,
     "recipe.backbones": _RECIPE,
@@ -207,6 +226,10 @@ def _check_combinations(cfg: Config) -> None:
     for name in OptimConfig.__dataclass_fields__:
         if name in cfg.optim.options:
             raise InputError(f"optim.options.{name}: is an option of its own; set optim.{name}")
+    if not cfg.extensions and cfg.training.loss not in [*Loss]:
+        raise InputError(
+            f"training.loss={cfg.training.loss}: no such loss; {suggest(cfg.training.loss, Loss)}"
+        )
     if cfg.dataset.channels == 2:
         raise InputError("dataset.channels=2: must be 3 (RGB) or 1 (gray)")
     if cfg.split.name == "official" and cfg.split.redraw:

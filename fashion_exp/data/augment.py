@@ -16,6 +16,7 @@ from fashion_exp.data.batches import View
 from fashion_exp.data.compat import import_albumentations
 from fashion_exp.data.geometry import AnyGeometry, pack, unpack
 from fashion_exp.errors import InputError, suggest
+from fashion_exp.extensions.registry import own_pieces
 from fashion_exp.seeding import derive_seed
 
 _PROBES = 8
@@ -86,13 +87,16 @@ def _transform(option: str, spec: dict[str, Any]) -> Any:
         )
     if name in _WITHOUT_EFFECT:
         raise InputError(f"{option}: {name} changes no image here; remove it")
+    own = own_pieces("transform").get(name)
+    if own is not None:
+        return _own_transform(option, name, own, arguments)
     albumentations = import_albumentations()
     from fashion_exp.data.random_policies import RANDOM_POLICIES  # imports albumentations too
 
     transform: Any = RANDOM_POLICIES.get(name, getattr(albumentations, name, None))
     if not _is_transform(transform):
         names = [name for name, _ in inspect.getmembers(albumentations, _is_transform)]
-        names += RANDOM_POLICIES
+        names += [*RANDOM_POLICIES, *own_pieces("transform")]
         raise InputError(f"{option}: albumentations has no {name}; {suggest(name, names)}")
     parameters = [p for p in inspect.signature(transform.__init__).parameters if p != "self"]
     for argument in arguments:
@@ -110,6 +114,28 @@ def _transform(option: str, spec: dict[str, Any]) -> Any:
     except (ValueError, TypeError, Warning) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"{option}: {name} rejects its arguments: {reason}") from None
+
+
+def is_built_in(name: str) -> bool:
+    """Whether a name is that of a transform of albumentations or of this package."""
+    from fashion_exp.data.random_policies import RANDOM_POLICIES  # imports albumentations
+
+    return name in RANDOM_POLICIES or _is_transform(getattr(import_albumentations(), name, None))
+
+
+def _own_transform(
+    option: str, name: str, function: Callable[..., np.ndarray], arguments: dict[str, Any]
+) -> Any:
+    p = arguments.pop("p", 1.0)
+    try:
+        inspect.signature(function).bind(None, None, **arguments)
+    except TypeError as error:
+        raise InputError(f"{option}: {name}: {error}") from None
+    if not isinstance(p, int | float) or not 0 <= p <= 1:
+        raise InputError(f"{option}: {name} rejects its arguments (p: must be from 0 to 1)")
+    from fashion_exp.data.random_policies import OwnTransform  # imports albumentations
+
+    return OwnTransform(partial(function, **arguments), p=float(p))
 
 
 def _is_transform(member: object) -> bool:

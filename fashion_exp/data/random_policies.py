@@ -149,6 +149,17 @@ def _operation(
     return operations[name]
 
 
+class OwnTransform(albumentations.ImageOnlyTransform):
+    """A function of the user's; its random numbers are those of the image."""
+
+    def __init__(self, function: Callable[..., np.ndarray], p: float) -> None:
+        super().__init__(p=p)
+        self._function = function
+
+    def apply(self, img: np.ndarray, **params: Any) -> np.ndarray:
+        return self._function(img.copy(), self.random_generator)
+
+
 RANDOM_POLICIES: dict[str, type[albumentations.BasicTransform]] = {
     "TrivialAugmentWide": TrivialAugmentWide,
     "RandAugment": RandAugment,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from fashion_exp.atomic_io import read_json, write_json, write_text
 from fashion_exp.data.table import ImageTable
 from fashion_exp.errors import redact_credentials
 from fashion_exp.evaluation.annotations import load_annotations
+from fashion_exp.evaluation.own_code import CODE_FOLDER
 from fashion_exp.evaluation.predictions import read_predictions
 from fashion_exp.evaluation.run_dir import PART_FILES, RunDir
 from fashion_exp.evaluation.test_usage import MARK, mark_test_evaluated, test_evaluations
@@ -126,6 +128,8 @@ def track_result(result: RunResult, tracker: Tracker) -> None:
             write_text(Path(folder) / file.name, text)
         if any(Path(folder).iterdir()):
             tracker.log_artifact(result.run, Path(folder), "config")
+    if (code := result.output / CODE_FOLDER).is_dir():
+        tracker.log_artifact(result.run, code, CODE_FOLDER)
 
 
 def track_test(result: RunResult, tracker: Tracker) -> None:
@@ -256,9 +260,11 @@ def result_table(result: RunResult, problems: Sequence[str]) -> PlainTable:
     from fashion_exp.reporting import tables
 
     parts = _evaluated_parts(result)
+    own = own_metrics(result.facts).items()
+    shares = frozenset(name for name, metric in own if metric["is_share"])
     return tables.results_table(
         tables.ResultsSummary(
-            [_part_result(result.summary(part)) for part in parts],
+            [_part_result(result.summary(part), shares) for part in parts],
             result.confidence,
             result.seconds,
             result.test_evaluations,
@@ -280,7 +286,12 @@ def _notes(result: RunResult) -> list[str]:
     return notes
 
 
-def _part_result(summary: EvaluationSummary) -> PartResult:
+def own_metrics(facts: Mapping[str, str]) -> dict[str, dict[str, bool]]:
+    """How the user's metrics of a run are to be read, by name: lower_is_better, is_share."""
+    return dict(json.loads(facts.get("own_metrics", "{}")))
+
+
+def _part_result(summary: EvaluationSummary, shares: frozenset[str]) -> PartResult:
     from fashion_exp.reporting import tables
 
     wilson, t = summary.accuracy, summary.accuracy_t
@@ -298,6 +309,8 @@ def _part_result(summary: EvaluationSummary) -> PartResult:
         (summary.wrong_images, summary.images),
         (summary.wrong_predictions, summary.predictions),
         dict(zip(summary.classes, summary.f1, strict=True)),
+        {name: _score(interval) for name, interval in summary.own.items()},
+        shares,
     )
 
 

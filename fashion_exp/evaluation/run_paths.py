@@ -14,7 +14,7 @@ from typing import Any
 from fashion_exp.atomic_io import read_json, write_json
 from fashion_exp.configuration.schema import PATH_OPTIONS, Config
 from fashion_exp.evaluation.run_dir import RunDir
-from fashion_exp.paths import outputs_of
+from fashion_exp.paths import outputs_id, outputs_of
 
 _BACKBONE = "model.backbone_weights."
 """Before the name of the network: each of these weights is a path by itself."""
@@ -49,6 +49,16 @@ def resolve_paths(cfg: Config, run: RunDir) -> Config:
             group, name, path = "model", "backbone_weights", weights
         cfg = replace(cfg, **{group: replace(getattr(cfg, group), **{name: path})})
     return cfg
+
+
+def was_begun_here(run: RunDir) -> bool:
+    """Whether the run was begun in the outputs folder that it is in, and not copied from elsewhere:
+    then its files decide which server is contacted, and its code is executed."""
+    outputs = outputs_of(run.path)
+    own = outputs_id(outputs) if outputs is not None else ""
+    if not own or not run.tracked_file.exists():
+        return False
+    return str(read_json(run.tracked_file).get("begun_as", "")).startswith(f"{own}-")
 
 
 def _path_values(cfg: Config) -> Iterator[tuple[str, str]]:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from fashion_exp.evaluation.intervals import accuracy_interval, recipe_interval
+from fashion_exp.evaluation.own_metrics import NO_SCORES_OF_IMAGES, PER_TRAINING, own_metric_names
 from fashion_exp.evaluation.predictions import (
     class_names,
     labels_and_probabilities,
@@ -16,7 +17,12 @@ from fashion_exp.evaluation.predictions import (
 )
 from fashion_exp.reporting.formats import pluralize
 from fashion_exp.stats import metrics
-from fashion_exp.stats.interval import MIN_RELIABLE_SCORES, Interval
+from fashion_exp.stats.interval import (
+    MIN_RELIABLE_SCORES,
+    Estimand,
+    Interval,
+    point_estimate,
+)
 from fashion_exp.stats.limits import Shape, why_no_f1_interval, why_no_loss_interval
 from fashion_exp.stats.proportions import f1_interval
 from fashion_exp.stats.redrawn import interval_of_models
@@ -62,6 +68,9 @@ class EvaluationSummary:
     recall: tuple[float, ...]
     confusion: np.ndarray
     """(classes, classes) counts pooled over all models; rows are true classes."""
+    own: Mapping[str, Interval]
+    """The user's metrics, by name: those with a score of each image as `loss`, the others as the
+    mean over the trainings without limits."""
     single_class_models: tuple[str, ...]
     """The models, by fold name, that predicted one class for every image."""
 
@@ -111,6 +120,8 @@ class EvaluationSummary:
             "f1": self.macro_f1.estimate,
             "loss": self.loss.estimate,
         }
+        for name, score in self.own.items():
+            values |= {name: score.estimate, f"{name}_lo": score.low, f"{name}_hi": score.high}
         if not self.t_interval_omitted:
             values |= {"t_lo": self.accuracy_t.low, "t_hi": self.accuracy_t.high}
         return {f"{prefix}_{name}": float(v) for name, v in values.items() if v is not None}
@@ -158,6 +169,9 @@ def summarize_predictions(
             for interval in _f1_limits(part, class_scores.f1, accuracy)
         ),
         confusion=np.sum(confusions, axis=0),
+        own={
+            name: part.own_metric(column) for name, column in own_metric_names(part.frame).items()
+        },
         single_class_models=collapsed,
     )
 
@@ -231,6 +245,21 @@ class _Part:
                 models=len(scores), estimate=interval.estimate,
             )  # fmt: skip
         return interval.withheld(reason)
+
+    def own_metric(self, column: str) -> Interval:
+        values = self.frame[column].to_numpy(np.float64)
+        if column.startswith(PER_TRAINING):
+            by_model = self.frame.groupby(["repeat", "fold"])[column].first()
+            target = Estimand.MODEL if len(by_model) == 1 else Estimand.MEAN_OF_MODELS
+            return point_estimate(
+                float(by_model.mean()), self.level, "images", target, "trainings",
+                scores=len(by_model), reason=NO_SCORES_OF_IMAGES,
+            )  # fmt: skip
+        scores = self.frame.assign(score=values).pivot(
+            index=["repeat", "fold"], columns="image_id", values="score"
+        )
+        is_share = bool(((values >= 0) & (values <= 1)).all())
+        return self.interval(scores, "wilson" if is_share else "t", "").or_fallback
 
     def single_class_models(self) -> tuple[str, ...]:
         predicted = self.frame[["repeat", "fold"]].assign(c=self.probabilities.argmax(axis=1))

@@ -33,6 +33,12 @@ MAX_SAVING_SHARE = 0.03
 """Upper bound of the share of time that is spent saving states."""
 
 
+KEPT_STATE = "state.pt"
+"""Ends the name of a finished training's state among its models: `extend=RUN` continues there."""
+MAX_KEPT_BYTES = 64e6
+"""Of the tensors in a state that is kept after the training."""
+
+
 @dataclass
 class TrainingState:
     """A training after some of its epochs."""
@@ -48,6 +54,8 @@ class TrainingState:
     history: list[dict[str, Any]] = field(default_factory=list)
     seconds: float = 0.0
     """Time spent training and evaluating, over all attempts."""
+    stopped: bool = False
+    """Whether a callback of the user's has ended the training."""
     together: int = 0
     """Heads that were trained together with this one, itself included; 0 if it was trained alone.
     It changes nothing but the time."""
@@ -86,6 +94,19 @@ class StateFile:
             torch.save(vars(state), file)
         self._saved_at = time.monotonic()
         self._cost = self._saved_at - started
+
+
+def keep_state(folder: Path, fold: str, state: TrainingState) -> None:
+    """Saves the state of a finished training beside its models, unless it is large."""
+    parameters = [
+        value
+        for slots in state.optimizer.get("state", {}).values()
+        for value in slots.values()
+        if isinstance(value, torch.Tensor)
+    ]
+    weights = [*state.model.values(), *state.average.values(), *state.best.values()]
+    if sum(tensor.nbytes for tensor in [*parameters, *weights]) <= MAX_KEPT_BYTES:
+        StateFile(folder / f"{fold}-{KEPT_STATE}").save(state)
 
 
 def save_models(
@@ -169,7 +190,7 @@ def load_model(
     from the seed of the training.
     """
     seed = derive_seed("initialisation", cfg.seeds.initialisation, repeat, fold)
-    model = build_model(cfg.model, plan, classes, seed, cfg.training.loss is Loss.bce)
+    model = build_model(cfg.model, plan, classes, seed, cfg.training.loss == Loss.bce)
     state = load_file(checkpoint_file(cfg, checkpoints, repeat, fold))
     model.load_state_dict(state, strict=False)
     return model.eval()

@@ -19,9 +19,10 @@ import torch
 from fashion_exp.cache.array_store import ArrayStore
 from fashion_exp.cache.manager import store_key
 from fashion_exp.cache.provenance import hardware_id, library_versions, source_hash
-from fashion_exp.configuration.schema import Config, ModelConfig, single_backbones
+from fashion_exp.configuration.schema import Config, ModelConfig, network_of, single_backbones
 from fashion_exp.data.augment import ImageViews
 from fashion_exp.data.parallel import map_in_threads
+from fashion_exp.extensions.registry import code_hash, own_pieces
 from fashion_exp.models.classifier import Classifier
 from fashion_exp.models.views import View, views_of
 from fashion_exp.reporting.progress import Progress
@@ -40,6 +41,7 @@ the shape, and other kernels give other last digits."""
 DEFAULT_VIEWS = 8
 
 SOURCE_DEPENDENCIES = (
+    "extensions/registry.py",
     "models", "training/device.py", "training/fit.py", "training/losses.py",
     "training/process_group.py", "seeding.py",
     "experiment/features.py", "data/augment.py", "data/batches.py", "data/compat.py",
@@ -225,11 +227,21 @@ class FeatureProvider:
                 device, compute.dtype, compute.threads, hardware_id(device), _batch_size(device),
             ],
             "source": source_hash(*SOURCE_DEPENDENCIES),
+            "extensions": self._own_code(model),
             "versions": library_versions(
                 "torch", "torchvision", "timm", "numpy", "albumentations", "opencv-python-headless",
                 "pillow"
             ),
         }  # fmt: skip
+
+    def _own_code(self, model: ModelConfig) -> str:
+        """The hash of the user's files if a piece of theirs computes the features."""
+        augmentation = self._cfg.augmentation
+        operations = [o.get("name") for o in (*augmentation.evaluation, *augmentation.operations)]
+        uses_own = network_of(model.name) in own_pieces("model") or (
+            own_pieces("transform").keys() & {*operations}
+        )
+        return code_hash() if uses_own else ""
 
     def _count_reuse(self, kind: str, reused: int, count: int) -> None:
         log_reuse(kind, reused, count)

@@ -17,6 +17,7 @@ from fashion_exp.configuration.schema import (
     to_plain,
 )
 from fashion_exp.data.split import Fold
+from fashion_exp.extensions.registry import code_hash
 from fashion_exp.training.device import Compute
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from fashion_exp.models.plan import ModelPlan
 
 RESOLVED_OPTIONS = frozenset(
-    {"model.weights", "model.backbones", "model.backbone_weights", "sweep.weights",
+    {"extensions", "model.weights", "model.backbones", "model.backbone_weights", "sweep.weights",
      "training.device", "training.precision", "training.threads",
      "dataset.root", "dataset.layout", "dataset.labels", "dataset.quarantine", "dataset.groups"}
 )  # fmt: skip
@@ -36,10 +37,12 @@ INDIRECT_GROUPS = ("dataset.", "split.")
 are part of its fingerprint themselves."""
 
 SOURCE_DEPENDENCIES = (
+    "extensions/registry.py",
     "models", "training", "experiment/context.py", "experiment/fold.py", "experiment/history.py",
     "experiment/features.py", "experiment/inputs.py", "experiment/trainee.py",
     "experiment/head_group.py", "experiment/solved_fold.py", "experiment/fold_result.py",
-    "experiment/checkpoints.py", "evaluation/predictions.py", "seeding.py", "stats/metrics.py",
+    "experiment/checkpoints.py", "evaluation/predictions.py",
+    "evaluation/own_metrics.py", "seeding.py", "stats/metrics.py",
     "stats/checks.py", "data/augment.py", "data/batches.py", "data/compat.py", "data/geometry.py",
     "data/inner_folds.py", "data/mixing.py", "data/random_policies.py",
 )  # fmt: skip
@@ -68,6 +71,7 @@ def job_fingerprint(cfg: Config, data: str, weights: str, compute: Compute) -> s
             "threads": compute.threads,
             "precision": compute.dtype,
             "device": compute.device.type,
+            **_own_code(),
         }
     )
 
@@ -92,8 +96,14 @@ def training_fingerprint(context: ExperimentContext, fold: Fold) -> str:
             "arithmetic": [device, compute.dtype, compute.threads, hardware_id(device)],
             "source": source_hash(*SOURCE_DEPENDENCIES),
             "versions": library_versions(*LIBRARIES),
+            **_own_code(),
         }
     )
+
+
+def _own_code() -> dict[str, str]:
+    """The hash of the files of `extensions` that are in force, if there are any."""
+    return {"extensions": code_hash()} if code_hash() else {}
 
 
 def _input_of(plan: ModelPlan) -> list[object]:

@@ -15,10 +15,12 @@ import torch
 from fashion_exp.configuration.schema import Config, Keep
 from fashion_exp.data.split import Fold
 from fashion_exp.errors import Pruned
+from fashion_exp.evaluation.own_metrics import add_own_metrics
 from fashion_exp.evaluation.predictions import predictions_frame
 from fashion_exp.experiment.checkpoints import (
     StateFile,
     TrainingState,
+    keep_state,
     load_model,
     save_models,
 )
@@ -29,6 +31,7 @@ from fashion_exp.experiment.history import epoch_record, history_frame, tracked_
 from fashion_exp.experiment.inputs import Inputs, build_criterion, fold_inputs
 from fashion_exp.experiment.run_time import is_timed, long_run_warning
 from fashion_exp.experiment.trainee import Trainee
+from fashion_exp.extensions.registry import own_pieces
 from fashion_exp.models.classifier import Classifier
 from fashion_exp.models.compat import StateDict
 from fashion_exp.paths import outputs_dir
@@ -76,6 +79,10 @@ def run_fold(
     cfg, model = context.cfg, trainee.model
     state_file = StateFile(context.run.fold(fold.name).state)
     state = state_file.load()
+    if cfg.extend is not None and not state.epochs_done:
+        from fashion_exp.experiment.extend import extended_state  # few runs need it
+
+        state = extended_state(context, fold)
     started = time.perf_counter() - state.seconds
     if state.epochs_done:
         restore(state, trainee)
@@ -103,6 +110,8 @@ def run_fold(
             _report_epoch(context, index, state)
         if is_done(state, cfg):
             break
+    if context.group.is_main_process:
+        keep_state(context.run.checkpoints, fold.name, state)
     return evaluate_fold(context, fold, model, inputs, state, time.perf_counter() - started)
 
 
@@ -160,7 +169,21 @@ def finish_epoch(
     record = epoch_record(result, validation)
     _update(state, record, trainee)
     check_weights(context.cfg, state.epochs_done, state.model)
+    state.stopped = _is_stopped(context, fold, record)
     return record
+
+
+def _is_stopped(context: ExperimentContext, fold: Fold, record: dict[str, Any]) -> bool:
+    """Calls the user's callbacks in the main process; whether one of them ends the training."""
+    stopping = [
+        name
+        for name, callback in own_pieces("callback").items()
+        if context.group.is_main_process
+        and callback(record["epoch"], {k: v for k, v in record.items() if k != "epoch"}) is True
+    ]
+    if stopping:
+        log.info("%s: %s ends it after epoch %d", fold.name, stopping[0], record["epoch"])
+    return bool(own_pieces("callback")) and bool(context.group.broadcast("".join(stopping)))
 
 
 def _warn_if_long(
@@ -205,15 +228,15 @@ def copy_state(model: Classifier) -> StateDict:
 
 
 def is_done(state: TrainingState, cfg: Config) -> bool:
-    """Whether all epochs are done, or early stopping ends the training.
+    """Whether all epochs are done, or early stopping or a callback ends the training.
 
     No training ends before its last part is unfrozen: patience begins there.
     """
     patience = cfg.training.early_stopping
     unfrozen = max(map(int, cfg.model.unfreeze), default=0)
     epochs_since_best = state.epochs_done - max(state.best_epoch, unfrozen)
-    stopped = patience is not None and state.epochs_done > 0 and epochs_since_best >= patience
-    return stopped or state.epochs_done >= cfg.training.epochs
+    is_late = patience is not None and state.epochs_done > 0 and epochs_since_best >= patience
+    return is_late or state.stopped or state.epochs_done >= cfg.training.epochs
 
 
 def _report_epoch(context: ExperimentContext, index: TrainingIndex, state: TrainingState) -> None:
@@ -246,11 +269,12 @@ def evaluate_fold(
         )  # fmt: skip
 
     def predictions(part: str, rows: np.ndarray) -> pd.DataFrame:
-        return predictions_frame(
+        frame = predictions_frame(
             table.rows.iloc[rows], table.classes, predict_rows(context, inputs, part, rows, epoch),
             part=part, fold=fold.fold, repeat=fold.repeat,
             seed=fold_seed(context.cfg, "initialisation", fold),
         )  # fmt: skip
+        return add_own_metrics(frame)
 
     sample_size = min(len(fold.train), len(fold.validation))
     sample = fold.train[np.linspace(0, len(fold.train) - 1, sample_size).astype(int)]

@@ -111,7 +111,7 @@ def build_criterion(cfg: Config, labels: np.ndarray, classes: int) -> Criterion:
         weight = class_weights(labels, classes).float()
     gamma = cfg.training.focal_gamma
     return Criterion(
-        name=cfg.training.loss.value,
+        name=cfg.training.loss,
         weight=weight,
         label_smoothing=cfg.training.label_smoothing,
         gamma=DEFAULT_GAMMA if gamma is None else gamma,

@@ -9,6 +9,7 @@ from fashion_exp.configuration.schema import Config
 from fashion_exp.data.split import manifest_hash
 from fashion_exp.experiment.context import ExperimentContext, random_operations
 from fashion_exp.experiment.fingerprints import job_fingerprint, short_hash
+from fashion_exp.extensions.registry import code_hash, own_pieces, piece_files
 from fashion_exp.models.plan import ModelPlan
 from fashion_exp.models.solved_heads import describe_head
 
@@ -42,8 +43,21 @@ def result_facts(context: ExperimentContext, data: str) -> dict[str, str]:
         "left_out": str(len(table.left_out)),
         "set_aside": str(len(table.left_out) - len(table.unusable)),
         **({"head": describe_head(cfg.model)} if cfg.model.head.is_solved else {}),
+        **_own_facts(),
         "val_selected": "on these images" if _selects_epoch(cfg) else "no",
     }
+
+
+def _own_facts() -> dict[str, str]:
+    """The user's files, and how their metrics are to be read."""
+    if not code_hash():
+        return {}
+    metrics = {
+        name: {"lower_is_better": metric.lower_is_better, "is_share": metric.is_share}
+        for name, metric in own_pieces("metric").items()
+    }
+    files = ", ".join(dict.fromkeys(piece_files().values()))
+    return {"extensions": f"{files} ({code_hash()})", "own_metrics": json.dumps(metrics)}
 
 
 def _input_text(plan: ModelPlan) -> str:

@@ -21,7 +21,7 @@ from fashion_exp.data.csv_lists import frame_as_csv
 from fashion_exp.data.pixels import CachedPixels, load_pixels
 from fashion_exp.data.split import Fold, Split, build_split, describe_parts
 from fashion_exp.data.table import ImageTable
-from fashion_exp.errors import InputError
+from fashion_exp.errors import InputError, suggest
 from fashion_exp.evaluation.run_dir import RunDir
 from fashion_exp.evaluation.run_paths import resolve_paths
 from fashion_exp.experiment.context import (
@@ -32,6 +32,7 @@ from fashion_exp.experiment.context import (
     training_phases,
     trains_on_features,
 )
+from fashion_exp.experiment.extend import refuse_other_rates
 from fashion_exp.experiment.features import FeatureProvider, log_reuse
 from fashion_exp.experiment.fingerprints import training_fingerprint
 from fashion_exp.experiment.pruning import EpochReport
@@ -47,7 +48,8 @@ from fashion_exp.experiment.refusals import (
 from fashion_exp.experiment.resources import check_resources
 from fashion_exp.experiment.trainee import Trainee, build_trainee
 from fashion_exp.experiment.training_cache import CachedTraining, TrainingCache
-from fashion_exp.models.build import check_architecture, check_model_name
+from fashion_exp.extensions.registry import own_pieces
+from fashion_exp.models.build import check_architecture, check_model_name, check_model_options
 from fashion_exp.models.classifier import Classifier
 from fashion_exp.models.plan import ModelPlan, plan_backbones
 from fashion_exp.models.weights import Weights, find_weights
@@ -60,17 +62,26 @@ from fashion_exp.training.device import (
     is_depthwise,
     threads_per_process,
 )
+from fashion_exp.training.losses import LOSSES
 from fashion_exp.training.optimizers import check_optimizer
 from fashion_exp.training.process_group import ProcessGroup
+from fashion_exp.training.schedules import check_schedule
 
 log = logging.getLogger(__name__)
 
 
 def check_names(cfg: Config) -> None:
-    """Raises `InputError` for a model or an optimizer that does not exist; writes no file."""
+    """Raises `InputError` for a model, an optimizer, a loss or a schedule that does not exist;
+    writes no file."""
     for backbone in single_backbones(cfg.model):
         check_model_name(backbone.name)
+        check_model_options(backbone)
     check_optimizer(cfg.optim.name, cfg.optim.options)
+    check_schedule(cfg.schedule.name)
+    if cfg.training.loss not in (losses := [*LOSSES, *own_pieces("loss")]):
+        raise InputError(
+            f"training.loss={cfg.training.loss}: no such loss; {suggest(cfg.training.loss, losses)}"
+        )
 
 
 def set_up(
@@ -87,6 +98,8 @@ def set_up(
 
     Raises `InputError` for data or combinations of options that do not allow the experiment.
     """
+    if cfg.extend is not None:
+        refuse_other_rates(cfg)
     compute = resolve_compute(cfg, group)
     plan = make_plan(cfg, run, images.native_size)
     _check_plan(cfg, plan)

@@ -14,7 +14,7 @@ from fashion_exp.atomic_io import DiskFullError, read_json, write_json
 from fashion_exp.configuration.schema import Config, flatten_options, to_plain
 from fashion_exp.errors import Pruned
 from fashion_exp.evaluation.run_dir import RunDir
-from fashion_exp.paths import new_run_token, outputs_dir, outputs_id, outputs_of
+from fashion_exp.paths import new_run_token, outputs_dir
 from fashion_exp.tracking.tracker import Status, Tracker
 from fashion_exp.tracking.urls import redact_uri
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:  # PyTorch, which `doctor` need not wait for
     from fashion_exp.data.split import Fold
     from fashion_exp.experiment.context import ExperimentContext
 
-UNTRACKED_OPTIONS = ("outputs", "resume", "cache.", "sweep.", "tracking.")
+UNTRACKED_OPTIONS = ("outputs", "resume", "extend", "cache.", "sweep.", "tracking.")
 """Beginnings of option names that are not tracked as parameters."""
 
 
@@ -161,14 +161,6 @@ def note_failure(saved: Path, tracker: Tracker) -> None:
 def missed_by_store(run: RunDir) -> str:
     """Why the store lacks something of this run; empty if it has all."""
     return _read(run.tracked_file).get(MISSED, "")
-
-
-def was_begun_here(run: RunDir) -> bool:
-    """Whether the run was begun in the outputs folder that it is in, and not copied from elsewhere:
-    then its files do not decide which server is contacted."""
-    outputs = outputs_of(run.path)
-    own = outputs_id(outputs) if outputs is not None else ""
-    return bool(own) and _read(run.tracked_file).get("begun_as", "").startswith(f"{own}-")
 
 
 def end_finished_folds(run: RunDir, tracker: Tracker) -> None:

@@ -104,6 +104,7 @@ def _has_own_loop(cfg: Config) -> bool:
         or training.sampling is not Sampling.shuffle
         or augmentation.mixup_alpha > 0
         or cfg.sweep.trial is not None
+        or bool(cfg.extensions)
     )
 
 

@@ -57,7 +57,7 @@ def build_untrained(
 ) -> Classifier:
     """The model of a fold with its initial weights, on its device. Raises `InputError`."""
     seed = derive_seed("initialisation", cfg.seeds.initialisation, repeat, fold)
-    one_vs_rest = cfg.training.loss is Loss.bce
+    one_vs_rest = cfg.training.loss == Loss.bce
     share = trains_on_features(cfg, plan)
     model = build_model(cfg.model, plan, classes, seed, one_vs_rest, share).to(compute.device)
     if cfg.training.gradient_checkpointing:
@@ -81,7 +81,14 @@ def prepare_training(cfg: Config, model: Classifier) -> Trainee:
             options=cfg.optim.options,
         )
     )
-    lr_factor = build_schedule(
+    decay = cfg.training.ema_decay
+    average = None if decay is None else WeightAverage(model.trainable_state(), decay)
+    return Trainee(model, optimizer, build_lr_factor(cfg), average)
+
+
+def build_lr_factor(cfg: Config) -> Factor:
+    """The factor of the learning rates at a time in epochs. Raises `InputError`."""
+    return build_schedule(
         name=cfg.schedule.name,
         epochs=cfg.training.epochs,
         warmup_epochs=cfg.schedule.warmup_epochs,
@@ -89,6 +96,3 @@ def prepare_training(cfg: Config, model: Classifier) -> Trainee:
         step_epochs=cfg.schedule.step_epochs,
         gamma=cfg.schedule.gamma,
     )
-    decay = cfg.training.ema_decay
-    average = None if decay is None else WeightAverage(model.trainable_state(), decay)
-    return Trainee(model, optimizer, lr_factor, average)

@@ -16,6 +16,7 @@ import pandas as pd
 from fashion_exp.atomic_io import atomic_write, read_json, write_json
 from fashion_exp.errors import InputError
 from fashion_exp.evaluation.run_dir import PART_FILES, RunDir
+from fashion_exp.experiment.checkpoints import KEPT_STATE
 from fashion_exp.experiment.fold_result import FoldResult
 
 
@@ -50,8 +51,9 @@ class CachedTraining:
         return dict(json.loads(facts["parameters"]))
 
     def link_models(self, folder: Path) -> None:
-        """Puts its checkpoints into `folder`, as hard links if the file system has them."""
-        for file in sorted(self.run.checkpoints.glob(f"{self.fold}-*.safetensors")):
+        """Puts its checkpoints and its state into `folder`, as hard links if there are any."""
+        models = self.run.checkpoints.glob(f"{self.fold}-*.safetensors")
+        for file in sorted([*models, *self.run.checkpoints.glob(f"{self.fold}-{KEPT_STATE}")]):
             with atomic_write(folder / file.name) as draft:
                 try:
                     os.link(file, draft)

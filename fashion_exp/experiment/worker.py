@@ -14,6 +14,7 @@ from pathlib import Path
 from rich.console import Console
 
 from fashion_exp.configuration.schema import Config
+from fashion_exp.evaluation.own_code import use_training_code
 from fashion_exp.evaluation.run_dir import RunDir
 from fashion_exp.evaluation.run_paths import resolve_paths
 from fashion_exp.paths import checkout_root, outputs_dir, with_outputs_option
@@ -32,6 +33,7 @@ def train_job(cfg: Config, run: RunDir, name: str, hold_out_test: bool) -> None:
     outputs = outputs_dir(cfg.outputs)
     console = plain_console() if is_main_process() else plain_console(file=io.StringIO())
     with log_to_console(console):
+        use_training_code(cfg, run)
         table = load_images_cached(resolve_paths(cfg, run).dataset, outputs / "cache")
         with imports_without_garbage_collection():
             from fashion_exp.experiment.experiment import JobInfo, run_experiment

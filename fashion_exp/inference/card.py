@@ -251,7 +251,7 @@ def _model_table(data: RunData, run: TrainedRun) -> PlainTable:
         **(_solved_head(data) if run.config.model.head.is_solved else {
             "epochs": f"{run.config.training.epochs}",
             "optimizer": f"{run.config.optim.name}, learning rate {run.config.optim.lr:g}",
-            "loss": run.config.training.loss.value,
+            "loss": run.config.training.loss,
         }),
         "augmentation": facts.get("augmentation", DASH),
     }  # fmt: skip

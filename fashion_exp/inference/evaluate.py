@@ -16,6 +16,8 @@ from fashion_exp.atomic_io import write_json
 from fashion_exp.data.parallel import map_in_threads
 from fashion_exp.data.table import ImageTable, UnreadableImageError
 from fashion_exp.errors import InputError
+from fashion_exp.evaluation.own_code import use_run_code
+from fashion_exp.evaluation.own_metrics import add_own_metrics
 from fashion_exp.evaluation.predictions import (
     labels_and_probabilities,
     predictions_frame,
@@ -119,11 +121,12 @@ def evaluate(
         )
     photos = read_labelled(run, source, rename or {}, outputs / "cache", progress)
     table, probabilities, features = _predict(run, photos.table, progress)
+    use_run_code(run.run)
     frames = [
-        predictions_frame(
+        add_own_metrics(predictions_frame(
             table.rows, run.classes, probabilities[index], part=name, fold=fold, repeat=repeat,
             seed=run.config.seed,
-        )
+        ))
         for index, (repeat, fold) in enumerate(map(_numbers, run.model_names))
     ]  # fmt: skip
     frame = pd.concat(frames, ignore_index=True)
@@ -290,6 +293,7 @@ def as_json(result: PhotoEvaluation) -> dict[str, Any]:
         "ensemble_accuracy": triple(result.ensemble),
         "own_ensemble_accuracy": triple(result.own_ensemble),
         "macro_f1": triple(result.summary.macro_f1),
+        **{name: triple(interval) for name, interval in result.summary.own.items()},
         "own_part": result.own_part,
         "own_accuracy": triple(result.own.accuracy),
         "difference": triple(result.difference),

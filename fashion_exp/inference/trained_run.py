@@ -26,6 +26,7 @@ from fashion_exp.data.decode import ImageSource, decode
 from fashion_exp.data.geometry import AnyGeometry, resize, single_geometries
 from fashion_exp.data.table import UnreadableImageError
 from fashion_exp.errors import InputError, suggest
+from fashion_exp.evaluation.own_code import use_run_code
 from fashion_exp.evaluation.results import RunResult, load_result
 from fashion_exp.evaluation.run_dir import REFIT_FILE, RunDir, require_config, require_finished
 from fashion_exp.evaluation.run_paths import resolve_paths
@@ -95,8 +96,8 @@ class TrainedRun:
         return {}
 
     def _load(self, name: str) -> Classifier:
-        repeat, fold = numbers_of(name)
-        checkpoints = self.run.checkpoints
+        use_run_code(self.run)
+        (repeat, fold), checkpoints = numbers_of(name), self.run.checkpoints
         if not (self.shares_backbone and self._models):
             return load_model(self.config, self.plan, len(self.classes), checkpoints, repeat, fold)
         first = next(iter(self._models.values()))
@@ -159,6 +160,7 @@ class TrainedRun:
 
     @cached_property
     def _fixed(self) -> list[Augmentation]:
+        use_run_code(self.run)
         operations = self.config.augmentation.evaluation
         return [
             deterministic_augmentation("augmentation.evaluation", operations, geometry.shape)

@@ -1,14 +1,9 @@
-"""The paper's basic CNN.
-
-To add a model, write a function like the last one here, with `@register_model`.
-"""
+"""The paper's basic CNN."""
 
 from __future__ import annotations
 
 import torch
 from torch import nn
-
-from fashion_exp.models.registry import register_model
 
 
 class BasicCNN(nn.Module):
@@ -42,6 +37,5 @@ class BasicCNN(nn.Module):
         return features.permute(0, 2, 3, 1).flatten(1)
 
 
-@register_model
 def basic_cnn(in_chans: int = 3, depth: int = 1, width: int = 32) -> BasicCNN:
     return BasicCNN(in_chans, depth, width)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -9,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-import fashion_exp.models.basic_cnn  # noqa: F401 (registers the model)
 from fashion_exp.configuration.schema import Head, ModelConfig, network_of, single_backbones
 from fashion_exp.errors import InputError, suggest
+from fashion_exp.extensions.registry import code_hash, own_pieces
 from fashion_exp.models.classifier import Classifier
 from fashion_exp.models.dropout import Dropout
 from fashion_exp.models.layers import drops_paths
 from fashion_exp.models.one_vs_rest import OneVsRest
-from fashion_exp.models.registry import MODELS
+from fashion_exp.models.registry import MODELS, find_builder
 from fashion_exp.models.shared_networks import share_network
 from fashion_exp.models.side_by_side import SideBySide
 from fashion_exp.models.solved_heads import DEFAULT_NEIGHBORS, NearestNeighbors, SolvedLinear
@@ -72,7 +73,7 @@ def _build_backbone(cfg: ModelConfig, plan: ModelPlan) -> tuple[Classifier, int]
 def _shared_backbone(cfg: ModelConfig, plan: ModelPlan, seed: int) -> tuple[Classifier, int]:
     is_random = plan.weights.path is None
     return share_network(
-        f"{_without_head(cfg)} {plan} {seed if is_random else ''}",
+        f"{_without_head(cfg)} {plan} {seed if is_random else ''} {code_hash()}",
         seed,
         lambda: _build_backbone(cfg, plan),
         lambda: _create_network(cfg, plan.channels),
@@ -125,7 +126,7 @@ _measured: dict[str, ModelSize] = {}
 
 
 def _measure_network(cfg: ModelConfig, plan: ModelPlan, classes: int) -> ModelSize:
-    key = f"{replace(cfg, dropout=0.0)} {plan} {classes}"
+    key = f"{replace(cfg, dropout=0.0)} {plan} {classes} {code_hash()}"
     if key not in _measured:
         _measured[key] = _measure_new_network(cfg, plan, classes)
     return _measured[key]
@@ -190,7 +191,7 @@ def stage_before_last(name: str) -> str:
     """
     check_model_name(name)
     network_name, _, last = name.partition(":")
-    if network_name not in MODELS:
+    if not find_builder(network_name):
         import timm
 
         with torch.device("meta"):
@@ -208,18 +209,39 @@ def stage_before_last(name: str) -> str:
 
 
 def check_model_name(name: str) -> None:
-    """Raises `InputError` for a model that neither this package nor timm has."""
+    """Raises `InputError` for a model that neither this package nor timm nor the user has."""
     name = network_of(name)
-    if name in MODELS:
+    if find_builder(name):
         return
     import timm  # takes seconds
 
     if not timm.is_model(name):
-        names = [*MODELS, *timm.list_models()]
+        names = [*MODELS, *own_pieces("model"), *timm.list_models()]
         raise InputError(
             f"model.name={name}: no such model in timm or fashion_exp; "
             f"{suggest(name, names) or 'timm.list_models() lists them'}"
         )
+
+
+def check_model_options(cfg: ModelConfig) -> None:
+    """Raises `InputError` for `depth` or `width` if the network has no such argument."""
+    builder = find_builder(network_of(cfg.name))
+    accepted = inspect.signature(builder).parameters if builder else {}
+    for option in _set_options(cfg):
+        if option not in accepted:
+            raise InputError(f"model.{option} has no effect here: {cfg.name} has no such argument")
+
+
+def _set_options(cfg: ModelConfig) -> dict[str, int]:
+    options = {"depth": cfg.depth, "width": cfg.width}
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def is_shipped_or_timm(name: str) -> bool:
+    """Whether a name is that of a network of this package or of timm."""
+    import timm  # takes seconds
+
+    return name in MODELS or bool(timm.is_model(name))
 
 
 def _create_network(cfg: ModelConfig, channels: int) -> nn.Module:
@@ -228,12 +250,11 @@ def _create_network(cfg: ModelConfig, channels: int) -> nn.Module:
     `model.dropout` applies to our head and means the same for every model.
     """
     name = network_of(cfg.name)
-    if name in MODELS:
+    if builder := find_builder(name):
         if cfg.drop_path:
             raise _no_paths(cfg)
-        options = {"depth": cfg.depth, "width": cfg.width}
-        set_options = {name: value for name, value in options.items() if value is not None}
-        return MODELS[name](in_chans=channels, **set_options)
+        set_options = _set_options(cfg)
+        return builder(in_chans=channels, **set_options)
     import timm  # takes seconds
 
     check_model_name(name)

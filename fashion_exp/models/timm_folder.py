@@ -11,7 +11,7 @@ from fashion_exp.errors import InputError
 from fashion_exp.models.classifier import Classifier
 from fashion_exp.models.one_vs_rest import OneVsRest
 from fashion_exp.models.plan import ModelPlan
-from fashion_exp.models.registry import MODELS
+from fashion_exp.models.registry import find_builder
 
 CROP_MODES = {"crop": "center", "pad": "border", "stretch": "squash"}
 
@@ -24,7 +24,7 @@ def save_timm_folder(
 
     Raises `InputError` for a model that timm's network does not express.
     """
-    if name in MODELS:
+    if find_builder(name):
         raise InputError(f"{name} is no model of timm; export it with --format onnx or pt2")
     if any(isinstance(layer, OneVsRest) for layer in model.head.modules()):
         raise InputError(

@@ -26,7 +26,7 @@ from fashion_exp.models.metadata import (
     training_images,
 )
 from fashion_exp.models.packaged_weights import PACKAGES, VERSION, advice, find_packaged_weights
-from fashion_exp.models.registry import MODELS
+from fashion_exp.models.registry import find_builder
 from fashion_exp.models.state_files import read_state_file, strip_prefixes
 
 HUB_TIMEOUT_S = 5.0
@@ -116,7 +116,7 @@ def _run_checkpoint(run: Path) -> Path:
 
 def _pretrained_cfg(model: str) -> Any:
     """timm's description of a model's published weights; None if there is none."""
-    if model in MODELS:
+    if find_builder(model):
         return None
     import timm  # takes seconds
 

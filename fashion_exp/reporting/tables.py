@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +59,13 @@ class PartResult:
     """Wrong predictions of all; one for each photo and training that judged it."""
     f1: Mapping[str, float]
     """By class name; the same classes in the same order in every part."""
+    own: Mapping[str, ReportedScore] = field(default_factory=dict)
+    """The user's metrics, by name."""
+    own_shares: frozenset[str] = frozenset()
+    """Those that are shown in percent."""
+
+    def own_text(self, name: str) -> str:
+        return self.own[name].text(name in self.own_shares) if name in self.own else ""
 
 
 @dataclass(frozen=True)
@@ -78,6 +85,7 @@ def results_table(summary: ResultsSummary) -> PlainTable:
     """The results of a run: one column per part, one row per quantity."""
     parts, level = summary.parts, f"{100 * summary.level:g} %"
     classes = _classes_shown(parts[0])
+    own = dict.fromkeys(name for part in parts for name in part.own)
     rows = [
         (
             f"accuracy ({level} Wilson)",
@@ -93,6 +101,7 @@ def results_table(summary: ResultsSummary) -> PlainTable:
         ),
         (f"macro-F1 ({level})", *(part.macro_f1.text(is_share=True) for part in parts)),
         (f"cross-entropy ({level})", *(part.loss.text(is_share=False) for part in parts)),
+        *((f"{name} ({level})", *(part.own_text(name) for part in parts)) for name in own),
         *((f"F1 {name}", *(percent(part.f1[name]) for part in parts)) for name in classes),
         ("training time", duration(summary.seconds), *("" for _ in parts[1:])),
         (
@@ -100,7 +109,7 @@ def results_table(summary: ResultsSummary) -> PlainTable:
             *(f"{summary.test_evaluations}" if part.part == "test" else "" for part in parts),
         ),
     ]
-    notes = [note for part in parts for note in _method_notes(part)]
+    notes = [note for part in parts for note in (*_method_notes(part), *_own_notes(part))]
     if any(part.trainings > 1 for part in parts):
         notes.append(
             "Macro-F1 and the F1 of each class are means over the trainings; the folds of a repeat "
@@ -128,6 +137,14 @@ def _classes_shown(part: PartResult) -> list[str]:
     # A class without any prediction has no F1, and comes last.
     ranked = sorted(part.f1, key=lambda name: (math.isnan(part.f1[name]), part.f1[name]))
     return ranked[:MAX_F1_ROWS]
+
+
+def _own_notes(part: PartResult) -> list[str]:
+    return [
+        f"No interval of {name} ({part.part}): {score.interval.omitted}."
+        for name, score in part.own.items()
+        if score.interval.omitted
+    ]
 
 
 def _limits(interval: ReportedInterval) -> str:

@@ -32,8 +32,10 @@ from fashion_exp.configuration.schema import (
 )
 from fashion_exp.data.split import describe_parts
 from fashion_exp.errors import InputError
+from fashion_exp.evaluation.own_code import store_code
 from fashion_exp.evaluation.run_dir import RunDir, State
 from fashion_exp.experiment.fingerprints import job_fingerprint, short_hash
+from fashion_exp.extensions.files import CodeFile, read_code, use_code
 from fashion_exp.models.weights import find_weights
 from fashion_exp.paths import folder_title, outputs_of
 from fashion_exp.sweeps.job_spec import JobSpec
@@ -55,6 +57,8 @@ class SweepJob:
     """The swept values: `optim.lr=1e-3 model.dropout=0.5`."""
     compute: Compute
     """Device, precision and threads, resolved once for whichever machine runs the job."""
+    code: tuple[CodeFile, ...] = ()
+    """The files of `extensions`."""
 
     @property
     def hash(self) -> str:
@@ -65,7 +69,11 @@ class SweepJob:
         return RunDir(self.folder).state
 
     def spec(self, outputs: Path, sweep_options: dict[str, Any]) -> JobSpec:
-        """The job with its compute options resolved and the given fields of `SweepConfig` set."""
+        """The job with its compute options resolved and the given fields of `SweepConfig` set.
+
+        Files of `extensions` are copied into its folder, so that all jobs have the same.
+        """
+        store_code(self.code, RunDir(self.folder))
         threads, dtype, device = self.compute.threads, self.compute.dtype, str(self.compute.device)
         cfg = replace(
             self.cfg,
@@ -122,12 +130,14 @@ class JobFactory:
 
     def make_job(self, cfg: Config, overrides: tuple[str, ...]) -> SweepJob:
         """Raises `InputError` if the data or the weights are not available."""
+        code = read_code(cfg.extensions)
+        use_code(code)
         compute = self._compute(cfg)
         data = self._data_fingerprint(cfg)
         weights = "+".join(self._identity(backbone) for backbone in single_backbones(cfg.model))
         identity = job_fingerprint(cfg, data, weights, compute)
         swept = [override.lstrip("+") for override in overrides[len(self.line.fixed_overrides) :]]
-        return SweepJob(cfg, overrides, self.folder / identity, " ".join(swept), compute)
+        return SweepJob(cfg, overrides, self.folder / identity, " ".join(swept), compute, code)
 
     def make_grid_jobs(self) -> list[SweepJob]:
         """Raises `InputError` if two grid points are the same experiment."""

@@ -6,6 +6,10 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from fashion_exp.extensions.registry import own_pieces
+
+LOSSES = ("cross_entropy", "focal", "bce")
+
 DEFAULT_GAMMA = 2.0
 """Of the focal loss; the value that its authors recommend."""
 
@@ -18,7 +22,8 @@ class Criterion(nn.Module):
     is the weighted mean over the images. Label smoothing s replaces a share s of each target by the
     uniform distribution, as timm does, also for targets of mixed images.
 
-    `name` is cross_entropy, focal or bce; `gamma` acts on the focal loss only.
+    `name` is cross_entropy, focal, bce or a loss of the user's; `gamma` acts on the focal loss
+    only. Raises `ValueError` if a loss of the user's does not give one number for each image.
     """
 
     weight: torch.Tensor | None
@@ -32,7 +37,7 @@ class Criterion(nn.Module):
         gamma: float = DEFAULT_GAMMA,
     ) -> None:
         super().__init__()
-        assert name in ("cross_entropy", "focal", "bce")
+        self._own = None if name in LOSSES else own_pieces("loss")[name]
         self._name, self._smoothing, self._gamma = name, label_smoothing, gamma
         self.register_buffer("weight", weight)
 
@@ -43,6 +48,14 @@ class Criterion(nn.Module):
         weight = self.weight if self.weight is not None else torch.ones_like(logits[0])
         smoothed = shares * (1 - self._smoothing) + self._smoothing / logits.shape[1]
         image_weights = (shares * weight).sum(1)  # autocast would round a matrix product
+        if self._own is not None:
+            losses = self._own(logits, smoothed)
+            if losses.shape != logits.shape[:1]:
+                raise ValueError(
+                    f"training.loss={self._name}: gives {tuple(losses.shape)} for {len(logits)} "
+                    f"images, must be ({len(logits)},)"
+                )
+            return (losses * image_weights).sum() / image_weights.sum()
         if self._name == "bce":
             terms = _binary_cross_entropy(logits, smoothed) * image_weights[:, None]
         else:

@@ -11,6 +11,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from torch import nn
 
 from fashion_exp.errors import InputError, suggest
+from fashion_exp.extensions.registry import own_pieces
 from fashion_exp.training.compat import without_compiler
 from fashion_exp.training.rmsprop import RMSprop
 
@@ -109,9 +110,14 @@ def _optimizer_class(name: str) -> type[torch.optim.Optimizer]:
         for key, kind in inspect.getmembers(torch.optim, inspect.isclass)
         if issubclass(kind, base) and kind is not base
     }
-    if name not in classes:
-        raise InputError(f"optim.name={name}: no class of torch.optim; {suggest(name, classes)}")
-    return classes[name]
+    own = own_pieces("optimizer")
+    if (kind := own.get(name)) and not (inspect.isclass(kind) and issubclass(kind, base)):
+        raise InputError(f"optim.name={name}: must be a subclass of torch.optim.Optimizer")
+    known = own | classes
+    if name not in known:
+        raise InputError(f"optim.name={name}: no class of torch.optim; {suggest(name, known)}")
+    chosen: type[torch.optim.Optimizer] = known[name]
+    return chosen
 
 
 def _typed_options(kind: type[torch.optim.Optimizer], options: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 
 from fashion_exp.errors import InputError, suggest
+from fashion_exp.extensions.registry import own_pieces
 
 Factor = Callable[[float], float]
 
@@ -24,11 +25,10 @@ def build_schedule(
     The rate rises linearly over the first `warmup_epochs`; the named schedule starts after them.
     Raises `InputError` for an unknown name.
     """
-    if name not in SCHEDULES:
-        raise InputError(f"schedule.name={name}: no such schedule; {suggest(name, SCHEDULES)}")
+    check_schedule(name)
     options = {"final_factor": final_factor, "step_epochs": step_epochs, "gamma": gamma}
     options = {key: value for key, value in options.items() if value is not None}
-    schedule = SCHEDULES[name](max(epochs - warmup_epochs, 1), **options)
+    schedule = (own_pieces("schedule") | SCHEDULES)[name](max(epochs - warmup_epochs, 1), **options)
 
     def factor(time: float) -> float:
         if time < warmup_epochs:
@@ -37,6 +37,13 @@ def build_schedule(
         return schedule(time - warmup_epochs)
 
     return factor
+
+
+def check_schedule(name: str) -> None:
+    """Raises `InputError` for an unknown name."""
+    schedules = own_pieces("schedule") | SCHEDULES
+    if name not in schedules:
+        raise InputError(f"schedule.name={name}: no such schedule; {suggest(name, schedules)}")
 
 
 def _constant(epochs: int) -> Factor:

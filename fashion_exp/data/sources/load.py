@@ -1,7 +1,8 @@
 """The data sources by name.
 
 To add a source: write a function that returns an `ImageTable` (`garments.py` and `fashion_mnist.py`
-are short examples), add its key to `SOURCES`, and add conf/dataset/NAME.yaml.
+are short examples), add its key to `SOURCES`, and add conf/dataset/NAME.yaml. A source of the
+user's is in a file of `extensions`.
 """
 
 from __future__ import annotations
@@ -14,8 +15,10 @@ from fashion_exp.data.sources.clothing import load_clothing
 from fashion_exp.data.sources.csv_manifest import load_csv
 from fashion_exp.data.sources.fashion_mnist import load_fashion_mnist
 from fashion_exp.data.sources.folder import load_folder
+from fashion_exp.data.sources.own_source import load_own
 from fashion_exp.data.table import ImageTable
 from fashion_exp.errors import InputError, suggest
+from fashion_exp.extensions.registry import code_hash, own_pieces
 
 
 def load_images(cfg: DatasetConfig, cache: Path) -> ImageTable:
@@ -23,9 +26,12 @@ def load_images(cfg: DatasetConfig, cache: Path) -> ImageTable:
 
     Raises `InputError` for an unknown name, and if the data do not fit `cfg`.
     """
+    own = own_pieces("source")
+    if cfg.name in own:
+        return load_own(cfg, own[cfg.name], cache)
     if cfg.name not in SOURCES:
         raise InputError(
-            f"dataset.name: there is no data set '{cfg.name}'; {suggest(cfg.name, SOURCES)}"
+            f"dataset.name: there is no data set '{cfg.name}'; {suggest(cfg.name, own | SOURCES)}"
         )
     return SOURCES[cfg.name](cfg, cache)
 
@@ -39,7 +45,7 @@ def load_images_cached(cfg: DatasetConfig, cache: Path) -> ImageTable:
     The jobs of a sweep read the same data and need not hash all files again. A file that changes in
     the meantime raises `SourceUnavailableError` when it is read.
     """
-    key = f"{cfg} {cache}"
+    key = f"{cfg} {cache} {code_hash()}"
     if key not in _cached:
         table = load_images(cfg, cache)
         _cached.clear()

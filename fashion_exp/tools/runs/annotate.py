@@ -11,7 +11,7 @@ from fashion_exp.comparison.find_runs import tracked_id
 from fashion_exp.errors import InputError
 from fashion_exp.evaluation.annotations import Annotations, load_annotations, save_annotations
 from fashion_exp.evaluation.run_dir import RunDir
-from fashion_exp.experiment.tracked_runs import was_begun_here
+from fashion_exp.evaluation.run_paths import was_begun_here
 from fashion_exp.paths import outputs_of
 from fashion_exp.tracking.store import present_store
 

@@ -1,0 +1,45 @@
+"""A data source of the user's: a function that lists image files."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+
+from fashion_exp.configuration.schema import DatasetConfig
+from fashion_exp.data.sources.csv_manifest import load_csv
+from fashion_exp.data.table import ImageTable
+from fashion_exp.errors import InputError
+
+
+def load_own(
+    cfg: DatasetConfig, source: Callable[[DatasetConfig, Path], pd.DataFrame], cache: Path
+) -> ImageTable:
+    """The images of a table with path and label, and optionally group and split.
+
+    It is read like the CSV file of `dataset=csv`; relative paths are those below `cfg.root`, or
+    else in the working directory. The source may store what it downloads in
+    `cache/sources/<name>`. Raises `InputError`, also for what the source raises.
+    """
+    own = cache / "sources" / cfg.name
+    own.mkdir(parents=True, exist_ok=True)
+    try:
+        table = source(cfg, own)
+    except InputError:
+        raise
+    except Exception as error:  # whatever the user's code raises
+        reason = " ".join(str(error).split())
+        raise InputError(f"dataset.name={cfg.name}: {type(error).__name__}: {reason}") from error
+    if not isinstance(table, pd.DataFrame) or not {"path", "label"} <= {*table.columns}:
+        raise InputError(
+            f"dataset.name={cfg.name}: must return a pandas table with the columns path and label"
+        )
+    columns = [name for name in ("path", "label", "group", "split") if name in table.columns]
+    with tempfile.TemporaryDirectory() as folder:
+        manifest = Path(folder) / f"{cfg.name}.csv"
+        table[columns].to_csv(manifest, index=False)
+        root = cfg.root if cfg.root is not None else str(Path.cwd())
+        return load_csv(replace(cfg, manifest=str(manifest), root=root))

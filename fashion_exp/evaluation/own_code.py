@@ -1,0 +1,117 @@
+"""The user's Python files in a run's folder: copied there, and executed when the run is used."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from fashion_exp.atomic_io import atomic_write, read_json, write_json
+from fashion_exp.configuration.schema import Config
+from fashion_exp.errors import InputError
+from fashion_exp.evaluation.run_dir import RunDir
+from fashion_exp.evaluation.run_paths import was_begun_here
+from fashion_exp.extensions.files import CodeFile, read_code, use_code
+
+log = logging.getLogger(__name__)
+
+CODE_FOLDER = "extensions"
+"""Of a run's folder: the copies."""
+RUN_CODE = "FASHION_EXP_RUN_CODE"
+"""Environment variable: 1 executes the code of runs from other machines and folders."""
+
+
+def find_code(cfg: Config) -> Sequence[CodeFile]:
+    """The files of `extensions`; for a run to extend, as it was trained with them."""
+    if cfg.extend is None:
+        return read_code(cfg.extensions)
+    return [CodeFile(path, file.content) for file, path in _stored(RunDir(Path(cfg.extend)))]
+
+
+def store_code(files: Sequence[CodeFile], run: RunDir) -> None:
+    """Copies the files into the folder of a run, unless it has copies already."""
+    if not files or _list_file(run).exists():
+        return
+    entries: list[dict[str, str]] = []
+    for file in files:
+        names = [entry["copy"] for entry in entries]
+        number = 2
+        name = file.path.name
+        while name in names:  # files of one name from several folders
+            name, number = f"{file.path.stem}-{number}{file.path.suffix}", number + 1
+        with atomic_write(run.path / CODE_FOLDER / name) as draft:
+            draft.write_bytes(file.content)
+        entries.append({"copy": name, "path": str(file.path), "sha256": file.sha256})
+    write_json(_list_file(run), {"files": entries})  # last: it says that the copies are complete
+
+
+def _list_file(run: RunDir) -> Path:
+    return run.path / "config" / "extensions.json"
+
+
+def _stored(run: RunDir) -> list[tuple[CodeFile, Path]]:
+    """Each copy with the path that it was copied from. Raises `InputError` for a changed copy."""
+    if not _list_file(run).exists():
+        return []
+    found = []
+    for entry in read_json(_list_file(run))["files"]:
+        copy = run.path / CODE_FOLDER / Path(str(entry["copy"])).name
+        (file,) = read_code([str(copy)])
+        if file.sha256 != entry["sha256"]:
+            raise InputError(
+                f"{copy}: changed since the run was trained with it; restore the file, whose "
+                f"SHA-256 was {entry['sha256']}"
+            )
+        found.append((file, Path(str(entry["path"]))))
+    return found
+
+
+def use_training_code(cfg: Config, run: RunDir) -> None:
+    """Puts the code of a run that is trained in force: its copies, or else the files of its config.
+
+    Raises `InputError`.
+    """
+    stored = _stored(run)
+    for file, original in stored:
+        if original.is_file() and not _is_same(file, original):
+            log.warning(
+                "extensions: %s has changed since this run was started, which goes on with its "
+                "copy in %s; start a new run to use the changed file",
+                original.name, file.path.parent,
+            )  # fmt: skip
+    use_code([file for file, _ in stored] or read_code(cfg.extensions))
+
+
+def use_run_code(run: RunDir) -> None:
+    """Puts the code of a finished or interrupted run in force: the copies in its folder.
+
+    The folder may come from anybody. Its code is executed only if the run was begun in this outputs
+    folder, if the files that were copied are still at their places, or if the user says so by an
+    environment variable. Raises `InputError` otherwise.
+    """
+    stored = _stored(run)
+    if stored and not (
+        os.environ.get(RUN_CODE) == "1"
+        or was_begun_here(run)
+        or all(_is_same(file, original) for file, original in stored)
+    ):
+        copies = ", ".join(str(file.path) for file, _ in stored)
+        raise InputError(
+            f"{run.path}: needs code of its own, and is from another machine or folder; read "
+            f"{copies}, and set {RUN_CODE}=1 to execute it"
+        )
+    for file, original in stored:
+        if original.is_file() and not _is_same(file, original):
+            log.info(
+                "extensions: %s has changed since this run; its copy in the run is used",
+                original.name,
+            )
+    use_code([file for file, _ in stored])
+
+
+def _is_same(file: CodeFile, original: Path) -> bool:
+    try:
+        return original.read_bytes() == file.content
+    except OSError:
+        return False
