@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from fashion_exp.inference.explanation_page import Explained
     from fashion_exp.inference.export import Exported
     from fashion_exp.inference.promote import Promotion
+    from fashion_exp.inference.soup import Soup
     from fashion_exp.inference.trained_run import TrainedRun
     from fashion_exp.models.classifier import Classifier
     from fashion_exp.reporting.photo_page import PhotoPage
@@ -184,6 +185,15 @@ class Run:
 
         with _progress() as progress:
             return Run(refit(self.trained, progress, with_test, models).run.path)
+
+    def soup(self, *, greedy: bool = False, evaluate_test: bool = False) -> Soup:
+        """The mean of its models' weights as one model (`trained`), judged on its test photos,
+        which is counted. Raises `InputError` for models that do not start from the same weights.
+        """
+        from fashion_exp.inference.soup import make_soup
+
+        with _progress() as progress:
+            return make_soup(self.trained, progress, greedy, evaluate_test)
 
     def explain(
         self,

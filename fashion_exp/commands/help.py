@@ -28,6 +28,8 @@ SUBCOMMANDS = {
     "promote": "register a run in MLflow as the champion of a name: promote RUN NAME",
     "serve": "serve a run over HTTP, with a page to drop a photo on: serve RUN --port 8000",
     "refit": "train a run's recipe on all of its photos, to be used: refit RUN",
+    "find_lr": "suggest a learning rate: find_lr OPTION=VALUE …",
+    "soup": "average the weights of a run's models into one model: soup RUN",
     "index": "index photos to search them: index build PHOTOS --by RUN",
     "search": "find photos by picture and by words: search PHOTO, search 'red dress'",
     "data": "collect, check, group and relabel images: data --help",

@@ -109,9 +109,11 @@ def _own_test(run: TrainedRun, force: bool) -> str:
     test = f"{accuracy}, the mean of the single models, {metrics['test_n']:.0f} photos."
     if not run.is_refit:
         return f"Test accuracy {test}"
-    study = read_json(run.run.path / REFIT_FILE)["study"]
+    facts = read_json(run.run.path / REFIT_FILE)
+    kind = "soup" if "soup" in facts else "refit"
+    measured = "does not count here" if kind == "soup" else "is not measured"
     return (
-        f"A refit of {study}; its own accuracy is not measured. The recipe's test accuracy is "
+        f"A {kind} of {facts['study']}; its own accuracy {measured}. The recipe's test accuracy is "
         f"{test}"
     )
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -42,7 +43,7 @@ from fashion_exp.experiment.solved_fold import solve_head, training_rows
 from fashion_exp.experiment.trainee import build_trainee
 from fashion_exp.inference.trained_run import REFITS, TrainedRun, load_run, numbers_of
 from fashion_exp.paths import outputs_dir, unique_name
-from fashion_exp.reporting.formats import pluralize, with_limits
+from fashion_exp.reporting.formats import percent, pluralize, with_limits
 from fashion_exp.reporting.progress import Progress
 from fashion_exp.signals import raise_if_interrupted
 from fashion_exp.tracking import NullTracker
@@ -95,7 +96,7 @@ def refit(
     )
     context, _ = set_up(
         replace(cfg, cache=replace(cfg.cache, trainings=False)),
-        _images(run, outputs), run.run, ProcessGroup(), progress,
+        run_images(run, outputs), run.run, ProcessGroup(), progress,
     )  # fmt: skip
     if context.table.fingerprint != run.result.facts["data_fingerprint"]:
         raise InputError(
@@ -107,7 +108,7 @@ def refit(
     content = Refit(run.run.path.name, names, len(rows), epochs, with_test)
     key = short_hash([run.identity["checkpoints"], vars(content)])
     target = outputs / REFITS / unique_name("refit")
-    with _unfinished_folder(run.run, target, key) as folder:
+    with unfinished_folder(run.run, target, key) as folder:
         for number, name in enumerate(names, 1):
             fold = Fold(*numbers_of(name), rows, rows[:0])
             if checkpoint_file(cfg, folder.checkpoints, fold.repeat, fold.fold).exists():
@@ -123,6 +124,8 @@ def refit(
 def describe(run: TrainedRun) -> list[str]:
     """What a refit was trained on, and what is known of its accuracy, in sentences."""
     facts = read_json(run.run.path / REFIT_FILE)
+    if "soup" in facts:
+        return _describe_soup(facts)
     part = "test" if run.result.test_evaluations else "validation"
     accuracy = run.result.summary(part).accuracy
     assert accuracy.estimate is not None
@@ -140,6 +143,16 @@ def describe(run: TrainedRun) -> list[str]:
     ]
 
 
+def _describe_soup(facts: Mapping[str, Any]) -> list[str]:
+    """Of the file that `soup.make_soup` writes."""
+    lines = [f"The mean of the weights of {', '.join(facts['soup'])} of {facts['study']}."]
+    if (test := facts.get("test")) is None:
+        return [*lines, "Its accuracy is not measured."]
+    own, models = with_limits(*test["accuracy"]), percent(test["mean_of_models"])
+    accuracy = f"Its test accuracy is {own}, that of the averaged models in the mean {models}."
+    return [*lines, accuracy]
+
+
 def _median_epochs(run: RunDir) -> int:
     """Epochs after which the trainings of the run were kept, in the median."""
     history = pd.read_csv(run.history_file)
@@ -147,7 +160,8 @@ def _median_epochs(run: RunDir) -> int:
     return round(float(kept.median()))
 
 
-def _images(run: TrainedRun, outputs: Path) -> ImageTable:
+def run_images(run: TrainedRun, outputs: Path) -> ImageTable:
+    """The photos of a run. Raises `InputError` if they are not where they were."""
     images = load_run_images(load_run_data(run.run.path), outputs / "cache")
     if images is None:
         raise InputError(
@@ -158,7 +172,7 @@ def _images(run: TrainedRun, outputs: Path) -> ImageTable:
 
 
 @contextmanager
-def _unfinished_folder(study: RunDir, target: Path, key: str) -> Iterator[RunDir]:
+def unfinished_folder(study: RunDir, target: Path, key: str) -> Iterator[RunDir]:
     """A hidden copy of the run without what is about its models, which becomes `target` when the
     block ends. After an interruption the folder with the same `key` is used again."""
     folder = RunDir(target.with_name(f".{key}"))
