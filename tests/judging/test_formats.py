@@ -194,3 +194,12 @@ def test_content_of_images_joins_paths(tmp_path: Path) -> None:
     assert (
         judgement.notes[0] == "Joined by hash." and judgement.table["items"].to_list() == [30] * 2
     )
+
+
+def test_samples_that_lm_eval_wrote() -> None:
+    """Of a task with four questions and the model `dummy`, by lm-eval 0.4.13."""
+    frame = read_frame(FIXTURES / "lm_eval.jsonl")
+    assert frame.columns.to_list() == ["id", "filter", "acc", "acc_norm"]
+    assert frame["acc"].to_list() == [1.0, 1.0, 0.0, 1.0]
+    judgement = judge({"dummy": FIXTURES / "lm_eval.jsonl"}, metric="acc")
+    assert judgement.table["estimate"][0] == 0.75
