@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from fashion_exp.api.recipes import Recipe, recipe
     from fashion_exp.api.runs import Run, load, run
     from fashion_exp.api.search import Index, build_index, open_index
-    from fashion_exp.api.shortcuts import shortcuts
+    from fashion_exp.api.shortcuts import leave_one_source_out, shortcuts
     from fashion_exp.api.slices import SliceAnalysis, slices
     from fashion_exp.api.studies import export_study, import_study
     from fashion_exp.api.sweeps import Sweep, sweep
@@ -44,10 +44,10 @@ if TYPE_CHECKING:
 __all__ = [
     "Comparison", "Flips", "Index", "InputError", "Judgement", "LrFinder", "Race", "Recipe",
     "Run", "SliceAnalysis", "Sweep", "build_index", "compare", "estimate", "export_study",
-    "find_lr", "flips", "import_study", "items_to_label", "judge", "load", "open_index", "race",
-    "recipe", "register_callback", "register_loss", "register_metric", "register_model",
-    "register_optimizer", "register_schedule", "register_source", "register_transform", "run",
-    "shortcuts", "slices", "sweep",
+    "find_lr", "flips", "import_study", "items_to_label", "judge", "leave_one_source_out", "load",
+    "open_index", "race", "recipe", "register_callback", "register_loss", "register_metric",
+    "register_model", "register_optimizer", "register_schedule", "register_source",
+    "register_transform", "run", "shortcuts", "slices", "sweep",
 ]  # fmt: skip
 
 _MODULES = {
@@ -59,7 +59,7 @@ _MODULES = {
     "fashion_exp.api.recipes": ("Recipe", "recipe"),
     "fashion_exp.api.runs": ("Run", "load", "run"),
     "fashion_exp.api.search": ("Index", "build_index", "open_index"),
-    "fashion_exp.api.shortcuts": ("shortcuts",),
+    "fashion_exp.api.shortcuts": ("leave_one_source_out", "shortcuts"),
     "fashion_exp.api.slices": ("SliceAnalysis", "slices"),
     "fashion_exp.api.studies": ("export_study", "import_study"),
     "fashion_exp.api.sweeps": ("Sweep", "sweep"),

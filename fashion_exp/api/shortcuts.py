@@ -5,10 +5,11 @@ from __future__ import annotations
 from os import PathLike, fspath
 from typing import TYPE_CHECKING
 
-from fashion_exp.errors import InputError
+from fashion_exp.errors import InputError, suggest
 from fashion_exp.paths import outputs_dir, outputs_of
 
 if TYPE_CHECKING:
+    from fashion_exp.inference.source_control import SourceResult
     from fashion_exp.judging.shortcuts import ShortcutControl
 
 
@@ -39,3 +40,38 @@ def shortcuts(
     others = {name: table for name, table in tables.items() if name != NETWORK}
     chance = judge(others, baseline=CHANCE, alpha=alpha)
     return control_of(network, chance, part)
+
+
+def leave_one_source_out(
+    run: str | PathLike[str], column: str, table: object = None, *, uri: str | None = None,
+    outputs: str | PathLike[str] | None = None,
+) -> list[SourceResult]:  # fmt: skip
+    """The accuracy on each source of photos when the head is trained without it.
+
+    `column` of `table` (a frame or file with path, id or image_hash) has the source of each photo;
+    without a table, "group" is the group of the photo. Raises `InputError`.
+    """
+    import pandas as pd
+
+    from fashion_exp.inference.source_control import leave_one_source_out as leave_out
+    from fashion_exp.inference.trained_run import load_run
+    from fashion_exp.reporting.console import plain_console
+    from fashion_exp.reporting.progress import Progress
+
+    trained = load_run(fspath(run), outputs_dir(None if outputs is None else fspath(outputs)), uri)
+    frame = trained.predictions("validation").drop_duplicates("image_id")
+    items = pd.Index(frame["image_id"].astype(str))
+    columns = pd.DataFrame({"group": frame["group_id"].to_numpy()}, index=items)
+    if table is not None:
+        from fashion_exp.judging.columns import ColumnOptions
+        from fashion_exp.judging.item_columns import item_columns
+        from fashion_exp.judging.sources import SourceOptions, named_frames
+
+        ((_, parts),) = named_frames({"table": table}, SourceOptions()).items()
+        keys = [{"id": frame["image_id"].astype(str), "path": frame["path"].astype(str)}]
+        columns = item_columns(parts[0][1], "table", items, keys, ColumnOptions())
+    if column not in columns:
+        hint = suggest(column, map(str, columns))
+        raise InputError(f"leave-out={column}: no such column of the photos; {hint}")
+    with Progress(plain_console(stderr=True)) as progress:
+        return leave_out(trained, columns[column], progress)

@@ -13,14 +13,14 @@ import pandas as pd
 from fashion_exp.comparison.scored_run import ScoreMatrix
 from fashion_exp.errors import InputError, suggest
 from fashion_exp.stats.multiplicity import agree_with_decision, bonferroni_level, holm
-from fashion_exp.stats.paired import PairedTest, mcnemar, paired_counts
-from fashion_exp.stats.paired_t import paired_grouped
+from fashion_exp.stats.paired import PairedTest
 from fashion_exp.stats.slices import (
     MIN_SLICE,
     SliceResult,
     bin_of,
     compare_slices,
     interval_texts,
+    paired_on_images,
     quantile_edges,
 )
 
@@ -130,10 +130,7 @@ class SliceAnalysis:
         first, second = (self.matrices[index].select_images(images) for index in (a, b))
         own, other = (np.nanmean(matrix.values, axis=0) for matrix in (first, second))
         models = max(len(first.raw), len(second.raw))
-        is_binary = np.isin(own, (0, 1)).all() and np.isin(other, (0, 1)).all()
-        if is_binary and not first.has_shared_groups:
-            return mcnemar(*paired_counts(own, other), level, models=models)
-        return paired_grouped(own - other, first.groups, level, models=models)
+        return paired_on_images(own, other, first.groups, level, models)
 
     @property
     def table(self) -> pd.DataFrame:

@@ -9,9 +9,11 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fashion_exp.stats.checks import Floats, validate_fraction, validate_minimum
+from fashion_exp.stats.checks import Floats, is_binary, validate_fraction, validate_minimum
 from fashion_exp.stats.interval import Interval
 from fashion_exp.stats.multiplicity import bonferroni_level
+from fashion_exp.stats.paired import PairedTest, mcnemar, paired_counts
+from fashion_exp.stats.paired_t import paired_grouped
 from fashion_exp.stats.proportions import independent_difference, wilson, wilson_grouped
 
 MIN_SLICE = 20
@@ -108,6 +110,22 @@ def compare_slices(
         accuracy = _accuracy(scores[mask], codes[mask], level, models)
         results[name] = SliceResult(int(mask.sum()), counts[name], accuracy, difference)
     return results
+
+
+def paired_on_images(
+    a: ArrayLike, b: ArrayLike, groups: ArrayLike, level: float = 0.95, models: int = 1
+) -> PairedTest:
+    """The test of a minus b on the same images: McNemar's for answers to independent images, else
+    `paired_grouped`.
+
+    `a` and `b` (n,) are 1 or 0, or the fraction of models that were right; the claim is about these
+    models. Raises as these.
+    """
+    own, other = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
+    codes = np.asarray(groups)
+    if is_binary(own) and is_binary(other) and len(set(codes.tolist())) == own.size:
+        return mcnemar(*paired_counts(own, other), level, models=models)
+    return paired_grouped(own - other, codes, level, models=models)
 
 
 def _accuracy(scores: Floats, codes: np.ndarray, level: float, models: int) -> Interval:
