@@ -31,8 +31,10 @@ def slices_table(analysis: SliceAnalysis) -> PlainTable:
         row = [f"{part.column} {part.value}", f"{max(r.images for r in part.results):,}"]
         for result in part.results:
             accuracy = result.accuracy
-            shown = accuracy.estimate, accuracy.low, accuracy.high
-            row += [DASH if shown[0] is None else with_limits(*shown), _rest(result.difference)]
+            text = DASH
+            if accuracy.estimate is not None:
+                text = with_limits(accuracy.estimate, accuracy.low, accuracy.high)
+            row += [text, _rest(result.difference)]
             if result.verdict in ("worse", "better"):
                 row[-1] += f" {result.verdict}"
         rows.append(row)

@@ -106,7 +106,7 @@ class SliceAnalysis:
 
     def _pairs(self) -> dict[tuple[str, str], list[SlicePair]]:
         """The tests of the requested pairs, for all slices and pairs together (Holm)."""
-        found: list[tuple[tuple[str, str], int, int, np.ndarray]] = []
+        found: list[tuple[tuple[str, str], int, int, pd.Index]] = []
         for a, b in self.compared.requested_pairs:
             shared = self.matrices[a].images.intersection(self.matrices[b].images)
             groups = pd.Series(self.matrices[a].groups, index=self.matrices[a].images)

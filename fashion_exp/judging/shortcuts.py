@@ -119,7 +119,7 @@ def side_signals(images: list[ImageInspection]) -> dict[str, np.ndarray]:
 
 def _network(run: RunData, part: str) -> pd.DataFrame:
     frame = run.predictions(part)
-    names = [name for name in frame if name.startswith("p_")]
+    names = [f"p_{name}" for name in run.classes]
     kept = frame[["image_id", "label", "group_id", *names, "fold", "repeat"]]
     return kept.rename(columns={"image_id": "id", "group_id": "group"})
 
@@ -129,7 +129,8 @@ def _predictions(run: RunData, part: str, features: np.ndarray | None) -> pd.Dat
     split, judged = run.split, run.predictions(part)
     classes = list(run.classes)
     frames = []
-    for (repeat, fold), own in judged.groupby(["repeat", "fold"]):
+    for _, own in judged.groupby(["repeat", "fold"]):
+        repeat, fold = int(own["repeat"].iloc[0]), int(own["fold"].iloc[0])
         column = split[f"r{repeat}f{fold}"]
         train = np.flatnonzero(column == "train")
         if not train.size:

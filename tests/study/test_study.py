@@ -301,12 +301,13 @@ def test_interrupted_import_leaves_no_part_of_a_run(
 ) -> None:
     folders = [add_run(here / "runs" / name, seed) for seed, name in enumerate("ab")]
     file = export_study(tmp_path / "two.zip", folders, outputs=here).file
-    moved = []
+    moved: list[None] = []
 
     def move_one(placing: object) -> None:
         if moved:
             raise KeyboardInterrupt
-        moved.append(original(placing))  # type: ignore[arg-type]
+        original(placing)  # type: ignore[arg-type]
+        moved.append(None)
 
     original = import_module._move
     monkeypatch.setattr(import_module, "_move", move_one)
