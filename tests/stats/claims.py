@@ -47,8 +47,8 @@ SIMULATIONS = (
     Simulation(sim.simulate_winners, 25, 1000),
     Simulation(sim.simulate_plans, 300, 10_000),
     Simulation(sim.simulate_plans_from_pilots, 150, 5000),
-    Simulation(new.simulate_few_labels, 400, 10_000),
-    Simulation(new.simulate_slices, 100, 5000),
+    Simulation(new.simulate_few_labels, 200, 10_000),
+    Simulation(new.simulate_slices, 50, 5000),
 )
 
 
