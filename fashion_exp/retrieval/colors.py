@@ -11,16 +11,18 @@ GEOMETRY = Geometry(96, "stretch", "bilinear", 3)
 """In which photos are measured: whole, and small, since colors need no detail."""
 
 SHADES: dict[str, tuple[int, int, int]] = {
-    "black": (22, 22, 24), "dark gray": (72, 72, 75), "gray": (128, 128, 130),
-    "light gray": (188, 188, 190), "white": (238, 238, 236), "beige": (212, 192, 165),
+    "black": (45, 45, 45), "dark gray": (85, 85, 85), "gray": (135, 135, 135),
+    "light gray": (150, 150, 150), "white": (195, 195, 195), "beige": (200, 175, 145),
     "brown": (105, 70, 45), "red": (190, 28, 36), "dark red": (105, 22, 34),
-    "pink": (236, 165, 180), "magenta": (205, 50, 120), "orange": (232, 120, 40),
-    "yellow": (238, 205, 70), "olive": (105, 105, 55), "green": (50, 130, 65),
+    "pink": (215, 150, 155), "magenta": (205, 50, 120), "orange": (232, 120, 40),
+    "yellow": (238, 205, 70), "olive": (95, 95, 70), "green": (50, 130, 65),
     "light green": (150, 200, 135), "dark green": (30, 68, 45), "turquoise": (60, 165, 165),
-    "light blue": (150, 188, 222), "blue": (45, 90, 180), "navy": (28, 36, 72),
+    "light blue": (150, 170, 195), "blue": (45, 90, 180), "navy": (45, 52, 70),
     "purple": (105, 58, 135), "lavender": (188, 165, 212),
 }  # fmt: skip
-"""Names of colors and a typical sRGB value of each."""
+"""Names of colors and a typical sRGB value of each in photos taken indoors, where white is light
+gray. They were chosen on 100 photos of tests/retrieval/clothing_colors.csv; on the other 100 the
+main color is one of those listed for 77 %."""
 
 COLORS: dict[str, tuple[str, ...]] = {
     "black": ("black",), "gray": ("dark gray", "gray", "light gray"), "white": ("white",),
@@ -33,7 +35,7 @@ COLORS: dict[str, tuple[str, ...]] = {
 
 PATTERNS = ("plain", "striped", "patterned")
 
-_WEIGHTS = np.array([0.5, 1, 1], np.float32)
+_WEIGHTS = np.array([0.4, 1, 1], np.float32)
 """Of lightness, which light and shade change, and of the two color axes."""
 _MARGIN = 0.08
 """Share of each edge that is background at the start."""
