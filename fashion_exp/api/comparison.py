@@ -187,7 +187,7 @@ def _with_placebo(
     progress: Progress | None,
 ) -> Comparison:  # fmt: skip
     from fashion_exp.racing.placebo import compare_placebo, plan_placebo
-    from fashion_exp.racing.repeats import quiet_progress
+    from fashion_exp.reporting.progress import quiet_progress
 
     plan = plan_placebo(comparison, count, comparison.outputs)
     approve(plan)

@@ -13,7 +13,6 @@ from fashion_exp.errors import InputError
 from fashion_exp.paths import outputs_dir
 from fashion_exp.racing.race import OnLook, Race, RaceOptions
 from fashion_exp.racing.race import race as run_race
-from fashion_exp.racing.repeats import quiet_progress
 
 if TYPE_CHECKING:
     from fashion_exp.comparison.gate import Kind
@@ -46,6 +45,8 @@ def race(
     Raises `InputError` for runs that cannot be raced: other data or splits, the same recipe,
     imported predictions.
     """
+    from fashion_exp.reporting.progress import quiet_progress
+
     options = RaceOptions(at_most, metric, alpha, rope, Gate(gate, margin) if gate else None)
     place = outputs_dir(None if outputs is None else fspath(outputs))
     a, b = (load_single(fspath(run), place, uri) for run in (candidate, baseline))

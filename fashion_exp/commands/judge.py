@@ -39,8 +39,10 @@ def run(arguments: list[str]) -> int:
 
         analysis = judgement_slices(judgement, args.tables, **chosen, **options)
     if args.page is not None:
+        from fashion_exp.judging.page import write_page
+
         command = shlex.join(["scripts/run", "judge", *arguments])
-        page = judgement.write_page(args.page, command)
+        page = write_page(judgement, args.page, command)
         print(f"page: {page}", file=sys.stderr if args.json else sys.stdout)
     decision = None
     if gate is not None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from fashion_exp.configuration.schema import Config, Head
 from fashion_exp.data.split import Split
 from fashion_exp.data.table import ImageTable
 from fashion_exp.errors import InputError
 from fashion_exp.experiment.context import training_phases, trains_on_features
-from fashion_exp.experiment.trainee import Trainee
 from fashion_exp.models.classifier import Classifier
 from fashion_exp.models.plan import ModelPlan
 from fashion_exp.models.solved_heads import DEFAULT_NEIGHBORS
+
+if TYPE_CHECKING:
+    from fashion_exp.experiment.trainee import Trainee
 
 
 def refuse_too_many_neighbors(cfg: Config, split: Split) -> None:

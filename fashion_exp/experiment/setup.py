@@ -32,7 +32,6 @@ from fashion_exp.experiment.context import (
     training_phases,
     trains_on_features,
 )
-from fashion_exp.experiment.extend import refuse_other_rates
 from fashion_exp.experiment.features import FeatureProvider, log_reuse
 from fashion_exp.experiment.fingerprints import training_fingerprint
 from fashion_exp.experiment.pruning import EpochReport
@@ -99,6 +98,8 @@ def set_up(
     Raises `InputError` for data or combinations of options that do not allow the experiment.
     """
     if cfg.extend is not None:
+        from fashion_exp.experiment.extend import refuse_other_rates
+
         refuse_other_rates(cfg)
     compute = resolve_compute(cfg, group)
     plan = make_plan(cfg, run, images.native_size)

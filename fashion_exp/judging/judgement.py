@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from os import PathLike
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,10 +13,8 @@ import pandas as pd
 from fashion_exp.comparison.conclusions import verdict_sentences
 from fashion_exp.comparison.family import PairwiseComparison
 from fashion_exp.comparison.plans import pair_to_decide, separation_plan
-from fashion_exp.errors import InputError
 from fashion_exp.evaluation.intervals import accuracy_interval, recipe_interval
 from fashion_exp.judging.runs import JoinedTools, JudgedRun
-from fashion_exp.paths import why_not_writable
 from fashion_exp.stats.interval import MIN_RELIABLE_SCORES, Interval
 from fashion_exp.stats.redrawn import interval_of_models
 
@@ -115,18 +111,6 @@ class Judgement(PairwiseComparison):
         """How many items or trainings would decide what is undecided."""
         pair = pair_to_decide(self)
         return [] if pair is None else list(separation_plan(self, pair))
-
-    def write_page(self, into: str | PathLike[str], command: str = "") -> Path:
-        """Writes a page with tables and figures into a folder, and returns its path. `command` is
-        what the page names to make it again. Raises `InputError` if nothing can be written there.
-        """
-        from fashion_exp.judging.page import build_page
-        from fashion_exp.reporting.page import write_report
-
-        folder = Path(into)
-        if reason := why_not_writable(folder):
-            raise InputError(f"{folder}: {reason}; choose another folder")
-        return write_report(build_page(self, command), folder)
 
     @property
     def table(self) -> pd.DataFrame:

@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from os import PathLike
+from pathlib import Path
 
 from fashion_exp.comparison.report_data import pair_methods, verdict_matrix
 from fashion_exp.comparison.report_tables import pairs_table
+from fashion_exp.errors import InputError
+from fashion_exp.judging.judgement import Judgement
+from fashion_exp.paths import why_not_writable
 from fashion_exp.reporting.formats import DASH, with_limits
 from fashion_exp.reporting.report_content import ForestPlot, ForestRow, Report
 from fashion_exp.reporting.tables import PlainTable
 
-if TYPE_CHECKING:
-    from fashion_exp.judging.judgement import Judgement
+
+def write_page(judgement: Judgement, into: str | PathLike[str], command: str = "") -> Path:
+    """Writes a page with tables and figures into a folder, and returns its path. `command` is what
+    the page names to make it again. Raises `InputError` if nothing can be written there."""
+    from fashion_exp.reporting.page import write_report
+
+    folder = Path(into)
+    if reason := why_not_writable(folder):
+        raise InputError(f"{folder}: {reason}; choose another folder")
+    return write_report(build_page(judgement, command), folder)
 
 
 def build_page(judgement: Judgement, command: str) -> Report:

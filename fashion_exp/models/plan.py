@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fashion_exp.configuration.schema import (
     DatasetConfig,
@@ -15,7 +15,9 @@ from fashion_exp.configuration.schema import (
 )
 from fashion_exp.errors import InputError
 from fashion_exp.models.views import photo_size
-from fashion_exp.models.weights import Weights
+
+if TYPE_CHECKING:
+    from fashion_exp.models.weights import Weights
 
 
 @dataclass(frozen=True)

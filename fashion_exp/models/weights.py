@@ -25,7 +25,6 @@ from fashion_exp.models.metadata import (
     read_metadata,
     training_images,
 )
-from fashion_exp.models.packaged_weights import PACKAGES, VERSION, advice, find_packaged_weights
 from fashion_exp.models.registry import find_builder
 from fashion_exp.models.state_files import read_state_file, strip_prefixes
 
@@ -139,6 +138,13 @@ def _input_format(model: str, path: Path, metadata: dict[str, str]) -> NetworkIn
 
 def _imagenet_weights(model: str, required: bool) -> Weights:
     """Published weights from the hub's cache, a package or the hub, in this order, or none."""
+    from fashion_exp.models.packaged_weights import (
+        PACKAGES,
+        VERSION,
+        advice,
+        find_packaged_weights,
+    )
+
     cfg = _pretrained_cfg(model)
     published = bool(cfg and cfg.hf_hub_id)
     if not published:
@@ -269,7 +275,8 @@ def mismatches(network: nn.Module, state: StateDict) -> dict[str, str]:
 COMMON_MODELS = (
     "resnet18", "resnet34", "resnet50", "resnet101", "vgg11", "vgg16", "vgg16_bn", "vgg19",
     "mobilenetv1_100", "mobilenetv2_100", "mobilenetv3_large_100", "mobilenetv3_small_100",
-    "efficientnet_b0", "tf_efficientnet_b0", *PACKAGES,
+    "efficientnet_b0", "tf_efficientnet_b0", "tf_efficientnet_lite0", "tf_efficientnet_lite1",
+    "tf_efficientnet_lite2",
     "densenet121", "convnext_tiny", "convnext_small", "vit_tiny_patch16_224",
     "vit_small_patch16_224", "vit_base_patch16_224", "swin_tiny_patch4_window7_224",
     "regnety_040", "inception_v3",

@@ -22,8 +22,8 @@ from fashion_exp.experiment.train_heads import train_heads
 from fashion_exp.experiment.worker import code_version, log_to_file
 from fashion_exp.racing.looks import RacedRun, visible_difference
 from fashion_exp.racing.recipes import config_to_repeat, overrides_to_repeat
-from fashion_exp.racing.repeats import quiet_progress
 from fashion_exp.reporting.formats import percent, percent_range, pluralize
+from fashion_exp.reporting.progress import quiet_progress
 from fashion_exp.seeding import derive_seed
 from fashion_exp.signals import raise_if_interrupted
 from fashion_exp.stats.proportions import clopper_pearson

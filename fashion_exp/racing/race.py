@@ -25,7 +25,6 @@ from fashion_exp.evaluation.run_dir import RunDir
 from fashion_exp.paths import check_writable, unique_name
 from fashion_exp.racing.looks import RaceComparison, RacedRun, RaceLook, first_look, look
 from fashion_exp.racing.recipes import config_to_repeat, require_pairs, title_of
-from fashion_exp.racing.repeats import RepeatedRun
 from fashion_exp.reporting.drawing import optional_figure
 from fashion_exp.reporting.formats import percent, pluralize
 from fashion_exp.reporting.race_figure import Step, draw_race
@@ -33,6 +32,7 @@ from fashion_exp.signals import raise_if_interrupted
 from fashion_exp.stats.sequential import look_levels
 
 if TYPE_CHECKING:
+    from fashion_exp.racing.repeats import RepeatedRun
     from fashion_exp.reporting.progress import Progress
 
 RACES, RACE_FILE, FIGURE = "races", "race.json", "race.png"
@@ -138,6 +138,8 @@ def race(
     an interrupted race with the same looks. The repeats become two finished runs in
     `outputs/runs`, whose test is held out. Raises `InputError` for runs that cannot be raced.
     """
+    from fashion_exp.racing.repeats import RepeatedRun
+
     require_pairs(candidate, baseline)
     check_writable(outputs)
     configs = [config_to_repeat(run, outputs) for run in (candidate, baseline)]

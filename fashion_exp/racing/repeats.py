@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING, Self
@@ -31,8 +30,7 @@ from fashion_exp.experiment.trainee import build_trainee
 from fashion_exp.experiment.worker import code_version, log_to_file
 from fashion_exp.paths import outputs_dir
 from fashion_exp.racing.recipes import overrides_to_repeat
-from fashion_exp.reporting.console import plain_console
-from fashion_exp.reporting.progress import Progress
+from fashion_exp.reporting.progress import Progress, quiet_progress
 from fashion_exp.tracking import NullTracker, open_tracker
 from fashion_exp.training.process_group import ProcessGroup
 
@@ -139,8 +137,3 @@ class RepeatedRun:
         job = JobInfo(name, self.run, hold_out_test=True, environment=code_version())
         tracker = open_tracker(cfg.tracking, outputs_dir(cfg.outputs))
         run_experiment(cfg, self._images, job, tracker, self._training_progress)
-
-
-def quiet_progress() -> Progress:
-    """Shows nothing: every training would write lines to a file or a pipe."""
-    return Progress(plain_console(file=io.StringIO()))

@@ -232,3 +232,8 @@ def _rate(units: int, seconds: float, name: str = "") -> str:
 
 def _time_left(seconds: float | None) -> str:
     return f"{clock(math.ceil(seconds))} left" if seconds else ""
+
+
+def quiet_progress() -> Progress:
+    """Shows nothing."""
+    return Progress(Console(quiet=True))

@@ -22,7 +22,6 @@ from fashion_exp.retrieval.embedding import (
     Embedder,
     embedder_of_models,
     embedder_of_run,
-    unit_vectors,
 )
 from fashion_exp.retrieval.index import (
     About,
@@ -30,6 +29,7 @@ from fashion_exp.retrieval.index import (
     create_index,
     find_index,
     rows_as_arrow,
+    unit_vectors,
 )
 from fashion_exp.retrieval.photos import find_photos, read_attributes, table_of
 

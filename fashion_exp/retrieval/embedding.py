@@ -27,12 +27,11 @@ from fashion_exp.models.classifier import Classifier
 from fashion_exp.models.plan import ModelPlan
 from fashion_exp.paths import outputs_dir
 from fashion_exp.reporting.progress import Progress
+from fashion_exp.retrieval.photos import NATIVE_SIZE
 from fashion_exp.training.device import Compute
 from fashion_exp.training.fit import extract_features
 from fashion_exp.training.process_group import ProcessGroup
 
-NATIVE_SIZE = 224
-"""Edge of the input of a network that has no size of its own, px."""
 _CLASSES = 2
 """Of the classifier's last layer, which is not used."""
 
@@ -168,13 +167,3 @@ def embedder_of_run(run: TrainedRun) -> Embedder:
     optim = replace(run.config.optim, backbone_lr_factor=1.0, layer_decay=1.0)
     cfg = replace(run.config, model=model, optim=optim)
     return Embedder(cfg, make_plan(cfg, run.run, run.plan.size), outputs)
-
-
-def unit_vectors(features: np.ndarray, center: np.ndarray) -> np.ndarray:
-    """(n, width) minus the center, at unit length.
-
-    Features after a ReLU are nonnegative, so without centering all their angles are small.
-    """
-    centered = features - center
-    norm = np.linalg.norm(centered, axis=1, keepdims=True)
-    return np.asarray(centered / np.maximum(norm, 1e-12), np.float32)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -14,9 +15,11 @@ from fashion_exp.errors import InputError, suggest
 from fashion_exp.retrieval.colors import COLORS, SHADES
 from fashion_exp.retrieval.index import PhotoIndex
 from fashion_exp.retrieval.photos import real_path
-from fashion_exp.retrieval.search import Searcher
 from fashion_exp.stats.bootstrap import bootstrap
 from fashion_exp.stats.interval import Interval
+
+if TYPE_CHECKING:
+    from fashion_exp.retrieval.search import Searcher
 
 CUTOFFS = (1, 5, 10, 24)
 MIN_UNSEEN = 20

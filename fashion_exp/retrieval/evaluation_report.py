@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fashion_exp.reporting.formats import percent, with_limits
 from fashion_exp.reporting.tables import PlainTable
-from fashion_exp.retrieval.evaluation import SearchEvaluation
+
+if TYPE_CHECKING:
+    from fashion_exp.retrieval.evaluation import SearchEvaluation
 
 _HEADLINE = ("average_precision", "precision_1", "precision_10", "precision_24", "recall_24")
 _TITLES = {

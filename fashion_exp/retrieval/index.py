@@ -253,3 +253,13 @@ def rows_as_arrow(rows: pd.DataFrame, vectors: np.ndarray) -> pa.Table:
     flat = pa.array(np.ascontiguousarray(vectors, np.float32).ravel())
     column = pa.FixedSizeListArray.from_arrays(flat, vectors.shape[1])
     return table.append_column("vector", column).replace_schema_metadata(None)
+
+
+def unit_vectors(features: np.ndarray, center: np.ndarray) -> np.ndarray:
+    """(n, width) minus the center, at unit length.
+
+    Features after a ReLU are nonnegative, so without centering all their angles are small.
+    """
+    centered = features - center
+    norm = np.linalg.norm(centered, axis=1, keepdims=True)
+    return np.asarray(centered / np.maximum(norm, 1e-12), np.float32)

@@ -24,8 +24,9 @@ from fashion_exp.inspection.image import ImageInspection
 from fashion_exp.inspection.image_tree import ImageFile
 from fashion_exp.process import cpu_count
 from fashion_exp.reporting.progress import Progress
-from fashion_exp.retrieval.embedding import NATIVE_SIZE
 
+NATIVE_SIZE = 224
+"""Edge of the input of a network that has no size of its own, px."""
 OWN_COLUMNS = ("image_id", "vector", "path", "file", "copies", "group", "folder", "width", "height",
                "bytes", "format", "predicted", "color", "pattern")  # fmt: skip
 """Columns that an index has besides the attributes and the scores."""

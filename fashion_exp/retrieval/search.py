@@ -6,14 +6,17 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from fashion_exp.errors import InputError
-from fashion_exp.retrieval.embedding import Embedder, unit_vectors
-from fashion_exp.retrieval.index import PhotoIndex
+from fashion_exp.retrieval.index import PhotoIndex, unit_vectors
 from fashion_exp.retrieval.words import MAX_VALUES, Term, Vocabulary, Words, build_vocabulary
+
+if TYPE_CHECKING:
+    from fashion_exp.retrieval.embedding import Embedder
 
 CANDIDATES = 2_000
 """Photos most similar to the query's that its words rank, if the index has more."""

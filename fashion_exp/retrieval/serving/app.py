@@ -9,7 +9,7 @@ from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from fastapi import FastAPI, HTTPException, Request, Response
@@ -19,12 +19,14 @@ from fashion_exp.data.isolated_decoder import DecodingTimeoutError
 from fashion_exp.data.table import UnreadableImageError
 from fashion_exp.errors import InputError
 from fashion_exp.inference.serving.app import SECURITY, Limits, receive
-from fashion_exp.inference.serving.predictor import Decoders
 from fashion_exp.reporting.photo_page import thumbnail
 from fashion_exp.reporting.templates import render
 from fashion_exp.retrieval.colors import COLORS, PATTERNS
 from fashion_exp.retrieval.photos import SCORE_PREFIXES, read_photo
 from fashion_exp.retrieval.search import Results, Searcher
+
+if TYPE_CHECKING:
+    from fashion_exp.inference.serving.predictor import Decoders
 
 MAX_LETTERS = 500
 """Of the words of a query."""
