@@ -63,6 +63,9 @@ class FakeRun:
     def preprocess(self, image: np.ndarray) -> np.ndarray:
         return image
 
+    def read(self, source: str | bytes) -> np.ndarray:
+        raise AssertionError("the photos of these tests are in memory")
+
 
 def photo(seed: int) -> np.ndarray:
     """Gray noise with a red square of 2 × 2 cells in a random place."""
