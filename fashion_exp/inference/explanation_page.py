@@ -136,7 +136,8 @@ def map_drawer(run: TrainedRun, predictions: pd.DataFrame) -> Callable[[str, np.
 def judges(predictions: pd.DataFrame) -> dict[str, list[str]]:
     """The models that predicted each image."""
     models = "r" + predictions["repeat"].astype(str) + "f" + predictions["fold"].astype(str)
-    return models.groupby(predictions["image_id"]).agg(list).to_dict()
+    groups = models.groupby(predictions["image_id"])
+    return {str(image): list(names) for image, names in groups}
 
 
 def _readable(
