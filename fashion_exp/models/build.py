@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -14,12 +15,14 @@ from fashion_exp.configuration.schema import Head, ModelConfig, network_of, sing
 from fashion_exp.errors import InputError, suggest
 from fashion_exp.extensions.registry import code_hash, own_pieces
 from fashion_exp.models.classifier import Classifier
+from fashion_exp.models.compat import import_timm
 from fashion_exp.models.dropout import Dropout
+from fashion_exp.models.known_networks import is_known, remembered
 from fashion_exp.models.layers import drops_paths
 from fashion_exp.models.one_vs_rest import OneVsRest
 from fashion_exp.models.registry import MODELS, find_builder
 from fashion_exp.models.shared_networks import share_network
-from fashion_exp.models.side_by_side import SideBySide
+from fashion_exp.models.side_by_side import HeadAlone, SideBySide, StoredNetwork
 from fashion_exp.models.solved_heads import DEFAULT_NEIGHBORS, NearestNeighbors, SolvedLinear
 from fashion_exp.models.weights import Weights, load_into, refuse_other_network
 
@@ -56,6 +59,18 @@ def build_model(
         raise _no_paths(cfg)
     model.to(memory_format=torch.channels_last)
     assert model.parameter_counts().trainable > 0 or cfg.head is Head.knn
+    return model
+
+
+def build_head(
+    cfg: ModelConfig, plan: ModelPlan, classes: int, stored: Sequence[StoredNetwork],
+    build_backbones: Callable[[], Sequence[Classifier]],
+) -> Classifier:  # fmt: skip
+    """What `build_model` gives with a head that is solved and is going to be filled, without its
+    frozen networks: `stored` says what their features are."""
+    assert cfg.head.is_solved and plan.freeze == "backbone"
+    model = HeadAlone(stored, plan, build_backbones)
+    model.head = _head(cfg, sum(network.width for network in stored), classes)
     return model
 
 
@@ -126,9 +141,17 @@ _measured: dict[str, ModelSize] = {}
 
 
 def _measure_network(cfg: ModelConfig, plan: ModelPlan, classes: int) -> ModelSize:
-    key = f"{replace(cfg, dropout=0.0)} {plan} {classes} {code_hash()}"
+    """Those of timm are measured once for all processes: it takes a second of imports."""
+    plain = replace(cfg, dropout=0.0, weights="none", backbone_weights={})
+    key = f"{plain} {plan.freeze} {plan.size} {plan.channels} {classes} {code_hash()}"
     if key not in _measured:
-        _measured[key] = _measure_new_network(cfg, plan, classes)
+
+        def measure() -> dict[str, int]:
+            return asdict(_measure_new_network(cfg, plan, classes))
+
+        is_ours = find_builder(network_of(cfg.name)) is not None
+        size = measure() if is_ours else remembered("size", key, measure)
+        _measured[key] = ModelSize(**size)
     return _measured[key]
 
 
@@ -192,7 +215,7 @@ def stage_before_last(name: str) -> str:
     check_model_name(name)
     network_name, _, last = name.partition(":")
     if not find_builder(network_name):
-        import timm
+        timm = import_timm()
 
         with torch.device("meta"):
             network = timm.create_model(network_name, pretrained=False, num_classes=0)
@@ -211,11 +234,9 @@ def stage_before_last(name: str) -> str:
 def check_model_name(name: str) -> None:
     """Raises `InputError` for a model that neither this package nor timm nor the user has."""
     name = network_of(name)
-    if find_builder(name):
-        return
-    import timm  # takes seconds
+    if not find_builder(name) and not is_known(name):
+        timm = import_timm()
 
-    if not timm.is_model(name):
         names = [*MODELS, *own_pieces("model"), *timm.list_models()]
         raise InputError(
             f"model.name={name}: no such model in timm or fashion_exp; "
@@ -255,7 +276,7 @@ def _create_network(cfg: ModelConfig, channels: int) -> nn.Module:
             raise _no_paths(cfg)
         set_options = _set_options(cfg)
         return builder(in_chans=channels, **set_options)
-    import timm  # takes seconds
+    timm = import_timm()
 
     check_model_name(name)
     rate = {"drop_path_rate": cfg.drop_path} if cfg.drop_path else {}

@@ -193,10 +193,15 @@ class Classifier(nn.Module):
         state = self.state_dict(keep_vars=True)
         return {name: tensor for name, tensor in state.items() if id(tensor) not in frozen}
 
+    @property
+    def backbone_parameters(self) -> list[int]:
+        """The number of parameters of each of `backbones`."""
+        return [sum(p.numel() for p in part.network.parameters()) for part in self.backbones]
+
     def parameter_counts(self) -> ParameterCounts:
-        total = sum(p.numel() for p in self.parameters())
-        trainable = sum(p.numel() for p in self.parameters() if p.requires_grad)
         head = sum(p.numel() for p in self.head.parameters())
+        total = sum(self.backbone_parameters) + head
+        trainable = sum(p.numel() for p in self.parameters() if p.requires_grad)
         return ParameterCounts(total, trainable, total - trainable, head)
 
 

@@ -19,7 +19,7 @@ from safetensors.torch import save
 
 from fashion_exp.atomic_io import atomic_write
 from fashion_exp.errors import InputError, os_error_reason
-from fashion_exp.models.compat import StateDict
+from fashion_exp.models.compat import StateDict, import_timm
 from fashion_exp.models.metadata import file_sha256, read_metadata
 from fashion_exp.models.state_files import read_state_file
 from fashion_exp.paths import install_command
@@ -139,7 +139,7 @@ def convert(model: str, source: Path) -> StateDict:
     Both networks have the same layers in the same order. Raises `InputError` if a shape or the
     output for a known image differs.
     """
-    import timm  # takes seconds
+    timm = import_timm()
 
     state = read_state_file(source)
     with torch.device("meta"):

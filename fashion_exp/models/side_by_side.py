@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
@@ -75,3 +76,32 @@ class SideBySide(Classifier):
 
     def feature_map(self, images: torch.Tensor) -> torch.Tensor:
         raise InputError("several networks or views side by side have no common feature map")
+
+
+@dataclass(frozen=True)
+class StoredNetwork:
+    """A frozen network whose features are all stored."""
+
+    width: int
+    """Of its features."""
+    parameters: int
+
+
+class HeadAlone(SideBySide):
+    """A head on stored features, without the frozen networks, which are built if they are asked
+    for after all. It cannot be applied to images."""
+
+    def __init__(
+        self, stored: Sequence[StoredNetwork], plan: ModelPlan,
+        build_backbones: Callable[[], Sequence[Classifier]],
+    ) -> None:  # fmt: skip
+        super().__init__((), plan)
+        self._stored, self._build_backbones = stored, build_backbones
+
+    @property
+    def backbones(self) -> Sequence[Classifier]:
+        return self._build_backbones()
+
+    @property
+    def backbone_parameters(self) -> list[int]:
+        return [network.parameters for network in self._stored]

@@ -8,7 +8,6 @@ import urllib.request
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
@@ -16,7 +15,8 @@ from torch import nn
 import fashion_exp.models.basic_cnn  # noqa: F401 (registers the model)
 from fashion_exp.errors import InputError, suggest
 from fashion_exp.models.backbones import find_backbone
-from fashion_exp.models.compat import StateDict, convert_checkpoint
+from fashion_exp.models.compat import StateDict, convert_checkpoint, import_timm
+from fashion_exp.models.known_networks import Published, published_weights
 from fashion_exp.models.metadata import (
     channel_values,
     file_sha256,
@@ -113,27 +113,22 @@ def _run_checkpoint(run: Path) -> Path:
     )
 
 
-def _pretrained_cfg(model: str) -> Any:
-    """timm's description of a model's published weights; None if there is none."""
-    if find_builder(model):
-        return None
-    import timm  # takes seconds
-
-    return timm.get_pretrained_cfg(model) if timm.is_model(model) else None
-
-
 def _input_format(model: str, path: Path, metadata: dict[str, str]) -> NetworkInput | None:
     """The input format from a file's metadata, completed by timm's description of the model."""
-    cfg = _pretrained_cfg(model)
-    if not cfg and "mean" not in metadata:
+    published = _published(model)
+    if published is None and "mean" not in metadata:
         return None
-    neutral = (0.5, 0.5, 0.5)
+    default = published or Published("", 224, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5), "bilinear")
     return NetworkInput(
-        input_size(path, metadata, cfg.input_size[-1] if cfg else 224),
-        channel_values(path, metadata, "mean", tuple(cfg.mean) if cfg else neutral),
-        channel_values(path, metadata, "std", tuple(cfg.std) if cfg else neutral),
-        interpolation(path, metadata, cfg.interpolation if cfg else "bilinear"),
+        input_size(path, metadata, default.size),
+        channel_values(path, metadata, "mean", default.mean),
+        channel_values(path, metadata, "std", default.std),
+        interpolation(path, metadata, default.interpolation),
     )
+
+
+def _published(model: str) -> Published | None:
+    return None if find_builder(model) else published_weights(model)
 
 
 def _imagenet_weights(model: str, required: bool) -> Weights:
@@ -145,18 +140,18 @@ def _imagenet_weights(model: str, required: bool) -> Weights:
         find_packaged_weights,
     )
 
-    cfg = _pretrained_cfg(model)
-    published = bool(cfg and cfg.hf_hub_id)
-    if not published:
+    published = _published(model)
+    repository = published.repository if published else ""
+    if not repository:
         reason = f"no ImageNet weights of {model} are published"
-    elif (path := _cached_hub_file(cfg.hf_hub_id)) is not None:
-        return _found(model, path, cfg.hf_hub_id)
+    elif (path := _cached_hub_file(repository)) is not None:
+        return _found(model, path, repository)
     elif (path := find_packaged_weights(model)) is not None:
         return _found(model, path, f"{PACKAGES[model].name} {VERSION}")
     else:
-        path, reason = _download(cfg.hf_hub_id)
+        path, reason = _download(repository)
         if path is not None:
-            return _found(model, path, cfg.hf_hub_id)
+            return _found(model, path, repository)
     if required:
         package = f"{advice(model)}; or " if model in PACKAGES else ""
         raise InputError(
@@ -165,7 +160,7 @@ def _imagenet_weights(model: str, required: bool) -> Weights:
             "random weights (model.weights=none)"
         )
     source = f"none: random initialisation, because {reason}"
-    return Weights(source, None, "", None, advice=advice(model) if published else "")
+    return Weights(source, None, "", None, advice=advice(model) if repository else "")
 
 
 def _found(model: str, path: Path, origin: str) -> Weights:
@@ -286,7 +281,7 @@ COMMON_MODELS = (
 
 def _fitting_model(path: Path, channels: int) -> str:
     """Which model the weights fit, for a message."""
-    import timm
+    timm = import_timm()
 
     for name in COMMON_MODELS:
         with torch.device("meta"):
