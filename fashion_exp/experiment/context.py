@@ -21,6 +21,7 @@ from fashion_exp.training.process_group import ProcessGroup
 
 if TYPE_CHECKING:
     from fashion_exp.models.plan import ModelPlan
+    from fashion_exp.models.side_by_side import StoredNetwork
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,8 @@ class ExperimentContext:
     """Total, trainable, frozen and head parameters of a model."""
     pixels_reused: int
     """Images whose pixels were in the cache before."""
+    stored: Sequence[StoredNetwork] = ()
+    """The frozen networks, if only their stored features are needed."""
     report_epoch: EpochReport | None = None
     """Reports the validation accuracy of each epoch to the search that this job belongs to."""
 

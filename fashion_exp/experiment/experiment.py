@@ -96,7 +96,7 @@ def run_experiment(
                     if trainee is None or fold is not context.split.folds[0]:
                         trainee = build_trainee(
                             cfg, context.plan, len(context.table.classes), context.compute,
-                            fold.repeat, fold.fold,
+                            fold.repeat, fold.fold, context.stored,
                         )  # fmt: skip
                     train = solve_fold if cfg.model.head.is_solved else run_fold
                     result = train(context, fold, index, trainee, tracker, fold_run, progress)

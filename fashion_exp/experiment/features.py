@@ -24,6 +24,7 @@ from fashion_exp.data.augment import ImageViews
 from fashion_exp.data.parallel import map_in_threads
 from fashion_exp.extensions.registry import code_hash, own_pieces
 from fashion_exp.models.classifier import Classifier
+from fashion_exp.models.side_by_side import StoredNetwork
 from fashion_exp.models.views import View, views_of
 from fashion_exp.reporting.progress import Progress
 from fashion_exp.training.device import Compute, is_depthwise
@@ -123,23 +124,44 @@ class FeatureProvider:
         """Features of every image: plain if `views` is 0, else in so many augmented views."""
         return JoinedFeatures(
             [
-                self._features(backbone, self._source(network, initialisation_seed, views), views)
-                for backbone, network in zip(model.backbones, self._networks, strict=True)
+                self._features(
+                    model, number, self._source(network, initialisation_seed, views), views
+                )
+                for number, network in enumerate(self._networks)
             ]
         )
 
     def evaluation(self, model: Classifier, initialisation_seed: int) -> JoinedFeatures:
         """Features of every image that `model.evaluation_head` reads: those of the test-time views,
         one after the other. Without views they are the plain ones."""
-        pairs = [*zip(model.backbones, self._networks, strict=True)]
-        count = len(views_of(self._plan.test_views, self._plan.size))
         return JoinedFeatures(
             [
-                self._features(backbone, self._test_source(network, initialisation_seed, number))
-                for number in range(count)
-                for backbone, network in pairs
+                self._features(model, number, self._test_source(network, initialisation_seed, view))
+                for view in range(self._test_views)
+                for number, network in enumerate(self._networks)
             ]
         )
+
+    def stored_networks(self, initialisation_seed: int, views: int) -> list[StoredNetwork]:
+        """The networks if the cache has all features that trainings with this seed read, with so
+        many augmented views; else none."""
+        networks = []
+        for network in self._networks:
+            sources = [self._source(network, initialisation_seed, views)]
+            sources += [
+                self._test_source(network, initialisation_seed, view)
+                for view in range(self._test_views)
+            ]
+            stores = [complete_store(source, self._cache) for source in sources]
+            first = stores[0]
+            if first is None or None in stores or "parameters" not in first.key_fields:
+                return []
+            networks.append(StoredNetwork(first.shape[0], int(first.key_fields["parameters"])))
+        return networks
+
+    @property
+    def _test_views(self) -> int:
+        return len(views_of(self._plan.test_views, self._plan.size))
 
     @property
     def _networks(self) -> list[Network]:
@@ -162,15 +184,21 @@ class FeatureProvider:
             {**key_fields, "pixels": images.key, "test_view": list(vars(view).values())},
         )
 
-    def _features(self, backbone: Classifier, source: FeatureSource, views: int = 0) -> Features:
+    def _features(
+        self, model: Classifier, number: int, source: FeatureSource, views: int = 0
+    ) -> Features:
+        """Those of the backbone at a position; it is not asked for if they are all stored."""
         key = json.dumps(source.key_fields)
-        kind = "views" if views else "features"
+        kind, reused = "views" if views else "features", len(source.names)
         if key in self._computed and key not in self._given:
-            self._count_reuse(kind, len(source.names), len(source.names))
+            self._count_reuse(kind, reused, len(source.names))
         elif key not in self._computed:
-            compute = feature_compute(backbone, self._compute)
-            progress = partial(self._progress.stage, kind)
-            store, reused = fill_store(source, self._cache, backbone, compute, progress)
+            store = complete_store(source, self._cache)
+            if store is None:
+                backbone = model.backbones[number]
+                compute = feature_compute(backbone, self._compute)
+                progress = partial(self._progress.stage, kind)
+                store, reused = fill_store(source, self._cache, backbone, compute, progress)
             self._count_reuse(kind, reused, len(source.names))
             self._computed[key] = gather_features(store, source.names, max(views, 1))
         self._given.add(key)
@@ -258,6 +286,18 @@ def reuse_text(reused: int, count: int) -> str:
     return f"{reused:,} of {count:,} from cache"
 
 
+def complete_store(source: FeatureSource, cache: Path) -> ArrayStore | None:
+    """The store with the features of all images; None if some are missing or damaged."""
+    store = ArrayStore.open_existing(cache / "features" / store_key(source.key_fields))
+    if store is None:
+        return None
+    store.drop_damaged(source.names)
+    if all(name in store for name in source.names):
+        return store
+    store.close()
+    return None
+
+
 def fill_store(
     source: FeatureSource,
     cache: Path,
@@ -303,6 +343,7 @@ def _new_store(
         **source.key_fields,
         "network_gave": str(probe.dtype).removeprefix("torch."),
         "batch": batch,
+        "parameters": sum(model.backbone_parameters),
     }
     return ArrayStore(folder, bits.shape[1:], str(bits.numpy().dtype), key_fields)
 

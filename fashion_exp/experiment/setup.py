@@ -31,6 +31,7 @@ from fashion_exp.experiment.context import (
     random_operations,
     training_phases,
     trains_on_features,
+    views_per_image,
 )
 from fashion_exp.experiment.features import FeatureProvider, log_reuse
 from fashion_exp.experiment.fingerprints import training_fingerprint
@@ -51,6 +52,7 @@ from fashion_exp.extensions.registry import own_pieces
 from fashion_exp.models.build import check_architecture, check_model_name, check_model_options
 from fashion_exp.models.classifier import Classifier
 from fashion_exp.models.plan import ModelPlan, plan_backbones
+from fashion_exp.models.side_by_side import StoredNetwork
 from fashion_exp.models.weights import Weights, find_weights
 from fashion_exp.paths import outputs_dir
 from fashion_exp.reporting.progress import Progress
@@ -129,15 +131,20 @@ def set_up(
     image_ids = table.rows["image_id"].to_list()
     views, plain = build_views(cfg, plan, pixels, image_ids), plan.input_formats[0]
 
-    def context(compute: Compute, parameter_counts: dict[str, int]) -> ExperimentContext:
+    def context(
+        compute: Compute, parameter_counts: dict[str, int], stored: Sequence[StoredNetwork] = ()
+    ) -> ExperimentContext:
         features = FeatureProvider(cfg, plan, compute, views, image_ids, cache_dir, progress)
         return ExperimentContext(
             cfg, table, split, plan, compute, views[plain], features, run, cache_dir, group,
-            parameter_counts, pixels_reused, report_epoch,
+            parameter_counts, pixels_reused, stored, report_epoch,
         )  # fmt: skip
 
     if cfg.cache.trainings and (counts := all_cached(context(compute, {}))):
         return context(compute, counts), None
+    if stored := _stored_networks(context(compute, {})):
+        trainee = build_dry_run(cfg, plan, len(images.classes), compute, stored)
+        return context(compute, asdict(trainee.model.parameter_counts()), stored), trainee
     trainee = dry_run()
     compute = replace(compute, depthwise=is_depthwise(trainee.model.network))
     return context(compute, asdict(trainee.model.parameter_counts())), trainee
@@ -186,9 +193,24 @@ def plan_with(cfg: Config, found: Sequence[Weights], native_size: int) -> ModelP
         raise
 
 
-def build_dry_run(cfg: Config, plan: ModelPlan, classes: int, compute: Compute) -> Trainee:
+def _stored_networks(context: ExperimentContext) -> Sequence[StoredNetwork]:
+    """The networks if the head is solved on features of theirs that are all stored; else none.
+
+    Networks with random weights differ from training to training.
+    """
+    cfg, plan = context.cfg, context.plan
+    is_frozen = plan.freeze == "backbone" and all(part.weights.path for part in plan.networks)
+    if not (cfg.model.head.is_solved and is_frozen and not cfg.model.drop_path):
+        return ()
+    return context.features.stored_networks(0, views_per_image(cfg))
+
+
+def build_dry_run(
+    cfg: Config, plan: ModelPlan, classes: int, compute: Compute,
+    stored: Sequence[StoredNetwork] = (),
+) -> Trainee:  # fmt: skip
     """The trainee of the first fold, built early to find mistakes in the options."""
-    trainee = build_trainee(cfg, plan, classes, compute)
+    trainee = build_trainee(cfg, plan, classes, compute, stored=stored)
     refuse_single_images(cfg, plan, trainee)
     check_phases(plan, trainee.model)
     log.info(
@@ -203,10 +225,9 @@ def build_dry_run(cfg: Config, plan: ModelPlan, classes: int, compute: Compute) 
 
 
 def _log_backbones(cfg: Config, plan: ModelPlan, model: Classifier) -> None:
-    for single, backbone, network in zip(
-        single_backbones(cfg.model), model.backbones, plan.networks, strict=True
+    for single, parameters, network in zip(
+        single_backbones(cfg.model), model.backbone_parameters, plan.networks, strict=True
     ):
-        parameters = sum(tensor.numel() for tensor in backbone.network.parameters())
         log.info(
             "backbone %s: %s parameters, %d px, %s",
             single.name, f"{parameters:,}", network.size, network.interpolation,

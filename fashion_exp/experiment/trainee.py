@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import cache, partial
 
 import torch
 
 from fashion_exp.configuration.schema import Config, Loss
 from fashion_exp.experiment.context import trains_on_features
-from fashion_exp.models.build import build_model
+from fashion_exp.models.build import build_head, build_model
 from fashion_exp.models.classifier import Classifier
 from fashion_exp.models.layers import layer_groups
 from fashion_exp.models.plan import ModelPlan
 from fashion_exp.models.recompute import recompute_activations
+from fashion_exp.models.side_by_side import StoredNetwork
 from fashion_exp.seeding import derive_seed
 from fashion_exp.training.device import Compute
 from fashion_exp.training.optimizers import build_optimizer
@@ -43,13 +46,19 @@ class Trainee:
 
 
 def build_trainee(
-    cfg: Config, plan: ModelPlan, classes: int, compute: Compute, repeat: int = 0, fold: int = 0
-) -> Trainee:
+    cfg: Config, plan: ModelPlan, classes: int, compute: Compute, repeat: int = 0, fold: int = 0,
+    stored: Sequence[StoredNetwork] = (),
+) -> Trainee:  # fmt: skip
     """The model of a fold with its optimizer and schedule.
 
-    Raises `InputError` for options that the model, the optimizer or the schedule does not accept.
+    With networks whose features are `stored`, its head alone. Raises `InputError` for options that
+    the model, the optimizer or the schedule does not accept.
     """
-    return prepare_training(cfg, build_untrained(cfg, plan, classes, compute, repeat, fold))
+    build = cache(partial(build_untrained, cfg, plan, classes, compute, repeat, fold))
+    if not stored:
+        return prepare_training(cfg, build())
+    model = build_head(cfg.model, plan, classes, stored, lambda: build().backbones)
+    return prepare_training(cfg, model.to(compute.device))
 
 
 def build_untrained(
