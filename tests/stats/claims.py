@@ -131,7 +131,7 @@ CLAIMS = {
     "paired_corrected_t interval 10 splits": coverage(RECIPES),
     "paired_corrected_t 10x10 folds": type_1(RECIPES),
     "paired_corrected_t interval 10x10 folds": coverage(RECIPES),
-    "means over 10 splits": coverage(MODELS),
+    "means over 10 splits": coverage(MODELS, "down to .92 as other splits train on the images"),
     "five_by_two F": type_1(RECIPES),
     "five_by_two t": type_1(RECIPES),
     "five_by_two interval": coverage(RECIPES),
