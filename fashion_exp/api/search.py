@@ -58,14 +58,14 @@ class Index:
         return Searcher(self.photos, embedder, similar_words())
 
     def query(
-        self, photos: Sequence[object] = (), words: str = "", where: str | None = None,
+        self, photos: object = (), words: str = "", where: str | None = None,
         like: Sequence[str] = (),
     ) -> Query:  # fmt: skip
         """`like` are image ids of photos in the index. Raises `InputError`."""
-        from fashion_exp.inference.images import decoded_photo
+        from fashion_exp.inference.images import as_list, decoded_photo
         from fashion_exp.retrieval.photos import read_photo
 
-        images = [decoded_photo(photo, read_photo) for photo in photos]
+        images = [decoded_photo(photo, read_photo) for photo in as_list(photos)]
         return self.searcher.query(images, words, where, like)
 
     def search(
@@ -77,10 +77,7 @@ class Index:
 
         `.rows` is a table, `.words` says how the words were understood. Raises `InputError`.
         """
-        from fashion_exp.inference.images import as_list
-
-        given = as_list(photos) if photos is not None else []
-        return self.searcher.search(self.query(given, words, where, like), top)
+        return self.searcher.search(self.query(photos, words, where, like), top)
 
     def evaluate(
         self, *others: Index, by: str = "folder", words: str | PathLike[str] | None = None,
@@ -116,7 +113,8 @@ def _evaluate(
     names = [Path(index.location).name for index in indexes]
     if len(set(names)) < len(names):
         raise InputError(f"index evaluate: {names[0]} is named twice")
-    notes, evaluations, paired = list[str](), list[SearchEvaluation](), {}
+    notes, evaluations = list[str](), list[SearchEvaluation]()
+    paired: dict[str, pd.DataFrame] = {}
     labels = None if words is None else read_color_labels(fspath(words))
     for name, index in zip(names, indexes, strict=True):
         prefix = f"{name}: " if len(indexes) > 1 else ""

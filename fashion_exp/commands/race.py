@@ -34,7 +34,7 @@ def run(arguments: list[str]) -> int:
         with Progress(console) as progress:
             result = race(
                 args.candidate, args.baseline, at_most=args.at_most, metric=args.metric,
-                alpha=args.alpha, rope=args.rope, gate=gate and gate.kind,
+                alpha=args.alpha, rope=args.rope, gate=gate.kind if gate else None,
                 margin=gate.margin if gate else 0.0, uri=args.uri, outputs=args.outputs,
                 progress=progress, on_look=lambda race: progress.print(look_line(race)),
             )  # fmt: skip

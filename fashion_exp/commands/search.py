@@ -104,9 +104,9 @@ def _print(found: Results, location: str, page: str | None) -> None:
         name = os.path.relpath(row["path"], folder) if folder else row["path"]
         shown = printable_line(f"{name}{gone}{copies}")
         rows.append([str(number), f"{row['score']:.2f}", shown, row["color"], row["why"]])
-    if gone := int(found.rows["missing"].sum()):
+    if lost := int(found.rows["missing"].sum()):
         notes.append(
-            f"{gone} of these files are gone; `index build` again brings the index up to date"
+            f"{lost} of these files are gone; `index build` again brings the index up to date"
         )
     console = plain_console()
     if rows:

@@ -53,8 +53,8 @@ class Comparison(PairwiseComparison):
     def counted_in(self, outputs: Path) -> Self:
         """The same with the number of looks at these recipes, which it is recorded as."""
         look = count_looks(self.runs, self.part, self.settings.metric, outputs)
-        own = {"looks": look.number, "share": look.share, "race": look.race}
-        return replace(self, settings=replace(self.settings, **own))
+        settings = replace(self.settings, looks=look.number, share=look.share, race=look.race)
+        return replace(self, settings=settings)
 
     @cached_property
     def names(self) -> list[str]:

@@ -158,7 +158,7 @@ def fit_and_predict(
     their squares."""
     import torch
 
-    from fashion_exp.training.logistic import solve_logistic
+    from fashion_exp.training.logistic import LogisticRows, solve_logistic
     from fashion_exp.training.standardize import Standardization
 
     own, new = torch.from_numpy(train), torch.from_numpy(other)
@@ -166,7 +166,7 @@ def fit_and_predict(
     own, new = standardize(own), standardize(new)
     if squares:
         own, new = (torch.hstack([x, x.clamp(-5, 5).square()]) for x in (own, new))
-    solution = solve_logistic(own, torch.from_numpy(labels), classes, c)
+    solution = solve_logistic(LogisticRows.of(own, torch.from_numpy(labels), classes), c)
     logits = new @ solution.weight.T + solution.bias
     return np.asarray(logits.softmax(dim=1).numpy())
 

@@ -82,20 +82,23 @@ def look(
     """The verdict on the candidate at the level of the comparison's settings."""
     (pair,) = comparison.pairs
     decision = None if gate is None else decide(comparison, gate)
-    interval, test = pair.simultaneous and pair.simultaneous.or_fallback, pair.test
+    interval, test = None, pair.test
+    if pair.simultaneous is not None:
+        interval = pair.simultaneous.or_fallback
     found = RaceLook(
         repeats,
         comparison.settings.pair_alpha,
-        test and test.difference,
-        interval and interval.low,
-        interval and interval.high,
+        None if test is None else test.difference,
+        None if interval is None else interval.low,
+        None if interval is None else interval.high,
         pair.p_holm,
         pair.verdict,
-        decision and decision.decision,
+        None if decision is None else decision.decision,
         None,
         None,
     )
-    estimate = pair.differences and estimate_of(pair.differences, at_most / repeats)
+    differences = pair.differences
+    estimate = None if differences is None else estimate_of(differences, at_most / repeats)
     if estimate is None:
         return found, decision
     visible, chance = _visible(estimate, last_level), None
@@ -104,7 +107,7 @@ def look(
         if metric.lower_is_better:
             estimate = estimate._replace(difference=-estimate.difference)
         margin = 0.0 if gate is None else gate.margin / metric.scale
-        rope, kind = comparison.settings.rope, gate and gate.kind
+        rope, kind = comparison.settings.rope, None if gate is None else gate.kind
         decided = decided_differences(estimate, last_level, rope, kind, margin)
         chance = chance_of_decision(estimate, decided)
     return RaceLook(**asdict(found) | {"chance": chance, "visible": visible}), decision

@@ -76,18 +76,17 @@ def find_networks(
     from fashion_exp.inference.trained_run import load_run
     from fashion_exp.models.build import check_model_name
 
-    models, errors = [], dict[str, InputError]()
+    reasons = dict[str, str]()
     for name in by:
         try:
             check_model_name(name)
-            models.append(name)
         except InputError as error:
-            errors[name] = error
-    if not errors:
-        return Networks(embedder_of_models(models, weights, outputs), None)
+            reasons[name] = str(error)
+    if not reasons:
+        return Networks(embedder_of_models(by, weights, outputs), None)
     if len(by) > 1:
-        name, error = next(iter(errors.items()))
-        raise InputError(f"--by {name}: {error}; several networks are given by their names")
+        name, reason = next(iter(reasons.items()))
+        raise InputError(f"--by {name}: {reason}; several networks are given by their names")
     if weights:
         raise InputError(f"--weights: {by[0]} is a run, which has weights of its own")
     run = load_run(by[0], outputs, uri)
@@ -144,7 +143,9 @@ def _measured_garments(index: PhotoIndex | None) -> dict[str, dict[str, float]]:
         return {}
     names = [*(f"shade_{name}" for name in SHADES), *(f"pattern_{name}" for name in PATTERNS)]
     rows = index.rows(["image_id", *names]).set_index("image_id")
-    return {str(image): row for image, row in rows.to_dict("index").items()}
+    return {
+        str(image): {name: float(row[name]) for name in names} for image, row in rows.iterrows()
+    }
 
 
 def _garments(

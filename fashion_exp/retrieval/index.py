@@ -219,7 +219,7 @@ def unknown_index(option: str, outputs: Path) -> InputError:
 
 
 def _connect(location: str) -> Any:
-    options: Mapping[str, str] | None = None
+    options: dict[str, str] | None = None
     if endpoint := os.environ.get("AWS_ENDPOINT_URL"):
         options = {
             "aws_endpoint": endpoint,

@@ -129,7 +129,7 @@ def read_attributes(file: str, photos: pd.DataFrame) -> pd.DataFrame:
         raise InputError(f"--attributes {file}: no such file; {suggest(path.name, names)}")
     rows = read_csv_rows(path, ["path"], key="--attributes")
     table = pd.DataFrame([row.cells for row in rows])
-    if taken := sorted(name for name in table if name != "path" and is_own_column(str(name))):
+    if taken := sorted(name for name in map(str, table) if name != "path" and is_own_column(name)):
         raise InputError(
             f"--attributes {file}: the index has a column {taken[0]} of its own; rename it"
         )

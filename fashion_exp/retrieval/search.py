@@ -111,7 +111,7 @@ class Searcher:
         best = best.assign(
             copies=best["group"].map(members).to_numpy(),
             missing=[not os.path.exists(file) for file in best["file"]],
-            why=[_why(row, query) for row in best.to_dict("records")],
+            why=[_why(row, query) for _, row in best.iterrows()],
         )
         return Results(best.reset_index(drop=True), query.words)
 
@@ -122,7 +122,7 @@ class Searcher:
         if query.vectors is None:
             found = self.index.rows(columns, query.where).assign(similarity=np.nan)
         else:
-            target = unit_vectors(query.vectors.mean(0)[None], np.float32(0))[0]
+            target = unit_vectors(query.vectors.mean(0)[None], np.zeros(1, np.float32))[0]
             wanted = max(CANDIDATES, 4 * top) if query.words.terms else 4 * top + 100
             found = self.index.nearest(target, wanted, columns, query.where)
         scores = [np.clip(found["similarity"].fillna(1).to_numpy(float), MIN_SIMILARITY, 1)]
@@ -145,7 +145,7 @@ def _score(found: pd.DataFrame, term: Term) -> np.ndarray:
     return np.clip(1 - score if term.negated else score, MIN_SCORE, 1)
 
 
-def _why(row: dict[str, object], query: Query) -> str:
+def _why(row: pd.Series, query: Query) -> str:
     """similarity 0.82; dress 97 %; red 64 %"""
     parts = [f"similarity {row['similarity']:.2f}"] if query.vectors is not None else []
     for term in query.words.terms:

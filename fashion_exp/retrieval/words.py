@@ -107,7 +107,7 @@ class Vocabulary:
 
     @cached_property
     def _compact(self) -> dict[str, Term]:
-        return {_compact(word): term for word, term in reversed(self.terms.items())}
+        return {_compact(word): term for word, term in reversed(list(self.terms.items()))}
 
     def _longest(self, tokens: Sequence[str]) -> tuple[int, Term | None]:
         for length in range(len(tokens), 0, -1):

@@ -26,7 +26,7 @@ SINGLE_PRECISION_UP_TO = 1.0
 """Float32 is used up to this C, in half the time; above it rounding would exceed the tolerance.
 The gradient that decides about a solution is always computed in float64."""
 MAX_EVALUATIONS = 3000
-MAX_NEWTON_STEPS = 20
+MAX_NEWTON_STEPS = 40
 MAX_DIRECTIONS = 256
 """Principal directions that the preconditioner knows one by one."""
 _HISTORY = 30
@@ -280,7 +280,8 @@ class _Problems:
         which is enough, since what a step lacks is in the next gradient. Returns the number of
         products with the rows too. Raises `NotConverged`.
         """
-        factors, coefficients, products, excess = self._factors(c), start, 0, float("inf")
+        factors, coefficients, products = self._factors(c), start, 0
+        excess = previous = float("inf")
         for _ in range(MAX_NEWTON_STEPS):
             probabilities = self.logits(coefficients).softmax(1)
             residuals = (probabilities - self.targets) * factors
@@ -291,9 +292,11 @@ class _Problems:
                 return coefficients, products
             if products >= MAX_EVALUATIONS:
                 break
-            accuracy = min(0.1, max(0.03 / excess, 1e-4))
+            if excess > previous / 2:  # single precision brings it no nearer
+                fast = self
+            previous, accuracy = excess, min(0.1, max(0.03 / excess, 1e-4))
             step, count = fast._newton_step(
-                *(tensor.to(fast.rows) for tensor in (probabilities, factors, gradient)), accuracy
+                probabilities.to(fast.rows), factors.to(fast.rows), gradient.to(fast.rows), accuracy
             )
             coefficients, products = coefficients + step.double(), products + count
         raise NotConverged(_report(c, excess, products))

@@ -51,9 +51,9 @@ def folds(monkeypatch: pytest.MonkeyPatch) -> list[np.ndarray]:
     found: list[np.ndarray] = []
     choose = solved_fold.choose_c
 
-    def recorded(x: Any, y: Any, k: int, grid: Any, folds: torch.Tensor, *args: Any) -> Any:
+    def recorded(rows: Any, grid: Any, folds: torch.Tensor, *args: Any) -> Any:
         found.append(folds.numpy())
-        return choose(x, y, k, grid, folds, *args)
+        return choose(rows, grid, folds, *args)
 
     monkeypatch.setattr(solved_fold, "choose_c", recorded)
     return found

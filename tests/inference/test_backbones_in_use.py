@@ -20,6 +20,7 @@ from fashion_exp.errors import InputError
 from fashion_exp.inference.card import write_card
 from fashion_exp.inference.explain import METHODS, QuickMaps, Source, explain
 from fashion_exp.inference.export import export
+from fashion_exp.inference.images import decoded
 from fashion_exp.inference.predict import predict
 from fashion_exp.inference.refit import refit
 from fashion_exp.inference.serving.predictor import Decoders
@@ -93,7 +94,7 @@ def test_explain_maps_several_networks_on_one_view(
     run = load(tiny(*options(backbone_files, *SIZES), "repeats=2"))
     source = Source("photo", next(photos.rglob("*.png")))
     (item,) = explain(run, [source], methods=METHODS)
-    image = run.preprocess(run.decode(source.photo))
+    image = run.preprocess(decoded(run, source.photo))
     batch = torch.from_numpy(image).permute(2, 0, 1)[None]
     expected = run.predict_batch(batch).probabilities.mean(axis=0)
     assert item.probability == pytest.approx(expected.max(), abs=1e-5)

@@ -9,6 +9,7 @@ import pytest
 from fashion_exp.api.judging import judge
 from fashion_exp.commands import judge as command
 from fashion_exp.errors import InputError
+from fashion_exp.judging.page import write_page
 from tests.judging.tables import random_table
 
 
@@ -32,17 +33,17 @@ def test_page_has_the_answer_the_numbers_and_the_command(
 
 
 def test_page_of_one_tool_and_of_scores(tmp_path: Path) -> None:
-    one = judge({"a": random_table(1, 0.8)}).write_page(tmp_path / "one")
+    one = write_page(judge({"a": random_table(1, 0.8)}), tmp_path / "one")
     assert "Wilson" not in one.read_text() and "80" in one.read_text()
     frames = {
         name: random_table(seed, 0.8)[["id"]].assign(score=[(seed * i) % 7 for i in range(120)])
         for seed, name in ((2, "a"), (3, "b"))
     }
-    scores = judge(frames, metric="score").write_page(tmp_path / "scores")
+    scores = write_page(judge(frames, metric="score"), tmp_path / "scores")
     assert "Score, 95 % intervals for the models at hand" in scores.read_text()
 
 
 def test_page_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="choose another folder"):
-        judge({"a": random_table(1, 0.8)}).write_page(tmp_path / "file")
+        write_page(judge({"a": random_table(1, 0.8)}), tmp_path / "file")

@@ -58,8 +58,8 @@ def test_race_ends_when_it_is_decided_and_leaves_two_runs(two: tuple[Path, Path,
     entries = [json.loads(line) for line in (outputs / JOURNAL).read_text().splitlines()]
     assert sum("race" in entry for entry in entries) == len(found.looks)
     # A race with another bound is another look at these recipes.
-    assert racing._begin(*(load_run(run) for run in (good, bad)), racing.RaceOptions(13),
-                         outputs).number == 2  # fmt: skip
+    other = racing._begin(load_run(good), load_run(bad), racing.RaceOptions(13), outputs)
+    assert other.number == 2
 
 
 @pytest.mark.slow

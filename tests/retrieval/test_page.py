@@ -69,7 +69,7 @@ def test_page_finds_what_the_python_api_finds(port: int, index: Index, garments:
 
 def test_hostile_input_is_refused_in_a_line(port: int, garments: Path) -> None:
     script = "<script>alert(1)</script>"
-    cases = {
+    cases: dict[int, dict[str, Any]] = {
         413: {"words": "x" * (MAX_LETTERS + 1)}, 422: {"words": "red", "where": "1=1; drop table"},
     }  # fmt: skip
     for expected, options in cases.items():

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,11 +13,14 @@ from PIL import Image
 
 from fashion_exp.api.search import Index, build_index, open_index
 from fashion_exp.errors import InputError
+from fashion_exp.retrieval.search import Results
 from tests.retrieval.conftest import draw
 
+Changing = tuple[Path, Callable[..., Index]]
 
-def names(found: object) -> list[str]:
-    return [Path(path).stem for path in found.rows["path"]]  # type: ignore[attr-defined]
+
+def names(found: Results) -> list[str]:
+    return [Path(path).stem for path in found.rows["path"]]
 
 
 def test_photo_finds_itself_with_similarity_one(index: Index, garments: Path) -> None:
@@ -29,7 +34,7 @@ def test_photo_finds_itself_with_similarity_one(index: Index, garments: Path) ->
 def test_query_vector_equals_the_stored_one(index: Index, garments: Path) -> None:
     path = garments / "dress" / "red0.png"
     row = index.to_frame().set_index("path").loc[str(path)]
-    stored = index.photos.vectors([row["image_id"]])[0]
+    stored = index.photos.vectors([str(row["image_id"])])[0]
     asked = index.query([path]).vectors
     assert asked is not None and np.array_equal(asked[0], stored)
 
@@ -67,18 +72,18 @@ def test_condition_acts_before_the_search(index: Index) -> None:
         ({"like": ["nothing"]}, "has no photo nothing"),
     ],
 )
-def test_bad_query_is_one_clear_line(index: Index, arguments: dict, message: str) -> None:
+def test_bad_query_is_one_clear_line(index: Index, arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         index.search(**arguments)
 
 
 @pytest.fixture
-def changing(garments: Path, backbone_files: dict[str, Path], tmp_path: Path):
+def changing(garments: Path, backbone_files: dict[str, Path], tmp_path: Path) -> Changing:
     """A folder of photos, and a function that indexes it."""
     photos = tmp_path / "photos"
     shutil.copytree(garments, photos)
 
-    def build(**options: object) -> Index:
+    def build(**options: Any) -> Index:
         return build_index(
             photos, "test_resnet", outputs=tmp_path / "outputs",
             weights={"test_resnet": str(backbone_files["test_resnet"])}, **options,
@@ -87,7 +92,7 @@ def changing(garments: Path, backbone_files: dict[str, Path], tmp_path: Path):
     return photos, build
 
 
-def test_build_again_adds_changes_and_deletes(changing) -> None:
+def test_build_again_adds_changes_and_deletes(changing: Changing) -> None:
     photos, build = changing
     first = build()
     assert first.built is not None
@@ -100,13 +105,14 @@ def test_build_again_adds_changes_and_deletes(changing) -> None:
     assert again.built is not None
     assert (again.built.added, again.built.changed, again.built.deleted) == (1, 1, 1)
     assert list(again.built.unreadable.values()) == ["broken PNG"]
-    assert build().built.added == 0  # type: ignore[union-attr]
+    unchanged = build().built
+    assert unchanged is not None and unchanged.added == 0
     fresh = build(into="fresh")
     ids = sorted(fresh.to_frame()["image_id"])
     assert ids == sorted(again.to_frame()["image_id"])
 
 
-def test_copies_are_shown_once_and_gone_files_are_named(changing) -> None:
+def test_copies_are_shown_once_and_gone_files_are_named(changing: Changing) -> None:
     photos, build = changing
     shutil.copy(photos / "dress" / "red0.png", photos / "shirt" / "copy.png")
     Image.open(photos / "dress" / "red0.png").save(photos / "shirt" / "near.jpg", quality=95)
@@ -120,7 +126,7 @@ def test_copies_are_shown_once_and_gone_files_are_named(changing) -> None:
 
 
 def test_index_of_other_networks_is_not_replaced(
-    changing, backbone_files: dict[str, Path], tmp_path: Path
+    changing: Changing, backbone_files: dict[str, Path], tmp_path: Path
 ) -> None:
     photos, build = changing
     build()
