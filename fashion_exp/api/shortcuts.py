@@ -17,7 +17,7 @@ def shortcuts(
     run: str | PathLike[str], *, alpha: float = 0.05, uri: str | None = None,
     outputs: str | PathLike[str] | None = None,
 ) -> ShortcutControl:  # fmt: skip
-    """Heads on colour, size, border and file properties alone, under the splits of a run.
+    """Heads on color, size, border and file properties alone, under the splits of a run.
 
     They are compared with the network, and with the most frequent class, by the tests of the run's
     design. Raises `InputError` for a run whose photos are gone or whose splits are not known.

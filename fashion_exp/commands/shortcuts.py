@@ -1,4 +1,4 @@
-"""Whether colour, size, background or file properties alone tell the classes of a run apart: heads
+"""Whether color, size, background or file properties alone tell the classes of a run apart: heads
 on these few numbers, under the splits of the run and its paired test."""
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def add_slices_switch(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--slices", action="store_true", help="also by class, colour, size, or any column (--by)"
+        "--slices", action="store_true", help="also by class, color, size, or any column (--by)"
     )
     add_slice_options(parser)
 
@@ -36,7 +36,7 @@ DEFAULT_BINS = 4
 def add_slice_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--by", metavar="COLUMN", action="append",
-        help="columns to slice by: class, colour, brightness, contrast, background, size, aspect, "
+        help="columns to slice by: class, color, brightness, contrast, background, size, aspect, "
         "bytes, format, or one of a table; default: all",
     )  # fmt: skip
     parser.add_argument(

@@ -1,5 +1,5 @@
 """The accuracy of a run, or of another tool's predictions, on slices of its images: by class,
-colour, brightness, size, or any column. Several RUNs are also compared on each slice. A RUN is a
+color, brightness, size, or any column. Several RUNs are also compared on each slice. A RUN is a
 run or a table of `judge`; photos of a run are looked at where they are."""
 
 from __future__ import annotations

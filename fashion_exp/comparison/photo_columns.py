@@ -1,4 +1,4 @@
-"""Properties of a run's photos, for slices and controls: colour, brightness, size, file."""
+"""Properties of a run's photos, for slices and controls: color, brightness, size, file."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ BORDER = 3
 def photo_columns(run: RunData, cache: Path) -> pd.DataFrame:
     """One row per photo that can be read, by image id; empty if the photos are no files, or gone.
 
-    colour: mean red minus mean blue, -255 to 255; brightness and contrast: mean and standard
+    color: mean red minus mean blue, -255 to 255; brightness and contrast: mean and standard
     deviation of the pixels, 0 to 255; background: mean brightness of the border; size: the shorter
     side, px; aspect: width divided by height; bytes: of the file; format: its kind.
     """
     inspected = inspect_run(run, cache)
     rows = {
         image: {
-            "colour": found.stats.mean_rgb[0] - found.stats.mean_rgb[2],
+            "color": found.stats.mean_rgb[0] - found.stats.mean_rgb[2],
             "brightness": found.stats.brightness,
             "contrast": found.stats.max_std,
             "background": float(border_pixels(found.stats.gray).mean()),

@@ -1,4 +1,4 @@
-"""What colour, size, border or file alone tell of the classes: heads on these few numbers."""
+"""What color, size, border or file alone tell of the classes: heads on these few numbers."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def shortcut_tables(run: RunData, part: str, cache: Path) -> dict[str, pd.DataFr
 def side_signals(images: list[ImageInspection]) -> dict[str, np.ndarray]:
     """(n, k) numbers by signal.
 
-    colour: mean of each channel, and the largest standard deviation; size: log of width and height,
+    color: mean of each channel, and the largest standard deviation; size: log of width and height,
     and of their ratio; background: mean brightness of the border, its spread, and the means of its
     four sides; file: log of the bytes, of bytes per pixel, of width and height, the JPEG format.
     """
@@ -110,7 +110,7 @@ def side_signals(images: list[ImageInspection]) -> dict[str, np.ndarray]:
         sides = (gray[:3], gray[-3:], gray[:, :3], gray[:, -3:])
         borders.append([ring.mean(), ring.std(), *(side.mean() for side in sides)])
     return {
-        "colour": np.array([[*s.mean_rgb, s.max_std] for s in stats]),
+        "color": np.array([[*s.mean_rgb, s.max_std] for s in stats]),
         "size": np.column_stack([width, height, width - height]),
         "background": np.array(borders),
         "file": np.column_stack([size, size - width - height, width, height, is_jpeg]),

@@ -56,18 +56,18 @@ def outputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_colour_that_goes_with_the_class_is_alarming(outputs: Path) -> None:
+def test_color_that_goes_with_the_class_is_alarming(outputs: Path) -> None:
     control = shortcuts("a", outputs=outputs)
     verdicts = {item.name: item.verdict for item in control.shortcuts}
-    assert verdicts == {"colour": "alarming", "size": "no signal shown",
+    assert verdicts == {"color": "alarming", "size": "no signal shown",
                         "background": "no signal shown", "file": "no signal shown"}  # fmt: skip
     assert control.chance == 0.5 and control.network.estimate == pytest.approx(0.95)
-    colour = control.shortcuts[0]
-    assert colour.accuracy.estimate is not None and colour.accuracy.estimate > 0.85
-    gain = (colour.accuracy.estimate - 0.5) / 0.45
-    assert colour.share == pytest.approx(gain)
-    assert colour.network_minus == pytest.approx(0.95 - colour.accuracy.estimate)
-    assert colour.low is not None and colour.low <= colour.network_minus
+    color = control.shortcuts[0]
+    assert color.accuracy.estimate is not None and color.accuracy.estimate > 0.85
+    gain = (color.accuracy.estimate - 0.5) / 0.45
+    assert color.share == pytest.approx(gain)
+    assert color.network_minus == pytest.approx(0.95 - color.accuracy.estimate)
+    assert color.low is not None and color.low <= color.network_minus
 
 
 def test_photos_must_be_there(outputs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
