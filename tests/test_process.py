@@ -55,8 +55,8 @@ def test_text_files_and_child_processes_have_an_explicit_encoding() -> None:
             is_method = isinstance(call.func, ast.Attribute)
             name = call.func.attr if isinstance(call.func, ast.Attribute) else ""
             name = call.func.id if isinstance(call.func, ast.Name) else name
-            is_os_open = is_method and ast.unparse(call.func) == "os.open"
-            if name in TEXT_CALLS and not is_os_open and not (name in OURS and not is_method):
+            is_binary = is_method and ast.unparse(call.func) in ("os.open", "archive.open")
+            if name in TEXT_CALLS and not is_binary and not (name in OURS and not is_method):
                 offenders += [] if has_encoding(call) else [(file.name, ast.unparse(call))]
             text_mode = {"text", "universal_newlines"} & {k.arg for k in call.keywords}
             if name in ("run", "Popen", "check_output") and text_mode:

@@ -170,12 +170,14 @@ def compare(
         match = _baseline_run(baseline, place, uri)
         folders = list(dict.fromkeys([*folders, match]))
         settings = settings.with_baseline(folders.index(match))
-    for folder in folders if evaluate_test else ():
-        mark_test_evaluated(folder, place)
     unfinished = count_unfinished_jobs(folders)
     compared = [load_run(folder) for folder in folders]
     _refuse_refits(compared if on is None else ())
     settings = _describe_own_metric(settings, compared)
+    for folder in folders if evaluate_test else ():
+        mark_test_evaluated(folder, place)
+    if evaluate_test:
+        compared = [load_run(folder) for folder in folders]
     comparison = Comparison(compared, settings, unfinished, place, not_evaluated).counted_in(place)
     if placebo is None:
         return comparison

@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fashion_exp.commands.parser import Parser, split_names
@@ -108,9 +106,7 @@ def _list(args: argparse.Namespace) -> int:
 
 def _delete(args: argparse.Namespace) -> int:
     index = _open(args, args.name)
-    if not Path(index.location).is_dir():
-        raise InputError(f"{index.location}: is on shared storage; delete it there")
-    shutil.rmtree(index.location)
+    index.photos.delete()
     print(f"deleted: {index.location}; the photos are untouched")
     return ExitCode.DONE
 

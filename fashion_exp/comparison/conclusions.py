@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from fashion_exp.comparison.best_run import mean_score
+from fashion_exp.comparison.metrics import METRICS
 from fashion_exp.comparison.pairs import OPPOSITE, Pair, Verdict, each_training
 from fashion_exp.reporting.formats import percent, percent_range, photo_count, pluralize
 from fashion_exp.stats.interval import MIN_RELIABLE_SCORES
@@ -100,9 +101,8 @@ def _accuracy(comparison: Comparison, index: int, part: str) -> str:
 
 
 def _value(comparison: Comparison, index: int, part: str, metric: str) -> str:
-    return comparison.settings.described.format_value(
-        mean_score(comparison.runs[index], part, metric)
-    )
+    described = METRICS.get(metric, comparison.settings.described)
+    return described.format_value(mean_score(comparison.runs[index], part, metric))
 
 
 def _scores(comparison: Comparison, index: int, part: str) -> str:

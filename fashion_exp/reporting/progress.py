@@ -13,6 +13,7 @@ import rich.progress
 from rich.console import Console
 from rich.table import Column
 
+from fashion_exp.reporting.console import plain_console
 from fashion_exp.reporting.formats import clock, duration, number, percent
 
 Reading = SupportsFloat | Callable[[], SupportsFloat]
@@ -236,4 +237,4 @@ def _time_left(seconds: float | None) -> str:
 
 def quiet_progress() -> Progress:
     """Shows nothing."""
-    return Progress(Console(quiet=True))
+    return Progress(plain_console(quiet=True))

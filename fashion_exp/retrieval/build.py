@@ -110,6 +110,11 @@ def build_index(
             f"--into {location}: built by {', '.join(existing.about.by)}, not by {', '.join(by)}; "
             "choose another name, or delete it with `index delete`"
         )
+    if attributes is None and existing is not None and existing.about.attribute_list:
+        raise InputError(
+            f"--into {location}: has the columns of {existing.about.attribute_list}; repeat "
+            "--attributes, or name a new index"
+        )
     found = find_photos(sources, cache, progress)
     extra = None if attributes is None else read_attributes(attributes, found.rows)
     readable, features, small = embedder.of_table(table_of(found.rows), GEOMETRY, progress)
@@ -121,20 +126,26 @@ def build_index(
     if extra is not None:
         columns.append(extra.set_index(found.rows["image_id"]).loc[rows["image_id"]])
     table = pd.concat([part.reset_index(drop=True) for part in columns], axis=1)
-    center = features.mean(0) if existing is None else existing.center
+    center = _center(features) if existing is None else existing.center
     arrow = rows_as_arrow(table, unit_vectors(features, center))
-    if existing is not None and arrow.schema.names == [*existing.columns, "vector"]:
-        added, changed, deleted = existing.replace_rows(arrow)
+    names = () if extra is None else tuple(map(str, extra.columns))
+    about = About(
+        tuple(by), embedder.identity, networks.classes, center.tolist(), tuple(sources), names,
+        attributes, source_hash(*_COLOR_SOURCES), dict(weights or {}),
+    )  # fmt: skip
+    if existing is not None and existing.takes(arrow):
+        added, changed, deleted = existing.replace_rows(arrow, about)
         return Built(existing, added, changed, deleted, found.unreadable)
     before = set() if existing is None else set(existing.rows(["image_id"])["image_id"])
-    about = About(
-        tuple(by), embedder.identity, networks.classes, center.tolist(), tuple(sources),
-        () if extra is None else tuple(map(str, extra.columns)), source_hash(*_COLOR_SOURCES),
-        dict(weights or {}),
-    )  # fmt: skip
     now = set(table["image_id"])
     index = create_index(location, arrow, about)
     return Built(index, len(now - before), len(now & before), len(before - now), found.unreadable)
+
+
+def _center(features: np.ndarray) -> np.ndarray:
+    """The mean; zero for a single photo, whose vector would vanish."""
+    mean: np.ndarray = features.mean(0)
+    return mean if len(np.unique(features, axis=0)) > 1 else np.zeros_like(mean)
 
 
 def _measured_garments(index: PhotoIndex | None) -> dict[str, dict[str, float]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -51,7 +52,10 @@ class Embedder:
             {
                 "network": single.name,
                 "weights": plan.weights.sha256,
-                "input": f"{plan.size} px, {plan.interpolation}, {self.cfg.dataset.fit.value}",
+                "input": f"{plan.size} px, {plan.interpolation}, {self.cfg.dataset.fit.value}, "
+                f"{plan.channels} channels, mean {plan.mean}, std {plan.std}",
+                "views": plan.test_views,
+                "operations": json.dumps(self.cfg.augmentation.evaluation),
             }
             for single, plan in zip(
                 single_backbones(self.cfg.model), self.plan.networks, strict=True
@@ -137,7 +141,8 @@ def embedder_of_models(names: Sequence[str], weights: Mapping[str, str], outputs
 
     Raises `InputError` for unknown names, and if weights are not found.
     """
-    cfg = parse_arguments(["model=probe", f"model.name={names[0]}", "tracking=none"]).jobs[0]
+    options = ["model=probe", f"model.name={names[0]}", "tracking=none", f"outputs={outputs}"]
+    cfg = parse_arguments(options).jobs[0]
     if unknown := sorted(set(weights) - {network_of(name) for name in names}):
         raise InputError(
             f"--weights {unknown[0]}=…: none of the networks; {suggest(unknown[0], names)}"
@@ -148,7 +153,7 @@ def embedder_of_models(names: Sequence[str], weights: Mapping[str, str], outputs
         cfg.model, backbones=several, backbone_weights=dict(weights) if several else {},
         weights="auto" if several else first, freeze="backbone",
     )  # fmt: skip
-    cfg = replace(cfg, model=model, outputs=str(outputs))
+    cfg = replace(cfg, model=model)
     return Embedder(cfg, make_plan(cfg, RunDir(outputs), NATIVE_SIZE), outputs)
 
 

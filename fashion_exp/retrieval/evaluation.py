@@ -145,8 +145,8 @@ def evaluate_words(searcher: Searcher, labels: pd.DataFrame) -> SearchEvaluation
     `InputError` if none of them is in the index.
     """
     index = searcher.index
-    known = index.rows(["image_id", "file", "group"]).drop_duplicates("group")
-    listed = labels.merge(known, on="file")
+    listed = labels.merge(index.rows(["image_id", "file", "group"]), on="file")
+    listed = listed.sort_values("image_id").drop_duplicates("group")
     if listed.empty:
         raise InputError(f"--words: none of the {len(labels)} photos is in {index.location}")
     tables = []

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -51,6 +51,8 @@ class About:
     """The photos, as the user named them."""
     attributes: tuple[str, ...]
     """Names of the columns from the user's list."""
+    attribute_list: str | None
+    """The list, as the user named it."""
     colors_by: str
     """Hash of the code that measured the colors."""
     weights: Mapping[str, str] = field(default_factory=dict)
@@ -61,9 +63,9 @@ class About:
 class PhotoIndex:
     """One photo per row, by image id. Vectors have unit length."""
 
-    def __init__(self, location: str, table: Any, about: About) -> None:
-        self.location, self.about = location, about
-        self._table = table
+    def __init__(self, location: str, database: Any, about: About) -> None:
+        self.location, self.about, self._database = location, about, database
+        self._table = database.open_table(PHOTOS)
 
     def __len__(self) -> int:
         return int(self._table.count_rows())
@@ -82,11 +84,17 @@ class PhotoIndex:
         query = self._table.search().select(list(columns)).limit(len(self))
         return self._arrow(query, where).to_pandas()
 
+    def rows_of(self, column: str, values: Sequence[str], columns: Sequence[str]) -> pa.Table:
+        """These columns of the photos whose `column` has one of the texts."""
+        if not len(values):
+            return self._table.schema.empty_table().select(list(columns))
+        quoted = ", ".join("'" + value.replace("'", "''") + "'" for value in dict.fromkeys(values))
+        query = self._table.search().select(list(columns)).limit(len(self))
+        return self._arrow(query, None, sql=f"`{column}` IN ({quoted})")
+
     def vectors(self, image_ids: Sequence[str]) -> np.ndarray:
         """float32 (n, width). Raises `InputError` for an id that the index does not have."""
-        names = ", ".join(f"'{name}'" for name in dict.fromkeys(image_ids))
-        query = self._table.search().select(["image_id", "vector"]).limit(len(set(image_ids)))
-        found = self._arrow(query, None, sql=f"image_id IN ({names})")
+        found = self.rows_of("image_id", image_ids, ["image_id", "vector"])
         if missing := set(image_ids) - set(found["image_id"].to_pylist()):
             raise InputError(f"{self.location}: has no photo {min(missing)}")
         by_id = dict(zip(found["image_id"].to_pylist(), _matrix(found["vector"]), strict=True))
@@ -112,20 +120,37 @@ class PhotoIndex:
             ["similarity"], ascending=False, kind="stable", ignore_index=True
         )
 
-    def replace_rows(self, rows: pa.Table) -> tuple[int, int, int]:
-        """Makes these rows the content; returns how many were added, changed and deleted."""
+    def replace_rows(self, rows: pa.Table, about: About) -> tuple[int, int, int]:
+        """Makes these rows the content, built as `about` says; returns how many were added, changed
+        and deleted."""
         before = self.rows([name for name in rows.schema.names if name != "vector"])
         after = rows.drop_columns(["vector"]).to_pandas()
         changed = _changed(before, after)
-        result = (
-            self._table.merge_insert("image_id")
-            .when_matched_update_all()
-            .when_not_matched_insert_all()
-            .when_not_matched_by_source_delete()
-            .execute(rows)
-        )
+        with _plain_errors(None):
+            result = (
+                self._table.merge_insert("image_id")
+                .when_matched_update_all()
+                .when_not_matched_insert_all()
+                .when_not_matched_by_source_delete()
+                .execute(rows)
+            )
+            _write_about(self._database, about)
+        self.about = about
         self.optimize()
         return result.num_inserted_rows, changed, result.num_deleted_rows
+
+    def takes(self, rows: pa.Table) -> bool:
+        """Whether the rows have the columns of the index, with their types."""
+        return bool(self._table.schema.equals(rows.schema))
+
+    def delete(self) -> None:
+        """Deletes the index, and its folder if nothing else is in it."""
+        with _plain_errors(None):
+            for name in (PHOTOS, ABOUT):
+                self._database.drop_table(name)
+        if not is_remote(self.location):
+            with suppress(OSError):  # other files are not ours
+                Path(self.location).rmdir()
 
     def optimize(self) -> None:
         """Removes what earlier versions of the table took; indexes the vectors of many photos."""
@@ -153,17 +178,27 @@ def _changed(before: pd.DataFrame, after: pd.DataFrame) -> int:
 
 
 def create_index(location: str, rows: pa.Table, about: About) -> PhotoIndex:
-    """A new index, in place of one that is there."""
+    """A new index, in place of one that is there. Raises `InputError` for a folder with other
+    files."""
+    folder = None if is_remote(location) else Path(location)
+    if folder is not None and folder.is_dir():
+        others = [path.name for path in folder.iterdir() if path.suffix != ".lance"]
+        if others:
+            raise InputError(
+                f"{location}: has other files, such as {min(others)}; name a new folder"
+            )
     database = _connect(location)
-    about_rows = pa.table({"about": [json.dumps(asdict(about))]})
     with _plain_errors(None):
-        for name in {PHOTOS, ABOUT} & set(database.list_tables().tables):
-            database.drop_table(name)
-        table = database.create_table(PHOTOS, rows)
-        database.create_table(ABOUT, about_rows)
-    index = PhotoIndex(location, table, about)
+        database.create_table(PHOTOS, rows, mode="overwrite")
+        _write_about(database, about)
+    index = PhotoIndex(location, database, about)
     index.optimize()
     return index
+
+
+def _write_about(database: Any, about: About) -> None:
+    rows = pa.table({"about": [json.dumps(asdict(about))]})
+    database.create_table(ABOUT, rows, mode="overwrite")
 
 
 def open_index(location: str) -> PhotoIndex:
@@ -189,19 +224,18 @@ def find_index(location: str) -> PhotoIndex | None:
             raise InputError(f"{location}: written by a later version of this package; update it")
         lists = {key: tuple(value) for key, value in saved.items()
                  if key in ("by", "classes", "sources", "attributes")}  # fmt: skip
-        return PhotoIndex(location, database.open_table(PHOTOS), About(**{**saved, **lists}))
+        return PhotoIndex(location, database, About(**{**saved, **lists}))
 
 
 def index_location(option: str, outputs: Path) -> str:
-    """An address as it is; a path as absolute; a bare name as a folder of outputs/indexes."""
+    """An address as it is; a path, which has a slash, as absolute; a name as a folder of
+    outputs/indexes."""
     if is_remote(option):
         return option.rstrip("/")
     if not option.strip():
         raise InputError("--in is empty: is a variable of the shell unset? name an index")
     path = expand_user(option, "--in")
-    if path.name == option and not path.is_dir():
-        return str(outputs / "indexes" / option)
-    return str(path.resolve())
+    return str(outputs / "indexes" / option if path.name == option else path.resolve())
 
 
 def is_remote(location: str) -> bool:
@@ -209,7 +243,7 @@ def is_remote(location: str) -> bool:
 
 
 def known_indexes(outputs: Path) -> list[str]:
-    return sorted(path.name for path in (outputs / "indexes").glob("*") if path.is_dir())
+    return sorted(path.parent.name for path in (outputs / "indexes").glob(f"*/{ABOUT}.lance"))
 
 
 def unknown_index(option: str, outputs: Path) -> InputError:

@@ -151,8 +151,8 @@ def real_path(listed: str, parent: Path) -> str:
 
 
 def _typed(values: pd.Series) -> pd.Series:
-    given = values[values.notna() & (values != "")]
+    given = values[values.notna() & (values != "")].astype(str)
     numbers = pd.to_numeric(given, errors="coerce")
     if len(given) and numbers.notna().all():
         return numbers.astype(float).reindex(values.index)
-    return given.astype(str).reindex(values.index)
+    return given.reindex(values.index).astype("string")

@@ -37,8 +37,6 @@ class Query:
     """(photos, width), unit length."""
     words: Words = field(default_factory=lambda: Words((), ()))
     where: str | None = None
-    exclude: frozenset[str] = frozenset()
-    """Groups that are no results, such as that of a query's own photo."""
 
 
 @dataclass(frozen=True)
@@ -103,11 +101,9 @@ class Searcher:
             raise InputError(f"--top {top}: must be between 1 and {MAX_TOP:,}")
         found = self.score(query, top)
         order = ["score", "similarity", "image_id"]
-        found = found[~found["group"].isin(query.exclude)].sort_values(
-            order, ascending=[False, False, True], kind="stable"
-        )
+        found = found.sort_values(order, ascending=[False, False, True], kind="stable")
         best = found.drop_duplicates("group").head(top)
-        members = found.groupby("group")["copies"].sum()
+        members = self._copies(best["group"])
         best = best.assign(
             copies=best["group"].map(members).to_numpy(),
             missing=[not os.path.exists(file) for file in best["file"]],
@@ -128,6 +124,11 @@ class Searcher:
         scores = [np.clip(found["similarity"].fillna(1).to_numpy(float), MIN_SIMILARITY, 1)]
         scores += [_score(found, term) for term in query.words.terms]
         return found.assign(score=np.prod(scores, axis=0))
+
+    def _copies(self, groups: pd.Series) -> pd.Series:
+        """Files of each group in the whole index."""
+        rows = self.index.rows_of("group", list(groups), ["group", "copies"])
+        return rows.to_pandas().groupby("group")["copies"].sum()
 
     def _columns(self, terms: Sequence[Term]) -> list[str]:
         optional = ["predicted"] if self.index.about.classes else []

@@ -127,8 +127,8 @@ class Vocabulary:
 
 
 def _compact(phrase: str) -> str:
-    """t-shirt, t shirt and tshirt are one word."""
-    return phrase.replace("-", "").replace(" ", "")
+    """t-shirt, t shirt and tshirt are one word, and so are ankle_boot and ankle boot."""
+    return re.sub(r"[\W_]+", "", phrase)
 
 
 def _forms(phrase: str) -> Iterable[str]:

@@ -54,8 +54,8 @@ def test_run_of_an_earlier_version_has_the_values_that_it_acted_by(run: RunDir) 
     content = yaml.safe_load(run.config_file.read_text(encoding="utf-8"))
     assert ADDED_OPTIONS
     for option in ADDED_OPTIONS:
-        group, name = option.split(".")
-        del content[group][name]
+        group, _, name = option.rpartition(".")
+        del (content[group] if group else content)[name]
     run.config_file.write_text(yaml.safe_dump(content), encoding="utf-8")
     assert load_config(run.config_file) == parse_command_line(TYPED).jobs[0]
 

@@ -58,7 +58,7 @@ def test_extended_run_equals_the_longer_run(
 
     def load(file: StateFile) -> TrainingState:
         state = load_state(file)
-        continued.append(state.epochs_done)
+        continued.extend([state.epochs_done] if state.epochs_done else [])
         return state
 
     monkeypatch.setattr(StateFile, "load", load)

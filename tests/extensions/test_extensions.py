@@ -106,7 +106,8 @@ def test_own_metric_of_images_is_compared_by_the_paired_tests(
     refused = call_command("compare", *runs, "--metric", "gap", *at)
     assert refused.returncode == 2 and "no paired test applies" in refused.stderr
     unknown = call_command("compare", *runs, "--metric", "top3", *at)
-    assert unknown.returncode == 2 and "did you mean top2?" in unknown.stderr
+    assert unknown.returncode == 2 and "no such metric; choices:" in unknown.stderr
+    assert "top2" in unknown.stderr
 
 
 def test_changed_file_is_another_job_and_an_equal_one_is_the_same(
@@ -180,7 +181,10 @@ def test_callback_ends_a_training_also_a_resumed_one_with_the_copy_of_the_file(
         ("@fx.register_source\ndef csv(cfg, cache): ...", "the source csv, a name that"),
         ("@fx.register_metric\ndef loss(a, b): ...", "the metric loss, a name that"),
         ("@fx.register_metric\ndef m(a, b): return a[:2]", "own.py: m: gives (2,) for 12 images"),
-        ("@fx.register_metric\ndef m(a, b): return a / 0.0", "own.py: m: gives numbers that are"),
+        (
+            "@fx.register_metric\ndef m(a, b): return a * float('nan')",
+            "own.py: m: gives numbers that are",
+        ),
         ("@fx.register_metric\ndef m(a, b): return a.x", "own.py: m: AttributeError"),
     ],
 )

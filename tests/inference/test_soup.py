@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -63,7 +64,7 @@ def test_soup_of_fine_tuned_models_is_judged_and_predicts(
     test = set(run.predictions("test")["image_id"])
     assert trained_on and not trained_on & test
     assert made.accuracy is not None and made.evaluations == 2
-    frame = next(iter(predict(made.trained, [str(photos)])))
+    frame = pd.concat(predict(made.trained, [str(photos)]))
     by_path = frame.set_index("path")["predicted"]
     rows = run.predictions("test").drop_duplicates("image_id")
     hits = [

@@ -148,3 +148,42 @@ def test_networks_side_by_side(
     path = garments / "shirt" / "blue1.png"
     assert index.search(path, top=1).rows["path"][0] == str(path)
     assert [network["network"] for network in index.photos.about.identity] == list(backbone_files)
+
+
+def test_name_of_a_folder_is_an_index_in_outputs(
+    changing: Changing, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The photos in ./photos stay, whatever is built and deleted under the name photos."""
+    photos, build = changing
+    monkeypatch.chdir(photos.parent)
+    index = build(into="photos")
+    assert index.location == str(tmp_path / "outputs" / "indexes" / "photos")
+    index.photos.delete()
+    assert len(list(photos.glob("*/*.png"))) == 18
+    with pytest.raises(InputError, match="has other files, such as dress"):
+        build(into="./photos")
+    assert len(list(photos.glob("*/*.png"))) == 18
+
+
+def test_attributes_may_change_their_type_and_must_not_be_forgotten(changing: Changing) -> None:
+    photos, build = changing
+    items = photos / "items.csv"
+    build(attributes=items)
+    items.write_text(items.read_text().replace(",10,", ",n/a,"))
+    index = build(attributes=items)
+    assert len(index.search(words="red", where='price = "n/a"').rows) == 1
+    with pytest.raises(InputError, match="repeat --attributes"):
+        build()
+
+
+def test_run_of_one_photo_finds_it(changing: Changing) -> None:
+    photos, build = changing
+    for path in sorted(photos.glob("*/*.png"))[1:]:
+        path.unlink()
+    index = build()
+    assert len(index.search(next(photos.glob("*/*.png"))).rows) == 1
+
+
+def test_quotes_in_an_id_are_text(index: Index) -> None:
+    with pytest.raises(InputError, match="has no photo a' OR 1=1 --"):
+        index.search(like=["a' OR 1=1 --"])

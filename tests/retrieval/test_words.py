@@ -29,6 +29,13 @@ def test_known_words_are_found_in_any_form(text: str, words: list[str]) -> None:
     assert read.unknown == (("size",) if "size" in text else ())
 
 
+def test_names_with_signs_are_found_as_they_are_spoken() -> None:
+    vocabulary = build_vocabulary(["ankle_boot", "T-shirt/top"], {"brand": ["Marks & Spencer"]})
+    for text in ("ankle boots", "ankle_boot", "t-shirt/top", "marks & spencer"):
+        read = vocabulary.read(text)
+        assert len(read.terms) == 1 and not read.unknown, text
+
+
 @pytest.mark.parametrize("word", sorted(NEGATIONS))
 def test_negation_holds_for_the_next_term_only(word: str) -> None:
     read = VOCABULARY.read(f"dress {word} stripes red")

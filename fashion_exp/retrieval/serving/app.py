@@ -65,8 +65,6 @@ class Service:
         self._searcher, self._decoders, self._limits = searcher, decoders, limits
         self._recent: OrderedDict[str, deque[float]] = OrderedDict()
         self._thumbnails: OrderedDict[str, bytes] = OrderedDict()
-        rows = searcher.index.rows(["image_id", "file"])
-        self._files = dict(zip(rows["image_id"], rows["file"], strict=True))
         self._lock = asyncio.Lock()
         index = searcher.index
         self._page = render(
@@ -121,7 +119,7 @@ class Service:
     async def photo(self, image_id: str) -> Response:
         jpeg = self._thumbnails.get(image_id)
         if jpeg is None:
-            file = self._files.get(image_id)
+            file = await asyncio.to_thread(self._file_of, image_id)
             if file is None:
                 raise HTTPException(404, "no such photo")
             try:
@@ -134,8 +132,12 @@ class Service:
                 self._thumbnails.popitem(last=False)
         return Response(jpeg, 200, {"Cache-Control": "max-age=3600"}, "image/jpeg")
 
+    def _file_of(self, image_id: str) -> str | None:
+        files = self._searcher.index.rows_of("image_id", [image_id], ["file"])["file"].to_pylist()
+        return str(files[0]) if files else None
+
     async def health(self) -> JSONResponse:
-        return JSONResponse({"status": "ok", "photos": len(self._files)})
+        return JSONResponse({"status": "ok", "photos": len(self._searcher.index)})
 
     async def page(self) -> HTMLResponse:
         return HTMLResponse(self._page)
