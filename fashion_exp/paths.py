@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import secrets
 import shlex
 import tempfile
@@ -173,3 +174,8 @@ def outputs_id(outputs: Path) -> str:
         return ""
     content = f"{file.read_text(encoding='utf-8')}:{outputs.resolve()}"
     return hashlib.sha256(content.encode()).hexdigest()[:12]
+
+
+def user_cache() -> Path:
+    """The folder for what is derived once for all projects of a user, as on other systems."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fashion_exp"

@@ -8,6 +8,7 @@ only. Writers hold a lock; readers need none.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import mmap
 import os
@@ -30,6 +31,12 @@ INDEX_FILE = "index.jsonl"
 USERS_FOLDER = "users"
 REMOVAL_SUFFIX = ".leaving"
 """Suffix of a folder that is being removed."""
+
+
+def store_key(key_fields: Mapping[str, Any]) -> str:
+    """The folder name of a store: a hash of everything that its arrays depend on."""
+    text = json.dumps(key_fields, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 class ArrayStore:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -30,12 +29,6 @@ KINDS = ("pixels", "features")
 
 TRAININGS = "trainings"
 """Folder of the training index, which has one small JSON file per training."""
-
-
-def store_key(key_fields: Mapping[str, Any]) -> str:
-    """The folder name of a store: a hash of everything that its arrays depend on."""
-    text = json.dumps(key_fields, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)

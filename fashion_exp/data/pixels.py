@@ -13,8 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from fashion_exp.cache.array_store import ArrayStore
-from fashion_exp.cache.manager import store_key
+from fashion_exp.cache.array_store import ArrayStore, store_key
 from fashion_exp.cache.provenance import library_versions, source_hash
 from fashion_exp.data.decode import OPTIONAL_DECODERS
 from fashion_exp.data.geometry import Geometry, resize

@@ -25,6 +25,8 @@ PART_FILES = {
 }
 """The predictions of a run for each part of its data."""
 
+KEPT_STATE = "state.pt"
+"""Ends the name of a finished training's state among its models: `extend=RUN` continues there."""
 LOCK_FILE = ".lock"
 FAILURE_FILE = "failure.json"
 PRUNED_FILE = "pruned.json"

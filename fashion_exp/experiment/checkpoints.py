@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 from fashion_exp.atomic_io import atomic_write
 from fashion_exp.configuration.schema import Config, Loss
 from fashion_exp.errors import InputError
+from fashion_exp.evaluation.run_dir import KEPT_STATE
 from fashion_exp.models.backbones import find_backbones, keep_backbone
 from fashion_exp.models.build import build_model
 from fashion_exp.models.classifier import Classifier
@@ -33,8 +34,6 @@ MAX_SAVING_SHARE = 0.03
 """Upper bound of the share of time that is spent saving states."""
 
 
-KEPT_STATE = "state.pt"
-"""Ends the name of a finished training's state among its models: `extend=RUN` continues there."""
 MAX_KEPT_BYTES = 64e6
 """Of the tensors in a state that is kept after the training."""
 

@@ -13,15 +13,18 @@ from fashion_exp.data.geometry import AnyGeometry, Geometry, joined_geometry
 from fashion_exp.data.split import Fold, Split
 from fashion_exp.data.table import ImageTable
 from fashion_exp.evaluation.run_dir import RunDir
-from fashion_exp.experiment.features import DEFAULT_VIEWS, FeatureProvider
 from fashion_exp.experiment.pruning import EpochReport
 from fashion_exp.seeding import derive_seed
 from fashion_exp.training.device import Compute
 from fashion_exp.training.process_group import ProcessGroup
 
 if TYPE_CHECKING:
+    from fashion_exp.experiment.features import FeatureProvider
     from fashion_exp.models.plan import ModelPlan
     from fashion_exp.models.side_by_side import StoredNetwork
+
+
+DEFAULT_VIEWS = 8
 
 
 @dataclass(frozen=True)

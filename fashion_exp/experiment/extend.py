@@ -12,8 +12,8 @@ import pandas as pd
 from fashion_exp.configuration.schema import Config
 from fashion_exp.data.split import Fold
 from fashion_exp.errors import InputError
-from fashion_exp.evaluation.run_dir import RunDir
-from fashion_exp.experiment.checkpoints import KEPT_STATE, MAX_KEPT_BYTES, StateFile, TrainingState
+from fashion_exp.evaluation.run_dir import KEPT_STATE, RunDir
+from fashion_exp.experiment.checkpoints import MAX_KEPT_BYTES, StateFile, TrainingState
 from fashion_exp.experiment.context import ExperimentContext
 from fashion_exp.experiment.fingerprints import training_fingerprint
 from fashion_exp.experiment.trainee import build_lr_factor

@@ -39,7 +39,8 @@ are part of its fingerprint themselves."""
 SOURCE_DEPENDENCIES = (
     "extensions/registry.py",
     "models", "training", "experiment/context.py", "experiment/fold.py", "experiment/history.py",
-    "experiment/features.py", "experiment/inputs.py", "experiment/trainee.py",
+    "experiment/features.py", "experiment/feature_store.py", "experiment/inputs.py",
+    "experiment/trainee.py",
     "experiment/head_group.py", "experiment/solved_fold.py", "experiment/fold_result.py",
     "experiment/checkpoints.py", "evaluation/predictions.py",
     "evaluation/own_metrics.py", "seeding.py", "stats/metrics.py",

@@ -99,10 +99,6 @@ def set_up(
 
     Raises `InputError` for data or combinations of options that do not allow the experiment.
     """
-    if cfg.extend is not None:
-        from fashion_exp.experiment.extend import refuse_other_rates
-
-        refuse_other_rates(cfg)
     compute = resolve_compute(cfg, group)
     plan = make_plan(cfg, run, images.native_size)
     _check_plan(cfg, plan)
@@ -142,16 +138,20 @@ def set_up(
 
     if cfg.cache.trainings and (counts := all_cached(context(compute, {}))):
         return context(compute, counts), None
-    if stored := _stored_networks(context(compute, {})):
-        trainee = build_dry_run(cfg, plan, len(images.classes), compute, stored)
-        return context(compute, asdict(trainee.model.parameter_counts()), stored), trainee
-    trainee = dry_run()
+    stored = _stored_networks(context(compute, {}))
+    trainee = (
+        build_dry_run(cfg, plan, len(images.classes), compute, stored) if stored else dry_run()
+    )
     compute = replace(compute, depthwise=is_depthwise(trainee.model.network))
-    return context(compute, asdict(trainee.model.parameter_counts())), trainee
+    return context(compute, asdict(trainee.model.parameter_counts()), stored), trainee
 
 
 def _check_plan(cfg: Config, plan: ModelPlan) -> None:
-    """Raises `InputError` for options that do not fit what is frozen."""
+    """Raises `InputError` for options that do not fit what is frozen, or the run to extend."""
+    if cfg.extend is not None:
+        from fashion_exp.experiment.extend import refuse_other_rates
+
+        refuse_other_rates(cfg)
     _check_augmentation(cfg, plan)
     refuse_unfrozen(cfg, plan)
     refuse_idle_processes(cfg, plan)

@@ -15,8 +15,7 @@ import pandas as pd
 
 from fashion_exp.atomic_io import atomic_write, read_json, write_json
 from fashion_exp.errors import InputError
-from fashion_exp.evaluation.run_dir import PART_FILES, RunDir
-from fashion_exp.experiment.checkpoints import KEPT_STATE
+from fashion_exp.evaluation.run_dir import KEPT_STATE, PART_FILES, RunDir
 from fashion_exp.experiment.fold_result import FoldResult
 
 

@@ -32,7 +32,7 @@ from fashion_exp.evaluation.run_dir import REFIT_FILE, RunDir, require_config, r
 from fashion_exp.evaluation.run_paths import resolve_paths
 from fashion_exp.experiment.checkpoints import checkpoint_file, load_model, stored_plan
 from fashion_exp.experiment.context import photo_geometry, trains_on_features
-from fashion_exp.experiment.features import feature_batch, feature_compute
+from fashion_exp.experiment.feature_store import feature_batch, feature_compute
 from fashion_exp.models.classifier import Classifier
 from fashion_exp.models.metadata import read_metadata
 from fashion_exp.models.plan import ModelPlan

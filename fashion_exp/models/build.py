@@ -260,9 +260,7 @@ def _set_options(cfg: ModelConfig) -> dict[str, int]:
 
 def is_shipped_or_timm(name: str) -> bool:
     """Whether a name is that of a network of this package or of timm."""
-    import timm  # takes seconds
-
-    return name in MODELS or bool(timm.is_model(name))
+    return name in MODELS or is_known(name)
 
 
 def _create_network(cfg: ModelConfig, channels: int) -> nn.Module:

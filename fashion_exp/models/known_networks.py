@@ -6,6 +6,7 @@ only what is here. The files are kept for this user, beside converted weights.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from contextlib import suppress
@@ -13,10 +14,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from fashion_exp.atomic_io import DiskFullError, write_json
-from fashion_exp.cache.manager import store_key
 from fashion_exp.cache.provenance import library_versions, source_hash
 from fashion_exp.models.compat import import_timm
-from fashion_exp.models.packaged_weights import user_cache
+from fashion_exp.paths import user_cache
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,8 @@ def _describe(name: str) -> dict[str, Any] | None:
 def remembered(kind: str, key: str, compute: Callable[[], Any]) -> Any:
     """What `compute` gives, which JSON can represent; from an earlier process, if one with this
     code and these libraries has computed it. None is not remembered."""
-    file = user_cache() / "networks" / f"{store_key({'kind': kind, 'key': key})}.json"
+    name = hashlib.sha256(f"{kind} {key}".encode()).hexdigest()[:16]
+    file = user_cache() / "networks" / f"{name}.json"
     code = {"source": source_hash("models"), **library_versions("torch", "timm")}
     with suppress(OSError, ValueError, TypeError, KeyError):
         content = json.loads(file.read_text(encoding="utf-8"))

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import logging
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +21,7 @@ from fashion_exp.errors import InputError, os_error_reason
 from fashion_exp.models.compat import StateDict, import_timm
 from fashion_exp.models.metadata import file_sha256, read_metadata
 from fashion_exp.models.state_files import read_state_file
-from fashion_exp.paths import install_command
+from fashion_exp.paths import install_command, user_cache
 
 log = logging.getLogger(__name__)
 
@@ -98,11 +97,6 @@ def find_packaged_weights(model: str) -> Path | None:
             f"model.weights: {folder} cannot hold the weights of {model} "
             f"({os_error_reason(error)}); name another folder in the variable XDG_CACHE_HOME"
         ) from None
-
-
-def user_cache() -> Path:
-    """The folder for what is derived once for all projects of a user, as on other systems."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fashion_exp"
 
 
 def advice(model: str) -> str:

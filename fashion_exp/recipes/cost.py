@@ -12,7 +12,7 @@ import torch
 from fashion_exp.configuration.schema import Config, Head, ModelConfig, single_backbones
 from fashion_exp.data.split import Split, build_split
 from fashion_exp.experiment.context import training_phases, trains_on_features, views_per_image
-from fashion_exp.experiment.features import feature_compute
+from fashion_exp.experiment.feature_store import feature_compute
 from fashion_exp.experiment.setup import backbone_weights, plan_with
 from fashion_exp.models.build import build_model
 from fashion_exp.models.classifier import Classifier

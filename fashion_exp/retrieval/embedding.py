@@ -20,7 +20,8 @@ from fashion_exp.errors import InputError, suggest
 from fashion_exp.evaluation.run_dir import RunDir
 from fashion_exp.experiment.arguments import parse_arguments
 from fashion_exp.experiment.context import photo_geometry, pixel_geometries
-from fashion_exp.experiment.features import FeatureProvider, feature_batch, feature_compute
+from fashion_exp.experiment.feature_store import feature_batch, feature_compute
+from fashion_exp.experiment.features import FeatureProvider
 from fashion_exp.experiment.setup import build_views, make_plan, resolve_compute
 from fashion_exp.experiment.trainee import build_untrained
 from fashion_exp.inference.trained_run import TrainedRun

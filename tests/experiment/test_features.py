@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from fashion_exp.configuration.composition import parse_command_line
-from fashion_exp.experiment.features import (
+from fashion_exp.experiment.feature_store import (
     Features,
     FeatureSource,
     fill_store,

@@ -13,8 +13,9 @@ from safetensors.torch import load_file
 from fashion_exp.configuration.composition import parse_command_line
 from fashion_exp.errors import InputError
 from fashion_exp.models import packaged_weights
-from fashion_exp.models.packaged_weights import PACKAGES, convert, find_packaged_weights, user_cache
+from fashion_exp.models.packaged_weights import PACKAGES, convert, find_packaged_weights
 from fashion_exp.models.weights import NetworkInput, find_weights
+from fashion_exp.paths import user_cache
 from tests.conftest import SHARED
 
 LITE = "tf_efficientnet_lite0"
