@@ -41,7 +41,8 @@ from fashion_exp.seeding import derive_seed
 from fashion_exp.signals import raise_if_interrupted
 from fashion_exp.tracking.tracker import Tracker
 from fashion_exp.training.fit import EpochResult, predict
-from fashion_exp.training.logistic import LogisticRows, NotConverged, choose_c, solve_logistic
+from fashion_exp.training.logistic import NotConverged, choose_c, solve_logistic
+from fashion_exp.training.logistic_problems import LogisticRows
 from fashion_exp.training.standardize import Standardization, nearest_class_mean
 
 log = logging.getLogger(__name__)
@@ -183,7 +184,7 @@ def _solve_logistic(
             _warn_at_the_end(fold, c, grid)
         solution = solve_logistic(shared, c, start)
     except NotConverged as error:
-        raise InputError(f"{fold.name}: {error}; lower model.c or model.c_grid") from None
+        raise InputError(f"{fold.name}: {error}; set model.c to a smaller value") from None
     head = SolvedHead(describe_head(cfg.model, c), solution.evaluations, {"c": c, **record})
     return solution.weight, solution.bias, head
 

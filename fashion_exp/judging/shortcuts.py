@@ -158,7 +158,8 @@ def fit_and_predict(
     their squares."""
     import torch
 
-    from fashion_exp.training.logistic import LogisticRows, solve_logistic
+    from fashion_exp.training.logistic import solve_logistic
+    from fashion_exp.training.logistic_problems import LogisticRows
     from fashion_exp.training.standardize import Standardization
 
     own, new = torch.from_numpy(train), torch.from_numpy(other)

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 
 import torch
 
-from fashion_exp.training.compat import without_compiler
+from fashion_exp.training.logistic_problems import (
+    PATH_TOLERANCE,
+    TOLERANCE,
+    LogisticRows,
+    Problems,
+)
 
-TOLERANCE = 1e-5
-"""Bound of ‖∂J/∂W‖ / ‖W‖ at a solution, and of ‖∂J/∂b‖ divided by the curvature of J in b. The
-penalty makes J strongly convex in W with constant 1, so this also bounds the distance of W to the
-minimum, relative to its norm; the distance of b it bounds about."""
-PATH_TOLERANCE = 3e-3
-"""The same for the models that are only compared with each other to choose C, and for those that a
-solution is improved from."""
+log = logging.getLogger(__name__)
+
 TIE = 1e-3
 """Relative differences of the held-out loss below this one are ties: they are within what
 `PATH_TOLERANCE` leaves open."""
@@ -25,45 +25,13 @@ END_OF_PATH = 1.01
 SINGLE_PRECISION_UP_TO = 1.0
 """Float32 is used up to this C, in half the time; above it rounding would exceed the tolerance.
 The gradient that decides about a solution is always computed in float64."""
-MAX_EVALUATIONS = 3000
-MAX_NEWTON_STEPS = 40
-MAX_DIRECTIONS = 256
-"""Principal directions that the preconditioner knows one by one."""
-_HISTORY = 30
 
 Tick = Callable[[int], None]
 """Takes the number of values of C that are done."""
 
 
 class NotConverged(ArithmeticError):
-    """The gradient is above the tolerance after `MAX_EVALUATIONS` evaluations."""
-
-
-@dataclass(frozen=True)
-class LogisticRows:
-    """The rows that models are fitted to, and what all fits of them share."""
-
-    features: torch.Tensor
-    """(n, width), float64, standardized."""
-    labels: torch.Tensor
-    """(n,)"""
-    classes: int
-    weights: torch.Tensor
-    """(n,), float64."""
-    directions: torch.Tensor
-    """(width, m): the first principal directions, about."""
-    eigenvalues: torch.Tensor
-    """(m,) of the Gram matrix, ascending, about."""
-
-    @classmethod
-    def of(
-        cls, features: torch.Tensor, labels: torch.Tensor, classes: int,
-        weights: torch.Tensor | None = None,
-    ) -> LogisticRows:  # fmt: skip
-        """`weights` are 1 by default."""
-        x = features.double()
-        weights = x.new_ones(len(x)) if weights is None else weights.to(x)
-        return cls(x, labels, classes, weights, *_principal_directions(x.float()))
+    """The gradient stays above `PATH_TOLERANCE`."""
 
 
 @dataclass(frozen=True)
@@ -101,18 +69,24 @@ def solve_logistic(rows: LogisticRows, c: float, start: torch.Tensor | None = No
     difference of ours, which is C / 2 here; `c` is always scikit-learn's. The result is
     deterministic. It does not depend on `start`, beyond the tolerance.
 
-    Raises `NotConverged`.
+    If rounding leaves the gradient above the tolerance, the best model is used with a warning.
+    Raises `NotConverged` if it is above `PATH_TOLERANCE` too.
     """
     x = rows.features
-    exact = _Problems.of(
+    exact = Problems.of(
         rows, rows.weights[None], x.new_zeros(1, x.shape[1]), x.new_ones(1, x.shape[1])
     )
     single = exact.to(torch.float32)
     coefficients = exact.zeros() if start is None else start
-    coefficients, evaluations = _minimize(exact, single, coefficients, c)
+    coefficients, evaluations, _ = _minimize(exact, single, coefficients, c)
     fast = single if c <= SINGLE_PRECISION_UP_TO else exact
-    coefficients, further = exact.improve(coefficients.double(), fast, c)
-    return Solution(coefficients[0, :, :-1], coefficients[0, :, -1], evaluations + further)
+    coefficients, further, excess = exact.improve(coefficients.double(), fast, c)
+    evaluations += further
+    if not excess <= PATH_TOLERANCE / TOLERANCE:
+        raise NotConverged(_report(c, excess, evaluations))
+    if excess > 1:
+        log.warning("%s; no step lowers it further", _report(c, excess, evaluations))
+    return Solution(coefficients[0, :, :-1], coefficients[0, :, -1], evaluations)
 
 
 def choose_c(
@@ -124,16 +98,25 @@ def choose_c(
     rows. The cross-entropy decides, not the accuracy: it uses every probability, so it differs less
     between folds by chance, and it is what the model minimizes. All folds of one C are solved as
     one batch, from the strongest regularization to the weakest, each C from the solution of the one
-    before. Ties go to the stronger regularization.
+    before. Ties go to the stronger regularization. A C whose models do not converge ends the path
+    with a warning, since rounding is worse for a weaker one.
+
+    Raises `NotConverged` if the first C does not converge.
     """
     numbers = folds.unique()
     is_held_out = folds[None, :] == numbers[:, None]
-    exact = _Problems.of(rows, rows.weights * ~is_held_out, *_moments(rows, ~is_held_out))
+    exact = Problems.of(rows, rows.weights * ~is_held_out, *_moments(rows, ~is_held_out))
     single = exact.to(torch.float32)
     held_out = rows.weights * is_held_out
     coefficients, path, means = exact.zeros(), list[PathPoint](), list[torch.Tensor]()
     for done, c in enumerate(sorted(grid), start=1):
-        coefficients, _ = _minimize(exact, single, coefficients, c)
+        coefficients, evaluations, excess = _minimize(exact, single, coefficients, c)
+        if not excess <= 1:
+            report = _report(c, excess, evaluations)
+            if not path:
+                raise NotConverged(report)
+            log.warning("%s; the choice is among the smaller values of C", report)
+            break
         logits = exact.logits(coefficients.double())
         losses = -(logits.log_softmax(1) * exact.targets).sum(1)
         path.append(PathPoint(c, float((losses * held_out).sum() / held_out.sum())))
@@ -147,13 +130,21 @@ def choose_c(
 
 
 def _minimize(
-    exact: _Problems, single: _Problems, start: torch.Tensor, c: float
-) -> tuple[torch.Tensor, int]:
+    exact: Problems, single: Problems, start: torch.Tensor, c: float
+) -> tuple[torch.Tensor, int, float]:
     """As `minimize`, in float32 if that is enough."""
+    evaluations = 0
     if c <= SINGLE_PRECISION_UP_TO:
-        with suppress(NotConverged):
-            return single.minimize(start.float(), c)
-    return exact.minimize(start.double(), c)
+        start, evaluations, excess = single.minimize(start.float(), c)
+        if excess <= 1:
+            return start, evaluations, excess
+    coefficients, further, excess = exact.minimize(start.double(), c)
+    return coefficients, evaluations + further, excess
+
+
+def _report(c: float, excess: float, count: int) -> str:
+    gradient = f"the gradient is {excess:.2g} times its tolerance after {count} evaluations"
+    return f"logistic regression with C = {c:g}: {gradient}"
 
 
 def _moments(rows: LogisticRows, included: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -165,238 +156,3 @@ def _moments(rows: LogisticRows, included: torch.Tensor) -> tuple[torch.Tensor, 
     deviation = (shares @ x.square() - mean.square()).clamp(min=0).sqrt()
     varies = deviation > 1e-6 * x.abs().amax(0)
     return mean, torch.where(varies, deviation, 1.0)
-
-
-def _principal_directions(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """`directions` and `eigenvalues` of rows (n, width), by one step of subspace iteration.
-
-    N. Halko, P.-G. Martinsson and J. A. Tropp, "Finding structure with randomness", SIAM Review 53
-    (2011). The random matrix is always the same.
-    """
-    count = min(MAX_DIRECTIONS, *x.shape)
-    generator = torch.Generator().manual_seed(0)
-    random = torch.randn(x.shape[1], count, generator=generator).to(x.device)
-    basis, _ = torch.linalg.qr((x.T @ (x @ random)).double())
-    projected = (x @ basis.float()).double()
-    eigenvalues, vectors = torch.linalg.eigh(projected.T @ projected)
-    return basis @ vectors, eigenvalues.clamp(min=0)
-
-
-@dataclass(frozen=True)
-class _Problems:
-    """Problems with the same rows that differ in the weights of rows and in the standardization.
-
-    Coefficients are (problems, classes, width + 1), the intercept last. Rows are the last dimension
-    of everything else: a product of few columns with many rows takes ten times as long.
-    """
-
-    rows: torch.Tensor
-    """(n, width)"""
-    targets: torch.Tensor
-    """(1, classes, n), one-hot."""
-    weights: torch.Tensor
-    """(problems, 1, n)"""
-    mean: torch.Tensor
-    """(problems, 1, width) of the features in the problem's rows."""
-    scale: torch.Tensor
-    """(problems, 1, width): their standard deviation, or 1 where they do not vary."""
-    directions: torch.Tensor
-    eigenvalues: torch.Tensor
-    rest: torch.Tensor
-    """(): an upper bound, about, of the eigenvalues of all other directions."""
-
-    @classmethod
-    def of(
-        cls, rows: LogisticRows, weights: torch.Tensor, mean: torch.Tensor, scale: torch.Tensor
-    ) -> _Problems:
-        """`weights` are (problems, n), `mean` and `scale` (problems, width)."""
-        x = rows.features
-        targets = torch.nn.functional.one_hot(rows.labels, rows.classes).T[None].to(x)
-        has_all = len(rows.eigenvalues) == min(x.shape)
-        return cls(
-            x, targets, weights[:, None], mean[:, None], scale[:, None], rows.directions,
-            rows.eigenvalues, rows.eigenvalues.new_zeros(()) if has_all else rows.eigenvalues[0],
-        )  # fmt: skip
-
-    def to(self, dtype: torch.dtype) -> _Problems:
-        return _Problems(*(tensor.to(dtype) for tensor in vars(self).values()))
-
-    def zeros(self) -> torch.Tensor:
-        shape = len(self.weights), self.targets.shape[1], self.rows.shape[1] + 1
-        return self.rows.new_zeros(shape)
-
-    def logits(self, coefficients: torch.Tensor) -> torch.Tensor:
-        """(problems, classes, n)"""
-        weight = coefficients[..., :-1] / self.scale
-        bias = coefficients[..., -1:] - (self.mean * weight).sum(2, keepdim=True)
-        return (weight.flatten(0, 1) @ self.rows.T).view(*bias.shape[:2], -1) + bias
-
-    def gradient(self, residuals: torch.Tensor) -> torch.Tensor:
-        """That of Σ residuals · logits (problems, classes, n) in the coefficients."""
-        bias = residuals.sum(2, keepdim=True)
-        weight = (residuals.flatten(0, 1) @ self.rows).view(*bias.shape[:2], -1)
-        return torch.cat([(weight - self.mean * bias) / self.scale, bias], 2)
-
-    def minimize(self, start: torch.Tensor, c: float) -> tuple[torch.Tensor, int]:
-        """Coefficients within `PATH_TOLERANCE` of the minima, and the number of evaluations.
-
-        Raises `NotConverged`.
-        """
-        factors = self._factors(c)
-        scaling = _Scaling.of(self, self.logits(start).softmax(1), factors)
-        scaled = scaling(start, inverse=True).contiguous().requires_grad_()
-        optimizer = without_compiler(torch.optim.LBFGS)(
-            [scaled], max_iter=MAX_EVALUATIONS, max_eval=MAX_EVALUATIONS, history_size=_HISTORY,
-            tolerance_grad=0, tolerance_change=0, line_search_fn="strong_wolfe",
-        )  # type: ignore[call-arg]  # fmt: skip
-        evaluations, excess = 0, float("inf")
-
-        def objective() -> float:
-            nonlocal evaluations, excess
-            evaluations += 1
-            coefficients = scaling(scaled.detach())
-            log_probabilities = self.logits(coefficients).log_softmax(1)
-            residuals = (log_probabilities.exp() - self.targets) * factors
-            gradient, distance = self._total_gradient(coefficients, residuals, scaling)
-            excess = distance / PATH_TOLERANCE
-            if excess <= 1:
-                raise _Converged
-            scaled.grad = scaling(gradient)
-            # In float32 the sums would be too coarse for the line search.
-            loss = -(log_probabilities * self.targets * factors).sum(dtype=torch.float64)
-            penalty = 0.5 * (coefficients[..., :-1] ** 2).sum(dtype=torch.float64)
-            return float(loss + penalty)
-
-        try:
-            optimizer.step(objective)
-        except _Converged:
-            return scaling(scaled.detach()), evaluations
-        raise NotConverged(_report(c, excess, evaluations))
-
-    def improve(self, start: torch.Tensor, fast: _Problems, c: float) -> tuple[torch.Tensor, int]:
-        """Coefficients within `TOLERANCE` of the minimum from some near it, by Newton's method.
-
-        The gradient has the precision of these problems. Each step is solved for in that of `fast`,
-        which is enough, since what a step lacks is in the next gradient. Returns the number of
-        products with the rows too. Raises `NotConverged`.
-        """
-        factors, coefficients, products = self._factors(c), start, 0
-        excess = previous = float("inf")
-        for _ in range(MAX_NEWTON_STEPS):
-            probabilities = self.logits(coefficients).softmax(1)
-            residuals = (probabilities - self.targets) * factors
-            scaling = _Scaling.of(self, probabilities, factors)
-            gradient, distance = self._total_gradient(coefficients, residuals, scaling)
-            excess, products = distance / TOLERANCE, products + 1
-            if excess <= 1:
-                return coefficients, products
-            if products >= MAX_EVALUATIONS:
-                break
-            if excess > previous / 2:  # single precision brings it no nearer
-                fast = self
-            previous, accuracy = excess, min(0.1, max(0.03 / excess, 1e-4))
-            step, count = fast._newton_step(
-                probabilities.to(fast.rows), factors.to(fast.rows), gradient.to(fast.rows), accuracy
-            )
-            coefficients, products = coefficients + step.double(), products + count
-        raise NotConverged(_report(c, excess, products))
-
-    def _factors(self, c: float) -> torch.Tensor:
-        """What the cross-entropy of each row is multiplied by, (problems, 1, n)."""
-        return (c / 2 if self.targets.shape[1] == 2 else c) * self.weights
-
-    def _total_gradient(
-        self, coefficients: torch.Tensor, residuals: torch.Tensor, scaling: _Scaling
-    ) -> tuple[torch.Tensor, float]:
-        """The gradient of the objective, and what `TOLERANCE` bounds, of the worst problem."""
-        gradient = self.gradient(residuals)
-        of_loss = _norms(gradient[..., :-1])
-        gradient[..., :-1] += coefficients[..., :-1]
-        # Both are equal at the minimum; the second is 0 at the start.
-        size = torch.maximum(of_loss, _norms(coefficients[..., :-1]))
-        distance = torch.maximum(
-            _norms(gradient[..., :-1]) / size.clamp(min=1e-30),
-            _norms(gradient[..., -1:] / scaling.curvature),
-        )
-        return gradient, float(distance.max())
-
-    def _newton_step(
-        self, probabilities: torch.Tensor, factors: torch.Tensor, gradient: torch.Tensor,
-        accuracy: float,
-    ) -> tuple[torch.Tensor, int]:  # fmt: skip
-        """The step to where the gradient would be 0 if the Hessian were the same everywhere, of a
-        single problem, by conjugate gradients. Returns the number of products with the rows too."""
-        scaling = _Scaling.of(self, probabilities, factors)
-
-        def hessian(vector: torch.Tensor) -> torch.Tensor:
-            change = probabilities * self.logits(vector)
-            change -= probabilities * change.sum(1, keepdim=True)
-            product = self.gradient(change * factors)
-            product[..., :-1] += vector[..., :-1]
-            return product
-
-        remainder = -scaling(gradient)
-        step, direction = torch.zeros_like(remainder), remainder
-        size = goal = remainder.square().sum()
-        products = 0
-        while size > accuracy**2 * goal and products < MAX_EVALUATIONS:
-            product, products = scaling(hessian(scaling(direction))), products + 1
-            length = size / (direction * product).sum()
-            step, remainder = step + length * direction, remainder - length * product
-            previous, size = size, remainder.square().sum()
-            direction = remainder + size / previous * direction
-        return scaling(step), products
-
-
-@dataclass(frozen=True)
-class _Scaling:
-    """Coefficients from scaled ones, in which the curvature is about the same everywhere.
-
-    The Hessian is about 1 + s λ along a principal direction with eigenvalue λ, where s is the mean
-    of w p(1 - p) over all rows. Directions that are not known have the smallest λ of the others.
-    """
-
-    directions: torch.Tensor
-    first: torch.Tensor
-    """(problems, 1, m): the factors of these directions."""
-    others: torch.Tensor
-    """(problems, 1, 1)"""
-    curvature: torch.Tensor
-    """(problems, 1, 1) of the objective in the intercepts."""
-
-    @classmethod
-    def of(
-        cls, problems: _Problems, probabilities: torch.Tensor, factors: torch.Tensor
-    ) -> _Scaling:
-        variance = (probabilities * (1 - probabilities)).mean(1, keepdim=True)
-        mean = (variance * factors).mean(2, keepdim=True)
-        return cls(
-            problems.directions,
-            (1 + mean * problems.eigenvalues).rsqrt(),
-            (1 + mean * problems.rest).rsqrt(),
-            mean * factors.shape[2],
-        )
-
-    def __call__(self, coefficients: torch.Tensor, inverse: bool = False) -> torch.Tensor:
-        """The same linear map for coefficients and, as it is symmetric, for gradients."""
-        factors = self.first, self.others, self.curvature.rsqrt()
-        first, others, bias = (1 / factor for factor in factors) if inverse else factors
-        weight = coefficients[..., :-1]
-        along = (first - others) * (weight @ self.directions)
-        return torch.cat(
-            [others * weight + along @ self.directions.T, bias * coefficients[..., -1:]], 2
-        )
-
-
-def _report(c: float, excess: float, count: int) -> str:
-    gradient = f"the gradient is {excess:.2g} times its tolerance after {count} evaluations"
-    return f"logistic regression with C = {c:g}: {gradient}"
-
-
-def _norms(coefficients: torch.Tensor) -> torch.Tensor:
-    """(problems,)"""
-    return coefficients.norm(dim=(1, 2))
-
-
-class _Converged(Exception):
-    """Ends the optimizer's step."""

@@ -6,7 +6,8 @@ import numpy as np
 import torch
 from sklearn.linear_model import LogisticRegressionCV
 
-from fashion_exp.training.logistic import LogisticRows, choose_c, solve_logistic
+from fashion_exp.training.logistic import choose_c, solve_logistic
+from fashion_exp.training.logistic_problems import LogisticRows
 from tests.bench.runner import Figure, alternate, ratio_figure
 
 GRID = tuple(10 ** (exponent / 2) for exponent in range(-8, -1))

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 
-from fashion_exp.training import logistic
-from fashion_exp.training.logistic import (
-    LogisticRows,
-    NotConverged,
-    Solution,
-    choose_c,
-    solve_logistic,
-)
+from fashion_exp.training import logistic_problems
+from fashion_exp.training.logistic import NotConverged, Solution, choose_c, solve_logistic
+from fashion_exp.training.logistic_problems import LogisticRows, Problems
 from fashion_exp.training.standardize import Standardization, nearest_class_mean
 
 
@@ -87,15 +84,87 @@ def test_solution_repeats_bit_for_bit() -> None:
 
 
 def test_unreached_tolerance_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(logistic, "MAX_EVALUATIONS", 3)
+    monkeypatch.setattr(logistic_problems, "MAX_EVALUATIONS", 3)
     with pytest.raises(NotConverged, match=r"C = 1: the gradient is .* times its tolerance"):
         solve(*problem(100, 40, 3), 1.0)
 
 
-def test_unreached_tolerance_of_the_last_steps_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(logistic, "MAX_NEWTON_STEPS", 1)
-    with pytest.raises(NotConverged, match=r"C = 1: the gradient is .* times its tolerance"):
-        solve(*problem(100, 40, 3), 1.0)
+def test_gradient_slightly_above_the_tolerance_is_a_warning(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    x, y = problem(100, 40, 3)
+    exact = solve(x, y, 1.0)
+    monkeypatch.setattr(logistic_problems, "MAX_NEWTON_STEPS", 2)
+    rough = solve(x, y, 1.0)
+    assert "C = 1: the gradient is" in caplog.text
+    assert torch.linalg.norm(rough.weight - exact.weight) < 0.01 * torch.linalg.norm(exact.weight)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, -3.0, float("nan")])
+def test_useless_steps_of_single_precision_are_replaced(
+    share: float, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    newton_step = Problems._newton_step
+
+    def stub(problems: Problems, *arguments: Any) -> tuple[torch.Tensor, int]:
+        step, products = newton_step(problems, *arguments)
+        return step * (share if problems.rows.dtype is torch.float32 else 1), products
+
+    x, y = problem(100, 40, 3)
+    monkeypatch.setattr(Problems, "_newton_step", stub)
+    expected = reference(1.0).fit(x, y).coef_
+    assert np.linalg.norm(solve(x, y, 1.0).weight.numpy() - expected) < 1e-4
+    assert not caplog.text
+
+
+def test_steps_that_are_too_long_are_halved(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    newton_step = Problems._newton_step
+
+    def stub(problems: Problems, *arguments: Any) -> tuple[torch.Tensor, int]:
+        step, products = newton_step(problems, *arguments)
+        return 4 * step, products
+
+    x, y = problem(100, 40, 3)
+    monkeypatch.setattr(Problems, "_newton_step", stub)
+    expected = reference(1.0).fit(x, y).coef_
+    assert np.linalg.norm(solve(x, y, 1.0).weight.numpy() - expected) < 1e-4
+    assert not caplog.text
+
+
+def test_optimizer_that_stops_early_hands_its_best_model_on(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    minimize = Problems.minimize
+
+    def stub(problems: Problems, *arguments: Any) -> tuple[torch.Tensor, int, float]:
+        coefficients, evaluations, _ = minimize(problems, *arguments)
+        return 0.99 * coefficients, evaluations, 1.3
+
+    x, y = problem(100, 40, 3)
+    monkeypatch.setattr(Problems, "minimize", stub)
+    expected = reference(1.0).fit(x, y).coef_
+    assert np.linalg.norm(solve(x, y, 1.0).weight.numpy() - expected) < 1e-4
+    assert not caplog.text
+
+
+def test_path_ends_where_the_models_do_not_converge(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    minimize = Problems.minimize
+
+    def stub(problems: Problems, start: torch.Tensor, c: float) -> tuple[torch.Tensor, int, float]:
+        coefficients, evaluations, excess = minimize(problems, start, c)
+        return coefficients, evaluations, 2.0 if c > 1e-3 else excess
+
+    rows, folds = logistic_rows(*problem(100, 10, 3)), torch.arange(100) // 3 % 5
+    monkeypatch.setattr(Problems, "minimize", stub)
+    choice = choose_c(rows, GRID, folds)
+    assert [point.c for point in choice.path] == GRID[:2] and choice.c in GRID[:2]
+    assert "C = 0.01: the gradient is 2 times its tolerance" in caplog.text
+    with pytest.raises(NotConverged):
+        choose_c(rows, GRID[2:], folds)
 
 
 @pytest.mark.parametrize("c", [1e-2, 10.0])
@@ -105,11 +174,11 @@ def test_solution_does_not_depend_on_where_it_starts(c: float) -> None:
     started, plain = solve_logistic(rows, c, choice.start), solve_logistic(rows, c)
     assert started.evaluations < plain.evaluations
     difference = torch.linalg.norm(started.weight - plain.weight)
-    assert difference < 2 * logistic.TOLERANCE * torch.linalg.norm(plain.weight)
+    assert difference < 2 * logistic_problems.TOLERANCE * torch.linalg.norm(plain.weight)
 
 
 def test_more_directions_than_the_preconditioner_knows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(logistic, "MAX_DIRECTIONS", 10)
+    monkeypatch.setattr(logistic_problems, "MAX_DIRECTIONS", 10)
     x, y = problem(120, 60, 3)
     expected = reference(0.1).fit(x, y).coef_
     assert np.linalg.norm(solve(x, y, 0.1).weight.numpy() - expected) < 1e-5
