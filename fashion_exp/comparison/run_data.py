@@ -196,13 +196,13 @@ class RunData:
 
     @cached_property
     def config(self) -> Config:
-        """The paths in it are where the files are now.
+        """The paths in it are where the files are now. It extends no run, which may be gone.
 
         Raises `InputError` if this version has other options than the run.
         """
         run = RunDir(self.result.output)
         require_config(run)
-        return resolve_paths(load_config(run.config_file), run)
+        return replace(resolve_paths(load_config(run.config_file), run), extend=None)
 
     @property
     def command(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,8 +10,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from fashion_exp.comparison.run_data import load_run as load_run_data
 from fashion_exp.data.sources import load
 from fashion_exp.experiment.checkpoints import StateFile, TrainingState
+from fashion_exp.inference.refit import refit
+from fashion_exp.inference.trained_run import load_run
+from fashion_exp.reporting.progress import quiet_progress
 from tests.command_line import call_command
 from tests.conftest import TinyRun
 
@@ -95,6 +100,18 @@ def test_other_images_are_not_continued_on(
     load._cached.clear()
     assert_equal(extend(short, tmp_path, "training.epochs=3"), longer)
     assert "starts over: images, code, libraries or hardware are not those" in caplog.text
+
+
+def test_extended_run_is_used_without_the_run_that_it_extended(
+    tiny: Callable[..., TinyRun], tmp_path: Path
+) -> None:
+    short = tiny("model.width=4", "model.depth=1", "schedule=exponential")
+    extended = extend(short, tmp_path, "training.epochs=3")
+    shutil.rmtree(short.output)
+    with quiet_progress() as progress:
+        made = refit(load_run(extended.output, tmp_path / "outputs"), progress)
+    assert made.config.training.epochs == 3
+    assert load_run_data(extended.output).config.extend is None
 
 
 def test_what_cannot_be_extended_is_refused(tiny: Callable[..., TinyRun], tmp_path: Path) -> None:
