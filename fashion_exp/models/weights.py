@@ -12,7 +12,6 @@ from pathlib import Path
 import torch
 from torch import nn
 
-import fashion_exp.models.basic_cnn  # noqa: F401 (registers the model)
 from fashion_exp.errors import InputError, suggest
 from fashion_exp.models.backbones import find_backbone
 from fashion_exp.models.compat import StateDict, convert_checkpoint, import_timm
