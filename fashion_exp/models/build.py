@@ -248,8 +248,9 @@ def check_model_options(cfg: ModelConfig) -> None:
     """Raises `InputError` for `depth` or `width` if the network has no such argument."""
     builder = find_builder(network_of(cfg.name))
     accepted = inspect.signature(builder).parameters if builder else {}
+    accepts_any = any(argument.kind is argument.VAR_KEYWORD for argument in accepted.values())
     for option in _set_options(cfg):
-        if option not in accepted:
+        if option not in accepted and not accepts_any:
             raise InputError(f"model.{option} has no effect here: {cfg.name} has no such argument")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from safetensors.torch import save_file
 
 from fashion_exp.configuration.composition import parse_command_line
 from fashion_exp.errors import InputError
-from fashion_exp.models.build import build_model, check_architecture
+from fashion_exp.models.build import build_model, check_architecture, check_model_options
 from fashion_exp.models.classifier import Classifier
 from fashion_exp.models.plan import ModelPlan, plan_model
 from fashion_exp.models.weights import find_weights
@@ -64,6 +65,20 @@ def test_batch_norm_over_single_pixels_is_found_unless_frozen() -> None:
 def test_basic_cnn_of_the_paper_is_a_convolution_and_a_dense_layer() -> None:
     counts = build(size=96).parameter_counts()
     assert counts.total == (3 * 9 * 32 + 32) + (32 * 94 * 94 * 3 + 3)
+
+
+@pytest.mark.parametrize("takes_any", [True, False])
+def test_network_with_any_arguments_takes_the_width(
+    takes_any: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def some(in_chans: int = 3, **options: int) -> None: ...
+    def none(in_chans: int = 3) -> None: ...
+
+    builder = some if takes_any else none
+    monkeypatch.setattr("fashion_exp.models.build.find_builder", lambda name: builder)
+    cfg = parse_command_line(["model.width=5"]).jobs[0].model
+    with nullcontext() if takes_any else pytest.raises(InputError, match="has no such argument"):
+        check_model_options(cfg)
 
 
 def test_initial_weights_depend_on_the_seed() -> None:
