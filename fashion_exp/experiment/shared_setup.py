@@ -69,7 +69,8 @@ def set_up_job(
     context = replace(context, report_epoch=report_epoch)
     if cfg.cache.trainings and all_cached(context):
         return context, None
-    return context, build_dry_run(cfg, context.plan, len(images.classes), context.compute)
+    trainee = build_dry_run(cfg, context.plan, len(images.classes), context.compute, context.stored)
+    return context, trainee
 
 
 def shared_context(

@@ -11,6 +11,7 @@ import pytest
 from safetensors.torch import load_file
 
 from fashion_exp.experiment import trainee
+from fashion_exp.experiment.shared_setup import sharing_set_ups
 from tests.backbone_runs import options
 from tests.command_line import run_successfully
 from tests.conftest import TinyRun
@@ -76,6 +77,23 @@ def test_head_on_stored_features_is_the_same_without_networks(
     warm = tiny(*line)
     assert not built and warm.facts["features"] != cold.facts["features"]
     assert_equal(cold, warm)
+
+
+def test_jobs_that_share_a_set_up_on_stored_features_build_no_networks(
+    tiny: Callable[..., TinyRun], backbone_files: dict[str, Path], built: list[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    lines = [
+        [option for option in heads(backbone_files, "model.c=1") if "prototype" not in option]
+        + ["model.head=logistic", f"training.class_weights={weights}"]
+        for weights in ("none", "balanced")
+    ]
+    tiny(*lines[0])
+    built.clear()
+    with sharing_set_ups():
+        for line in lines:
+            tiny(*line)
+    assert not built and "set-up: as that of" in caplog.text
 
 
 def test_missing_and_damaged_features_are_computed_with_the_networks(
