@@ -103,6 +103,7 @@ def measure_lr_curve(
                 seed_of_epoch=dropout_seeds(cfg, fold), on_step=recorder,
             ):  # fmt: skip
                 pass
+            recorder.finish_update()  # of the last update, which no further one follows
         except _Ended:
             pass
     if len(recorder.losses) < MIN_UPDATES:
@@ -127,7 +128,7 @@ class _Recorder:
         """Is called once for each update, with its time."""
 
         def factor(time: float) -> float:
-            self._finish_update()
+            self.finish_update()
             self._updates = next(self._used) + 1
             if self._updates > len(self._rates):
                 raise _Ended
@@ -144,7 +145,7 @@ class _Recorder:
             self._parts.append((total - self._before[0], views - self._before[1]))
         self._before = (total, views) if step else (0.0, 0)
 
-    def _finish_update(self) -> None:
+    def finish_update(self) -> None:
         """Adds the loss of the update that has ended, if there was one."""
         if not self._parts:
             return

@@ -54,6 +54,8 @@ def test_rates_reach_the_optimizer_also_with_a_schedule_and_another_lr(
     )  # fmt: skip
     assert np.allclose(plain.table, other.table, rtol=1e-5)
     summed = fx.find_lr(*common, "training.accumulate=2", updates=12, lowest=1e-4, highest=1e-2)
+    single = fx.find_lr(*common, "training.batch_size=64", updates=12, lowest=1e-4, highest=1e-2)
+    assert len(single.table) == 12  # an update is an epoch, and none follows the last one
     assert len(summed.table) == 12 and not np.allclose(summed.table, plain.table)
 
 
