@@ -174,14 +174,18 @@ def compare(
     compared = [load_run(folder) for folder in folders]
     _refuse_refits(compared if on is None else ())
     settings = _describe_own_metric(settings, compared)
-    for folder in folders if evaluate_test else ():
-        mark_test_evaluated(folder, place)
     if evaluate_test:
-        compared = [load_run(folder) for folder in folders]
+        compared = _evaluate_tests(folders, place)
     comparison = Comparison(compared, settings, unfinished, place, not_evaluated).counted_in(place)
     if placebo is None:
         return comparison
     return _with_placebo(comparison, placebo, approve, progress)
+
+
+def _evaluate_tests(folders: Sequence[Path], outputs: Path) -> list[RunData]:
+    for folder in folders:
+        mark_test_evaluated(folder, outputs)
+    return [load_run(folder) for folder in folders]
 
 
 def _with_placebo(
