@@ -244,8 +244,7 @@ class TrainedRun:
 
     def predict_features(self, features: np.ndarray) -> BatchOutput:
         """As `predict_batch`, from the features (n, width) of a shared backbone."""
-        rows = torch.from_numpy(features)
-        outputs = [self._head_output(name, rows) for name in self.model_names]
+        outputs = [self._head_output(x, torch.from_numpy(features)) for x in self.model_names]
         return BatchOutput(np.stack(outputs), features)
 
     def _no_output(self, names: Sequence[str]) -> BatchOutput:
