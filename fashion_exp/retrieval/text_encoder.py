@@ -47,7 +47,9 @@ def _encode(texts: tuple[str, ...]) -> np.ndarray:
 @cache
 def _encoder() -> SentenceTransformer:
     from sentence_transformers import SentenceTransformer
+    from transformers.utils.logging import disable_progress_bar
 
+    disable_progress_bar()
     spec = find_spec(PACKAGE)
     assert spec is not None and spec.origin is not None
     folder = Path(spec.origin).parent / "model"
