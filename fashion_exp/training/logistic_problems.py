@@ -180,7 +180,7 @@ class Problems:
                 if excess > lowest / 2:  # single precision brings it hardly nearer
                     fast = self
                 best, lowest, halvings = coefficients, excess, 0
-                origin = probabilities, factors, gradient
+                origin = [probabilities, factors, gradient]
             elif not careful:
                 fast, careful = self, True
             elif halvings < MAX_HALVINGS:
@@ -192,7 +192,8 @@ class Problems:
             if lowest <= 1 or products >= MAX_EVALUATIONS:
                 break
             accuracy = 1e-6 if careful else min(0.1, max(0.03 / lowest, 1e-4))
-            found, count = fast._newton_step(*(part.to(fast.rows) for part in origin), accuracy)
+            at = [part.to(fast.rows) for part in origin]
+            found, count = fast._newton_step(at[0], at[1], at[2], accuracy)
             step, products = found.double(), products + count
             coefficients = best + step
         return best, products, lowest
