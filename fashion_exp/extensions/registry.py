@@ -176,7 +176,7 @@ def register_schedule(function: Piece) -> Piece:
 def register_source(function: Piece) -> Piece:
     """`dataset=csv dataset.name=<name>`: from the options of the data set (`cfg.root`) and a folder
     for downloads to a table (pandas) of image files with the columns path and label, and optionally
-    group and split. Relative paths are those below `dataset.root`."""
+    group and split. Relative paths are those below `dataset.root`, and refused without it."""
     return _register("source", function)
 
 

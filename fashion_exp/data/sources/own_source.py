@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -20,9 +21,10 @@ def load_own(
 ) -> ImageTable:
     """The images of a table with path and label, and optionally group and split.
 
-    It is read like the CSV file of `dataset=csv`; relative paths are those below `cfg.root`, or
-    else in the working directory. The source may store what it downloads in
-    `cache/sources/<name>`. Raises `InputError`, also for what the source raises.
+    It is read like the CSV file of `dataset=csv`; relative paths are those below `cfg.root`, and
+    refused without it: a later command may run in another working directory. The source may store
+    what it downloads in `cache/sources/<name>`. Raises `InputError`, also for what the source
+    raises.
     """
     own = cache / "sources" / cfg.name
     own.mkdir(parents=True, exist_ok=True)
@@ -41,5 +43,16 @@ def load_own(
     with tempfile.TemporaryDirectory() as folder:
         manifest = Path(folder) / f"{cfg.name}.csv"
         table[columns].to_csv(manifest, index=False)
-        root = cfg.root if cfg.root is not None else str(Path.cwd())
+        root = _common_folder(cfg, table["path"].astype(str)) if cfg.root is None else cfg.root
         return load_csv(replace(cfg, manifest=str(manifest), root=root))
+
+
+def _common_folder(cfg: DatasetConfig, paths: pd.Series) -> str | None:
+    """Of absolute paths; None without any. Raises `InputError` for a relative path."""
+    for path in paths:
+        if not os.path.isabs(path):
+            raise InputError(
+                f"dataset.name={cfg.name}: gives the relative path {path}; set dataset.root to its "
+                "folder, or let it give absolute paths"
+            )
+    return os.path.commonpath(map(os.path.dirname, paths)) if len(paths) else None
