@@ -36,6 +36,7 @@ from fashion_exp.evaluation.own_code import store_code
 from fashion_exp.evaluation.run_dir import RunDir, State
 from fashion_exp.experiment.fingerprints import job_fingerprint, short_hash
 from fashion_exp.extensions.files import CodeFile, read_code, use_code
+from fashion_exp.extensions.registry import code_hash
 from fashion_exp.models.weights import find_weights
 from fashion_exp.paths import folder_title, outputs_of
 from fashion_exp.sweeps.job_spec import JobSpec
@@ -121,7 +122,7 @@ class JobFactory:
     _data: dict[str, tuple[str, dict[str, int]]] = field(
         default_factory=dict, init=False, repr=False
     )
-    """Data fingerprint and `part_counts` by dataset options."""
+    """Data fingerprint and `part_counts` by dataset options and code."""
     _notes: set[str] = field(default_factory=set, init=False, repr=False)
 
     @property
@@ -130,7 +131,7 @@ class JobFactory:
 
     def make_job(self, cfg: Config, overrides: tuple[str, ...]) -> SweepJob:
         """Raises `InputError` if the data or the weights are not available."""
-        code = read_code(cfg.extensions)
+        code = self._read_code(tuple(cfg.extensions))
         use_code(code)
         compute = self._compute(cfg)
         data = self._data_fingerprint(cfg)
@@ -168,7 +169,7 @@ class JobFactory:
         """Says how the data were read, and how their official parts are used."""
         from fashion_exp.data.sources.load import load_images_cached  # imports the data sources
 
-        key = str(cfg.dataset)
+        key = f"{cfg.dataset} {code_hash()}"
         notes: list[str] = []
         if key not in self._data:
             table = load_images_cached(cfg.dataset, self.cache)
@@ -186,6 +187,11 @@ class JobFactory:
         if source == "auto":
             source = self.weights.get(network, source)
         return self._weights_identity(network, source)
+
+    @cached_property
+    def _read_code(self) -> Callable[[tuple[str, ...]], tuple[CodeFile, ...]]:
+        """Each file once: one that is edited meanwhile is the old one for the whole sweep."""
+        return functools.cache(read_code)
 
     @cached_property
     def _weights_identity(self) -> Callable[[str, str], str]:

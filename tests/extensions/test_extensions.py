@@ -14,11 +14,15 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from fashion_exp.configuration.composition import parse_command_line
 from fashion_exp.configuration.stored_config import load_config
-from fashion_exp.evaluation.own_code import RUN_CODE
+from fashion_exp.evaluation.own_code import RUN_CODE, use_training_code
 from fashion_exp.evaluation.run_dir import RunDir
 from fashion_exp.experiment import fold
 from fashion_exp.experiment.job import run_job
+from fashion_exp.extensions.files import use_code
+from fashion_exp.extensions.registry import code_hash
+from fashion_exp.sweeps.jobs import JobFactory
 from tests.command_line import call_command, call_successfully, only_run, run_successfully
 from tests.command_line import tracked_runs as tracked
 from tests.conftest import REPOSITORY, TinyRun
@@ -124,6 +128,27 @@ def test_changed_file_is_another_job_and_an_equal_one_is_the_same(
     assert changed.facts["job_hash"] != runs[0].facts["job_hash"]
     assert changed.facts["trainings"].startswith("0 of 1 reused")
     assert changed.text("history.csv") != runs[0].text("history.csv")
+
+
+def test_file_that_is_edited_during_a_sweep_is_the_planned_one_for_all_jobs(
+    photos: Path, tmp_path: Path
+) -> None:
+    file = write(tmp_path, CONSTANT_LOSS.format(0))
+    line = parse_command_line([
+        "--multirun", "optim.lr=1e-3,1e-2", f"extensions=[{file}]", "training.loss=flat",
+        "dataset=folder", f"dataset.root={photos}", f"outputs={tmp_path / 'outputs'}",
+    ])  # fmt: skip
+    outputs = tmp_path / "outputs"
+    factory = JobFactory(line, outputs / "sweeps" / "s", outputs / "cache", {}, 1, None)
+    (first, second), planned = factory.make_grid_jobs(), code_hash()
+    file.write_text(file.read_text().replace("* 0", "* 1e-3"))
+    proposed = factory.make_job(first.cfg, first.overrides)  # as a search does amid the sweep
+    assert proposed.hash == first.hash and code_hash() == planned
+    for job in (first, second):
+        spec = job.spec(outputs, {})
+        use_code([])
+        use_training_code(spec.cfg, RunDir(spec.folder))
+        assert code_hash() == planned
 
 
 def test_files_of_one_name_are_both_kept(tiny: Callable[..., TinyRun], tmp_path: Path) -> None:
