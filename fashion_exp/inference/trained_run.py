@@ -332,8 +332,7 @@ def load_run(reference: str | Path, outputs: Path, uri: str | None = None) -> Tr
     run = RunDir(_folder_of(str(reference), outputs, uri))
     require_finished(run)
     require_config(run)
-    # The run that it extended may be gone, and is not needed any more.
-    cfg = replace(resolve_paths(load_config(run.config_file), run), extend=None)
+    cfg = replace(resolve_paths(load_config(run.config_file), run), extend=None)  # may be gone
     result = load_result(run.path)
     refit = run.path / REFIT_FILE
     names = tuple(read_json(refit)["models"] if refit.exists() else result.train_sizes)
