@@ -85,6 +85,13 @@ def outputs_of(run: Path) -> Path | None:
     return run.parent.parent.parent if is_below else None
 
 
+def is_in_outputs(path: Path) -> bool:
+    """Whether a path is in the folder of a run, or in a folder in which runs were started."""
+    return any(
+        outputs_of(folder) is not None or (folder / _ID_FILE).is_file() for folder in path.parents
+    )
+
+
 def with_outputs_option(command: str, outputs: Path) -> str:
     """The command, with `--outputs` if `outputs` is not the default folder."""
     if outputs == outputs_dir(None):

@@ -13,6 +13,7 @@ from fashion_exp.errors import InputError
 from fashion_exp.evaluation.run_dir import RunDir
 from fashion_exp.evaluation.run_paths import was_begun_here
 from fashion_exp.extensions.files import CodeFile, read_code, use_code
+from fashion_exp.paths import is_in_outputs, outputs_of
 
 log = logging.getLogger(__name__)
 
@@ -83,18 +84,24 @@ def use_training_code(cfg: Config, run: RunDir) -> None:
     use_code([file for file, _ in stored] or read_code(cfg.extensions))
 
 
-def use_run_code(run: RunDir) -> None:
+def use_run_code(run: RunDir, named: Sequence[str] = ()) -> None:
     """Puts the code of a finished or interrupted run in force: the copies in its folder.
 
     The folder may come from anybody. Its code is executed only if the run was begun in this outputs
     folder, if the files that were copied are still at their places, or if the user says so by an
-    environment variable. Raises `InputError` otherwise.
+    environment variable. Raises `InputError` otherwise, and if its config has `named` files, its
+    folder no copies: files that are not the run's would be executed in their place.
     """
     stored = _stored(run)
+    if named and not stored:
+        raise InputError(
+            f"{run.path}: was trained with {', '.join(named)}, and has no copy of that code; start "
+            "a new run"
+        )
     if stored and not (
         os.environ.get(RUN_CODE) == "1"
         or was_begun_here(run)
-        or all(_is_same(file, original) for file, original in stored)
+        or all(_is_users_file(file, original, run) for file, original in stored)
     ):
         copies = ", ".join(str(file.path) for file, _ in stored)
         raise InputError(
@@ -108,6 +115,21 @@ def use_run_code(run: RunDir) -> None:
                 original.name,
             )
     use_code([file for file, _ in stored])
+
+
+def _is_users_file(file: CodeFile, original: Path, run: RunDir) -> bool:
+    """Whether the file that was copied is still there. What is among runs may have come with them,
+    and be the copy itself."""
+    try:
+        place, outputs = original.resolve(), outputs_of(run.path)
+        is_users = original.is_absolute() and not (
+            is_in_outputs(place)
+            or place.is_relative_to(run.path.resolve())
+            or (outputs is not None and place.is_relative_to(outputs.resolve()))
+        )
+    except OSError:  # a circle of links, or a folder that may not be read
+        return False
+    return is_users and _is_same(file, original)
 
 
 def _is_same(file: CodeFile, original: Path) -> bool:

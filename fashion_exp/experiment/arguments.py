@@ -72,7 +72,7 @@ def parse_arguments(arguments: Sequence[str]) -> CommandLine:
     check_writable(outputs_dir(cfg.outputs))
     if cfg.extensions or any(job.extensions for job in line.jobs):
         if run is not None:
-            use_run_code(run)
+            use_run_code(run, cfg.extensions)
         else:
             from fashion_exp.experiment.own_pieces import check_extensions  # PyTorch, timm
 

@@ -17,21 +17,30 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 from fashion_exp.atomic_io import atomic_write
 from fashion_exp.errors import InputError
+from fashion_exp.evaluation.run_dir import PART_FILES, REFIT_FILE
 from fashion_exp.paths import package_version
+from fashion_exp.sweeps.state import LEADERBOARD_FILE, STATE_FILE
 
 MANIFEST = "study.json"
 SCHEMA = 1
 FOLDERS = ("runs", "sweeps", "refits", "weights", "thumbnails")
 """The top folders of an archive, which are those of an outputs folder."""
-RUN_SUFFIXES = (
-    ".json", ".yaml", ".csv", ".parquet", ".log", ".safetensors", ".npz",
+RUN_FILES = (
+    "config/config.yaml", "config/overrides.yaml", "options.json", "knobs.json", "result.json",
+    "split.csv", "left_out.csv", "history.csv", "trainings.csv", "environment.json",
+    *PART_FILES.values(), "test_evaluated.json", "test_opened.json", "annotations.json",
+    "imported.json", REFIT_FILE, "failure.json", "pruned.json", "run.log", "console.log",
 )  # fmt: skip
-"""Of the files of runs. None of them can run code when it is read."""
+"""Files of a run that a study has. Others can be made again, or are of this machine: figures,
+reports, the id in the tracking store, absolute paths, code. A longer list needs a new schema."""
+WEIGHT_FILES = ("checkpoints/*.safetensors", "calibration.json", "calibration.npz")
+_EVALUATION = re.compile(r"evaluations/[^/]+\.(parquet|json)")
 
 MAX_FILES = 1_000_000
 MAX_MANIFEST_BYTES = 256 * 2**20
@@ -188,8 +197,8 @@ def _check_entry(file: Path, info: zipfile.ZipInfo) -> None:
 
 
 def is_safe(name: str) -> bool:
-    """Whether a study may have a file of this name: below one of its folders, and of a kind that
-    cannot run code."""
+    """Whether a study may have a file of this name. None of them has code that is executed, or says
+    that code or a server is to be trusted."""
     parts = name.split("/")
     if len(parts) < 2 or parts[0] not in FOLDERS or PurePosixPath(name).is_absolute():
         return False
@@ -199,7 +208,14 @@ def is_safe(name: str) -> bool:
         return len(parts) == 2 and re.fullmatch(r"[0-9a-f]{64}\.\w{1,20}", parts[1]) is not None
     if parts[0] == "thumbnails":
         return len(parts) == 2 and parts[1].endswith(".jpg")
-    return len(parts) >= 3 and parts[-1].endswith(RUN_SUFFIXES)
+    if parts[0] == "sweeps" and len(parts) == 3:
+        return parts[2] in (STATE_FILE, LEADERBOARD_FILE)
+    file = "/".join(parts[3 if parts[0] == "sweeps" else 2 :])
+    return (
+        file in RUN_FILES
+        or any(fnmatchcase(file, f) and file.count("/") == f.count("/") for f in WEIGHT_FILES)
+        or _EVALUATION.fullmatch(file) is not None
+    )
 
 
 def _parse(file: Path, data: bytes) -> Manifest:

@@ -23,25 +23,24 @@ from fashion_exp.evaluation.predictions import (
     predictions_bytes,
     read_predictions,
 )
-from fashion_exp.evaluation.run_dir import PART_FILES, REFIT_FILE, RunDir
+from fashion_exp.evaluation.run_dir import PART_FILES, RunDir
 from fashion_exp.models.backbones import backbone_files
 from fashion_exp.paths import outputs_dir, outputs_of
-from fashion_exp.study.archive import ArchivedRun, Entry, Manifest, is_safe, write_archive
+from fashion_exp.study.archive import (
+    RUN_FILES,
+    WEIGHT_FILES,
+    ArchivedRun,
+    Entry,
+    Manifest,
+    is_safe,
+    write_archive,
+)
 from fashion_exp.study.private_paths import PathShortener
 from fashion_exp.sweeps.state import LEADERBOARD_FILE, STATE_FILE
 
 if TYPE_CHECKING:
     from fashion_exp.comparison.run_data import RunData
 
-RUN_FILES = (
-    "config/config.yaml", "config/overrides.yaml", "options.json", "knobs.json", "result.json",
-    "split.csv", "left_out.csv", "history.csv", "trainings.csv", "environment.json",
-    *PART_FILES.values(), "test_evaluated.json", "test_opened.json", "annotations.json",
-    "imported.json", REFIT_FILE, "failure.json", "pruned.json", "run.log", "console.log",
-)  # fmt: skip
-"""Files of a run that a study has. Others can be made again, or are of this machine: figures,
-reports, the id in the tracking store, absolute paths."""
-WEIGHT_FILES = ("checkpoints/*.safetensors", "calibration.json", "calibration.npz")
 UNFINISHED_FILES = ("options.json", "knobs.json", "failure.json", "pruned.json")
 """Of a job without a result: it was tried, and comparisons count it."""
 
@@ -93,8 +92,8 @@ class ExportPlan:
 def plan_export(folders: Sequence[Path], weights: bool, thumbnails: bool) -> ExportPlan:
     """The files of finished runs, and of the sweeps that are among them as a whole.
 
-    Raises `InputError` for two runs that have the same place, and with `weights` for a run that has
-    lost its models or their backbones.
+    Raises `InputError` for two runs that have the same place, a name that cannot be unpacked, and
+    with `weights` for a run that has lost its models or their backbones.
     """
     finished = [RunDir(folder.resolve()) for folder in folders]
     places: dict[str, Path] = {}
@@ -112,6 +111,9 @@ def plan_export(folders: Sequence[Path], weights: bool, thumbnails: bool) -> Exp
     if weights:
         entries += [entry for run in finished for entry in _weight_entries(run)]
     by_name = {entry.name: entry for entry in entries}
+    for name, entry in by_name.items():
+        if not is_safe(name):
+            raise InputError(f"{entry.source}: a study cannot have {name}; rename its folder")
     return ExportPlan([*finished, *unfinished], [*by_name.values()], weights, thumbnails)
 
 
@@ -134,7 +136,12 @@ def _whole_sweeps(folders: Sequence[Path]) -> list[Path]:
 
 def _entries(run: RunDir, names: Sequence[str]) -> Iterator[Entry]:
     place, shorten = place_of(run.path), PathShortener(run)
-    evaluations = sorted(run.evaluations.glob("[!.]*")) if run.is_finished else []
+    names_of_evaluations = run.evaluation_names if run.is_finished else []
+    evaluations = [
+        run.evaluations / f"{name}{kind}"
+        for name in names_of_evaluations
+        for kind in (".parquet", ".json")
+    ]
     files = [run.path / name for name in names] + evaluations
     for file in files:
         if not file.is_file():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import shutil
@@ -193,12 +194,14 @@ def rewrite(file: Path, change: Callable[[dict[str, bytes]], dict[str, bytes]]) 
     return altered
 
 
-def add_entry(name: str, data: bytes = b"x") -> Callable[[dict[str, bytes]], dict[str, bytes]]:
+def add_entry(
+    name: str, data: bytes = b"x", sha256: str = "0"
+) -> Callable[[dict[str, bytes]], dict[str, bytes]]:
     """Adds a file to the archive and to the manifest."""
 
     def change(content: dict[str, bytes]) -> dict[str, bytes]:
         manifest = json.loads(content["study.json"])
-        manifest["files"][name] = {"bytes": len(data), "sha256": "0"}
+        manifest["files"][name] = {"bytes": len(data), "sha256": sha256}
         return content | {name: data, "study.json": json.dumps(manifest).encode()}
 
     return change
@@ -208,7 +211,10 @@ def add_entry(name: str, data: bytes = b"x") -> Callable[[dict[str, bytes]], dic
     "name",
     ["../escape.json", "/tmp/escape.json", "runs/../../escape.json", "runs/a/..\\..\\escape.json",
      "C:/escape.json", "runs//a.json", "runs/a/code.py", "runs/a/model.pt", "runs/.a/b.json",
-     "elsewhere/a/b.json", "weights/name.safetensors", "runs/a\n/b.json"],
+     "elsewhere/a/b.json", "weights/name.safetensors", "runs/a\n/b.json",
+     "runs/a/config/extensions.json", "runs/a/extensions/own.json", "runs/a/tracked.json",
+     "runs/a/config/paths.json", "runs/a/b/result.json", "sweeps/lr/options.json",
+     "runs/a/checkpoints/deep/x.safetensors", "runs/a/evaluations/own.py"],
 )  # fmt: skip
 def test_paths_outside_are_refused(name: str, study: Path, there: Path) -> None:
     altered = rewrite(study, add_entry(name))
@@ -217,8 +223,31 @@ def test_paths_outside_are_refused(name: str, study: Path, there: Path) -> None:
     assert not list(there.rglob("*")) and not (there.parent / "escape.json").exists()
 
 
+def test_evaluations_and_weights_are_imported(here: Path, there: Path, tmp_path: Path) -> None:
+    run = RunDir(add_run(here / "runs" / "a"))
+    names = ["checkpoints/r0f0.safetensors", "calibration.npz", "evaluations/own photos.json"]
+    for name in names:
+        (run.path / name).parent.mkdir(exist_ok=True)
+        (run.path / name).write_text("{}")
+    shutil.copy(run.predictions_file("test"), run.predictions_file("own photos"))
+    (run.evaluations / "notes.txt").write_text("not of an evaluation")
+    file = export_study(tmp_path / "study.zip", run.path, outputs=here).file
+    for name in names[:2]:
+        file = rewrite(file, add_entry(f"runs/a/{name}", b"{}", hashlib.sha256(b"{}").hexdigest()))
+        file = file.rename(tmp_path / f"with-{len(name)}.zip")
+    (placed,) = import_study(file, outputs=there)
+    assert RunDir(placed.folder).evaluation_names == ["own photos"]
+    assert all((placed.folder / name).is_file() for name in names)
+
+
+def test_name_that_cannot_be_unpacked_is_refused_at_export(here: Path, tmp_path: Path) -> None:
+    run = add_run(here / "runs" / "a:b")
+    with pytest.raises(InputError, match="rename its folder"):
+        export_study(tmp_path / "study.zip", run, outputs=here)
+
+
 def test_links_are_refused(study: Path, there: Path) -> None:
-    link = zipfile.ZipInfo("runs/a/link.json")
+    link = zipfile.ZipInfo("runs/a/knobs.json")
     link.external_attr = (stat.S_IFLNK | 0o777) << 16
     with zipfile.ZipFile(study, "a") as opened:
         opened.writestr(link, "/etc/passwd")
@@ -228,7 +257,7 @@ def test_links_are_refused(study: Path, there: Path) -> None:
 
 def test_bombs_are_refused(study: Path, there: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = bytes(3 * 2**20)
-    bomb = rewrite(study, add_entry("runs/a/bomb.csv", data))
+    bomb = rewrite(study, add_entry("runs/a/console.log", data))
     packed = bomb.with_name("bomb.zip")
     with zipfile.ZipFile(bomb) as source, zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as z:
         for name in source.namelist():
