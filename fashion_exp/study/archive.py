@@ -240,6 +240,8 @@ def _parse(file: Path, data: bytes) -> Manifest:
         raise
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(f"{file}: {MANIFEST} is damaged ({error!r})") from None
+    if len({run.folder for run in runs}) < len(runs):
+        raise InputError(f"{file}: a run is in {MANIFEST} twice; it was altered")
     for run in runs:
         depth = 3 if run.folder.startswith("sweeps/") else 2
         if not is_safe(f"{run.folder}/result.json") or run.folder.count("/") != depth - 1:

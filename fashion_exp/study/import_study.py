@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import count
@@ -102,16 +102,19 @@ def _check_runs(file: Path, staging: Path, runs: Sequence[ArchivedRun]) -> None:
 
 def _plan(staging: Path, manifest: Manifest, outputs: Path) -> list[Placing]:
     known = _KnownRuns(outputs)
+    taken: set[Path] = set()
     sweeps: dict[str, list[ArchivedRun]] = {}
     placings = []
     for run in manifest.runs:
         if run.folder.startswith("sweeps/"):
             sweeps.setdefault(run.folder.rpartition("/")[0], []).append(run)
         else:
-            placings.append(_place_run(run, staging, outputs, known))
-    return placings + [
-        _place_sweep(folder, runs, staging, outputs) for folder, runs in sweeps.items()
-    ]
+            placings.append(_place_run(run, staging, outputs, known, taken))
+            taken.add(placings[-1].target)
+    for folder, runs in sweeps.items():
+        placings.append(_place_sweep(folder, runs, staging, outputs, taken))
+        taken.add(placings[-1].target)
+    return placings
 
 
 class _KnownRuns:
@@ -144,23 +147,31 @@ def _facts(run: Path) -> str:
     return ""
 
 
-def _place_run(run: ArchivedRun, staging: Path, outputs: Path, known: _KnownRuns) -> Placing:
+def _place_run(
+    run: ArchivedRun, staging: Path, outputs: Path, known: _KnownRuns, taken: Collection[Path]
+) -> Placing:
+    """`taken` are the folders that other runs of the archive get."""
     source = staging / run.folder
     if (same := known.same(source)) is not None:
         return Placing(source, same, [PlacedRun(run.name, same, "already here")])
     kind, _, name = run.folder.partition("/")
-    target = next(path for path in _numbered(outputs / kind, name) if not path.exists())
+    numbered = _numbered(outputs / kind, name)
+    target = next(path for path in numbered if not path.exists() and path not in taken)
     status: Status = "imported" if target.name == name else "renamed"
     return Placing(source, target, [PlacedRun(run.name, target, status)])
 
 
-def _place_sweep(folder: str, runs: Sequence[ArchivedRun], staging: Path, outputs: Path) -> Placing:
+def _place_sweep(
+    folder: str, runs: Sequence[ArchivedRun], staging: Path, outputs: Path,
+    taken: Collection[Path],
+) -> Placing:  # fmt: skip
     """A sweep stays together. It is added to the sweep of its name here if their common jobs are
-    the same; else it gets a number."""
+    the same; else it gets a number. `taken` are the folders that other sweeps of the archive get.
+    """
     kind, _, name = folder.partition("/")
     for target in _numbered(outputs / kind, name):
         jobs = {run.folder.rpartition("/")[2]: run for run in runs}
-        if target.exists() and is_sweep_running(target):
+        if target in taken or (target.exists() and is_sweep_running(target)):
             continue
         common = [job for job in jobs if (target / job).exists()]
         if all(_is_same_job(staging / folder / job, target / job) for job in common):

@@ -103,6 +103,20 @@ def test_other_run_of_the_same_name_stays(study: Path, there: Path) -> None:
     assert import_study(study, outputs=there)[0].status == "already here"
 
 
+def test_no_two_folders_of_an_archive_become_one(here: Path, there: Path, tmp_path: Path) -> None:
+    names = ["runs/a", "runs/a-2", "sweeps/lr/job", "sweeps/lr-2/other"]
+    folders = [add_run(here / name, seed) for seed, name in enumerate(names)]
+    file = export_study(tmp_path / "study.zip", folders, outputs=here).file
+    add_run(there / "runs" / "a", 8)
+    add_run(there / "sweeps" / "lr" / "job", 9)
+    placed = import_study(file, outputs=there)
+    assert [str(run.folder.relative_to(there)) for run in placed] == [
+        "runs/a-2", "runs/a-2-2", "sweeps/lr-2/job", "sweeps/lr-2-2/other",
+    ]  # fmt: skip
+    assert all((run.folder / "result.json").is_file() for run in placed)
+    assert {run.status for run in import_study(file, outputs=there)} == {"already here"}
+
+
 def test_sweep_that_grew_gets_its_new_jobs(here: Path, there: Path, tmp_path: Path) -> None:
     sweep = add_sweep(here)
     first = export_study(tmp_path / "first.zip", sweep, outputs=here).file
