@@ -26,8 +26,9 @@ def run(arguments: list[str]) -> int:
     is_export = args.action == "export"
     if not is_export and args.runs:
         raise InputError(f"study {args.action}: takes STUDY.zip alone")
-    for name, used in {"weights": is_export, "thumbnails": is_export,
-                       "root": args.action == "import"}.items():  # fmt: skip
+    for name, used in {"weights": is_export, "thumbnails": is_export, "uri": is_export,
+                       "root": args.action == "import",
+                       "outputs": args.action != "show"}.items():  # fmt: skip
         if getattr(args, name) and not used:
             raise InputError(f"--{name}: has no effect on study {args.action}")
     if is_export:
@@ -59,8 +60,10 @@ def build_parser() -> Parser:
     )  # fmt: skip
     parser.add_argument("--root", metavar="FOLDER", help="import: where the photos are here")
     parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.add_argument("--uri", help="URI of the tracking store, for filters")
-    parser.add_argument("--outputs", help="folder of the runs; default: as for experiments")
+    parser.add_argument("--uri", help="export: URI of the tracking store, for filters")
+    parser.add_argument(
+        "--outputs", help="export, import: folder of the runs; default: as for experiments"
+    )
     return parser
 
 

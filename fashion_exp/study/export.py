@@ -18,6 +18,7 @@ import pandas as pd
 from fashion_exp.comparison.find_runs import run_name, unfinished_jobs
 from fashion_exp.comparison.misclassified import THUMBNAILS, Thumbnails, load_run_images
 from fashion_exp.errors import InputError
+from fashion_exp.evaluation.own_code import CODE_FOLDER
 from fashion_exp.evaluation.predictions import (
     labels_and_probabilities,
     predictions_bytes,
@@ -93,7 +94,7 @@ def plan_export(folders: Sequence[Path], weights: bool, thumbnails: bool) -> Exp
     """The files of finished runs, and of the sweeps that are among them as a whole.
 
     Raises `InputError` for two runs that have the same place, a name that cannot be unpacked, and
-    with `weights` for a run that has lost its models or their backbones.
+    with `weights` for a run that has lost its models or their backbones, or has code of its own.
     """
     finished = [RunDir(folder.resolve()) for folder in folders]
     places: dict[str, Path] = {}
@@ -104,7 +105,7 @@ def plan_export(folders: Sequence[Path], weights: bool, thumbnails: bool) -> Exp
     entries = [entry for run in finished for entry in _entries(run, RUN_FILES)]
     entries += [entry for run in unfinished for entry in _entries(run, UNFINISHED_FILES)]
     for sweep in _whole_sweeps([run.path for run in finished]):
-        shorten = PathShortener(finished[0])
+        shorten = PathShortener(next(run for run in finished if run.path.parent == sweep))
         for name in (STATE_FILE, LEADERBOARD_FILE):
             if (sweep / name).is_file():
                 entries.append(_text_entry(f"sweeps/{sweep.name}/{name}", sweep / name, shorten))
@@ -171,6 +172,11 @@ def _weight_entries(run: RunDir) -> Iterator[Entry]:
     """The checkpoints bit for bit, and the files of frozen backbones that they refer to."""
     if run.is_imported:
         return
+    if code := sorted(path.name for path in (run.path / CODE_FOLDER).glob("*")):
+        raise InputError(
+            f"{run.path}: was trained with code of its own ({', '.join(code)}), which a study "
+            "never has, so its models could not be used; leave out --weights, or copy the folder"
+        )
     place = place_of(run.path)
     files = [file for pattern in WEIGHT_FILES for file in sorted(run.path.glob(pattern))]
     checkpoints = [file for file in files if file.suffix == ".safetensors"]

@@ -254,6 +254,30 @@ def test_evaluations_and_weights_are_imported(here: Path, there: Path, tmp_path:
     assert all((placed.folder / name).is_file() for name in names)
 
 
+def test_models_that_need_own_code_are_refused(here: Path, tmp_path: Path) -> None:
+    run = add_run(here / "runs" / "a")
+    (run / "extensions").mkdir()
+    (run / "extensions" / "own.py").touch()
+    with pytest.raises(InputError, match=r"code of its own \(own\.py\)"):
+        export_study(tmp_path / "study.zip", run, weights=True, outputs=here)
+    file = export_study(tmp_path / "study.zip", run, outputs=here).file
+    assert not [name for name in zipfile.ZipFile(file).namelist() if "own.py" in name]
+
+
+def test_paths_of_each_sweep_are_shortened(here: Path, tmp_path: Path) -> None:
+    other = add_run(here / "runs" / "a")
+    sweep = add_sweep(here)
+    photos = f"{tmp_path}/my photos (new)"
+    state = {"line": [f"dataset.root={photos}"], "jobs": {}}
+    (sweep / "sweep.json").write_text(json.dumps(state))
+    options = RunDir(sweep / "job0").options() | {"dataset.root": photos}
+    (sweep / "job0" / "options.json").write_text(json.dumps(options))
+    file = export_study(tmp_path / "study.zip", [other, sweep], outputs=here).file
+    with zipfile.ZipFile(file) as opened:
+        content = json.loads(opened.read("sweeps/lr/sweep.json"))
+    assert content["line"] == ["dataset.root=my photos (new)"]
+
+
 def test_name_that_cannot_be_unpacked_is_refused_at_export(here: Path, tmp_path: Path) -> None:
     run = add_run(here / "runs" / "a:b")
     with pytest.raises(InputError, match="rename its folder"):
@@ -370,6 +394,9 @@ def test_interrupted_import_leaves_no_part_of_a_run(
         (["export", "study.tar"], r"ends with \.zip"),
         (["import", "nothing.zip"], "no such file"),
         (["import", "nothing.zip", "--weights"], "has no effect on study import"),
+        (["show", "nothing.zip"], "--outputs: has no effect on study show"),
+        (["show", "nothing.zip", "--uri", "x"], "--uri: has no effect on study show"),
+        (["import", "nothing.zip", "--uri", "x"], "--uri: has no effect on study import"),
         (["show", "nothing.zip", "more"], r"takes STUDY\.zip alone"),
         (["export", "x.zip", "nosuchrun"], "no such run"),
         (["exprot", "x.zip"], "did you mean export"),
