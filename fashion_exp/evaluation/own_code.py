@@ -23,11 +23,29 @@ RUN_CODE = "FASHION_EXP_RUN_CODE"
 """Environment variable: 1 executes the code of runs from other machines and folders."""
 
 
-def find_code(cfg: Config) -> Sequence[CodeFile]:
-    """The files of `extensions`; for a run to extend, as it was trained with them."""
-    if cfg.extend is None:
-        return read_code(cfg.extensions)
-    return [CodeFile(path, file.content) for file, path in _stored(RunDir(Path(cfg.extend)))]
+def keep_code(cfg: Config, run: RunDir) -> None:
+    """Copies the files of `extensions` into the folder of a run, unless it has copies already; for
+    a run to extend, as it was trained with them. Raises `InputError`."""
+    if _list_file(run).exists():
+        return
+    files = (
+        read_code(cfg.extensions) if cfg.extend is None else _originals(RunDir(Path(cfg.extend)))
+    )
+    store_code(files, run)
+
+
+def _originals(run: RunDir) -> list[CodeFile]:
+    """The files of a run at the paths that they were copied from, as they were then."""
+    return [CodeFile(path, file.content) for file, path in _stored(run)]
+
+
+def repeat_code(origin: RunDir, run: RunDir) -> None:
+    """Puts the code of a finished run in force, and copies it to a run that repeats its trainings.
+
+    Raises `InputError` as `use_run_code`.
+    """
+    use_run_code(origin)
+    store_code(_originals(origin), run)
 
 
 def store_code(files: Sequence[CodeFile], run: RunDir) -> None:

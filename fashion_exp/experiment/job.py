@@ -23,7 +23,7 @@ from fashion_exp.configuration.schema import (
 )
 from fashion_exp.configuration.stored_config import save_config
 from fashion_exp.errors import ExitCode, InputError, Pruned, redact_credentials
-from fashion_exp.evaluation.own_code import find_code, store_code
+from fashion_exp.evaluation.own_code import keep_code
 from fashion_exp.evaluation.run_dir import RunDir
 from fashion_exp.evaluation.run_paths import save_paths
 from fashion_exp.experiment.worker import log_to_file, train_job
@@ -123,7 +123,7 @@ def save_job_config(cfg: Config, run: RunDir, overrides: Sequence[str]) -> None:
     A resumed run takes those of a tracking server from MLFLOW_TRACKING_USERNAME and
     MLFLOW_TRACKING_PASSWORD.
     """
-    store_code(find_code(cfg), run)
+    keep_code(cfg, run)
     save_config(cfg, run.config_file)
     save_paths(cfg, run)
     typed = [redact_credentials(override) for override in overrides]

@@ -13,6 +13,7 @@ from fashion_exp.comparison.pairs import Pair, compare_pairs
 from fashion_exp.configuration.schema import Config, SeedsConfig
 from fashion_exp.data.sources.load import load_images_cached
 from fashion_exp.errors import InputError
+from fashion_exp.evaluation.own_code import repeat_code, use_run_code
 from fashion_exp.evaluation.results import RunResult
 from fashion_exp.evaluation.run_dir import RunDir
 from fashion_exp.evaluation.run_paths import resolve_paths
@@ -103,6 +104,10 @@ class PlaceboPlan:
     run: RunData
     cfg: Config
     folder: Path
+    @property
+    def origin(self) -> RunDir:
+        return RunDir(self.run.result.output)
+
     count: int
 
     @property
@@ -131,6 +136,7 @@ class PlaceboPlan:
     def train(self, progress: Progress) -> None:
         """Trains what is not finished; after an interruption the same call continues."""
         unfinished = self.unfinished
+        use_run_code(self.origin)
         if not unfinished:
             return
         train_heads(unfinished, progress)
@@ -148,6 +154,7 @@ class PlaceboPlan:
             raise InputError(
                 f"{self.run.name}: its photos, labels or groups have changed since; train a new run"
             )
+            repeat_code(self.origin, run)
         with run.lock(), log_to_file(run.log_file):
             seeds = {f"seeds.{name}": seed for name, seed in vars(cfg.seeds).items()}
             save_job_config(cfg, run, overrides_to_repeat(self.run, seeds))

@@ -12,6 +12,7 @@ from fashion_exp.configuration.overrides import split_override
 from fashion_exp.configuration.schema import Config
 from fashion_exp.errors import InputError
 from fashion_exp.evaluation.run_dir import RunDir
+from fashion_exp.evaluation.run_paths import was_begun_here
 
 if TYPE_CHECKING:
     from fashion_exp.comparison.run_data import RunData
@@ -23,7 +24,9 @@ FIXED = ("split.", "dataset.classes", "dataset.rename")
 def config_to_repeat(run: RunData, outputs: Path) -> Config:
     """The config of a run, as an experiment of its own in `outputs`.
 
-    Raises `InputError` for imported predictions, refits, and what this version cannot train.
+    A run that comes from another machine or folder does not decide which server or database is
+    contacted: its repeats are recorded in that of `outputs`. Raises `InputError` for imported
+    predictions, refits, and what this version cannot train.
     """
     folder = run.result.output
     if RunDir(folder).is_imported:
@@ -37,7 +40,12 @@ def config_to_repeat(run: RunData, outputs: Path) -> Config:
         cfg.sweep, name=None, zip=[], points=[], fresh=False, dry_run=False, evaluate_test=False,
         parent=None, swept=[], experiment=None, study=None, trial=None, storage=None,
     )  # fmt: skip
-    return replace(cfg, sweep=sweep, resume=None, outputs=str(outputs))
+    tracking = cfg.tracking
+    if tracking.uri and not was_begun_here(RunDir(folder)):
+        tracking = replace(tracking, uri=None)
+    return replace(
+        cfg, sweep=sweep, tracking=tracking, resume=None, extend=None, outputs=str(outputs)
+    )
 
 
 def require_pairs(a: RunData, b: RunData) -> None:

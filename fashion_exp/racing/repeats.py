@@ -11,6 +11,7 @@ import pandas as pd
 from fashion_exp.configuration.schema import Config
 from fashion_exp.data.sources.load import load_images_cached
 from fashion_exp.errors import InputError
+from fashion_exp.evaluation.own_code import repeat_code, use_run_code
 from fashion_exp.evaluation.predictions import read_predictions
 from fashion_exp.evaluation.results import load_result
 from fashion_exp.evaluation.run_dir import RunDir
@@ -50,6 +51,7 @@ class RepeatedRun:
         self, origin: RunData, cfg: Config, run: RunDir, at_most: int, progress: Progress
     ) -> None:
         self.origin, self.run, self._progress = origin, run, progress
+        self._code = RunDir(origin.result.output)
         self._training_progress = progress if progress.is_live else quiet_progress()
         self._cfg = replace(cfg, repeats=at_most)
         self.trained = 0
@@ -71,6 +73,7 @@ class RepeatedRun:
         self._stack.close()
 
     def _prepare(self) -> None:
+        repeat_code(self._code, self.run)
         cache = outputs_dir(self._cfg.outputs) / "cache"
         self._images = load_images_cached(resolve_paths(self._cfg, self.run).dataset, cache)
         self._save_config(self._cfg)
@@ -102,6 +105,7 @@ class RepeatedRun:
 
     def _train(self, fold: Fold) -> None:
         context, cfg = self._context, self._cfg
+        use_run_code(self._code)  # that of the other run of a race was in force since
         folds = context.split.folds
         index = TrainingIndex(folds.index(fold) + 1, len(folds), training_unit(context.split))
         cached = find_cached_training(context, fold)
@@ -130,6 +134,7 @@ class RepeatedRun:
         """Makes a finished run of the first `repeats`, tracked; the test stays held out."""
         if self.run.is_finished:
             return
+        use_run_code(self._code)
         cfg = replace(self._cfg, repeats=repeats)
         self._save_config(cfg)
         self.run.split_file.unlink(missing_ok=True)  # has the folds of all repeats

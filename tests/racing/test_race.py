@@ -14,12 +14,21 @@ from fashion_exp.commands import race as command
 from fashion_exp.comparison.looks import JOURNAL
 from fashion_exp.comparison.run_data import load_run
 from fashion_exp.errors import InputError
+from fashion_exp.evaluation.own_code import RUN_CODE
 from fashion_exp.evaluation.run_dir import IMPORT_FILE, RunDir
 from fashion_exp.racing import race as racing
 from fashion_exp.racing.race import Race
+from fashion_exp.racing.recipes import config_to_repeat
 from fashion_exp.stats.sequential import look_levels
 from tests.conftest import TinyRun
 
+OWN_LOSS = """import fashion_exp as fx
+import torch.nn.functional as f
+
+@fx.register_loss
+def own(logits, targets):
+    return {} * f.cross_entropy(logits, targets, reduction="none")
+"""
 BASE = ("cache.trainings=true", "repeats=2", "split.train_ratio=0.5")
 
 
@@ -60,6 +69,39 @@ def test_race_ends_when_it_is_decided_and_leaves_two_runs(two: tuple[Path, Path,
     # A race with another bound is another look at these recipes.
     other = racing._begin(load_run(good), load_run(bad), racing.RaceOptions(13), outputs)
     assert other.number == 2
+
+
+@pytest.mark.slow
+def test_each_side_of_a_race_has_its_own_code_also_once_its_file_has_changed(
+    tiny: Callable[..., TinyRun], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "own.py"
+    origins = []
+    for factor in ("1", "0"):
+        file.write_text(OWN_LOSS.format(factor))
+        options = (f"extensions=[{file}]", "training.loss=own", f"optim.lr={3 + int(factor)}e-3")
+        origins.append(tiny("training.epochs=6", *options, *BASE))
+    file.unlink()
+    monkeypatch.setenv(RUN_CODE, "1")
+    outputs = tmp_path / "outputs"
+    good, bad = (origin.output for origin in origins)
+    found = race(good, bad, at_most=4, outputs=outputs)
+    assert found.verdict == "better"
+    for origin, run in zip(origins, found.runs, strict=True):
+        copy = Path("extensions", "own.py")
+        assert (run / copy).read_text() == (origin.output / copy).read_text()
+    placebo = compare(bad, placebo=1, outputs=outputs).placebo
+    assert placebo is not None and (placebo.folder / "001" / copy).is_file()
+
+
+def test_server_of_a_run_from_elsewhere_is_not_contacted(
+    tiny: Callable[..., TinyRun], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = load_run(tiny().output)
+    run.config.tracking.uri = "http://server.invalid"
+    assert config_to_repeat(run, tmp_path).tracking.uri is None
+    monkeypatch.setattr("fashion_exp.racing.recipes.was_begun_here", lambda run: True)
+    assert config_to_repeat(run, tmp_path).tracking.uri == "http://server.invalid"
 
 
 @pytest.mark.slow
