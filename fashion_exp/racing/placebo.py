@@ -23,11 +23,10 @@ from fashion_exp.experiment.train_heads import train_heads
 from fashion_exp.experiment.worker import code_version, log_to_file
 from fashion_exp.racing.looks import RacedRun, visible_difference
 from fashion_exp.racing.recipes import config_to_repeat, overrides_to_repeat
-from fashion_exp.reporting.formats import percent, percent_range, pluralize
+from fashion_exp.reporting.formats import percent, pluralize
 from fashion_exp.reporting.progress import quiet_progress
 from fashion_exp.seeding import derive_seed
 from fashion_exp.signals import raise_if_interrupted
-from fashion_exp.stats.proportions import clopper_pearson
 from fashion_exp.tracking import NullTracker
 
 if TYPE_CHECKING:
@@ -70,14 +69,13 @@ class Placebo:
 
     @property
     def sentence(self) -> str:
+        """Without an interval of the share: the pairs share a baseline, so they are dependent."""
         count = len(self.pairs)
         pairs = pluralize(count, "identical pair")
-        rate = clopper_pearson(self.different, count)
-        assert rate.low is not None and rate.high is not None
         text = (
             f"Placebo: {self.different} of {pairs} called different "
-            f"({percent(self.different / count)}, 95 % Clopper-Pearson "
-            f"{percent_range(rate.low, rate.high)})"
+            f"({percent(self.different / count)}; all share the baseline, and one chosen as the "
+            "best differs from its repeats by regression to the mean)"
         )
         if self.visible is None:
             return (
@@ -104,11 +102,11 @@ class PlaceboPlan:
     run: RunData
     cfg: Config
     folder: Path
+    count: int
+
     @property
     def origin(self) -> RunDir:
         return RunDir(self.run.result.output)
-
-    count: int
 
     @property
     def jobs(self) -> list[tuple[Config, RunDir]]:
@@ -136,9 +134,9 @@ class PlaceboPlan:
     def train(self, progress: Progress) -> None:
         """Trains what is not finished; after an interruption the same call continues."""
         unfinished = self.unfinished
-        use_run_code(self.origin)
         if not unfinished:
             return
+        use_run_code(self.origin)
         train_heads(unfinished, progress)
         tick = progress.stage(f"placebo runs of {self.run.name}", len(unfinished))
         for done, (cfg, run) in enumerate(unfinished, 1):
@@ -154,9 +152,9 @@ class PlaceboPlan:
             raise InputError(
                 f"{self.run.name}: its photos, labels or groups have changed since; train a new run"
             )
-            repeat_code(self.origin, run)
         with run.lock(), log_to_file(run.log_file):
             seeds = {f"seeds.{name}": seed for name, seed in vars(cfg.seeds).items()}
+            repeat_code(self.origin, run)
             save_job_config(cfg, run, overrides_to_repeat(self.run, seeds))
             run.clear_outcome()
             job = JobInfo("placebo", run, hold_out_test=True, environment=code_version())
