@@ -76,12 +76,12 @@ def _looks(comparison: Comparison) -> Iterator[str]:
     if settings.race:
         yield (
             f"These runs are a look of {settings.race}, which tests them at alpha = "
-            f"{settings.pair_alpha:.2g}; the error rate of all its looks is at most "
+            f"{settings.pair_alpha:.2g}; the error rate of all its looks is about "
             f"{settings.alpha / settings.looks**2:.2g}."
         )
     elif settings.looks > 1:
         yield (
-            f"These recipes were compared on other amounts of data before: this is look "
+            f"These recipes were compared on other data or in a race before: this is look "
             f"{settings.looks}, and pairs are tested at alpha = {settings.alpha:g}/"
             f"{settings.looks}² = {settings.pair_alpha:.3g}. The error rate over all looks is at "
             f"most {LOOKS_BOUND * settings.alpha:.2g}."

@@ -45,8 +45,9 @@ def count_looks(runs: Sequence[RunData], part: str, metric: str, outputs: Path) 
     """Records a comparison in `outputs`, and returns which look at these recipes it is.
 
     Looks at the same data are one look, and so are all looks of a race, each with its own share of
-    alpha. Of several pairs of recipes the one with the smallest share counts. Where nothing can be
-    written, the comparison is counted but not recorded.
+    alpha. The share of a race is that of its two runs, compared alone: beside other runs they are a
+    look of their own. Of several pairs of recipes the one with the smallest share counts. Where
+    nothing can be written, the comparison is counted but not recorded.
     """
     state = _state(runs, part)
     entry, entries = {"part": part, "metric": metric, "runs": state}, []
@@ -54,15 +55,23 @@ def count_looks(runs: Sequence[RunData], part: str, metric: str, outputs: Path) 
         entries = read_json_lines(outputs / JOURNAL)
         if len(state) > 1 and not any(entry.items() <= known.items() for known in entries):
             append_json_line(outputs / JOURNAL, {"time": _now()} | entry)
-    looks = [_look(pair, state, [*_of(entries, part, metric), entry]) for pair in _pairs(state)]
+    known = [*_of(entries, part, metric), entry]
+    looks = [_look(pair, state, known, len(runs) == 2) for pair in _pairs(state)]
     return min(looks, key=lambda look: look.share, default=Look(1))
 
 
-def race_number(recipes: Sequence[str], part: str, metric: str, outputs: Path, race: str) -> int:
-    """Which look at two recipes a race as a whole is."""
-    entries = _of(read_json_lines(outputs / JOURNAL), part, metric)
-    keys = [key for key, _ in _known((recipes[0], recipes[1]), entries)]
-    return list(dict.fromkeys([*keys, race])).index(race) + 1
+def begin_race(recipes: tuple[str, str], part: str, metric: str, outputs: Path, race: str) -> int:
+    """Which look at two recipes a race as a whole is. Records it, unless it is recorded already, so
+    that no other look has its number."""
+    state = {name: [0, 0] for name in recipes}
+    entry = {"part": part, "metric": metric, "runs": state, "race": race}
+    with file_lock(outputs / ".comparisons.lock"):
+        entries = _of(read_json_lines(outputs / JOURNAL), part, metric)
+        keys = list(dict.fromkeys(key for key, _ in _known(recipes, entries)))
+        if race not in keys:
+            append_json_line(outputs / JOURNAL, {"time": _now()} | entry)
+            keys.append(race)
+    return keys.index(race) + 1
 
 
 def record_race_look(
@@ -110,14 +119,19 @@ def _known(
 
 
 def _look(
-    pair: tuple[str, str], state: Mapping[str, list[int]], entries: Sequence[dict[str, Any]]
+    pair: tuple[str, str],
+    state: Mapping[str, list[int]],
+    entries: Sequence[dict[str, Any]],
+    is_alone: bool,
 ) -> Look:
-    """The look that has these amounts of data; the last of the `entries` has them."""
+    """The look that has these amounts of data; the last of the `entries` has them. A race has it
+    only if the pair is compared alone."""
     known = _known(pair, entries)
     key, own = next(
         (key, entry)
         for key, entry in known
         if all(entry["runs"][name] == state[name] for name in pair)
+        and (is_alone or "race" not in entry)
     )
     number = list(dict.fromkeys(key for key, _ in known)).index(key) + 1
     return Look(number, own.get("share", 1 / number**2), own.get("race", ""))

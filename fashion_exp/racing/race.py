@@ -15,7 +15,7 @@ import pandas as pd
 from fashion_exp.atomic_io import file_lock, read_json, write_json
 from fashion_exp.comparison.conclusions import verdict_sentences
 from fashion_exp.comparison.gate import Decision, Gate
-from fashion_exp.comparison.looks import race_number, recipe, record_race_look
+from fashion_exp.comparison.looks import begin_race, recipe, record_race_look
 from fashion_exp.comparison.metrics import METRICS
 from fashion_exp.comparison.run_data import RunData, distinct_names
 from fashion_exp.comparison.settings import ComparisonSettings
@@ -69,9 +69,10 @@ class Race:
     names: tuple[str, str]
     """Of the candidate and the baseline."""
     options: RaceOptions
-    number: int
-    """Which look at these recipes the race as a whole is."""
+    recipes: tuple[str, str]
     runs: tuple[Path, Path]
+    number: int = 1
+    """Which look at these recipes the race as a whole is; counted when it begins to train."""
     outcome: Outcome = "running"
     looks: tuple[RaceLook, ...] = ()
     sentences: tuple[str, ...] = ()
@@ -133,7 +134,7 @@ def race(
     """Trains repeat by repeat of both recipes, and compares them after each from the fourth on.
 
     Trainings of finished runs are reused. The looks have the levels of `look_levels`: the chance
-    of a wrong decision is alpha at most, over all looks. The race stops as soon as it is decided,
+    of a wrong decision is about alpha, over all looks. The race stops as soon as it is decided,
     or when the chance that the last look decides is below `LEAST_CHANCE`. The same call continues
     an interrupted race with the same looks. The repeats become two finished runs in
     `outputs/runs`, whose test is held out. Raises `InputError` for runs that cannot be raced.
@@ -155,12 +156,16 @@ def race(
         begun = _stored(begun)
         if begun.outcome != "running":
             return begun
-        levels = look_levels(first, options.at_most, begun.alpha)
         a, b = (
             RepeatedRun(origin, cfg, RunDir(folder), options.at_most, progress)
             for origin, cfg, folder in zip((candidate, baseline), configs, begun.runs, strict=True)
         )
         with a, b:
+            if not begun.looks:
+                key = begun.folder.name
+                number = begin_race(begun.recipes, PART, options.metric, outputs, key)
+                begun = replace(begun, number=number)
+            levels = look_levels(first, options.at_most, begun.alpha)
             return _run(begun, (a, b), levels, outputs, on_look)
 
 
@@ -170,11 +175,10 @@ def _begin(a: RunData, b: RunData, options: RaceOptions, outputs: Path) -> Race:
     identity = [*recipes, a.data_fingerprint, repr(options)]
     digest = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:6]
     folder = outputs / RACES / f"{title_of([a, b])}-{digest}"
-    number = race_number(recipes, PART, options.metric, outputs, folder.name)
     names = [str(run.options["model.name"]) for run in (a, b)]
     runs = tuple(outputs / "runs" / unique_name(name.replace("+", "-")) for name in names)
     shown = distinct_names([a, b])
-    return Race(folder, (shown[0], shown[1]), options, number, (runs[0], runs[1]))
+    return Race(folder, (shown[0], shown[1]), options, recipes, (runs[0], runs[1]))
 
 
 def _stored(begun: Race) -> Race:

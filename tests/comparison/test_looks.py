@@ -10,8 +10,8 @@ from fashion_exp.comparison.comparison import Comparison
 from fashion_exp.comparison.conclusions import conclusions
 from fashion_exp.comparison.looks import (
     JOURNAL,
+    begin_race,
     count_looks,
-    race_number,
     recipe,
     record_race_look,
 )
@@ -65,13 +65,13 @@ def test_later_look_tests_at_a_smaller_alpha_and_says_so(tmp_path: Path) -> None
 
 def test_race_is_one_look_and_divides_its_share(tmp_path: Path) -> None:
     by_repeats = {n: [trained(tmp_path, lr, n) for lr in (1.0, 2.0)] for n in (3, 5, 6, 9)}
-    recipes = [recipe(run) for run in by_repeats[3]]
+    recipes = (recipe(by_repeats[3][0]), recipe(by_repeats[3][1]))
 
     def look(repeats: int) -> tuple[int, float, str]:
         return count_looks(by_repeats[repeats], "validation", "accuracy", tmp_path)
 
     def number(race: str) -> int:
-        return race_number(recipes, "validation", "accuracy", tmp_path, race)
+        return begin_race(recipes, "validation", "accuracy", tmp_path, race)
 
     assert look(3) == (1, 1.0, "")
     assert number("race") == 2
@@ -80,5 +80,9 @@ def test_race_is_one_look_and_divides_its_share(tmp_path: Path) -> None:
         record_race_look(runs, "validation", "accuracy", tmp_path, "race", share)
     assert [look(5), look(6), look(3)] == [(2, 0.01, "race"), (2, 0.02, "race"), (1, 1.0, "")]
     assert number("race") == 2 and number("other") == 3
-    assert look(9) == (3, 1 / 9, "")
-    assert len((tmp_path / JOURNAL).read_text().splitlines()) == 4
+    assert look(9) == (4, 1 / 16, "")  # the other race has begun, so it is look 3
+    assert len((tmp_path / JOURNAL).read_text().splitlines()) == 6
+    # Beside another run the runs of the race are an ordinary look, not at the share of the race.
+    beside = [*by_repeats[6], trained(tmp_path, 3.0, 6)]
+    assert count_looks(beside, "validation", "accuracy", tmp_path) == (5, 1 / 25, "")
+    assert look(6) == (2, 0.02, "race")

@@ -11,7 +11,7 @@ import pytest
 from fashion_exp.api.comparison import compare
 from fashion_exp.api.racing import race
 from fashion_exp.commands import race as command
-from fashion_exp.comparison.looks import JOURNAL
+from fashion_exp.comparison.looks import JOURNAL, begin_race
 from fashion_exp.comparison.run_data import load_run
 from fashion_exp.errors import InputError
 from fashion_exp.evaluation.own_code import RUN_CODE
@@ -65,10 +65,9 @@ def test_race_ends_when_it_is_decided_and_leaves_two_runs(two: tuple[Path, Path,
     again = race(good, bad, at_most=12, outputs=outputs)
     assert again == found
     entries = [json.loads(line) for line in (outputs / JOURNAL).read_text().splitlines()]
-    assert sum("race" in entry for entry in entries) == len(found.looks)
+    assert sum("race" in entry for entry in entries) == 1 + len(found.looks)
     # A race with another bound is another look at these recipes.
-    other = racing._begin(load_run(good), load_run(bad), racing.RaceOptions(13), outputs)
-    assert other.number == 2
+    assert begin_race(found.recipes, racing.PART, "accuracy", outputs, "other") == 2
 
 
 @pytest.mark.slow
