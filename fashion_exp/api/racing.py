@@ -37,10 +37,10 @@ def race(
     """Trains further repeats of two finished runs in turn until it is decided which is better.
 
     `candidate` and `baseline` are a `Run`, a folder, a name or the id of a tracked run. From the
-    fourth repeat on they are compared after each one; the chance of any wrong decision is `alpha`.
-    It stops when it is decided, when the rest would hardly decide, or after `at_most` repeats.
-    `gate` ("better" or "not-worse" with a `margin`) decides as `compare --gate`. The same call
-    continues an interrupted race. `on_look` is called with the race after each look.
+    fourth repeat on they are compared after each one; the chance of any wrong decision is about
+    `alpha`. It stops when it is decided, when the rest would hardly decide, or after `at_most`
+    repeats. `gate` ("better" or "not-worse" with a `margin`) decides as `compare --gate`. The same
+    call continues an interrupted race. `on_look` is called with the race after each look.
 
     Raises `InputError` for runs that cannot be raced: other data or splits, the same recipe,
     imported predictions.

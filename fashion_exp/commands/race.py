@@ -1,7 +1,7 @@
 """Train further repeats of two finished runs in turn until it is decided which is better, or until
 it will hardly be decided within the bound. Trainings of finished runs are reused, and the chance of
-any wrong decision is alpha, however often the race looks. The same command continues a race that
-was interrupted."""
+any wrong decision is about alpha, however often the race looks. The same command continues a race
+that was interrupted."""
 
 from __future__ import annotations
 
@@ -58,7 +58,10 @@ def build_parser() -> Parser:
     )  # fmt: skip
     parser.add_argument("--metric", default="accuracy", help=" or ".join(METRICS))
     parser.add_argument(
-        "--alpha", type=float, default=0.05, help="chance of any wrong decision; default: 0.05"
+        "--alpha",
+        type=float,
+        default=0.05,
+        help="about the chance of any wrong decision; default: 0.05",
     )
     parser.add_argument(
         "--rope", type=float, default=0.01,
