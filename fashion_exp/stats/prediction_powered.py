@@ -44,7 +44,7 @@ class PoweredEstimate:
             return None
         wanted = (high - low) / 2
         for labels in np.unique(np.geomspace(self.labels, self.items, 400).astype(int)):
-            size = _effective(int(labels), self.items, self.explained)
+            size = _effective(int(labels), self.items, self.explained, level)
             limits = _limits(estimate, size, level)
             if limits[1] - limits[0] <= wanted:
                 return int(labels)
@@ -88,7 +88,7 @@ def prediction_powered(
     if not reason:
         correlation = float(np.corrcoef(right, own)[0, 1])
         explained = max(1 - (1 - correlation**2) * (n - 1) / (n - 2), 0.0)
-        size = _effective(n, items, explained)
+        size = _effective(n, items, explained, level)
     if size <= n:
         reason = reason or NOTHING_SAID
         interval = point.with_limits(*_limits(mean, n, level)).with_warning(reason)
@@ -112,11 +112,12 @@ def _why_alone(right: Floats, confidence: Floats) -> str:
     return ""
 
 
-def _effective(labels: int, items: int, explained: float) -> float:
+def _effective(labels: int, items: int, explained: float, level: float) -> float:
     if explained == 0:
         return labels
     size = 1 / ((1 - explained) / labels + explained / items)
-    z, t = (float(q) for q in (stats.norm.isf(0.025), stats.t.isf(0.025, labels - 2)))
+    tail = (1 - level) / 2
+    z, t = float(stats.norm.isf(tail)), float(stats.t.isf(tail, labels - 2))
     return size * (z / t) ** 2
 
 

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import norm
+from scipy.stats import t as student
 
 from fashion_exp.stats.prediction_powered import prediction_powered
 from fashion_exp.stats.proportions import clopper_pearson
@@ -28,6 +30,16 @@ def test_estimate_is_the_regression_of_right_on_confidence_at_the_mean_of_all() 
     adjusted = 1 - (residual @ residual / 78) / correct.var(ddof=1)
     assert found.explained == pytest.approx(adjusted)
     assert found.interval.n is not None and 80 < found.interval.n < 2000
+
+
+def test_effective_number_has_the_quantiles_of_the_level() -> None:
+    correct, own, scores = sample(0, 40, 2000, 0.7)
+    found = {level: prediction_powered(correct, own, scores, level) for level in (0.8, 0.95, 0.99)}
+    plain = 1 / ((1 - found[0.99].explained) / 40 + found[0.99].explained / 2000)
+    for level, one in found.items():
+        tail = (1 - level) / 2
+        expected = plain * (norm.isf(tail) / student.isf(tail, 38)) ** 2
+        assert one.explained > 0 and one.interval.n == pytest.approx(expected)
 
 
 @given(st.integers(0, 10_000), st.sampled_from([0.6, 0.9, 0.99]), st.integers(10, 150))
