@@ -40,16 +40,16 @@ def slices_table(analysis: SliceAnalysis) -> PlainTable:
         rows.append(row)
     note = (
         f"Accuracy with its {level:g} % interval. vs rest: points above the accuracy on the other "
-        f"images, with limits that hold for all slices jointly ({level:g} %); better and worse are "
-        f"those that exclude 0. {DASH}: fewer than {MIN_SLICE} independent images in the slice or "
-        "in the rest."
+        f"images, with limits that hold for all slices of a run jointly ({level:g} %); better "
+        f"and worse are those that exclude 0. {DASH}: fewer than {MIN_SLICE} independent images in "
+        "the slice or in the rest."
     )
     return PlainTable(header, rows, title="Slices", notes=[note])
 
 
 def pairs_of_slices_table(analysis: SliceAnalysis) -> PlainTable | None:
     """None for one run."""
-    names, alpha = analysis.compared.names, analysis.compared.settings.alpha
+    names, alpha = analysis.compared.names, analysis.compared.settings.pair_alpha
     rows = [
         [f"{part.column} {part.value}", names[pair.first], names[pair.second],
          _rest(pair.joint), DASH if pair.p_holm is None else f"{pair.p_holm:.3f}",

@@ -114,12 +114,13 @@ class SliceAnalysis:
                 images = shared.intersection(ids)
                 if groups.loc[images].nunique() >= MIN_SLICE:
                     found.append((key, a, b, images))
-        joint = bonferroni_level(self.compared.settings.alpha, len(found))
+        alpha = self.compared.settings.pair_alpha  # smaller at a later look
+        joint = bonferroni_level(alpha, len(found))
         tests = [self._test(a, b, images, joint) for _, a, b, images in found]
         adjusted = holm([test.trusted_p for test in tests])
         pairs: dict[tuple[str, str], list[SlicePair]] = {}
         for (key, a, b, _), test, p in zip(found, tests, adjusted, strict=True):
-            is_decided = p is not None and p <= self.compared.settings.alpha
+            is_decided = p is not None and p <= alpha
             interval = agree_with_decision(test.interval.or_fallback, is_decided)
             pairs.setdefault(key, []).append(SlicePair(a, b, test, interval, p))
         return pairs
@@ -153,7 +154,7 @@ class SliceAnalysis:
     @property
     def pair_table(self) -> pd.DataFrame:
         """One row per slice and pair of runs, a minus b."""
-        names, alpha = self.compared.names, self.compared.settings.alpha
+        names, alpha = self.compared.names, self.compared.settings.pair_alpha
         rows = [
             {"column": part.column, "value": part.value, "a": names[pair.first],
              "b": names[pair.second], "difference": pair.test.difference, "low": pair.joint.low,
@@ -177,7 +178,7 @@ class SliceAnalysis:
             found = [f"{verdict} than on the rest: {', '.join(by_verdict[verdict])}"
                      for verdict in ("worse", "better") if verdict in by_verdict]  # fmt: skip
             text = "; ".join(found) or "no slice is shown to differ from the rest"
-            sentences.append(f"{name}: {text} ({judged} slices judged jointly).")
+            sentences.append(f"{name}: {text} ({judged} slices of the run judged jointly).")
         decided = [
             row for row in self.pair_table.to_dict("records") if row["verdict"] != "undecided"
         ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from fashion_exp.commands import compare as compare_command
 from fashion_exp.commands import judge as judge_command
 from fashion_exp.commands import report as report_command
 from fashion_exp.commands import slices as slices_command
+from fashion_exp.comparison.slice_tables import pairs_of_slices_table
 from fashion_exp.errors import InputError
 from fashion_exp.stats.multiplicity import holm
 from fashion_exp.stats.paired import mcnemar, paired_counts
@@ -53,6 +55,20 @@ def test_pairs_are_mcnemar_with_holm_over_all_slices() -> None:
     bright, dark = rows["low"].to_numpy(np.float64)
     assert bright <= 0 < dark
     assert analysis.sentences[-1] == "light dark: good is better than weak."
+
+
+def test_pairs_of_a_later_look_have_its_smaller_alpha() -> None:
+    first = slices({"good": frame(GOOD), "weak": frame(np.where(DARK, GOOD, 1))}, by=["light"])
+    p = first.pair_table["p_holm"].min()
+    settings = first.compared.settings
+    for looks, verdict in ((1, "better"), (2, "undecided")):
+        own = replace(settings, alpha=2 * p, looks=looks)  # the second look tests at p / 2
+        later = replace(first, compared=replace(first.compared, settings=own))
+        row = later.pair_table.set_index("value").loc["bright"]
+        assert row["p_holm"] == pytest.approx(p) and row["verdict"] == verdict
+        assert (row["low"] > 0) == (verdict == "better")
+        printed = pairs_of_slices_table(later)
+        assert printed is not None and verdict in {row[-1] for row in printed.rows}
 
 
 def test_several_trainings_are_judged_by_their_mean_over_the_items() -> None:
