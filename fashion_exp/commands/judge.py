@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from fashion_exp.commands.gate_options import EXIT_CODES, add_gate_options, decision_of, gate_of
 from fashion_exp.commands.parser import Parser, split_names
 from fashion_exp.commands.slice_options import add_slices_switch, print_slices, slice_options
-from fashion_exp.errors import InputError
+from fashion_exp.errors import InputError, redact_credentials
 from fashion_exp.paths import outputs_dir
 
 if TYPE_CHECKING:
@@ -41,8 +41,8 @@ def run(arguments: list[str]) -> int:
     if args.page is not None:
         from fashion_exp.judging.page import write_page
 
-        command = shlex.join(["scripts/run", "judge", *arguments])
-        page = write_page(judgement, args.page, command)
+        command = redact_credentials(shlex.join(["scripts/run", "judge", *arguments]))
+        page = write_page(judgement, args.page, command, analysis)
         print(f"page: {page}", file=sys.stderr if args.json else sys.stdout)
     decision = None
     if gate is not None:

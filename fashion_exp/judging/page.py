@@ -8,6 +8,8 @@ from pathlib import Path
 
 from fashion_exp.comparison.report_data import pair_methods, verdict_matrix
 from fashion_exp.comparison.report_tables import pairs_table
+from fashion_exp.comparison.slice_tables import slice_report_tables
+from fashion_exp.comparison.slices import SliceAnalysis
 from fashion_exp.errors import InputError
 from fashion_exp.judging.judgement import Judgement
 from fashion_exp.paths import why_not_writable
@@ -16,18 +18,24 @@ from fashion_exp.reporting.report_content import ForestPlot, ForestRow, Report
 from fashion_exp.reporting.tables import PlainTable
 
 
-def write_page(judgement: Judgement, into: str | PathLike[str], command: str = "") -> Path:
+def write_page(
+    judgement: Judgement, into: str | PathLike[str], command: str = "",
+    slices: SliceAnalysis | None = None,
+) -> Path:  # fmt: skip
     """Writes a page with tables and figures into a folder, and returns its path. `command` is what
-    the page names to make it again. Raises `InputError` if nothing can be written there."""
+    the page names to make it again; `slices` (`api.slices.judgement_slices`) are shown too.
+
+    Raises `InputError` if nothing can be written there.
+    """
     from fashion_exp.reporting.page import write_report
 
     folder = Path(into)
     if reason := why_not_writable(folder):
         raise InputError(f"{folder}: {reason}; choose another folder")
-    return write_report(build_page(judgement, command), folder)
+    return write_report(build_page(judgement, command, slices), folder)
 
 
-def build_page(judgement: Judgement, command: str) -> Report:
+def build_page(judgement: Judgement, command: str, slices: SliceAnalysis | None = None) -> Report:
     """All that the page, its tables and figures show. `command` makes the page again."""
     is_several = len(judgement.runs) > 1
     return Report(
@@ -47,6 +55,7 @@ def build_page(judgement: Judgement, command: str) -> Report:
         confusions=[],
         photos=[],
         reproduce=[command] if command else [],
+        slices=[] if slices is None else slice_report_tables(slices),
         methods=[*(pair_methods(judgement) if is_several else []), *judgement.notes],
     )
 

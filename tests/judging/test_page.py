@@ -32,6 +32,17 @@ def test_page_has_the_answer_the_numbers_and_the_command(
     assert len(judgement.pairs) == 1
 
 
+def test_page_has_the_slices_and_no_password(tmp_path: Path) -> None:
+    random_table(1, 0.8).to_csv(tmp_path / "a.csv", index=False)
+    folder, store = tmp_path / "page", "http://me:secret@tracking.example"
+    line = [str(tmp_path / "a.csv"), "--slices", "--page", str(folder), "--uri", store]
+    assert command.run(line) == 0
+    page = (folder / "report.html").read_text()
+    assert "class dress" in page.partition("Slices</h2>")[2]
+    for text in (page, (folder / "report.md").read_text()):
+        assert "tracking.example" in text and "secret" not in text
+
+
 def test_page_of_one_tool_and_of_scores(tmp_path: Path) -> None:
     one = write_page(judge({"a": random_table(1, 0.8)}), tmp_path / "one")
     assert "Wilson" not in one.read_text() and "80" in one.read_text()
