@@ -70,7 +70,13 @@ class RunResult:
         file = RunDir(self.output).predictions_file(part)
         modified = file.stat().st_mtime_ns if file.exists() else 0
         sizes = tuple(self.train_sizes.items())
-        return _summary(file, modified, sizes, self.redrawn, self.confidence)
+        return _summary(file, modified, sizes, self.redrawn, self.confidence, self.own_shares)
+
+    @property
+    def own_shares(self) -> frozenset[str]:
+        """The user's metrics that are shares in [0, 1]."""
+        own = own_metrics(self.facts).items()
+        return frozenset(name for name, metric in own if metric["is_share"])
 
     @property
     def test_evaluations(self) -> int:
@@ -85,13 +91,15 @@ def summary_bytes(summary: EvaluationSummary) -> int:
 
 @cached(LRUCache(SUMMARY_CACHE_BYTES, getsizeof=summary_bytes), lock=Lock())
 def _summary(
-    file: Path, modified: int, sizes: tuple[tuple[str, int], ...], redrawn: bool, level: float
-) -> EvaluationSummary:
+    file: Path, modified: int, sizes: tuple[tuple[str, int], ...], redrawn: bool, level: float,
+    own_shares: frozenset[str],
+) -> EvaluationSummary:  # fmt: skip
     """Cached by file and modification time: a sweep needs it for its live table, its leaderboard
     and its report."""
     from fashion_exp.evaluation.summary import summarize_predictions
 
-    return summarize_predictions(read_predictions(file), dict(sizes), redrawn, level)
+    frame = read_predictions(file)
+    return summarize_predictions(frame, dict(sizes), redrawn, level, own_shares)
 
 
 def load_result(output: Path) -> RunResult:
@@ -260,11 +268,9 @@ def result_table(result: RunResult, problems: Sequence[str]) -> PlainTable:
     from fashion_exp.reporting import tables
 
     parts = _evaluated_parts(result)
-    own = own_metrics(result.facts).items()
-    shares = frozenset(name for name, metric in own if metric["is_share"])
     return tables.results_table(
         tables.ResultsSummary(
-            [_part_result(result.summary(part), shares) for part in parts],
+            [_part_result(result.summary(part), result.own_shares) for part in parts],
             result.confidence,
             result.seconds,
             result.test_evaluations,

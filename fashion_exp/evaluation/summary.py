@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -128,13 +128,15 @@ class EvaluationSummary:
 
 
 def summarize_predictions(
-    frame: pd.DataFrame, train_sizes: Mapping[str, int], redrawn: bool, level: float
-) -> EvaluationSummary:
+    frame: pd.DataFrame, train_sizes: Mapping[str, int], redrawn: bool, level: float,
+    own_shares: Collection[str] = (),
+) -> EvaluationSummary:  # fmt: skip
     """Summarizes the predictions of one part: "validation", "test" or other photos, which all
     models judged like those of the test.
 
     `train_sizes` maps fold names (r0f0) to numbers of training images. `redrawn` says whether
-    each repeat has its own random split; `level` is the confidence level.
+    each repeat has its own random split; `level` is the confidence level; `own_shares` are the
+    user's metrics that are registered as shares in [0, 1].
 
     The t-interval follows the design. Models that share their evaluation images (the test part,
     or repeats of one split) are crossed with the images; repeats with their own splits take
@@ -170,7 +172,8 @@ def summarize_predictions(
         ),
         confusion=np.sum(confusions, axis=0),
         own={
-            name: part.own_metric(column) for name, column in own_metric_names(part.frame).items()
+            name: part.own_metric(column, name in own_shares)
+            for name, column in own_metric_names(part.frame).items()
         },
         single_class_models=collapsed,
     )
@@ -246,7 +249,7 @@ class _Part:
             )  # fmt: skip
         return interval.withheld(reason)
 
-    def own_metric(self, column: str) -> Interval:
+    def own_metric(self, column: str, is_share: bool) -> Interval:
         values = self.frame[column].to_numpy(np.float64)
         if column.startswith(PER_TRAINING):
             by_model = self.frame.groupby(["repeat", "fold"])[column].first()
@@ -258,7 +261,6 @@ class _Part:
         scores = self.frame.assign(score=values).pivot(
             index=["repeat", "fold"], columns="image_id", values="score"
         )
-        is_share = bool(((values >= 0) & (values <= 1)).all())
         return self.interval(scores, "wilson" if is_share else "t", "").or_fallback
 
     def single_class_models(self) -> tuple[str, ...]:

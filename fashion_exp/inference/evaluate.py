@@ -133,7 +133,9 @@ def evaluate(
     own_part = "test" if run.result.test_evaluations else "validation"
     own_frame = run.predictions(own_part)
     trained, own = run.result, run.result.summary(own_part)
-    summary = summarize_predictions(frame, trained.train_sizes, trained.redrawn, trained.confidence)
+    summary = summarize_predictions(
+        frame, trained.train_sizes, trained.redrawn, trained.confidence, trained.own_shares
+    )
     compared = [image for image in photos.own if image.file.part == "validation"]
     result = PhotoEvaluation(
         name=name,

@@ -228,3 +228,14 @@ def test_missing_damaged_or_foreign_predictions_are_refused(tmp_path: Path, dama
         path.write_bytes(path.read_bytes()[:200])
     with pytest.raises(InputError, match=r"p\.parquet"):
         read_predictions(path)
+
+
+def test_own_metric_has_limits_of_a_share_only_if_it_is_registered_as_one() -> None:
+    frame = many(0.8, 100, 1)
+    scores = np.arange(len(frame)) >= 2  # in [0, 1], as a share is
+    frame["metric_mine"] = scores.astype(float)
+    share = summarize_predictions(frame, {}, True, 0.95, own_shares={"mine"}).own["mine"]
+    other = summarize_predictions(frame, {}, True, 0.95).own["mine"]
+    assert share.estimate == other.estimate == pytest.approx(scores.mean())
+    assert share.high is not None and other.high is not None
+    assert share.high < 1 < other.high
