@@ -36,8 +36,9 @@ _fashion_exp() {
 complete -o nospace -o default -F _fashion_exp fashion_exp scripts/run ./scripts/run
 """
 TAKE_RUNS = (
-    "runs", "compare", "race", "report", "ui", "predict", "calibrate", "evaluate", "explain",
-    "card", "refit", "export", "serve", "promote",
+    "runs", "compare", "race", "report", "slices", "shortcuts", "judge", "flips", "estimate",
+    "study", "soup", "ui", "predict", "calibrate", "evaluate", "explain", "card", "refit", "export",
+    "serve", "promote",
 )  # fmt: skip
 """The subcommands whose arguments may be names of runs."""
 UNINSTALL = "complete -r fashion_exp scripts/run ./scripts/run; unset -f _fashion_exp\n"

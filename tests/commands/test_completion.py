@@ -68,6 +68,18 @@ def test_names_of_runs_and_own_choices_are_candidates(tmp_path: Path) -> None:
     (tmp_path / "optim" / "mine.yaml").write_text("name: SGD\n")
     line = f"fashion_exp runs show --outputs {tmp_path} 2026"
     assert complete(line) == ["20260101-cnn"]
+    for name in (
+        "slices",
+        "shortcuts",
+        "estimate",
+        "soup",
+        "flips",
+        "judge",
+        "race",
+        "study export",
+    ):
+        line = f"fashion_exp {name} --outputs {tmp_path} 2026"
+        assert complete(line) == ["20260101-cnn"], name
     assert complete(f"fashion_exp --config-dir={tmp_path} optim=m") == ["optim=mine"]
 
 
