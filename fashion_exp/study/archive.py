@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import lzma
 import re
 import shutil
 import stat
+import struct
 import time
 import zipfile
 import zlib
@@ -21,8 +23,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
-from fashion_exp.atomic_io import atomic_write
-from fashion_exp.errors import InputError
+from fashion_exp.atomic_io import atomic_write, is_disk_full
+from fashion_exp.errors import InputError, os_error_reason
 from fashion_exp.evaluation.run_dir import PART_FILES, REFIT_FILE
 from fashion_exp.paths import package_version
 from fashion_exp.sweeps.state import LEADERBOARD_FILE, STATE_FILE
@@ -146,9 +148,11 @@ def open_archive(file: Path) -> Iterator[tuple[zipfile.ZipFile, Manifest]]:
             yield archive, _checked_manifest(file, archive)
     except FileNotFoundError:
         raise InputError(f"{file}: no such file") from None
+    except IsADirectoryError:
+        raise InputError(f"{file}: is a folder; name the file that study export wrote") from None
     except (
-        zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, UnicodeDecodeError,
-        ValueError,
+        zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError,
+        NotImplementedError, UnicodeDecodeError, ValueError,
     ) as error:  # fmt: skip
         if isinstance(error, InputError):
             raise
@@ -156,6 +160,10 @@ def open_archive(file: Path) -> Iterator[tuple[zipfile.ZipFile, Manifest]]:
         raise InputError(
             f"{file}: damaged, or no zip file ({reason}); copy it again from where it was written"
         ) from None
+    except OSError as error:  # the file's, or of a place that it is unpacked to
+        if is_disk_full(error):
+            raise
+        raise InputError(f"{error.filename or file}: {os_error_reason(error)}") from None
 
 
 def _checked_manifest(file: Path, archive: zipfile.ZipFile) -> Manifest:
@@ -172,6 +180,8 @@ def _checked_manifest(file: Path, archive: zipfile.ZipFile) -> Manifest:
         raise InputError(f"{file}: a name is in it twice; it was altered")
     for info in infos:
         _check_entry(file, info)
+        if parents := by_name.keys() & {str(path) for path in PurePosixPath(info.filename).parents}:
+            raise InputError(f"{file}: {min(parents)}: a file and a folder; it was altered")
     if by_name[MANIFEST].file_size > MAX_MANIFEST_BYTES:
         raise InputError(f"{file}: {MANIFEST} is too large")
     manifest = _parse(file, archive.read(MANIFEST))

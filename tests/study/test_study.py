@@ -354,6 +354,45 @@ def test_no_flipped_byte_is_imported_unnoticed(study: Path, there: Path) -> None
             shutil.rmtree(name)
 
 
+def test_name_that_is_a_file_and_a_folder_is_refused(study: Path, there: Path) -> None:
+    altered = rewrite(study, add_entry("sweeps/lr/sweep.json"))
+    both = rewrite(altered.rename(study), add_entry("sweeps/lr/sweep.json/options.json"))
+    with pytest.raises(InputError, match=r"sweeps/lr/sweep\.json: a file and a folder"):
+        import_study(both, outputs=there)
+    assert not there.exists()
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2, zipfile.ZIP_DEFLATED])
+def test_damage_of_any_compression_is_one_line(method: int, study: Path, there: Path) -> None:
+    with zipfile.ZipFile(study) as opened:
+        content = {name: opened.read(name) for name in opened.namelist()}
+    with zipfile.ZipFile(study, "w", method) as target:
+        for name, data in content.items():
+            target.writestr(name, data)
+        info = target.getinfo("runs/a/split.csv")
+    data = bytearray(study.read_bytes())
+    start = info.header_offset + 30 + len(info.filename) + 12
+    data[start : start + 40] = b"\xff" * 40
+    study.write_bytes(data)
+    with pytest.raises(InputError, match=r"damaged|altered|invalid"):
+        import_study(study, outputs=there)
+    assert listing(there) == [".study.lock"]
+
+
+def test_file_that_cannot_be_read_is_named(
+    study: Path, there: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(InputError, match="is a folder"):
+        import_study(study.parent, outputs=there)
+
+    def refuse(file: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(file))
+
+    monkeypatch.setattr(archive.zipfile, "ZipFile", refuse)
+    with pytest.raises(InputError, match=r"study\.zip: permission denied"):
+        read_study(study)
+
+
 def test_altered_file_is_named(study: Path, there: Path) -> None:
     altered = rewrite(
         study, lambda content: content | {"runs/a/split.csv": content["runs/a/split.csv"][::-1]}
