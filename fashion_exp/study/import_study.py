@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from fashion_exp.atomic_io import file_lock, read_json, write_json
 from fashion_exp.comparison.find_runs import all_runs
@@ -60,6 +60,12 @@ def import_study(file: Path, outputs: Path, root: Path | None = None) -> list[Pl
         if root is not None:
             for placing in placings:
                 _save_root(placing, root)
+        states = {}  # all are read before the first folder is moved
+        for placing in placings:
+            if (state := _merged_state(placing)) is not None:
+                states[placing.target / STATE_FILE] = state
+        for state_file, state in states.items():
+            write_json(state_file, state)
         for folder in (WEIGHTS, THUMBNAILS):
             _add_files(staging / folder, outputs / folder)
         for placing in placings:
@@ -85,19 +91,31 @@ def _staging(outputs: Path) -> Iterator[Path]:
 
 
 def _check_runs(file: Path, staging: Path, runs: Sequence[ArchivedRun]) -> None:
-    """Raises `InputError` if a run that should be finished cannot be read."""
-    for archived in runs:
-        run = RunDir(staging / archived.folder)
-        if archived.state == "finished":
-            try:
-                require_finished(run)
-                load_result(run.path)
-                run.options()
-                for part in PART_FILES:
-                    if run.predictions_file(part).is_file():
-                        run.check_predictions(part)
-            except (InputError, TypeError, ValueError) as error:
-                raise InputError(f"{file}: {archived.folder} cannot be read: {error}") from None
+    """Raises `InputError` if a run that has a result or should be finished cannot be read, or the
+    state of a sweep."""
+    finished = {staging / run.folder for run in runs if run.state == "finished"}
+    finished |= {result.parent for result in staging.rglob("result.json")}
+    states = {state.parent for state in staging.glob(f"sweeps/*/{STATE_FILE}")}
+    for folder in sorted(finished | states):
+        try:
+            if folder in finished:
+                _check_run(RunDir(folder))
+            if folder in states and not isinstance(read_json(folder / STATE_FILE)["jobs"], dict):
+                raise InputError(f"{STATE_FILE}: jobs is no JSON object")
+        except (InputError, TypeError, ValueError, KeyError, AttributeError) as error:
+            name = folder.relative_to(staging)
+            raise InputError(f"{file}: {name} cannot be read: {error}") from None
+
+
+def _check_run(run: RunDir) -> None:
+    require_finished(run)
+    result = load_result(run.path)
+    if not (isinstance(result.facts, dict) and isinstance(result.train_sizes, dict)):
+        raise InputError("result.json: facts and train_sizes are JSON objects")
+    run.options()
+    for part in PART_FILES:
+        if run.predictions_file(part).is_file():
+            run.check_predictions(part)
 
 
 def _plan(staging: Path, manifest: Manifest, outputs: Path) -> list[Placing]:
@@ -215,6 +233,16 @@ def _add_files(source: Path, target: Path) -> None:
             os.replace(file, target / file.name)
 
 
+def _merged_state(placing: Placing) -> dict[str, Any] | None:
+    """That of a sweep which is here, with the jobs that it gets; None if it stays as it is."""
+    mine, other = placing.target / STATE_FILE, placing.source / STATE_FILE
+    is_same = all(run.status == "already here" for run in placing.runs)
+    if is_same or not (mine.is_file() and other.is_file()):
+        return None
+    state, added = read_json(mine), read_json(other)
+    return state | {"jobs": added.get("jobs", {}) | state.get("jobs", {})}
+
+
 def _move(placing: Placing) -> None:
     """A folder is moved as a whole, or its new jobs one by one into a sweep that is there."""
     if all(run.status == "already here" for run in placing.runs):
@@ -226,8 +254,3 @@ def _move(placing: Placing) -> None:
     for run in placing.runs:
         if run.status != "already here":
             (placing.source / run.folder.name).rename(run.folder)
-    mine, other = placing.target / STATE_FILE, placing.source / STATE_FILE
-    if mine.is_file() and other.is_file():
-        state, added = read_json(mine), read_json(other)
-        jobs: Mapping[str, str] = added.get("jobs", {}) | state.get("jobs", {})
-        write_json(mine, state | {"jobs": jobs})

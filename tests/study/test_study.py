@@ -393,6 +393,40 @@ def test_file_that_cannot_be_read_is_named(
         read_study(study)
 
 
+@pytest.mark.parametrize("content", [b"[]", b"{}", b'{"jobs": [], "facts": []}'])
+@pytest.mark.parametrize("name", ["runs/b/result.json", "sweeps/lr/sweep.json",
+                                  "sweeps/lr/failed/result.json"])  # fmt: skip
+def test_record_that_cannot_be_read_leaves_nothing(
+    name: str, content: bytes, here: Path, there: Path, tmp_path: Path
+) -> None:
+    runs = [add_run(here / "runs" / name, seed) for seed, name in enumerate("ab", 5)]
+    file = export_study(tmp_path / "study.zip", [*runs, add_sweep(here)], outputs=here).file
+
+    def state_failed(content: dict[str, bytes]) -> dict[str, bytes]:
+        manifest = json.loads(content["study.json"])
+        for run in manifest["runs"]:
+            run["state"] = "failed"
+        return content | {"study.json": json.dumps(manifest).encode()}
+
+    changed = add_entry(name, content, hashlib.sha256(content).hexdigest())
+    altered = rewrite(file, lambda files: state_failed(changed(files)))
+    with pytest.raises(InputError, match=f"{name.rpartition('/')[0]} cannot be read"):
+        import_study(altered, outputs=there)
+    assert listing(there) == [".study.lock"]
+
+
+def test_damaged_sweep_here_leaves_all_as_it_was(here: Path, there: Path, tmp_path: Path) -> None:
+    sweep = add_sweep(here)
+    import_study(export_study(tmp_path / "1.zip", sweep, outputs=here).file, outputs=there)
+    runs = [add_run(here / "runs" / "a", 5), add_run(sweep / "job2", 2).parent]
+    file = export_study(tmp_path / "2.zip", runs, outputs=here).file
+    (there / "sweeps" / "lr" / "sweep.json").write_text("[]")
+    before = listing(there)
+    with pytest.raises(InputError, match=r"sweep\.json: damaged"):
+        import_study(file, outputs=there)
+    assert listing(there) == before
+
+
 def test_altered_file_is_named(study: Path, there: Path) -> None:
     altered = rewrite(
         study, lambda content: content | {"runs/a/split.csv": content["runs/a/split.csv"][::-1]}
