@@ -145,6 +145,6 @@ def predict_batch(
     if not run.result.test_evaluations:
         notes.append("No verdict on drift: the run's test is held out (compare --evaluate-test).")
         return batch, None, notes
-    frame = run.predictions("test")[["image_id", "label", *names[1:]]]
+    frame = run.predictions("test")[["image_id", "label", "group_id", *names[1:]]]
     reference = batch_of(read_columns(frame, "the test", ColumnOptions()))
     return batch, reference, notes

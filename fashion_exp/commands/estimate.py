@@ -19,22 +19,27 @@ if TYPE_CHECKING:
     from fashion_exp.judging.new_data import Batch, NewDataEstimate
 
 
+LEVEL = 0.95
+
+
 def run(arguments: list[str]) -> int:
     """Raises `InputError`."""
     args = build_parser().parse_args(arguments)
-    if not 0 < args.level < 1:
+    if args.level is not None and not 0 < args.level < 1:
         raise InputError(f"--level {args.level}: must be between 0 and 1")
     labels = expand_user(args.labels, "--labels")
     check_writable(labels.resolve().parent, "--labels")
     from fashion_exp.api.estimates import read_labels
     from fashion_exp.judging.new_data import estimate_accuracy
 
+    _refuse_idle(args, labels)
     known = read_labels(labels) if labels.exists() else None
     batch, reference, notes = _batches(args)
     if known is None:
         _write_sample(batch, labels, args)
         return 0
-    found = estimate_accuracy(batch, known, reference, args.level, notes)
+    level = LEVEL if args.level is None else args.level
+    found = estimate_accuracy(batch, known, reference, level, notes)
     if args.json:
         print(json.dumps(found.as_json(), indent=1))
     else:
@@ -52,7 +57,7 @@ def build_parser() -> Parser:
     )  # fmt: skip
     parser.add_argument("--count", type=int, metavar="N", help="photos to label; default: 50")
     parser.add_argument("--seed", type=int, help="of the random sample; default: 0")
-    parser.add_argument("--level", type=float, default=0.95, help="confidence level: 0.95")
+    parser.add_argument("--level", type=float, help="confidence level: 0.95")
     parser.add_argument(
         "--reference", metavar="TABLE",
         help="of a table: labelled predictions to compare with; a run has its test",
@@ -61,7 +66,7 @@ def build_parser() -> Parser:
         "--columns", metavar="ROLE=COLUMN", action="append", default=[], help="as for judge"
     )
     parser.add_argument("--classes", metavar="NAME", action="append", help="as for judge")
-    parser.add_argument("--scores", default="probabilities", help="as for judge")
+    parser.add_argument("--scores", help="as for judge")
     parser.add_argument(
         "--where", metavar="COLUMN=VALUE", action="append", default=[], help="as for judge"
     )
@@ -69,6 +74,17 @@ def build_parser() -> Parser:
     parser.add_argument("--uri", help="tracking store; default: mlflow.db in the outputs folder")
     parser.add_argument("--outputs", help="folder of the runs; default: as for experiments")
     return parser
+
+
+def _refuse_idle(args: argparse.Namespace, labels: Path) -> None:
+    """Raises `InputError` for an option of the other call: the sample, or the estimate."""
+    if labels.exists():
+        names, reason = ("count", "seed"), f"{labels} is there; remove it to draw another sample"
+    else:
+        names, reason = ("level", "reference"), f"{labels} is not there yet: leave it out"
+    for name in names:
+        if getattr(args, name) is not None:
+            raise InputError(f"--{name}: has no effect now: {reason}")
 
 
 def _batches(args: argparse.Namespace) -> tuple[Batch, Batch | None, list[str]]:
@@ -85,7 +101,7 @@ def _batches(args: argparse.Namespace) -> tuple[Batch, Batch | None, list[str]]:
         from fashion_exp.reporting.console import plain_console
         from fashion_exp.reporting.progress import Progress
 
-        for name, value in {**reading, "reference": args.reference}.items():
+        for name, value in {**reading, "scores": args.scores, "reference": args.reference}.items():
             if value:
                 raise InputError(f"--{name}: has no effect on a run")
         trained = load_run(args.model, outputs, args.uri)
@@ -94,7 +110,10 @@ def _batches(args: argparse.Namespace) -> tuple[Batch, Batch | None, list[str]]:
     from fashion_exp.api.estimates import read_batch
 
     columns = ColumnOptions(
-        reading["columns"], split_names(args.classes) or [], args.scores, reading["where"]
+        reading["columns"],
+        split_names(args.classes) or [],
+        args.scores or "probabilities",
+        reading["where"],
     )
     options = SourceOptions(columns, outputs=outputs, uri=args.uri)
     path = Path(args.model).expanduser()
@@ -146,7 +165,9 @@ def sentences(found: NewDataEstimate) -> list[str]:
         else f"An interval half as wide needs more than these {powered.items:,} items."
     )
     difference = found.difference
-    if found.reference is not None and difference is not None:
+    if difference is not None and difference.estimate is None:
+        lines.append(f"No comparison with the test: {difference.note}.")
+    elif found.reference is not None and difference is not None:
         own = found.reference
         assert own.estimate is not None and difference.estimate is not None
         limits = ""

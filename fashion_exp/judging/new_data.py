@@ -16,7 +16,7 @@ from fashion_exp.judging.columns import KEYS, Predictions
 from fashion_exp.stats.interval import Interval
 from fashion_exp.stats.multiplicity import holm
 from fashion_exp.stats.prediction_powered import MIN_LABELS, PoweredEstimate, prediction_powered
-from fashion_exp.stats.proportions import independent_difference, wilson
+from fashion_exp.stats.proportions import independent_difference, wilson, wilson_grouped
 
 ALPHA = 0.05
 MIN_EXPECTED = 5
@@ -36,6 +36,8 @@ class Batch:
     classes: Sequence[str]
     correct: np.ndarray | None = None
     """(N,) if all items are labelled."""
+    groups: np.ndarray | None = None
+    """(N,) names; None if no two items share a group."""
 
     def __len__(self) -> int:
         return len(self.predicted)
@@ -43,7 +45,19 @@ class Batch:
     @property
     def key(self) -> str:
         """The kind of key that a list of items to label has."""
-        return next(kind for kind in ("path", "id", "hash") if kind in self.keys)
+        return self.unique_kinds[0]
+
+    @property
+    def unique_kinds(self) -> list[str]:
+        """The kinds of keys that tell all items apart. Raises `InputError` if there is none."""
+        kinds = [kind for kind in ("path", "id", "hash") if kind in self.keys]
+        unique = [kind for kind in kinds if self.keys[kind].is_unique]
+        if not unique:
+            raise InputError(
+                f"{self.source}: several items have the same {' and '.join(kinds)}, so labels "
+                "cannot be told apart; add a column id with another value for each"
+            )
+        return unique
 
 
 @dataclass(frozen=True)
@@ -130,7 +144,10 @@ def batch_of(table: Predictions) -> Batch:
         predicted = np.array(classes, dtype=object)[mean.argmax(axis=1)]
         confidence = mean.max(axis=1)
     correct = None if label is None else (predicted == label).astype(np.float64)
-    return Batch(table.source, keys, predicted, confidence, classes, correct)
+    groups = None if table.group is None else np.asarray(table.group)[first]
+    if groups is not None and len(set(groups)) == len(groups):
+        groups = None
+    return Batch(table.source, keys, predicted, confidence, classes, correct, groups)
 
 
 def sample_to_label(batch: Batch, count: int, seed: int) -> pd.DataFrame:
@@ -151,8 +168,8 @@ def estimate_accuracy(
     """The accuracy on the batch, from a table with a key and a column label.
 
     Rows without a label are left out. `reference` are labelled predictions of the same tool, such
-    as those of its test. Raises `InputError` for labels of no item, of unknown classes, and too
-    few.
+    as those of its test. Raises `InputError` for labels of no item, too few, and of unknown
+    classes; without probabilities, which name the classes, any label is accepted.
     """
     rows, names, own_notes = _labelled(batch, labels)
     if len(rows) < MIN_LABELS:
@@ -167,10 +184,20 @@ def estimate_accuracy(
     if reference is not None:
         if reference.correct is None:
             raise InputError(f"{reference.source}: no labels; the reference needs them")
-        right = float(reference.correct.sum())
-        accuracy = wilson(right, len(reference), level)
+        if reference.groups is None:
+            accuracy = wilson(float(reference.correct.sum()), len(reference), level)
+        else:
+            accuracy = wilson_grouped(reference.correct, reference.groups, level)
+            own_notes.append(f"The accuracy of the reference: {accuracy.note}.")
     difference = None if accuracy is None else independent_difference(powered.interval, accuracy)
-    drift = [] if reference is None else _drift(batch, reference)
+    drift: list[DriftFinding] = []
+    if reference is not None and batch.groups is None and reference.groups is None:
+        drift = _drift(batch, reference)
+    elif reference is not None:
+        own_notes.append(
+            "No tests whether the predictions differ: they need independent items, and some of "
+            "these share a group."
+        )
     return NewDataEstimate(powered, accuracy, difference, drift, [*notes, *own_notes])
 
 
@@ -178,9 +205,9 @@ def _labelled(batch: Batch, labels: pd.DataFrame) -> tuple[np.ndarray, np.ndarra
     """Rows of the batch and the label of each. Raises `InputError`."""
     if "label" not in labels:
         raise InputError(f"labels: no column label; it has {', '.join(map(str, labels))}")
-    kind = next((kind for kind in ("path", "id", "hash") if kind in labels), None)
-    if kind is None or kind not in batch.keys:
-        known = " or ".join(kind for kind in batch.keys)
+    kind = next((kind for kind in batch.unique_kinds if kind in labels), None)
+    if kind is None:
+        known = " or ".join(batch.unique_kinds)
         raise InputError(f"labels: no column {known}, by which items are found")
     text = labels["label"].fillna("").astype(str).str.strip()
     given = np.flatnonzero(text != "")
@@ -198,9 +225,16 @@ def _labelled(batch: Batch, labels: pd.DataFrame) -> tuple[np.ndarray, np.ndarra
     if len(np.unique(rows)) < len(rows):
         raise InputError("labels: an item has two labels; correct one")
     names = text.iloc[given].to_numpy(object)
-    for name in names:
-        if name not in batch.classes:
-            raise InputError(f"labels: {name}: no such class; {suggest(name, batch.classes)}")
+    unknown = [name for name in dict.fromkeys(names) if name not in batch.classes]
+    if unknown and batch.confidence is not None:
+        raise InputError(
+            f"labels: {unknown[0]}: no such class; {suggest(unknown[0], batch.classes)}"
+        )
+    if unknown:  # the classes are those that are predicted: others may be true
+        notes.append(
+            f"No item is predicted as {', '.join(unknown)}: such labels count as wrong. Correct "
+            "them if they are misspelled."
+        )
     return rows, names, notes
 
 

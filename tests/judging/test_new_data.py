@@ -86,6 +86,46 @@ def test_labels_left_out_in_between_are_pointed_out() -> None:
     assert "1 rows without a label stand between" in estimate(frame, labels).notes[0]
 
 
+def test_items_are_found_by_a_key_that_tells_them_apart() -> None:
+    frame, truth = batch(0)
+    twice = frame.assign(
+        id=[f"i{i}" for i in range(400)], path=["p/same.jpg"] * 2 + [*frame["path"][2:]]
+    )
+    sample = items_to_label(twice, 60, seed=3)
+    assert list(sample) == ["id", "label"]
+    known = sample.assign(label=sample["id"].map(dict(zip(twice["id"], truth, strict=True))))
+    expected = estimate(frame, labels_of(frame, truth, 60))
+    assert estimate(twice, known).interval == expected.interval
+    with pytest.raises(InputError, match="no column id"):
+        estimate(twice, known.rename(columns={"id": "path"}))
+
+
+def test_class_that_is_never_predicted_counts_as_wrong() -> None:
+    rows = range(100)
+    frame = pd.DataFrame({"id": [f"i{i}" for i in rows], "predicted": [*CLASSES] * 50})
+    labels = frame[["id"]].assign(label=frame["predicted"])
+    labels.loc[:19, "label"] = "coat"
+    found = estimate(frame, labels)
+    assert found.interval.estimate == pytest.approx(0.8)
+    assert "No item is predicted as coat" in found.notes[0]
+
+
+def test_groups_of_the_reference_widen_its_interval_and_withhold_the_tests() -> None:
+    frame, truth = batch(0)
+    known, own = batch(1)
+    known = known.assign(label=own)
+    labels = labels_of(frame, truth, 100)
+    alone = estimate(frame, labels, reference=known)
+    triples = pd.concat([known.assign(path=known["path"] + suffix, group=known["path"])
+                         for suffix in "abc"])  # fmt: skip
+    found = estimate(frame, labels, reference=triples)
+    assert found.reference is not None and alone.reference is not None
+    assert found.reference.n == pytest.approx(400, rel=0.01)
+    assert found.reference.high >= alone.reference.high - 1e-3  # type: ignore[operator]
+    assert alone.drift and not found.drift
+    assert any("share a group" in note for note in found.notes)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -112,6 +152,14 @@ def test_command_writes_the_sample_and_then_the_estimate(
     line = [str(table), "--labels", str(labels)]
     assert estimate_command.run([*line, "--count", "60", "--seed", "3"]) == 0
     assert "60 of 400 items, drawn at random with seed 3" in capsys.readouterr().out
+    for name, value in (("--count", "60"), ("--seed", "3")):
+        with pytest.raises(InputError, match=f"{name}: has no effect now"):
+            estimate_command.run([*line, name, value])
+    for name, value in (("--level", "0.9"), ("--reference", str(table))):
+        with pytest.raises(InputError, match=f"{name}: has no effect now"):
+            estimate_command.run([*line[:2], str(tmp_path / "none.csv"), name, value])
+    with pytest.raises(InputError, match="--scores: has no effect on a run"):
+        estimate_command.run(["run", str(tmp_path), *line[1:], "--scores", "logits"])
     with pytest.raises(InputError, match="0 of 400 items are labelled"):
         estimate_command.run(line)
     expected = estimate(frame, labels_of(frame, truth, 60))
