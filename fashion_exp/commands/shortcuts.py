@@ -81,6 +81,11 @@ def print_sources(results: Sequence[SourceResult]) -> None:
         for result in results
         if result.missing_classes
     ]
+    if larger := [result.source for result in results if result.has_more_training]:
+        notes.append(
+            f"Trained on more photos than the run's models were, which favors the head: "
+            f"{', '.join(larger)}."
+        )
     header = ["left out", "photos", "accuracy", "minus own", "verdict"]
     plain_console().print(PlainTable(header, rows, title="Sources left out", notes=notes))
 

@@ -35,9 +35,11 @@ class SourceResult:
     """Of a head trained on the other sources; None with too few images."""
     difference: Interval | None
     """Minus the accuracy of the run's models on the same photos, which were trained on photos of
-    all sources; for all sources jointly."""
+    all sources; for all sources jointly. None if these predicted too few of the photos."""
     missing_classes: Sequence[str] = ()
     """Classes that no other source has: their photos cannot be right."""
+    has_more_training: bool = False
+    """Whether the head was trained on more photos than any of the run's models."""
 
     @property
     def verdict(self) -> str:
@@ -56,6 +58,7 @@ class SourceResult:
             "source": self.source, "images": self.images, "accuracy": triple(self.accuracy),
             "difference": triple(self.difference), "verdict": self.verdict,
             "missing_classes": list(self.missing_classes),
+            "has_more_training": self.has_more_training,
         }  # fmt: skip
 
 
@@ -86,8 +89,11 @@ def leave_one_source_out(
     labels, groups = split["label"].to_numpy(np.int64), split["group_id"].to_numpy()
     source = split["image_id"].map(known).to_numpy(object)
     own = split["image_id"].map(_out_of_fold(run)).to_numpy(np.float64)
+    predicted = ~np.isnan(own)  # the others have no part in the paired test
+    tested = [s for s in names if len(set(groups[(source == s) & predicted])) >= MIN_SLICE]
     judged = [s for s in names if len(set(groups[source == s])) >= MIN_SLICE]
-    level, c = bonferroni_level(0.05, len(judged)), float(trainings["c"].median())
+    level, c = bonferroni_level(0.05, len(tested)), float(trainings["c"].median())
+    most = max(run.result.train_sizes.values())
     tick = progress.stage("leaving out sources", len(judged))
     results = []
     for name in names:
@@ -101,11 +107,14 @@ def leave_one_source_out(
             features[others], labels[others], features[inside], len(run.classes), c, squares=False
         )
         right = (p.argmax(axis=1) == labels[inside]).astype(np.float64)
-        seen = ~np.isnan(own[inside])
-        test = paired_on_images(right[seen], own[inside][seen], groups[inside][seen], level)
+        difference = None
+        if name in tested:
+            seen = predicted[inside]
+            test = paired_on_images(right[seen], own[inside][seen], groups[inside][seen], level)
+            difference = test.interval.or_fallback
         accuracy, absent = wilson_grouped(right, groups[inside]), [run.classes[i] for i in missing]
-        difference = test.interval.or_fallback
-        results.append(SourceResult(name, int(inside.sum()), accuracy, difference, absent))
+        larger = int(others.sum()) > most
+        results.append(SourceResult(name, int(inside.sum()), accuracy, difference, absent, larger))
         tick(len(results))
     return results
 

@@ -36,7 +36,7 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Any, pd.Serie
     features = rng.normal(size=(N, 3)) + 3 * sign[:, None]
     monkeypatch.setattr(source_control, "own_features", lambda run, ids, progress: features)
     trained = SimpleNamespace(run=run, shares_backbone=True, classes=data.classes,
-                              predictions=data.predictions)  # fmt: skip
+                              predictions=data.predictions, result=data.result)  # fmt: skip
     return trained, sources
 
 
@@ -50,6 +50,24 @@ def test_source_with_other_looks_is_worse(tmp_path: Path, monkeypatch: pytest.Mo
     assert difference is not None and difference.estimate == pytest.approx(accuracy.estimate - 1)
     assert difference.high is not None and -1 < difference.high < -0.8
     assert sum(result.images for result in results.values()) == N
+
+
+def test_only_photos_that_the_models_predicted_count_for_a_verdict(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, sources = make(tmp_path, monkeypatch)
+    frame = run.predictions("validation")
+    some = sources.index[sources == "a"][10:]  # ten of its photos are predicted
+    kept = frame[~frame["image_id"].isin(some)]
+    run.predictions = lambda part: kept
+    for size in (10, 10_000):  # of the training part of the run's models
+        run.result = SimpleNamespace(train_sizes={"r0f0": size})
+        with Progress(plain_console(stderr=True)) as progress:
+            found = source_control.leave_one_source_out(run, sources, progress)
+        results = {result.source: result for result in found}
+        assert results["a"].accuracy is not None and results["a"].difference is None
+        assert results["a"].verdict == "too few images" and results["c"].verdict == "worse"
+        assert results["b"].has_more_training == (size == 10)
 
 
 def test_cost_is_told_where_a_head_is_not_solved(
