@@ -370,10 +370,10 @@ def test_damage_of_any_compression_is_one_line(method: int, study: Path, there: 
         for name, data in content.items():
             target.writestr(name, data)
         info = target.getinfo("runs/a/split.csv")
-    data = bytearray(study.read_bytes())
+    damaged = bytearray(study.read_bytes())
     start = info.header_offset + 30 + len(info.filename) + 12
-    data[start : start + 40] = b"\xff" * 40
-    study.write_bytes(data)
+    damaged[start : start + 40] = b"\xff" * 40
+    study.write_bytes(damaged)
     with pytest.raises(InputError, match=r"damaged|altered|invalid"):
         import_study(study, outputs=there)
     assert listing(there) == [".study.lock"]
