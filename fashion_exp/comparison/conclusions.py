@@ -258,8 +258,8 @@ def _in_these_trainings(pairs: Sequence[Pair]) -> Iterator[str]:
     if these := [pair.these_trainings for pair in pairs if pair.these_trainings is not None]:
         undecided = sum(pair.verdict == "undecided" for pair in pairs)
         yield (
-            f"Of {pluralize(undecided, 'undecided difference')}, {len(these)} can be told for the "
-            f"{these[0].scores} trainings of each run, which say too little about new ones."
+            f"Of {pluralize(undecided, 'undecided difference')}, {len(these)} can be stated for "
+            f"the {these[0].scores} trainings of each run, which say too little about new ones."
         )
 
 

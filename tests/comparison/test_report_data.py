@@ -444,7 +444,7 @@ def test_conclusions_of_a_family_tell_what_they_take_for_granted(tmp_path: Path)
     """Few trainings that all went well cannot know how a recipe fails: every decision says so."""
     comparison = Comparison(unsteady_runs(tmp_path, 4), DEFAULT)
     sentences = " ".join(conclusions(comparison))
-    assert "Of 3 undecided differences, 1 can be told for the 5 trainings of each run" in sentences
+    assert "Of 3 undecided differences, 1 can be stated for the 5 trainings of each" in sentences
     assert "are the rule" not in sentences  # nothing is decided
     runs = runs_with(tmp_path / "clear", 0.9, 0.6, 0.6)
     for settings in (DEFAULT, ComparisonSettings(baseline=1)):
