@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import ipaddress
 import sys
-from contextlib import suppress
 
 from fashion_exp.commands.parser import Parser
 from fashion_exp.errors import ExitCode, InputError
@@ -30,13 +28,13 @@ def run(arguments: list[str]) -> int:
 
     for package in ("fastapi", "uvicorn", "onnxruntime", "prometheus_client", "python_multipart"):
         require_package(package, "serve")
-    from fashion_exp.inference.serving.server import listen, serve
+    from fashion_exp.inference.serving.server import is_loopback, listen, serve
     from fashion_exp.inference.trained_run import load_run
     from fashion_exp.reporting.console import plain_console
     from fashion_exp.reporting.progress import Progress
 
     with listen(args.host, args.port) as listener:
-        if not _is_loopback(args.host):
+        if not is_loopback(args.host):
             print(f"--host {args.host}: every machine that reaches it can send photos; there is no "
                   "login and no encryption", file=sys.stderr)  # fmt: skip
         trained = load_run(args.run, outputs_dir(args.outputs), args.uri)
@@ -47,12 +45,6 @@ def run(arguments: list[str]) -> int:
                 max_megabytes=args.max_megabytes, seconds=args.seconds,
             )  # fmt: skip
     return ExitCode.DONE
-
-
-def _is_loopback(host: str) -> bool:
-    with suppress(ValueError):
-        return ipaddress.ip_address(host).is_loopback
-    return host == "localhost"
 
 
 def _parser() -> argparse.ArgumentParser:

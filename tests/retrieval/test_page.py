@@ -68,15 +68,14 @@ def test_page_finds_what_the_python_api_finds(port: int, index: Index, garments:
 
 
 def test_hostile_input_is_refused_in_a_line(port: int, garments: Path) -> None:
-    script = "<script>alert(1)</script>"
     cases: dict[int, dict[str, Any]] = {
         413: {"words": "x" * (MAX_LETTERS + 1)}, 422: {"words": "red", "where": "1=1; drop table"},
     }  # fmt: skip
     for expected, options in cases.items():
         status, answer, _ = request(port, "/search", **options)
         assert status == expected and len(answer["detail"]) < 300
-    status, answer, headers = request(port, "/search", words=script + " qqqqqq")
-    assert status in (200, 422) and headers["content-type"] == "application/json"
+    status, answer, headers = request(port, "/search", words="<img src=qqqqqq>")
+    assert status == 422 and headers["content-type"] == "application/json"
     assert request(port, "/search", b"no photo")[0] == 422
     assert request(port, "/search", bytes(21_000_000))[0] == 413
     assert request(port, "/photo/..%2F..%2Fetc%2Fpasswd")[0] == 404

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 import json
 import logging
 import socket
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import uvicorn
@@ -40,6 +41,13 @@ def listen(host: str, port: int) -> socket.socket:
             ) from None
         stack.pop_all()
     return listener
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches an address."""
+    with suppress(ValueError):
+        return ipaddress.ip_address(host).is_loopback
+    return host == "localhost"
 
 
 def serving_file(run: TrainedRun, temperatures: dict[str, float], progress: Progress) -> Path:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 import sys
-from contextlib import suppress
 
 import uvicorn
 
 from fashion_exp.inference.serving.app import Limits
 from fashion_exp.inference.serving.predictor import MAX_DECODING_SECONDS, Decoders
-from fashion_exp.inference.serving.server import listen
+from fashion_exp.inference.serving.server import is_loopback, listen
 from fashion_exp.inference.trained_run import MAX_MEGAPIXELS
 from fashion_exp.process import cpu_count
 from fashion_exp.retrieval.search import Searcher
@@ -27,7 +25,7 @@ def serve(searcher: Searcher, host: str, port: int) -> int:
     """Serves until SIGTERM or Ctrl-C. Raises `InputError` for a busy port, and if the networks of
     the index are not found."""
     with listen(host, port) as listener:
-        if not _is_loopback(host):
+        if not is_loopback(host):
             print(f"--host {host}: every machine that reaches it can search and see the photos; "
                   "there is no login and no encryption", file=sys.stderr)  # fmt: skip
         decoders = Decoders(searcher.embedder, cpu_count(), MAX_MEGAPIXELS)
@@ -41,9 +39,3 @@ def serve(searcher: Searcher, host: str, port: int) -> int:
         print(f"http://{f'[{name}]' if ':' in name else name}:{number}", flush=True)
         uvicorn.Server(config).run(sockets=[listener])
     return 0
-
-
-def _is_loopback(host: str) -> bool:
-    with suppress(ValueError):
-        return ipaddress.ip_address(host).is_loopback
-    return host == "localhost"
