@@ -9,39 +9,50 @@ from fashion_exp.configuration.choices import Choice, default_choices, groups, y
 from fashion_exp.configuration.suggestions import similar_options
 from fashion_exp.errors import InputError, close_matches
 
-SUBCOMMANDS = {
-    "compare": "which of several runs is better, and whether the data support it",
-    "report": "the same as a page with figures",
-    "race": "train repeats of two runs until it is decided which is better: race RUN BASELINE",
-    "judge": "the same for predictions of any tools: judge a.csv b.parquet [RUN …]",
-    "import": "make a run of another tool's predictions: import a.csv --as NAME",
-    "flips": "which items a change gained and lost: flips BEFORE AFTER",
-    "slices": "accuracy by class, color, size, brightness or any column: slices RUN [RUN …]",
-    "shortcuts": "whether color, size, border or file alone tell the classes apart: shortcuts RUN",
-    "predict": "predict the classes of photos with a run: predict RUN PHOTOS",
-    "calibrate": "how far the probabilities of a run can be trusted: calibrate RUN",
-    "evaluate": "evaluate a run on labelled photos that it has never seen: evaluate RUN LABELLED",
-    "estimate": "accuracy on new photos from some tens of labels: estimate RUN PHOTOS --labels CSV",
-    "explain": "what the networks of a run look at in photos, as pictures",
-    "card": "a model card of a run: data, accuracy with intervals, limits, how to use it",
-    "export": "write a run's models as an onnx, pt2 or timm file: export RUN --format onnx",
-    "promote": "register a run in MLflow as the champion of a name: promote RUN NAME",
-    "serve": "serve a run over HTTP, with a page to drop a photo on: serve RUN --port 8000",
-    "refit": "train a run's recipe on all of its photos, to be used: refit RUN",
-    "find_lr": "suggest a learning rate: find_lr OPTION=VALUE …",
-    "soup": "average the weights of a run's models into one model: soup RUN",
-    "index": "index photos to search them: index build PHOTOS --by RUN",
-    "search": "find photos by picture and by words: search PHOTO, search 'red dress'",
-    "data": "collect, check, group and relabel images: data --help",
-    "runs": "list, show, rename, describe and delete runs: runs list, runs show RUN",
-    "study": "several runs in one file: study export STUDY.zip RUN …, study import STUDY.zip",
-    "sweep": "list sweeps, show their progress, delete one: sweep list, sweep status",
-    "cache": "list, clear and verify cached results",
-    "options": "search all options: options [WORD]",
-    "help": "describe an option, group, choice or subcommand: help optim.lr, help model",
-    "doctor": "find and fix what crashed processes and older versions left behind",
-    "ui": "show the results in MLflow's web pages",
+SUBCOMMANDS_BY_AREA = {
+    "Train": {
+        "find_lr": "suggest a learning rate: find_lr OPTION=VALUE …",
+        "race": "train repeats of two runs until it is decided which is better: race RUN BASELINE",
+        "soup": "average the weights of a run's models into one model: soup RUN",
+        "refit": "train a run's recipe on all of its photos, to be used: refit RUN",
+        "sweep": "list sweeps, show their progress, delete one: sweep list, sweep status",
+    },
+    "Compare": {
+        "compare": "which of several runs is better, and whether the data support it",
+        "report": "the same as a page with figures",
+        "judge": "compare predictions of any tools: judge a.csv b.parquet [RUN …]",
+        "import": "make a run of another tool's predictions: import a.csv --as NAME",
+        "flips": "which items a change gained and lost: flips BEFORE AFTER",
+        "slices": "accuracy by class, color, size, brightness or any column: slices RUN [RUN …]",
+        "shortcuts": "whether color, size, border or file alone tell the classes: shortcuts RUN",
+    },
+    "Use a run": {
+        "predict": "predict the classes of photos with a run: predict RUN PHOTOS",
+        "evaluate": "accuracy on labelled photos that it has never seen: evaluate RUN LABELLED",
+        "estimate": "accuracy on new photos from few labels: estimate RUN PHOTOS --labels CSV",
+        "calibrate": "how far the probabilities of a run can be trusted: calibrate RUN",
+        "explain": "what the networks of a run look at in photos, as pictures",
+        "card": "a model card of a run: data, accuracy with intervals, limits, how to use it",
+        "export": "write a run's models as an onnx, pt2 or timm file: export RUN --format onnx",
+        "promote": "register a run in MLflow as the champion of a name: promote RUN NAME",
+        "serve": "serve a run over HTTP, with a page to drop a photo on: serve RUN --port 8000",
+    },
+    "Photos": {
+        "data": "collect, check, group and relabel images: data --help",
+        "index": "index photos to search them: index build PHOTOS --by RUN",
+        "search": "find photos by picture and by words: search PHOTO, search 'red dress'",
+    },
+    "Manage": {
+        "runs": "list, show, rename, describe and delete runs: runs list, runs show RUN",
+        "study": "several runs in one file: study export STUDY.zip RUN …, study import STUDY.zip",
+        "cache": "list, clear and verify cached results",
+        "doctor": "find and fix what crashed processes and older versions left behind",
+        "ui": "show the results in MLflow's web pages",
+        "options": "search all options: options [WORD]",
+        "help": "describe an option, group, choice or subcommand: help optim.lr, help model",
+    },
 }
+SUBCOMMANDS = {name: text for area in SUBCOMMANDS_BY_AREA.values() for name, text in area.items()}
 """Each is a module of `commands`."""
 
 WIDTH = 100
@@ -54,6 +65,7 @@ fashion_exp: image classification experiments with sound statistical conclusions
 fashion_exp [GROUP=CHOICE …] [OPTION=VALUE …]            run one experiment
 fashion_exp --multirun [OPTION=VALUE,VALUE …]            run one experiment per combination
 fashion_exp recipe=best [OPTION=VALUE …]                 run several in turn, each judged
+fashion_exp SUBCOMMAND …                                 SUBCOMMAND --help describes it
 """
 
 OPTIONS = """\
@@ -180,11 +192,13 @@ def _wrapped(text: str, indent: str, width: int = 100) -> list[str]:
 
 def help_text() -> str:
     """Usage, subcommands, and the groups with their choices."""
-    subcommands = "\n".join(
-        f"fashion_exp {name} …".ljust(57) + text for name, text in SUBCOMMANDS.items()
+    width = 2 + max(map(len, SUBCOMMANDS))
+    subcommands = "\n\n".join(
+        "\n".join([f"{area}:", *(f"  {name:<{width}}{text}" for name, text in texts.items())])
+        for area, texts in SUBCOMMANDS_BY_AREA.items()
     )
     lines = "\n".join(
         f"  {group}: {', '.join(choice.name for choice in choices)}"
         for group, choices in groups().items()
     )
-    return f"{USAGE}{subcommands}\n\nGroups and their choices:\n\n{lines}\n\n{OPTIONS}"
+    return f"{USAGE}\n{subcommands}\n\nGroups and their choices:\n\n{lines}\n\n{OPTIONS}"

@@ -29,7 +29,7 @@ def test_help_lists_every_subcommand_group_and_choice() -> None:
         assert f"  {group}: {', '.join(choice.name for choice in choices)}\n" in text
     files = {file.stem for file in (PACKAGE / "commands").glob("*.py")}
     assert set(SUBCOMMANDS) <= files | {"data"}
-    assert all(f"fashion_exp {name} …" in text for name in SUBCOMMANDS)
+    assert all(f"\n  {name} " in text for name in SUBCOMMANDS)
 
 
 def test_version_is_that_of_this_package() -> None:
