@@ -129,12 +129,13 @@ def solve_head(
             f"{cfg.model.name}: features of some images are not finite; set "
             "training.precision=fp32, or other model.weights"
         )
+    standardization = Standardization.of(rows.features)
     if isinstance(head, NearestNeighbors):
         first_views = torch.from_numpy(np.unique(rows.images, return_index=True)[1])
-        head.fill(rows.features, rows.labels[first_views.to(rows.labels.device)])
+        labels = rows.labels[first_views.to(rows.labels.device)]
+        head.fill(rows.features, labels, standardization.mean, standardization.scale)
         return SolvedHead(describe_head(cfg.model))
     assert isinstance(head, SolvedLinear)
-    standardization = Standardization.of(rows.features)
     standardized, classes = standardization(rows.features), head.out_features
     if cfg.model.head is Head.prototype:
         weight, bias = nearest_class_mean(standardized, rows.labels, classes)
