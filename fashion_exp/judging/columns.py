@@ -97,7 +97,7 @@ def read_columns(
     Raises `InputError` for a column that is missing, ambiguous or holds something else.
     """
     frame = select_rows(frame, source, options.where)
-    found = _find_columns(frame, source, options.columns)
+    found = find_columns(frame, source, options.columns)
     _refuse_rows(frame, source, found)
     if metric is not None:
         if metric not in frame:
@@ -196,8 +196,8 @@ def select_rows(frame: pd.DataFrame, source: str, where: Mapping[str, str]) -> p
     return frame
 
 
-def _find_columns(frame: pd.DataFrame, source: str, mapping: Mapping[str, str]) -> dict[str, str]:
-    """The column of each role that the table has."""
+def find_columns(frame: pd.DataFrame, source: str, mapping: Mapping[str, str]) -> dict[str, str]:
+    """The column of each role that the table has. Raises `InputError` if it may be one of two."""
     names = [str(name) for name in frame.columns]
     folded: dict[str, str] = {}
     for name in names:
@@ -218,6 +218,11 @@ def _find_columns(frame: pd.DataFrame, source: str, mapping: Mapping[str, str]) 
     return found
 
 
+def path_text(paths: pd.Series) -> pd.Series:
+    """As Windows writes them and others do alike."""
+    return paths.str.replace("\\", "/", regex=False)
+
+
 def _keys(frame: pd.DataFrame, source: str, found: Mapping[str, str]) -> dict[str, pd.Series]:
     keys = {}
     for role in ("id", "hash", "path"):
@@ -228,7 +233,7 @@ def _keys(frame: pd.DataFrame, source: str, found: Mapping[str, str]) -> dict[st
                 raise InputError(f"{source}: row {row} has no {role}; complete or remove the row")
             keys[role] = column.astype(str).reset_index(drop=True)
     if "path" in keys:
-        keys["path"] = keys["path"].str.replace("\\", "/", regex=False)
+        keys["path"] = path_text(keys["path"])
     if not keys:
         raise InputError(
             f"{source}: no id, path or image_hash to join by; name the column with "

@@ -12,7 +12,7 @@ import pandas as pd
 from scipy import stats as scipy_stats
 
 from fashion_exp.errors import InputError, suggest
-from fashion_exp.judging.columns import KEYS, Predictions
+from fashion_exp.judging.columns import ALIASES, KEYS, Predictions, find_columns, path_text
 from fashion_exp.stats.interval import Interval
 from fashion_exp.stats.multiplicity import holm
 from fashion_exp.stats.prediction_powered import MIN_LABELS, PoweredEstimate, prediction_powered
@@ -158,7 +158,8 @@ def sample_to_label(batch: Batch, count: int, seed: int) -> pd.DataFrame:
             f"count={count}: must be between {MIN_LABELS} and the number of items, {len(batch):,}"
         )
     rows = np.random.default_rng(seed).choice(len(batch), count, replace=False)
-    return pd.DataFrame({batch.key: batch.keys[batch.key].to_numpy()[rows], "label": ""})
+    column = ALIASES[batch.key][0]
+    return pd.DataFrame({column: batch.keys[batch.key].to_numpy()[rows], "label": ""})
 
 
 def estimate_accuracy(
@@ -179,7 +180,15 @@ def estimate_accuracy(
         )
     correct = (batch.predicted[rows] == names).astype(np.float64)
     confidence = np.ones(len(batch)) if batch.confidence is None else batch.confidence
-    powered = prediction_powered(correct, confidence[rows], confidence, level)
+    groups = batch.groups
+    if groups is not None and len(set(groups[rows])) < 2:
+        raise InputError(
+            f"labels: all labelled items are of the group {groups[rows[0]]}; label a random sample"
+        )
+    powered = prediction_powered(
+        correct, confidence[rows], confidence, level,
+        groups=None if groups is None else groups[rows], all_groups=groups,
+    )  # fmt: skip
     accuracy = None
     if reference is not None:
         if reference.correct is None:
@@ -203,13 +212,14 @@ def estimate_accuracy(
 
 def _labelled(batch: Batch, labels: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, list[str]]:
     """Rows of the batch and the label of each. Raises `InputError`."""
-    if "label" not in labels:
+    found = find_columns(labels, "labels", {})
+    if "label" not in found:
         raise InputError(f"labels: no column label; it has {', '.join(map(str, labels))}")
-    kind = next((kind for kind in batch.unique_kinds if kind in labels), None)
+    kind = next((kind for kind in batch.unique_kinds if kind in found), None)
     if kind is None:
-        known = " or ".join(batch.unique_kinds)
+        known = " or ".join(ALIASES[kind][0] for kind in batch.unique_kinds)
         raise InputError(f"labels: no column {known}, by which items are found")
-    text = labels["label"].fillna("").astype(str).str.strip()
+    text = labels[found["label"]].astype(object).fillna("").astype(str).str.strip()
     given = np.flatnonzero(text != "")
     notes = []
     if len(given) and given[-1] >= len(given):
@@ -217,7 +227,9 @@ def _labelled(batch: Batch, labels: pd.DataFrame) -> tuple[np.ndarray, np.ndarra
             f"{given[-1] + 1 - len(given)} rows without a label stand between labelled ones: if "
             "they were left out for being difficult, the estimate is biased."
         )
-    values = labels[kind].astype(str).iloc[given]
+    values = labels[found[kind]].astype(str).iloc[given]
+    if kind == "path":
+        values = path_text(values)
     rows = pd.Index(batch.keys[kind]).get_indexer(pd.Index(values))
     if (rows < 0).any():
         name = values.iloc[int(np.flatnonzero(rows < 0)[0])]

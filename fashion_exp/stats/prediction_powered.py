@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -12,15 +13,45 @@ from scipy import stats
 from fashion_exp.stats.checks import (
     PROPORTION_BOUNDS,
     Floats,
+    Integers,
     is_binary,
     validate_minimum,
     validate_scores,
+)
+from fashion_exp.stats.groups import (
+    few_groups_note,
+    group_codes,
+    intraclass_correlation,
+    kish_effective_size,
 )
 from fashion_exp.stats.interval import MIN_ERRORS, Estimand, Interval, point_estimate
 
 MIN_LABELS = 10
 """With fewer labels no interval says anything."""
 NOTHING_SAID = "the confidence says too little of right and wrong here: the labels count alone"
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """What further labels of a batch would be worth."""
+
+    sizes: Integers
+    """(G,) items by group."""
+    independent: float
+    """Items without correlation within groups that say as much of the mean confidence."""
+    correlation: float
+    """Within groups, of right and wrong as far as the confidence does not explain it."""
+    explained: float
+
+    def effective(self, labels: int, level: float) -> float:
+        """Of so many labels of a random sample, on average."""
+        total = int(self.sizes.sum())
+        is_shared = float((self.sizes * (self.sizes - 1)).sum()) / max(total * (total - 1), 1)
+        groups = float((1 - (1 - self.sizes / total) ** labels).sum())
+        if is_shared == 0:
+            groups = labels
+        independent = labels / (1 + self.correlation * (labels - 1) * is_shared)
+        return _effective(independent, self, labels, groups, level)
 
 
 @dataclass(frozen=True)
@@ -33,6 +64,7 @@ class PoweredEstimate:
     explained: float
     """Share of the variance of right and wrong that the confidence explains (adjusted R²); 0 if
     the predictions were not used."""
+    batch: _Batch = field(compare=False, repr=False)
 
     @property
     def labels_to_halve(self) -> int | None:
@@ -44,21 +76,23 @@ class PoweredEstimate:
             return None
         wanted = (high - low) / 2
         for labels in np.unique(np.geomspace(self.labels, self.items, 400).astype(int)):
-            size = _effective(int(labels), self.items, self.explained, level)
-            limits = _limits(estimate, size, level)
+            limits = _limits(estimate, self.batch.effective(int(labels), level), level)
             if limits[1] - limits[0] <= wanted:
                 return int(labels)
         return None
 
 
 def prediction_powered(
-    correct: ArrayLike, confidence: ArrayLike, all_confidence: ArrayLike, level: float = 0.95
-) -> PoweredEstimate:
+    correct: ArrayLike, confidence: ArrayLike, all_confidence: ArrayLike, level: float = 0.95,
+    *, groups: ArrayLike | None = None, all_groups: ArrayLike | None = None,
+) -> PoweredEstimate:  # fmt: skip
     """The accuracy on items like those of a batch, from labels of a random sample of it.
 
     `correct` (n,) is 1 or 0 for the labelled items and `confidence` (n,) any score that may go with
     it, such as the probability of the predicted class; `all_confidence` (N,) is the score of every
     item, the labelled ones too. It need not be calibrated: if it says nothing, it is not used.
+    `groups` (n,) and `all_groups` (N,) are the groups of items that are not independent; None makes
+    each item its own.
 
     The estimate is mean(Y) + b (mean of f over all - mean of f over the labelled), with b the slope
     of Y on f. Its variance is var(Y) ((1 - R²) / n + R² / N), so it is worth as many labels as
@@ -67,13 +101,19 @@ def prediction_powered(
     samples, where those of the normal distribution do not. With fewer than 10 errors (or right
     answers) among the labels, or if the predictions add nothing, the labels count alone.
 
+    With groups, n and N are divided by their design effects: of the residuals Y - b f among the
+    labels, and of the confidence among all items. With fewer than 10 effective errors (or right
+    answers) the labels of a group count as copies. t has the groups of the labels in place of n.
+
     Source: Angelopoulos, Bates, Fannjiang, Jordan & Zrnic 2023, Science 382:669-674; the slope as
     power tuning Angelopoulos, Duchi & Zrnic 2023, arXiv:2311.01453, here with the labelled items
     among all (the regression estimator, Cochran 1977, Sampling Techniques, chapter 7); limits Korn
-    & Graubard 1998, Survey Methodology 24:193-201. Coverage: `tests/stats/claims.py`.
+    & Graubard 1998, Survey Methodology 24:193-201, which `clustered_bounds` has too. Coverage:
+    `tests/stats/claims.py`.
 
     Raises:
-        ValueError: invalid scores; fewer than 10 labels, or more labels than items.
+        ValueError: invalid scores or groups; fewer than 10 labels, all of one group, or more labels
+            than items.
     """
     right = validate_scores(correct, PROPORTION_BOUNDS)
     own, scores = validate_scores(confidence, None), validate_scores(all_confidence, None)
@@ -82,43 +122,86 @@ def prediction_powered(
     n, items = right.size, scores.size
     validate_minimum(n, MIN_LABELS, "the number of labels")
     validate_minimum(items, n, "the number of items")
-    mean = float(right.mean())
-    point = point_estimate(mean, level, "clopper_pearson", Estimand.MODEL, "images", scores=1, n=n)
-    reason, correlation, size = _why_alone(right, own), 0.0, float(n)
+    codes, all_codes = group_codes(groups, n), group_codes(all_groups, items)
+    labelled = int(np.unique(codes).size)
+    validate_minimum(labelled, 2, "the number of groups with labels")
+    mean, sizes = float(right.mean()), np.bincount(all_codes)
+    size, correlation = _independent(right, codes, mean)
+    batch = _Batch(sizes, items, correlation, 0.0)
+    found = _Found(mean, _effective(size, batch, n, labelled, level), batch)
+    reason = _why_alone(found.size * min(mean, 1 - mean), right, own)
     if not reason:
-        correlation = float(np.corrcoef(right, own)[0, 1])
-        explained = max(1 - (1 - correlation**2) * (n - 1) / (n - 2), 0.0)
-        size = _effective(n, items, explained, level)
-    if size <= n:
-        reason = reason or NOTHING_SAID
-        interval = point.with_limits(*_limits(mean, n, level)).with_warning(reason)
-        return PoweredEstimate(interval, n, items, 0.0)
+        powered = _with_predictions(right, own, scores, codes, all_codes, level)
+        if powered.batch.explained > 0 and powered.size > found.size:
+            found = powered
+        else:
+            reason = NOTHING_SAID
+    method = "clopper_pearson" if reason else "prediction_powered"
+    interval = point_estimate(
+        found.estimate, level, method, Estimand.MODEL, "images", scores=1, n=found.size
+    ).with_limits(*_limits(found.estimate, found.size, level))
+    interval = interval.with_warning(reason).with_warning(few_groups_note(codes))
+    return PoweredEstimate(interval, n, items, found.batch.explained, found.batch)
+
+
+class _Found(NamedTuple):
+    estimate: float
+    size: float
+    """The effective number of labels."""
+    batch: _Batch
+
+
+def _with_predictions(
+    right: Floats, own: Floats, scores: Floats, codes: Integers, all_codes: Integers, level: float
+) -> _Found:
+    n, mean = right.size, float(right.mean())
+    correlation = float(np.corrcoef(right, own)[0, 1])
     slope = correlation * float(right.std() / own.std())
-    shifted = mean + slope * float(scores.mean() - own.mean())
-    estimate = float(np.clip(shifted, 0.0, 1.0))
-    powered = replace(point, estimate=estimate, method="prediction_powered", n=size)
-    return PoweredEstimate(
-        powered.with_limits(*_limits(estimate, size, level)), n, items, explained
-    )
+    explained = max(1 - (1 - correlation**2) * (n - 1) / (n - 2), 0.0)
+    size, within = _independent(right - slope * own, codes, mean)
+    sizes, shared = np.bincount(all_codes), intraclass_correlation(scores, all_codes)
+    independent = kish_effective_size(sizes, 1.0 if shared is None else shared)
+    batch = _Batch(sizes, independent, within, explained)
+    size = _effective(size, batch, n, int(np.unique(codes).size), level)
+    estimate = mean + slope * float(scores.mean() - own.mean())
+    return _Found(float(np.clip(estimate, 0.0, 1.0)), size, batch)
 
 
-def _why_alone(right: Floats, confidence: Floats) -> str:
-    """Why the predictions are not used; empty if they are."""
-    errors = min(float(right.sum()), float((1 - right).sum()))
-    if errors < MIN_ERRORS:
+def _why_alone(errors: float, right: Floats, confidence: Floats) -> str:
+    """Why the predictions are not used; empty if they are. `errors` are the effective errors, or
+    right answers if they are fewer."""
+    if errors < MIN_ERRORS * (1 - 1e-9):
         return f"fewer than {MIN_ERRORS} errors or right answers among the labels: they count alone"
     if np.ptp(confidence) == 0 or np.corrcoef(right, confidence)[0, 1] <= 0:
         return NOTHING_SAID
     return ""
 
 
-def _effective(labels: int, items: int, explained: float, level: float) -> float:
-    if explained == 0:
-        return labels
-    size = 1 / ((1 - explained) / labels + explained / items)
+def _independent(values: Floats, codes: Integers, mean: float) -> tuple[float, float]:
+    """Independent labels that say as much as these, and their correlation within groups."""
+    sizes = np.bincount(codes)
+    correlation = intraclass_correlation(values, codes)
+    size = 0.0 if correlation is None else kish_effective_size(sizes, correlation)
+    if sizes.max() > 1 and size * min(mean, 1 - mean) < MIN_ERRORS:  # too few to estimate it
+        return kish_effective_size(sizes, 1.0), 1.0
+    return (float(values.size), 0.0) if correlation is None else (size, correlation)
+
+
+def _effective(
+    independent: float, batch: _Batch, labels: int, groups: float, level: float
+) -> float:
+    """Of `independent` labels, among so many in so many groups, with what the predictions add."""
     tail = (1 - level) / 2
-    z, t = float(stats.norm.isf(tail)), float(stats.t.isf(tail, labels - 2))
-    return size * (z / t) ** 2
+    if batch.explained == 0:
+        if groups == labels:
+            return independent
+        wanted, known = (stats.t.isf(tail, df) for df in (labels - 1, max(groups - 1, 1)))
+    else:
+        independent = 1 / (
+            (1 - batch.explained) / independent + batch.explained / batch.independent
+        )
+        wanted, known = stats.norm.isf(tail), stats.t.isf(tail, max(groups - 2, 1))
+    return independent * float(wanted / known) ** 2
 
 
 def _limits(estimate: float, size: float, level: float) -> tuple[float, float]:

@@ -100,6 +100,31 @@ def test_items_are_found_by_a_key_that_tells_them_apart() -> None:
         estimate(twice, known.rename(columns={"id": "path"}))
 
 
+def test_groups_of_the_batch_widen_its_interval() -> None:
+    frame, truth = batch(0, n=150)
+    copies = pd.concat([frame.assign(path=frame["path"] + suffix, group=frame["path"])
+                        for suffix in "abcd"])  # fmt: skip
+    labels = labels_of(copies, np.tile(truth, 4), 200)
+    found, wrong = estimate(copies, labels), estimate(copies.drop(columns="group"), labels)
+    assert found.interval.estimate == pytest.approx(wrong.interval.estimate, abs=0.05)
+    assert found.interval.n < 0.8 * wrong.interval.n  # type: ignore[operator]
+    one = copies.assign(group=["same" if i < 20 else "other" for i in range(600)])
+    with pytest.raises(InputError, match="of the group same"):
+        estimate(one, copies[["path"]].head(20).assign(label="dress"))
+
+
+@pytest.mark.parametrize("column", ["image_hash", "filename", "sample_id"])
+def test_labels_are_found_under_every_name_that_tables_may_have(column: str) -> None:
+    frame, truth = batch(0)
+    renamed = frame.rename(columns={"path": column})
+    sample = items_to_label(renamed, 60, seed=3)
+    known = dict(zip(frame["path"], truth, strict=True))
+    labels = sample.assign(target=sample.iloc[:, 0].map(known)).drop(columns="label")
+    expected = estimate(frame, labels_of(frame, truth, 60))
+    assert estimate(renamed, labels).interval == expected.interval
+    assert estimate(renamed, labels.rename(columns={labels.columns[0]: column})).notes == []
+
+
 def test_class_that_is_never_predicted_counts_as_wrong() -> None:
     rows = range(100)
     frame = pd.DataFrame({"id": [f"i{i}" for i in rows], "predicted": [*CLASSES] * 50})

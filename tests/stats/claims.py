@@ -48,6 +48,7 @@ SIMULATIONS = (
     Simulation(sim.simulate_plans, 300, 10_000),
     Simulation(sim.simulate_plans_from_pilots, 150, 5000),
     Simulation(new.simulate_few_labels, 200, 10_000),
+    Simulation(new.simulate_grouped_labels, 200, 10_000),
     Simulation(new.simulate_slices, 50, 5000),
 )
 
@@ -181,6 +182,11 @@ CLAIMS = {
     "prediction_powered 50 labels": coverage(NEW_DATA),
     "prediction_powered 100 labels": coverage(NEW_DATA),
     "prediction_powered 200 labels": coverage(NEW_DATA),
+    **{
+        f"prediction_powered {labels} labels in groups{few}": coverage(NEW_DATA)
+        for labels in (50, 200)
+        for few in ("", " (few groups)")
+    },
     "slices, any verdict, J=1": type_1("any slice of the tested model"),
     "slices, any verdict, J=5": type_1("any slice of the tested models"),
     "bbc_cv estimate": Claim("bias", 0.003, CONFIG),

@@ -34,6 +34,34 @@ def simulate_few_labels(rng: Rng) -> Iterator[tuple[str, float]]:
         )
 
 
+def simulate_grouped_labels(rng: Rng) -> Iterator[tuple[str, float]]:
+    """The same with items in groups, such as photos of one product: 20 to 400 groups of 2 to 20
+    items on average, of equal or lognormal sizes, alike by chance or nearly copies."""
+    for labels in (50, 200):
+        accuracy = float(rng.choice(ACCURACIES))
+        count = int(rng.choice([20, 60, 400]))
+        sizes = np.full(count, rng.choice([2, 5, 20]))
+        if rng.random() < 0.5:
+            sizes = np.ceil(sizes * rng.lognormal(0, 0.7, count)).astype(int)
+        groups = np.repeat(np.arange(count), sizes)
+        if groups.size < 2 * labels:
+            continue
+        p = rng.beta(2 * accuracy, 2 * (1 - accuracy), count)[groups]
+        alike = rng.random(groups.size) < rng.choice([0.0, 0.5, 0.9])
+        draw = np.where(alike, rng.random(count)[groups], rng.random(groups.size))
+        correct = (draw < p).astype(np.float64)
+        confidence = CONFIDENCES[str(rng.choice([*CONFIDENCES]))](rng, p)
+        sample = rng.choice(groups.size, labels, replace=False)
+        found = prediction_powered(
+            correct[sample], confidence[sample], confidence,
+            groups=groups[sample], all_groups=groups,
+        ).interval  # fmt: skip
+        assert found.low is not None and found.high is not None
+        covers = float(found.low <= accuracy <= found.high)
+        few = " (few groups)" if count < 60 else ""
+        yield f"prediction_powered {labels} labels in groups{few}", covers
+
+
 def covers_powered(rng: Rng, labels: int, items: int, accuracy: float, kind: str) -> float:
     p = rng.beta(2 * accuracy, 2 * (1 - accuracy), items)
     correct = (rng.random(items) < p).astype(np.float64)

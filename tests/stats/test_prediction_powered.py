@@ -93,6 +93,41 @@ def test_labels_to_halve_give_half_the_width() -> None:
     assert prediction_powered(correct, own, scores[:100]).labels_to_halve is None
 
 
+def test_items_of_their_own_group_are_independent_items() -> None:
+    correct, own, scores = sample(3, 60, 1000, 0.8)
+    alone = prediction_powered(correct, own, scores)
+    names = np.arange(1000)
+    found = prediction_powered(correct, own, scores, groups=names[:60], all_groups=names)
+    assert found == alone and found.labels_to_halve == alone.labels_to_halve
+
+
+@pytest.mark.parametrize("accuracy", [0.8, 0.97])
+def test_copies_in_a_group_say_no_more_than_one_of_them(accuracy: float) -> None:
+    correct, own, scores = sample(3, 100, 1000, accuracy)
+    alone = prediction_powered(correct, own, scores)
+    names = np.repeat(np.arange(1000), 3)
+    found = prediction_powered(
+        np.repeat(correct, 3), np.repeat(own, 3), np.repeat(scores, 3),
+        groups=names[:300], all_groups=names,
+    )  # fmt: skip
+    assert found.interval.estimate == pytest.approx(alone.interval.estimate)
+    assert (found.explained > 0) == (alone.explained > 0)
+    assert found.interval.n == pytest.approx(alone.interval.n, rel=0.02)
+    few = prediction_powered(np.repeat(correct, 3), np.repeat(own, 3), np.repeat(scores, 3))
+    assert few.interval.n is not None and few.interval.n > 2.5 * alone.interval.n  # type: ignore[operator]
+
+
+def test_labels_of_one_group_are_refused() -> None:
+    with pytest.raises(ValueError, match="groups with labels"):
+        prediction_powered(
+            np.ones(20),
+            np.ones(20),
+            np.ones(40),
+            groups=np.zeros(20),
+            all_groups=np.arange(40) > 19,
+        )
+
+
 @pytest.mark.parametrize(
     ("labels", "items", "message"), [(9, 100, "number of labels"), (20, 19, "number of items")]
 )
