@@ -138,11 +138,14 @@ def _look(
 
 
 def recipe(run: RunData) -> str:
-    """Hash of the options without those that only add data."""
+    """Hash of the options without those that only add data; files of code count by their content,
+    wherever they are."""
     excluded = {*RESULT_NEUTRAL_OPTIONS, *AMOUNT_OPTIONS}
     options = {
         name: value
         for name, value in sorted(run.options.items())
         if name not in excluded and not name.startswith("seeds.")
     }
+    if code := run.result.facts.get("extensions"):  # names of files (hash of their content)
+        options["extensions"] = code.rpartition("(")[2]
     return hashlib.sha256(json.dumps(options, default=str).encode()).hexdigest()[:16]

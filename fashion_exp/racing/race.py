@@ -275,7 +275,8 @@ def _comparison(
         origin = side.origin
         names = [name for name in side.train_sizes if int(name[1:].split("f")[0]) < len(own)]
         sizes = {name: side.train_sizes[name] for name in names}
-        facts = {"data_fingerprint": origin.data_fingerprint or ""}
+        known = ("data_fingerprint", "extensions")
+        facts = {name: origin.result.facts[name] for name in known if name in origin.result.facts}
         result = RunResult(
             origin.name, side.run.path, "", 1 - options.alpha, 0.0, facts, sizes, origin.redrawn
         )

@@ -42,6 +42,19 @@ def test_looks_count_growing_data_and_not_repeated_commands(tmp_path: Path) -> N
     assert len((tmp_path / JOURNAL).read_text().splitlines()) == 6
 
 
+def test_own_code_belongs_to_the_recipe_by_its_content(tmp_path: Path) -> None:
+    scores = random_correctness(0, 4, 60, 0.8)
+
+    def run(file: str, code: str) -> RunData:
+        facts = {"extensions": f"{Path(file).name} ({code})"}
+        name = f"{len([*tmp_path.iterdir()])}"
+        options = {"extensions": [file]}
+        return make_run(tmp_path / name, name, scores, scores, options=options, facts=facts)
+
+    here, moved, changed = run("here/a.py", "1"), run("there/b.py", "1"), run("here/a.py", "2")
+    assert recipe(here) == recipe(moved) != recipe(changed)
+
+
 def test_unwritable_place_does_not_stop_a_comparison(tmp_path: Path) -> None:
     runs = [trained(tmp_path, lr, 5) for lr in (1.0, 2.0)]
     (tmp_path / "file").write_text("")
