@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from fashion_exp.api.comparison import Comparison, compare
     from fashion_exp.api.estimates import estimate, items_to_label
-    from fashion_exp.api.judging import Flips, Judgement, flips, judge
+    from fashion_exp.api.judging import Flips, Judgement, flips, flips_page, judge
     from fashion_exp.api.lr_finder import LrFinder, find_lr
     from fashion_exp.api.racing import Race, race
     from fashion_exp.api.recipes import Recipe, recipe
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Comparison", "Flips", "Index", "InputError", "Judgement", "LrFinder", "Race", "Recipe",
     "Run", "SliceAnalysis", "Sweep", "build_index", "compare", "estimate", "export_study",
-    "find_lr", "flips", "import_study", "items_to_label", "judge", "leave_one_source_out", "load",
+    "find_lr", "flips", "flips_page", "import_study", "items_to_label", "judge", "leave_one_source_out", "load",
     "open_index", "race", "recipe", "register_callback", "register_loss", "register_metric",
     "register_model", "register_optimizer", "register_schedule", "register_source",
     "register_transform", "run", "shortcuts", "slices", "sweep",
@@ -53,7 +53,7 @@ __all__ = [
 _MODULES = {
     "fashion_exp.api.comparison": ("Comparison", "compare"),
     "fashion_exp.api.estimates": ("estimate", "items_to_label"),
-    "fashion_exp.api.judging": ("Flips", "Judgement", "flips", "judge"),
+    "fashion_exp.api.judging": ("Flips", "Judgement", "flips", "flips_page", "judge"),
     "fashion_exp.api.lr_finder": ("LrFinder", "find_lr"),
     "fashion_exp.api.racing": ("Race", "race"),
     "fashion_exp.api.recipes": ("Recipe", "recipe"),

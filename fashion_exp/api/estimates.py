@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from os import PathLike, fspath
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -19,7 +19,7 @@ from fashion_exp.judging.new_data import (
     estimate_accuracy,
     sample_to_label,
 )
-from fashion_exp.judging.sources import SourceOptions, named_frames
+from fashion_exp.judging.sources import SourceOptions, named_frames, source_options
 
 if TYPE_CHECKING:
     from fashion_exp.inference.trained_run import TrainedRun
@@ -54,9 +54,9 @@ def estimate(
     """
     if not 0 < level < 1:
         raise InputError(f"level={level}: must be between 0 and 1")
-    options = SourceOptions(
-        ColumnOptions(columns or {}, classes, scores, where or {}), form,
-        None if manifest is None else Path(manifest), None, part, Path(outputs),
+    options = source_options(
+        columns=columns, classes=classes, scores=scores, where=where, form=form,
+        manifest=manifest, part=part, outputs=outputs,
     )  # fmt: skip
     batch = read_batch(predictions, options)
     known = None if reference is None else read_batch(reference, options)
@@ -64,10 +64,11 @@ def estimate(
 
 
 def items_to_label(
-    predictions: object, count: int = COUNT, seed: int = SEED, **options: object
+    predictions: object, count: int = COUNT, seed: int = SEED, **options: Any
 ) -> pd.DataFrame:
-    """A random sample of the items with an empty column label, for `estimate`."""
-    return sample_to_label(read_batch(predictions, SourceOptions(**options)), count, seed)  # type: ignore[arg-type]
+    """A random sample of the items with an empty column label, for `estimate`, whose `options` on
+    reading it takes."""
+    return sample_to_label(read_batch(predictions, source_options(**options)), count, seed)
 
 
 def read_batch(table: object, options: SourceOptions) -> Batch:

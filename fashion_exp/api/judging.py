@@ -10,12 +10,12 @@ from typing import Any, Literal
 
 from fashion_exp.comparison.settings import ComparisonSettings
 from fashion_exp.errors import InputError, suggest
-from fashion_exp.judging.columns import ColumnOptions, Scores
+from fashion_exp.judging.columns import Scores
 from fashion_exp.judging.flips import Flips
 from fashion_exp.judging.formats import Format
 from fashion_exp.judging.judgement import Judgement
 from fashion_exp.judging.runs import CLASS_METRICS, JoinOptions, Unit, join_tools
-from fashion_exp.judging.sources import SourceOptions, read_labels, read_parts, read_tools
+from fashion_exp.judging.sources import read_labels, read_parts, read_tools, source_options
 
 
 def judge(
@@ -54,10 +54,9 @@ def judge(
     `judgement.verdicts` and `judgement.conclusions` have the answer. Raises `InputError` for
     predictions that cannot be joined or understood, with the remedy.
     """
-    sources = SourceOptions(
-        ColumnOptions(columns or {}, classes, scores, where or {}), form,
-        None if manifest is None else Path(manifest), None if images is None else Path(images),
-        part, Path(outputs), uri,
+    sources = source_options(
+        columns=columns, classes=classes, scores=scores, where=where, form=form,
+        manifest=manifest, images=images, part=part, outputs=outputs, uri=uri,
     )  # fmt: skip
     settings = ComparisonSettings("accuracy", alpha, 0.01 if rope is None else rope, exact,
                                   pairs=pairs)  # fmt: skip
@@ -107,10 +106,9 @@ def import_predictions(
     from fashion_exp.judging.import_run import import_run
 
     place = Path(outputs).absolute()
-    sources = SourceOptions(
-        ColumnOptions(columns or {}, classes, scores, where or {}), form,
-        None if manifest is None else Path(manifest), None if images is None else Path(images),
-        part, place, uri,
+    sources = source_options(
+        columns=columns, classes=classes, scores=scores, where=where, form=form,
+        manifest=manifest, images=images, part=part, outputs=place, uri=uri,
     )  # fmt: skip
     parts = read_parts(tables, name, sources)
     options = JoinOptions(unit=unit, train_size=train_size)
@@ -119,14 +117,25 @@ def import_predictions(
     return import_run(name, parts, options, command, place, tracking).path
 
 
+def flips_page(
+    found: Flips, before: object, after: object, page: str | PathLike[str], **options: Any
+) -> None:
+    """Writes the photos that a change lost and gained as an HTML page; arguments are those of
+    `flips`. Raises `InputError` if the photos cannot be found."""
+    from fashion_exp.judging.flips_page import write_flips_page
+
+    write_flips_page(found, _pair(before, after), source_options(**options), Path(page))
+
+
 def flips(before: object, after: object, *, alpha: float = 0.05, **options: Any) -> Flips:
     """Which items a change gained and lost; tables and `options` are those of `judge`.
 
     `flips.counts` has numbers by class, `flips.items` the items. Raises like `judge`.
     """
-    tables = (
-        [before, after] if isinstance(before, str | Path) else {"before": before, "after": after}
-    )
-    judgement = judge(tables, metric="accuracy", alpha=alpha, **options)
+    judgement = judge(_pair(before, after), metric="accuracy", alpha=alpha, **options)
     settings = replace(judgement.settings, baseline=0)
     return Flips(replace(judgement, settings=settings))
+
+
+def _pair(before: object, after: object) -> object:
+    return [before, after] if isinstance(before, str | Path) else {"before": before, "after": after}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +11,9 @@ import pandas as pd
 
 from fashion_exp.comparison.slices import CLASS, SliceAnalysis, select_columns
 from fashion_exp.errors import InputError
-from fashion_exp.judging.columns import ColumnOptions, read_columns
+from fashion_exp.judging.columns import ColumnOptions
 from fashion_exp.judging.item_columns import item_columns
-from fashion_exp.judging.sources import SourceOptions, named_frames
+from fashion_exp.judging.sources import SourceOptions, named_frames, source_options, table_keys
 
 if TYPE_CHECKING:
     from fashion_exp.api.comparison import Comparison
@@ -51,13 +50,10 @@ def judgement_slices(
     if judgement.settings.metric != "accuracy":
         raise InputError(f"metric={judgement.settings.metric}: slices are of the accuracy")
     check_bins(bins)
-    sources = _sources(options)
+    sources = source_options(**options)
     columns = [_label_column(judgement)]
     named = named_frames(tables, sources)
-    keys = []
-    for source, frame in (pair for parts in named.values() for pair in parts):
-        own = ColumnOptions() if "run" in frame.attrs else sources.columns
-        keys.append(read_columns(frame, source, own).keys)
+    keys = [own for _, own in table_keys(named, sources)]
     items = judgement.runs[0].items
     source, frame = next(iter(named.values()))[0]
     if "run" in frame.attrs:
@@ -92,21 +88,6 @@ def check_bins(bins: int) -> None:
     """Raises `InputError` below 2."""
     if bins < 2:
         raise InputError(f"bins={bins}: must be at least 2")
-
-
-def _sources(options: dict[str, Any]) -> SourceOptions:
-    def path(name: str) -> Path | None:
-        value: str | PathLike[str] | None = options.get(name)
-        return None if value is None else Path(value)
-
-    columns = ColumnOptions(
-        options.get("columns") or {}, options.get("classes") or (),
-        options.get("scores", "probabilities"), options.get("where") or {},
-    )  # fmt: skip
-    return SourceOptions(
-        columns, options.get("form", "auto"), path("manifest"), path("images"),
-        options.get("part"), path("outputs") or Path("outputs"), options.get("uri"),
-    )  # fmt: skip
 
 
 def _label_column(judgement: Judgement) -> pd.DataFrame:

@@ -89,8 +89,7 @@ def _refuse_idle(args: argparse.Namespace, labels: Path) -> None:
 
 def _batches(args: argparse.Namespace) -> tuple[Batch, Batch | None, list[str]]:
     """Of a run that predicts the photos, or of tables."""
-    from fashion_exp.judging.columns import ColumnOptions
-    from fashion_exp.judging.sources import SourceOptions
+    from fashion_exp.judging.sources import source_options
 
     outputs = outputs_dir(args.outputs)
     reading = {"columns": assignments(args.columns, "--columns"), "classes": args.classes,
@@ -109,13 +108,11 @@ def _batches(args: argparse.Namespace) -> tuple[Batch, Batch | None, list[str]]:
             return predict_batch(trained, args.photos, progress)
     from fashion_exp.api.estimates import read_batch
 
-    columns = ColumnOptions(
-        reading["columns"],
-        split_names(args.classes) or [],
-        args.scores or "probabilities",
-        reading["where"],
-    )
-    options = SourceOptions(columns, outputs=outputs, uri=args.uri)
+    options = source_options(
+        columns=reading["columns"], classes=split_names(args.classes) or [],
+        scores=args.scores or "probabilities", where=reading["where"], outputs=outputs,
+        uri=args.uri,
+    )  # fmt: skip
     path = Path(args.model).expanduser()
     if not path.is_file():
         raise InputError(f"{args.model}: no such table; a run needs PHOTOS: estimate RUN PHOTOS")

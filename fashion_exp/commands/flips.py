@@ -11,6 +11,7 @@ from fashion_exp.commands.gate_options import EXIT_CODES
 from fashion_exp.commands.judge import add_reading_options, judging_options
 from fashion_exp.commands.parser import Parser
 from fashion_exp.errors import InputError
+from fashion_exp.paths import check_writable, expand_user
 
 if TYPE_CHECKING:
     from fashion_exp.judging.flips import ClassDecision, Flips
@@ -19,13 +20,19 @@ if TYPE_CHECKING:
 def run(arguments: list[str]) -> int:
     """Prints counts by class, the items, and the decision on classes. Raises `InputError`."""
     args = build_parser().parse_args(arguments)
-    from fashion_exp.api.judging import flips
+    from fashion_exp.api.judging import flips, flips_page
     from fashion_exp.comparison.gate import Gate
 
     gate = None if args.margin is None else Gate("not-worse", args.margin)
     if args.items < 0:
         raise InputError(f"--items {args.items}: must be 0 or more")
-    found = flips(args.before, args.after, **judging_options(args))
+    page = expand_user(args.page, "--page").resolve() if args.page else None
+    if page is not None:
+        check_writable(page.parent, "--page")
+    options = judging_options(args)
+    found = flips(args.before, args.after, **options)
+    if page is not None:
+        flips_page(found, args.before, args.after, page, **options)
     decision = None if gate is None else found.decide_classes(gate)
     if args.json:
         content = {
@@ -40,6 +47,8 @@ def run(arguments: list[str]) -> int:
         print(json.dumps(content, indent=1))
     else:
         print_flips(found, decision, args.items)
+        if page is not None:
+            print(f"page: {page}")
     return 0 if decision is None else int(decision.exit_code)
 
 
@@ -48,6 +57,9 @@ def build_parser() -> Parser:
     parser.add_argument("before", metavar="BEFORE")
     parser.add_argument("after", metavar="AFTER")
     parser.add_argument("--json", action="store_true", help="print JSON, with all items")
+    parser.add_argument(
+        "--page", metavar="FILE", help="write an HTML page with the photos that are lost and gained"
+    )
     parser.add_argument(
         "--items", type=int, default=20, metavar="N", help="items listed; default: 20"
     )

@@ -103,14 +103,15 @@ class Flips:
 
     @cached_property
     def items(self) -> pd.DataFrame:
-        """The items that changed, most lost first: id, label, and the shares of trainings that are
-        right `before` and `after`."""
+        """The items that changed, most lost first: id, label, group (a number), and the shares of
+        trainings that are right `before` and `after`."""
         before, after = self._shares
         run = self.judgement.runs[0]
         table = pd.DataFrame(
             {
                 "id": run.items,
                 "label": run.labels("").to_numpy(),
+                "group": np.unique(self.judgement.matrix(0).groups, return_inverse=True)[1],
                 "before": before,
                 "after": after,
             }

@@ -39,6 +39,23 @@ def item_columns(
     return values[~values.index.duplicated()].reindex(items)
 
 
+def item_values(
+    items: pd.Index, keys: Sequence[Mapping[str, pd.Series]], kind: str
+) -> dict[str, str]:
+    """The id or path of each item, by the first of the tables that has it. `keys` are theirs."""
+    found: dict[str, str] = {}
+    for own in map(_all_keys, keys):
+        if kind in own:
+            names = own[_item_kind(own, items)]
+            found = {name: value for name, value in zip(names, own[kind], strict=True)} | found
+    return {item: found[item] for item in items if item in found}
+
+
+def _item_kind(keys: Mapping[str, pd.Series], items: pd.Index) -> str:
+    """Of the key that tables were joined by."""
+    return max(keys, key=lambda name: int(keys[name].isin(items).sum()))
+
+
 def _matches(
     own: Mapping[str, pd.Series], items: pd.Index, keys: Sequence[Mapping[str, pd.Series]]
 ) -> pd.Index | None:
@@ -58,8 +75,7 @@ def _lookup(
 ) -> pd.Index:
     if kind not in keys:
         return pd.Index([None] * len(values), dtype=object)
-    item_kind = max(keys, key=lambda name: int(keys[name].isin(items).sum()))
-    item_of = dict(zip(keys[kind], keys[item_kind], strict=True))
+    item_of = dict(zip(keys[kind], keys[_item_kind(keys, items)], strict=True))
     found = values.map(item_of)
     return pd.Index(found.where(found.isin(items)))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from fashion_exp.judging.columns import (
     ALIASES,
     ColumnOptions,
     Predictions,
+    Scores,
     read_columns,
     score_columns,
     select_rows,
@@ -50,6 +52,28 @@ class SourceOptions:
             raise InputError(f"format={self.form}: choices: {', '.join(FORMATS)}")
 
 
+def source_options(
+    *,
+    columns: Mapping[str, str] | None = None,
+    classes: Sequence[str] = (),
+    scores: Scores = "probabilities",
+    where: Mapping[str, str] | None = None,
+    form: Format = "auto",
+    manifest: str | PathLike[str] | None = None,
+    images: str | PathLike[str] | None = None,
+    part: str | None = None,
+    outputs: str | PathLike[str] = "outputs",
+    uri: str | None = None,
+    **others: object,
+) -> SourceOptions:
+    """From the arguments of `api.judging.judge`; its `others` are not about reading."""
+    return SourceOptions(
+        ColumnOptions(columns or {}, classes, scores, where or {}), form,
+        None if manifest is None else Path(manifest), None if images is None else Path(images),
+        part, Path(outputs), uri,
+    )  # fmt: skip
+
+
 def read_tools(
     tables: object, options: SourceOptions, metric: str | None, *, labels: bool = False
 ) -> tuple[list[Tool], str]:
@@ -82,6 +106,17 @@ def named_frames(
         name: [(_source(name, part), _frame(part, options)) for part in parts]
         for name, parts in _named_tables(tables).items()
     }
+
+
+def table_keys(
+    frames: Mapping[str, Sequence[tuple[str, pd.DataFrame]]], options: SourceOptions
+) -> list[tuple[str, Mapping[str, pd.Series]]]:
+    """The source and the keys of each table, by kind of key."""
+    return [
+        (source, _read(source, frame, options, None).keys)
+        for parts in frames.values()
+        for source, frame in parts
+    ]
 
 
 def read_parts(tables: Sequence[object], name: str, options: SourceOptions) -> dict[str, Tool]:

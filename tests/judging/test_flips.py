@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from fashion_exp.api.judging import flips
 from fashion_exp.commands import flips as command
@@ -50,6 +51,33 @@ def test_a_new_training_is_expected_to_flip_as_many_as_it_does() -> None:
               for run in (before, after) for i in range(3) for j in range(3) if i != j]  # fmt: skip
     assert counts.new_training == pytest.approx(np.mean(within))
     assert counts.lost == pytest.approx(counts.new_training, rel=0.05)
+
+
+def test_page_shows_the_photos_at_the_paths(tmp_path: Path) -> None:
+    files = [tmp_path / "before.csv", tmp_path / "after.csv"]
+    for correct, file in zip((BEFORE, AFTER), files, strict=True):
+        frame = table(correct)
+        frame.assign(path=frame["id"] + ".png").to_csv(file, index=False)
+    for index in range(6):
+        pixels = np.full((40, 30, 3), 40 * index, dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"i{index:03}.png")
+    page = tmp_path / "flips.html"
+    line = [*map(str, files), "--page", str(page)]
+    for more in ([], ["--images", str(tmp_path)]):
+        assert command.run([*line, *more]) == 0
+    text = page.read_text()
+    assert text.count("data:image/jpeg") == 3 and "Lost by after" in text
+    assert text.count("right before, wrong after") >= 2 and "right after" in text
+    page.unlink()
+    for index in range(6):
+        (tmp_path / f"i{index:03}.png").unlink()
+    with pytest.raises(InputError, match="no photo of i001 can be read"):
+        command.run(line)
+    table(BEFORE).to_csv(files[0], index=False)
+    table(AFTER).to_csv(files[1], index=False)
+    with pytest.raises(InputError, match="no table has the paths"):
+        command.run(line)
+    assert not page.exists()
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 
 from fashion_exp.api.judging import judge
 from fashion_exp.errors import InputError
+from fashion_exp.judging import eval_logs
 from fashion_exp.judging.formats import read_frame
 from tests.judging.tables import CLASSES, random_table
 
@@ -144,6 +146,24 @@ def test_log_of_inspect_ai_has_a_score_per_sample(tmp_path: Path) -> None:
     (tmp_path / "log.json").write_text(json.dumps(content | {"status": "error"}))
     with pytest.raises(InputError, match="inspect eval-retry"):
         judge([tmp_path / "log.json"])
+
+
+def test_log_of_several_scorers_and_epochs(tmp_path: Path) -> None:
+    """A log that inspect_ai 0.3.285 wrote of its mock model, and the JSON of its parts."""
+    log = FIXTURES / "inspect_epochs.eval"
+    frame = read_frame(log)
+    assert frame["id"].nunique() == 4 and frame["repeat"].value_counts().to_dict() == {1: 4, 2: 4}
+    assert frame[["includes", "match"]].sum().to_list() == [6, 5]
+    with pytest.raises(InputError, match="includes or match"):
+        judge([log])
+    judgement = judge([log], metric="match")
+    assert judgement.table[["estimate", "trainings"]].to_numpy().tolist() == [[5 / 8, 2]]
+    with zipfile.ZipFile(log) as archive:
+        samples = [json.loads(eval_logs._member(archive, name)) for name in archive.namelist()
+                   if name.startswith("samples/")]  # fmt: skip
+        header = json.loads(eval_logs._member(archive, "header.json"))
+    (tmp_path / "log.json").write_text(json.dumps(header | {"samples": samples}))
+    pd.testing.assert_frame_equal(read_frame(tmp_path / "log.json"), frame)
 
 
 def test_samples_of_lm_eval_have_a_score_per_document(tmp_path: Path) -> None:
