@@ -44,8 +44,9 @@ if TYPE_CHECKING:
 __all__ = [
     "Comparison", "Flips", "Index", "InputError", "Judgement", "LrFinder", "Race", "Recipe",
     "Run", "SliceAnalysis", "Sweep", "build_index", "compare", "estimate", "export_study",
-    "find_lr", "flips", "flips_page", "import_study", "items_to_label", "judge", "leave_one_source_out", "load",
-    "open_index", "race", "recipe", "register_callback", "register_loss", "register_metric",
+    "find_lr", "flips", "flips_page", "import_study", "items_to_label", "judge",
+    "leave_one_source_out", "load", "open_index", "race", "recipe", "register_callback",
+    "register_loss", "register_metric",
     "register_model", "register_optimizer", "register_schedule", "register_source",
     "register_transform", "run", "shortcuts", "slices", "sweep",
 ]  # fmt: skip

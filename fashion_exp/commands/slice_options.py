@@ -37,7 +37,7 @@ def add_slice_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--by", metavar="COLUMN", action="append",
         help="columns to slice by: class, color, brightness, contrast, background, size, aspect, "
-        "bytes, format, or one of a table; default: all",
+        "bytes, format, quality, or one of a table; default: all",
     )  # fmt: skip
     parser.add_argument(
         "--table", metavar="TABLE", help="more columns of the images, by id, path or image_hash"

@@ -24,7 +24,8 @@ def photo_columns(run: RunData, cache: Path) -> pd.DataFrame:
 
     color: mean red minus mean blue, -255 to 255; brightness and contrast: mean and standard
     deviation of the pixels, 0 to 255; background: mean brightness of the border; size: the shorter
-    side, px; aspect: width divided by height; bytes: of the file; format: its kind.
+    side, px; aspect: width divided by height; bytes: of the file; format: its kind;
+    quality: of a JPEG, 1 to 100.
     """
     inspected = inspect_run(run, cache)
     rows = {
@@ -37,6 +38,7 @@ def photo_columns(run: RunData, cache: Path) -> pd.DataFrame:
             "aspect": found.stats.width / found.stats.height,
             "bytes": found.size_bytes,
             "format": found.header.kind,
+            "quality": np.nan if found.header.quality is None else found.header.quality,
         }
         for image, found in inspected.items()
         if found.stats is not None and found.header is not None

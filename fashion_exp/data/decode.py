@@ -90,6 +90,21 @@ class ImageHeader:
     """EXIF orientation: 1 is upright, 2 to 8 are turned or mirrored."""
     frames: int
     """Number of frames of an animation, or of pages."""
+    quality: float | None = None
+    """Of a JPEG, on libjpeg's scale of 1 to 100, by its table for luminance; else None."""
+
+
+LUMINANCE_SUM = 3688
+"""Of the table of the JPEG standard (ITU-T T.81, table K.1), which libjpeg has at quality 50."""
+
+
+def _jpeg_quality(image: Image.Image) -> float | None:
+    """Inverts how libjpeg scales the standard's table; about right for the tables of others."""
+    tables = getattr(image, "quantization", None)
+    if not tables:
+        return None
+    percent = max(100 * sum(next(iter(tables.values()))) / LUMINANCE_SUM, 1e-6)
+    return round((200 - percent) / 2 if percent <= 100 else 5000 / percent, 1)
 
 
 def read_header(source: ImageSource) -> ImageHeader:
@@ -101,7 +116,8 @@ def read_header(source: ImageSource) -> ImageHeader:
         except Exception:  # a later frame is broken; only the first matters
             frames = 1
         name = _format_name(image)
-        return ImageHeader(name, image.mode, *image.size, _orientation(image), frames)
+        return ImageHeader(name, image.mode, *image.size, _orientation(image), frames,
+                           _jpeg_quality(image))  # fmt: skip
 
 
 def oversize_reason(width: int, height: int, max_megapixels: float) -> str:

@@ -15,7 +15,7 @@ from fashion_exp.data.decode import BinaryFile, ImageHeader, decode, oversize_re
 from fashion_exp.data.image_files import content_id
 from fashion_exp.data.table import SourceUnavailableError, UnreadableImageError
 
-VERSION = 2
+VERSION = 3
 """Version of an inspection's content and algorithms; cached inspections of others are ignored."""
 
 EDGE = 32

@@ -97,13 +97,16 @@ def side_signals(images: list[ImageInspection]) -> dict[str, np.ndarray]:
 
     color: mean of each channel, and the largest standard deviation; size: log of width and height,
     and of their ratio; background: mean brightness of the border, its spread, and the means of its
-    four sides; file: log of the bytes, of bytes per pixel, of width and height, the JPEG format.
+    four sides; file: log of the bytes, of bytes per pixel, of width and height, the JPEG format and
+    quality (100 for other formats).
     """
     stats = [image.stats for image in images if image.stats is not None]
     assert len(stats) == len(images), "all images were decoded"
     width, height = (np.log([getattr(s, side) for s in stats]) for side in ("width", "height"))
     size = np.log([max(image.size_bytes, 1) for image in images])
     is_jpeg = [float(image.header is not None and image.header.kind == "JPEG") for image in images]
+    quality = [100.0 if i.header is None or i.header.quality is None else i.header.quality
+               for i in images]  # fmt: skip
     borders = []
     for s in stats:
         gray, ring = s.gray.astype(np.float64), border_pixels(s.gray)
@@ -113,7 +116,7 @@ def side_signals(images: list[ImageInspection]) -> dict[str, np.ndarray]:
         "color": np.array([[*s.mean_rgb, s.max_std] for s in stats]),
         "size": np.column_stack([width, height, width - height]),
         "background": np.array(borders),
-        "file": np.column_stack([size, size - width - height, width, height, is_jpeg]),
+        "file": np.column_stack([size, size - width - height, width, height, is_jpeg, quality]),
     }
 
 

@@ -7,6 +7,7 @@ from io import BytesIO
 from pathlib import Path
 
 import numpy as np
+import pytest
 from imagehash import phash
 from PIL import Image, ImageOps, ImageStat
 
@@ -26,6 +27,15 @@ def test_json_round_trip(save: SaveImage, tmp_path: Path) -> None:
     for path in (save("a.png", 1), tmp_path / "broken.jpg"):
         inspection = inspect_path(path)
         assert inspection_from_json(json.loads(json.dumps(inspection.to_json()))) == inspection
+
+
+@pytest.mark.parametrize("quality", [20, 50, 75, 90, 95])
+def test_quality_of_a_jpeg_is_that_it_was_saved_with(tmp_path: Path, quality: int) -> None:
+    for suffix in ("jpg", "png"):
+        scene(1).save(tmp_path / f"a.{suffix}", quality=quality)
+    jpeg, png = (inspect_path(tmp_path / f"a.{suffix}").header for suffix in ("jpg", "png"))
+    assert jpeg is not None and jpeg.quality == pytest.approx(quality, abs=0.5)
+    assert png is not None and png.quality is None
 
 
 def test_cached_json_keeps_its_keys(save: SaveImage) -> None:
