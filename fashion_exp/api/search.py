@@ -42,7 +42,7 @@ class Index:
     def searcher(self) -> Searcher:
         from fashion_exp.retrieval.build import find_networks
         from fashion_exp.retrieval.search import Searcher
-        from fashion_exp.retrieval.text_encoder import similar_words
+        from fashion_exp.retrieval.text_encoder import near_words, similar_words
 
         about = self.photos.about
 
@@ -55,7 +55,7 @@ class Index:
                 )
             return found
 
-        return Searcher(self.photos, embedder, similar_words())
+        return Searcher(self.photos, embedder, similar_words(), near_words())
 
     def query(
         self, photos: object = (), words: str = "", where: str | None = None,

@@ -222,7 +222,7 @@ def load_into(network: nn.Module, weights: Weights, channels: int) -> None:
     belong to another network.
     """
     assert weights.path is not None
-    state = _read_state(network, weights.path, channels)
+    state = read_state(network, weights.path, channels)
     if details := mismatches(network, state):
         raise _wrong_network(weights.path, details, channels)
     broken = {name for name, tensor in state.items() if not bool(tensor.isfinite().all())}
@@ -240,7 +240,7 @@ def refuse_other_network(network: nn.Module, weights: Weights, channels: int) ->
     Weights of a network whose unused layers were removed may lack some.
     """
     if weights.path is not None:
-        details = mismatches(network, _read_state(network, weights.path, channels))
+        details = mismatches(network, read_state(network, weights.path, channels))
         if details.keys() - {"missing"}:
             raise _wrong_network(weights.path, details, channels)
 
@@ -286,7 +286,7 @@ def _fitting_model(path: Path, channels: int) -> str:
         with torch.device("meta"):
             network = timm.create_model(name, pretrained=False, num_classes=0, in_chans=channels)
         try:
-            if not mismatches(network, _read_state(network, path, channels)):
+            if not mismatches(network, read_state(network, path, channels)):
                 return f"they fit model.name={name}"
         except (InputError, RuntimeError, KeyError, ValueError, AttributeError):
             continue  # a converter of another network does not know these names
@@ -310,7 +310,8 @@ def _layer_names(network: nn.Module, role: str) -> list[str]:
     return [names] if isinstance(names, str) else list(names)
 
 
-def _read_state(network: nn.Module, path: Path, channels: int) -> StateDict:
+def read_state(network: nn.Module, path: Path, channels: int) -> StateDict:
+    """The weights in a file, under the network's names. Raises `InputError` for a damaged file."""
     state = read_state_file(path)
     if read_metadata(path).get("fashion_exp"):
         return _read_own_checkpoint(network, path, state, channels)
@@ -330,7 +331,7 @@ def _read_own_checkpoint(
     base = find_backbone(path)
     if base is None:
         return trained
-    return _read_state(network, base, channels) | trained
+    return read_state(network, base, channels) | trained
 
 
 def _adapt_channels(network: nn.Module, state: StateDict, channels: int) -> StateDict:

@@ -15,6 +15,7 @@ from fashion_exp.cache.provenance import source_hash
 from fashion_exp.data.parallel import map_in_threads
 from fashion_exp.data.pixels import CachedPixels
 from fashion_exp.errors import InputError
+from fashion_exp.models.imagenet import imagenet_descriptions
 from fashion_exp.process import cpu_count
 from fashion_exp.reporting.progress import Progress
 from fashion_exp.retrieval.colors import COLORS, GEOMETRY, PATTERNS, SHADES, measure_garment
@@ -127,11 +128,13 @@ def build_index(
         columns.append(extra.set_index(found.rows["image_id"]).loc[rows["image_id"]])
     table = pd.concat([part.reset_index(drop=True) for part in columns], axis=1)
     center = _center(features) if existing is None else existing.center
-    arrow = rows_as_arrow(table, unit_vectors(features, center))
+    imagenet = embedder.imagenet(features)
+    arrow = rows_as_arrow(table, unit_vectors(features, center), imagenet)
     names = () if extra is None else tuple(map(str, extra.columns))
     about = About(
         tuple(by), embedder.identity, networks.classes, center.tolist(), tuple(sources), names,
         attributes, source_hash(*_COLOR_SOURCES), dict(weights or {}),
+        () if imagenet is None else imagenet_descriptions(),
     )  # fmt: skip
     if existing is not None and existing.takes(arrow):
         added, changed, deleted = existing.replace_rows(arrow, about)

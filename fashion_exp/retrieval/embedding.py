@@ -26,6 +26,7 @@ from fashion_exp.experiment.setup import build_views, make_plan, resolve_compute
 from fashion_exp.experiment.trainee import build_untrained
 from fashion_exp.inference.trained_run import TrainedRun
 from fashion_exp.models.classifier import Classifier
+from fashion_exp.models.imagenet import find_classifier
 from fashion_exp.models.plan import ModelPlan
 from fashion_exp.paths import outputs_dir
 from fashion_exp.reporting.progress import Progress
@@ -70,6 +71,21 @@ class Embedder:
     @cached_property
     def model(self) -> Classifier:
         return build_untrained(self.cfg, self.plan, _CLASSES, self.compute, 0, 0).eval()
+
+    def imagenet(self, features: np.ndarray) -> np.ndarray | None:
+        """ImageNet's probabilities, (n, 1000), from the features of `of_table`: the mean over the
+        networks whose weights have a classifier; None if none has one."""
+        start, found = 0, list[torch.Tensor]()
+        names = [single.name for single in single_backbones(self.cfg.model)]
+        for name, plan, backbone in zip(
+            names, self.plan.networks, self.model.backbones, strict=True
+        ):
+            classifier = find_classifier(name, plan)
+            if classifier is not None:
+                part = torch.from_numpy(features[:, start : start + classifier.width])
+                found.append(classifier.probabilities(part))
+            start += backbone.map_channels
+        return torch.stack(found).mean(0).numpy() if found else None
 
     @cached_property
     def geometry(self) -> AnyGeometry:

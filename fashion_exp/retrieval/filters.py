@@ -33,7 +33,7 @@ def as_sql(condition: str, schema: pa.Schema) -> str:
     """
     if len(condition) > MAX_LENGTH:
         raise InputError(f"--where: {len(condition):,} characters, more than {MAX_LENGTH:,}")
-    columns = [name for name in schema.names if name != "vector"]
+    columns = [field.name for field in schema if not pa.types.is_fixed_size_list(field.type)]
     position, parts = 0, list[str]()
     while condition[position:].strip():
         token = _TOKEN.match(condition, position)

@@ -22,11 +22,16 @@ from fashion_exp.errors import InputError, suggest
 from fashion_exp.paths import expand_user
 from fashion_exp.retrieval.filters import as_sql
 
-os.environ.setdefault("LANCE_LOG", "error")  # read when the library is imported
+os.environ.setdefault("LANCEDB_LOG", "error")  # read when the library is imported
 
 import lancedb
 
 PHOTOS, ABOUT = "photos", "about"
+IMAGENET = ("imagenet_classes", "imagenet_shares")
+"""The ImageNet classes with the highest probabilities, and these."""
+IMAGENET_KEPT = 10
+_ARRAYS = ("vector", *IMAGENET)
+"""Columns with several numbers per photo, which no condition can name."""
 VERSION = 1
 EXACT_ROWS = 100_000
 """Up to so many photos every vector is compared; more are searched through an index of vectors."""
@@ -57,6 +62,8 @@ class About:
     """Hash of the code that measured the colors."""
     weights: Mapping[str, str] = field(default_factory=dict)
     """Files of weights of networks, by their names."""
+    imagenet: Sequence[str] = ()
+    """Names and definition of each class of ImageNet, if a network has its classifier."""
     version: int = VERSION
 
 
@@ -72,8 +79,8 @@ class PhotoIndex:
 
     @property
     def columns(self) -> list[str]:
-        """Names of all columns but the vector."""
-        return [name for name in self._table.schema.names if name != "vector"]
+        """Names of all columns with one value per photo."""
+        return [name for name in self._table.schema.names if name not in _ARRAYS]
 
     @property
     def center(self) -> np.ndarray:
@@ -123,8 +130,8 @@ class PhotoIndex:
     def replace_rows(self, rows: pa.Table, about: About) -> tuple[int, int, int]:
         """Makes these rows the content, built as `about` says; returns how many were added, changed
         and deleted."""
-        before = self.rows([name for name in rows.schema.names if name != "vector"])
-        after = rows.drop_columns(["vector"]).to_pandas()
+        before = self.rows(self.columns)
+        after = rows.select(self.columns).to_pandas()
         changed = _changed(before, after)
         with _plain_errors(None):
             result = (
@@ -281,12 +288,21 @@ def _matrix(column: pa.ChunkedArray) -> np.ndarray:
     return np.asarray(flat, np.float32).reshape(len(column), -1)
 
 
-def rows_as_arrow(rows: pd.DataFrame, vectors: np.ndarray) -> pa.Table:
-    """The table of an index from its columns and vectors (n, width)."""
+def rows_as_arrow(
+    rows: pd.DataFrame, vectors: np.ndarray, imagenet: np.ndarray | None = None
+) -> pa.Table:
+    """The table of an index from its columns, vectors (n, width) and probabilities of ImageNet's
+    classes (n, 1000), of which the highest are kept, as in ConSE (Norouzi et al. 2014)."""
+    arrays = {"vector": np.asarray(vectors, np.float32)}
+    if imagenet is not None:
+        best = np.argsort(-imagenet, axis=1, kind="stable")[:, :IMAGENET_KEPT]
+        shares = np.take_along_axis(imagenet, best, axis=1).astype(np.float32)
+        arrays |= dict(zip(IMAGENET, (best.astype(np.int16), shares), strict=True))
     table = pa.Table.from_pandas(rows, preserve_index=False)
-    flat = pa.array(np.ascontiguousarray(vectors, np.float32).ravel())
-    column = pa.FixedSizeListArray.from_arrays(flat, vectors.shape[1])
-    return table.append_column("vector", column).replace_schema_metadata(None)
+    for name, values in arrays.items():
+        flat = pa.array(np.ascontiguousarray(values).ravel())
+        table = table.append_column(name, pa.FixedSizeListArray.from_arrays(flat, values.shape[1]))
+    return table.replace_schema_metadata(None)
 
 
 def unit_vectors(features: np.ndarray, center: np.ndarray) -> np.ndarray:

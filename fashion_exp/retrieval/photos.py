@@ -28,7 +28,8 @@ from fashion_exp.reporting.progress import Progress
 NATIVE_SIZE = 224
 """Edge of the input of a network that has no size of its own, px."""
 OWN_COLUMNS = ("image_id", "vector", "path", "file", "copies", "group", "folder", "width", "height",
-               "bytes", "format", "predicted", "color", "pattern")  # fmt: skip
+               "bytes", "format", "predicted", "color", "pattern", "imagenet_classes",
+               "imagenet_shares")  # fmt: skip
 """Columns that an index has besides the attributes and the scores."""
 SCORE_PREFIXES = ("p_", "color_", "shade_", "pattern_")
 """Columns with shares and probabilities: p_dress, color_red, shade_navy, pattern_striped."""

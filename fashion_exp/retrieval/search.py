@@ -12,8 +12,16 @@ import numpy as np
 import pandas as pd
 
 from fashion_exp.errors import InputError
-from fashion_exp.retrieval.index import PhotoIndex, unit_vectors
-from fashion_exp.retrieval.words import MAX_VALUES, Term, Vocabulary, Words, build_vocabulary
+from fashion_exp.retrieval.index import IMAGENET, PhotoIndex, unit_vectors
+from fashion_exp.retrieval.words import (
+    MAX_VALUES,
+    Near,
+    Similar,
+    Term,
+    Vocabulary,
+    Words,
+    build_vocabulary,
+)
 
 if TYPE_CHECKING:
     from fashion_exp.retrieval.embedding import Embedder
@@ -55,9 +63,10 @@ class Searcher:
 
     def __init__(
         self, index: PhotoIndex, embedder: Callable[[], Embedder],
-        similar: Callable[[str, Sequence[str]], str | None] = lambda word, known: None,
+        similar: Similar = lambda word, known: None, near: Near = lambda word, known: {},
     ) -> None:  # fmt: skip
-        self.index, self._build_embedder, self._similar = index, embedder, similar
+        self.index, self._build_embedder = index, embedder
+        self._similar, self._near = similar, near
 
     @cached_property
     def embedder(self) -> Embedder:
@@ -72,7 +81,8 @@ class Searcher:
             name: table[name].dropna().unique() for name in names if table[name].dtype != float
         }
         values = {name: [str(x) for x in v] for name, v in texts.items() if len(v) <= MAX_VALUES}
-        return build_vocabulary(self.index.about.classes, values, self._similar)
+        about = self.index.about
+        return build_vocabulary(about.classes, values, self._similar, self._near, about.imagenet)
 
     def query(
         self, images: Sequence[np.ndarray] = (), text: str = "", where: str | None = None,
@@ -121,6 +131,10 @@ class Searcher:
             target = unit_vectors(query.vectors.mean(0)[None], np.zeros(1, np.float32))[0]
             wanted = max(CANDIDATES, 4 * top) if query.words.terms else 4 * top + 100
             found = self.index.nearest(target, wanted, columns, query.where)
+        for term in query.words.terms:
+            if term.kind == "imagenet":
+                found[term.column] = _imagenet_score(found, term)
+        found = found.drop(columns=list(IMAGENET), errors="ignore")
         scores = [np.clip(found["similarity"].fillna(1).to_numpy(float), MIN_SIMILARITY, 1)]
         scores += [_score(found, term) for term in query.words.terms]
         return found.assign(score=np.prod(scores, axis=0))
@@ -132,8 +146,21 @@ class Searcher:
 
     def _columns(self, terms: Sequence[Term]) -> list[str]:
         optional = ["predicted"] if self.index.about.classes else []
-        of_terms = [term.column for term in terms]
+        of_terms = [
+            column
+            for term in terms
+            for column in (IMAGENET if term.kind == "imagenet" else [term.column])
+        ]
         return list(dict.fromkeys((*_SHOWN, *optional, *of_terms, *self.index.about.attributes)))
+
+
+def _imagenet_score(found: pd.DataFrame, term: Term) -> np.ndarray:
+    """The probabilities of the term's classes, by their nearness to it."""
+    weights = np.zeros(1_000)
+    for number, nearness in term.classes:
+        weights[number] = nearness
+    classes, shares = (np.stack(found[name].to_list()) for name in IMAGENET)
+    return np.asarray((weights[classes] * shares).sum(1))
 
 
 def _score(found: pd.DataFrame, term: Term) -> np.ndarray:
@@ -153,7 +180,9 @@ def _why(row: pd.Series, query: Query) -> str:
         value = row[term.column]
         shown = f"{value:.0%}".replace("%", " %") if isinstance(value, float) else f"{value}"
         parts.append(
-            f"{term.column} {shown}" if term.kind == "attribute" else f"{term.word} {shown}"
+            f"{term.column} {shown}"
+            if term.kind == "attribute"
+            else f"{term.text if term.kind == 'imagenet' else term.word} {shown}"
         )
     return "; ".join(parts)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -27,6 +27,12 @@ def similar_words() -> Callable[[str, Sequence[str]], str | None]:
     return _most_similar if is_installed() else lambda word, known: None
 
 
+def near_words() -> Callable[[str, Sequence[str]], Mapping[int, float]]:
+    """As `similar_words`, but all known words whose cosine is at least `MIN_COSINE`: positions and
+    cosines."""
+    return _near if is_installed() else lambda word, known: {}
+
+
 def is_installed() -> bool:
     return find_spec(PACKAGE) is not None and find_spec("sentence_transformers") is not None
 
@@ -36,6 +42,13 @@ def _most_similar(word: str, known: Sequence[str]) -> str | None:
     order = np.argsort(-cosines, kind="stable")
     first, second = cosines[order[0]], cosines[order[1:2]].max(initial=-1)
     return known[order[0]] if first >= MIN_COSINE and first - second >= MIN_MARGIN else None
+
+
+def _near(word: str, known: Sequence[str]) -> dict[int, float]:
+    if not known:
+        return {}
+    cosines = _encode(tuple(known)) @ _encode((word,))[0]
+    return {int(i): min(float(cosines[i]), 1.0) for i in np.flatnonzero(cosines >= MIN_COSINE)}
 
 
 @cache

@@ -13,6 +13,7 @@ from fashion_exp.retrieval.colors import COLORS, PATTERNS, SHADES
 
 MAX_LETTERS = 500
 """Of a query that are read."""
+_SHOWN_CLASSES = 3
 MAX_VALUES = 200
 """Different texts of a column whose values are words of the index."""
 
@@ -39,7 +40,11 @@ SYNONYMS = {
 }  # fmt: skip
 """Other words for colors and patterns."""
 
-Kind = Literal["class", "color", "pattern", "attribute"]
+Kind = Literal["class", "color", "pattern", "attribute", "imagenet"]
+Similar = Callable[[str, Sequence[str]], str | None]
+"""The known word of similar meaning, if there is one."""
+Near = Callable[[str, Sequence[str]], Mapping[int, float]]
+"""The positions of the known words that are near in meaning, with their cosines."""
 
 
 @dataclass(frozen=True)
@@ -55,11 +60,15 @@ class Term:
     """With the score, or with the value of an attribute."""
     negated: bool = False
     how: str = ""
-    """Why it stands for that: "" for the word itself, "spelling", "similar meaning"."""
+    """Why it stands for that: "" for the word itself, "spelling", "similar meaning", "ImageNet"."""
+    classes: tuple[tuple[int, float], ...] = ()
+    """Classes of ImageNet that it stands for, and how near each is to it, up to 1."""
 
     @property
     def label(self) -> str:
         shown = self.word if self.text == self.word else f"{self.word} ({self.text})"
+        if self.kind == "imagenet":
+            shown = f"{self.text} (ImageNet: {self.word})"
         return f"not {shown}" if self.negated else shown
 
 
@@ -84,8 +93,10 @@ class Vocabulary:
 
     terms: Mapping[str, Term]
     """By the word in lower case."""
-    similar: Callable[[str, Sequence[str]], str | None] = lambda word, known: None
-    """The known word of similar meaning, if there is one."""
+    similar: Similar = lambda word, known: None
+    near: Near = lambda word, known: {}
+    imagenet: Sequence[str] = ()
+    """Names and definition of each class of ImageNet, if the index knows their probabilities."""
 
     def read(self, text: str) -> Words:
         """Splits a query into terms; the longest known phrase first."""
@@ -97,7 +108,9 @@ class Vocabulary:
             if term is None and word in NEGATIONS:
                 negated = True
             elif term is not None or word not in FILLER:
-                term = term or self._guess(word)
+                if term is None:
+                    length, term = self._guess(tokens[start - length :][:3])
+                    start += length - 1
                 if term is None:
                     unknown.append(f"not {word}" if negated else word)
                 else:
@@ -117,13 +130,45 @@ class Vocabulary:
                     return length, replace(term, text=phrase)
         return 1, None
 
-    def _guess(self, word: str) -> Term | None:
-        """A typing error, or a word of similar meaning."""
+    def _guess(self, tokens: Sequence[str]) -> tuple[int, Term | None]:
+        """A name of ImageNet, a typing error, or a word of similar meaning; how many tokens."""
+        word = tokens[0]
+        for length in range(len(tokens), 0, -1):
+            phrase = " ".join(tokens[:length])
+            for form in map(_compact, _forms(phrase)):
+                if classes := self._imagenet_names.get(form):
+                    return length, self._imagenet_term(phrase, classes)
         if len(word) > 3 and (close := close_matches(word, self.terms)[:1]):
-            return replace(self.terms[close[0]], text=word, how="spelling")
+            return 1, replace(self.terms[close[0]], text=word, how="spelling")
         if name := self.similar(word, list(self.terms)):
-            return replace(self.terms[name], text=word, how="similar meaning")
-        return None
+            return 1, replace(self.terms[name], text=word, how="similar meaning")
+        if near := self.near(word, self.imagenet):
+            return 1, self._imagenet_term(word, near)
+        return 1, None
+
+    @cached_property
+    def _imagenet_names(self) -> dict[str, dict[int, float]]:
+        """{name: {class: 1}}"""
+        found: dict[str, dict[int, float]] = {}
+        for number, description in enumerate(self.imagenet):
+            for name in _names(description):
+                found.setdefault(_compact(name.lower()), {})[number] = 1.0
+        return found
+
+    def _imagenet_term(self, phrase: str, classes: Mapping[int, float]) -> Term:
+        best = sorted(classes, key=lambda i: (-classes[i], i))
+        names = ", ".join(_names(self.imagenet[i])[0] for i in best[:_SHOWN_CLASSES])
+        if len(best) > _SHOWN_CLASSES:
+            names += ", …"
+        return Term(
+            phrase, "imagenet", names, f"imagenet {phrase}", how="ImageNet",
+            classes=tuple((i, classes[i]) for i in best),
+        )  # fmt: skip
+
+
+def _names(description: str) -> list[str]:
+    """Of a class of ImageNet: jersey, T-shirt and tee shirt."""
+    return description.partition(":")[0].split(", ")
 
 
 def _compact(phrase: str) -> str:
@@ -143,7 +188,8 @@ def _forms(phrase: str) -> Iterable[str]:
 
 def build_vocabulary(
     classes: Sequence[str], values: Mapping[str, Sequence[str]],
-    similar: Callable[[str, Sequence[str]], str | None] = lambda word, known: None,
+    similar: Similar = lambda word, known: None, near: Near = lambda word, known: {},
+    imagenet: Sequence[str] = (),
 ) -> Vocabulary:  # fmt: skip
     """`values` are the different texts of each attribute. Classes come before colors, colors before
     patterns, and these before attributes of the same name."""
@@ -163,4 +209,4 @@ def build_vocabulary(
     for column, texts in values.items():
         for text in texts:
             add(text, "attribute", column)
-    return Vocabulary(terms, similar)
+    return Vocabulary(terms, similar, near, imagenet)

@@ -10,9 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from safetensors.torch import save_file
 
 from fashion_exp.api.search import Index, build_index, open_index
 from fashion_exp.errors import InputError
+from fashion_exp.models.compat import import_timm
+from fashion_exp.retrieval.index import IMAGENET
 from fashion_exp.retrieval.search import Results
 from tests.retrieval.conftest import draw
 
@@ -138,16 +141,24 @@ def test_index_of_other_networks_is_not_replaced(
         open_index("fotos", outputs=tmp_path / "outputs")
 
 
-def test_networks_side_by_side(
+def test_networks_side_by_side_of_which_one_knows_the_words_of_imagenet(
     garments: Path, backbone_files: dict[str, Path], tmp_path: Path
 ) -> None:
+    network = import_timm().create_model("test_efficientnet", num_classes=1000).eval()
+    save_file(network.state_dict(), tmp_path / "whole.safetensors")
+    files = {**backbone_files, "test_efficientnet": tmp_path / "whole.safetensors"}
     index = build_index(
-        garments, list(backbone_files), weights={k: str(v) for k, v in backbone_files.items()},
-        outputs=tmp_path,
-    )  # fmt: skip
+        garments, list(files), weights={k: str(v) for k, v in files.items()}, outputs=tmp_path
+    )
     path = garments / "shirt" / "blue1.png"
     assert index.search(path, top=1).rows["path"][0] == str(path)
-    assert [network["network"] for network in index.photos.about.identity] == list(backbone_files)
+    assert [network["network"] for network in index.photos.about.identity] == list(files)
+    best = int(index.photos.rows(IMAGENET)[IMAGENET[0]][0][0])
+    word = index.photos.about.imagenet[best].partition(":")[0].split(", ")[0]
+    found = index.search(words=word, where="width > 0", top=3)
+    assert found.words.terms[0].how == "ImageNet" and word.lower() in found.rows["why"][0]
+    with pytest.raises(InputError, match="no column imagenet_classes"):
+        index.search(where="imagenet_classes = 3")
 
 
 def test_name_of_a_folder_is_an_index_in_outputs(

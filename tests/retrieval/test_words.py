@@ -65,6 +65,26 @@ def test_similar_meaning_is_asked_for_last() -> None:
     assert read.unknown == ("or", "boho")
 
 
+def test_names_of_imagenet_are_known_after_the_words_of_the_index() -> None:
+    imagenet = ["jersey, T-shirt, tee shirt: a pullover", "running shoe: a shoe", "suit: a set"]
+    vocabulary = build_vocabulary(["t-shirt"], {}, imagenet=imagenet)
+    read = vocabulary.read("red jersey with running shoes but no suit t-shirt boho")
+    assert read.sentence == (
+        "red · jersey (ImageNet: jersey) · running shoes (ImageNet: running shoe) · "
+        "not suit (ImageNet: suit) · t-shirt; not understood: boho"
+    )
+    assert read.terms[2].classes == ((1, 1.0),)
+
+
+def test_classes_of_imagenet_near_in_meaning_are_asked_for_last() -> None:
+    imagenet = ["cardigan: knitted jacket", "trench coat: a coat", "clog: a shoe"]
+    vocabulary = build_vocabulary([], {}, near=lambda word, known: {0: 0.6, 1: 0.7},
+                                  imagenet=imagenet)  # fmt: skip
+    (term,) = vocabulary.read("jacket").terms
+    assert (term.label, term.how) == ("jacket (ImageNet: trench coat, cardigan)", "ImageNet")
+    assert term.classes == ((1, 0.7), (0, 0.6))
+
+
 def test_long_text_is_cut_and_nothing_breaks() -> None:
     assert len(VOCABULARY.read("x" * 100_000).unknown) == 1
     assert VOCABULARY.read("<script>alert(1)</script>").unknown == ("script", "alert", "1")
