@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
@@ -18,7 +19,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from fashion_exp.errors import InputError, suggest
+from fashion_exp.errors import InputError, redact_credentials, suggest
 from fashion_exp.paths import expand_user
 from fashion_exp.retrieval.filters import as_sql
 
@@ -133,7 +134,7 @@ class PhotoIndex:
         before = self.rows(self.columns)
         after = rows.select(self.columns).to_pandas()
         changed = _changed(before, after)
-        with _plain_errors(None):
+        with _plain_errors(self.location):
             result = (
                 self._table.merge_insert("image_id")
                 .when_matched_update_all()
@@ -152,7 +153,7 @@ class PhotoIndex:
 
     def delete(self) -> None:
         """Deletes the index, and its folder if nothing else is in it."""
-        with _plain_errors(None):
+        with _plain_errors(self.location):
             for name in (PHOTOS, ABOUT):
                 self._database.drop_table(name)
         if not is_remote(self.location):
@@ -170,7 +171,7 @@ class PhotoIndex:
         condition = sql or (as_sql(where, self._table.schema) if where else None)
         if condition:
             query = query.where(condition, prefilter=True)
-        with _plain_errors(where):
+        with _plain_errors(f"--where {where!r}" if where else self.location):
             return query.to_arrow()
 
 
@@ -195,7 +196,7 @@ def create_index(location: str, rows: pa.Table, about: About) -> PhotoIndex:
                 f"{location}: has other files, such as {min(others)}; name a new folder"
             )
     database = _connect(location)
-    with _plain_errors(None):
+    with _plain_errors(location):
         database.create_table(PHOTOS, rows, mode="overwrite")
         _write_about(database, about)
     index = PhotoIndex(location, database, about)
@@ -223,7 +224,7 @@ def find_index(location: str) -> PhotoIndex | None:
     if not is_remote(location) and not Path(location).is_dir():
         return None
     database = _connect(location)
-    with _plain_errors(None):
+    with _plain_errors(location):
         if not {PHOTOS, ABOUT} <= set(database.list_tables().tables):
             return None
         saved = json.loads(database.open_table(ABOUT).to_arrow()["about"][0].as_py())
@@ -266,21 +267,24 @@ def _connect(location: str) -> Any:
             "aws_endpoint": endpoint,
             "allow_http": str(endpoint.startswith("http:")).lower(),
         }
-    with _plain_errors(None):
+    with _plain_errors(location):
         return lancedb.connect(location, storage_options=options)
 
 
 @contextmanager
-def _plain_errors(where: str | None) -> Iterator[None]:
-    """The first sentence of an error of the library."""
+def _plain_errors(place: str) -> Iterator[None]:
+    """An error of the library in one line, without the credentials that an address may have."""
     try:
         yield
     except InputError:
         raise
     except (ValueError, RuntimeError, OSError) as error:
         reason = " ".join(str(error).split())
-        place = f"--where {where!r}" if where else "index"
-        raise InputError(f"{place}: {reason[:300]}") from None
+        if said := re.search("<Message>(.+?)</Message>", reason):  # by an S3 server
+            reason = said[1]
+        elif re.search("kind: (Connect|Timeout)", reason):
+            reason = "the storage does not answer; is the address right, and AWS_ENDPOINT_URL?"
+        raise InputError(redact_credentials(f"{place}: {reason[:300]}")) from None
 
 
 def _matrix(column: pa.ChunkedArray) -> np.ndarray:
