@@ -19,6 +19,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "robustness": ("command_lines", "statistics"),
     "comparison": ("judge",),
     "inference": ("predict", "serve"),
+    "retrieval": ("search",),
 }
 """Claims by topic. Each is a module of this package with `measure(quick) -> list[Figure]`."""
 
