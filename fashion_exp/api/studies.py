@@ -11,9 +11,9 @@ from fashion_exp.api.comparison import references
 from fashion_exp.comparison.find_runs import find_runs
 from fashion_exp.errors import InputError
 from fashion_exp.paths import check_writable, expand_user, outputs_dir
-from fashion_exp.study.archive import Manifest, open_archive
+from fashion_exp.study.archive import Manifest, is_code, open_archive
 from fashion_exp.study.export import ExportPlan, plan_export
-from fashion_exp.study.import_study import PlacedRun
+from fashion_exp.study.import_study import Code, PlacedRun
 from fashion_exp.study.import_study import import_study as import_archive
 
 
@@ -36,6 +36,7 @@ class Study:
             "bytes": self.file.stat().st_size,
             "unpacked": self.manifest.bytes,
             "unpacked_by_kind": kinds,
+            "code": self.manifest.code,
             "files": len(self.manifest.files),
             "created": self.manifest.created,
             "version": self.manifest.version,
@@ -44,11 +45,13 @@ class Study:
 
 
 def kind_of(name: str) -> str:
-    """What a file of a study is: records, predictions, weights or thumbnails."""
+    """What a file of a study is: records, predictions, weights, code or thumbnails."""
     if name.startswith("thumbnails/"):
         return "thumbnails"
     if name.startswith("weights/") or name.endswith((".safetensors", ".npz")):
         return "weights"
+    if is_code(name):
+        return "code"
     return "predictions" if name.endswith(".parquet") else "records"
 
 
@@ -81,7 +84,8 @@ def export_study(
     """Writes predictions, configs, splits and logs of several runs into one file.
 
     `runs` are those of `compare`; a sweep stands for all its jobs. `weights` adds the models with
-    their backbones, `thumbnails` small pictures of the misclassified photos. Raises `InputError`.
+    their backbones and Python files of their own, `thumbnails` small pictures of the misclassified
+    photos. Raises `InputError`.
     """
     path = checked_archive(file)
     plan = plan_study(runs, weights=weights, thumbnails=thumbnails, uri=uri, outputs=outputs)
@@ -97,12 +101,13 @@ def read_study(file: str | PathLike[str]) -> Study:
 
 def import_study(
     file: str | PathLike[str], *, root: str | PathLike[str] | None = None,
-    outputs: str | PathLike[str] | None = None,
+    code: Code | None = None, outputs: str | PathLike[str] | None = None,
 ) -> list[PlacedRun]:  # fmt: skip
     """Adds the runs of a study to an outputs folder, and returns where they are.
 
     Nothing that is there is changed; a run that is there already is recognized by its content.
-    `root` is the folder of their photos on this machine. Raises `InputError` for an archive that is
+    `root` is the folder of their photos on this machine. `code` is "keep" or "drop", and needed if
+    runs were trained with Python files of their own. Raises `InputError` for an archive that is
     damaged or not safe to unpack.
     """
     path = expand_user(fspath(file), "STUDY.zip").resolve()
@@ -111,4 +116,4 @@ def import_study(
     photos = None if root is None else expand_user(fspath(root), "--root").resolve()
     if photos is not None and not photos.is_dir():
         raise InputError(f"--root {root}: no such folder")
-    return import_archive(path, place, photos)
+    return import_archive(path, place, photos, code)

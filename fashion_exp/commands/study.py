@@ -27,7 +27,7 @@ def run(arguments: list[str]) -> int:
     if not is_export and args.runs:
         raise InputError(f"study {args.action}: takes STUDY.zip alone")
     for name, used in {"weights": is_export, "thumbnails": is_export, "uri": is_export,
-                       "root": args.action == "import",
+                       "root": args.action == "import", "code": args.action == "import",
                        "outputs": args.action != "show"}.items():  # fmt: skip
         if getattr(args, name) and not used:
             raise InputError(f"--{name}: has no effect on study {args.action}")
@@ -52,13 +52,19 @@ def build_parser() -> Parser:
         help="a run or a sweep with all its jobs, as for compare; default: the newest sweep",
     )  # fmt: skip
     parser.add_argument(
-        "--weights", action="store_true", help="with the models, and the backbones they need"
+        "--weights",
+        action="store_true",
+        help="with the models, and the backbones and the code of yours (extensions) they need",
     )
     parser.add_argument(
         "--thumbnails", action="store_true",
         help="with small pictures of the misclassified photos, for reports",
     )  # fmt: skip
     parser.add_argument("--root", metavar="FOLDER", help="import: where the photos are here")
+    parser.add_argument(
+        "--code", metavar="keep|drop",
+        help="import: what happens to the code of runs that were trained with extensions",
+    )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--uri", help="export: URI of the tracking store, for filters")
     parser.add_argument(
@@ -109,6 +115,8 @@ def _print_study(study: Study) -> None:
     print(f"{study.file}: {content['bytes'] / 1e6:,.1f} MB, written {content['created']}")
     print(f"unpacked: {content['files']:,} files, {content['unpacked'] / 1e6:,.1f} MB "
           f"({_kinds(content)})")  # fmt: skip
+    for name in study.manifest.code:
+        print(f"code: {name}")
     for run in study.manifest.runs:
         print(f"{run.folder}\n    {run.name or 'no result'}; {run.state}")
 
@@ -122,20 +130,27 @@ def _import(args: argparse.Namespace) -> None:
         print(f"to unpack: {content['files']:,} files, {content['unpacked'] / 1e6:,.1f} MB",
               flush=True)  # fmt: skip
     outputs = outputs_dir(args.outputs)
-    placed = import_study(args.file, root=args.root, outputs=outputs)
+    placed = import_study(args.file, root=args.root, code=args.code, outputs=outputs)
     if args.json:
         runs = [vars(run) | {"folder": str(run.folder)} for run in placed]
         print(json.dumps(study.as_json() | {"imported": runs}, indent=1))
         return
-    _print_placed(placed)
+    _print_placed(placed, kept_code=args.code == "keep")
     folders = {run.folder.parent if run.folder.parent.parent.name == "sweeps" else run.folder
                for run in placed}  # fmt: skip
     names = " ".join(sorted(folder.name for folder in folders))
     print(with_outputs_option(f"scripts/run compare {names}", outputs))
 
 
-def _print_placed(placed: list[PlacedRun]) -> None:
+def _print_placed(placed: list[PlacedRun], kept_code: bool) -> None:
+    from fashion_exp.evaluation.own_code import CODE_FOLDER, RUN_CODE
+
     for run in placed:
         print(f"{run.status}: {run.folder}")
     new = sum(run.status != "already here" for run in placed)
     print(f"{new} of {len(placed)} runs are new here.")
+    for run in placed if kept_code else []:
+        if run.status != "already here" and (run.folder / CODE_FOLDER).is_dir():
+            print(
+                f"code to read before {RUN_CODE}=1 lets it be executed: {run.folder / CODE_FOLDER}"
+            )

@@ -86,6 +86,24 @@ def _stored(run: RunDir) -> list[tuple[CodeFile, Path]]:
     return found
 
 
+def code_files(run: RunDir) -> list[tuple[Path, str]]:
+    """The copies and their list, each with its place in the run's folder; none without code.
+
+    Raises `InputError` for a changed copy.
+    """
+    files = [file.path for file, _ in _stored(run)]
+    files += [_list_file(run)] if files else []
+    return [(file, file.relative_to(run.path.resolve()).as_posix()) for file in files]
+
+
+def check_foreign_code(run: RunDir) -> None:
+    """Raises `InputError` for a copy that is not the one of the list, and for an original outside:
+    a file of this machine must not be what says that the code is the user's."""
+    for file, original in _stored(run):
+        if original.is_absolute():
+            raise InputError(f"{file.path.name}: copied from {original}; it was altered")
+
+
 def use_training_code(cfg: Config, run: RunDir) -> None:
     """Puts the code of a run that is trained in force: its copies, or else the files of its config.
 

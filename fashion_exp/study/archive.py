@@ -30,7 +30,8 @@ from fashion_exp.paths import package_version
 from fashion_exp.sweeps.state import LEADERBOARD_FILE, STATE_FILE
 
 MANIFEST = "study.json"
-SCHEMA = 1
+SCHEMA = 2
+"""Of a study with code; one without has 1, which earlier versions read too."""
 FOLDERS = ("runs", "sweeps", "refits", "weights", "thumbnails")
 """The top folders of an archive, which are those of an outputs folder."""
 RUN_FILES = (
@@ -40,7 +41,9 @@ RUN_FILES = (
     "imported.json", REFIT_FILE, "failure.json", "pruned.json", "run.log", "console.log",
 )  # fmt: skip
 """Files of a run that a study has. Others can be made again, or are of this machine: figures,
-reports, the id in the tracking store, absolute paths, code. A longer list needs a new schema."""
+reports, the id in the tracking store, absolute paths. A longer list needs a new schema."""
+CODE_FILES = ("config/extensions.json", "extensions/*.py")
+"""Of runs with `extensions`: Python files of whoever trained them, and the list of these."""
 WEIGHT_FILES = ("checkpoints/*.safetensors", "calibration.json", "calibration.npz")
 _EVALUATION = re.compile(r"evaluations/[^/]+\.(parquet|json)")
 
@@ -80,6 +83,11 @@ class Manifest:
     """By the name in the archive."""
 
     @property
+    def code(self) -> list[str]:
+        """The Python files."""
+        return sorted(name for name in self.files if is_code(name) and name.endswith(".py"))
+
+    @property
     def bytes(self) -> int:
         """Unpacked."""
         return sum(file.bytes for file in self.files.values())
@@ -102,7 +110,8 @@ def write_archive(file: Path, entries: Sequence[Entry], runs: Sequence[ArchivedR
             files[entry.name] = _write_entry(archive, entry)
         created = time.strftime("%Y-%m-%dT%H:%M:%S%z")
         manifest = Manifest(created, package_version(), runs, files)
-        content = {"study": "fashion_exp", "schema": SCHEMA} | asdict(manifest)
+        schema = SCHEMA if manifest.code else 1
+        content = {"study": "fashion_exp", "schema": schema} | asdict(manifest)
         archive.writestr(_info(MANIFEST, compress=True), json.dumps(content))
     return manifest
 
@@ -207,8 +216,8 @@ def _check_entry(file: Path, info: zipfile.ZipInfo) -> None:
 
 
 def is_safe(name: str) -> bool:
-    """Whether a study may have a file of this name. None of them has code that is executed, or says
-    that code or a server is to be trusted."""
+    """Whether a study may have a file of this name. None of them says that code or a server is to
+    be trusted; code (`is_code`) is unpacked only if the importer says so."""
     parts = name.split("/")
     if len(parts) < 2 or parts[0] not in FOLDERS or PurePosixPath(name).is_absolute():
         return False
@@ -220,11 +229,24 @@ def is_safe(name: str) -> bool:
         return len(parts) == 2 and parts[1].endswith(".jpg")
     if parts[0] == "sweeps" and len(parts) == 3:
         return parts[2] in (STATE_FILE, LEADERBOARD_FILE)
-    file = "/".join(parts[3 if parts[0] == "sweeps" else 2 :])
+    file = _file_of_run(name)
+    patterns = (*WEIGHT_FILES, *CODE_FILES)
     return (
         file in RUN_FILES
-        or any(fnmatchcase(file, f) and file.count("/") == f.count("/") for f in WEIGHT_FILES)
+        or any(fnmatchcase(file, f) and file.count("/") == f.count("/") for f in patterns)
         or _EVALUATION.fullmatch(file) is not None
+    )
+
+
+def _file_of_run(name: str) -> str:
+    parts = name.split("/")
+    return "/".join(parts[3 if parts[0] == "sweeps" else 2 :])
+
+
+def is_code(name: str) -> bool:
+    """Whether a file is code that models execute, or the list of it."""
+    return name.split("/")[0] not in ("weights", "thumbnails") and any(
+        fnmatchcase(_file_of_run(name), pattern) for pattern in CODE_FILES
     )
 
 
@@ -259,8 +281,10 @@ def _parse(file: Path, data: bytes) -> Manifest:
     return manifest
 
 
-def unpack(archive: zipfile.ZipFile, manifest: Manifest, folder: Path) -> None:
-    """Unpacks all files into an empty folder, and compares their sizes and hashes.
+def unpack(
+    archive: zipfile.ZipFile, manifest: Manifest, folder: Path, with_code: bool = False
+) -> None:
+    """Unpacks all files, code only if wanted, into an empty folder, and compares sizes and hashes.
 
     Raises `InputError` for a file that was altered, and if the disk has no room for all.
     """
@@ -272,6 +296,8 @@ def unpack(archive: zipfile.ZipFile, manifest: Manifest, folder: Path) -> None:
             f"{free / 1e6:,.0f} MB; free some space, or choose another --outputs"
         )
     for name, known in manifest.files.items():
+        if is_code(name) and not with_code:
+            continue
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         with archive.open(name) as source, open(target, "xb") as unpacked:

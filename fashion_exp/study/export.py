@@ -18,7 +18,7 @@ import pandas as pd
 from fashion_exp.comparison.find_runs import run_name, unfinished_jobs
 from fashion_exp.comparison.misclassified import THUMBNAILS, Thumbnails, load_run_images
 from fashion_exp.errors import InputError
-from fashion_exp.evaluation.own_code import CODE_FOLDER
+from fashion_exp.evaluation.own_code import code_files
 from fashion_exp.evaluation.predictions import (
     labels_and_probabilities,
     predictions_bytes,
@@ -94,7 +94,7 @@ def plan_export(folders: Sequence[Path], weights: bool, thumbnails: bool) -> Exp
     """The files of finished runs, and of the sweeps that are among them as a whole.
 
     Raises `InputError` for two runs that have the same place, a name that cannot be unpacked, and
-    with `weights` for a run that has lost its models or their backbones, or has code of its own.
+    with `weights` for a run that has lost its models or their backbones, or whose code was changed.
     """
     finished = [RunDir(folder.resolve()) for folder in folders]
     places: dict[str, Path] = {}
@@ -169,15 +169,18 @@ def _shared_predictions(file: Path) -> bytes:
 
 
 def _weight_entries(run: RunDir) -> Iterator[Entry]:
-    """The checkpoints bit for bit, and the files of frozen backbones that they refer to."""
+    """The checkpoints and the code that they need bit for bit, and the files of frozen backbones
+    that they refer to."""
     if run.is_imported:
         return
-    if code := sorted(path.name for path in (run.path / CODE_FOLDER).glob("*")):
-        raise InputError(
-            f"{run.path}: was trained with code of its own ({', '.join(code)}), which a study "
-            "never has, so its models could not be used; leave out --weights, or copy the folder"
+    place, shorten = place_of(run.path), PathShortener(run)
+    for file, name in code_files(run):
+        is_list = file.suffix == ".json"
+        yield (
+            _text_entry(f"{place}/{name}", file, shorten)
+            if is_list
+            else Entry(f"{place}/{name}", file)
         )
-    place = place_of(run.path)
     files = [file for pattern in WEIGHT_FILES for file in sorted(run.path.glob(pattern))]
     checkpoints = [file for file in files if file.suffix == ".safetensors"]
     if not checkpoints:

@@ -15,6 +15,7 @@ from fashion_exp.atomic_io import file_lock, read_json, write_json
 from fashion_exp.comparison.find_runs import all_runs
 from fashion_exp.comparison.misclassified import THUMBNAILS
 from fashion_exp.errors import InputError
+from fashion_exp.evaluation.own_code import check_foreign_code
 from fashion_exp.evaluation.results import load_result
 from fashion_exp.evaluation.run_dir import PART_FILES, RunDir, require_finished
 from fashion_exp.models.backbones import FOLDER as WEIGHTS
@@ -24,6 +25,11 @@ from fashion_exp.sweeps.state import STATE_FILE, is_sweep_running
 
 STAGING = ".study"
 """In an outputs folder: what is unpacked before it is checked."""
+
+Code = Literal["keep", "drop"]
+CODES: tuple[Code, ...] = ("keep", "drop")
+"""Of the Python files of runs with `extensions`. Those that are kept are executed by no import; a
+user of the models has to allow it (`evaluation.own_code`)."""
 
 Status = Literal["imported", "already here", "renamed"]
 
@@ -46,15 +52,19 @@ class Placing:
     runs: Sequence[PlacedRun]
 
 
-def import_study(file: Path, outputs: Path, root: Path | None = None) -> list[PlacedRun]:
+def import_study(
+    file: Path, outputs: Path, root: Path | None = None, code: Code | None = None
+) -> list[PlacedRun]:
     """Unpacks a study below `outputs`; nothing that is there is changed.
 
     A run whose content is here already is left out. One whose folder's name is taken by another run
-    gets a number. `root` is the folder of the photos here. Raises `InputError` for an archive that
-    is damaged, was altered, or is not safe to unpack; nothing is left of it then.
+    gets a number. `root` is the folder of the photos here. `code` says what happens to Python
+    files. Raises `InputError` for an archive that is damaged, was altered, is not safe to unpack,
+    or has code without a word on it; nothing is left of it then.
     """
     with open_archive(file) as (archive, manifest), _staging(outputs) as staging:
-        unpack(archive, manifest, staging)
+        _check_code(file, manifest, code)
+        unpack(archive, manifest, staging, with_code=code == "keep")
         _check_runs(file, staging, manifest.runs)
         placings = _plan(staging, manifest, outputs)
         if root is not None:
@@ -72,6 +82,19 @@ def import_study(file: Path, outputs: Path, root: Path | None = None) -> list[Pl
             if placing.source.exists():
                 _move(placing)
     return [run for placing in placings for run in placing.runs]
+
+
+def _check_code(file: Path, manifest: Manifest, code: Code | None) -> None:
+    if code not in (None, *CODES):
+        raise InputError(f"code={code}: choices: {', '.join(CODES)}")
+    if manifest.code and code is None:
+        names = ", ".join(manifest.code[:3]) + " …" * (len(manifest.code) > 3)
+        raise InputError(
+            f"{file}: has code that its models execute ({names}); `study import --code keep` "
+            "imports it, --code drop leaves it out, so that these models cannot be used"
+        )
+    if code is not None and not manifest.code:
+        raise InputError(f"{file}: has no code; leave out --code")
 
 
 @contextmanager
@@ -113,6 +136,7 @@ def _check_run(run: RunDir) -> None:
     if not (isinstance(result.facts, dict) and isinstance(result.train_sizes, dict)):
         raise InputError("result.json: facts and train_sizes are JSON objects")
     run.options()
+    check_foreign_code(run)
     for part in PART_FILES:
         if run.predictions_file(part).is_file():
             run.check_predictions(part)

@@ -14,6 +14,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from fashion_exp.api.comparison import compare
 from fashion_exp.api.judging import judge
@@ -22,8 +24,10 @@ from fashion_exp.commands.study import run as study_command
 from fashion_exp.comparison.find_runs import count_unfinished_jobs
 from fashion_exp.errors import InputError
 from fashion_exp.evaluation import test_usage
+from fashion_exp.evaluation.own_code import RUN_CODE, store_code, use_run_code
 from fashion_exp.evaluation.predictions import write_predictions
 from fashion_exp.evaluation.run_dir import RunDir
+from fashion_exp.extensions.files import read_code
 from fashion_exp.study import archive
 from fashion_exp.study import import_study as import_module
 from tests.comparison.synthetic_runs import make_run, random_correctness
@@ -226,7 +230,7 @@ def add_entry(
     ["../escape.json", "/tmp/escape.json", "runs/../../escape.json", "runs/a/..\\..\\escape.json",
      "C:/escape.json", "runs//a.json", "runs/a/code.py", "runs/a/model.pt", "runs/.a/b.json",
      "elsewhere/a/b.json", "weights/name.safetensors", "runs/a\n/b.json",
-     "runs/a/config/extensions.json", "runs/a/extensions/own.json", "runs/a/tracked.json",
+     "runs/a/extensions/own.json", "runs/a/extensions/deep/own.py", "runs/a/tracked.json",
      "runs/a/config/paths.json", "runs/a/b/result.json", "sweeps/lr/options.json",
      "runs/a/checkpoints/deep/x.safetensors", "runs/a/evaluations/own.py"],
 )  # fmt: skip
@@ -254,14 +258,64 @@ def test_evaluations_and_weights_are_imported(here: Path, there: Path, tmp_path:
     assert all((placed.folder / name).is_file() for name in names)
 
 
-def test_models_that_need_own_code_are_refused(here: Path, tmp_path: Path) -> None:
-    run = add_run(here / "runs" / "a")
-    (run / "extensions").mkdir()
-    (run / "extensions" / "own.py").touch()
-    with pytest.raises(InputError, match=r"code of its own \(own\.py\)"):
-        export_study(tmp_path / "study.zip", run, weights=True, outputs=here)
-    file = export_study(tmp_path / "study.zip", run, outputs=here).file
-    assert not [name for name in zipfile.ZipFile(file).namelist() if "own.py" in name]
+@pytest.fixture
+def coded(here: Path, tmp_path: Path) -> Path:
+    """A study with weights, of a run with code of its own and of one without."""
+    for name, seed in (("a", 0), ("b", 1)):
+        run = add_run(here / "runs" / name, seed)
+        (run / "checkpoints").mkdir()
+        save_file({"weight": torch.zeros(2)}, run / "checkpoints" / "r0f0.safetensors")
+    (tmp_path / "own.py").write_text("raise RuntimeError('executed')")
+    store_code(read_code([str(tmp_path / "own.py")]), RunDir(here / "runs" / "a"))
+    return export_study(tmp_path / "study.zip", ["a", "b"], weights=True, outputs=here).file
+
+
+def test_code_is_imported_only_if_asked_for(coded: Path, there: Path) -> None:
+    with pytest.raises(InputError, match=r"has code .*runs/a/extensions/own\.py"):
+        import_study(coded, outputs=there)
+    assert not [*there.glob("[!.]*")]
+    import_study(coded, code="drop", outputs=there)
+    assert not [*there.rglob("extensions*")]
+
+
+def test_imported_code_is_not_executed_until_it_is_allowed(
+    coded: Path, there: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import_study(coded, code="keep", outputs=there)
+    run = RunDir(there / "runs" / "a")
+    assert (run.path / "extensions" / "own.py").read_text().startswith("raise")
+    saved = json.loads((run.path / "config" / "extensions.json").read_text())
+    assert saved["files"][0]["path"] == "own.py"
+    with pytest.raises(InputError, match="is from another machine or folder"):
+        use_run_code(run)
+    monkeypatch.setenv(RUN_CODE, "1")
+    with pytest.raises(InputError, match="executed"):
+        use_run_code(run)
+
+
+def test_altered_code_is_refused(coded: Path, there: Path) -> None:
+    name = "runs/a/config/extensions.json"
+    for key, value in (("sha256", "0"), ("path", str(coded.parent / "own.py"))):
+
+        def change(
+            content: dict[str, bytes], key: str = key, value: str = value
+        ) -> dict[str, bytes]:
+            known = json.loads(content[name])
+            known["files"][0][key] = value
+            data = json.dumps(known).encode()
+            return add_entry(name, data, hashlib.sha256(data).hexdigest())(content)
+
+        with pytest.raises(InputError, match="runs/a cannot be read"):
+            import_study(rewrite(coded, change), code="keep", outputs=there)
+        assert not [*there.glob("[!.]*")]
+
+
+@pytest.mark.parametrize(("fixture", "schema"), [("study", 1), ("coded", 2)])
+def test_study_without_code_is_one_that_earlier_versions_read(
+    fixture: str, schema: int, request: pytest.FixtureRequest
+) -> None:
+    with zipfile.ZipFile(request.getfixturevalue(fixture)) as archive:
+        assert json.loads(archive.read("study.json"))["schema"] == schema
 
 
 def test_paths_of_each_sweep_are_shortened(here: Path, tmp_path: Path) -> None:
