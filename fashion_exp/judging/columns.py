@@ -107,10 +107,10 @@ def read_columns(
         score: np.ndarray | None = _numbers(frame[metric], f"{source}: column {metric}")
         classes: tuple[str, ...]
         probabilities: np.ndarray | None
-        classes, probabilities, used = (), None, {metric}
+        classes, probabilities, used, converted = (), None, {metric}, ""
     else:
         score = None
-        classes, probabilities, used = _probabilities(frame, source, found, options)
+        classes, probabilities, used, converted = _probabilities(frame, source, found, options)
     predicted: pd.Categorical[str] | None = None
     label: pd.Categorical[str] | None = None
     notes: list[str] = []
@@ -119,8 +119,7 @@ def read_columns(
             label = _named(_texts(frame[found["label"]], f"{source}: label"), options.classes)
         if probabilities is not None:
             predicted = pd.Categorical.from_codes(probabilities.argmax(axis=1), pd.Index(classes))
-            if options.scores != "probabilities":
-                notes.append(f"{source}: {_SCORE_NOTES[options.scores]}.")
+            notes += [f"{source}: {converted}."] if converted else []
         elif "predicted" in found:
             predicted = _named(_texts(frame[found["predicted"]], f"{source}: predicted"),
                                options.classes)  # fmt: skip
@@ -244,11 +243,12 @@ def _keys(frame: pd.DataFrame, source: str, found: Mapping[str, str]) -> dict[st
 
 def _probabilities(
     frame: pd.DataFrame, source: str, found: Mapping[str, str], options: ColumnOptions
-) -> tuple[tuple[str, ...], np.ndarray | None, set[str]]:
-    """Class names, checked probabilities (n, classes) and the columns that held them."""
+) -> tuple[tuple[str, ...], np.ndarray | None, set[str], str]:
+    """Class names, checked probabilities (n, classes), the columns that held them, and how they
+    were converted."""
     values, names, used = _raw_scores(frame, source, found)
     if values is None:
-        return (), None, set()
+        return (), None, set(), ""
     if values.shape[1] < 2:
         raise InputError(
             f"{source}: one column of probabilities ({used.pop()}); give one per class, or the "
@@ -265,12 +265,21 @@ def _probabilities(
     if not np.isfinite(values).all():
         row = int(np.flatnonzero(~np.isfinite(values).all(axis=1))[0]) + 1
         raise InputError(f"{source}: row {row} has a missing or infinite score; complete it")
-    if options.scores == "logits":
+    note = _SCORE_NOTES.get(options.scores, "")
+    if options.scores == "logits" and _are_probabilities(values):
+        note = "its scores are probabilities already, and stay as they are"
+    elif options.scores == "logits":
         shifted = np.exp(values - values.max(axis=1, keepdims=True))
         values = shifted / shifted.sum(axis=1, keepdims=True)
     elif options.scores == "probabilities":
         _check_probabilities(values, source)
-    return tuple(classes), values, used
+    return tuple(classes), values, used, note
+
+
+def _are_probabilities(values: np.ndarray) -> bool:
+    """Whether all rows are, which logits never happen to be."""
+    sums = values.sum(axis=1)
+    return bool((values >= 0).all() and (np.abs(sums - 1) <= SUM_TOLERANCE).all())
 
 
 def _check_probabilities(values: np.ndarray, source: str) -> None:

@@ -116,3 +116,13 @@ def test_numbered_classes_take_their_names() -> None:
     numbered["label"] = (GOOD["label"] == "shirt").astype(float)
     judgement = judge({"a": GOOD, "b": numbered}, classes=["dress", "shirt"])
     assert judgement.table["estimate"].nunique() == 1
+
+
+def test_probabilities_beside_logits_stay_as_they_are() -> None:
+    frame = random_table(0, 0.8)
+    names = ["p_dress", "p_shirt"]
+    logits = frame.assign(**{name: np.log(frame[name]) for name in names})
+    judgement = judge({"a": frame, "b": logits}, scores="logits", metric="loss")
+    assert judgement.table["estimate"].nunique() == 1
+    assert {"a: its scores are probabilities already, and stay as they are.",
+            "b: logits converted by softmax."} <= {*judgement.notes}  # fmt: skip
