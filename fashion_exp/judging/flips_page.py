@@ -40,17 +40,18 @@ def write_flips_page(found: Flips, tables: object, options: SourceOptions, page:
     names = found.judgement.names
     is_lost = found.items["after"] < found.items["before"]
     lost, gained = found.items[is_lost], found.items[~is_lost].iloc[::-1]
-    read = _reader(found, tables, options)
+    read, paths = _reader(found, tables, options)
     sections = []
     for title, items in (("lost", lost), ("gained", gained)):
         rows = items.drop_duplicates("group")
-        photos = [_photo(row, read) for row in rows.head(MAX_PHOTOS // 2).to_dict("records")]
+        shown = rows.head(MAX_PHOTOS // 2).to_dict("records")
+        photos = [_photo(row, read(row["id"]), paths.get(row["id"], row["id"])) for row in shown]
         group = PhotoGroup(f"{title.capitalize()} by {names[1]}", len(rows), photos)
         sections.append(Section(title, f"Photos {title}", photos=[group] if photos else []))
-    shown = [photo for section in sections for group in section.photos for photo in group.photos]
-    if shown and not any(photo.jpeg for photo in shown):
+    every = [photo for section in sections for group in section.photos for photo in group.photos]
+    if every and not any(photo.jpeg for photo in every):
         raise InputError(
-            f"--page: no photo of {shown[0].file} can be read; --images names the folder that "
+            f"--page: no photo of {every[0].file} can be read; --images names the folder that "
             "paths start from"
         )
     title = f"Photos lost and gained from {names[0]} to {names[1]}"
@@ -58,30 +59,34 @@ def write_flips_page(found: Flips, tables: object, options: SourceOptions, page:
     write_photo_page(PhotoPage(title, conclusions, sections, ""), page)
 
 
-def _photo(row: Mapping[Hashable, Any], read: Read) -> Photo:
+def _photo(row: Mapping[Hashable, Any], jpeg: bytes | None, file: str) -> Photo:
     before, after = row["before"], row["after"]
     caption = f"right before in {percent(before, 0)}, after in {percent(after, 0)}"
     if {before, after} <= {0.0, 1.0}:
         caption = "wrong before, right after" if after else "right before, wrong after"
-    return Photo(read(str(row["id"])), str(row["id"]), str(row["label"]), caption)
+    return Photo(jpeg, file, str(row["label"]), caption)
 
 
-def _reader(found: Flips, tables: object, options: SourceOptions) -> Read:
-    """Of a run among the tables if there is one, else of the files at the paths of one."""
+def _reader(found: Flips, tables: object, options: SourceOptions) -> tuple[Read, dict[str, str]]:
+    """Of a run among the tables if there is one, else of the files at the paths of one; and the
+    paths of items."""
     items = found.judgement.runs[0].items
     frames = named_frames(tables, options)
     keys = [own for _, own in table_keys(frames, options)]
+    paths = item_values(items, keys, "path")
     attrs = [frame.attrs for parts in frames.values() for _, frame in parts]
     for own, facts in zip(keys, attrs, strict=True):
         if "run" in facts and not _is_imported(Path(facts["run"])):
-            return _run_reader(Path(facts["run"]), item_values(items, [own], "id"), options)
-    paths = item_values(items, keys, "path")
+            return _run_reader(Path(facts["run"]), item_values(items, [own], "id"), options), paths
     if not paths:
         raise InputError("--page: no table has the paths of its items; --columns path=COLUMN")
     files = [Path(source) for parts in frames.values() for source, _ in parts]
     folders = [options.images] if options.images else [Path(), *(file.parent for file in files)]
-    return lambda item: _file_thumbnail([folder / paths[item] for folder in folders
-                                         if item in paths])  # fmt: skip
+
+    def read(item: str) -> bytes | None:
+        return _file_thumbnail([folder / paths[item] for folder in folders if item in paths])
+
+    return read, paths
 
 
 def _is_imported(folder: Path) -> bool:

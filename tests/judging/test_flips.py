@@ -71,7 +71,7 @@ def test_page_shows_the_photos_at_the_paths(tmp_path: Path) -> None:
     page.unlink()
     for index in range(6):
         (tmp_path / f"i{index:03}.png").unlink()
-    with pytest.raises(InputError, match="no photo of i001 can be read"):
+    with pytest.raises(InputError, match=r"no photo of i001\.png can be read"):
         command.run(line)
     table(BEFORE).to_csv(files[0], index=False)
     table(AFTER).to_csv(files[1], index=False)
