@@ -16,6 +16,8 @@ from mlflow.tracking import MlflowClient
 
 from fashion_exp import __main__
 from fashion_exp.data.sources import load
+from tests import warm_process
+from tests.cheap_runs import leave_out_figures
 
 COMMAND = [sys.executable, "-m", "fashion_exp"]
 
@@ -30,16 +32,32 @@ def run_command(
 
 
 def call_command(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    """Runs the command line in this process: a new one spends seconds on its imports."""
+    """Runs the command line in this process, without the figures of runs.
+
+    A new process spends seconds on its imports; tests/test_main.py has the figures.
+    """
     output, errors = io.StringIO(), io.StringIO()
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(output), redirect_stderr(errors):
         patch.setattr(sys, "argv", ["fashion_exp", *arguments])
         patch.setattr(__main__, "configure_process", lambda: None)
         patch.setattr(load, "_cached", type(load._cached)())  # a new process has read no images
+        leave_out_figures(patch)
         if cwd:
             patch.chdir(cwd)
         code = __main__.main()
     return subprocess.CompletedProcess(arguments, code, output.getvalue(), errors.getvalue())
+
+
+def fork_command(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Runs the command line to its end in a process that has everything imported."""
+    process = warm_process.start(arguments)
+    output, errors = process.communicate(timeout=240)
+    return subprocess.CompletedProcess(arguments, process.returncode, output, errors)
+
+
+def fork_successfully(*arguments: str) -> str:
+    """As `fork_command`; the command must succeed. Returns what it printed."""
+    return _output(fork_command(*arguments))
 
 
 def call_successfully(*arguments: str, cwd: Path | None = None) -> str:
@@ -58,11 +76,8 @@ def _output(done: subprocess.CompletedProcess[str]) -> str:
 
 
 def start_command(*arguments: str) -> subprocess.Popen[str]:
-    """Starts the command line in a process group of its own."""
-    return subprocess.Popen(
-        [*COMMAND, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        start_new_session=True,
-    )  # fmt: skip
+    """Starts the command line in a process group of its own, with everything imported."""
+    return warm_process.start(arguments, new_session=True)
 
 
 def wait_for(

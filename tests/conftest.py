@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
-import sqlite3
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +15,7 @@ from PIL import Image
 import fashion_exp  # noqa: F401 (before torch: it sets how torch's threads wait)
 from fashion_exp.evaluation.results import load_result
 from fashion_exp.evaluation.run_dir import RunDir
+from tests.cheap_runs import create_or_copy, leave_out_figures
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 SHARED = REPOSITORY.parent / "shared"
@@ -35,21 +33,9 @@ def schema_created_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[No
     if compat is None:  # importing it takes seconds, and these tests do not
         yield
         return
-    first, create_schema = tmp_path_factory.mktemp("schema") / "mlflow.db", compat.create_schema
-
-    def create_or_copy(database_uri: str, artifact_root: str) -> None:
-        database = database_uri.removeprefix("sqlite:///")
-        if not first.exists():
-            create_schema(database_uri, artifact_root)
-            shutil.copyfile(database, first)
-            return
-        shutil.copyfile(first, database)
-        with closing(sqlite3.connect(database)) as connection, connection:
-            location = (f"{artifact_root}/0",)
-            connection.execute("UPDATE experiments SET artifact_location = ?", location)
-
+    first = tmp_path_factory.mktemp("schema") / "mlflow.db"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(compat, "create_schema", create_or_copy)
+        patch.setattr(compat, "create_schema", create_or_copy(compat.create_schema, first))
         yield
 
 
@@ -93,12 +79,8 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def tiny(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., TinyRun]:
-    """Runs an experiment on the tiny photos with further overrides.
-
-    No figures are drawn: they take ten times as long as the run.
-    """
-    monkeypatch.setattr("fashion_exp.evaluation.results.draw_run", lambda *args: None)
-    monkeypatch.setattr("fashion_exp.evaluation.results.draw_part", lambda *args: None)
+    """Runs an experiment on the tiny photos with further overrides. No figures are drawn."""
+    leave_out_figures(monkeypatch)
 
     def run(
         *overrides: str,

@@ -17,6 +17,7 @@ import fashion_exp as fx
 from fashion_exp.evaluation.run_dir import RunDir
 from fashion_exp.paths import conf_dir
 from fashion_exp.stats.metrics import per_image_correct
+from tests.cheap_runs import leave_out_figures
 
 HEAVY = ("torch", "pandas", "hydra", "mlflow", "numpy", "pydantic")
 
@@ -55,8 +56,7 @@ def session(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Session:
         pytest.MonkeyPatch.context() as patch,
         initialize_config_dir(str(conf_dir()), version_base="1.3"),
     ):
-        for name in ("draw_run", "draw_part"):
-            patch.setattr(f"fashion_exp.evaluation.results.{name}", lambda *_: None)
+        leave_out_figures(patch)
         run = fx.run(*arguments)
         sweep = fx.sweep(*arguments, "optim.lr=1e-3,1e-4")
         assert compose("config", ["optim.lr=0.5"]).optim.lr == 0.5

@@ -171,7 +171,6 @@ VIEWS_ONLY = "set augmentation.on_frozen=views"
         ("test_resnet,test_vit", ["model.weights=none"], "test_vit: the weights are random"),
         ("test_resnet:layer9,test_resnet", [], "stage layer9: not in this network; did you mean"),
         ("test_resnet,test_resne", [], "test_resne: no such model"),
-        ("test_resnet,test_efficientnet", ["training.processes=2"], "training.processes=2"),
     ],
 )  # fmt: skip
 def test_refusals_name_the_option_and_the_remedy(

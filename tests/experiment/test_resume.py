@@ -21,7 +21,7 @@ from fashion_exp.experiment.tracked_runs import end_finished_folds, resume_or_st
 from fashion_exp.tracking import open_tracker
 from tests.command_line import (
     call_command,
-    call_successfully,
+    fork_successfully,
     only_run,
     start_command,
     tracked_statuses,
@@ -31,7 +31,7 @@ from tests.command_line import (
 pytestmark = pytest.mark.slow
 
 BASE = (
-    "dataset=folder", "dataset.image_size=16", "training.epochs=40", "repeats=2",
+    "dataset=folder", "dataset.image_size=16", "training.epochs=20", "repeats=2",
     "training.batch_size=4", "model.dropout=0.3", "optim=sgd", "training.threads=1",
     "training.sampling=balanced", "training.loss=bce",
     "augmentation.mixup_alpha=0.4", "augmentation.cutmix_alpha=1",
@@ -45,7 +45,7 @@ def has_state(outputs: Path, fold: str) -> bool:
 @pytest.fixture(scope="module")
 def uninterrupted(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     outputs = tmp_path_factory.mktemp("uninterrupted")
-    call_successfully(*BASE, f"dataset.root={photos}", f"outputs={outputs}", "tracking=none")
+    fork_successfully(*BASE, f"dataset.root={photos}", f"outputs={outputs}", "tracking=none")
     return only_run(outputs)
 
 
@@ -73,7 +73,7 @@ def test_resumed_run_equals_uninterrupted_run(
     assert (f"resume={run}" in err) is (number != signal.SIGKILL)
     assert tracked_statuses(tmp_path) == ["FINISHED", status, status]
 
-    call_successfully(f"resume={run}", f"outputs={tmp_path}")
+    fork_successfully(f"resume={run}", f"outputs={tmp_path}")
     assert tracked_statuses(tmp_path) == ["FINISHED"] * 3
     assert (run / "history.csv").read_text() == (uninterrupted / "history.csv").read_text()
     for file in PART_FILES.values():

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from mlflow.entities import Run
 
-from tests.command_line import only_run, run_successfully, tracked_runs
+from tests.command_line import fork_successfully, only_run, tracked_runs
 
 pytestmark = pytest.mark.slow
 
@@ -48,7 +48,7 @@ def test_first_step_of_a_run_waits_neither_for_mlflow_nor_for_the_compiler(
         "training.epochs=1", "training.batch_size=1024", "training.threads=1",
         "cache.trainings=false", f"outputs={tmp_path}",
     )  # fmt: skip
-    run_successfully(*overrides)
+    fork_successfully(*overrides)
     first = only_run(tmp_path)
     arguments = [sys.executable, "-c", RUN, *overrides]
     done = subprocess.run(arguments, capture_output=True, text=True, check=True)

@@ -30,12 +30,6 @@ from tests.conftest import REPOSITORY, TinyRun
 SMALL = ("training.epochs=2", "training.batch_size=12", "training.threads=1", "repeats=1")
 
 
-@pytest.fixture(autouse=True)
-def without_figures(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fashion_exp.evaluation.results.draw_run", lambda *args: None)
-    monkeypatch.setattr("fashion_exp.evaluation.results.draw_part", lambda *args: None)
-
-
 @pytest.fixture
 def pieces(tmp_path: Path) -> Path:
     """The file that the documentation shows."""

@@ -10,6 +10,7 @@ from fashion_exp.configuration.composition import parse_command_line
 from fashion_exp.evaluation.run_dir import RunDir
 from fashion_exp.experiment.job import run_job
 from fashion_exp.inference.trained_run import TrainedRun, load_run
+from tests.cheap_runs import leave_out_figures
 
 
 @pytest.fixture(scope="session")
@@ -22,9 +23,8 @@ def trained_folder(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
         "tracking=none", f"outputs={outputs}",
     ])  # fmt: skip
     folder = RunDir(outputs / "runs" / "tiny")
-    with pytest.MonkeyPatch.context() as patch:  # figures take ten times as long as the run
-        patch.setattr("fashion_exp.evaluation.results.draw_run", lambda *args: None)
-        patch.setattr("fashion_exp.evaluation.results.draw_part", lambda *args: None)
+    with pytest.MonkeyPatch.context() as patch:
+        leave_out_figures(patch)
         assert run_job(line.jobs[0], folder, line.job_overrides[0]) == 0
     return folder.path
 
