@@ -17,6 +17,9 @@ It imports nothing else of this project. To find a function:
 | two recipes, folds or repeated splits | `paired_t`: `paired_corrected_t`, `five_by_two` |
 | the same, as a posterior with a ROPE | `paired_t`: `bayesian_correlated_t` |
 | two recipes, several seeds on one split | `paired_crossed`: `paired_crossed`, `unpaired_crossed` |
+| two models, labels where they disagree | `disagreement`: `disagreement_difference` |
+| labels saved to reach an accuracy | `label_savings`: `labels_saved` |
+| what more training images would gain | `power_law`: `extrapolate`, `check_extrapolation` |
 | many comparisons | `multiplicity`: `holm`, `cochrans_q` |
 | a series of decisions without an end | `series`: `next_level` |
 | the best of several runs against the others | `multiplicity`: `holm_selected`, `may_be_best` |

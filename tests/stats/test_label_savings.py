@@ -1,0 +1,45 @@
+"""Labels saved to reach an accuracy."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from fashion_exp.stats.label_savings import labels_saved
+
+LABELS = [10, 20, 30, 40]
+SLOW = np.array([[0.5, 0.6, 0.7, 0.8]] * 5)
+FAST = np.array([[0.6, 0.8, 0.8, 0.8]] * 5)
+
+
+def test_equal_repeats_have_an_exact_saving() -> None:
+    found = labels_saved(LABELS, FAST, SLOW, 0.75)
+    assert found.needed == pytest.approx(17.5) and found.reference == pytest.approx(35)
+    assert found.saved == pytest.approx(17.5) == found.low == found.high
+    assert found.censored == 0
+
+
+def test_curve_that_ends_below_the_target_has_no_saving() -> None:
+    assert labels_saved(LABELS, FAST, SLOW, 0.9).saved is None
+    assert labels_saved(LABELS, SLOW, FAST, 0.8).saved == pytest.approx(20 - 40)
+
+
+def test_censored_resamples_are_counted() -> None:
+    mixed = np.vstack([SLOW, SLOW - 0.02])
+    found = labels_saved(LABELS, np.vstack([FAST, FAST]), mixed, 0.79)
+    assert 0 < found.censored < 1 and found.high <= 40 - 19
+
+
+def test_first_point_may_reach_the_target() -> None:
+    assert labels_saved(LABELS, FAST, SLOW, 0.4).saved == 0
+
+
+def test_interval_covers_the_saving_of_many_repeats() -> None:
+    rng, covered = np.random.default_rng(0), 0
+    for seed in range(100):
+        noise = rng.normal(0, 0.02, (2, 15, 1))
+        found = labels_saved(
+            LABELS, FAST[:1] + noise[0], SLOW[:1] + noise[1], 0.7, resamples=200, seed=seed
+        )
+        covered += found.low <= 30 - 15 <= found.high
+    assert covered >= 85
