@@ -21,6 +21,7 @@ from fashion_exp.data.isolated_decoder import DecodingTimeoutError
 from fashion_exp.data.table import UnreadableImageError
 from fashion_exp.errors import InputError
 from fashion_exp.inference.serving.batching import MAX_BATCH, Batcher, BusyError
+from fashion_exp.reporting.formats import with_limits
 from fashion_exp.reporting.templates import render
 
 if TYPE_CHECKING:
@@ -76,13 +77,17 @@ class Service:
         self._metrics = Metrics()
         self._batcher = Batcher(predictor, self._metrics.batch_size.observe)
         self._metrics.waiting.set_function(lambda: self._batcher.waiting)
-        part = "test" if "test_accuracy" in predictor.about else "validation"
+        result = predictor.run.result
+        part = "test" if result.test_evaluations else "validation"
+        found = result.summary(part).accuracy
+        assert found.estimate is not None
+        accuracy = with_limits(found.estimate, found.low, found.high)
         of_refit = "Of the run that it repeats: " if predictor.run.is_refit else ""
         name, model = predictor.run.run.path.name, predictor.run.config.model.name
         self._page = render(
             "serve_page.html.j2", name=name if model in name else f"{model} {name}",
             classes=", ".join(predictor.run.classes), models=len(predictor.names),
-            accuracy=f"{of_refit}{part} accuracy {predictor.about[f'{part}_accuracy']}",
+            accuracy=f"{of_refit}{part} accuracy {accuracy}, {100 * found.level:g} % interval",
         )  # fmt: skip
 
     async def count(
