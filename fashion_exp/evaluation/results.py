@@ -15,7 +15,7 @@ from cachetools import LRUCache, cached
 
 from fashion_exp.atomic_io import read_json, write_json, write_text
 from fashion_exp.data.table import ImageTable
-from fashion_exp.errors import redact_credentials
+from fashion_exp.errors import InputError, redact_credentials
 from fashion_exp.evaluation.annotations import load_annotations
 from fashion_exp.evaluation.own_code import CODE_FOLDER
 from fashion_exp.evaluation.predictions import read_predictions
@@ -82,6 +82,13 @@ class RunResult:
     def test_evaluations(self) -> int:
         """Runs evaluated on photos of this test set, with this one; 0 while they are held out."""
         return test_evaluations(self.output)
+
+    def require_data(self, fingerprint: str) -> None:
+        """Raises `InputError` unless data of this fingerprint are those of the run."""
+        if fingerprint != self.facts.get("data_fingerprint"):
+            raise InputError(
+                f"{self.output}: its photos, labels or groups have changed since; train a new run"
+            )
 
 
 def summary_bytes(summary: EvaluationSummary) -> int:

@@ -16,7 +16,7 @@ import pandas as pd
 from fashion_exp.atomic_io import read_json, write_json
 from fashion_exp.comparison.misclassified import load_run_images
 from fashion_exp.comparison.run_data import load_run as load_run_data
-from fashion_exp.configuration.schema import Keep
+from fashion_exp.configuration.schema import Config, Keep
 from fashion_exp.configuration.stored_config import save_config
 from fashion_exp.data.split import Fold
 from fashion_exp.data.table import ImageTable
@@ -91,17 +91,7 @@ def refit(
         raise InputError(f"{run.run.path}: is a refit; refit the run that it was made from")
     outputs = outputs_dir(run.config.outputs)
     names, epochs = run.model_names[: models or count], _median_epochs(run.run)
-    cfg = replace(
-        run.config, training=replace(run.config.training, keep=Keep.last, early_stopping=None)
-    )
-    context, _ = set_up(
-        replace(cfg, cache=replace(cfg.cache, trainings=False)),
-        run_images(run, outputs), run.run, ProcessGroup(), progress,
-    )  # fmt: skip
-    if context.table.fingerprint != run.result.facts["data_fingerprint"]:
-        raise InputError(
-            f"{run.run.path}: its photos, labels or groups have changed since; train a new run"
-        )
+    cfg, context = set_up_again(run, outputs, progress)
     split = context.split
     rows = np.union1d(split.folds[0].train, split.folds[0].validation)
     rows = np.arange(len(context.table)) if with_test else rows
@@ -115,7 +105,7 @@ def refit(
                 log.info("%s was trained before the interruption", name)
                 continue
             index = TrainingIndex(number, len(names), "model")
-            _train(context, fold, index, epochs, folder, outputs, progress)
+            _train(context, fold, index, epochs, folder, progress)
         save_config(cfg, folder.config_file)
         write_json(folder.path / REFIT_FILE, vars(content))
     return load_run(target, outputs)
@@ -171,6 +161,24 @@ def run_images(run: TrainedRun, outputs: Path) -> ImageTable:
     return images
 
 
+def set_up_again(
+    run: TrainedRun, outputs: Path, progress: Progress
+) -> tuple[Config, ExperimentContext]:
+    """The config of new models that are kept as they are at the end, and what they are made with.
+
+    Raises `InputError` if the photos are not those of the run any more.
+    """
+    cfg = replace(
+        run.config, training=replace(run.config.training, keep=Keep.last, early_stopping=None)
+    )
+    context, _ = set_up(
+        replace(cfg, cache=replace(cfg.cache, trainings=False)),
+        run_images(run, outputs), run.run, ProcessGroup(), progress,
+    )  # fmt: skip
+    run.result.require_data(context.table.fingerprint)
+    return cfg, context
+
+
 @contextmanager
 def unfinished_folder(study: RunDir, target: Path, key: str) -> Iterator[RunDir]:
     """A hidden copy of the run without what is about its models, which becomes `target` when the
@@ -192,7 +200,7 @@ def unfinished_folder(study: RunDir, target: Path, key: str) -> Iterator[RunDir]
 
 def _train(
     context: ExperimentContext, fold: Fold, index: TrainingIndex, epochs: int, folder: RunDir,
-    outputs: Path, progress: Progress,
+    progress: Progress,
 ) -> None:  # fmt: skip
     """Trains one model, from where it was interrupted, and saves it. Raises `Diverged`."""
     cfg, table = context.cfg, context.table
@@ -204,7 +212,9 @@ def _train(
         title = f"{index.unit} {index.number}/{index.count}"
         head = solve_head(context, fold, trainee.model, rows, progress, title)
         log.info("%s: %s", title, head.method)
-        _save(context, fold, TrainingState(1, copy_state(trainee.model)), folder, outputs)
+        save_model(
+            context, fold.name, fold.train, TrainingState(1, copy_state(trainee.model)), folder
+        )
         return
     files = folder.fold(fold.name)
     state_file = StateFile(files.state)
@@ -227,14 +237,15 @@ def _train(
             state_file.save(state)
             progress.epoch_done((result.loss, result.accuracy))
             raise_if_interrupted()
-    _save(context, fold, state, folder, outputs)
+    save_model(context, fold.name, fold.train, state, folder)
 
 
-def _save(
-    context: ExperimentContext, fold: Fold, state: TrainingState, folder: RunDir, outputs: Path
+def save_model(
+    context: ExperimentContext, name: str, rows: np.ndarray, state: TrainingState, folder: RunDir
 ) -> None:
+    """Saves a model of this name that was trained on these photos."""
     table = context.table
     save_models(
-        folder.checkpoints, fold.name, state, Keep.last.value, context.plan, table.classes,
-        table.rows["image_id"].to_numpy()[fold.train], outputs,
+        folder.checkpoints, name, state, Keep.last.value, context.plan, table.classes,
+        table.rows["image_id"].to_numpy()[rows], outputs_dir(context.cfg.outputs),
     )  # fmt: skip

@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_file
 
 from fashion_exp.atomic_io import read_json, write_json
-from fashion_exp.configuration.schema import Head, Keep
+from fashion_exp.configuration.schema import Head
 from fashion_exp.configuration.stored_config import save_config
 from fashion_exp.data.batches import ordered_batches
 from fashion_exp.data.split import Fold
@@ -22,13 +22,12 @@ from fashion_exp.errors import InputError
 from fashion_exp.evaluation.predictions import labels_and_probabilities, wrong_by_image
 from fashion_exp.evaluation.run_dir import REFIT_FILE
 from fashion_exp.evaluation.test_usage import mark_test_evaluated, record_test_evaluation
-from fashion_exp.experiment.checkpoints import TrainingState, checkpoint_file, save_models
+from fashion_exp.experiment.checkpoints import TrainingState, checkpoint_file
 from fashion_exp.experiment.context import ExperimentContext, training_phases
 from fashion_exp.experiment.fingerprints import short_hash
 from fashion_exp.experiment.fold import copy_state, predict_rows
 from fashion_exp.experiment.inputs import Inputs, fold_inputs
-from fashion_exp.experiment.setup import set_up
-from fashion_exp.inference.refit import run_images, unfinished_folder
+from fashion_exp.inference.refit import save_model, set_up_again, unfinished_folder
 from fashion_exp.inference.trained_run import REFITS, TrainedRun, load_run, numbers_of
 from fashion_exp.models.classifier import Classifier
 from fashion_exp.models.compat import StateDict
@@ -46,7 +45,6 @@ from fashion_exp.stats.interval import Interval
 from fashion_exp.stats.metrics import per_image_correct
 from fashion_exp.stats.proportions import wilson_grouped
 from fashion_exp.stats.redrawn import interval_of_models
-from fashion_exp.training.process_group import ProcessGroup
 
 log = logging.getLogger(__name__)
 
@@ -89,17 +87,7 @@ def make_soup(
     """
     _refuse_other_starts(run)
     outputs = outputs_dir(run.config.outputs)
-    cfg = replace(
-        run.config, training=replace(run.config.training, keep=Keep.last, early_stopping=None)
-    )
-    context, _ = set_up(
-        replace(cfg, cache=replace(cfg.cache, trainings=False)),
-        run_images(run, outputs), run.run, ProcessGroup(), progress,
-    )  # fmt: skip
-    if context.table.fingerprint != run.result.facts["data_fingerprint"]:
-        raise InputError(
-            f"{run.run.path}: its photos, labels or groups have changed since; train a new run"
-        )
+    cfg, context = set_up_again(run, outputs, progress)
     if evaluate_test:
         mark_test_evaluated(run.run.path, outputs)
     averager = _Averager(run, context)
@@ -114,11 +102,7 @@ def make_soup(
     with unfinished_folder(run.run, target, short_hash([run.identity["checkpoints"], content])) as (
         folder
     ):
-        save_models(
-            folder.checkpoints, run.model_names[0], TrainingState(1, state), Keep.last.value,
-            context.plan, context.table.classes,
-            context.table.rows["image_id"].to_numpy()[trained], outputs,
-        )  # fmt: skip
+        save_model(context, run.model_names[0], trained, TrainingState(1, state), folder)
         save_config(cfg, folder.config_file)
         write_json(folder.path / REFIT_FILE, content)
     made = Soup(load_run(target, outputs), tuple(names), norms)

@@ -148,10 +148,7 @@ class PlaceboPlan:
         images = load_images_cached(
             resolve_paths(cfg, run).dataset, self.folder.parent.parent / "cache"
         )
-        if images.fingerprint != self.run.data_fingerprint:
-            raise InputError(
-                f"{self.run.name}: its photos, labels or groups have changed since; train a new run"
-            )
+        self.run.result.require_data(images.fingerprint)
         with run.lock(), log_to_file(run.log_file):
             seeds = {f"seeds.{name}": seed for name, seed in vars(cfg.seeds).items()}
             repeat_code(self.origin, run)

@@ -10,7 +10,6 @@ import pandas as pd
 
 from fashion_exp.configuration.schema import Config
 from fashion_exp.data.sources.load import load_images_cached
-from fashion_exp.errors import InputError
 from fashion_exp.evaluation.own_code import repeat_code, use_run_code
 from fashion_exp.evaluation.predictions import read_predictions
 from fashion_exp.evaluation.results import load_result
@@ -80,11 +79,7 @@ class RepeatedRun:
         self._context, self._trainee = set_up(
             self._cfg, self._images, self.run, ProcessGroup(), self._progress
         )
-        if self._context.table.fingerprint != self.origin.data_fingerprint:
-            raise InputError(
-                f"{self.origin.name}: its photos, labels or groups have changed since; train a new "
-                "run"
-            )
+        self.origin.result.require_data(self._context.table.fingerprint)
         save_inputs(self._context)
 
     def _save_config(self, cfg: Config) -> None:
