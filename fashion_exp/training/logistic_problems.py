@@ -20,9 +20,9 @@ MAX_EVALUATIONS = 3000
 MAX_NEWTON_STEPS = 40
 MAX_HALVINGS = 10
 """Of a Newton step that does not lower the gradient."""
-MAX_DIRECTIONS = 256
+MAX_DIRECTIONS = 64
 """Principal directions that the preconditioner knows one by one."""
-_HISTORY = 30
+_HISTORY = 12
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,12 @@ class Problems:
         """(problems, classes, n)"""
         weight = coefficients[..., :-1] / self.scale
         bias = coefficients[..., -1:] - (self.mean * weight).sum(2, keepdim=True)
-        return (weight.flatten(0, 1) @ self.rows.T).view(*bias.shape[:2], -1) + bias
+        columns = weight.flatten(0, 1)
+        if len(self.weights) > 1:  # of a dozen columns: takes half the time
+            product = (self.rows @ columns.T).T.contiguous()
+        else:  # of few columns: takes a third of the time
+            product = columns @ self.rows.T
+        return product.view(*bias.shape[:2], -1) + bias
 
     def gradient(self, residuals: torch.Tensor) -> torch.Tensor:
         """That of Σ residuals · logits (problems, classes, n) in the coefficients."""
