@@ -111,36 +111,17 @@ def predict_batch(
     Photos of the run itself, and further copies of a photo, are left out. The reference is the
     run's test if that was evaluated, else None. Raises `InputError` if no photo is left.
     """
-    from fashion_exp.data.image_files import content_ids
+    from fashion_exp.inference.new_photos import new_photos
     from fashion_exp.inference.predict import predict_paths
-    from fashion_exp.inference.sources import list_photos
 
-    paths = list_photos(photos)
-    ids, reasons = content_ids(paths)
-    split = pd.read_csv(run.run.split_file, dtype=str, keep_default_na=False)
-    own = set(split["image_id"])
-    first: dict[str, str] = {}
-    for path in paths:
-        if path in ids and ids[path] not in own:
-            first.setdefault(ids[path], path)
-    new = [*first.values()]
-    known = sum(image in own for image in ids.values())
-    if not new:
-        raise InputError(f"{photos[0]}: no photo that is not one of the run's own")
+    found = new_photos([run], photos)
+    new = [*found.paths.values()]
     tick = progress.stage("predicting", len(new))
     table = pd.concat(list(predict_paths(run, new, on_progress=tick, coverage=None)))
     read = table[table["reason"] == ""]
     if read.empty:
         raise InputError(f"{photos[0]}: no photo can be read: {table['reason'].iloc[0]}")
-    notes = [
-        f"{count:,} {text}."
-        for count, text in (
-            (known, "photos are photos of the run itself: left out"),
-            (len(ids) - known - len(new), "further copies of a photo: left out"),
-            (len(reasons) + len(table) - len(read), "photos cannot be read: left out"),
-        )
-        if count
-    ]
+    notes = found.notes(len(table) - len(read))
     names = ["path", *(f"p_{name}" for name in run.classes)]
     batch = batch_of(read_columns(read[names].reset_index(drop=True), "photos", ColumnOptions()))
     if not run.result.test_evaluations:

@@ -24,7 +24,7 @@ from fashion_exp.inference.predictions_table import (
     predictions_table,
 )
 from fashion_exp.inference.sources import list_photos
-from fashion_exp.inference.trained_run import TrainedRun
+from fashion_exp.inference.trained_run import BatchOutput, TrainedRun
 from fashion_exp.process import cpu_count
 
 IMAGES_PER_TASK = 16
@@ -77,6 +77,20 @@ def predict_paths(
     """As `predict`, for the paths of photos."""
     names = models or run.model_names
     calibration = load_calibration(run) if coverage is not None else None
+    for chunk, reasons, output in predict_batches(run, paths, models, processes, on_progress):
+        calibrated = calibrated_columns(calibration, output, names, coverage)
+        yield predictions_table(run.classes, chunk, reasons, output.probabilities, calibrated)
+
+
+def predict_batches(
+    run: TrainedRun,
+    paths: Sequence[str],
+    models: Sequence[str] | None = None,
+    processes: int | None = None,
+    on_progress: Callable[[int], object] = lambda done: None,
+) -> Iterator[tuple[Sequence[str], list[str], BatchOutput]]:
+    """Paths in turn, for each of them why it cannot be read or an empty text, and what the models
+    make of those that can."""
     step = max(run.images_per_pass, IMAGES_PER_TASK)
     chunks = [
         paths[start : start + run.batch_size] for start in range(0, len(paths), run.batch_size)
@@ -101,8 +115,7 @@ def predict_paths(
                 on_progress(done)
 
         output = run.predict_parts(parts(-(-len(chunk) // step)), models)
-        calibrated = calibrated_columns(calibration, output, names, coverage)
-        yield predictions_table(run.classes, chunk, reasons, output.probabilities, calibrated)
+        yield chunk, reasons, output
 
 
 def _load(run: TrainedRun, tasks: list[list[str]], processes: int | None) -> Iterator[Loaded]:
