@@ -97,7 +97,7 @@ function choiceButtons(index) {
     row.append(button);
   });
   const others = [["exclude", "exclude"]];
-  if (!review.classes.includes(given)) others.unshift(["keep", `keep ${given}`]);
+  if (given && !review.classes.includes(given)) others.unshift(["keep", `keep ${given}`]);
   others.forEach(([decision, text], position) => {
     const button = element("button", { type: "button" }, text);
     button.dataset.decision = decision;
@@ -112,7 +112,7 @@ function caseArticle(index) {
   const item = review.cases[index];
   const article = element("article", { tabIndex: 0 });
   article.dataset.case = index;
-  article.setAttribute("aria-label", `case ${index + 1}: ${item.given}, ${item.suggested}?`);
+  article.setAttribute("aria-label", `case ${index + 1}: ${item.given || "no label"}, ${item.suggested}?`);
   const [[id, path], ...copies] = item.images;
   const images = element("div", { className: "images" }, thumbnail(id, path));
   if (copies.length) {
@@ -127,7 +127,8 @@ function caseArticle(index) {
     element("div", { className: "path" }, neighbor.similarity)));
   const details = element("div", {},
     element("span", { className: `kind ${item.kind}` }, item.kind),
-    element("h2", {}, `given ${item.given}, suggested ${item.suggested.split("|").join(" or ")}`),
+    element("h2", {}, (item.given ? `given ${item.given}, ` : "")
+      + `suggested ${item.suggested.split("|").join(" or ")}`),
     element("div", { className: "path" }, item.explanation),
     element("ul", { className: "neighbors" }, ...neighbors),
     choiceButtons(index));
@@ -205,7 +206,7 @@ document.addEventListener("keydown", (event) => {
   const index = Number(current.dataset.case);
   const name = review.classes[Number(event.key) - 1];
   if (event.key === "Enter") accept(index);
-  else if (event.key === " ") decide(index, "keep");
+  else if (event.key === " " && review.cases[index].given) decide(index, "keep");
   else if (event.key === "x") decide(index, "exclude");
   else if (event.key === "Backspace") decide(index, "");
   else if (name !== undefined) toggleClass(index, name);
