@@ -14,6 +14,7 @@ import pandas as pd
 from fashion_exp.comparison import comparison
 from fashion_exp.comparison.conclusions import conclusions
 from fashion_exp.comparison.find_runs import common_sweep, count_unfinished_jobs, find_runs
+from fashion_exp.comparison.label_changes import refuse_other_targets
 from fashion_exp.comparison.metrics import METRICS, Metric
 from fashion_exp.comparison.misclassified import Draw, load_run_images
 from fashion_exp.comparison.report_data import build_report
@@ -172,7 +173,7 @@ def compare(
         settings = settings.with_baseline(folders.index(match))
     unfinished = count_unfinished_jobs(folders)
     compared = [load_run(folder) for folder in folders]
-    _refuse_refits(compared if on is None else ())
+    _refuse_mixed(compared, on)
     settings = _describe_own_metric(settings, compared)
     if evaluate_test:
         compared = _evaluate_tests(folders, place)
@@ -211,6 +212,11 @@ def _baseline_run(baseline: str | PathLike[str], outputs: Path, uri: str | None)
     if len(matches) > 1:
         raise InputError(f"baseline {baseline}: matches {len(matches)} runs; name one")
     return matches[0]
+
+
+def _refuse_mixed(runs: Sequence[RunData], on: str | None) -> None:
+    _refuse_refits(runs if on is None else ())
+    refuse_other_targets(runs)
 
 
 def _refuse_refits(runs: Sequence[RunData]) -> None:

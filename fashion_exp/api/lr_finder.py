@@ -84,7 +84,7 @@ def find_lr(
     check_names(cfg)
     console = plain_console(stderr=True)
     with log_to_console(console), Progress(console) as progress:
-        images = load_images_cached(cfg.dataset, outputs / "cache")
+        images = load_images_cached(cfg.dataset, outputs / "cache", cfg.training.targets)
         curve = measure_lr_curve(
             cfg, images, progress, lowest=LOWEST if lowest is None else lowest,
             highest=HIGHEST if highest is None else highest,

@@ -10,7 +10,12 @@ import numpy as np
 from scipy import stats
 
 from fashion_exp.comparison.out_of_fold import average_by_image
-from fashion_exp.evaluation.predictions import labels_and_probabilities
+from fashion_exp.evaluation.predictions import (
+    chance_accuracy,
+    chance_loss,
+    has_several_classes,
+    labels_and_probabilities,
+)
 from fashion_exp.reporting.formats import number, percent, pluralize
 from fashion_exp.reporting.report_content import Finding, Severity
 
@@ -90,15 +95,14 @@ def _of_trainings(count: int, total: int) -> str:
 
 def _chance_level(run: RunData) -> str | None:
     accuracy = run.summary("validation").accuracy
-    majority = float(run.labels("validation").value_counts(normalize=True).max())
+    majority = chance_accuracy(run.predictions("validation"))
     if accuracy.low is None or accuracy.low > majority:
         return None
     return f"{percent(accuracy.estimate)}, most frequent class {percent(majority)}"
 
 
 def _chance_loss(run: RunData) -> float:
-    """The loss of a model that knows only the class shares: ln(K) for K equally large classes."""
-    return float(stats.entropy(run.labels("validation").value_counts()))
+    return chance_loss(run.predictions("validation"))
 
 
 def _is_far_above_chance_loss(run: RunData) -> bool:
@@ -159,9 +163,10 @@ def _excluded_files(run: RunData) -> str | None:
 
 
 def _suspicious_labels(run: RunData) -> str | None:
-    labels, probabilities = labels_and_probabilities(
-        average_by_image(run.predictions("validation"))
-    )
+    predictions = run.predictions("validation")
+    if has_several_classes(predictions):
+        return None
+    labels, probabilities = labels_and_probabilities(average_by_image(predictions))
     given = probabilities[np.arange(len(labels)), labels]
     suspicious = (probabilities.max(axis=1) > CONFIDENT) & (given < 1 - CONFIDENT)
     share = float(suspicious.mean())

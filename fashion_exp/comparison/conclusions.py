@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from fashion_exp.comparison.best_run import mean_score
 from fashion_exp.comparison.metrics import METRICS
 from fashion_exp.comparison.pairs import OPPOSITE, Pair, Verdict, each_training
+from fashion_exp.evaluation.results import describe_targets
 from fashion_exp.reporting.formats import percent, percent_range, photo_count, pluralize
 from fashion_exp.stats.interval import MIN_RELIABLE_SCORES
 
@@ -52,6 +53,8 @@ def conclusions(comparison: Comparison) -> list[str]:
         note = filter(None, [comparison.candidates_note])
         sentences = [*verdict_sentences(comparison), *_on_other_photos(comparison), *note]
         sentences += _winner(comparison)
+    sentences += dict.fromkeys(describe_targets(run.result.facts) for run in comparison.runs)
+    sentences = [*filter(None, sentences)]
     return [*sentences, *_refits(comparison), *_looks(comparison), *_target(comparison)]
 
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from fashion_exp.errors import InputError
+
 if TYPE_CHECKING:
     from fashion_exp.comparison.run_data import RunData
     from fashion_exp.comparison.scored_run import ScoredRun
@@ -19,6 +21,23 @@ def conflicting_images(runs: Sequence[ScoredRun], part: str) -> pd.Index:
     labels = pd.concat([run.labels(part) for run in runs])
     counts = labels.groupby(level=0).nunique()
     return counts.index[counts > 1]
+
+
+def refuse_other_targets(runs: Sequence[RunData]) -> None:
+    """Raises `InputError` for runs of which some predict one class and others several at once."""
+    first = runs[0]
+    for run in runs[1:]:
+        if _predicts_several(run) != _predicts_several(first):
+            several, other = (run, first) if _predicts_several(run) else (first, run)
+            raise InputError(
+                f"{several.name} was trained with training.targets=several and {other.name} was "
+                "not: the accuracy of the one counts exact matches, that of the other single "
+                "classes; compare runs of one kind"
+            )
+
+
+def _predicts_several(run: RunData) -> bool:
+    return bool(run.options.get("training.targets") == "several")
 
 
 def describe_label_versions(

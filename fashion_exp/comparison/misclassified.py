@@ -15,7 +15,7 @@ import pandas as pd
 from fashion_exp.comparison.label_changes import conflicting_images
 from fashion_exp.errors import InputError
 from fashion_exp.evaluation.own_code import use_run_code
-from fashion_exp.evaluation.predictions import labels_and_probabilities, wrong_by_image
+from fashion_exp.evaluation.predictions import predicted_names, wrong_by_image
 from fashion_exp.evaluation.run_dir import RunDir
 from fashion_exp.reporting.photo_page import thumbnail
 from fashion_exp.reporting.report_content import Photo, PhotoGroup
@@ -95,8 +95,7 @@ def _votes(runs: Sequence[RunData], part: str) -> dict[str, Counter[str]]:
     frames = []
     for run in runs:
         predictions = run.predictions(part)
-        _, probabilities = labels_and_probabilities(predictions)
-        predicted = np.array(run.classes, dtype=object)[probabilities.argmax(axis=1)]
+        predicted = predicted_names(predictions)
         frames.append(pd.DataFrame({"image_id": predictions["image_id"], "predicted": predicted}))
     votes = pd.concat(frames).groupby("image_id")["predicted"].agg(Counter)
     return {str(image): counts for image, counts in votes.items()}
@@ -151,7 +150,7 @@ def load_run_images(run: RunData, cache: Path, **options: Any) -> ImageTable | N
         use_run_code(RunDir(run.result.output))
         if dataset.labels == "current":  # the current version may be another one by now
             options = {"labels": run.result.facts["labels_version"]} | options
-        return load_images(replace(dataset, **options), cache)
+        return load_images(replace(dataset, **options), cache, run.config.training.targets)
     except InputError as error:
         log.warning("images of the run cannot be shown: %s", error)
         return None

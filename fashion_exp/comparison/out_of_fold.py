@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
+from fashion_exp.data.table import share_names
 from fashion_exp.evaluation.predictions import class_names, labels_and_probabilities
 
 if TYPE_CHECKING:
@@ -19,10 +21,14 @@ def average_by_image(predictions: pd.DataFrame) -> pd.DataFrame:
     share of them whose most probable class is that of the average).
     """
     columns = [f"p_{name}" for name in class_names(predictions)]
-    _, probabilities = labels_and_probabilities(predictions)
+    probabilities = labels_and_probabilities(predictions)[1]
     images = predictions.groupby("image_id", sort=True)
     table = images[["path", "group_id", "label"]].first()
     table[columns] = images[columns].mean()
+    if names := share_names(predictions):
+        # Of several right classes the label is that by which the mean prediction is judged.
+        labels, _ = labels_and_probabilities(table.join(images[names].first()))
+        table["label"] = np.asarray(class_names(predictions), dtype=object)[labels]
     table["models"] = images.size()
     top = table[columns].to_numpy().argmax(axis=1)
     predicted = pd.Series(probabilities.argmax(axis=1), index=predictions["image_id"])

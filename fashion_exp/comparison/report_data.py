@@ -21,6 +21,7 @@ from fashion_exp.comparison.report_tables import (
 )
 from fashion_exp.comparison.slice_tables import slice_report_tables
 from fashion_exp.comparison.uncertainty import training_failures, uncertainty_table
+from fashion_exp.evaluation.predictions import chance_accuracy, has_several_classes
 from fashion_exp.evaluation.results import METHODS, class_table
 from fashion_exp.evaluation.run_dir import RunDir
 from fashion_exp.paths import outputs_of, run_commands
@@ -69,7 +70,11 @@ def build_report(
         plan=plans(comparison),
         uncertainty=uncertainty_table(comparison),
         classes=_classes(comparison),
-        confusions=[_confusion(comparison, index) for index in ranking],
+        confusions=[
+            _confusion(comparison, index)
+            for index in ranking
+            if not has_several_classes(comparison.runs[index].predictions("validation"))
+        ],
         photos=photo_groups(runs, comparison.winner, comparison.own_part, cache, draw),
         reproduce=[command, *(run.command for run in runs)],
         methods=_methods(comparison),
@@ -153,8 +158,7 @@ def _forest_row(
 def _references(comparison: Comparison) -> tuple[dict[str, float], dict[str, tuple[float, float]]]:
     """Lines and bands of a plot of accuracies."""
     settings = comparison.settings
-    labels = comparison.runs[0].labels("validation")
-    lines = {"most frequent class": float(labels.value_counts(normalize=True).max())}
+    lines = {"most frequent class": chance_accuracy(comparison.runs[0].predictions("validation"))}
     if settings.target is not None:
         lines["target"] = settings.target
     if settings.human is None:

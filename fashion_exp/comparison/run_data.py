@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from fashion_exp.comparison.metrics import METRICS, Metric
-from fashion_exp.comparison.scored_run import PER_IMAGE, ScoreMatrix, cached_method
+from fashion_exp.comparison.scored_run import ScoreMatrix, cached_method
 from fashion_exp.comparison.set_sizes import set_sizes
 from fashion_exp.comparison.settings_in_force import settings_in_force
 from fashion_exp.configuration.overrides import rerun_command, rerun_overrides
@@ -26,7 +26,10 @@ from fashion_exp.evaluation.own_metrics import (
 from fashion_exp.evaluation.predictions import (
     class_names,
     labels_and_probabilities,
+    per_image_correct,
+    per_image_loss,
     read_predictions,
+    require_single_labels,
 )
 from fashion_exp.evaluation.results import RunResult, load_result, own_metrics
 from fashion_exp.evaluation.run_dir import RunDir, require_config, require_finished
@@ -37,6 +40,9 @@ from fashion_exp.stats import metrics
 if TYPE_CHECKING:
     from fashion_exp.configuration.schema import Config
     from fashion_exp.evaluation.summary import EvaluationSummary
+
+PER_IMAGE = {"accuracy": per_image_correct, "loss": per_image_loss}
+"""Metrics that are a mean over images. The macro-F1 is not one; see `ScoreMatrix`."""
 
 
 @dataclass(frozen=True)
@@ -167,14 +173,15 @@ class RunData:
     @cached_method
     def score_matrix(self, part: str, metric: str) -> ScoreMatrix:
         frame = self.predictions(part)
-        labels, probabilities = labels_and_probabilities(frame)
-        is_f1 = metric == "macro_f1"
+        is_f1, labels = metric == "macro_f1", np.zeros(len(frame), dtype=np.int64)
         if is_f1:
+            require_single_labels(frame, "metric=macro_f1")
+            labels, probabilities = labels_and_probabilities(frame)
             raw: np.ndarray = metrics.predicted_labels(probabilities)
         elif metric == "set_size":
             raw = set_sizes(self.predictions("validation"), frame)
         elif metric in METRICS:
-            raw = PER_IMAGE[metric](labels, probabilities)
+            raw = PER_IMAGE[metric](frame)
         else:
             raw = frame[own_metric_names(frame)[metric]].to_numpy()
         frame = frame.assign(raw=raw.astype(np.float64), class_index=labels)

@@ -16,9 +16,6 @@ if TYPE_CHECKING:
 
     from fashion_exp.comparison.metrics import Metric
 
-PER_IMAGE = {"accuracy": metrics.per_image_correct, "loss": metrics.per_image_loss}
-"""Metrics that are a mean over images. The macro-F1 is not one; see `ScoreMatrix`."""
-
 Self = TypeVar("Self")
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")

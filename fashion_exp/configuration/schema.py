@@ -110,6 +110,14 @@ class ClassWeights(Enum):
     balanced = "balanced"  # inversely proportional to the class frequency in the training part
 
 
+class Targets(Enum):
+    """What a model is trained to predict from a label of several classes."""
+
+    single = "single"  # one class; images with several are left out
+    soft = "soft"  # the share of each class; a prediction of an accepted class is right
+    several = "several"  # all of them: one sigmoid for each class
+
+
 class Loss(StrEnum):
     """The losses of this package."""
 
@@ -314,6 +322,9 @@ class TrainingConfig:
     """Images per forward pass; an update uses `accumulate` of them."""
     accumulate: Annotated[int, Field(ge=1, le=10_000), Unit("forward passes")] = MISSING
     """Forward passes per update."""
+    targets: Targets = MISSING
+    """How labels of several classes, such as "dress|shirt", are trained on and judged: single (left
+    out), soft (one of them: shares) or several (all of them: a sigmoid for each class)."""
     loss: str = MISSING
     """What training minimizes: cross_entropy, focal, bce, or a loss of `extensions`. Validation
     and test losses are cross-entropies whatever it is."""
@@ -506,6 +517,7 @@ RENAMED_OPTIONS = {"sweep.cells": "sweep.points", "sweep.open_test": "sweep.eval
 ADDED_OPTIONS: dict[str, object] = {
     "augmentation.mixup_alpha": 0.0,
     "augmentation.cutmix_alpha": 0.0,
+    "training.targets": "single",
     "training.loss": "cross_entropy",
     "training.focal_gamma": None,
     "training.sampling": "shuffle",

@@ -23,6 +23,7 @@ from fashion_exp.configuration.schema import (
     to_plain,
 )
 from fashion_exp.configuration.solved_heads import check_solved_head
+from fashion_exp.configuration.targets import check_targets
 from fashion_exp.configuration.text_options import find_text_option
 from fashion_exp.errors import InputError, suggest, validate_fields
 from fashion_exp.paths import expand_user, install_command
@@ -150,6 +151,7 @@ def validate_config(tree: Mapping[str, Any]) -> Config:
             raise InputError(f"{option} has no effect here: it needs {condition.text}")
     _check_combinations(cfg)
     check_solved_head(cfg)
+    check_targets(cfg)
     for option, text in flatten_options(to_plain(cfg)):
         if (kind := find_text_option(option)) and kind.is_path and str(text).startswith("~"):
             expand_user(text, option)

@@ -81,7 +81,8 @@ class TrainingImages:
     """Shuffled batches of training images.
 
     `views` is (m, 2) from `oversample`, with positions in `rows` and `labels`; if `balanced`, each
-    epoch has its own `balanced_views` instead. `read` gives the pixels of a view. `shard` selects
+    epoch has its own `balanced_views` instead. `targets`, float32 (n, classes), are what is trained
+    on in place of the labels (n,). `read` gives the pixels of a view. `shard` selects
     the views of a batch that this process trains on; the labels of a batch are always complete. The
     background thread mixes the images, if there is a `mixing`, and applies `prepare` to them.
     """
@@ -91,9 +92,10 @@ class TrainingImages:
         batch_size: int, seed: int, workers: int,
         shard: Callable[[np.ndarray], np.ndarray] = lambda batch: batch,
         prepare: Callable[[torch.Tensor], torch.Tensor] = lambda images: images,
-        balanced: bool = False, mixing: Mixing | None = None,
+        balanced: bool = False, mixing: Mixing | None = None, targets: np.ndarray | None = None,
     ) -> None:  # fmt: skip
         self._rows, self._labels, self._shard, self._prepare = rows, labels, shard, prepare
+        self._targets = labels if targets is None else targets
         self._views, self._balanced, self._mixing = views, balanced, mixing
         self._batch_size, self._seed = batch_size, seed
         self.steps = len(_batch_starts(len(views), batch_size)) + 1
@@ -105,7 +107,7 @@ class TrainingImages:
 
     def epoch(self, number: int) -> Iterator[Batch]:
         views = balanced_views(self._labels, self._seed, number) if self._balanced else self._views
-        labels = torch.from_numpy(self._labels[views[:, 0]])
+        labels = torch.from_numpy(self._targets[views[:, 0]])
         batches = shuffled_batches(len(views), self._batch_size, self._seed, number)
         own = [self._shard(np.arange(len(batch))) for batch in batches]
         mixes = draw_mixes(self._mixing, number, len(batches))
@@ -154,16 +156,18 @@ def _short_switch_interval() -> Iterator[None]:
 class TrainingFeatures:
     """Shuffled batches of precomputed features: (n, width), labels (n,).
 
-    `rows`, `labels`, `views` and `balanced` are those of `TrainingImages`. Copy c of an image shows
-    its view e + c in epoch e. Features are mixed like images.
+    `rows`, `labels`, `views`, `balanced` and `targets` are those of `TrainingImages`. Copy c of an
+    image shows its view e + c in epoch e. Features are mixed like images.
     """
 
     def __init__(
         self, rows: np.ndarray, labels: np.ndarray, views: np.ndarray, read: FeatureReader,
         batch_size: int, seed: int, balanced: bool = False, mixing: Mixing | None = None,
         shard: Callable[[torch.Tensor], torch.Tensor] = lambda batch: batch,
+        targets: np.ndarray | None = None,
     ) -> None:  # fmt: skip
         self._rows, self._labels, self._read, self._shard = rows, labels, read, shard
+        self._targets = labels if targets is None else targets
         self._views, self._balanced, self._mixing = views, balanced, mixing
         self._batch_size, self._seed = batch_size, seed
         self.steps = len(_batch_starts(len(views), batch_size)) + 1
@@ -174,7 +178,7 @@ class TrainingFeatures:
     def epoch(self, number: int) -> Iterator[Batch]:
         views = balanced_views(self._labels, self._seed, number) if self._balanced else self._views
         rows, copies = self._rows[views[:, 0]], views[:, 1]
-        labels = torch.from_numpy(self._labels[views[:, 0]])
+        labels = torch.from_numpy(self._targets[views[:, 0]])
         batches = shuffled_batches(len(views), self._batch_size, self._seed, number)
         mixes = draw_mixes(self._mixing, number, len(batches))
         for batch, mix in zip(batches, mixes, strict=True):

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fashion_exp.data.csv_lists import read_csv_rows
+from fashion_exp.data.label_shares import SEPARATOR
 from fashion_exp.data.label_versions import LabelOverrides, Labels, format_labels
 from fashion_exp.data.sources.classes import normalize_name
 from fashion_exp.errors import InputError, suggest
 
-KEEP, EXCLUDE, SEPARATOR = "keep", "exclude", "|"
+KEEP, EXCLUDE = "keep", "exclude"
 DECISION_COLUMNS = ("image_id", "given", "decision")
 """Required columns; others are ignored."""
 

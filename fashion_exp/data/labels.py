@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
 
+from fashion_exp.configuration.schema import Targets
 from fashion_exp.data.image_files import content_ids
 from fashion_exp.data.label_decisions import count_changes, read_decisions, resolve_decisions
+from fashion_exp.data.label_shares import SHARE, Shares, mean_shares, parse_shares, scaled
 from fashion_exp.data.label_versions import (
     CURRENT,
     ORIGINAL,
@@ -24,12 +26,16 @@ from fashion_exp.data.label_versions import (
 )
 from fashion_exp.errors import InputError
 
+MIN_CHOSEN_SHARE = 0.5
+"""Least share of the chosen classes in the label of a photo that is used (`Targets.soft`)."""
+
 
 class SelectedFiles(NamedTuple):
     """The files that an experiment uses."""
 
     files: pd.DataFrame
-    """`FILE_COLUMNS`, labels by the experiment's class names."""
+    """`FILE_COLUMNS`, labels by the experiment's class names. Unless the targets are single, a
+    column `shares` has ((class, share), …), and the label is the class with the largest share."""
     excluded: list[tuple[str, str]]
     """(path, reason) of files that a person excluded."""
     notes: list[str]
@@ -45,18 +51,35 @@ class LabeledFiles:
     facts: Mapping[str, str]
     """What a run records: labels_version, and for a version other than the original also
     labels_fingerprint, labels_parent and labels_changes."""
+    targets: Targets = Targets.single
 
     @cached_property
-    def labels(self) -> list[Labels]:
+    def labels(self) -> list[Shares]:
         """The classes of each file: one, several, or none if it is excluded."""
-        original: list[Labels] = [(label,) for label in self.files["label"]]
+        read = {text: self._read(text) for text in self.files["label"].unique()}
+        original = [read[text] for text in self.files["label"]]
         if not self.overrides:
             return original
         ids, _ = content_ids(set(self.files["file"]))
+        decided: dict[str, Shares] = {
+            image: mean_shares(map(self._read, labels)) if labels else {}
+            for image, labels in self.overrides.items()
+        }
         return [
-            self.overrides.get(ids.get(file, ""), labels)
-            for file, labels in zip(self.files["file"], original, strict=True)
+            decided.get(ids.get(file, ""), shares)
+            for file, shares in zip(self.files["file"], original, strict=True)
         ]
+
+    def _read(self, text: str) -> Shares:
+        if self.targets is Targets.single:
+            return {text: 1.0}
+        shares = parse_shares(text, "dataset labels")
+        if self.targets is Targets.several and SHARE in text and len({*shares.values()}) > 1:
+            raise InputError(
+                f"training.targets=several: all classes of a label are right, but '{text}' gives "
+                "shares; write the classes alone, or set training.targets=soft"
+            )
+        return shares
 
     @property
     def class_counts(self) -> Counter[str]:
@@ -66,26 +89,46 @@ class LabeledFiles:
     def select(self, names: Mapping[str, str]) -> SelectedFiles:
         """The files of the classes in `names` {data set's name: experiment's name}.
 
-        An image with several labels is excluded unless all of them have one name in the experiment.
+        With single targets, an image with several labels is excluded unless all of them have one
+        name in the experiment. With soft ones, classes that are not chosen are dropped, unless they
+        have more than half of the shares; with several, the image is used for those chosen.
         """
-        positions, new_labels, excluded = [], [], []
-        for position, (labels, original) in enumerate(
+        positions, new_labels, excluded = [], list[Shares](), []
+        order = {name: position for position, name in enumerate(dict.fromkeys(names.values()))}
+        for position, (shares, text) in enumerate(
             zip(self.labels, self.files["label"], strict=True)
         ):
-            targets = {names[name] for name in labels if name in names}
-            if len(targets) == 1 and all(name in names for name in labels):
+            targets: dict[str, float] = {}
+            for name in filter(names.__contains__, shares):
+                targets[names[name]] = targets.get(names[name], 0.0) + shares[name]
+            if targets and self._is_used(shares, targets, names):
                 positions.append(position)
-                new_labels.append(targets.pop())
-            elif targets or (not labels and original in names):
-                excluded.append((position, labels))
+                new_labels.append(scaled(targets))
+            elif targets or (not shares and any(name in names for name in self._read(text))):
+                excluded.append((position, tuple(shares)))
         paths = self.files["path"].to_list()
         version = self.facts["labels_version"]
+        files = self.files.iloc[positions].assign(
+            label=[max(label, key=lambda n: (label[n], -order[n])) for label in new_labels]
+        )
+        notes = self._notes([labels for _, labels in excluded])
+        if self.targets is not Targets.single:
+            pairs = [tuple(label.items()) for label in new_labels]
+            files["shares"] = pd.Series(pairs, index=files.index, dtype=object)
+            several = sum(len(label) > 1 for label in new_labels)
+            notes.append(f"Files with a label of several classes: {several:,}.")
         return SelectedFiles(
-            self.files.iloc[positions].assign(label=new_labels),
+            files,
             [(paths[row], f"{_exclusion_reason(labels)} (labels {version})")
              for row, labels in excluded],
-            self._notes([labels for _, labels in excluded]),
+            notes,
         )  # fmt: skip
+
+    def _is_used(self, shares: Shares, chosen: Shares, names: Mapping[str, str]) -> bool:
+        if self.targets is Targets.single:
+            return len(chosen) == 1 and all(name in names for name in shares)
+        enough = sum(chosen.values()) >= MIN_CHOSEN_SHARE - 1e-9
+        return enough or self.targets is Targets.several
 
     def _notes(self, excluded: Sequence[Labels]) -> list[str]:
         if not self.overrides:
@@ -103,7 +146,9 @@ def _exclusion_reason(labels: Labels) -> str:
     return f"several labels: {', '.join(labels)}" if labels else "excluded by decision"
 
 
-def read_labels(files: pd.DataFrame, version: str | None, data: Path) -> LabeledFiles:
+def read_labels(
+    files: pd.DataFrame, version: str | None, data: Path, targets: Targets = Targets.single
+) -> LabeledFiles:
     """The files with the labels that `dataset.labels=version` names.
 
     `data` is the image folder or manifest that the versions belong to. None is `ORIGINAL`, as in
@@ -115,7 +160,8 @@ def read_labels(files: pd.DataFrame, version: str | None, data: Path) -> Labeled
         history = read_history(journal_path(data))
         choices = [ORIGINAL, CURRENT, *(entry.version for entry in history.versions)]
         if version not in choices:
-            return _read_decision_file(files, Path(version).expanduser(), choices, data)
+            file = Path(version).expanduser()
+            return replace(_read_decision_file(files, file, choices, data), targets=targets)
         name = history.current if version == CURRENT else version
         if (entry := history.find(name)) is not None:
             facts = {
@@ -124,8 +170,8 @@ def read_labels(files: pd.DataFrame, version: str | None, data: Path) -> Labeled
                 "labels_parent": entry.parent,
                 "labels_changes": describe_changes(entry.counts),
             }
-            return LabeledFiles(files, history.overrides_at(name), facts)
-    return LabeledFiles(files, {}, {"labels_version": ORIGINAL})
+            return LabeledFiles(files, history.overrides_at(name), facts, targets)
+    return LabeledFiles(files, {}, {"labels_version": ORIGINAL}, targets)
 
 
 def _read_decision_file(

@@ -39,8 +39,9 @@ class Mix:
         return mixed if own.is_floating_point() else mixed.round_().to(own.dtype)
 
     def targets(self, labels: torch.Tensor) -> torch.Tensor:
-        """The share of each class in each mixed input, float32 (n, classes)."""
-        own = F.one_hot(labels, self.classes).float()
+        """The share of each class in each mixed input, float32 (n, classes); of inputs that have a
+        class each, (n,), or the share of each class, (n, classes)."""
+        own = F.one_hot(labels, self.classes).float() if labels.ndim == 1 else labels
         return torch.lerp(own.roll(1, 0), own, self.share)
 
 

@@ -10,8 +10,12 @@ import numpy as np
 import pandas as pd
 
 from fashion_exp.configuration.schema import SplitConfig
+from fashion_exp.data.table import share_names
 from fashion_exp.errors import InputError, suggest
 from fashion_exp.seeding import derive_seed, derive_seeds
+
+MIN_STRATUM = 10
+"""Images of a set of classes from which on splits have it in equal shares."""
 
 
 @dataclass(frozen=True)
@@ -73,19 +77,37 @@ def build_split(
             f"split.name={cfg.name}: unknown split; {suggest(cfg.name, DEVELOPMENT_SPLITS)}"
         )
     split_development = DEVELOPMENT_SPLITS[cfg.name]
-    test, dropped = _test_set(rows, cfg)
+    strata = rows.assign(label=_strata(rows))
+    test, dropped = _test_set(strata, cfg)
     development = np.setdiff1d(np.arange(len(rows)), np.concatenate([test, dropped]))
     folds = tuple(
         Fold(repeat, number, development[train], development[validation])
         for repeat in range(repeats)
         for number, (train, validation) in enumerate(
-            split_development(rows.iloc[development], cfg, repeat if cfg.redraw else 0)
+            split_development(strata.iloc[development], cfg, repeat if cfg.redraw else 0)
         )
     )
     split = Split(test, folds, dropped, cfg.redraw)
     _check_sizes(rows, classes, split, cfg.name)
     _assert_groups_undivided(rows, split)
     return split
+
+
+def _strata(rows: pd.DataFrame) -> np.ndarray:
+    """(n,) what a split has in equal shares: the class, or the set of classes of a label.
+
+    Images whose set is rare belong to the class with the largest share.
+    """
+    labels, names = rows["label"].to_numpy(), share_names(rows)
+    if not names:
+        return labels
+    _, sets, counts = np.unique(
+        rows[names].to_numpy() > 0, axis=0, return_inverse=True, return_counts=True
+    )
+    sets = sets.reshape(-1)  # NumPy 2.0 gives it another shape
+    sizes = rows[names].gt(0).sum(axis=1).to_numpy()
+    own = (sizes > 1) & (counts[sets] >= MIN_STRATUM)
+    return np.where(own, len(names) + sets, labels)
 
 
 def describe_parts(counts: Mapping[str, int], cfg: SplitConfig) -> list[str]:

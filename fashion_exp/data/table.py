@@ -12,6 +12,13 @@ import pandas as pd
 
 COLUMNS = ("image_id", "group_id", "path", "label", "part", "copies")
 LEFT_OUT_COLUMNS = ("path", "reason")
+SHARE_COLUMN = "y_"
+"""Begins the name of a column with the share of a class in the label of each image."""
+
+
+def share_names(frame: pd.DataFrame) -> list[str]:
+    """The columns of shares, in the order of the classes; none if each image has one class."""
+    return [name for name in frame.columns if name.startswith(SHARE_COLUMN)]
 
 
 class ImageReader(Protocol):
@@ -52,6 +59,9 @@ class ImageTable:
     * label: index into `classes`
     * part: official part: "train", "validation", "test", or "" if there is none
     * copies: number of files with this content (at least 1); only the first is used
+
+    Unless the targets are single, it also has a column y_<class> for each class: its share in the
+    label. The shares of an image sum to 1, and `label` is the class with the largest.
     """
 
     name: str
@@ -94,9 +104,26 @@ class ImageTable:
         return self.rows["label"].to_numpy(np.int64)
 
     @property
+    def shares(self) -> np.ndarray | None:
+        """(n, classes) float64; None if the targets are single."""
+        names = share_names(self.rows)
+        return self.rows[names].to_numpy(np.float64) if names else None
+
+    def class_names(self) -> list[list[str]]:
+        """The classes in the label of each image."""
+        shares, names = self.shares, np.asarray(self.classes, dtype=object)
+        if shares is None:
+            return [[name] for name in names[self.labels]]
+        return [list(names[row > 0]) for row in shares]
+
+    @property
     def class_counts(self) -> dict[str, int]:
-        """Number of images of each class."""
-        counts = np.bincount(self.labels, minlength=len(self.classes))
+        """Number of images of each class; one with a label of several counts for each."""
+        shares = self.shares
+        if shares is None:
+            counts = np.bincount(self.labels, minlength=len(self.classes))
+        else:
+            counts = (shares > 0).sum(axis=0)
         return dict(zip(self.classes, counts.tolist(), strict=True))
 
     @property
@@ -107,7 +134,8 @@ class ImageTable:
     @property
     def fingerprint(self) -> str:
         """Hash of image ids, labels, groups and parts; independent of paths."""
-        columns = self.rows[["image_id", "group_id", "label", "part"]].sort_values("image_id")
+        names = ["image_id", "group_id", "label", "part", *share_names(self.rows)]
+        columns = self.rows[names].sort_values("image_id")
         text = repr(self.classes) + columns.to_csv(index=False)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 

@@ -8,8 +8,14 @@ import numpy as np
 import pandas as pd
 
 from fashion_exp.errors import InputError
-from fashion_exp.evaluation.predictions import labels_and_probabilities
+from fashion_exp.evaluation.predictions import (
+    has_several_classes,
+    labels_and_probabilities,
+    present_and_predicted,
+    probabilities_of,
+)
 from fashion_exp.extensions.registry import OwnMetric, own_pieces, piece_files
+from fashion_exp.stats import multilabel
 
 log = logging.getLogger(__name__)
 
@@ -17,6 +23,12 @@ PER_IMAGE = "metric_"
 """Begins the name of a column with the score of each image."""
 PER_TRAINING = "score_"
 """Begins the name of a column with one number for all images of a training."""
+MEAN_AVERAGE_PRECISION = f"{PER_TRAINING}mAP"
+SEVERAL_METRICS = {
+    "hamming": {"lower_is_better": True, "is_share": True},
+    "mAP": {"lower_is_better": False, "is_share": True},
+}
+"""How the metrics of several classes at once are to be read (`several_metrics`)."""
 NO_SCORES_OF_IMAGES = "one number for each training, not a score of each photo"
 
 
@@ -25,13 +37,24 @@ def add_own_metrics(frame: pd.DataFrame) -> pd.DataFrame:
 
     A metric that fails is left out with a warning: the training it belongs to took long.
     """
-    columns: dict[str, np.ndarray | float] = {}
+    columns = several_metrics(frame) if has_several_classes(frame) else {}
     for name, metric in own_pieces("metric").items():
         try:
             columns |= _column(name, metric, *labels_and_probabilities(frame))
         except Exception as error:  # whatever the user's code raises
             log.warning("metric %s is left out: %s", name, " ".join(str(error).split()))
     return frame.assign(**columns)
+
+
+def several_metrics(frame: pd.DataFrame) -> dict[str, np.ndarray | float]:
+    """Of predictions of several classes at once: the Hamming loss of each image, and the mean
+    average precision over the classes that occur."""
+    present, predicted = present_and_predicted(frame)
+    by_class = multilabel.average_precision(present, probabilities_of(frame))
+    return {
+        f"{PER_IMAGE}hamming": multilabel.per_image_hamming(present, predicted),
+        MEAN_AVERAGE_PRECISION: float(np.nanmean(by_class)),
+    }
 
 
 def check_own_metrics() -> None:

@@ -14,11 +14,17 @@ import pandas as pd
 from cachetools import LRUCache, cached
 
 from fashion_exp.atomic_io import read_json, write_json, write_text
-from fashion_exp.data.table import ImageTable
+from fashion_exp.data.table import ImageTable, share_names
 from fashion_exp.errors import InputError, redact_credentials
 from fashion_exp.evaluation.annotations import load_annotations
 from fashion_exp.evaluation.own_code import CODE_FOLDER
-from fashion_exp.evaluation.predictions import read_predictions
+from fashion_exp.evaluation.predictions import (
+    chance_accuracy,
+    chance_loss,
+    has_several_classes,
+    read_predictions,
+    with_judgement,
+)
 from fashion_exp.evaluation.run_dir import PART_FILES, RunDir
 from fashion_exp.evaluation.test_usage import MARK, mark_test_evaluated, test_evaluations
 from fashion_exp.evaluation.tracked_result import TRACKED_FILES, run_note
@@ -37,12 +43,17 @@ SUMMARY_CACHE_BYTES = 256e6
 """Memory for the summaries of many runs: 10,000 of ten classes, or 30 of a thousand."""
 PART_FIGURES = ("confusion", "gallery")
 
+MEASURES = "accuracy", "cross-entropy"
+SEVERAL_MEASURES = "exact match", "binary cross-entropy"
+"""What the accuracy and the loss are where images have several classes at once."""
+
 METHODS = {
     "wilson": "Wilson at the mean accuracy",
     "wilson_grouped": "Wilson at the mean accuracy, n divided by the design effect",
     "corrected_t": "t with Nadeau and Bengio's correction",
     "crossed_t": "t with models and images crossed",
     "images": "t over the photos",
+    "cluster_bootstrap": "bootstrap over the photos",
 }
 
 
@@ -202,18 +213,26 @@ def draw_run(result: RunResult, table: ImageTable) -> None:
     with optional_figure(run.figures / "curves.png") as file:
         history = pd.read_csv(run.history_file)
         counts, loss = list(table.class_counts.values()), _training_loss(run.options())
-        curves = figures.learning_curves(history, counts, result.name, loss)
+        chance = _chance(run) if share_names(table.rows) else None
+        curves = figures.learning_curves(history, counts, result.name, loss, chance)
         style.save(curves, file)
     with optional_figure(run.figures / "data.png") as file:
         rows = table.rows[table.rows["label"] < MAX_CLASSES].groupby("label").head(IMAGES_PER_CLASS)
+        names = table.class_names()
         more = f", of which the first {MAX_CLASSES} are shown" if classes > MAX_CLASSES else ""
         sheet = contact_sheets.contact_sheet(
             map(table.read, rows.index),
-            [table.classes[label] for label in rows["label"]],
+            ["|".join(names[row]) for row in rows.index],
             IMAGES_PER_CLASS,
             f"{table.name}: {len(table):,} images of {classes:,} classes{more}",
         )
         style.save(sheet, file)
+
+
+def _chance(run: RunDir) -> tuple[float, float]:
+    """Loss and accuracy of a model that knows only the class shares."""
+    frame = run.predictions("validation")
+    return chance_loss(frame), chance_accuracy(frame)
 
 
 def _training_loss(options: Mapping[str, Any]) -> str:
@@ -236,11 +255,15 @@ def draw_part(result: RunResult, part: str, table: ImageTable) -> None:
     run, summary = RunDir(result.output), result.summary(part)
     title = f"{result.name}: {part}, {summary.counts}"
     with optional_figure(run.figures / f"confusion_{part}.png") as file:
-        style.save(figures.confusion_matrix(summary.confusion, summary.classes, title), file)
+        several = has_several_classes(run.predictions(part))
+        figure = figures.confusion_matrix(
+            summary.confusion, summary.classes, title, summary.class_counts if several else None
+        )
+        style.save(figure, file)
     with optional_figure(run.figures / f"gallery_{part}.png") as file:
         rows = {image: row for row, image in enumerate(table.rows["image_id"])}
         gallery = contact_sheets.prediction_gallery(
-            run.predictions(part), lambda image: table.read(rows[image]), part
+            with_judgement(run.predictions(part)), lambda image: table.read(rows[image]), part
         )
         style.save(gallery, file)
     with optional_figure(run.figures / f"classes_{part}.csv") as file:
@@ -254,7 +277,6 @@ def class_table(summary: EvaluationSummary) -> PlainTable:
     from fashion_exp.reporting.tables import PlainTable
 
     columns = (summary.recall, summary.precision, summary.f1)
-    counts = summary.confusion.sum(axis=1)
     rows = [
         (
             name,
@@ -263,7 +285,7 @@ def class_table(summary: EvaluationSummary) -> PlainTable:
             DASH if f1.low is None or f1.high is None else percent_range(f1.low, f1.high),
         )
         for name, count, f1, *scores in zip(
-            summary.classes, counts, summary.f1_limits, *columns, strict=True
+            summary.classes, summary.class_counts, summary.f1_limits, *columns, strict=True
         )
     ]
     joint = f"F1, {100 * summary.accuracy.level:g} % for all classes jointly"
@@ -283,12 +305,13 @@ def result_table(result: RunResult, problems: Sequence[str]) -> PlainTable:
             result.test_evaluations,
             result.name,
             [*problems, *_notes(result)],
+            SEVERAL_MEASURES if result.facts.get("targets", "").startswith("several") else MEASURES,
         )
     )
 
 
 def _notes(result: RunResult) -> list[str]:
-    notes = []
+    notes = [note] if (note := describe_targets(result.facts)) else []
     if not result.test_evaluations:
         notes.append("The test predictions are held out.")
     trainings = result.facts.get("trainings", "0 of")  # missing in runs of older versions
@@ -297,6 +320,24 @@ def _notes(result: RunResult) -> list[str]:
     if result.facts["weights"].startswith("none"):
         notes.append(f"Weights: {result.facts['weights'].removeprefix('none: ')}.")
     return notes
+
+
+def describe_targets(facts: Mapping[str, str]) -> str:
+    """What is right if labels have several classes; empty if they have one."""
+    kind, _, photos = facts.get("targets", "").partition(": ")
+    if kind == "soft":
+        return (
+            f"Several classes are in the labels of {photos}. A prediction is right if it is an "
+            "accepted class: one with more than half of the largest share. The cross-entropy is "
+            "to the shares."
+        )
+    if kind == "several":
+        return (
+            f"Several classes are in the labels of {photos}. Accuracy is the share of exact "
+            "matches, F1 that at thresholds chosen on the validation photos (for each fifth of "
+            "these by the others), and the loss binary cross-entropy, the mean over the classes."
+        )
+    return ""
 
 
 def own_metrics(facts: Mapping[str, str]) -> dict[str, dict[str, bool]]:

@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from fashion_exp.evaluation.intervals import accuracy_interval, recipe_interval
-from fashion_exp.evaluation.own_metrics import NO_SCORES_OF_IMAGES, PER_TRAINING, own_metric_names
+from fashion_exp.evaluation.own_metrics import (
+    MEAN_AVERAGE_PRECISION,
+    NO_SCORES_OF_IMAGES,
+    PER_TRAINING,
+    own_metric_names,
+)
 from fashion_exp.evaluation.predictions import (
     class_names,
+    has_several_classes,
     labels_and_probabilities,
+    per_image_correct,
+    per_image_loss,
+    present_and_predicted,
+    probabilities_of,
     wrong_by_image,
 )
 from fashion_exp.reporting.formats import pluralize
-from fashion_exp.stats import metrics
+from fashion_exp.stats import metrics, multilabel
 from fashion_exp.stats.interval import (
     MIN_RELIABLE_SCORES,
     Estimand,
@@ -27,13 +37,13 @@ from fashion_exp.stats.limits import Shape, why_no_f1_interval, why_no_loss_inte
 from fashion_exp.stats.proportions import f1_interval
 from fashion_exp.stats.redrawn import interval_of_models
 
-PerImage = Callable[[np.ndarray, np.ndarray], np.ndarray]
-"""From labels (n,) and probabilities (n, classes) to a score (n,) of each image."""
-
 
 @dataclass(frozen=True)
 class EvaluationSummary:
     """Evaluation of a run's predictions on one part.
+
+    Right is what `predictions.per_image_correct` says: of several classes at once, the accuracy is
+    the share of exact matches, and F1, precision and recall are those at the thresholds.
 
     Losses and F1 are means over the J models. On validation images the folds of a repeat count as
     one model, so the F1 of k folds is that of their predictions together: a mean of the folds' F1
@@ -67,21 +77,18 @@ class EvaluationSummary:
     precision: tuple[float, ...]
     recall: tuple[float, ...]
     confusion: np.ndarray
-    """(classes, classes) counts pooled over all models; rows are true classes."""
+    """(classes, classes) counts pooled over all models; rows are true classes. Of several classes
+    at once it counts images that have the class of the row and the predicted one of the column."""
+    class_counts: np.ndarray
+    """(classes,) predictions of images of each class."""
+    predictions: int
+    """One for each image and training that judged it."""
+    wrong_predictions: int
     own: Mapping[str, Interval]
     """The user's metrics, by name: those with a score of each image as `loss`, the others as the
     mean over the trainings without limits."""
     single_class_models: tuple[str, ...]
     """The models, by fold name, that predicted one class for every image."""
-
-    @property
-    def predictions(self) -> int:
-        """One for each image and training that judged it."""
-        return int(self.confusion.sum())
-
-    @property
-    def wrong_predictions(self) -> int:
-        return self.predictions - int(np.trace(self.confusion))
 
     @property
     def trainings(self) -> int:
@@ -143,15 +150,15 @@ def summarize_predictions(
     `redrawn_interval`.
     """
     part = _Part.of(frame, train_sizes, redrawn, level)
-    correct = part.scores(metrics.per_image_correct)
+    right = per_image_correct(part.frame)
+    correct = part.scores(right)
     by_image = correct.mean().to_numpy()
     errors = float((1 - by_image).sum())
-    losses = part.scores(metrics.per_image_loss)
+    losses = part.scores(per_image_loss(part.frame))
     no_loss = why_no_loss_interval(errors, losses.mean().to_numpy())
-    f1 = part.scores(_per_image_macro_f1)
-    no_f1 = why_no_f1_interval(errors, int(frame.groupby("label")["group_id"].nunique().min()))
-    confusions = [_confusion(*pair) for pair in part.units()]
-    class_scores = _mean_class_scores(confusions)
+    f1 = part.scores(np.concatenate([_macro_f1_contributions(*unit) for unit in part.units()]))
+    no_f1 = why_no_f1_interval(errors, part.rarest_class())
+    class_scores = _mean_class_scores([multilabel.class_scores(*unit) for unit in part.units()])
     accuracy = accuracy_interval(by_image, part.groups, level, len(correct))
     collapsed = part.single_class_models()
     return EvaluationSummary(
@@ -170,7 +177,10 @@ def summarize_predictions(
             interval.withheld("a training predicted one class only" if collapsed else "")
             for interval in _f1_limits(part, class_scores.f1, accuracy)
         ),
-        confusion=np.sum(confusions, axis=0),
+        confusion=part.confusion(),
+        class_counts=part.is_label.sum(axis=0),
+        predictions=right.size,
+        wrong_predictions=int((~right).sum()),
         own={
             name: part.own_metric(column, name in own_shares)
             for name, column in own_metric_names(part.frame).items()
@@ -184,8 +194,11 @@ class _Part:
     """The predictions of one part, sorted by repeat and fold, and the design of the run."""
 
     frame: pd.DataFrame
-    labels: np.ndarray
-    probabilities: np.ndarray
+    is_label: np.ndarray
+    """(n, classes) bool: the classes of each image. Of accepted classes it is the one that the
+    prediction is judged by."""
+    is_prediction: np.ndarray
+    """(n, classes) bool: the predicted classes."""
     starts: np.ndarray
     """The first row of each model whose F1 is computed: on validation images, a repeat."""
     crossed: bool
@@ -207,7 +220,7 @@ class _Part:
         groups = images["group_id"].to_numpy()
         return _Part(
             frame,
-            *labels_and_probabilities(frame),
+            *_labels_and_predictions(frame),
             np.flatnonzero((keys != keys.shift()).any(axis=1)),
             crossed,
             groups if len(set(groups)) < len(groups) else None,
@@ -220,13 +233,27 @@ class _Part:
         return str(self.frame["part"].iloc[0])
 
     def units(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Labels and probabilities of each model whose F1 is computed."""
-        rows = np.split(np.arange(len(self.labels)), self.starts[1:])
-        return ((self.labels[unit], self.probabilities[unit]) for unit in rows)
+        """The classes and the predictions of each model whose F1 is computed."""
+        rows = np.split(np.arange(len(self.frame)), self.starts[1:])
+        return ((self.is_label[unit], self.is_prediction[unit]) for unit in rows)
 
-    def scores(self, per_image: PerImage) -> pd.DataFrame:
-        """Scores with a row per model (repeat, fold) and a column per image; nan: not predicted."""
-        scores = np.concatenate([per_image(*pair) for pair in self.units()]).astype(np.float64)
+    def confusion(self) -> np.ndarray:
+        if has_several_classes(self.frame):
+            together = self.is_label.T.astype(np.float64) @ self.is_prediction
+            return together.astype(np.int64)
+        labels, predicted = self.is_label.argmax(axis=1), self.is_prediction.argmax(axis=1)
+        return metrics.confusion_matrix(labels, predicted, self.is_label.shape[1])
+
+    def rarest_class(self) -> int:
+        """Groups of images that have the rarest class."""
+        codes = pd.factorize(self.frame["group_id"])[0]
+        has_class = [len(np.unique(codes[rows])) for rows in self.is_label.T if rows.any()]
+        return min(has_class)
+
+    def scores(self, by_prediction: np.ndarray) -> pd.DataFrame:
+        """The score of each prediction (n,), with a row per model (repeat, fold) and a column per
+        image; nan: not predicted."""
+        scores = by_prediction.astype(np.float64)
         table = self.frame[["repeat", "fold", "image_id"]].assign(score=scores)
         return table.pivot(index=["repeat", "fold"], columns="image_id", values="score")
 
@@ -251,6 +278,8 @@ class _Part:
 
     def own_metric(self, column: str, is_share: bool) -> Interval:
         values = self.frame[column].to_numpy(np.float64)
+        if column == MEAN_AVERAGE_PRECISION:
+            return self.mean_average_precision()
         if column.startswith(PER_TRAINING):
             by_model = self.frame.groupby(["repeat", "fold"])[column].first()
             target = Estimand.MODEL if len(by_model) == 1 else Estimand.MEAN_OF_MODELS
@@ -263,23 +292,46 @@ class _Part:
         )
         return self.interval(scores, "wilson" if is_share else "t", "").or_fallback
 
+    def mean_average_precision(self) -> Interval:
+        from fashion_exp.stats.mean_average_precision import mean_average_precision
+
+        images = self.frame.drop_duplicates("image_id").sort_values("image_id")
+        positions = pd.Index(images["image_id"]).get_indexer(self.frame["image_id"])
+        probabilities = probabilities_of(self.frame)
+        rows = np.split(np.arange(len(self.frame)), self.starts[1:])
+        units = [(self.is_label[u], probabilities[u], positions[u]) for u in rows]
+        return mean_average_precision(units, images["group_id"], self.level)
+
     def single_class_models(self) -> tuple[str, ...]:
-        predicted = self.frame[["repeat", "fold"]].assign(c=self.probabilities.argmax(axis=1))
+        if has_several_classes(self.frame):
+            return ()
+        predicted = self.frame[["repeat", "fold"]].assign(c=self.is_prediction.argmax(axis=1))
         counts = predicted.groupby(["repeat", "fold"])["c"].nunique()
         return tuple(f"r{repeat}f{fold}" for repeat, fold in counts.index[counts == 1])
 
 
+def _labels_and_predictions(frame: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """`_Part.is_label` and `_Part.is_prediction`."""
+    if has_several_classes(frame):
+        return present_and_predicted(frame)
+    labels, probabilities = labels_and_probabilities(frame)
+    classes = np.arange(probabilities.shape[1])
+    predicted = metrics.predicted_labels(probabilities)
+    return labels[:, None] == classes, predicted[:, None] == classes
+
+
 def _f1_limits(part: _Part, f1: np.ndarray, accuracy: Interval) -> tuple[Interval, ...]:
     """Each image counts once, as in the accuracy, and is divided by its design effect."""
-    predicted, classes = part.probabilities.argmax(axis=1), part.probabilities.shape[1]
+    classes = part.is_label.shape[1]
     times = part.frame.groupby("image_id")["image_id"].transform("size").to_numpy()
     images = len(part.frame.drop_duplicates("image_id"))
     weights = (accuracy.n or images) / images / times
-    right = predicted == part.labels
-    hits = np.bincount(part.labels, weights * right, classes)
-    union = hits + sum(
-        np.bincount(of, weights * ~right, classes) for of in (part.labels, predicted)
+    label, predicted = part.is_label, part.is_prediction
+    hits, missed, added = (
+        np.bincount(np.nonzero(those)[1], weights[np.nonzero(those)[0]], classes)
+        for those in (label & predicted, label & ~predicted, predicted & ~label)
     )
+    union = hits + (missed + added)
     level = 1 - (1 - part.level) / classes
     absent = np.isnan(f1)  # has no image; predictions of it alone give no F1
     union[absent] = 0
@@ -289,9 +341,8 @@ def _f1_limits(part: _Part, f1: np.ndarray, accuracy: Interval) -> tuple[Interva
     )
 
 
-def _mean_class_scores(confusions: Sequence[np.ndarray]) -> metrics.ClassScores:
+def _mean_class_scores(by_model: Sequence[metrics.ClassScores]) -> metrics.ClassScores:
     """Means over the models, as the macro-F1 is one; models without a class are left out of it."""
-    by_model = [metrics.precision_recall_f1(confusion) for confusion in confusions]
     means = []
     for scores in zip(*by_model, strict=True):
         values = np.ma.masked_invalid(np.stack(scores))
@@ -299,11 +350,6 @@ def _mean_class_scores(confusions: Sequence[np.ndarray]) -> metrics.ClassScores:
     return metrics.ClassScores(*means)
 
 
-def _per_image_macro_f1(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    predicted = metrics.predicted_labels(probabilities)
-    return metrics.per_image_macro_f1(labels, predicted, probabilities.shape[1])
-
-
-def _confusion(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    predicted = metrics.predicted_labels(probabilities)
-    return metrics.confusion_matrix(labels, predicted, probabilities.shape[1])
+def _macro_f1_contributions(is_label: np.ndarray, is_prediction: np.ndarray) -> np.ndarray:
+    present = is_label.any(axis=0)
+    return metrics.macro_f1_contributions(is_label[:, present], is_prediction[:, present])

@@ -17,6 +17,7 @@ from fashion_exp.configuration.schema import (
     to_plain,
 )
 from fashion_exp.data.split import Fold
+from fashion_exp.data.table import share_names
 from fashion_exp.extensions.registry import code_hash
 from fashion_exp.training.device import Compute
 
@@ -124,5 +125,6 @@ def _affects_training(option: str) -> bool:
 
 def _images_hash(context: ExperimentContext, rows: np.ndarray) -> str:
     """Hash of these images, in order, with everything that predictions say about them."""
-    table = context.table.rows.iloc[rows][["image_id", "group_id", "path", "label"]]
+    names = ["image_id", "group_id", "path", "label", *share_names(context.table.rows)]
+    table = context.table.rows.iloc[rows][names]
     return hashlib.sha256(table.to_csv(index=False).encode()).hexdigest()

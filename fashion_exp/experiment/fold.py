@@ -12,11 +12,15 @@ import numpy as np
 import pandas as pd
 import torch
 
-from fashion_exp.configuration.schema import Config, Keep
+from fashion_exp.configuration.schema import Config, Keep, Targets
 from fashion_exp.data.split import Fold
 from fashion_exp.errors import Pruned
 from fashion_exp.evaluation.own_metrics import add_own_metrics
-from fashion_exp.evaluation.predictions import predictions_frame
+from fashion_exp.evaluation.predictions import (
+    per_image_correct,
+    per_image_loss,
+    predictions_frame,
+)
 from fashion_exp.experiment.checkpoints import (
     StateFile,
     TrainingState,
@@ -38,7 +42,11 @@ from fashion_exp.paths import outputs_dir
 from fashion_exp.reporting.progress import Progress, Step
 from fashion_exp.seeding import derive_seed
 from fashion_exp.signals import raise_if_interrupted
-from fashion_exp.stats.metrics import accuracy, cross_entropy
+from fashion_exp.stats.multilabel import (
+    DEFAULT_THRESHOLD,
+    choose_thresholds,
+    cross_fitted_thresholds,
+)
 from fashion_exp.tracking.tracker import Tracker
 from fashion_exp.training.compiling import compile_model
 from fashion_exp.training.fit import EpochResult, StepCallback, fit, predict
@@ -128,12 +136,12 @@ def training_epochs(
 ) -> Iterator[EpochResult]:  # fmt: skip
     """Trains the model on `fold.train`, for these epochs of `total`. The learning rate follows the
     schedule for all epochs of the config, also if `total` is less."""
-    cfg, labels = context.cfg, context.table.labels[fold.train]
+    cfg = context.cfg
     return fit(
         compile_model(inputs.module) if cfg.training.compile else inputs.module,
         inputs.batches,
         trainee.optimizer,
-        build_criterion(cfg, labels, len(context.table.classes)).to(context.compute.device),
+        build_criterion(context, fold).to(context.compute.device),
         trainee.lr_factor,
         context.compute,
         context.group,
@@ -259,7 +267,7 @@ def evaluate_fold(
     state: TrainingState, seconds: float,
 ) -> FoldResult:  # fmt: skip
     """Saves the models, and predicts with the one that `training.keep` chooses."""
-    table, keep = context.table, context.cfg.training.keep
+    table, keep, cfg = context.table, context.cfg.training.keep, context.cfg
     epoch = state.best_epoch if keep is Keep.best else state.epochs_done
     model.load_state_dict(state.best if keep is Keep.best else state.last, strict=False)
     if context.group.is_main_process:
@@ -268,11 +276,16 @@ def evaluate_fold(
             table.rows["image_id"].to_numpy()[fold.train], outputs_dir(context.cfg.outputs),
         )  # fmt: skip
 
+    by_part = {
+        part: predict_rows(context, inputs, part, rows, epoch)
+        for part, rows in (("validation", fold.validation), ("test", context.split.test))
+    }
+    thresholds = _thresholds(context, fold, by_part["validation"])
+
     def predictions(part: str, rows: np.ndarray) -> pd.DataFrame:
         frame = predictions_frame(
-            table.rows.iloc[rows], table.classes, predict_rows(context, inputs, part, rows, epoch),
-            part=part, fold=fold.fold, repeat=fold.repeat,
-            seed=fold_seed(context.cfg, "initialisation", fold),
+            table.rows.iloc[rows], table.classes, by_part[part], thresholds[part], part=part,
+            fold=fold.fold, repeat=fold.repeat, seed=fold_seed(cfg, "initialisation", fold),
         )  # fmt: skip
         return add_own_metrics(frame)
 
@@ -290,9 +303,25 @@ def evaluate_fold(
             "updates": sum(record["updates"] for record in state.history),
             "seconds": seconds,
             "plain_images": len(sample),
-            "plain_accuracy": accuracy(table.labels[sample], probabilities),
+            "plain_accuracy": loss_and_accuracy(context, sample, probabilities)[1],
         },
     )
+
+
+def _thresholds(
+    context: ExperimentContext, fold: Fold, probabilities: np.ndarray
+) -> dict[str, np.ndarray | None]:
+    """From which probability on a class is predicted, by part; None if one class is. They are
+    chosen on the validation images, for each of these themselves by others of them."""
+    shares = context.table.shares
+    if shares is None or context.cfg.training.targets is not Targets.several:
+        return {"validation": None, "test": None}
+    present = shares[fold.validation] > 0
+    groups = context.table.rows["group_id"].to_numpy()[fold.validation]
+    return {
+        "validation": cross_fitted_thresholds(present, probabilities, groups),
+        "test": choose_thresholds(present, probabilities),
+    }
 
 
 def predict_rows(
@@ -301,7 +330,8 @@ def predict_rows(
     """Probabilities (rows, classes) of the model after an epoch; each process of the group predicts
     its share of the rows. Raises `Diverged` in all of them."""
     own_rows = context.group.shard(rows)
-    shard = predict(inputs.evaluated, inputs.evaluation(own_rows), context.compute)
+    several = context.cfg.training.targets is Targets.several
+    shard = predict(inputs.evaluated, inputs.evaluation(own_rows), context.compute, several)
     probabilities = context.group.gather(shard, len(rows)).numpy()
     check_outputs(context.cfg, epoch, part, probabilities)
     return probabilities
@@ -312,11 +342,18 @@ def validate(
 ) -> tuple[float, float]:
     """Loss and accuracy on the validation images after an epoch."""
     probabilities = predict_rows(context, inputs, "validation", fold.validation, epoch)
-    return loss_and_accuracy(context.table.labels[fold.validation], probabilities)
+    return loss_and_accuracy(context, fold.validation, probabilities)
 
 
-def loss_and_accuracy(labels: np.ndarray, probabilities: np.ndarray) -> tuple[float, float]:
-    return cross_entropy(labels, probabilities), accuracy(labels, probabilities)
+def loss_and_accuracy(
+    context: ExperimentContext, rows: np.ndarray, probabilities: np.ndarray
+) -> tuple[float, float]:
+    """Of the predictions of these rows; several classes at once are predicted from 0.5 on."""
+    frame = predictions_frame(
+        context.table.rows.iloc[rows], context.table.classes, probabilities,
+        DEFAULT_THRESHOLD if context.cfg.training.targets is Targets.several else None,
+    )  # fmt: skip
+    return float(per_image_loss(frame).mean()), float(per_image_correct(frame).mean())
 
 
 def _ticker(

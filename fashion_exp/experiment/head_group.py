@@ -125,8 +125,7 @@ def _build_members(trainings: Sequence[PendingTraining]) -> list[_Member]:
         schedule = schedules.setdefault(
             str((cfg.schedule, cfg.training.epochs)), trainee.lr_factor
         )  # fmt: skip
-        labels, classes = context.table.labels[fold.train], len(context.table.classes)
-        criterion = build_criterion(cfg, labels, classes).to(context.compute.device)
+        criterion = build_criterion(context, fold).to(context.compute.device)
         head = trainee.model.head
         assert isinstance(head, nn.Sequential)
         training = HeadTraining(

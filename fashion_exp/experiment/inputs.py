@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from fashion_exp.configuration.schema import ClassWeights, Config, Sampling
+from fashion_exp.configuration.schema import ClassWeights, Sampling, Targets
 from fashion_exp.data.batches import TrainingFeatures, TrainingImages, ordered_batches, oversample
 from fashion_exp.data.mixing import Mixing
 from fashion_exp.data.split import Fold
@@ -44,6 +44,7 @@ def fold_inputs(
     views = oversample(labels[fold.train], cfg.augmentation.per_class)
     mixing = fold_mixing(context, fold)
     balanced = cfg.training.sampling is Sampling.balanced
+    targets = training_targets(context, fold)
     if trains_on_features(cfg, plan):
         seed = fold_seed(cfg, "initialisation", fold)
         plain = context.features.evaluation(model, seed)
@@ -63,6 +64,7 @@ def fold_inputs(
             balanced,
             mixing,
             context.group.shard,
+            targets,
         )
         return Inputs(model.head, model.evaluation_head, batches, stored_features)
 
@@ -82,6 +84,7 @@ def fold_inputs(
         context.compute.pin_memory,
         balanced,
         mixing,
+        targets,
     )
     return Inputs(model, model, augmented_images, images)
 
@@ -99,20 +102,46 @@ def fold_mixing(context: ExperimentContext, fold: Fold) -> Mixing | None:
     )
 
 
-def class_weights(labels: np.ndarray, classes: int) -> torch.Tensor:
-    """float64 (classes,): inversely proportional to the class frequency, 1 in the mean of rows."""
-    counts = np.bincount(labels, minlength=classes)
-    return torch.from_numpy(len(labels) / (classes * counts))
+def training_targets(context: ExperimentContext, fold: Fold) -> np.ndarray | None:
+    """What `fold.train` is trained on: shares, or which classes are present, float32 (n, classes);
+    None if the labels are the targets."""
+    shares = context.table.shares
+    if shares is None:
+        return None
+    own = shares[fold.train]
+    several = context.cfg.training.targets is Targets.several
+    return (own > 0 if several else own).astype(np.float32)
 
 
-def build_criterion(cfg: Config, labels: np.ndarray, classes: int) -> Criterion:
-    weight = None
+def class_weights(shares: np.ndarray) -> torch.Tensor:
+    """float64 (classes,): inversely proportional to the class frequency, 1 in the mean of rows.
+
+    `shares` are (n, classes).
+    """
+    n, classes = shares.shape
+    return torch.from_numpy(n / (classes * shares.sum(axis=0)))
+
+
+def training_shares(context: ExperimentContext, fold: Fold) -> np.ndarray:
+    """The share of each class in the labels of `fold.train`, float64 (n, classes)."""
+    table = context.table
+    shares = table.shares
+    return (
+        np.eye(len(table.classes))[table.labels[fold.train]]
+        if shares is None
+        else shares[fold.train]
+    )
+
+
+def build_criterion(context: ExperimentContext, fold: Fold) -> Criterion:
+    cfg, weight = context.cfg, None
     if cfg.training.class_weights is ClassWeights.balanced:
-        weight = class_weights(labels, classes).float()
+        weight = class_weights(training_shares(context, fold)).float()
     gamma = cfg.training.focal_gamma
     return Criterion(
         name=cfg.training.loss,
         weight=weight,
         label_smoothing=cfg.training.label_smoothing,
         gamma=DEFAULT_GAMMA if gamma is None else gamma,
+        targets=cfg.training.targets.value,
     )

@@ -83,7 +83,7 @@ def measure_lr_curve(
     with tempfile.TemporaryDirectory() as folder:
         group = ProcessGroup()
         context, trainee = set_up(cfg, images, RunDir(Path(folder)), group, progress)
-        fold, labels = context.split.folds[0], context.table.labels
+        fold = context.split.folds[0]
         trainee = trainee or build_trainee(
             cfg, context.plan, len(context.table.classes), context.compute
         )
@@ -91,11 +91,10 @@ def measure_lr_curve(
         inputs = start_phase(context, trainee, fold, phase)
         rates = np.geomspace(lowest, highest, updates)
         recorder = _Recorder(rates, progress.stage("raising the learning rate", updates))
-        classes = len(context.table.classes)
         try:
             for _ in fit(
                 inputs.module, inputs.batches, trainee.optimizer,
-                build_criterion(cfg, labels[fold.train], classes).to(context.compute.device),
+                build_criterion(context, fold).to(context.compute.device),
                 recorder.factor_of(cfg.optim.lr), context.compute, group,
                 epochs=range(updates * cfg.training.accumulate),
                 accumulate=cfg.training.accumulate,

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from fashion_exp.configuration.schema import Config
+from fashion_exp.configuration.schema import Config, Targets
 from fashion_exp.data.split import manifest_hash
+from fashion_exp.evaluation.own_metrics import SEVERAL_METRICS
 from fashion_exp.experiment.context import ExperimentContext, random_operations
 from fashion_exp.experiment.fingerprints import job_fingerprint, short_hash
 from fashion_exp.extensions.registry import code_hash, own_pieces, piece_files
@@ -43,21 +44,29 @@ def result_facts(context: ExperimentContext, data: str) -> dict[str, str]:
         "left_out": str(len(table.left_out)),
         "set_aside": str(len(table.left_out) - len(table.unusable)),
         **({"head": describe_head(cfg.model)} if cfg.model.head.is_solved else {}),
-        **_own_facts(),
+        **_target_facts(context),
         "val_selected": "on these images" if _selects_epoch(cfg) else "no",
     }
 
 
-def _own_facts() -> dict[str, str]:
-    """The user's files, and how their metrics are to be read."""
-    if not code_hash():
-        return {}
-    metrics = {
-        name: {"lower_is_better": metric.lower_is_better, "is_share": metric.is_share}
-        for name, metric in own_pieces("metric").items()
-    }
-    files = ", ".join(dict.fromkeys(piece_files().values()))
-    return {"extensions": f"{files} ({code_hash()})", "own_metrics": json.dumps(metrics)}
+def _target_facts(context: ExperimentContext) -> dict[str, str]:
+    """What labels of several classes are trained and judged as, and how many there are; the user's
+    files; and how the metrics of either are to be read."""
+    targets, shares = context.cfg.training.targets, context.table.shares
+    facts, metrics = dict[str, str](), dict[str, dict[str, bool]]()
+    if shares is not None:
+        several = int(((shares > 0).sum(axis=1) > 1).sum())
+        facts["targets"] = f"{targets.value}: {several} of {len(shares)} photos"
+    if targets is Targets.several:
+        metrics |= SEVERAL_METRICS
+    if code_hash():
+        files = ", ".join(dict.fromkeys(piece_files().values()))
+        facts["extensions"] = f"{files} ({code_hash()})"
+        metrics |= {
+            name: {"lower_is_better": metric.lower_is_better, "is_share": metric.is_share}
+            for name, metric in own_pieces("metric").items()
+        }
+    return facts | ({"own_metrics": json.dumps(metrics)} if metrics or code_hash() else {})
 
 
 def _input_text(plan: ModelPlan) -> str:

@@ -25,7 +25,7 @@ from fashion_exp.experiment.fold import (
 )
 from fashion_exp.experiment.fold_result import FoldResult
 from fashion_exp.experiment.history import epoch_record, solution_metrics, tracked_metrics
-from fashion_exp.experiment.inputs import class_weights, fold_inputs
+from fashion_exp.experiment.inputs import class_weights, fold_inputs, training_shares
 from fashion_exp.experiment.trainee import Trainee
 from fashion_exp.models.classifier import Classifier
 from fashion_exp.models.solved_heads import (
@@ -56,6 +56,8 @@ class TrainingRows:
     """(n, width), float32, on the device that solves."""
     labels: torch.Tensor
     """(n,)"""
+    shares: torch.Tensor | None
+    """(n, classes), float64, of the classes in soft targets, by the weights of the classes."""
     weights: torch.Tensor
     """(n,): 1 / views, times the weight of the class."""
     images: np.ndarray
@@ -96,7 +98,7 @@ def solve_fold(
     head = solve_head(context, fold, model, rows, progress, title)
     seconds = time.perf_counter() - started
     probabilities = predict(model.head, iter([rows.features]), context.compute).numpy()
-    training = loss_and_accuracy(rows.labels.cpu().numpy(), probabilities)
+    training = loss_and_accuracy(context, fold.train[rows.images], probabilities)
     validation = validate(context, inputs, fold, 1)
     result = EpochResult(0, *training, float("nan"), head.updates, seconds, len(rows.labels))
     record = epoch_record(result, validation)
@@ -156,13 +158,16 @@ def training_rows(context: ExperimentContext, model: Classifier, fold: Fold) -> 
     numbers = np.tile(np.arange(max(views, 1)), len(fold.train))
     labels = context.table.labels[fold.train][images]
     weights = torch.full((len(images),), 1 / max(views, 1), dtype=torch.float64)
+    shares = torch.from_numpy(training_shares(context, fold)[images])
     if cfg.training.class_weights is ClassWeights.balanced:
-        weights *= class_weights(labels, len(context.table.classes))[labels]
+        by_class = shares * class_weights(training_shares(context, fold))
+        of_image = by_class.sum(1)
+        weights, shares = weights * of_image, by_class / of_image[:, None]
     device = context.compute.device
     device = torch.device("cpu") if device.type == "mps" else device  # it has no float64
     return TrainingRows(
         stored(fold.train[images], numbers).to(device), torch.from_numpy(labels).to(device),
-        weights.to(device), images,
+        None if context.table.shares is None else shares.to(device), weights.to(device), images,
     )  # fmt: skip
 
 
@@ -172,7 +177,7 @@ def _solve_logistic(
 ) -> tuple[torch.Tensor, torch.Tensor, SolvedHead]:  # fmt: skip
     """Weight and bias for standardized features, with C as given or chosen."""
     cfg = context.cfg
-    shared = LogisticRows.of(standardized, rows.labels, classes, rows.weights)
+    shared = LogisticRows.of(standardized, rows.labels, classes, rows.weights, rows.shares)
     try:
         c, record, start = cfg.model.c, dict[str, float | str](), None
         if c is None:

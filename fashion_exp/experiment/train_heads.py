@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Hashable, Iterator, Sequence
 from contextlib import ExitStack
 
-from fashion_exp.configuration.schema import Config, Sampling
+from fashion_exp.configuration.schema import Config, Sampling, Targets
 from fashion_exp.data.sources.load import load_images_cached
 from fashion_exp.evaluation.run_dir import RunDir
 from fashion_exp.evaluation.run_paths import resolve_paths
@@ -87,7 +87,8 @@ def _context(cfg: Config, run: RunDir, progress: Progress) -> ExperimentContext 
     """The context of a job that trains heads on stored features; None for other jobs."""
     if cfg.model.head.is_solved or _has_own_loop(cfg):
         return None
-    images = load_images_cached(resolve_paths(cfg, run).dataset, outputs_dir(cfg.outputs) / "cache")
+    dataset, cache = resolve_paths(cfg, run).dataset, outputs_dir(cfg.outputs) / "cache"
+    images = load_images_cached(dataset, cache, cfg.training.targets)
     context = shared_context(cfg, images, run, progress)
     if context is None and trains_on_features(cfg, make_plan(cfg, run, images.native_size)):
         context, _ = set_up_job(cfg, images, run, ProcessGroup(), progress)
@@ -102,6 +103,7 @@ def _has_own_loop(cfg: Config) -> bool:
         or training.processes > 1
         or training.ema_decay is not None
         or training.sampling is not Sampling.shuffle
+        or training.targets is not Targets.single
         or augmentation.mixup_alpha > 0
         or cfg.sweep.trial is not None
         or bool(cfg.extensions)

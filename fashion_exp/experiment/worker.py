@@ -34,7 +34,8 @@ def train_job(cfg: Config, run: RunDir, name: str, hold_out_test: bool) -> None:
     console = plain_console() if is_main_process() else plain_console(file=io.StringIO())
     with log_to_console(console):
         use_training_code(cfg, run)
-        table = load_images_cached(resolve_paths(cfg, run).dataset, outputs / "cache")
+        dataset = resolve_paths(cfg, run).dataset
+        table = load_images_cached(dataset, outputs / "cache", cfg.training.targets)
         with imports_without_garbage_collection():
             from fashion_exp.experiment.experiment import JobInfo, run_experiment
             from fashion_exp.experiment.pruning import open_epoch_report

@@ -19,7 +19,7 @@ from fashion_exp.errors import InputError
 from fashion_exp.evaluation.own_code import use_run_code
 from fashion_exp.evaluation.own_metrics import add_own_metrics
 from fashion_exp.evaluation.predictions import (
-    labels_and_probabilities,
+    per_image_correct,
     predictions_frame,
     write_predictions,
     wrong_by_image,
@@ -40,7 +40,6 @@ from fashion_exp.inspection.drift import DriftTest, find_drift
 from fashion_exp.process import cpu_count
 from fashion_exp.reporting.progress import Progress
 from fashion_exp.stats.interval import Interval
-from fashion_exp.stats.metrics import per_image_correct
 from fashion_exp.stats.multiplicity import bonferroni_level
 from fashion_exp.stats.proportions import independent_difference, wilson_grouped
 
@@ -243,7 +242,7 @@ def _classes(run: TrainedRun, frame: pd.DataFrame, own: pd.DataFrame) -> list[Cl
 
 def _image_accuracies(frame: pd.DataFrame) -> pd.DataFrame:
     """Per image: label, group_id, and the share of its models that were right."""
-    correct = per_image_correct(*labels_and_probabilities(frame))
+    correct = per_image_correct(frame)
     images = frame.assign(correct=correct.astype(float)).groupby("image_id")
     return images.agg({"label": "first", "group_id": "first", "correct": "mean"})
 

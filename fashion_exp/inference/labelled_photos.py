@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from fashion_exp.configuration.schema import DatasetConfig
-from fashion_exp.data.table import ImageTable
+from fashion_exp.data.table import SHARE_COLUMN, ImageTable, share_names
 from fashion_exp.errors import InputError, suggest
 from fashion_exp.inspection.duplicates import InspectedImage, find_pairs, usable_images
 from fashion_exp.inspection.image_tree import ImageFile
@@ -95,7 +95,8 @@ def _load(run: TrainedRun, source: str, rename: Mapping[str, str], cache: Path) 
         raise InputError(f"{source}: no such folder or CSV file")
     cfg: DatasetConfig = run.config.dataset
     try:
-        return load_images(_as_dataset(cfg, path, is_list, rename), cache)
+        targets = run.config.training.targets
+        return load_images(_as_dataset(cfg, path, is_list, rename), cache, targets)
     except InputError as error:  # the options of a data set were not typed
         reason = re.sub(r"^dataset\.\w+: ", "", str(error))
         raise InputError(reason if source in reason else f"{source}: {reason}") from None
@@ -131,6 +132,15 @@ def _in_classes_of(run: TrainedRun, table: ImageTable) -> tuple[ImageTable, list
     notes = [f"Classes that the run does not have, left out: {', '.join(extra)}."] if extra else []
     selected = table.take(kept, table.left_out.head(0))
     rows = selected.rows.assign(label=labels[kept])
+    if (shares := selected.shares) is not None:
+        chosen = np.zeros((len(kept), len(run.classes)))
+        for column, position in enumerate(index):
+            if position >= 0:
+                chosen[:, position] += shares[:, column]
+        chosen /= chosen.sum(axis=1, keepdims=True)
+        names = [f"{SHARE_COLUMN}{name}" for name in run.classes]
+        columns = pd.DataFrame(chosen, index=rows.index, columns=names)
+        rows = rows.drop(columns=share_names(rows)).join(columns)
     return replace(selected, rows=rows, classes=run.classes), notes
 
 
@@ -143,7 +153,7 @@ def _inspected(
     last = dict(zip(split["image_id"], split.iloc[:, -1], strict=True))
     reason, own_files = "", []
     try:
-        own = load_images_cached(run.config.dataset, cache)
+        own = load_images_cached(run.config.dataset, cache, run.config.training.targets)
         own_files = [
             ImageFile(file.path, file.real_path, file.label,
                       "validation" if last[image] == _judged_part(run) else "train")

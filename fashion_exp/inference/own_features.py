@@ -28,7 +28,8 @@ def own_features(run: TrainedRun, image_ids: Sequence[str], progress: Progress) 
     if not run.shares_backbone:
         raise InputError(f"{run.run.path}: its models have no common features")
     cfg = run.config
-    table = load_images_cached(cfg.dataset, outputs_dir(cfg.outputs) / "cache")
+    cache = outputs_dir(cfg.outputs) / "cache"
+    table = load_images_cached(cfg.dataset, cache, cfg.training.targets)
     context, _ = set_up(cfg, table, run.run, ProcessGroup(), progress)
     rows = {image: row for row, image in enumerate(context.table.rows["image_id"])}
     if missing := sum(image not in rows for image in image_ids):

@@ -94,7 +94,9 @@ def read_photos(run: TrainedRun, part: str, most: int | None = None) -> dict[str
 
 def read_images(run: TrainedRun, ids: Sequence[str]) -> dict[str, np.ndarray]:
     """Images of the run's data set by id, decoded; raises `InputError` if none can be read."""
-    table = load_images_cached(run.config.dataset, outputs_dir(run.config.outputs) / "cache")
+    cfg = run.config
+    cache = outputs_dir(cfg.outputs) / "cache"
+    table = load_images_cached(cfg.dataset, cache, cfg.training.targets)
     rows = {image: row for row, image in enumerate(table.rows["image_id"])}
     photos: dict[str, np.ndarray] = {}
     for image in ids:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from fashion_exp.evaluation.predictions import per_image_correct
 from fashion_exp.experiment.worker import log_level
 from fashion_exp.inference.proof import (
     BATCH,
@@ -127,12 +128,13 @@ def _correct(
     predicted = by_model.argmax(2)[
         [names.index(model) for model in models], [position[image] for image in frame["image_id"]]
     ]
-    labels = np.asarray(run.classes, dtype=object)[predicted]
+    names = [f"p_{name}" for name in run.classes]
+    now = frame.assign(**dict(zip(names, np.eye(len(names))[predicted].T, strict=True)))
     return pd.DataFrame(
         {
             "image_id": frame["image_id"].to_numpy(),
             "group_id": frame["group_id"].to_numpy(),
-            "correct": (labels == frame["label"].to_numpy()).astype(float),
+            "correct": per_image_correct(now).astype(float),
         }
     )
 

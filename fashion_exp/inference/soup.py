@@ -19,7 +19,11 @@ from fashion_exp.configuration.stored_config import save_config
 from fashion_exp.data.batches import ordered_batches
 from fashion_exp.data.split import Fold
 from fashion_exp.errors import InputError
-from fashion_exp.evaluation.predictions import labels_and_probabilities, wrong_by_image
+from fashion_exp.evaluation.predictions import (
+    labels_and_probabilities,
+    require_single_labels,
+    wrong_by_image,
+)
 from fashion_exp.evaluation.run_dir import REFIT_FILE
 from fashion_exp.evaluation.test_usage import mark_test_evaluated, record_test_evaluation
 from fashion_exp.experiment.checkpoints import TrainingState, checkpoint_file
@@ -88,6 +92,7 @@ def make_soup(
     _refuse_other_starts(run)
     outputs = outputs_dir(run.config.outputs)
     cfg, context = set_up_again(run, outputs, progress)
+    require_single_labels(run.predictions("validation"), "soup")
     if evaluate_test:
         mark_test_evaluated(run.run.path, outputs)
     averager = _Averager(run, context)

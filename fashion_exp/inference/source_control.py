@@ -10,12 +10,11 @@ import numpy as np
 import pandas as pd
 
 from fashion_exp.errors import InputError
-from fashion_exp.evaluation.predictions import labels_and_probabilities
+from fashion_exp.evaluation.predictions import per_image_correct, require_single_labels
 from fashion_exp.inference.own_features import own_features
 from fashion_exp.judging.shortcuts import fit_and_predict
 from fashion_exp.reporting.formats import duration
 from fashion_exp.stats.interval import Interval
-from fashion_exp.stats.metrics import per_image_correct
 from fashion_exp.stats.multiplicity import bonferroni_level
 from fashion_exp.stats.proportions import wilson_grouped
 from fashion_exp.stats.slices import MIN_SLICE, paired_on_images
@@ -83,6 +82,7 @@ def leave_one_source_out(
             f"{len(names)} times, about {duration(seconds)}; a run with a logistic head on a "
             "frozen backbone (model=probe) takes seconds"
         )
+    require_single_labels(run.predictions("validation"), "--leave-out")
     split = pd.read_csv(run.run.split_file, dtype=str, keep_default_na=False)
     split = split[split.iloc[:, -1] != "test"].reset_index(drop=True)
     features = own_features(run, split["image_id"].to_list(), progress).astype(np.float64)
@@ -122,5 +122,5 @@ def leave_one_source_out(
 def _out_of_fold(run: TrainedRun) -> pd.Series:
     """The share of the run's trainings that are right on each validation photo, by image id."""
     frame = run.predictions("validation")
-    correct = per_image_correct(*labels_and_probabilities(frame))
+    correct = per_image_correct(frame)
     return pd.Series(correct.astype(np.float64)).groupby(frame["image_id"].to_numpy()).mean()

@@ -21,6 +21,7 @@ from fashion_exp.atomic_io import read_json
 from fashion_exp.comparison.find_runs import all_runs, common_sweep, find_runs
 from fashion_exp.configuration.schema import Config, Precision
 from fashion_exp.configuration.stored_config import load_config
+from fashion_exp.configuration.targets import refuse_several
 from fashion_exp.data.augment import Augmentation, augment_packed, deterministic_augmentation
 from fashion_exp.data.decode import ImageSource, decode
 from fashion_exp.data.geometry import AnyGeometry, resize, single_geometries
@@ -333,6 +334,7 @@ def load_run(reference: str | Path, outputs: Path, uri: str | None = None) -> Tr
     require_finished(run)
     require_config(run)
     cfg = replace(resolve_paths(load_config(run.config_file), run), extend=None)  # may be gone
+    refuse_several(cfg, run.path)
     result = load_result(run.path)
     refit = run.path / REFIT_FILE
     names = tuple(read_json(refit)["models"] if refit.exists() else result.train_sizes)
@@ -343,8 +345,7 @@ def load_run(reference: str | Path, outputs: Path, uri: str | None = None) -> Tr
             f"{missing[0].name} in checkpoints/; copy the complete folder of the run, or train it "
             "again"
         )
-    metadata = read_metadata(files[0])
-    facts = result.facts
+    metadata, facts = read_metadata(files[0]), result.facts
     plan = stored_plan(files[0], cfg, facts["weights"], facts["freeze"])
     return TrainedRun(run, cfg, plan, _classes(files[0], metadata), names)
 

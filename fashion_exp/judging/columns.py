@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, cast
 
 import numpy as np
 import pandas as pd
 
 from fashion_exp.errors import InputError, suggest
+from fashion_exp.judging.shares import find_shares
 
 Scores = Literal["probabilities", "logits", "ranking"]
 SCORES: tuple[Scores, ...] = ("probabilities", "logits", "ranking")
@@ -82,6 +83,8 @@ class Predictions:
     """(n,) the column that is compared, if it is no prediction of a class."""
     notes: tuple[str, ...] = ()
     """Sentences on what was converted and what was not read."""
+    shares: np.ndarray | None = None
+    """(n, classes): of labels of several classes, as a run with training.targets=soft has them."""
     train_sizes: Mapping[str, int] | None = None
     """Training items of each model by its name (r0f0), of runs of this project."""
 
@@ -111,8 +114,8 @@ def read_columns(
     else:
         score = None
         classes, probabilities, used, converted = _probabilities(frame, source, found, options)
-    predicted: pd.Categorical[str] | None = None
-    label: pd.Categorical[str] | None = None
+    predicted = label = cast("pd.Categorical[str] | None", None)
+    shares, share_columns = find_shares(frame, source, classes)
     notes: list[str] = []
     if metric is None:
         if "label" in found:
@@ -124,7 +127,7 @@ def read_columns(
             predicted = _named(_texts(frame[found["predicted"]], f"{source}: predicted"),
                                options.classes)  # fmt: skip
     used |= {name for role, name in found.items() if role != "probabilities"}
-    used |= {*options.where} | (
+    used |= {*options.where, *share_columns} | (
         {found["probabilities"]}
         if probabilities is not None and "probabilities" in found
         else set()
@@ -146,6 +149,7 @@ def read_columns(
         _groups(frame[found["group"]], keys) if "group" in found else None,
         score,
         tuple(notes),
+        shares,
     )
 
 

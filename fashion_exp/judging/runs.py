@@ -15,6 +15,7 @@ from fashion_exp.comparison.scored_run import ScoreMatrix
 from fashion_exp.errors import InputError, suggest
 from fashion_exp.judging.columns import KEYS, Predictions
 from fashion_exp.judging.design import Models, arrange_models
+from fashion_exp.judging.shares import score_by_shares
 from fashion_exp.stats.metrics import per_image_loss
 
 Unit = Literal["repeat", "fold"]
@@ -307,6 +308,8 @@ class _Join:
                 f"{table.source}: no predictions; it needs columns p_CLASS, probabilities or "
                 "predicted (--columns predicted=COLUMN), or a column of scores: --metric COLUMN"
             )
+        if table.shares is not None and self.labels is None:
+            return score_by_shares(table.shares, table.probabilities, self.metric, table.source)
         truth = self._truth[codes]
         self._check_classes(table, truth)
         if self.metric == "loss":

@@ -12,6 +12,7 @@ import pandas as pd
 
 from fashion_exp.comparison.photo_columns import border_pixels, inspect_run
 from fashion_exp.errors import InputError
+from fashion_exp.evaluation.predictions import require_single_labels
 
 if TYPE_CHECKING:
     from fashion_exp.comparison.run_data import RunData
@@ -122,6 +123,7 @@ def side_signals(images: list[ImageInspection]) -> dict[str, np.ndarray]:
 
 def _network(run: RunData, part: str) -> pd.DataFrame:
     frame = run.predictions(part)
+    require_single_labels(frame, "shortcuts")
     names = [f"p_{name}" for name in run.classes]
     kept = frame[["image_id", "label", "group_id", *names, "fold", "repeat"]]
     return kept.rename(columns={"image_id": "id", "group_id": "group"})

@@ -146,8 +146,9 @@ class PlaceboPlan:
 
     def _train(self, cfg: Config, run: RunDir) -> None:
         images = load_images_cached(
-            resolve_paths(cfg, run).dataset, self.folder.parent.parent / "cache"
-        )
+            resolve_paths(cfg, run).dataset, self.folder.parent.parent / "cache",
+            cfg.training.targets,
+        )  # fmt: skip
         self.run.result.require_data(images.fingerprint)
         with run.lock(), log_to_file(run.log_file):
             seeds = {f"seeds.{name}": seed for name, seed in vars(cfg.seeds).items()}

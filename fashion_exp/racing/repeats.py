@@ -74,7 +74,8 @@ class RepeatedRun:
     def _prepare(self) -> None:
         repeat_code(self._code, self.run)
         cache = outputs_dir(self._cfg.outputs) / "cache"
-        self._images = load_images_cached(resolve_paths(self._cfg, self.run).dataset, cache)
+        dataset = resolve_paths(self._cfg, self.run).dataset
+        self._images = load_images_cached(dataset, cache, self._cfg.training.targets)
         self._save_config(self._cfg)
         self._context, self._trainee = set_up(
             self._cfg, self._images, self.run, ProcessGroup(), self._progress

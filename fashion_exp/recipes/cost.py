@@ -34,7 +34,7 @@ def estimate_seconds(cfg: Config, compute: Compute, cache: Path) -> float:
     """
     from fashion_exp.data.sources.load import load_images_cached  # imports the data sources
 
-    images = load_images_cached(cfg.dataset, cache)
+    images = load_images_cached(cfg.dataset, cache, cfg.training.targets)
     split = build_split(images.rows, images.classes, cfg.split, cfg.repeats)
     plan = plan_with(cfg, backbone_weights(cfg), images.native_size)
     classes, count = len(images.classes), len(images.rows)

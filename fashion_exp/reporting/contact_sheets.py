@@ -68,9 +68,10 @@ def prediction_gallery(
     """The most confident errors of one part, then its most confident correct predictions.
 
     `predictions` has one row per image and training: image_id, path, group_id, label, p_<class>…
-    and part. Probabilities are averaged over the trainings of an image; only the first image of a
-    group is shown. `read` returns the image of an image id, as for `contact_sheet`. Ties are
-    ordered by image id.
+    and part; and, of labels of several classes, whether it is `right`, and what is right and
+    predicted by the mean of the trainings: `mean_right`, `mean_predicted`. Probabilities are
+    averaged over the trainings of an image; only the first image of a group is shown. `read`
+    returns the image of an image id, as for `contact_sheet`. Ties are ordered by image id.
     """
     images = _average_trainings(predictions[predictions["part"] == part])
     blocks = []
@@ -91,12 +92,17 @@ def _average_trainings(rows: pd.DataFrame) -> pd.DataFrame:
     classes = np.asarray([column.removeprefix("p_") for column in probabilities], dtype=object)
     predicted = classes[rows[probabilities].to_numpy().argmax(axis=1)]
     wrong = predicted != rows["label"].to_numpy(object)
+    if "right" in rows:
+        wrong = ~rows["right"].to_numpy(bool)
     by_image = rows.assign(wrong=wrong).groupby("image_id", sort=True)
     images = by_image[["path", "group_id", "label"]].first()
     mean = by_image[probabilities].mean().to_numpy()
     images["predicted"] = classes[mean.argmax(axis=1)]
     images["confidence"] = mean.max(axis=1)
     images["correct"] = images["predicted"] == images["label"]
+    if "right" in rows:
+        images["predicted"] = by_image["mean_predicted"].first()
+        images["correct"] = by_image["mean_right"].first()
     images["wrong"] = by_image["wrong"].sum()
     images["trainings"] = by_image.size()
     return images.reset_index().sort_values("confidence", ascending=False, kind="stable")

@@ -38,14 +38,16 @@ _PART_STYLES = {
 
 
 def learning_curves(
-    history: pd.DataFrame, class_counts: Sequence[int], title: str = "", training_loss: str = ""
-) -> Figure:
+    history: pd.DataFrame, class_counts: Sequence[int], title: str = "", training_loss: str = "",
+    chance: tuple[float, float] | None = None,
+) -> Figure:  # fmt: skip
     """Loss and accuracy by epoch: thin lines for the trainings, a thick one for their mean.
 
     `history` has the columns fold, repeat, epoch, part ("train" or "validation"), loss and
     accuracy, and optionally `kept`: true at the epoch whose model was evaluated. `class_counts`
     are the images per class. They give the chance level of a model that knows only the class
-    shares: the largest share for accuracy, the entropy of the shares for loss. `training_loss` says
+    shares: the largest share for accuracy, the entropy of the shares for loss; `chance`, (loss,
+    accuracy), takes their place where an image has several classes. `training_loss` says
     what the training loss is, unless it is the cross-entropy, as the validation loss.
     """
     from matplotlib.figure import Figure
@@ -54,8 +56,9 @@ def learning_curves(
     shares = np.asarray([count for count in class_counts if count], float) / sum(class_counts)
     figure = Figure(figsize=(9, 3.3), layout="constrained")
     loss, accuracy = figure.subplots(1, 2)
-    _draw_panel(loss, history, "loss", float(-(shares * np.log(shares)).sum()))
-    _draw_panel(accuracy, history, "accuracy", float(shares.max()))
+    chance = chance or (float(-(shares * np.log(shares)).sum()), float(shares.max()))
+    _draw_panel(loss, history, "loss", chance[0])
+    _draw_panel(accuracy, history, "accuracy", chance[1])
     loss.set_ylabel("loss", **style.text_style(style.LABEL))
     accuracy.set_ylabel("accuracy", **style.text_style(style.LABEL))
     accuracy.yaxis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=" %"))
@@ -140,11 +143,16 @@ def _explanation(history: pd.DataFrame, training_loss: str) -> str:
     return ";  ".join(parts)
 
 
-def confusion_matrix(matrix: np.ndarray, classes: Sequence[str], title: str = "") -> Figure:
+def confusion_matrix(
+    matrix: np.ndarray, classes: Sequence[str], title: str = "",
+    class_counts: Sequence[int] | np.ndarray | None = None,
+) -> Figure:  # fmt: skip
     """Counts and row shares, with recall and count of each class on the right.
 
     `matrix` is (C, C) integer counts; rows are true classes, columns predicted ones. Of very many
-    classes a coarse map and the most confused pairs are shown.
+    classes a coarse map and the most confused pairs are shown. If an image has several classes, and
+    is counted for each pair of one of them and a predicted one, `class_counts` (C,) are the images
+    of each class.
     """
     from matplotlib.colors import LinearSegmentedColormap
 
@@ -154,9 +162,12 @@ def confusion_matrix(matrix: np.ndarray, classes: Sequence[str], title: str = ""
     total = int(counts.sum())
     right = percent(np.trace(counts) / total if total else None)
     text = f"{right} of {total:,} predictions right"
+    totals = counts.sum(axis=1) if class_counts is None else np.asarray(class_counts)
+    if class_counts is not None:
+        text = "photos that have the class of the row and the predicted class of the column"
     if size > MAX_CLASSES:
         return many_classes_figure(counts, classes, (title, text))
-    rates = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    rates = counts / np.maximum(totals, 1)[:, None]
     cell = float(np.clip(7.5 / size, 0.44, 0.85))
     colormap = LinearSegmentedColormap.from_list("rates", style.SEQUENTIAL)
     colors = colormap(rates)
@@ -164,7 +175,7 @@ def confusion_matrix(matrix: np.ndarray, classes: Sequence[str], title: str = ""
     figure, axes = style.cell_figure(colors, cell, cell)
     _write_cells(axes, counts, rates, cell)
     _write_names(axes, [shorten_to_cells(name, _MAX_CLASS_NAME) for name in classes], cell)
-    _write_recall(axes, counts)
+    _write_recall(axes, counts, totals)
     above: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points"}
     axes.annotate(text, (0, 1), (0, 18), **above, **style.text_style(style.LABEL, style.MUTED))
     lines = style.wrap_text(title, style.TITLE, max(cell * size, 5.0), bold=True)
@@ -205,9 +216,8 @@ def _write_names(axes: Axes, names: Sequence[str], cell: float) -> None:
     axes.set_xlabel("predicted class", fontsize=style.LABEL, color=style.MUTED)
 
 
-def _write_recall(axes: Axes, counts: np.ndarray) -> None:
+def _write_recall(axes: Axes, counts: np.ndarray, totals: np.ndarray) -> None:
     """Two columns of text to the right of the matrix."""
-    totals = counts.sum(axis=1)
     recalls = [percent(counts[i, i] / n if n else None) for i, n in enumerate(totals)]
     right: dict[str, Any] = {"ha": "right", "textcoords": "offset points"}
     for x, header, texts in (

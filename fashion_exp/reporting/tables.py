@@ -79,19 +79,22 @@ class ResultsSummary:
     """Evaluations on this test set so far, including this one; 0 if it is held out."""
     title: str = ""
     notes: Sequence[str] = ()
+    measures: tuple[str, str] = ("accuracy", "cross-entropy")
+    """What the accuracy and the loss are called."""
 
 
 def results_table(summary: ResultsSummary) -> PlainTable:
     """The results of a run: one column per part, one row per quantity."""
     parts, level = summary.parts, f"{100 * summary.level:g} %"
+    accuracy, loss = summary.measures
     classes = _classes_shown(parts[0])
     own = dict.fromkeys(name for part in parts for name in part.own)
     rows = [
         (
-            f"accuracy ({level} Wilson)",
+            f"{accuracy} ({level} Wilson)",
             *(with_limits(p.accuracy, p.wilson.low, p.wilson.high) for p in parts),
         ),
-        (f"accuracy, {level} t-interval", *(_limits(part.t) for part in parts)),
+        (f"{accuracy}, {level} t-interval", *(_limits(part.t) for part in parts)),
         ("different photos, n", *(f"{part.images:,}" for part in parts)),
         ("trainings, J", *(f"{part.trainings}" for part in parts)),
         ("photos wrong", *(_of(*part.wrong_photos) for part in parts)),
@@ -100,7 +103,7 @@ def results_table(summary: ResultsSummary) -> PlainTable:
             *(_of(*part.wrong_predictions) if part.trainings > 1 else "" for part in parts),
         ),
         (f"macro-F1 ({level})", *(part.macro_f1.text(is_share=True) for part in parts)),
-        (f"cross-entropy ({level})", *(part.loss.text(is_share=False) for part in parts)),
+        (f"{loss} ({level})", *(part.loss.text(is_share=False) for part in parts)),
         *((f"{name} ({level})", *(part.own_text(name) for part in parts)) for name in own),
         *((f"F1 {name}", *(percent(part.f1[name]) for part in parts)) for name in classes),
         ("training time", duration(summary.seconds), *("" for _ in parts[1:])),

@@ -76,6 +76,47 @@ def per_image_loss(labels: ArrayLike, probabilities: ArrayLike) -> Floats:
     return losses
 
 
+def accepted_classes(shares: ArrayLike) -> NDArray[np.bool_]:
+    """Which classes (n, C) of labels with shares (n, C) count as right: those with more than half
+    of the largest share. Of equal shares these are all, and of two votes to one the majority."""
+    values = np.asarray(shares, dtype=np.float64)
+    accepted: NDArray[np.bool_] = values > values.max(axis=1, keepdims=True) / 2 + 1e-9
+    return accepted
+
+
+def matched_labels(shares: ArrayLike, probabilities: ArrayLike) -> Integers:
+    """The class (n,) that each prediction is judged by: the most probable one if it is accepted,
+    else the one with the largest share.
+
+    So every measure of single labels, such as `per_image_correct`, counts a prediction as right if
+    any accepted class was predicted.
+
+    Raises:
+        ValueError: as `predicted_labels`; `shares` is not (n, C).
+    """
+    predicted, values = predicted_labels(probabilities), np.asarray(shares, dtype=np.float64)
+    if values.shape != np.shape(probabilities):
+        raise ValueError(f"shares {values.shape} of probabilities {np.shape(probabilities)}")
+    is_right = accepted_classes(values)[np.arange(predicted.size), predicted]
+    matched: Integers = np.where(is_right, predicted, values.argmax(axis=1))
+    return matched
+
+
+def per_image_soft_loss(shares: ArrayLike, probabilities: ArrayLike) -> Floats:
+    """Cross-entropy of the probabilities to the shares (n, C) in nats, per image (n,).
+
+    For one class it is `per_image_loss`.
+
+    Raises:
+        ValueError: as `matched_labels`.
+    """
+    rows, values = _validate_probabilities(probabilities), np.asarray(shares, dtype=np.float64)
+    if values.shape != rows.shape:
+        raise ValueError(f"shares {values.shape} of probabilities {rows.shape}")
+    losses: Floats = -(values * np.log(np.clip(rows, MIN_PROBABILITY, 1))).sum(axis=1)
+    return losses
+
+
 def accuracy(labels: ArrayLike, probabilities: ArrayLike) -> float:
     """The mean of `per_image_correct`.
 
@@ -152,16 +193,22 @@ def per_image_macro_f1(labels: ArrayLike, predicted: ArrayLike, n_classes: int) 
         ValueError: as `confusion_matrix`.
     """
     counts = confusion_matrix(labels, predicted, n_classes)
-    f1 = precision_recall_f1(counts).f1
-    present = ~np.isnan(f1)
-    classes = np.flatnonzero(present)
-    is_label = np.asarray(labels)[:, None] == classes
-    is_prediction = np.asarray(predicted)[:, None] == classes
-    totals = (counts.sum(axis=1) + counts.sum(axis=0))[present]
+    present = np.flatnonzero(counts.sum(axis=1) > 0)
+    return macro_f1_contributions(
+        np.asarray(labels)[:, None] == present, np.asarray(predicted)[:, None] == present
+    )
+
+
+def macro_f1_contributions(is_label: NDArray[np.bool_], is_prediction: NDArray[np.bool_]) -> Floats:
+    """As `per_image_macro_f1`, of classes (n, C) that each occur in some label; an image may have
+    several."""
+    totals = is_label.sum(axis=0) + is_prediction.sum(axis=0)
+    hits = (is_label & is_prediction).sum(axis=0)
+    f1 = 2 * hits / totals
     occurrences = is_label.astype(np.float64) + is_prediction
-    residual = 2.0 * (is_label & is_prediction) - f1[present] * occurrences
+    residual = 2.0 * (is_label & is_prediction) - f1 * occurrences
     influence = residual * len(is_label) / totals
-    contributions: Floats = f1[present].mean() + influence.mean(axis=1)
+    contributions: Floats = f1.mean() + influence.mean(axis=1)
     return contributions
 
 

@@ -20,7 +20,7 @@ from fashion_exp.comparison.misclassified import THUMBNAILS, Thumbnails, load_ru
 from fashion_exp.errors import InputError
 from fashion_exp.evaluation.own_code import code_files
 from fashion_exp.evaluation.predictions import (
-    labels_and_probabilities,
+    per_image_correct,
     predictions_bytes,
     read_predictions,
 )
@@ -196,9 +196,7 @@ def _misclassified(run: RunDir) -> set[str]:
     for part in PART_FILES:
         if run.predictions_file(part).is_file():
             frame = run.predictions(part)
-            labels, probabilities = labels_and_probabilities(frame)
-            wrong = frame["image_id"][probabilities.argmax(axis=1) != labels]
-            images |= set(wrong)
+            images |= set(frame["image_id"][~per_image_correct(frame)])
     return images
 
 

@@ -169,10 +169,10 @@ class JobFactory:
         """Says how the data were read, and how their official parts are used."""
         from fashion_exp.data.sources.load import load_images_cached  # imports the data sources
 
-        key = f"{cfg.dataset} {code_hash()}"
+        key = f"{cfg.dataset} {cfg.training.targets} {code_hash()}"
         notes: list[str] = []
         if key not in self._data:
-            table = load_images_cached(cfg.dataset, self.cache)
+            table = load_images_cached(cfg.dataset, self.cache, cfg.training.targets)
             self._data[key] = table.fingerprint, table.part_counts
             notes += table.notes
         fingerprint, part_counts = self._data[key]

@@ -200,7 +200,8 @@ def _leaderboard_row(job: SweepJob, sweep: SweepContext, difference: str) -> dic
 def _draw_winner(result: RunResult, job: SweepJob, sweep: SweepContext) -> None:
     """Draws the figures of the winner; `report` draws those of other jobs on demand."""
     try:
-        images = load_images_cached(job.cfg.dataset, sweep.outputs / "cache")
+        cfg = job.cfg
+        images = load_images_cached(cfg.dataset, sweep.outputs / "cache", cfg.training.targets)
         draw_figures(result, images, sweep.tracker)
     except InputError as error:  # the data set has changed since
         log.warning("no figures of the winner: %s", error)

@@ -104,7 +104,7 @@ def fit(
                     average.update()
                 updates, pending = updates + 1, 0
             loss_sum += loss.detach() * len(batch_labels)
-            correct += _count_correct(logits.detach(), labels) * (weight > 0)
+            correct += criterion.count_right(logits.detach(), labels) * (weight > 0)
             on_step(epoch, step, views, loss_sum, correct)
         group.all_reduce(loss_sum, correct)
         group.broadcast_buffers(model)
@@ -114,22 +114,19 @@ def fit(
         yield EpochResult(epoch, mean_loss, float(correct) / views, lr, updates, seconds, views)
 
 
-def _count_correct(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """Of mixed inputs the class with the largest share is the right one."""
-    classes = labels if labels.ndim == 1 else labels.argmax(1)
-    return (logits.argmax(1) == classes).sum()
-
-
 def set_learning_rate(optimizer: torch.optim.Optimizer, factor: float) -> None:
     for group in optimizer.param_groups:
         group["lr"] = group.setdefault("full_lr", group["lr"]) * factor
 
 
 @torch.inference_mode()
-def predict(model: nn.Module, batches: Iterator[torch.Tensor], compute: Compute) -> torch.Tensor:
+def predict(
+    model: nn.Module, batches: Iterator[torch.Tensor], compute: Compute, several: bool = False
+) -> torch.Tensor:
     """Class probabilities (n, classes), float32 on the CPU, in the order of the inputs.
 
-    They are nan for an input with a logit that is not finite.
+    With `several`, each class has a probability of its own. They are nan for an input with a logit
+    that is not finite.
     """
     model.eval()
     probabilities = []
@@ -138,7 +135,8 @@ def predict(model: nn.Module, batches: Iterator[torch.Tensor], compute: Compute)
             logits = model(compute.move(inputs))
         logits = logits.float().cpu()
         is_finite = logits.isfinite().all(1, keepdim=True)
-        probabilities.append(logits.softmax(1).masked_fill(~is_finite, torch.nan))
+        shares = logits.sigmoid() if several else logits.softmax(1)
+        probabilities.append(shares.masked_fill(~is_finite, torch.nan))
     return torch.cat(probabilities)
 
 

@@ -40,16 +40,18 @@ class LogisticRows:
     """(width, m): the first principal directions, about."""
     eigenvalues: torch.Tensor
     """(m,) of the Gram matrix, ascending, about."""
+    shares: torch.Tensor | None = None
+    """(n, classes), float64: the targets, if they are no single classes."""
 
     @classmethod
     def of(
         cls, features: torch.Tensor, labels: torch.Tensor, classes: int,
-        weights: torch.Tensor | None = None,
+        weights: torch.Tensor | None = None, shares: torch.Tensor | None = None,
     ) -> LogisticRows:  # fmt: skip
-        """`weights` are 1 by default."""
+        """`weights` are 1 by default; `shares` take the place of `labels`."""
         x = features.double()
         weights = x.new_ones(len(x)) if weights is None else weights.to(x)
-        return cls(x, labels, classes, weights, *_principal_directions(x.float()))
+        return cls(x, labels, classes, weights, *_principal_directions(x.float()), shares)
 
 
 def _principal_directions(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -78,7 +80,7 @@ class Problems:
     rows: torch.Tensor
     """(n, width)"""
     targets: torch.Tensor
-    """(1, classes, n), one-hot."""
+    """(1, classes, n): one-hot, or shares that sum to 1."""
     weights: torch.Tensor
     """(problems, 1, n)"""
     mean: torch.Tensor
@@ -96,7 +98,8 @@ class Problems:
     ) -> Problems:
         """`weights` are (problems, n), `mean` and `scale` (problems, width)."""
         x = rows.features
-        targets = torch.nn.functional.one_hot(rows.labels, rows.classes).T[None].to(x)
+        one_hot = torch.nn.functional.one_hot(rows.labels, rows.classes)
+        targets = (one_hot if rows.shares is None else rows.shares).T[None].to(x)
         has_all = len(rows.eigenvalues) == min(x.shape)
         return cls(
             x, targets, weights[:, None], mean[:, None], scale[:, None], rows.directions,

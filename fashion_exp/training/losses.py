@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from torch import nn
 from torch.nn import functional as F
 
 from fashion_exp.extensions.registry import own_pieces
+
+TargetKind = Literal["single", "soft", "several"]
 
 LOSSES = ("cross_entropy", "focal", "bce")
 
@@ -22,6 +26,9 @@ class Criterion(nn.Module):
     is the weighted mean over the images. Label smoothing s replaces a share s of each target by the
     uniform distribution, as timm does, also for targets of mixed images.
 
+    With targets="several" they say which classes are present, 0 or 1 each, and the loss is the mean
+    over the images and classes of binary cross-entropy; the other options do not act.
+
     `name` is cross_entropy, focal, bce or a loss of the user's; `gamma` acts on the focal loss
     only. Raises `ValueError` if a loss of the user's does not give one number for each image.
     """
@@ -35,13 +42,29 @@ class Criterion(nn.Module):
         weight: torch.Tensor | None = None,
         label_smoothing: float = 0.0,
         gamma: float = DEFAULT_GAMMA,
+        targets: TargetKind = "single",
     ) -> None:
         super().__init__()
         self._own = None if name in LOSSES else own_pieces("loss")[name]
         self._name, self._smoothing, self._gamma = name, label_smoothing, gamma
+        self._targets = targets
         self.register_buffer("weight", weight)
 
+    def count_right(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """How many images are predicted correctly: the class, of mixed inputs that with the largest
+        share; with soft targets a class with more than half of the largest share; with several all
+        classes, at a probability of 0.5."""
+        if self._targets == "several":
+            return ((logits > 0) == (targets > 0.5)).all(1).sum()
+        predicted = logits.argmax(1)
+        if self._targets == "soft":
+            share = targets.gather(1, predicted[:, None])[:, 0]
+            return (share > targets.amax(1) / 2 + 1e-6).sum()
+        return (predicted == (targets if targets.ndim == 1 else targets.argmax(1))).sum()
+
     def forward(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        if self._targets == "several":
+            return F.binary_cross_entropy_with_logits(logits, targets)
         if self._name == "cross_entropy" and targets.ndim == 1:
             return F.cross_entropy(logits, targets, self.weight, label_smoothing=self._smoothing)
         shares = F.one_hot(targets, logits.shape[1]).to(logits) if targets.ndim == 1 else targets

@@ -250,3 +250,14 @@ def test_scale_of_class_means_is_the_posterior_of_normal_classes() -> None:
     weight, _ = nearest_class_mean(torch.from_numpy(x), torch.from_numpy(y), 2)
     # The log odds of two normal densities with means 0 and 1 and variance 1/4 have the slope 4.
     assert float(weight[1, 0] - weight[0, 0]) == pytest.approx(4, rel=0.05)
+
+
+def test_shares_count_like_weighted_rows_of_each_class() -> None:
+    x, _ = problem(80, 6, 3)
+    shares = np.random.default_rng(0).dirichlet(np.ones(3), 80)
+    shares[::2] = np.eye(3)[np.arange(40) % 3]
+    features, labels = torch.from_numpy(x), torch.zeros(80, dtype=torch.int64)
+    rows = LogisticRows.of(features, labels, 3, shares=torch.from_numpy(shares))
+    solution = solve_logistic(rows, 0.1)
+    expected = reference(0.1).fit(x.repeat(3, 0), np.tile([0, 1, 2], 80), shares.ravel())
+    assert np.abs(solution.weight.numpy() - expected.coef_).max() < 1e-5

@@ -7,7 +7,15 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 import pandas as pd
 
-from fashion_exp.data.table import COLUMNS, ImageReader, ImageTable, SubsetReader, left_out_table
+from fashion_exp.data.table import (
+    COLUMNS,
+    SHARE_COLUMN,
+    ImageReader,
+    ImageTable,
+    SubsetReader,
+    left_out_table,
+    share_names,
+)
 
 ITEM_COLUMNS = ("path", "file", "label", "part", "image_id", "group_id")
 """Columns of a source's items. An item is a path that leads to an image; `file` distinguishes
@@ -31,13 +39,15 @@ def build_table(
 ) -> ImageTable:
     """The image table of `items` (`ITEM_COLUMNS`), whose i-th row is row i of `read`.
 
+    Items may have a further column `shares`, ((class, share), …), of which `label` is the largest.
     Copies within a class become one row. An image with several classes is left out completely. An
     image in several official parts stays in one: test before validation before train. Groups that
     share an image are merged. `left_out` has (path, reason) of further files.
     """
     items = items.assign(group_id=merge_groups(items), position=np.arange(len(items)))
     copies = items.groupby("image_id")["file"].nunique()
-    is_conflict = items.groupby("image_id")["label"].transform("nunique") > 1
+    label = "shares" if "shares" in items else "label"
+    is_conflict = items.groupby("image_id")[label].transform("nunique") > 1
     usable = items[~is_conflict].sort_values("path", kind="stable")
     usable = usable.sort_values("part", key=lambda part: part.map(_PART_PRIORITY), kind="stable")
     images = usable.drop_duplicates("image_id")
@@ -46,9 +56,11 @@ def build_table(
         copies=images["image_id"].map(copies),
     )
     images = images.astype(_DTYPES).sort_values(["label", "image_id"])
+    if "shares" in images:
+        images = images.join(share_columns(images["shares"], classes))
     return ImageTable(
         name=name,
-        rows=images[list(COLUMNS)].reset_index(drop=True),
+        rows=images[[*COLUMNS, *share_names(images)]].reset_index(drop=True),
         classes=tuple(classes),
         read=SubsetReader(read, images["position"].to_numpy()),
         native_size=native_size,
@@ -58,6 +70,13 @@ def build_table(
         source_files=source_files,
         copy_paths=_copy_paths(usable[usable["image_id"].map(copies) > 1]),
     )
+
+
+def share_columns(shares: pd.Series, classes: Sequence[str]) -> pd.DataFrame:
+    """The columns y_<class> of images with ((class, share), …)."""
+    columns = {f"{SHARE_COLUMN}{name}": [dict(row).get(name, 0.0) for row in shares]
+               for name in classes}  # fmt: skip
+    return pd.DataFrame(columns, index=shares.index, dtype=np.float64)
 
 
 def _copy_paths(items: pd.DataFrame) -> dict[str, tuple[str, ...]]:

@@ -12,7 +12,7 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from fashion_exp.configuration.schema import DatasetConfig
+from fashion_exp.configuration.schema import DatasetConfig, Targets
 from fashion_exp.data.sources.folder import load_folder
 from fashion_exp.data.sources.walk import has_image_extension
 from fashion_exp.data.table import ImageTable
@@ -45,7 +45,11 @@ class _GitError(Exception):
 
 
 def load_clothing(
-    cfg: DatasetConfig, cache: Path, url: str = URL, commit: str = COMMIT
+    cfg: DatasetConfig,
+    cache: Path,
+    url: str = URL,
+    commit: str = COMMIT,
+    targets: Targets = Targets.single,
 ) -> ImageTable:
     """The photos below `cfg.root`, unchecked, or else those of the commit, stored below `cache`.
 
@@ -53,7 +57,7 @@ def load_clothing(
     cannot be downloaded, or differ from the commit.
     """
     if cfg.root is not None:
-        return load_folder(cfg)
+        return load_folder(cfg, targets)
     folder = download_folder(cache, commit)
     if folder.is_dir():
         _verify(folder, commit)
@@ -64,7 +68,7 @@ def load_clothing(
             f"dataset.root: not given, and '{folder}' does not exist; set dataset.download=true; "
             + _OFFLINE_REMEDY
         )
-    return load_folder(replace(cfg, root=str(folder)))
+    return load_folder(replace(cfg, root=str(folder)), targets)
 
 
 def download_folder(cache: Path, commit: str = COMMIT) -> Path:

@@ -9,9 +9,10 @@ from pathlib import Path, PureWindowsPath
 
 import pandas as pd
 
-from fashion_exp.configuration.schema import DatasetConfig
+from fashion_exp.configuration.schema import DatasetConfig, Targets
 from fashion_exp.data.csv_lists import CsvRow, local_path, read_csv_rows
 from fashion_exp.data.image_files import FILE_COLUMNS
+from fashion_exp.data.label_shares import Shares, format_shares, mean_shares, parse_shares
 from fashion_exp.data.sources.classes import normalize_name
 from fashion_exp.data.sources.file_table import build_file_table
 from fashion_exp.data.sources.parts import PARTS, part_of_name
@@ -21,6 +22,8 @@ from fashion_exp.errors import InputError, suggest
 
 _REQUIRED = ("path", "label")
 _GROUP = "group"
+ANNOTATOR = "annotator"
+"""Who gave the label of the row."""
 _PART_COLUMNS = ("part", "split")
 """Columns of official parts, in any case; `split` only if it names a part at all. Without them, a
 column that has nothing but the names of several parts is read."""
@@ -29,7 +32,7 @@ _MAX_SHOWN = 8
 """Number of columns that a note names."""
 
 
-def load_csv(cfg: DatasetConfig) -> ImageTable:
+def load_csv(cfg: DatasetConfig, targets: Targets = Targets.single) -> ImageTable:
     """The images that `cfg.manifest` lists, a UTF-8 CSV file.
 
     Paths are relative to `cfg.root`, or else to the manifest's folder. Rows without a label and
@@ -38,7 +41,7 @@ def load_csv(cfg: DatasetConfig) -> ImageTable:
     assert cfg.manifest is not None
     manifest = Path(cfg.manifest).expanduser()
     root = existing_folder("dataset.root", cfg.root) if cfg.root else manifest.parent
-    files, unlabeled, notes = list_manifest(manifest, root)
+    files, unlabeled, notes = list_manifest(manifest, root, targets)
     if len(files) and not any(map(os.path.exists, files["file"])):
         example = files["path"].iloc[0]
         is_absolute = Path(example).is_absolute() or PureWindowsPath(example).drive
@@ -52,27 +55,53 @@ def load_csv(cfg: DatasetConfig) -> ImageTable:
             f"dataset.manifest: no file that '{manifest}' lists {where}, such as '{example}'; "
             f"{remedy} as dataset.root"
         )
-    return build_file_table(cfg, files, root, manifest, unlabeled, notes)
+    return build_file_table(cfg, files, root, manifest, unlabeled, notes, targets)
 
 
 def list_manifest(
-    manifest: Path, root: Path
+    manifest: Path, root: Path, targets: Targets = Targets.single
 ) -> tuple[pd.DataFrame, list[tuple[str, str]], list[str]]:
-    """The listed images (`FILE_COLUMNS`), (path, reason) of rows without a label, and notes."""
+    """The listed images (`FILE_COLUMNS`), (path, reason) of rows without a label, and notes.
+
+    Unless the targets are single, a file in several rows with an annotator each has the shares of
+    their labels.
+    """
     file = existing_file("dataset.manifest", str(manifest))
     rows = read_csv_rows(file, _REQUIRED, (_GROUP, *_PART_COLUMNS), "dataset.manifest")
+    several = targets is not Targets.single
     group_column, part_column = _group_column(rows), _part_column(rows)
     files, unlabeled = [], []
     for row in rows:
         path, label, group, part = _parse(row, group_column, part_column)
         path = local_path(path, root)
         if label:
+            if several:
+                parse_shares(label, row.location)
             files.append((path, os.path.realpath(root / path), label, part, group))
         else:
             unlabeled.append((path, "no label"))
     table = pd.DataFrame(files, columns=list(FILE_COLUMNS), dtype=object)
-    notes = [*_column_notes(rows, group_column, part_column, table), *_outside_notes(table, root)]
+    if several and rows and ANNOTATOR in rows[0].cells:
+        table["label"] = _joined_votes(table, targets)
+    notes = [
+        *_column_notes(rows, group_column, part_column, table, several),
+        *_outside_notes(table, root),
+    ]
     return table, unlabeled, notes
+
+
+def _joined_votes(table: pd.DataFrame, targets: Targets) -> pd.Series:
+    """The label of each row's file by all its rows."""
+    if targets is not Targets.soft:
+        raise InputError(
+            f"dataset.manifest: the column '{ANNOTATOR}' gives shares of classes; set "
+            "training.targets=soft, or delete the column"
+        )
+    votes: dict[str, list[Shares]] = {}
+    for file, label in zip(table["file"], table["label"], strict=True):
+        votes.setdefault(file, []).append(parse_shares(label, f"'{file}'"))
+    joined = {file: format_shares(mean_shares(labels)) for file, labels in votes.items()}
+    return table["file"].map(joined)
 
 
 def _group_column(rows: Sequence[CsvRow]) -> str | None:
@@ -129,8 +158,9 @@ def _parse(
 
 
 def _column_notes(
-    rows: Sequence[CsvRow], group_column: str | None, part_column: str | None, table: pd.DataFrame
-) -> list[str]:
+    rows: Sequence[CsvRow], group_column: str | None, part_column: str | None,
+    table: pd.DataFrame, several: bool,
+) -> list[str]:  # fmt: skip
     """How the column of parts was read, and which columns are not read."""
     notes = []
     if part_column is not None:
@@ -140,7 +170,7 @@ def _column_notes(
         notes.append(
             f"Official parts, from the column '{part_column}': {', '.join([*parts, *without])}."
         )
-    read = {*_REQUIRED, group_column, part_column}
+    read = {*_REQUIRED, group_column, part_column, *([ANNOTATOR] if several else [])}
     unread = (
         [name or "one without a name" for name in rows[0].cells if name not in read] if rows else []
     )

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from fashion_exp.configuration.schema import DatasetConfig
+from fashion_exp.configuration.schema import DatasetConfig, Targets
 from fashion_exp.data.image_files import FileReader, content_ids
 from fashion_exp.data.labels import read_labels
 from fashion_exp.data.sources.build_table import build_table
@@ -29,6 +29,7 @@ def build_file_table(
     data: Path,
     left_out: Iterable[tuple[str, str]] = (),
     notes: Sequence[str] = (),
+    targets: Targets = Targets.single,
 ) -> ImageTable:
     """The image table of a source's files.
 
@@ -37,7 +38,7 @@ def build_file_table(
     read are left out. Raises `InputError` if labels, classes or curation lists do not fit the data.
     """
     assert cfg.max_megapixels is not None
-    labeled = read_labels(files, cfg.labels, data)
+    labeled = read_labels(files, cfg.labels, data, targets)
     counts = labeled.class_counts
     names = choose_classes(counts, cfg.classes, cfg.rename)
     selected = labeled.select(names)

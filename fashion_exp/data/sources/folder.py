@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from fashion_exp.configuration.schema import DatasetConfig, Layout
+from fashion_exp.configuration.schema import DatasetConfig, Layout, Targets
 from fashion_exp.data.image_files import FILE_COLUMNS, printable_path
 from fashion_exp.data.sources import walk
 from fashion_exp.data.sources.classes import normalize_name
@@ -20,7 +20,7 @@ from fashion_exp.data.table import ImageTable
 from fashion_exp.errors import InputError, os_error_reason
 
 
-def load_folder(cfg: DatasetConfig) -> ImageTable:
+def load_folder(cfg: DatasetConfig, targets: Targets = Targets.single) -> ImageTable:
     """The images below `cfg.root`; the names of the folders are the classes.
 
     Raises `InputError` for an unsuitable folder, layout or selection of classes.
@@ -36,7 +36,7 @@ def load_folder(cfg: DatasetConfig) -> ImageTable:
             f"dataset=csv dataset.manifest={root / COLLECTED_MANIFEST} uses these groups."
         )
     _check_not_empty(files, root, empty_classes, cfg)
-    return build_file_table(cfg, files, root, root, notes=notes)
+    return build_file_table(cfg, files, root, root, notes=notes, targets=targets)
 
 
 def list_folder(

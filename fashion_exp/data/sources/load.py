@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from fashion_exp.configuration.schema import DatasetConfig
+from fashion_exp.configuration.schema import DatasetConfig, Targets
 from fashion_exp.data.sources.clothing import load_clothing
 from fashion_exp.data.sources.csv_manifest import load_csv
 from fashion_exp.data.sources.fashion_mnist import load_fashion_mnist
@@ -21,48 +21,51 @@ from fashion_exp.errors import InputError, suggest
 from fashion_exp.extensions.registry import code_hash, own_pieces
 
 
-def load_images(cfg: DatasetConfig, cache: Path) -> ImageTable:
+def load_images(cfg: DatasetConfig, cache: Path, targets: Targets = Targets.single) -> ImageTable:
     """The image table of the data set `cfg.name`; downloads are stored below `cache`.
 
-    Raises `InputError` for an unknown name, and if the data do not fit `cfg`.
+    `targets` says how labels of several classes are read. Raises `InputError` for an unknown name,
+    and if the data do not fit `cfg`.
     """
     own = own_pieces("source")
     if cfg.name in own:
-        return load_own(cfg, own[cfg.name], cache)
+        return load_own(cfg, own[cfg.name], cache, targets)
     if cfg.name not in SOURCES:
         raise InputError(
             f"dataset.name: there is no data set '{cfg.name}'; {suggest(cfg.name, own | SOURCES)}"
         )
-    return SOURCES[cfg.name](cfg, cache)
+    return SOURCES[cfg.name](cfg, cache, targets)
 
 
 _cached: dict[str, ImageTable] = {}
 
 
-def load_images_cached(cfg: DatasetConfig, cache: Path) -> ImageTable:
+def load_images_cached(
+    cfg: DatasetConfig, cache: Path, targets: Targets = Targets.single
+) -> ImageTable:
     """Like `load_images`, but repeated calls with equal arguments return the same table.
 
     The jobs of a sweep read the same data and need not hash all files again. A file that changes in
     the meantime raises `SourceUnavailableError` when it is read.
     """
-    key = f"{cfg} {cache} {code_hash()}"
+    key = f"{cfg} {cache} {targets} {code_hash()}"
     if key not in _cached:
-        table = load_images(cfg, cache)
+        table = load_images(cfg, cache, targets)
         _cached.clear()
         _cached[key] = table
     return _cached[key]
 
 
-def _load_garments(cfg: DatasetConfig, cache: Path) -> ImageTable:
+def _load_garments(cfg: DatasetConfig) -> ImageTable:
     from fashion_exp.data.sources.garments import load_garments  # slow to import
 
     return load_garments(cfg)
 
 
-SOURCES: dict[str, Callable[[DatasetConfig, Path], ImageTable]] = {
-    "garments": _load_garments,
-    "folder": lambda cfg, cache: load_folder(cfg),
-    "clothing": load_clothing,
-    "csv": lambda cfg, cache: load_csv(cfg),
-    "fashion_mnist": load_fashion_mnist,
+SOURCES: dict[str, Callable[[DatasetConfig, Path, Targets], ImageTable]] = {
+    "garments": lambda cfg, cache, targets: _load_garments(cfg),
+    "folder": lambda cfg, cache, targets: load_folder(cfg, targets),
+    "clothing": lambda cfg, cache, targets: load_clothing(cfg, cache, targets=targets),
+    "csv": lambda cfg, cache, targets: load_csv(cfg, targets),
+    "fashion_mnist": lambda cfg, cache, targets: load_fashion_mnist(cfg, cache),
 }

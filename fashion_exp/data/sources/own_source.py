@@ -10,14 +10,17 @@ from pathlib import Path
 
 import pandas as pd
 
-from fashion_exp.configuration.schema import DatasetConfig
+from fashion_exp.configuration.schema import DatasetConfig, Targets
 from fashion_exp.data.sources.csv_manifest import load_csv
 from fashion_exp.data.table import ImageTable
 from fashion_exp.errors import InputError
 
 
 def load_own(
-    cfg: DatasetConfig, source: Callable[[DatasetConfig, Path], pd.DataFrame], cache: Path
+    cfg: DatasetConfig,
+    source: Callable[[DatasetConfig, Path], pd.DataFrame],
+    cache: Path,
+    targets: Targets = Targets.single,
 ) -> ImageTable:
     """The images of a table with path and label, and optionally group and split.
 
@@ -39,12 +42,14 @@ def load_own(
         raise InputError(
             f"dataset.name={cfg.name}: must return a pandas table with the columns path and label"
         )
-    columns = [name for name in ("path", "label", "group", "split") if name in table.columns]
+    columns = [
+        name for name in ("path", "label", "group", "split", "annotator") if name in table.columns
+    ]
     with tempfile.TemporaryDirectory() as folder:
         manifest = Path(folder) / f"{cfg.name}.csv"
         table[columns].to_csv(manifest, index=False)
         root = _common_folder(cfg, table["path"].astype(str)) if cfg.root is None else cfg.root
-        return load_csv(replace(cfg, manifest=str(manifest), root=root))
+        return load_csv(replace(cfg, manifest=str(manifest), root=root), targets)
 
 
 def _common_folder(cfg: DatasetConfig, paths: pd.Series) -> str | None:

@@ -188,7 +188,8 @@ class Predictor:
     @cached_property
     def _table(self) -> Any:
         cfg = self.run.config
-        return load_images_cached(cfg.dataset, outputs_dir(cfg.outputs) / "cache")
+        cache = outputs_dir(cfg.outputs) / "cache"
+        return load_images_cached(cfg.dataset, cache, cfg.training.targets)
 
     @cached_property
     def _known(self) -> dict[str, int]:

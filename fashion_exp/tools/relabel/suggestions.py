@@ -14,7 +14,7 @@ from fashion_exp.comparison.audit import GOOD_ACCURACY
 from fashion_exp.comparison.out_of_fold import average_by_image, predictions_on_training_images
 from fashion_exp.comparison.run_data import RunData
 from fashion_exp.configuration.schema import DatasetConfig
-from fashion_exp.data.label_decisions import SEPARATOR
+from fashion_exp.data.label_shares import SEPARATOR
 from fashion_exp.data.label_versions import ORIGINAL, LabelHistory, journal_path, read_history
 from fashion_exp.data.sources.clothing import download_folder
 from fashion_exp.data.table import ImageTable
@@ -160,7 +160,7 @@ class _DatasetClassNames:
         names = class_names(images)
         self.classes = tuple(original for name in names for original in self._original(name))
         if table is not None:
-            given = [table.classes[label] for label in table.labels]
+            given = [SEPARATOR.join(names) for names in table.class_names()]
             self._given = dict(zip(table.rows["image_id"], given, strict=True))
             self.classes = table.classes
             for name in names:  # a class that others were merged into keeps its own name too

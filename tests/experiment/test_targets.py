@@ -1,0 +1,160 @@
+"""Labels of several classes: trained on, judged, and refused where they have no meaning."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+from fashion_exp.api.comparison import compare
+from fashion_exp.configuration.composition import parse_command_line
+from fashion_exp.errors import InputError
+from fashion_exp.evaluation.predictions import (
+    SCHEMA_VERSION,
+    has_several_classes,
+    per_image_correct,
+    present_and_predicted,
+    wrong_by_image,
+)
+from fashion_exp.evaluation.results import load_result, result_table
+from fashion_exp.inference.trained_run import load_run
+from fashion_exp.judging.columns import ColumnOptions, read_columns
+from tests.conftest import TinyRun
+
+pytestmark = pytest.mark.slow
+Tiny = Callable[..., TinyRun]
+SOLVED = (
+    "model.head=logistic", "model.weights=none", "model.freeze=backbone", "model.c=1e-6",
+    "training.threads=1",
+    "training.epochs=8", "training.batch_size=32",
+)  # fmt: skip
+
+
+@pytest.fixture
+def manifest(photos: Path, tmp_path: Path) -> Callable[..., tuple[str, ...]]:
+    """The options of a manifest whose labels a function gives, from class and number."""
+
+    def write(label: Callable[[str, int], str]) -> tuple[str, ...]:
+        files = sorted(photos.rglob("*.png"))
+        rows = [(str(f), label(f.parent.name, number)) for number, f in enumerate(files)]
+        file = tmp_path / f"labels{len(list(tmp_path.glob('labels*')))}.csv"
+        pd.DataFrame(rows, columns=["path", "label"]).to_csv(file, index=False)
+        return "dataset=csv", f"dataset.manifest={file}", "dataset.root=null"
+
+    return write
+
+
+def both(name: str, number: int) -> str:
+    return f"{name}|shirt" if name == "dress" and number % 2 else name
+
+
+def shares(name: str, number: int) -> str:
+    return f"{name}:0.6|shirt:0.4" if name == "dress" and number % 2 else name
+
+
+@pytest.mark.parametrize("head", [(), SOLVED])
+def test_prediction_of_any_accepted_class_is_right(
+    head: tuple[str, ...], tiny: Tiny, manifest: Callable[..., tuple[str, ...]]
+) -> None:
+    run = tiny(*manifest(shares), "training.targets=soft", "training.class_weights=balanced", *head)
+    frame = run.predictions("validation")
+    assert set(frame["label"]) == {"dress", "dress|shirt", "pullover", "shirt"}
+    names = np.array(["dress", "pullover", "shirt"])
+    predicted = names[frame[[f"p_{name}" for name in names]].to_numpy().argmax(1)]
+    right = [p in label.split("|") for p, label in zip(predicted, frame["label"], strict=True)]
+    assert per_image_correct(frame).tolist() == right
+    summary = load_result(run.output).summary("validation")
+    assert summary.wrong_predictions == len(right) - sum(right)
+    assert np.trace(summary.confusion) == sum(right)
+    judged = read_columns(frame, "run", ColumnOptions())
+    assert judged.shares is not None and not any("y_" in note for note in judged.notes)
+
+
+def test_soft_targets_of_single_labels_are_those_of_single_targets(
+    tiny: Tiny, manifest: Callable[..., tuple[str, ...]]
+) -> None:
+    plain = manifest(lambda name, number: name)
+    single = tiny(*plain, "training.precision=fp32")
+    soft = tiny(*plain, "training.precision=fp32", "training.targets=soft")
+    names = ["p_dress", "p_pullover", "p_shirt"]
+    np.testing.assert_allclose(
+        single.predictions("test")[names], soft.predictions("test")[names], atol=1e-4
+    )
+    assert "y_dress" not in single.predictions("test")
+    for run, version in ((single, b'{"schema": 1}'), (soft, b'{"schema": %d}' % SCHEMA_VERSION)):
+        schema = pq.read_schema(run.output / "test_predictions.parquet")
+        assert schema.metadata[b"fashion_exp"] == version
+
+
+def test_all_classes_of_a_label_are_trained_and_judged(
+    tiny: Tiny, manifest: Callable[..., tuple[str, ...]]
+) -> None:
+    run = tiny(*manifest(both), "training.targets=several", "repeats=2")
+    frame = run.predictions("test")
+    assert has_several_classes(frame)
+    sums = frame[["p_dress", "p_pullover", "p_shirt"]].sum(axis=1)
+    assert (sums - 1).abs().max() > 0.01  # each class has a probability of its own
+    present, _ = present_and_predicted(frame)
+    assert set(present.sum(axis=1)) == {1, 2}
+    summary = load_result(run.output).summary("validation")
+    assert {"hamming", "mAP"} == set(summary.own) and summary.own["mAP"].low is not None
+    metrics = summary.metrics()
+    assert {"val_acc", "val_mAP", "val_mAP_lo", "val_hamming_hi", "val_f1"} <= set(metrics)
+    validation = run.predictions("validation")
+    assert summary.wrong_images == wrong_by_image(validation).sum()
+    rows = result_table(load_result(run.output), []).rows
+    assert [row[0] for row in rows][:2] == ["exact match (95 % Wilson)", rows[1][0]]
+    with pytest.raises(InputError, match=r"trained with training.targets=several"):
+        load_run(run.output, run.output.parent)
+
+
+def test_runs_of_several_classes_are_compared_with_each_other_alone(
+    tiny: Tiny, manifest: Callable[..., tuple[str, ...]]
+) -> None:
+    options = manifest(both)
+    first = tiny(*options, "training.targets=several")
+    second = tiny(*options, "training.targets=several", "seed=1")
+    comparison = compare([first.output, second.output], metric="hamming")
+    assert comparison.conclusions and len(comparison.pairs) == 1
+    soft = tiny(*options, "training.targets=soft")
+    assert compare([soft.output]).conclusions
+    with pytest.raises(InputError, match="compare runs of one kind"):
+        compare([first.output, soft.output])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("dataset=garments training.targets=soft", "have one class each"),
+        ("dataset=folder dataset.root=x training.targets=soft model.head=knn", "model.head=knn"),
+        ("dataset=folder dataset.root=x training.targets=several model.head=logistic",
+         "model.head=logistic"),
+        ("dataset=folder dataset.root=x training.targets=several training.loss=focal",
+         "training.loss=focal"),
+        ("dataset=folder dataset.root=x training.targets=several training.label_smoothing=0.1",
+         "training.label_smoothing=0.1"),
+    ],
+)  # fmt: skip
+def test_meaningless_combination_is_refused(options: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        parse_command_line(options.split())
+
+
+def test_annotator_rows_are_votes(tiny: Tiny, photos: Path, tmp_path: Path) -> None:
+    files = sorted(photos.rglob("*.png"))
+    rows = [
+        (str(file), "shirt" if name == "c" and number % 3 == 0 else file.parent.name, name)
+        for number, file in enumerate(files)
+        for name in "abc"
+    ]
+    table = pd.DataFrame(rows, columns=["path", "label", "annotator"])
+    table.to_csv(tmp_path / "votes.csv", index=False)
+    source = "dataset=csv", f"dataset.manifest={tmp_path / 'votes.csv'}", "dataset.root=null"
+    run = tiny(*source, "training.targets=soft")
+    frame = run.predictions("test")
+    assert set(frame["y_dress"].round(3)) == {0.0, 0.667, 1.0}
+    assert set(frame["label"]) == {"dress", "pullover", "shirt"}  # the majority is right
