@@ -11,6 +11,7 @@ SUBCOMMANDS: dict[str, str] = {
     "check": "decode every photo; list unusable files in quarantine.csv",
     "duplicates": "group exact, near and mirrored copies in groups.csv",
     "labels": "find labels that look wrong, by models that have not seen the images",
+    "annotators": "agreement of several annotators, and soft labels from them",
     "apply": "apply or undo decisions on labels as a new version of the data set",
     "summary": "show counts, sizes, colors, photos of each class, drift between parts",
 }
