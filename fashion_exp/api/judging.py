@@ -15,7 +15,13 @@ from fashion_exp.judging.flips import Flips
 from fashion_exp.judging.formats import Format
 from fashion_exp.judging.judgement import Judgement
 from fashion_exp.judging.runs import CLASS_METRICS, JoinOptions, Unit, join_tools
-from fashion_exp.judging.sources import read_labels, read_parts, read_tools, source_options
+from fashion_exp.judging.sources import (
+    read_labels,
+    read_parts,
+    read_tools,
+    reading_options,
+    source_options,
+)
 
 
 def judge(
@@ -124,7 +130,7 @@ def flips_page(
     `flips`. Raises `InputError` if the photos cannot be found."""
     from fashion_exp.judging.flips_page import write_flips_page
 
-    write_flips_page(found, _pair(before, after), source_options(**options), Path(page))
+    write_flips_page(found, _pair(before, after), reading_options(options), Path(page))
 
 
 def flips(before: object, after: object, *, alpha: float = 0.05, **options: Any) -> Flips:

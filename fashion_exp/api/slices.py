@@ -13,7 +13,7 @@ from fashion_exp.comparison.slices import CLASS, SliceAnalysis, select_columns
 from fashion_exp.errors import InputError
 from fashion_exp.judging.columns import ColumnOptions
 from fashion_exp.judging.item_columns import item_columns
-from fashion_exp.judging.sources import SourceOptions, named_frames, source_options, table_keys
+from fashion_exp.judging.sources import SourceOptions, named_frames, reading_options, table_keys
 
 if TYPE_CHECKING:
     from fashion_exp.api.comparison import Comparison
@@ -50,7 +50,7 @@ def judgement_slices(
     if judgement.settings.metric != "accuracy":
         raise InputError(f"metric={judgement.settings.metric}: slices are of the accuracy")
     check_bins(bins)
-    sources = source_options(**options)
+    sources = reading_options(options)
     columns = [_label_column(judgement)]
     named = named_frames(tables, sources)
     keys = [own for _, own in table_keys(named, sources)]

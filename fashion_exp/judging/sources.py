@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from os import PathLike
@@ -64,14 +65,19 @@ def source_options(
     part: str | None = None,
     outputs: str | PathLike[str] = "outputs",
     uri: str | None = None,
-    **others: object,
 ) -> SourceOptions:
-    """From the arguments of `api.judging.judge`; its `others` are not about reading."""
+    """From the arguments of `api.judging.judge` that are about reading."""
     return SourceOptions(
         ColumnOptions(columns or {}, classes, scores, where or {}), form,
         None if manifest is None else Path(manifest), None if images is None else Path(images),
         part, Path(outputs), uri,
     )  # fmt: skip
+
+
+def reading_options(options: Mapping[str, Any]) -> SourceOptions:
+    """The same from all arguments of `api.judging.judge`."""
+    own = inspect.signature(source_options).parameters
+    return source_options(**{name: value for name, value in options.items() if name in own})
 
 
 def read_tools(

@@ -171,7 +171,8 @@ def _why_alone(errors: float, right: Floats, confidence: Floats) -> str:
     """Why the predictions are not used; empty if they are. `errors` are the effective errors, or
     right answers if they are fewer."""
     if errors < MIN_ERRORS * (1 - 1e-9):
-        return f"fewer than {MIN_ERRORS} errors or right answers among the labels: they count alone"
+        few = f"fewer than {MIN_ERRORS} independent errors or right answers"
+        return f"{few} among the labels: they count alone"
     if np.ptp(confidence) == 0 or np.corrcoef(right, confidence)[0, 1] <= 0:
         return NOTHING_SAID
     return ""

@@ -53,6 +53,8 @@ def test_sample_is_random_and_repeats_with_its_seed() -> None:
     assert set(first["path"]) != set(items_to_label(frame, 40, seed=2)["path"])
     with pytest.raises(InputError, match="must be between 10 and the number of items, 400"):
         items_to_label(frame, 401)
+    with pytest.raises(TypeError, match="colums"):
+        items_to_label(frame, 40, colums={"path": "path"})
 
 
 def test_several_trainings_are_their_mean() -> None:
