@@ -51,6 +51,7 @@ OWNERS = {
     "jinja2": {"reporting"},
     "matplotlib": {"reporting"},
     "prometheus_client": {"inference"},
+    "open_clip": {"retrieval"},
     "optuna": {"experiment", "sweeps"},
     "protego": {"tools"},
     "ray": {"inference", "sweeps"},

@@ -152,7 +152,8 @@ def build_index(
     weights: Mapping[str, str] | None = None, outputs: str | PathLike[str] | None = None,
     uri: str | None = None, progress: Progress | None = None,
 ) -> Index:  # fmt: skip
-    """Indexes photos (folders, files, patterns, CSV lists) by a run or by networks of timm.
+    """Indexes photos (folders, files, patterns, CSV lists) by a run, by networks of timm, or
+    by a text–image model of open_clip: clip:ViT-B-32.
 
     An index that is there gets exactly these photos: new ones are added, others deleted.
     `attributes` is a CSV list with a column `path`; `weights` are files of weights by the names of

@@ -147,7 +147,7 @@ def build_parser() -> Parser:
     build.add_argument("photos", metavar="PHOTOS", nargs="+", help="folders, files, patterns, CSV")
     build.add_argument(
         "--by", action="append", required=True, metavar="RUN|MODEL",
-        help="a run, or networks of timm: mobilenetv1_100,tf_efficientnet_lite2",
+        help="a run, networks of timm (mobilenetv1_100,tf_efficientnet_lite2), or clip:MODEL",
     )  # fmt: skip
     build.add_argument(
         "--into", default="photos", metavar="INDEX",

@@ -80,6 +80,7 @@ def as_json(found: Results) -> dict[str, Any]:
         for term in found.words.terms
     ]  # fmt: skip
     return {"understood": terms, "not_understood": list(found.words.unknown),
+            "read_by": found.words.read_by,
             "photos": rows.to_dict("records")}  # fmt: skip
 
 

@@ -33,6 +33,8 @@ from fashion_exp.retrieval.index import (
     unit_vectors,
 )
 from fashion_exp.retrieval.photos import find_photos, read_attributes, table_of
+from fashion_exp.retrieval.text_image import TextImageEmbedder, text_image_embedder
+from fashion_exp.retrieval.words import MODEL_PREFIX
 
 if TYPE_CHECKING:
     from fashion_exp.inference.trained_run import TrainedRun
@@ -59,7 +61,7 @@ class Built:
 class Networks:
     """What turns photos into vectors, and the run that knows classes, if it is one."""
 
-    embedder: Embedder
+    embedder: Embedder | TextImageEmbedder
     run: TrainedRun | None
 
     @property
@@ -70,13 +72,17 @@ class Networks:
 def find_networks(
     by: Sequence[str], weights: Mapping[str, str], outputs: Path, uri: str | None = None
 ) -> Networks:
-    """A run by its reference, or pretrained networks by the names of timm.
+    """A run by its reference, pretrained networks by the names of timm, or clip:MODEL.
 
     Raises `InputError` if a name is neither.
     """
     from fashion_exp.inference.trained_run import load_run
     from fashion_exp.models.build import check_model_name
 
+    if named := [name for name in by if name.startswith(MODEL_PREFIX)]:
+        if len(by) > 1:
+            raise InputError(f"--by {named[0]}: a text–image model stands alone")
+        return Networks(text_image_embedder(by[0], weights, outputs), None)
     reasons = dict[str, str]()
     for name in by:
         try:
@@ -127,7 +133,7 @@ def build_index(
     if extra is not None:
         columns.append(extra.set_index(found.rows["image_id"]).loc[rows["image_id"]])
     table = pd.concat([part.reset_index(drop=True) for part in columns], axis=1)
-    center = _center(features) if existing is None else existing.center
+    center = _center(features, embedder.is_centered) if existing is None else existing.center
     imagenet = embedder.imagenet(features)
     arrow = rows_as_arrow(table, unit_vectors(features, center), imagenet)
     names = () if extra is None else tuple(map(str, extra.columns))
@@ -145,10 +151,11 @@ def build_index(
     return Built(index, len(now - before), len(now & before), len(before - now), found.unreadable)
 
 
-def _center(features: np.ndarray) -> np.ndarray:
-    """The mean; zero for a single photo, whose vector would vanish."""
+def _center(features: np.ndarray, is_centered: bool) -> np.ndarray:
+    """The mean; zero without centering, and for a single photo, whose vector would vanish."""
     mean: np.ndarray = features.mean(0)
-    return mean if len(np.unique(features, axis=0)) > 1 else np.zeros_like(mean)
+    several = is_centered and len(np.unique(features, axis=0)) > 1
+    return mean if several else np.zeros_like(mean)
 
 
 def _measured_garments(index: PhotoIndex | None) -> dict[str, dict[str, float]]:

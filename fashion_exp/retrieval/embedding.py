@@ -47,6 +47,8 @@ class Embedder:
     plan: ModelPlan
     outputs: Path
 
+    is_centered = True
+
     @property
     def identity(self) -> list[dict[str, str]]:
         """What determines the vectors, for each network: its name, weights and input."""
@@ -77,14 +79,15 @@ class Embedder:
         networks whose weights have a classifier; None if none has one."""
         start, found = 0, list[torch.Tensor]()
         names = [single.name for single in single_backbones(self.cfg.model)]
-        for name, plan, backbone in zip(
-            names, self.plan.networks, self.model.backbones, strict=True
-        ):
+        widths = [backbone.map_channels for backbone in self.model.backbones]
+        if features.shape[1] % sum(widths):  # a network gives more than the mean of its map
+            return None
+        for name, plan, width in zip(names, self.plan.networks, widths, strict=True):
             classifier = find_classifier(name, plan)
             if classifier is not None:
                 part = torch.from_numpy(features[:, start : start + classifier.width])
                 found.append(classifier.probabilities(part))
-            start += backbone.map_channels
+            start += width
         return torch.stack(found).mean(0).numpy() if found else None
 
     @cached_property

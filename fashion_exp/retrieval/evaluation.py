@@ -152,7 +152,8 @@ def evaluate_words(searcher: Searcher, labels: pd.DataFrame) -> SearchEvaluation
     tables = []
     for (color, name), text in _queries(listed).items():
         query = searcher.query(text=text)
-        if query.words.unknown or len(query.words.terms) < 2:
+        partly = query.words.unknown or len(query.words.terms) < 2
+        if partly and not query.words.read_by:
             continue
         rows = searcher.score(query).merge(listed, on="image_id")
         rows = rows.sort_values(["score", "image_id"], ascending=[False, True], kind="stable")

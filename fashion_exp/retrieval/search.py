@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -14,7 +14,9 @@ import pandas as pd
 from fashion_exp.errors import InputError
 from fashion_exp.retrieval.index import IMAGENET, PhotoIndex, unit_vectors
 from fashion_exp.retrieval.words import (
+    MAX_LETTERS,
     MAX_VALUES,
+    MODEL_PREFIX,
     Near,
     Similar,
     Term,
@@ -25,6 +27,7 @@ from fashion_exp.retrieval.words import (
 
 if TYPE_CHECKING:
     from fashion_exp.retrieval.embedding import Embedder
+    from fashion_exp.retrieval.text_image import TextImageEmbedder
 
 CANDIDATES = 2_000
 """Photos most similar to the query's that its words rank, if the index has more."""
@@ -43,8 +46,21 @@ class Query:
 
     vectors: np.ndarray | None = None
     """(photos, width), unit length."""
+    text: np.ndarray | None = None
+    """(width,), of a text that a text–image model reads."""
     words: Words = field(default_factory=lambda: Words((), ()))
     where: str | None = None
+
+    @property
+    def target(self) -> np.ndarray | None:
+        """(width,), unit length: the mean of the photos, plus the text; None without both."""
+        parts = [] if self.vectors is None else [_unit(self.vectors.mean(0))]
+        parts += [] if self.text is None else [self.text]
+        return _unit(np.sum(parts, axis=0)) if parts else None
+
+
+def _unit(vector: np.ndarray) -> np.ndarray:
+    return unit_vectors(vector[None], np.zeros(1, np.float32))[0]
 
 
 @dataclass(frozen=True)
@@ -62,16 +78,22 @@ class Searcher:
     """An index that is ready to be searched."""
 
     def __init__(
-        self, index: PhotoIndex, embedder: Callable[[], Embedder],
+        self, index: PhotoIndex, embedder: Callable[[], Embedder | TextImageEmbedder],
         similar: Similar = lambda word, known: None, near: Near = lambda word, known: {},
     ) -> None:  # fmt: skip
         self.index, self._build_embedder = index, embedder
         self._similar, self._near = similar, near
 
     @cached_property
-    def embedder(self) -> Embedder:
+    def embedder(self) -> Embedder | TextImageEmbedder:
         """Loaded when a photo is searched for the first time."""
         return self._build_embedder()
+
+    @property
+    def model(self) -> str:
+        """The text–image model that reads the words; "" if the index knows them."""
+        name = self.index.about.by[0]
+        return name if name.startswith(MODEL_PREFIX) else ""
 
     @cached_property
     def vocabulary(self) -> Vocabulary:
@@ -93,14 +115,33 @@ class Searcher:
 
         Raises `InputError` if the words have nothing that the index knows and there is no photo.
         """
-        words = self.vocabulary.read(text) if text.strip() else Words((), ())
+        words, direction = Words((), ()), None
+        if text.strip() and self.model:
+            embedder: Any = self.embedder
+            direction = embedder.direction(text[:MAX_LETTERS])
+            words = Words((), (), self.model)
+        elif text.strip():
+            words = self.vocabulary.read(text)
         vectors = [self.index.vectors(image_ids)] if image_ids else []
-        features = [self.embedder.of_images(images)] if images else []
-        features += [self.embedder.of_inputs(inputs)] if inputs else []
-        vectors += [unit_vectors(found, self.index.center) for found in features]
-        if not (vectors or words.terms or where):
+        vectors += [self._best_turn(image, self.embedder.of_images) for image in images]
+        vectors += [self._best_turn(image, self.embedder.of_inputs) for image in inputs]
+        if not (vectors or words.terms or where or direction is not None):
             raise InputError(_nothing_understood(text, self.vocabulary))
-        return Query(np.concatenate(vectors) if vectors else None, words, where)
+        return Query(np.concatenate(vectors) if vectors else None, direction, words, where)
+
+    def _best_turn(
+        self, photo: np.ndarray, encode: Callable[[Sequence[np.ndarray]], np.ndarray]
+    ) -> np.ndarray:
+        """(1, width): of the photo, or of the photo turned by 90, 180 or 270 degrees, whichever has
+        the most similar photo in the index."""
+        is_packed = len(photo) == 1  # several sizes in one array, which cannot be turned
+        turns = [np.ascontiguousarray(np.rot90(photo, k)) for k in range(1 if is_packed else 4)]
+        vectors = unit_vectors(encode(turns), self.index.center)
+        if is_packed:
+            return vectors
+        nearest = [self.index.nearest(x, 1, ["image_id"])["similarity"].max() for x in vectors]
+        best = int(np.argmax(nearest))
+        return vectors[best : best + 1]
 
     def search(self, query: Query, top: int = 24) -> Results:
         """The best photos, by the product of the scores of photos and terms: the cosine to the mean
@@ -125,10 +166,10 @@ class Searcher:
         """The photos that the condition holds for, in no order, with `similarity` and `score`; with
         photos in the query those most similar to them."""
         columns = self._columns(query.words.terms)
-        if query.vectors is None:
+        target = query.target
+        if target is None:
             found = self.index.rows(columns, query.where).assign(similarity=np.nan)
         else:
-            target = unit_vectors(query.vectors.mean(0)[None], np.zeros(1, np.float32))[0]
             wanted = max(CANDIDATES, 4 * top) if query.words.terms else 4 * top + 100
             found = self.index.nearest(target, wanted, columns, query.where)
         for term in query.words.terms:
@@ -175,7 +216,7 @@ def _score(found: pd.DataFrame, term: Term) -> np.ndarray:
 
 def _why(row: pd.Series, query: Query) -> str:
     """similarity 0.82; dress 97 %; red 64 %"""
-    parts = [f"similarity {row['similarity']:.2f}"] if query.vectors is not None else []
+    parts = [f"similarity {row['similarity']:.2f}"] if query.target is not None else []
     for term in query.words.terms:
         value = row[term.column]
         shown = f"{value:.0%}".replace("%", " %") if isinstance(value, float) else f"{value}"

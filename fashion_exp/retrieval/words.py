@@ -14,6 +14,8 @@ from fashion_exp.retrieval.colors import COLORS, PATTERNS, SHADES
 MAX_LETTERS = 500
 """Of a query that are read."""
 _SHOWN_CLASSES = 3
+MODEL_PREFIX = "clip:"
+"""Of the name of a text–image model that an index is built by."""
 MAX_VALUES = 200
 """Different texts of a column whose values are words of the index."""
 
@@ -78,11 +80,14 @@ class Words:
 
     terms: tuple[Term, ...]
     unknown: tuple[str, ...]
+    read_by: str = ""
+    """The text–image model that reads the whole text, in place of terms."""
 
     @property
     def sentence(self) -> str:
         """dress · red · striped; not understood: boho"""
         parts = [" · ".join(term.label for term in self.terms)] if self.terms else []
+        parts += [f"read by {self.read_by}"] if self.read_by else []
         parts += [f"not understood: {', '.join(self.unknown)}"] if self.unknown else []
         return "; ".join(parts)
 

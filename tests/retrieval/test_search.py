@@ -42,6 +42,15 @@ def test_query_vector_equals_the_stored_one(index: Index, garments: Path) -> Non
     assert asked is not None and np.array_equal(asked[0], stored)
 
 
+def test_turned_photo_finds_the_upright_one(index: Index, garments: Path) -> None:
+    path = garments / "dress" / "blue1.png"
+    upright = np.asarray(Image.open(path))
+    for turns in (1, 2, 3):
+        found = index.search(np.ascontiguousarray(np.rot90(upright, turns)), top=1).rows
+        assert found["path"][0] == str(path)
+        assert found["similarity"][0] == pytest.approx(1, abs=0.01)
+
+
 def test_words_rank_by_the_color_of_the_garment(index: Index) -> None:
     found = index.search(words="blue", top=6)
     assert sorted({name[:4] for name in names(found)}) == ["blue"]
