@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import stats
+from scipy import special  # scipy.stats takes half a second to import
 
 from fashion_exp.comparison.out_of_fold import average_by_image
 from fashion_exp.evaluation.predictions import (
@@ -132,7 +132,7 @@ def _validation_above_training(run: RunData) -> str | None:
     validation = run.summary("validation").accuracy
     assert validation.estimate is not None and validation.n is not None
     n = min(float(run.trainings["plain_images"].mean()), validation.n)
-    noise = stats.norm.ppf(0.975) * np.sqrt(2 * training * (1 - training) / n)
+    noise = special.ndtri(0.975) * np.sqrt(2 * training * (1 - training) / n)
     if validation.estimate - training <= noise:
         return None
     return f"{percent(validation.estimate)}, {percent(training)}"

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 
 from fashion_exp.stats.checks import (
     Floats,
@@ -94,6 +93,8 @@ def _bca(
     rows: Rows, statistic: Statistic, level: float, resamples: int, rng: np.random.Generator
 ) -> tuple[float, float, Floats]:
     """The BCa limits and the resampled statistics (resamples,)."""
+    from scipy import stats  # takes half a second
+
     with warnings.catch_warnings(), np.errstate(divide="ignore", invalid="ignore"):
         warnings.simplefilter("ignore", stats.DegenerateDataWarning)
         result = stats.bootstrap(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from numpy.typing import ArrayLike
-from scipy import optimize, special, stats
+from scipy import optimize, special
 
 from fashion_exp.stats.checks import (
     DIFFERENCE_BOUNDS,
@@ -155,7 +155,7 @@ def tango(
     point = _difference(counts, level, "tango", models)
     if not counts.n:
         return point
-    z = float(stats.norm.isf((1 - level) / 2))
+    z = -float(special.ndtri((1 - level) / 2))
     low = _tango_lower(only_a, only_b, counts.n, z)
     return point.with_limits(low, -_tango_lower(only_b, only_a, counts.n, z), DIFFERENCE_BOUNDS)
 
@@ -215,6 +215,8 @@ def _difference(counts: PairedCounts, level: float, method: str, models: int) ->
 
 def _mcnemar_p(only_a: int, only_b: int, variant: McNemarVariant) -> tuple[float, float | None]:
     """The p-value and, for the chi2 variants, the statistic."""
+    from scipy import stats  # takes half a second
+
     discordant, fewer = only_a + only_b, min(only_a, only_b)
     if variant in ("midp", "exact"):
         p = 2 * float(stats.binom.cdf(fewer, discordant, 0.5))

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
+from scipy import special  # scipy.stats takes half a second to import
 
 from fashion_exp.stats.checks import (
     PROPORTION_BOUNDS,
@@ -46,7 +46,7 @@ def wilson(
     point = _accuracy(correct, n, level, "wilson", models)
     if n == 0:
         return point
-    return point.with_limits(*wilson_limits(correct / n, n, float(stats.norm.isf((1 - level) / 2))))
+    return point.with_limits(*wilson_limits(correct / n, n, -float(special.ndtri((1 - level) / 2))))
 
 
 def wilson_grouped(
@@ -81,7 +81,7 @@ def wilson_grouped(
         note = f"no variance to estimate a design effect from: counted as {size:.1f} images"
     else:
         note = f"design effect {scores.size / size:.2f} of {sizes.size} groups"
-    quantile = float(stats.t.isf((1 - level) / 2, sizes.size - 1))
+    quantile = -float(special.stdtrit(sizes.size - 1, (1 - level) / 2))
     interval = replace(point, n=size).with_limits(*wilson_limits(mean, size, quantile))
     return replace(interval, note=note).with_warning(few_groups_note(codes))
 
@@ -219,7 +219,7 @@ def clustered_bounds(correct: ArrayLike, groups: ArrayLike | None, level: float)
     if size * min(mean, 1 - mean) < MIN_ERRORS:
         size = kish_effective_size(sizes, 1.0)
     by_images, by_groups = (
-        stats.t.isf(1 - level, count - 1) for count in (scores.size, sizes.size)
+        special.stdtrit(count - 1, 1 - level) for count in (scores.size, sizes.size)
     )
     size *= float(by_images / by_groups) ** 2
     right = mean * size
@@ -237,4 +237,4 @@ def _accuracy(correct: float, n: float, level: float, method: str, models: int) 
 
 
 def _beta_lower(correct: float, n: float, tail: float) -> float:
-    return float(stats.beta.ppf(tail, correct, n - correct + 1)) if correct else 0.0
+    return float(special.betaincinv(correct, n - correct + 1, tail)) if correct else 0.0

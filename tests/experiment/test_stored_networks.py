@@ -13,13 +13,13 @@ from safetensors.torch import load_file
 from fashion_exp.experiment import trainee
 from fashion_exp.experiment.shared_setup import sharing_set_ups
 from tests.backbone_runs import options
-from tests.command_line import run_successfully
+from tests.command_line import fork_successfully
 from tests.conftest import TinyRun
 
 pytestmark = pytest.mark.slow
 
 NETWORKS = ("test_resnet", "test_efficientnet")
-UNNEEDED = ("timm", "torchvision", "albumentations", "torch._dynamo")
+UNNEEDED = ("timm", "torchvision", "albumentations", "torch._dynamo", "scipy.stats")
 RUN = f"""if True:
     import sys
     from fashion_exp import __main__ as command
@@ -130,7 +130,7 @@ def test_run_on_stored_features_imports_no_library_of_networks(
         *heads(backbone_files), "dataset=folder", f"dataset.root={photos}", "tracking=none",
         "training.threads=1", "cache.trainings=false", f"outputs={tmp_path}",
     )  # fmt: skip
-    run_successfully(*overrides)
+    fork_successfully(*overrides)
     arguments = [sys.executable, "-c", RUN, *overrides]
     done = subprocess.run(arguments, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "imported: [] code 0"
