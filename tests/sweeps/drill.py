@@ -26,6 +26,7 @@ from pathlib import Path
 import pandas as pd
 
 from fashion_exp.evaluation.run_dir import LOCK_FILE
+from tests import warm_process
 
 TINY = ["dataset.per_class=20", "dataset.image_size=16", "training.epochs=2", "repeats=2",
         "training.threads=1"]  # fmt: skip
@@ -43,12 +44,16 @@ class SweepCommand:
     """When the result of each finished job was written, in ns, by job hash."""
     rewritten: set[str] = field(default_factory=set)
     """Hashes of jobs whose result was written again although they were finished."""
+    is_warm: bool = True
+    """Whether its processes start with everything imported."""
 
     @property
     def arguments(self) -> list[str]:
         return ["-m", *self.overrides, f"outputs={self.outputs}"]
 
     def start(self) -> subprocess.Popen[str]:
+        if self.is_warm:
+            return warm_process.start(self.arguments, stderr=subprocess.STDOUT, new_session=True)
         return subprocess.Popen(
             [sys.executable, "-m", "fashion_exp", *self.arguments],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
@@ -131,8 +136,8 @@ def _after(seconds: float) -> Callable[[], bool]:
 def check_kills(count: int, overrides: Sequence[str], folder: Path) -> bool:
     """Whether a sweep that is killed `count` times gives the result of an uninterrupted one."""
     rng = random.Random(0)
-    reference = SweepCommand(overrides, folder / "reference")
-    killed = SweepCommand(overrides, folder / "killed")
+    reference = SweepCommand(overrides, folder / "reference", is_warm=False)
+    killed = SweepCommand(overrides, folder / "killed", is_warm=False)
     seconds = _run_reference(reference)
     hits = 0
     for _ in range(count):
@@ -151,12 +156,13 @@ def check_launchers(overrides: Sequence[str], folder: Path) -> bool:
     """Whether a sweep gives the same result with every launcher; one of two Ray nodes is lost."""
     from tests.servers.slurm import slurm
 
-    reference = SweepCommand([*overrides, "training.threads=1"], folder / "inline")
+    reference = SweepCommand([*overrides, "training.threads=1"], folder / "inline", is_warm=False)
     _run_reference(reference)
 
     def check(name: str, run: Callable[[SweepCommand], int], *more: str) -> bool:
         start = time.monotonic()
-        sweep = SweepCommand([*reference.overrides, *more], folder / name.replace(" ", "-"))
+        outputs = folder / name.replace(" ", "-")
+        sweep = SweepCommand([*reference.overrides, *more], outputs, is_warm=False)
         code = run(sweep)
         is_same = code == 0 and sweep.outcome() == reference.outcome()
         seconds = time.monotonic() - start
@@ -199,7 +205,8 @@ def _run_with_lost_node(sweep: SweepCommand) -> int:
 def check_many(count: int, folder: Path) -> bool:
     """Whether the last of many tiny jobs are as fast as the first. Prints time and memory."""
     rates = ",".join(f"{1e-3 * (1 + index / 1000):.6f}" for index in range(count))
-    sweep = SweepCommand([*TINY, "repeats=1", "training.epochs=1", f"optim.lr={rates}"], folder)
+    overrides = [*TINY, "repeats=1", "training.epochs=1", f"optim.lr={rates}"]
+    sweep = SweepCommand(overrides, folder, is_warm=False)
     process = sweep.start()
     reader = threading.Thread(target=process.communicate)
     reader.start()
