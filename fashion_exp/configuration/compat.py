@@ -9,6 +9,8 @@ from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.hydra import Hydra
 from hydra._internal.utils import get_args_parser
 from hydra.core.config_search_path import SearchPathQuery
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig
 
@@ -37,6 +39,16 @@ def single_overrides(override: Override) -> Iterator[str]:
 def merge_overrides(overrides: Sequence[Override], tree: DictConfig) -> None:
     """Applies overrides of values, not of groups, to a composed tree."""
     ConfigLoaderImpl._apply_overrides_to_config(list(overrides), tree)
+
+
+def group_options(group: str, kind: ObjectType = ObjectType.CONFIG) -> list[str]:
+    """The choices of a group, or its groups, where Hydra is initialized.
+
+    As `ConfigLoader.get_group_options`, which copies all configs that were read.
+    """
+    loader = GlobalHydra.instance().config_loader()
+    assert isinstance(loader, ConfigLoaderImpl)
+    return list(loader.repository.get_group_options(group, kind))
 
 
 def add_search_folders(hydra: Hydra, folders: object) -> None:

@@ -298,8 +298,7 @@ def config_groups() -> list[str]:
 @lru_cache(maxsize=64)
 def _groups_in(search_path: str) -> list[str]:
     """`search_path` is what Hydra was initialized with; listing its folders takes long."""
-    loader = GlobalHydra.instance().config_loader()
-    return [name for name in loader.list_groups("") if name != "hydra"]
+    return [name for name in compat.group_options("", ObjectType.GROUP) if name != "hydra"]
 
 
 def check_names(override: Override, groups: list[str]) -> None:
@@ -342,10 +341,9 @@ def _check_choices(override: Override, group: str, groups: list[str]) -> None:
 
 
 def _choices(group: str) -> list[str]:
-    loader = GlobalHydra.instance().config_loader()
     return [
         name
-        for name in loader.get_group_options(group, ObjectType.CONFIG)
+        for name in compat.group_options(group)
         if not name.startswith("_")  # defaults that the choices share
         and (group, name) != ("hydra/launcher", "basic")  # Hydra's own cannot resume
     ]

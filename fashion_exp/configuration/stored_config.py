@@ -14,12 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from hydra.core.global_hydra import GlobalHydra
-from hydra.core.object_type import ObjectType
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from fashion_exp.atomic_io import write_text
+from fashion_exp.configuration import compat
 from fashion_exp.configuration.composition import (
     check_names,
     compose_tree,
@@ -115,11 +114,10 @@ def result_changes(path: Path, cfg: Config, changeable: Collection[str] = ()) ->
 
 def _known_choices(overrides: Sequence[str], groups: Sequence[str]) -> list[str]:
     """The choices of groups among a run's overrides that this version has too."""
-    loader = GlobalHydra.instance().config_loader()
     return [
         f"{group}={name}"
         for group, name in map(split_override, overrides)
-        if group in groups and name in loader.get_group_options(group, ObjectType.CONFIG)
+        if group in groups and name in compat.group_options(group)
     ]
 
 
