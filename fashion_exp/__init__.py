@@ -17,9 +17,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from fashion_exp.api.active import LabellingSimulation, learning_curve, simulate_labelling
     from fashion_exp.api.comparison import Comparison, compare
     from fashion_exp.api.estimates import estimate, items_to_label
     from fashion_exp.api.judging import Flips, Judgement, flips, flips_page, judge
+    from fashion_exp.api.labelling import Between, NextLabels, label_between, label_next
     from fashion_exp.api.lr_finder import LrFinder, find_lr
     from fashion_exp.api.racing import Race, race
     from fashion_exp.api.recipes import Recipe, recipe
@@ -42,19 +44,22 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
-    "Comparison", "Flips", "Index", "InputError", "Judgement", "LrFinder", "Race", "Recipe",
-    "Run", "SliceAnalysis", "Sweep", "build_index", "compare", "estimate", "export_study",
-    "find_lr", "flips", "flips_page", "import_study", "items_to_label", "judge",
+    "Between", "Comparison", "Flips", "Index", "InputError", "Judgement", "LabellingSimulation",
+    "LrFinder", "NextLabels", "Race", "Recipe", "Run", "SliceAnalysis", "Sweep", "build_index",
+    "compare", "estimate", "export_study", "find_lr", "flips", "flips_page", "import_study",
+    "items_to_label", "judge", "label_between", "label_next", "learning_curve",
     "leave_one_source_out", "load", "open_index", "race", "recipe", "register_callback",
     "register_loss", "register_metric",
     "register_model", "register_optimizer", "register_schedule", "register_source",
-    "register_transform", "run", "shortcuts", "slices", "sweep",
+    "register_transform", "run", "shortcuts", "simulate_labelling", "slices", "sweep",
 ]  # fmt: skip
 
 _MODULES = {
+    "fashion_exp.api.active": ("LabellingSimulation", "learning_curve", "simulate_labelling"),
     "fashion_exp.api.comparison": ("Comparison", "compare"),
     "fashion_exp.api.estimates": ("estimate", "items_to_label"),
     "fashion_exp.api.judging": ("Flips", "Judgement", "flips", "flips_page", "judge"),
+    "fashion_exp.api.labelling": ("Between", "NextLabels", "label_between", "label_next"),
     "fashion_exp.api.lr_finder": ("LrFinder", "find_lr"),
     "fashion_exp.api.racing": ("Race", "race"),
     "fashion_exp.api.recipes": ("Recipe", "recipe"),

@@ -27,7 +27,7 @@ LAYERS = (
     {"racing", "recipes"},
     {"study"},
     {"inference"},
-    {"retrieval"},
+    {"active", "retrieval"},
     {"tools"},
     {"api"},
     {"commands"},

@@ -38,6 +38,8 @@ SUBCOMMANDS_BY_AREA = {
         "serve": "serve a run over HTTP, with a page to drop a photo on: serve RUN --port 8000",
     },
     "Photos": {
+        "active": "which photos to label next, and what that saves: active strategy=margin …",
+        "learning_curve": "whether more photos would help: learning_curve RUN --more 500",
         "data": "collect, check, group and relabel images: data --help",
         "index": "index photos to search them: index build PHOTOS --by RUN",
         "search": "find photos by picture and by words: search PHOTO, search 'red dress'",

@@ -1,0 +1,1 @@
+"""Which photos to label: strategies, their simulation, and learning curves."""

@@ -1,0 +1,146 @@
+"""What to label next, and labels where two runs differ: from the page to the next training."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fashion_exp.active.between import find_disagreements, judge_disagreements
+from fashion_exp.active.selection import training_list
+from tests.backbone_runs import options
+from tests.command_line import call_command, call_successfully
+from tests.conftest import TinyRun
+
+FROZEN = ("model.weights=none", "model.freeze=backbone", "training.precision=fp32", "seed=1")
+CLASSES = ("dress", "pullover", "shirt")
+
+
+@pytest.fixture
+def unlabelled(tmp_path: Path, photos: Path) -> Path:
+    """12 new photos, a copy, a smaller copy, one of the run's own, and one that is no photo."""
+    folder = tmp_path / "unlabelled"
+    folder.mkdir()
+    rng = np.random.default_rng(5)
+    for number in range(12):
+        blocks = rng.integers(0, 256, (8, 8, 3), np.uint8)
+        image = Image.fromarray(blocks).resize((64, 64), Image.Resampling.NEAREST)
+        image.save(folder / f"{number:02}.png")
+    shutil.copy(folder / "00.png", folder / "copy.png")
+    Image.open(folder / "01.png").resize((48, 48)).save(folder / "smaller.png")
+    shutil.copy(photos / "train" / "dress" / "00.png", folder / "own.png")
+    (folder / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0nothing")
+    return folder
+
+
+def cases(page: Path) -> list[dict[str, object]]:
+    found = re.search(r'id="review-data">(.*?)</script>', page.read_text(), re.DOTALL)
+    assert found is not None
+    content: list[dict[str, object]] = json.loads(found[1])["cases"]
+    return content
+
+
+def decide(page: Path, file: Path, decision: str) -> int:
+    """Writes what the page exports when every case gets this decision; returns their number."""
+    rows = [
+        [image, path, case["given"], decision]
+        for case in cases(page)
+        for image, path in case["images"]  # type: ignore[attr-defined]
+    ]
+    with open(file, "w", newline="") as stream:
+        csv.writer(stream).writerows([["image_id", "path", "given", "decision"], *rows])
+    return len(cases(page))
+
+
+@pytest.mark.slow
+def test_page_decisions_and_next_round(
+    tiny: Callable[..., TinyRun], unlabelled: Path, tmp_path: Path, backbone_files: dict[str, Path]
+) -> None:
+    network = options(backbone_files, "test_resnet")
+    run = str(tiny(*network).output)
+    page, decisions, manifest = (tmp_path / n for n in ("page.html", "decisions.csv", "all.csv"))
+    common = ["active", "next", run, str(unlabelled), "--page", str(page)]
+    for strategy in ("badge", "coreset", "usdm", "margin"):
+        text = call_successfully(*common, "--count", "5", "--strategy", strategy)
+        assert "5 photos to label" in text and "1 photos cannot be read" in text
+        assert len(cases(page)) == 5
+    call_successfully(*common, "--count", "99")
+    everything = cases(page)
+    assert len(everything) == 12  # the smaller copy is beside its photo, the others are left out
+    assert sorted(len(case["images"]) for case in everything)[-2:] == [1, 2]  # type: ignore[arg-type]
+    call_successfully(*common, "--count", "5")
+    assert decide(page, decisions, "shirt") == 5
+    again = ["--decided", str(decisions), "--manifest", str(manifest)]
+    text = call_successfully(*common, "--count", "99", *again)
+    assert "72 photos of the run and 5 decided ones" in text and len(cases(page)) == 7
+    with open(manifest) as stream:
+        rows = list(csv.DictReader(stream))
+    assert len(rows) == 77 and {row["part"] for row in rows} == {"train", "test"}
+    trained = tiny(*network, "dataset=csv", f"dataset.manifest={manifest}")
+    before = set(TinyRun(Path(run)).predictions("test")["image_id"])
+    assert set(trained.predictions("test")["image_id"]) == before
+    call_successfully("active", "next", str(trained.output), str(unlabelled), "--page", str(page))
+    assert len(cases(page)) == 7  # the next run knows the decided photos
+    decide(page, decisions, "trousers")
+    for arguments, message in {
+        ("--decided", str(decisions)): "no class 'trousers'",
+        ("--strategy", "bald"): "needs a run of several models",
+        ("--strategy", "x"): "no such strategy",
+        ("--manifest", str(manifest)): "needs --decided FILE",
+        ("--count", "0"): "must be at least 1",
+    }.items():
+        done = call_command(*common, *arguments)
+        assert done.returncode == 2 and message in done.stderr, done.stderr
+
+
+@pytest.mark.slow
+def test_labels_where_two_runs_differ_decide(
+    tiny: Callable[..., TinyRun], unlabelled: Path, tmp_path: Path
+) -> None:
+    runs = [str(tiny(*FROZEN, f"seed={seed}").output) for seed in (1, 2)]
+    page, decisions = tmp_path / "page.html", tmp_path / "decisions.csv"
+    common = ["active", "next", "--between", *runs, str(unlabelled), "--page", str(page)]
+    done = call_command("active", "next", runs[0], str(unlabelled), "--strategy", "badge")
+    assert done.returncode == 2 and "choose margin" in done.stderr  # each model has its backbone
+    text = call_successfully(*common)
+    assert "of 12 photos; 0 of these are labelled" in text
+    shown = cases(page)
+    assert all("|" in str(case["suggested"]) for case in shown)
+    decide(page, decisions, "shirt")
+    found = json.loads(call_successfully(*common, "--decided", str(decisions), "--json"))
+    assert found["differ"] == found["labelled"] == len(shown) and found["page"] is None
+    difference = found["difference"]["on_these"]
+    assert difference["low"] == difference["estimate"] == difference["high"]
+
+
+def test_right_runs_win_and_gaps_are_named() -> None:
+    answers = {f"{i}": ("dress", "shirt" if i < 6 else "dress") for i in range(20)}
+    found = find_disagreements(answers, 0)
+    assert sorted(found.image_ids) == [f"{i}" for i in range(6)] and found.photos == 20
+    assert found.image_ids == find_disagreements(dict(reversed(answers.items())), 0).image_ids
+    first, _, third, *_ = found.image_ids
+    decided = {first: ("dress",), third: ("dress", "pants"), "7": ("dress",)}
+    result = judge_disagreements(("a", "b"), found, decided)
+    assert (result.labelled, result.skipped) == (2, 1)
+    assert result.estimate is not None
+    assert result.estimate.on_these.estimate == pytest.approx(6 / 20)
+    text = " ".join(result.sentences())
+    assert "a and b differ on 6 of 20 photos" in text and "1 photos without a decision" in text
+    every = judge_disagreements(("a", "b"), found, dict.fromkeys(answers, ("shirt",)))
+    assert every.estimate is not None and every.estimate.on_these.low == pytest.approx(-6 / 20)
+    assert "b is better." in every.sentences()
+
+
+def test_training_list_has_single_labels_only() -> None:
+    own = [{"path": "/a.jpg", "label": "dress", "group": "0", "part": "test"}]
+    decided = {"1": ("shirt",), "2": (), "3": ("dress", "shirt")}
+    rows, several = training_list(own, decided, {"1": "/1.jpg", "2": "/2.jpg", "3": "/3.jpg"})
+    assert rows[1:] == [{"path": "/1.jpg", "label": "shirt", "group": "1", "part": "train"}]
+    assert several == 1
