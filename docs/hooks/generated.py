@@ -101,7 +101,7 @@ Paths are relative to the working directory. `null` is YAML's word for "not set"
 
 def _group_of(option: str, available: dict[str, Any]) -> str:
     owner = option.rpartition(".")[0].replace(".", "/")
-    return owner if owner in available or owner in ("seeds", "cache") else ""
+    return owner if owner in available or owner in ("training", "seeds", "cache") else ""
 
 
 def _option_lines(option: Option) -> list[str]:
