@@ -24,7 +24,10 @@ def find_shares(
             f"{source}: each item has several classes at once (training.targets=several), which "
             "`compare` judges; --metric metric_hamming judges a column of scores"
         )
-    return frame[columns].to_numpy(np.float64), columns
+    numeric = frame[columns].apply(pd.to_numeric, errors="coerce").to_numpy(np.float64)
+    if not np.allclose(numeric.sum(axis=1), 1) or (numeric < 0).any():
+        return None, []  # columns of another tool that have these names
+    return numeric, columns
 
 
 def score_by_shares(
