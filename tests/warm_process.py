@@ -150,10 +150,11 @@ def prepare(folder: Path) -> None:
     parse_command_line([])  # reads conf/
     first = folder / "mlflow.db"
     compat.create_schema(f"sqlite:///{first}", str(folder))
-    compat.create_schema = create_or_copy(compat.create_schema, first)
-    leave_out_figures(pytest.MonkeyPatch())
+    patch = pytest.MonkeyPatch()
+    patch.setattr(compat, "create_schema", create_or_copy(compat.create_schema, first))
+    leave_out_figures(patch)
     # The processes of a training need no imports of their own either.
-    api.LaunchConfig = functools.partial(api.LaunchConfig, start_method="fork")  # type: ignore[misc]
+    patch.setattr(api, "LaunchConfig", functools.partial(api.LaunchConfig, start_method="fork"))
     gc.collect()
     gc.freeze()
 
