@@ -41,7 +41,7 @@ def draw(shape: str, color: str, seed: int, striped: bool = False) -> Image.Imag
 def garments(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """dress/ and shirt/, three photos of each color, and an attribute list items.csv."""
     folder = tmp_path_factory.mktemp("garments")
-    lines = ["path,price,size,link"]
+    lines = ["path,price,size,link,note"]
     for shape in SHAPES:
         (folder / shape).mkdir()
         for color in RGB:
@@ -50,7 +50,8 @@ def garments(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 name = f"{shape}/{color}{number}.png"
                 draw(shape, color, seed, striped=number == 2).save(folder / name)
                 lines.append(
-                    f"{name},{10 * len(lines)},{'SML'[number]},https://shop.example/{number}"
+                    f"{name},{10 * len(lines)},{'SML'[number]},https://shop.example/{number},"
+                    f"<img src=x onerror=document.title='{number}'>"
                 )
     (folder / "items.csv").write_text("\n".join(lines) + "\n")
     return folder

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.metrics import average_precision_score
@@ -23,6 +23,7 @@ def test_measures_of_a_ranking_by_hand() -> None:
     assert (row["recall_1"], row["recall_5"], row["recall_10"]) == (1 / 3, 2 / 3, 1)
 
 
+@settings(deadline=None)
 @given(arrays(bool, st.tuples(st.just(1), st.integers(2, 40))).filter(lambda x: x.any()))
 def test_average_precision_equals_scikit_learn(relevant: np.ndarray) -> None:
     scores = np.arange(relevant.shape[1], 0, -1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import io
 import json
 import os
 import subprocess
@@ -14,6 +15,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from PIL import Image
 
 from fashion_exp.api.search import Index
 from fashion_exp.retrieval.serving.app import MAX_LETTERS, SEARCHES_PER_MINUTE
@@ -43,7 +45,7 @@ def request(
     port: int, path: str, body: bytes | None = None, **options: str
 ) -> tuple[int, Any, dict[str, str]]:
     """Status, content and headers; a body is sent as a photo."""
-    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=60)) as connection:
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=240)) as connection:
         method, headers = ("GET", {}) if body is None else ("POST", {"Content-Type": "image/png"})
         connection.request(method, f"{path}?{urlencode(options)}", body, headers)
         with connection.getresponse() as answer:
@@ -78,6 +80,11 @@ def test_hostile_input_is_refused_in_a_line(port: int, garments: Path) -> None:
     assert status == 422 and headers["content-type"] == "application/json"
     assert request(port, "/search", b"no photo")[0] == 422
     assert request(port, "/search", bytes(21_000_000))[0] == 413
+    assert request(port, "/search", words="x" * 100_000)[0] in (400, 413, 431)
+    huge = io.BytesIO()
+    Image.new("1", (20_000, 10_000)).save(huge, "PNG")
+    status, answer, _ = request(port, "/search", huge.getvalue())
+    assert status == 422 and "megapixels" in answer["detail"]
     assert request(port, "/photo/..%2F..%2Fetc%2Fpasswd")[0] == 404
     status, _, headers = request(port, "/")
     assert status == 200 and "default-src 'none'" in headers["content-security-policy"]
@@ -90,6 +97,11 @@ def test_page_in_a_browser(port: int, garments: Path, tmp_path: Path) -> None:
         for width, dark in ((1100, False), (390, True)):
             browser.open(f"http://127.0.0.1:{port}/", width, 800, dark)
             browser.wait_until("document.querySelectorAll('#grid li').length === 18")
+            assert browser.evaluate("document.body.textContent.includes('<img src=x')")
+            assert browser.evaluate("document.title") == "Search drawn"
+            browser.evaluate("document.activeElement.blur()")
+            browser.evaluate("document.dispatchEvent(new KeyboardEvent('keydown', {key: '/'}))")
+            assert browser.evaluate("document.activeElement.id") == "words"
             browser.evaluate("at('words').value = 'blue shirt'; at('form').requestSubmit()")
             browser.wait_until("at('status').textContent.includes('blue · shirt')")
             first = browser.evaluate("document.querySelector('#grid img').alt")
@@ -109,8 +121,7 @@ def test_page_in_a_browser(port: int, garments: Path, tmp_path: Path) -> None:
 
 
 def test_too_many_searches_are_refused_for_a_while(port: int) -> None:
-    statuses = [
-        request(port, "/search", words="red", top="1")[0] for _ in range(SEARCHES_PER_MINUTE + 1)
-    ]
+    long = "x" * (MAX_LETTERS + 1)  # is counted, and refused without a search
+    statuses = [request(port, "/search", words=long)[0] for _ in range(SEARCHES_PER_MINUTE + 1)]
     assert statuses[-1] == 429
     assert request(port, "/health")[0] == 200
