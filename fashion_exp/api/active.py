@@ -169,6 +169,11 @@ def learning_curve(
         if value < 1:
             raise InputError(f"--{name} {value}: must be at least 1")
     loaded = load(run, uri=uri, outputs=outputs)
+    if not loaded.trained.predicts_from_features:
+        raise InputError(
+            f"learning_curve: {loaded.folder.name} trains its backbone; subsets need a frozen one "
+            "with stored features (model.freeze=backbone)"
+        )
     console = plain_console(stderr=True)
     with log_to_console(console), Progress(console) as progress:
         images = run_images(loaded.trained, loaded.outputs)
