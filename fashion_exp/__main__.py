@@ -85,8 +85,8 @@ def main() -> int:
 def information(arguments: Sequence[str]) -> str | None:
     """What a switch of ours prints that runs nothing; None if there is none."""
     if "--help" in arguments or "-h" in arguments:
-        asked = [name for word in arguments if (name := word.partition("=")[0]) in groups()]
-        return "\n\n".join(f"{group_help(name)}\n" for name in asked) or help_text()
+        names = [name for word in arguments if (name := word.partition("=")[0]) in groups()]
+        return "\n\n".join(f"{group_help(name)}\n" for name in names) or help_text()
     if "--version" in arguments:
         return f"fashion_exp {package_version()}\n"
     if arguments and arguments[0] in COMPLETION_SWITCHES:

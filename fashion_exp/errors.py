@@ -136,8 +136,8 @@ def close_matches(name: str, choices: Iterable[str]) -> list[str]:
                 distances[choice] = distance
     best = min(distances.values(), default=0)
     # A name that is spelled alike apart from case makes all others unlikely.
-    kept = [choice for choice in distances if best > 0 or distances[choice] == 0]
-    return sorted(kept, key=lambda choice: distances[choice])[:MAX_SUGGESTIONS]
+    closest = [choice for choice in distances if best > 0 or distances[choice] == 0]
+    return sorted(closest, key=lambda choice: distances[choice])[:MAX_SUGGESTIONS]
 
 
 def _spelling(name: str) -> str:

@@ -66,6 +66,7 @@ OWNERS = {
 MAX_ROOT_FILES = 8
 MAX_IMPORT_LEVELS = 11
 MAX_LINES = {"a file": 400, "a function": 60}
+VAGUE_NAMES = {"asked", "found", "kept", "one", "place", "said", "these", "told"}
 
 
 def name_of(file: Path) -> str:
@@ -189,6 +190,23 @@ def test_computation_knows_no_config_files_or_tracker(package: str) -> None:
     tops = {name.split(".")[0] for name in names}
     assert modules and not tops & {"pandas", "pathlib", "mlflow", "omegaconf"}
     assert not any(name.startswith("fashion_exp.configuration") for name in names)
+
+
+def test_variables_say_what_they_hold() -> None:
+    names = {
+        f"{module}: {name}"
+        for module in MODULES
+        for node in ast.walk(syntax_tree(module))
+        if (name := assigned_name(node)) in VAGUE_NAMES
+    }
+    assert not names
+
+
+def assigned_name(node: ast.AST) -> str | None:
+    """Of a variable or an argument."""
+    if isinstance(node, ast.arg):
+        return node.arg
+    return node.id if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) else None
 
 
 def test_files_and_functions_are_short() -> None:

@@ -30,8 +30,8 @@ GATES = {0, 4, 5}
 
 def blocks(tutorial: Path) -> list[tuple[str, str]]:
     """Language and text of the blocks that a reader would run."""
-    found = re.findall(r"^```(bash|python)\n(.*?)^```$", tutorial.read_text(), re.M | re.S)
-    return [(language, text) for language, text in found]
+    result = re.findall(r"^```(bash|python)\n(.*?)^```$", tutorial.read_text(), re.M | re.S)
+    return [(language, text) for language, text in result]
 
 
 def commands(text: str) -> list[str]:
@@ -53,10 +53,10 @@ def run_line(line: str, folder: Path) -> None:
 
 def expanded(word: str, folder: Path) -> list[str]:
     """The files of a pattern, as the shell of the reader finds them."""
-    found = (
+    result = (
         sorted(str(file.relative_to(folder)) for file in folder.glob(word)) if "*" in word else []
     )
-    return found or [word]
+    return result or [word]
 
 
 def check_words(words: list[str]) -> None:
@@ -111,9 +111,9 @@ def folder(tmp_path: Path, clothing: Path, monkeypatch: pytest.MonkeyPatch) -> P
 @pytest.mark.parametrize("name", ["judge-tools"])  # the others take minutes
 def test_commands_and_python_of_a_tutorial_run(name: str, folder: Path) -> None:
     tutorial = DOCS / "tutorials" / f"{name}.md"
-    found = blocks(tutorial)
-    assert len(found) > 5
-    for language, text in found:
+    result = blocks(tutorial)
+    assert len(result) > 5
+    for language, text in result:
         if language == "python":
             exec(compile(text, str(tutorial), "exec"), {"__name__": "tutorial"})
         else:

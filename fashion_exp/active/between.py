@@ -40,10 +40,10 @@ class BetweenResult:
 
     def sentences(self) -> list[str]:
         first, second = self.names
-        found = self.disagreements
+        disagreements = self.disagreements
         lines = [
-            f"{first} and {second} differ on {len(found.image_ids):,} of {found.photos:,} photos; "
-            f"{self.labelled:,} of these are labelled."
+            f"{first} and {second} differ on {len(disagreements.image_ids):,} of "
+            f"{disagreements.photos:,} photos; {self.labelled:,} of these are labelled."
         ]
         if self.estimate is not None:
             here, general = (_text(interval) for interval in self.estimate)
@@ -83,25 +83,28 @@ def find_disagreements(answers: Mapping[str, tuple[str, str]], seed: int) -> Dis
 
 
 def judge_disagreements(
-    names: tuple[str, str], found: Disagreements, decided: Mapping[str, Labels], level: float = 0.95
+    names: tuple[str, str],
+    disagreements: Disagreements,
+    decided: Mapping[str, Labels],
+    level: float = 0.95,
 ) -> BetweenResult:
     """The difference of the two runs' accuracies from the decided photos among those that differ.
 
     A run is right if its class is one of the labels; on an excluded photo neither is.
     """
-    known = [image in decided for image in found.image_ids]
+    known = [image in decided for image in disagreements.image_ids]
     wins = [
         int(first in decided[image]) - int(second in decided[image])
-        for image in found.image_ids
+        for image in disagreements.image_ids
         if image in decided
-        for first, second in [found.answers[image]]
+        for first, second in [disagreements.answers[image]]
     ]
     last = max((position for position, is_known in enumerate(known) if is_known), default=-1)
-    differ = len(found.image_ids)
+    differ = len(disagreements.image_ids)
     estimate = None
     if len(wins) >= MIN_LABELS:
-        estimate = disagreement_difference(wins, differ, found.photos, level)
-    return BetweenResult(names, found, len(wins), estimate, last + 1 - len(wins))
+        estimate = disagreement_difference(wins, differ, disagreements.photos, level)
+    return BetweenResult(names, disagreements, len(wins), estimate, last + 1 - len(wins))
 
 
 def _text(interval: Interval) -> str:

@@ -243,7 +243,7 @@ def _accuracies(subsets: _Subsets, values: Sequence[float], fold: Fold) -> list[
     if subsets.varied is not None:
         validation = validation[subsets.labels[validation] == subsets.varied]
     head: LogisticHead | None = None
-    found = []
+    accuracies = []
     with one_thread():
         for (units, chosen), c in zip(subsets.units(fold), values, strict=True):
             raise_if_interrupted()
@@ -252,5 +252,5 @@ def _accuracies(subsets: _Subsets, values: Sequence[float], fold: Fold) -> list[
                 subsets.features[rows], subsets.labels[rows], weights, subsets.classes, c, head
             )
             predicted = head.probabilities(subsets.features[validation]).argmax(1)
-            found.append(float((predicted == subsets.labels[validation]).mean()))
-    return found
+            accuracies.append(float((predicted == subsets.labels[validation]).mean()))
+    return accuracies

@@ -94,9 +94,9 @@ def group_copies(
     images = usable_images(files, inspections)
     groups = find_groups(images, find_pairs(images, lambda done, total=None: None), {})
     position = {path: number for number, path in enumerate(paths)}
-    found = [[position[member.path] for member in group.members] for group in groups]
-    grouped = {number for members in found for number in members}
-    return sorted([*found, *([n] for n in range(len(paths)) if n not in grouped)])
+    members_of = [[position[member.path] for member in group.members] for group in groups]
+    grouped = {number for members in members_of for number in members}
+    return sorted([*members_of, *([n] for n in range(len(paths)) if n not in grouped)])
 
 
 def choose(
@@ -111,8 +111,12 @@ def choose(
     mean = probabilities.mean(0)
     if len(positions) > MAX_CANDIDATES and strategy != "random":
         sure = np.partition(mean, -2, axis=1)
-        kept = np.sort(np.argsort(sure[:, -1] - sure[:, -2], kind="stable")[:MAX_CANDIDATES])
-        positions, probabilities, mean = positions[kept], probabilities[:, kept], mean[kept]
+        candidates = np.sort(np.argsort(sure[:, -1] - sure[:, -2], kind="stable")[:MAX_CANDIDATES])
+        positions, probabilities, mean = (
+            positions[candidates],
+            probabilities[:, candidates],
+            mean[candidates],
+        )
     if strategy == "bald" and len(probabilities) < 2:
         raise InputError("strategy=bald: needs a run of several models; choose margin")
     features = np.zeros((len(positions), 1), np.float32)

@@ -161,14 +161,14 @@ def compare(
         metric, alpha, rope, exact, target, pairs=pairs, human=human, on=on, column=_own(metric)
     )  # fmt: skip
     _refuse_both(pairs, baseline)
-    place = outputs_dir(None if outputs is None else fspath(outputs))
-    folders = find_runs(references(runs), place, uri)
-    found = len(folders)
+    outputs_root = outputs_dir(None if outputs is None else fspath(outputs))
+    folders = find_runs(references(runs), outputs_root, uri)
+    count = len(folders)
     if on is not None:
-        folders = _evaluated_runs(references(runs), on, place, uri)
-    not_evaluated = found - len(folders)
+        folders = _evaluated_runs(references(runs), on, outputs_root, uri)
+    not_evaluated = count - len(folders)
     if baseline is not None:
-        match = _baseline_run(baseline, place, uri)
+        match = _baseline_run(baseline, outputs_root, uri)
         folders = list(dict.fromkeys([*folders, match]))
         settings = settings.with_baseline(folders.index(match))
     unfinished = count_unfinished_jobs(folders)
@@ -176,8 +176,10 @@ def compare(
     _refuse_mixed(compared, on)
     settings = _describe_own_metric(settings, compared)
     if evaluate_test:
-        compared = _evaluate_tests(folders, place)
-    comparison = Comparison(compared, settings, unfinished, place, not_evaluated).counted_in(place)
+        compared = _evaluate_tests(folders, outputs_root)
+    comparison = Comparison(compared, settings, unfinished, outputs_root, not_evaluated).counted_in(
+        outputs_root
+    )
     if placebo is None:
         return comparison
     return _with_placebo(comparison, placebo, approve, progress)
@@ -238,18 +240,18 @@ def _describe_own_metric(
     """Raises `InputError` for a metric that is none of ours and that a run's `extensions` lack."""
     if settings.metric in METRICS:
         return settings
-    found = [run.metric(settings.metric) for run in runs]
-    is_binary = all(metric.is_binary for metric in found)
-    return replace(settings, column=replace(found[0], is_binary=is_binary))
+    metrics = [run.metric(settings.metric) for run in runs]
+    is_binary = all(metric.is_binary for metric in metrics)
+    return replace(settings, column=replace(metrics[0], is_binary=is_binary))
 
 
 def _evaluated_runs(names: Sequence[str], on: str, outputs: Path, uri: str | None) -> list[Path]:
     """As `find_runs`; of several runs that one reference means, those with the evaluation."""
     folders: dict[Path, None] = {}
     for reference in [[name] for name in names] or [[]]:
-        found = find_runs(reference, outputs, uri)
-        evaluated = [folder for folder in found if on in RunDir(folder).evaluation_names]
-        folders |= dict.fromkeys(evaluated or found)  # none: the run is named that lacks it
+        runs = find_runs(reference, outputs, uri)
+        evaluated = [folder for folder in runs if on in RunDir(folder).evaluation_names]
+        folders |= dict.fromkeys(evaluated or runs)  # none: the run is named that lacks it
     return list(folders)
 
 

@@ -114,14 +114,14 @@ def predict_batch(
     from fashion_exp.inference.new_photos import new_photos
     from fashion_exp.inference.predict import predict_paths
 
-    found = new_photos([run], photos)
-    new = [*found.paths.values()]
+    photos_found = new_photos([run], photos)
+    new = [*photos_found.paths.values()]
     tick = progress.stage("predicting", len(new))
     table = pd.concat(list(predict_paths(run, new, on_progress=tick, coverage=None)))
     read = table[table["reason"] == ""]
     if read.empty:
         raise InputError(f"{photos[0]}: no photo can be read: {table['reason'].iloc[0]}")
-    notes = found.notes(len(table) - len(read))
+    notes = photos_found.notes(len(table) - len(read))
     names = ["path", *(f"p_{name}" for name in run.classes)]
     batch = batch_of(read_columns(read[names].reset_index(drop=True), "photos", ColumnOptions()))
     if not run.result.test_evaluations:

@@ -111,26 +111,26 @@ def import_predictions(
     from fashion_exp.configuration.schema import TrackingConfig
     from fashion_exp.judging.import_run import import_run
 
-    place = Path(outputs).absolute()
+    root = Path(outputs).absolute()
     sources = source_options(
         columns=columns, classes=classes, scores=scores, where=where, form=form,
-        manifest=manifest, images=images, part=part, outputs=place, uri=uri,
+        manifest=manifest, images=images, part=part, outputs=root, uri=uri,
     )  # fmt: skip
     parts = read_parts(tables, name, sources)
     options = JoinOptions(unit=unit, train_size=train_size)
     store = "mlflow" if track else "none"
     tracking = TrackingConfig(name=store, uri=uri, experiment=experiment)
-    return import_run(name, parts, options, command, place, tracking).path
+    return import_run(name, parts, options, command, root, tracking).path
 
 
 def flips_page(
-    found: Flips, before: object, after: object, page: str | PathLike[str], **options: Any
+    result: Flips, before: object, after: object, page: str | PathLike[str], **options: Any
 ) -> None:
     """Writes the photos that a change lost and gained as an HTML page; arguments are those of
     `flips`. Raises `InputError` if the photos cannot be found."""
     from fashion_exp.judging.flips_page import write_flips_page
 
-    write_flips_page(found, _pair(before, after), reading_options(options), Path(page))
+    write_flips_page(result, _pair(before, after), reading_options(options), Path(page))
 
 
 def flips(before: object, after: object, *, alpha: float = 0.05, **options: Any) -> Flips:

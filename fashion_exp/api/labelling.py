@@ -68,28 +68,32 @@ def label_next(
         check_strategy(strategy)
     if manifest is not None and not decided:
         raise InputError("--manifest: needs --decided FILE, the decisions to add to it")
-    place, files = outputs_dir(outputs), [Path(fspath(file)) for file in decided]
+    outputs_root, files = outputs_dir(outputs), [Path(fspath(file)) for file in decided]
     with Progress(plain_console(stderr=True)) as progress:
-        trained = load_run(fspath(run), place, uri)
-        found, source = new_photos([trained], [fspath(p) for p in photos]), fspath(photos[0])
-        known = selection.read_decided(files, found, trained.classes, source)
+        trained = load_run(fspath(run), outputs_root, uri)
+        listing, source = new_photos([trained], [fspath(p) for p in photos]), fspath(photos[0])
+        known = selection.read_decided(files, listing, trained.classes, source)
         written = None if manifest is None else Path(fspath(manifest))
-        added = [] if written is None else _write_manifest(trained, place, written, known, found)
-        predicted = selection.predict_photos(trained, found, progress)
+        added = (
+            []
+            if written is None
+            else _write_manifest(trained, outputs_root, written, known, listing)
+        )
+        predicted = selection.predict_photos(trained, listing, progress)
         groups = selection.group_copies(
-            predicted.image_ids, predicted.paths, place / "cache", progress
+            predicted.image_ids, predicted.paths, outputs_root / "cache", progress
         )
         cases, about = selection.next_cases(
             trained, predicted, groups, known, strategy, count, seed, progress
         )
-        notes = [*found.notes(predicted.undecodable), *added]
+        notes = [*listing.notes(predicted.undecodable), *added]
         if known:
             notes.append(f"{len(known):,} photos are decided: left out, with their copies.")
         title = f"To label next: {trained.run.path.name}"
         content = selection.labelling_page(
             trained, title, [f"{about} {NEXT_NOTE}", *notes], source, cases, progress
         )
-    folder = place / "active" / unique_name("next")
+    folder = outputs_root / "active" / unique_name("next")
     target = Path(page) if page is not None else folder / "page.html"
     write_review_page(content, target)
     return NextLabels([images[0][1] for images, _, _ in cases], target, written, notes)
@@ -128,14 +132,14 @@ def label_between(
 
     if count < 1:
         raise InputError(f"--count {count}: must be at least 1")
-    place = outputs_dir(outputs)
+    outputs_root = outputs_dir(outputs)
     with Progress(plain_console(stderr=True)) as progress:
-        runs = [load_run(fspath(run), place, uri) for run in (first, second)]
+        runs = [load_run(fspath(run), outputs_root, uri) for run in (first, second)]
         if set(classes := runs[0].classes) != set(runs[1].classes):
             raise InputError(f"--between: the classes of {first} and {second} differ")
-        found, source = new_photos(runs, [fspath(p) for p in photos]), fspath(photos[0])
-        known = selection.read_decided([Path(fspath(f)) for f in decided], found, classes, source)
-        predicted = [selection.predict_photos(run, found, progress) for run in runs]
+        listing, source = new_photos(runs, [fspath(p) for p in photos]), fspath(photos[0])
+        known = selection.read_decided([Path(fspath(f)) for f in decided], listing, classes, source)
+        predicted = [selection.predict_photos(run, listing, progress) for run in runs]
         ids, paths = predicted[0].image_ids, predicted[0].paths
         if paths != predicted[1].paths:
             raise InputError("--between: one run cannot decode some photos that the other can")
@@ -144,7 +148,8 @@ def label_between(
             for run, p in zip(runs, predicted, strict=True)
         ]
         groups = {
-            ids[g[0]]: g for g in selection.group_copies(ids, paths, place / "cache", progress)
+            ids[g[0]]: g
+            for g in selection.group_copies(ids, paths, outputs_root / "cache", progress)
         }
         answers = {image: (labels[0][g[0]], labels[1][g[0]]) for image, g in groups.items()}
         disagreements = find_disagreements(answers, seed)
@@ -153,7 +158,7 @@ def label_between(
         shown = [image for image in disagreements.image_ids if image not in known][:count]
         target = None
         if shown:
-            folder = place / "active" / unique_name("between")
+            folder = outputs_root / "active" / unique_name("between")
             target = Path(page) if page is not None else folder / "page.html"
             cases = [
                 (predicted[0].files(groups[image]), "|".join(sorted(answers[image])), BETWEEN_HINT)
@@ -163,11 +168,11 @@ def label_between(
             title = f"Where {names[0]} and {names[1]} differ"
             content = selection.labelling_page(runs[0], title, notes, source, cases, progress)
             write_review_page(content, target)
-    return Between(result, target, found.notes(predicted[0].undecodable))
+    return Between(result, target, listing.notes(predicted[0].undecodable))
 
 
 def _write_manifest(
-    run: TrainedRun, outputs: Path, file: Path, decided: dict[str, Labels], found: NewPhotos
+    run: TrainedRun, outputs: Path, file: Path, decided: dict[str, Labels], listing: NewPhotos
 ) -> list[str]:
     """Writes the list to train on; returns notes."""
     import pandas as pd
@@ -191,7 +196,7 @@ def _write_manifest(
             files, table.rows["image_id"], table.rows["group_id"], strict=True
         )
     ]  # fmt: skip
-    rows, several = training_list(own, decided, found.paths)
+    rows, several = training_list(own, decided, listing.paths)
     header = ["path", "label", "group", "part"]
     write_text(file, csv_text([header, *([row[name] for name in header] for row in rows)]))
     added = len(rows) - len(own)

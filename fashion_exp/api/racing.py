@@ -48,9 +48,9 @@ def race(
     from fashion_exp.reporting.progress import quiet_progress
 
     options = RaceOptions(at_most, metric, alpha, rope, Gate(gate, margin) if gate else None)
-    place = outputs_dir(None if outputs is None else fspath(outputs))
-    a, b = (load_single(fspath(run), place, uri) for run in (candidate, baseline))
-    return run_race(a, b, options, Path(place), progress or quiet_progress(), on_look)
+    outputs_root = outputs_dir(None if outputs is None else fspath(outputs))
+    a, b = (load_single(fspath(run), outputs_root, uri) for run in (candidate, baseline))
+    return run_race(a, b, options, Path(outputs_root), progress or quiet_progress(), on_look)
 
 
 def load_single(reference: str, outputs: Path, uri: str | None) -> RunData:

@@ -314,5 +314,5 @@ def load(
     """
     from fashion_exp.inference.trained_run import load_run
 
-    place = outputs_dir(None if outputs is None else fspath(outputs))
-    return Run(load_run(fspath(reference), place, uri).run.path)
+    outputs_root = outputs_dir(None if outputs is None else fspath(outputs))
+    return Run(load_run(fspath(reference), outputs_root, uri).run.path)

@@ -47,13 +47,13 @@ class Index:
         about = self.photos.about
 
         def embedder() -> Any:
-            found = find_networks(about.by, about.weights, self.outputs, self._uri).embedder
-            if found.identity != about.identity:
+            embedder = find_networks(about.by, about.weights, self.outputs, self._uri).embedder
+            if embedder.identity != about.identity:
                 raise InputError(
                     f"{self.location}: {', '.join(about.by)} has other weights than when the index "
                     "was built; build it anew under another name"
                 )
-            return found
+            return embedder
 
         return Searcher(self.photos, embedder, similar_words(), near_words())
 
@@ -120,13 +120,13 @@ def _evaluate(
         prefix = f"{name}: " if len(indexes) > 1 else ""
         unseen, note = unseen_photos(index.photos, index.outputs, index._uri)
         notes += [f"{prefix}{note}"] if note else []
-        found = evaluate_pictures(index.photos, by, queries, unseen=unseen)
-        found = [SearchEvaluation(f"{prefix}{x.name}", x.queries) for x in found]
-        paired |= {x.name: x.queries for x in found}
+        measured = evaluate_pictures(index.photos, by, queries, unseen=unseen)
+        measured = [SearchEvaluation(f"{prefix}{x.name}", x.queries) for x in measured]
+        paired |= {x.name: x.queries for x in measured}
         if labels is not None:
             by_words = evaluate_words(index.searcher, labels)
-            found.append(SearchEvaluation(f"{prefix}{by_words.name}", by_words.queries))
-        evaluations += found
+            measured.append(SearchEvaluation(f"{prefix}{by_words.name}", by_words.queries))
+        evaluations += measured
     return EvaluationReport(evaluations, by, notes, _verdicts(paired))
 
 
@@ -202,7 +202,7 @@ def open_index(
             )
         name = known[0]
     location = index_location(fspath(name), folder)
-    found = open_index(location) if is_remote(location) else find_index(location)
-    if found is None:
+    photos = open_index(location) if is_remote(location) else find_index(location)
+    if photos is None:
         raise unknown_index(fspath(name), folder)
-    return Index(found, folder, None, uri)
+    return Index(photos, folder, None, uri)

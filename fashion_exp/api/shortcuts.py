@@ -28,14 +28,14 @@ def shortcuts(
     from fashion_exp.evaluation.run_dir import RunDir, require_config
     from fashion_exp.judging.shortcuts import CHANCE, NETWORK, control_of, shortcut_tables
 
-    place = outputs_dir(None if outputs is None else fspath(outputs))
-    folders = find_runs([fspath(run)], place, uri)
+    outputs_root = outputs_dir(None if outputs is None else fspath(outputs))
+    folders = find_runs([fspath(run)], outputs_root, uri)
     if len(folders) > 1:
         raise InputError(f"{run}: {len(folders)} runs match; name one")
     require_config(RunDir(folders[0]))
     data = load_run(folders[0])
     part = "test" if data.is_test_evaluated else "validation"
-    tables = shortcut_tables(data, part, (outputs_of(folders[0]) or place) / "cache")
+    tables = shortcut_tables(data, part, (outputs_of(folders[0]) or outputs_root) / "cache")
     network = judge(tables, baseline=NETWORK, alpha=alpha)
     others = {name: table for name, table in tables.items() if name != NETWORK}
     chance = judge(others, baseline=CHANCE, alpha=alpha)

@@ -104,8 +104,8 @@ def _photos(folder: Path, outputs: Path, by: Sequence[str] | None) -> pd.DataFra
 
     if RunDir(folder).is_imported or (by and {*by} <= {CLASS}):
         return pd.DataFrame()
-    place = outputs_of(folder) or outputs
-    return photo_columns(load_run(folder), place / "cache")
+    root = outputs_of(folder) or outputs
+    return photo_columns(load_run(folder), root / "cache")
 
 
 def _joined(columns: Sequence[pd.DataFrame], items: pd.Index) -> pd.DataFrame:

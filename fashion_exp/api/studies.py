@@ -60,8 +60,8 @@ def plan_study(
     uri: str | None = None, outputs: str | PathLike[str] | None = None,
 ) -> ExportPlan:  # fmt: skip
     """What `export_study` would write."""
-    place = outputs_dir(None if outputs is None else fspath(outputs))
-    return plan_export(find_runs(references(runs), place, uri), weights, thumbnails)
+    outputs_root = outputs_dir(None if outputs is None else fspath(outputs))
+    return plan_export(find_runs(references(runs), outputs_root, uri), weights, thumbnails)
 
 
 def checked_archive(file: str | PathLike[str]) -> Path:
@@ -111,9 +111,9 @@ def import_study(
     damaged or not safe to unpack.
     """
     path = expand_user(fspath(file), "STUDY.zip").resolve()
-    place = outputs_dir(None if outputs is None else fspath(outputs))
-    check_writable(place)
+    outputs_root = outputs_dir(None if outputs is None else fspath(outputs))
+    check_writable(outputs_root)
     photos = None if root is None else expand_user(fspath(root), "--root").resolve()
     if photos is not None and not photos.is_dir():
         raise InputError(f"--root {root}: no such folder")
-    return import_archive(path, place, photos, code)
+    return import_archive(path, outputs_root, photos, code)

@@ -59,7 +59,7 @@ def _simulate(arguments: Sequence[str]) -> int:
     options += [f"--config-dir={args.config_dir}"] if args.config_dir else []
     from fashion_exp.api.active import COUNT, INITIAL, ROUNDS, simulate_labelling
 
-    found = simulate_labelling(
+    simulation = simulate_labelling(
         *options, strategies=split_names(args.strategy) or ["margin", "usdm"],
         initial=INITIAL if args.initial is None else args.initial,
         count=COUNT if args.count is None else args.count,
@@ -67,15 +67,17 @@ def _simulate(arguments: Sequence[str]) -> int:
         target=args.target, workers=args.workers,
     )  # fmt: skip
     if args.json:
-        print(json.dumps({**found.result.as_json(), "folder": str(found.folder)}, indent=1))
+        print(
+            json.dumps({**simulation.result.as_json(), "folder": str(simulation.folder)}, indent=1)
+        )
         return 0
     from fashion_exp.reporting.console import plain_console
 
     console = plain_console()
-    console.print(found.result.as_table())
-    for sentence in found.result.sentences():
+    console.print(simulation.result.as_table())
+    for sentence in simulation.result.sentences():
         console.print(sentence)
-    console.print(f"files: {found.folder}", soft_wrap=True)
+    console.print(f"files: {simulation.folder}", soft_wrap=True)
     return 0
 
 
@@ -125,20 +127,20 @@ def _next_of_run(args: argparse.Namespace) -> int:
     run, *photos = args.words
     if not photos:
         raise InputError("active next: needs RUN and PHOTOS")
-    found = label_next(
+    chosen = label_next(
         run, photos, count=COUNT if args.count is None else args.count,
         strategy=args.strategy, decided=args.decided, page=args.page, manifest=args.manifest,
         seed=SEED if args.seed is None else args.seed, uri=args.uri, outputs=args.outputs,
     )  # fmt: skip
     if args.json:
-        content = {"schema": 1, "paths": found.paths, "page": str(found.page),
-                   "manifest": None if found.manifest is None else str(found.manifest),
-                   "notes": found.notes}  # fmt: skip
+        content = {"schema": 1, "paths": chosen.paths, "page": str(chosen.page),
+                   "manifest": None if chosen.manifest is None else str(chosen.manifest),
+                   "notes": chosen.notes}  # fmt: skip
         print(json.dumps(content, indent=1))
         return 0
-    print(*found.notes, f"{len(found.paths)} photos to label: {found.page}", sep="\n")
-    if found.manifest is not None:
-        print(f"train: dataset=csv dataset.manifest={found.manifest}")
+    print(*chosen.notes, f"{len(chosen.paths)} photos to label: {chosen.page}", sep="\n")
+    if chosen.manifest is not None:
+        print(f"train: dataset=csv dataset.manifest={chosen.manifest}")
     return 0
 
 
@@ -149,16 +151,18 @@ def _between(args: argparse.Namespace) -> int:
         if getattr(args, option) is not None:
             raise InputError(f"--{option}: has no effect with --between")
     first, second = args.between
-    found = label_between(
+    result = label_between(
         first, second, args.words, count=COUNT if args.count is None else args.count,
         decided=args.decided, page=args.page, seed=SEED if args.seed is None else args.seed,
         uri=args.uri, outputs=args.outputs,
     )  # fmt: skip
-    page = None if found.page is None else str(found.page)
+    page = None if result.page is None else str(result.page)
     if args.json:
-        print(json.dumps({**found.result.as_json(), "page": page, "notes": found.notes}, indent=1))
+        print(
+            json.dumps({**result.result.as_json(), "page": page, "notes": result.notes}, indent=1)
+        )
         return 0
-    print(*found.notes, *found.result.sentences(), sep="\n")
+    print(*result.notes, *result.result.sentences(), sep="\n")
     if page is not None:
         print(f"to label: {page}")
     return 0

@@ -39,11 +39,11 @@ def run(arguments: list[str]) -> int:
         _write_sample(batch, labels, args)
         return 0
     level = LEVEL if args.level is None else args.level
-    found = estimate_accuracy(batch, known, reference, level, notes)
+    estimate = estimate_accuracy(batch, known, reference, level, notes)
     if args.json:
-        print(json.dumps(found.as_json(), indent=1))
+        print(json.dumps(estimate.as_json(), indent=1))
     else:
-        print(*sentences(found), sep="\n")
+        print(*sentences(estimate), sep="\n")
     return 0
 
 
@@ -137,11 +137,11 @@ def _write_sample(batch: Batch, labels: Path, args: argparse.Namespace) -> None:
     print("Label them in this order, without looking at predictions; the first ones alone will do.")
 
 
-def sentences(found: NewDataEstimate) -> list[str]:
+def sentences(estimate: NewDataEstimate) -> list[str]:
     """What the estimate says."""
     from fashion_exp.reporting.formats import difference_range, difference_text, with_limits
 
-    powered, interval = found.powered, found.interval
+    powered, interval = estimate.powered, estimate.interval
     assert interval.estimate is not None and interval.n is not None
     accuracy = with_limits(interval.estimate, interval.low, interval.high)
     lines = [
@@ -161,22 +161,22 @@ def sentences(found: NewDataEstimate) -> list[str]:
         if more is not None
         else f"An interval half as wide needs more than these {powered.items:,} items."
     )
-    difference = found.difference
+    difference = estimate.difference
     if difference is not None and difference.estimate is None:
         lines.append(f"No comparison with the test: {difference.note}.")
-    elif found.reference is not None and difference is not None:
-        own = found.reference
+    elif estimate.reference is not None and difference is not None:
+        own = estimate.reference
         assert own.estimate is not None and difference.estimate is not None
         limits = ""
         if difference.low is not None and difference.high is not None:
             limits = f" ({difference_range(difference.low, difference.high)})"
         lines.append(
             f"{difference_text(difference.estimate)} points compared with the test, "
-            f"{with_limits(own.estimate, own.low, own.high)}{limits}: {found.verdict}."
+            f"{with_limits(own.estimate, own.low, own.high)}{limits}: {estimate.verdict}."
         )
-    for drift in found.drift:
+    for drift in estimate.drift:
         verdict = "differ" if drift.is_significant else "are not shown to differ"
         name = "The confidences" if drift.quantity == "confidence" else "The predicted classes"
         p = "p < 0.001" if drift.p < 0.001 else f"p = {drift.p:.3f}"
         lines.append(f"{name} {verdict} from those on the test (effect {drift.effect:.2f}, {p}).")
-    return [*lines, *found.notes]
+    return [*lines, *estimate.notes]

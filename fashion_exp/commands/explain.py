@@ -34,9 +34,11 @@ def run(arguments: list[str]) -> int:
         )
     code = ExitCode.SOME_FAILED if explained.unreadable else ExitCode.DONE
     if args.json:
-        found = {"page": str(explained.page), "photos": explained.rows, "checks": explained.checks,
-                 "unreadable": explained.unreadable}  # fmt: skip
-        print(json.dumps(found, indent=2))
+        document = {
+            "page": str(explained.page), "photos": explained.rows, "checks": explained.checks,
+            "unreadable": explained.unreadable,
+        }  # fmt: skip
+        print(json.dumps(document, indent=2))
         return code
     print(*explained.sentences, sep="\n", end="\n" * bool(explained.sentences))
     for name, reason in explained.unreadable.items():

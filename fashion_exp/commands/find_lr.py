@@ -31,14 +31,16 @@ def run(arguments: list[str]) -> int:
     options += [f"--config-dir={args.config_dir}"] if args.config_dir else []
     from fashion_exp.api.lr_finder import find_lr
 
-    found = find_lr(
+    result = find_lr(
         *options, into=into, lowest=args.lowest, highest=args.highest, updates=args.updates
     )
     if args.json:
-        print(json.dumps(found.as_json(), indent=1))
+        print(json.dumps(result.as_json(), indent=1))
         return 0
-    updates, images = len(found.curve.rates), found.curve.images
-    print(f"optim.lr={found.suggested:g}  ({updates} updates on {images:,} training photos)")
-    print(f"A value to start from, no evidence: compare it with others by --multirun {found.sweep}")
-    print(f"picture: {found.figure}")
+    updates, images = len(result.curve.rates), result.curve.images
+    print(f"optim.lr={result.suggested:g}  ({updates} updates on {images:,} training photos)")
+    print(
+        f"A value to start from, no evidence: compare it with others by --multirun {result.sweep}"
+    )
+    print(f"picture: {result.figure}")
     return 0

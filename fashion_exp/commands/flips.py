@@ -30,23 +30,23 @@ def run(arguments: list[str]) -> int:
     if page is not None:
         check_writable(page.parent, "--page")
     options = judging_options(args)
-    found = flips(args.before, args.after, **options)
+    result = flips(args.before, args.after, **options)
     if page is not None:
-        flips_page(found, args.before, args.after, page, **options)
-    decision = None if gate is None else found.decide_classes(gate)
+        flips_page(result, args.before, args.after, page, **options)
+    decision = None if gate is None else result.decide_classes(gate)
     if args.json:
         content = {
             "schema": 1,
-            "before": found.judgement.names[0],
-            "after": found.judgement.names[1],
-            "counts": [counts.as_json() for counts in found.counts],
-            "items": found.items.to_dict("records"),
-            "notes": list(found.judgement.notes),
+            "before": result.judgement.names[0],
+            "after": result.judgement.names[1],
+            "counts": [counts.as_json() for counts in result.counts],
+            "items": result.items.to_dict("records"),
+            "notes": list(result.judgement.notes),
             "gate": None if decision is None else decision.as_json(),
         }
         print(json.dumps(content, indent=1))
     else:
-        print_flips(found, decision, args.items)
+        print_flips(result, decision, args.items)
         if page is not None:
             print(f"page: {page}")
     return 0 if decision is None else int(decision.exit_code)
@@ -72,7 +72,7 @@ def build_parser() -> Parser:
     return parser
 
 
-def print_flips(found: Flips, decision: ClassDecision | None, shown: int) -> None:
+def print_flips(result: Flips, decision: ClassDecision | None, shown: int) -> None:
     from fashion_exp.reporting.console import plain_console
     from fashion_exp.reporting.formats import DASH, percent
     from fashion_exp.reporting.tables import PlainTable
@@ -80,7 +80,7 @@ def print_flips(found: Flips, decision: ClassDecision | None, shown: int) -> Non
     rows = [
         [c.name, f"{c.items:,.0f}", f"{c.lost:.1f}", f"{c.gained:.1f}",
          DASH if c.new_training is None else f"{c.new_training:.1f}"]
-        for c in found.counts
+        for c in result.counts
     ]  # fmt: skip
     note = (
         "Items, as means over the pairs of trainings; those of a group count once together. New "
@@ -90,7 +90,7 @@ def print_flips(found: Flips, decision: ClassDecision | None, shown: int) -> Non
     console.print(
         PlainTable(["class", "items", "lost", "gained", "new training"], rows, notes=[note])
     )
-    items = found.items
+    items = result.items
     if len(items) and shown:
         listed = [
             [row["id"], row["label"], percent(row["before"]), percent(row["after"])]
@@ -99,7 +99,7 @@ def print_flips(found: Flips, decision: ClassDecision | None, shown: int) -> Non
         more = f"{len(items) - shown:,} more items changed." if len(items) > shown else ""
         header = ["item", "label", "right before", "right after"]
         console.print(PlainTable(header, listed, notes=[more] if more else []))
-    for line in [found.sentence(), *found.judgement.notes]:
+    for line in [result.sentence(), *result.judgement.notes]:
         console.print(line)
     if decision is not None:
         for line in [*decision.sentences, f"{decision.decision}."]:

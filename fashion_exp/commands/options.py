@@ -25,13 +25,13 @@ def run(arguments: list[str]) -> int:
     parser.add_argument("--config-dir", help="folder with choices of your own")
     args = parser.parse_intermixed_args(arguments)
     folders = [own_choices_folder(args.config_dir)] if args.config_dir else []
-    found = find_options(args.word, options(folders))
-    if not found:
+    matches = find_options(args.word, options(folders))
+    if not matches:
         raise InputError(f"options {' '.join(args.word)}: no option has this in its description")
     if args.json:
-        print(json.dumps([option.as_json() for option in found], indent=1, ensure_ascii=False))
+        print(json.dumps([option.as_json() for option in matches], indent=1, ensure_ascii=False))
     else:
-        print(option_list(found))
+        print(option_list(matches))
     return 0
 
 
@@ -56,11 +56,11 @@ def option_text(option: Option) -> str:
     return " ".join([option.doc, option.unit, *choices, option.needs])
 
 
-def option_list(found: Sequence[Option]) -> str:
+def option_list(matches: Sequence[Option]) -> str:
     """Two lines or more for each option: its name and what it takes, then its description."""
     width = max(40, min(100, shutil.get_terminal_size().columns))
     blocks = []
-    for option in found:
+    for option in matches:
         lines = textwrap.wrap(f"{option.name}  {summary(option)}", width, subsequent_indent="    ")
         lines += textwrap.wrap(option.doc, width, initial_indent="    ", subsequent_indent="    ")
         blocks.append("\n".join(lines))

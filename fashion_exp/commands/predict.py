@@ -148,13 +148,13 @@ def _print_rows(tables: Sequence[pd.DataFrame], photos: int) -> None:
     from fashion_exp.reporting.formats import percent
     from fashion_exp.reporting.tables import PlainTable
 
-    found = [row for table in tables for row in json_rows(table)][:MAX_ROWS_SHOWN]
-    folder = os.path.commonpath([os.path.dirname(os.path.abspath(row["path"])) for row in found])
+    shown = [row for table in tables for row in json_rows(table)][:MAX_ROWS_SHOWN]
+    folder = os.path.commonpath([os.path.dirname(os.path.abspath(row["path"])) for row in shown])
     console, rows = plain_console(), list[list[str]]()
     omitted, notes = photos - MAX_ROWS_SHOWN, []
     if omitted > 0:
         notes.append(f"and {omitted:,} more; --into FILE writes all")
-    for row in found:
+    for row in shown:
         name = os.path.relpath(row["path"], folder)
         if row["reason"]:
             notes.append(f"could not be read: {name}: {row['reason']}")

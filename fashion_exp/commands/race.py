@@ -90,17 +90,17 @@ def look_line(race: Race) -> str:
     from fashion_exp.reporting.formats import difference_range, percent
     from fashion_exp.reporting.race_figure import interval_strip
 
-    found, metric, drawn = race.looks[-1], METRICS[race.options.metric], steps(race)
-    parts = [f"repeat {found.repeats:>2}/{race.options.at_most}"]
-    if drawn and found.low is not None and found.high is not None:
+    look, metric, drawn = race.looks[-1], METRICS[race.options.metric], steps(race)
+    parts = [f"repeat {look.repeats:>2}/{race.options.at_most}"]
+    if drawn and look.low is not None and look.high is not None:
         limit = max(abs(drawn[0].low), abs(drawn[0].high))
-        limits = difference_range(found.low, found.high, metric.is_share)
+        limits = difference_range(look.low, look.high, metric.is_share)
         parts.append(interval_strip(drawn[-1], limit))
-        parts.append(f"{metric.format_difference(found.difference)} ({limits})")
-    parts.append(f"alpha {found.level:.2g}")
-    parts.append(found.decision or found.verdict)
-    if found.chance is not None:
-        parts.append(f"chance to be decided {percent(found.chance, 0)}")
+        parts.append(f"{metric.format_difference(look.difference)} ({limits})")
+    parts.append(f"alpha {look.level:.2g}")
+    parts.append(look.decision or look.verdict)
+    if look.chance is not None:
+        parts.append(f"chance to be decided {percent(look.chance, 0)}")
     return "  ".join(parts)
 
 

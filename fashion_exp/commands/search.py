@@ -44,15 +44,15 @@ def run(arguments: list[str]) -> int:
         return serve(index.searcher, args.host, args.port)
     if not (photos or words or args.where):
         raise InputError("search: needs photos, words or --where; or --serve for a page")
-    found = index.search(photos, words, args.top, args.where)
+    results = index.search(photos, words, args.top, args.where)
     if args.page:
         from fashion_exp.retrieval.results_page import write_results_page
 
-        write_results_page(found, " ".join(args.query), expand_user(args.page, "--page"))
+        write_results_page(results, " ".join(args.query), expand_user(args.page, "--page"))
     if args.json:
-        print(json.dumps(as_json(found), indent=1))
+        print(json.dumps(as_json(results), indent=1))
     else:
-        _print(found, index.location, args.page)
+        _print(results, index.location, args.page)
     return ExitCode.DONE
 
 
@@ -72,15 +72,15 @@ def split_query(words: Sequence[str]) -> tuple[list[str], str]:
     return photos, " ".join(texts)
 
 
-def as_json(found: Results) -> dict[str, Any]:
-    rows = found.rows.astype(object).where(found.rows.notna(), None)
+def as_json(results: Results) -> dict[str, Any]:
+    rows = results.rows.astype(object).where(results.rows.notna(), None)
     terms = [
         {"text": term.text, "kind": term.kind, "word": term.word, "negated": term.negated,
          "how": term.how or "word"}
-        for term in found.words.terms
+        for term in results.words.terms
     ]  # fmt: skip
-    return {"understood": terms, "not_understood": list(found.words.unknown),
-            "read_by": found.words.read_by,
+    return {"understood": terms, "not_understood": list(results.words.unknown),
+            "read_by": results.words.read_by,
             "photos": rows.to_dict("records")}  # fmt: skip
 
 
@@ -92,20 +92,20 @@ def common_folder(folders: Sequence[str]) -> str:
         return ""
 
 
-def _print(found: Results, location: str, page: str | None) -> None:
+def _print(results: Results, location: str, page: str | None) -> None:
     from fashion_exp.reporting.console import plain_console
     from fashion_exp.reporting.tables import PlainTable
 
-    notes = [f"read as: {found.words.sentence}"] if found.words.sentence else []
-    folders = [os.path.dirname(path) for path in found.rows["path"]]
+    notes = [f"read as: {results.words.sentence}"] if results.words.sentence else []
+    folders = [os.path.dirname(path) for path in results.rows["path"]]
     folder, rows = common_folder(folders), list[list[str]]()
-    for number, row in enumerate(found.rows.to_dict("records"), start=1):
+    for number, row in enumerate(results.rows.to_dict("records"), start=1):
         copies = f" and {row['copies'] - 1} more" if row["copies"] > 1 else ""
         gone = " (file is gone)" if row["missing"] else ""
         name = os.path.relpath(row["path"], folder) if folder else row["path"]
         shown = printable_line(f"{name}{gone}{copies}")
         rows.append([str(number), f"{row['score']:.2f}", shown, row["color"], row["why"]])
-    if lost := int(found.rows["missing"].sum()):
+    if lost := int(results.rows["missing"].sum()):
         notes.append(
             f"{lost} of these files are gone; `index build` again brings the index up to date"
         )

@@ -48,10 +48,10 @@ def posterior_table(comparison: PairwiseComparison) -> PlainTable:
             rows.append([*names, DASH, DASH, DASH, pair.verdict])
             continue
         runs = comparison.runs[pair.a], comparison.runs[pair.b]
-        found = posterior(
+        probabilities = posterior(
             compute_differences(*runs, comparison.part, settings.metric), settings.rope
         )
-        shares = [found.better, found.equal, found.worse]
+        shares = [probabilities.better, probabilities.equal, probabilities.worse]
         if metric.lower_is_better:
             shares.reverse()
         rows.append([*names, *map(percent, shares), pair.verdict])

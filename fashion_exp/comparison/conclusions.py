@@ -141,10 +141,11 @@ def _two_runs(comparison: PairwiseComparison) -> Iterator[str]:
         f"{metric.format_limits(limits)}, {_format_p(pair.p_holm)}, {count}){scope}."
     )
     if pair.these_trainings is not None:
-        these = pair.these_trainings
+        conditional = pair.these_trainings
         yield (
-            f"For these trainings {a} minus {b} is {metric.format_difference(these.estimate)} "
-            f"({metric.format_limits(these)})."
+            f"For these trainings {a} minus {b} is "
+            f"{metric.format_difference(conditional.estimate)} "
+            f"({metric.format_limits(conditional)})."
         )
     if (
         pair.verdict == "undecided"
@@ -212,8 +213,8 @@ def _best_run(comparison: PairwiseComparison) -> Iterator[str]:
         counts = Counter(pair.verdict for pair in comparison.pairs)
         verdicts = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
         images = f"On the {comparison.compared_items} ({family}), compared with "
-        these = _these_trainings(comparison) if counts["better"] + counts["worse"] else ""
-        yield f"{images}{comparison.names[baseline]}: {verdicts}{these}."
+        suffix = _these_trainings(comparison) if counts["better"] + counts["worse"] else ""
+        yield f"{images}{comparison.names[baseline]}: {verdicts}{suffix}."
         yield from _in_these_trainings(comparison.pairs)
         return
     if not others:
@@ -250,19 +251,20 @@ def _best_run(comparison: PairwiseComparison) -> Iterator[str]:
         for verdict, phrase in _PHRASES.items()
         if counts[verdict]
     )
-    these = _these_trainings(comparison) if counts["better"] + counts["worse"] else ""
-    yield f"{where[0].upper()}{where[1:]} it is {verdicts}{these}."
+    suffix = _these_trainings(comparison) if counts["better"] + counts["worse"] else ""
+    yield f"{where[0].upper()}{where[1:]} it is {verdicts}{suffix}."
     yield from _in_these_trainings(with_winner)
     yield from _possible_best(comparison)
 
 
 def _in_these_trainings(pairs: Sequence[Pair]) -> Iterator[str]:
     """How many differences are undecided for new trainings only."""
-    if these := [pair.these_trainings for pair in pairs if pair.these_trainings is not None]:
+    if intervals := [pair.these_trainings for pair in pairs if pair.these_trainings is not None]:
         undecided = sum(pair.verdict == "undecided" for pair in pairs)
         yield (
-            f"Of {pluralize(undecided, 'undecided difference')}, {len(these)} can be stated for "
-            f"the {these[0].scores} trainings of each run, which say too little about new ones."
+            f"Of {pluralize(undecided, 'undecided difference')}, {len(intervals)} can be stated "
+            f"for the {intervals[0].scores} trainings of each run, which say too little about new "
+            "ones."
         )
 
 

@@ -89,10 +89,14 @@ def describe_confounds(
             for settings in together
             if len(settings) > 1
         ]
-        differing = {pair: found for pair, found in differing.items() if len(found) > 1}
+        differing = {
+            pair: names_differing
+            for pair, names_differing in differing.items()
+            if len(names_differing) > 1
+        }
     if len(runs) <= MAX_LISTED_RUNS:
-        for (a, b), found in differing.items():
-            settings = _settings(runs, found, (a, b))
+        for (a, b), names_differing in differing.items():
+            settings = _settings(runs, names_differing, (a, b))
             if len(settings) > 1:
                 sentences.append(
                     f"{names[a]} and {names[b]} differ in {len(settings)} settings: "

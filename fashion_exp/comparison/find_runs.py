@@ -39,8 +39,8 @@ def all_runs(outputs: Path) -> Iterator[RunDir]:
 
 def _existing(folder: Path) -> list[RunDir]:
     runs = [RunDir(path) for path in folder.glob("*") if not path.name.startswith(".")]
-    found = [run for run in runs if is_run(run)]
-    return sorted(found, key=lambda run: run.path.name)
+    existing = [run for run in runs if is_run(run)]
+    return sorted(existing, key=lambda run: run.path.name)
 
 
 def is_run(run: RunDir) -> bool:

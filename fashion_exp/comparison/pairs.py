@@ -118,7 +118,7 @@ class Pair:
         jointly), p and Holm's p, the test, and what the interval estimates; if that is undecided,
         what holds for the trainings at hand."""
         interval, test = self.simultaneous and self.simultaneous.or_fallback, self.test
-        these = self.these_trainings
+        conditional = self.these_trainings
         return {
             "a": names[self.a],
             "b": names[self.b],
@@ -132,12 +132,12 @@ class Pair:
             "estimates": test and str(test.interval.or_fallback.target),
             "note": self.note,
             "these_trainings": None
-            if these is None
+            if conditional is None
             else {
                 "verdict": self.these_verdict,
-                "difference": these.estimate,
-                "low": these.low,
-                "high": these.high,
+                "difference": conditional.estimate,
+                "low": conditional.low,
+                "high": conditional.high,
             },
         }
 
@@ -192,12 +192,12 @@ def compare_pairs(
             difference.test(family_level, settings.exact, prior).interval.or_fallback,
             verdict in ("better", "worse"),
         )
-        these = _of_these_trainings(difference, verdict, family_level, settings)
+        conditional = _of_these_trainings(difference, verdict, family_level, settings)
         is_negligible = verdict in ("better", "worse") and _is_inside(simultaneous, settings.rope)
         results.append(
             Pair(
                 a, b, verdict, test, p, note, simultaneous,
-                difference.are_all_zero, is_negligible, *these, difference, prior,
+                difference.are_all_zero, is_negligible, *conditional, difference, prior,
             )
         )  # fmt: skip
     return results
@@ -271,10 +271,10 @@ def _of_these_trainings(
     differences: Differences, verdict: Verdict, level: float, settings: ComparisonSettings
 ) -> tuple[Interval | None, Verdict | None]:
     """The interval of the trainings at hand and their verdict, if it decides what is undecided."""
-    these = differences.of_these_trainings if verdict == "undecided" else None
-    if these is None:
+    conditional = differences.of_these_trainings if verdict == "undecided" else None
+    if conditional is None:
         return None, None
-    interval = these.test(level).interval.or_fallback
+    interval = conditional.test(level).interval.or_fallback
     if interval.low is None or interval.high is None or interval.low <= 0 <= interval.high:
         return None, None
     return interval, "better" if settings.described.favors_first(interval.low) else "worse"

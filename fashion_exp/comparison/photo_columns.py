@@ -30,18 +30,18 @@ def photo_columns(run: RunData, cache: Path) -> pd.DataFrame:
     inspected = inspect_run(run, cache)
     rows = {
         image: {
-            "color": found.stats.mean_rgb[0] - found.stats.mean_rgb[2],
-            "brightness": found.stats.brightness,
-            "contrast": found.stats.max_std,
-            "background": float(border_pixels(found.stats.gray).mean()),
-            "size": min(found.stats.width, found.stats.height),
-            "aspect": found.stats.width / found.stats.height,
-            "bytes": found.size_bytes,
-            "format": found.header.kind,
-            "quality": np.nan if found.header.quality is None else found.header.quality,
+            "color": inspection.stats.mean_rgb[0] - inspection.stats.mean_rgb[2],
+            "brightness": inspection.stats.brightness,
+            "contrast": inspection.stats.max_std,
+            "background": float(border_pixels(inspection.stats.gray).mean()),
+            "size": min(inspection.stats.width, inspection.stats.height),
+            "aspect": inspection.stats.width / inspection.stats.height,
+            "bytes": inspection.size_bytes,
+            "format": inspection.header.kind,
+            "quality": np.nan if inspection.header.quality is None else inspection.header.quality,
         }
-        for image, found in inspected.items()
-        if found.stats is not None and found.header is not None
+        for image, inspection in inspected.items()
+        if inspection.stats is not None and inspection.header is not None
     }
     return pd.DataFrame.from_dict(rows, orient="index")
 
@@ -54,8 +54,8 @@ def inspect_run(run: RunData, cache: Path) -> dict[str, ImageInspection]:
     files = [] if table is None else table_files(table, "")
     if table is None or not files:
         return {}
-    found = inspect_table_files(files, cache, run.config.dataset.max_megapixels)
-    return dict(zip(table.rows["image_id"], found, strict=True))
+    inspections = inspect_table_files(files, cache, run.config.dataset.max_megapixels)
+    return dict(zip(table.rows["image_id"], inspections, strict=True))
 
 
 def border_pixels(gray: np.ndarray) -> np.ndarray:

@@ -213,10 +213,14 @@ def _cells(pair: Pair) -> tuple[VerdictCell, VerdictCell]:
     )
 
 
-def _cell(verdict: Verdict, difference: Interval, pair: Pair, these: Verdict | None) -> VerdictCell:
+def _cell(
+    verdict: Verdict, difference: Interval, pair: Pair, conditional: Verdict | None
+) -> VerdictCell:
     low, high = difference.low, difference.high
     less = "by less than matters" * pair.is_negligible
-    note = "; ".join(filter(None, [less, these and f"these trainings {these}", pair.note]))
+    note = "; ".join(
+        filter(None, [less, conditional and f"these trainings {conditional}", pair.note])
+    )
     return VerdictCell(verdict, difference.estimate, low, high, pair.p_holm, note)
 
 

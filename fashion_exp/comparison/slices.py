@@ -101,25 +101,25 @@ class SliceAnalysis:
         by_name = {name: masks[key] for name, key in names.items()}
         correct = np.nanmean(matrix.values, axis=0)
         level, models = self.compared.settings.level, len(matrix.raw)
-        found = compare_slices(correct, matrix.groups, by_name, level, models)
-        return {key: found[name] for name, key in names.items()}
+        results = compare_slices(correct, matrix.groups, by_name, level, models)
+        return {key: results[name] for name, key in names.items()}
 
     def _pairs(self) -> dict[tuple[str, str], list[SlicePair]]:
         """The tests of the requested pairs, for all slices and pairs together (Holm)."""
-        found: list[tuple[tuple[str, str], int, int, pd.Index]] = []
+        tested: list[tuple[tuple[str, str], int, int, pd.Index]] = []
         for a, b in self.compared.requested_pairs:
             shared = self.matrices[a].images.intersection(self.matrices[b].images)
             groups = pd.Series(self.matrices[a].groups, index=self.matrices[a].images)
             for key, ids in self._members.items():
                 images = shared.intersection(ids)
                 if groups.loc[images].nunique() >= MIN_SLICE:
-                    found.append((key, a, b, images))
+                    tested.append((key, a, b, images))
         alpha = self.compared.settings.pair_alpha  # smaller at a later look
-        joint = bonferroni_level(alpha, len(found))
-        tests = [self._test(a, b, images, joint) for _, a, b, images in found]
+        joint = bonferroni_level(alpha, len(tested))
+        tests = [self._test(a, b, images, joint) for _, a, b, images in tested]
         adjusted = holm([test.trusted_p for test in tests])
         pairs: dict[tuple[str, str], list[SlicePair]] = {}
-        for (key, a, b, _), test, p in zip(found, tests, adjusted, strict=True):
+        for (key, a, b, _), test, p in zip(tested, tests, adjusted, strict=True):
             is_decided = p is not None and p <= alpha
             interval = agree_with_decision(test.interval.or_fallback, is_decided)
             pairs.setdefault(key, []).append(SlicePair(a, b, test, interval, p))
@@ -175,9 +175,9 @@ class SliceAnalysis:
                 title = f"{part.column} {part.value}"
                 by_verdict.setdefault(part.results[index].verdict, []).append(title)
             judged = sum(len(titles) for v, titles in by_verdict.items() if "few" not in v)
-            found = [f"{verdict} than on the rest: {', '.join(by_verdict[verdict])}"
+            parts = [f"{verdict} than on the rest: {', '.join(by_verdict[verdict])}"
                      for verdict in ("worse", "better") if verdict in by_verdict]  # fmt: skip
-            text = "; ".join(found) or "no slice is shown to differ from the rest"
+            text = "; ".join(parts) or "no slice is shown to differ from the rest"
             sentences.append(f"{name}: {text} ({judged} slices of the run judged jointly).")
         decided = [
             row for row in self.pair_table.to_dict("records") if row["verdict"] != "undecided"

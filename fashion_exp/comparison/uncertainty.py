@@ -43,7 +43,7 @@ def uncertainty_table(comparison: Comparison) -> PlainTable:
     part, rows = comparison.part, []
     for index in comparison.ranking:
         run = comparison.runs[index]
-        found = run_uncertainty(run, part)
+        uncertainty = run_uncertainty(run, part)
         per_training = run.result.seconds / len(run.result.train_sizes)
         is_imported = RunDir(run.result.output).is_imported
         images = len(run.score_matrix(part, "accuracy").images)
@@ -51,14 +51,19 @@ def uncertainty_table(comparison: Comparison) -> PlainTable:
         rows.append(
             [
                 comparison.names[index],
-                *(_points(se) for se in (found.images, found.trainings, found.interaction)),
-                f"±{_points(found.half_width)}",
+                *(
+                    _points(se)
+                    for se in (uncertainty.images, uncertainty.trainings, uncertainty.interaction)
+                ),
+                f"±{_points(uncertainty.half_width)}",
                 _gain(
-                    found.half_width,
-                    found.more_trainings,
+                    uncertainty.half_width,
+                    uncertainty.more_trainings,
                     None if is_imported else MORE_TRAININGS * per_training,
                 ),
-                _gain(found.half_width, found.more_images, None if is_imported else again),
+                _gain(
+                    uncertainty.half_width, uncertainty.more_images, None if is_imported else again
+                ),
             ]
         )
     trainings, photos = f"{MORE_TRAININGS} more trainings", f"{MORE_IMAGES} more photos"
@@ -85,15 +90,16 @@ def _gain(now: float, later: float | None, seconds: float | None) -> str:
 def _advice(comparison: Comparison) -> str:
     """What narrows the interval of the best run most."""
     winner, part = comparison.winner, comparison.part
-    found = run_uncertainty(comparison.runs[winner], part)
+    uncertainty = run_uncertainty(comparison.runs[winner], part)
     name = comparison.names[winner]
-    if found.more_trainings is None:
+    if uncertainty.more_trainings is None:
         return (
             f"{name} has one training, which says nothing about new ones: train it "
             f"{MIN_RELIABLE_SCORES} times or more (repeats={MIN_RELIABLE_SCORES})."
         )
     by_trainings, by_photos = (
-        100 * (found.half_width - later) for later in (found.more_trainings, found.more_images)
+        100 * (uncertainty.half_width - later)
+        for later in (uncertainty.more_trainings, uncertainty.more_images)
     )
     more = (
         (f"{MORE_TRAININGS} more trainings", by_trainings),

@@ -62,12 +62,12 @@ def options(folders: Sequence[Path] = ()) -> list[Option]:
     """
     values, available = default_values(), groups(folders)
     chosen = default_choices()
-    found = [
+    options_found = [
         _option(name, doc, hint, values, available, chosen)
         for name, doc, hint in _fields()
         if name not in schema.SWEEP_JOB_OPTIONS
     ]
-    return [*found, *_hydra_options(available)]
+    return [*options_found, *_hydra_options(available)]
 
 
 @cache

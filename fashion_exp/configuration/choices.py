@@ -53,10 +53,10 @@ class Choice:
         comments: dict[str, str] = {}
         for base in self._bases():
             comments |= base.comments
-        found = re.findall(
+        matches = re.findall(
             r"^ *(\w+):.*?\s#\s+(.+)$", self.file.read_text(encoding="utf-8"), re.MULTILINE
         )
-        return comments | dict(found)
+        return comments | dict(matches)
 
     @cached_property
     def values(self) -> Mapping[str, Any]:
@@ -82,8 +82,8 @@ class Choice:
 
     @cached_property
     def _package(self) -> str:
-        found = _PACKAGE.search(self.file.read_text(encoding="utf-8"))
-        package = _DEFAULT_PACKAGES.get(found[1], found[1]) if found else None
+        match = _PACKAGE.search(self.file.read_text(encoding="utf-8"))
+        package = _DEFAULT_PACKAGES.get(match[1], match[1]) if match else None
         return self.group.replace("/", ".") if package is None else package
 
     def _bases(self) -> Iterator[Choice]:
@@ -114,10 +114,10 @@ def _flatten(tree: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
 
 def groups(folders: Sequence[Path] = ()) -> dict[str, list[Choice]]:
     """The choices of each group, those of `conf/` first; files that begin with _ are bases."""
-    found: dict[str, dict[str, Choice]] = {}
+    by_group: dict[str, dict[str, Choice]] = {}
     for choice in (*_shipped_choices(), *(c for root in folders for c in _choices_in(root))):
-        found.setdefault(choice.group, {})[choice.name] = choice
-    return {group: list(choices.values()) for group, choices in sorted(found.items())}
+        by_group.setdefault(choice.group, {})[choice.name] = choice
+    return {group: list(choices.values()) for group, choices in sorted(by_group.items())}
 
 
 @cache

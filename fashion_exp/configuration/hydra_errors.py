@@ -57,8 +57,8 @@ def _omegaconf_message(error: OmegaConfBaseException) -> str:
     if "is not a ListConfig" in reason:
         return f"{key}: needs a list; '{key}=[…,…]'"
     for pattern, needed in _NEEDED.items():
-        if key and (found := re.search(pattern, reason)):
-            value = f"={found[1]}" if found.groups() else ""
+        if key and (match := re.search(pattern, reason)):
+            value = f"={match[1]}" if match.groups() else ""
             return f"{key}{value}: needs {needed}"
     if " not in " in reason and isinstance(error.parent_node, DictConfig):
         from fashion_exp.configuration.catalog import settable_options  # reads every YAML file

@@ -186,15 +186,15 @@ def rerun_overrides(overrides: Sequence[str], outputs: Path | None) -> list[str]
     Those of its sweep are left out, and so are addresses with a password. None stands for the
     default folder. Paths are absolute, so that the command may be typed anywhere.
     """
-    kept = []
+    repeated = []
     for override in overrides:
         bare = override.lstrip("+")
         is_of_sweep = bare.startswith(SWEEP_PREFIXES) and not bare.startswith(SEARCHPATH)
         if not (is_of_sweep or bare.startswith("outputs=") or _has_credentials(bare)):
-            kept.append(_with_absolute_path(override))
+            repeated.append(_with_absolute_path(override))
     if outputs is not None and outputs != outputs_dir(None):
-        kept.append(_with_value("outputs", str(outputs)))
-    return kept
+        repeated.append(_with_value("outputs", str(outputs)))
+    return repeated
 
 
 def resume_command(run: Path) -> str:
@@ -204,10 +204,10 @@ def resume_command(run: Path) -> str:
 
 def repeat_command(arguments: Sequence[str], outputs: Path) -> str:
     """A command line as it was typed, with its outputs folder wherever it is typed now."""
-    kept = [argument for argument in arguments if not argument.startswith("outputs=")]
+    words = [argument for argument in arguments if not argument.startswith("outputs=")]
     if outputs != outputs_dir(None):
-        kept.append(_with_value("outputs", str(outputs)))
-    return rerun_command([_with_absolute_path(argument) for argument in kept])
+        words.append(_with_value("outputs", str(outputs)))
+    return rerun_command([_with_absolute_path(argument) for argument in words])
 
 
 def _has_credentials(override: str) -> bool:

@@ -54,8 +54,8 @@ def similar_options(typed: str, docs: Mapping[str, str], groups: Iterable[str] =
         lambda: _documented_as(last, docs),
     ]
     for rule in rules:
-        if found := rule():
-            return _in_group(prefix or _group_word(last), found)[:MAX_SUGGESTIONS]
+        if names := rule():
+            return _in_group(prefix or _group_word(last), names)[:MAX_SUGGESTIONS]
     return []
 
 
@@ -89,14 +89,14 @@ def _near_spellings(prefix: str, last: str, docs: Mapping[str, str]) -> list[str
 def _same_words(last: str, docs: Mapping[str, str]) -> list[str]:
     """num_epochs, model_name and train_batch_size: the option and words that add nothing."""
     words = last.split("_")
-    found = []
+    names = []
     for name in docs:
         own = _last(name).split("_")
         rest = [word for word in words if word not in own]
         is_whole = all(word in words for word in own) and len(words) > len(own)
         if is_whole and all(word in FILLERS or _names_group(word, _group(name)) for word in rest):
-            found.append(name)
-    return [name for name in found if not _group(name)] or found
+            names.append(name)
+    return [name for name in names if not _group(name)] or names
 
 
 def _names_group(word: str, group: str) -> bool:
@@ -117,7 +117,7 @@ def _documented_as(last: str, docs: Mapping[str, str]) -> list[str]:
     return [name for name, text in begins.items() if text.startswith(letters)]
 
 
-def _in_group(prefix: str, found: Sequence[str]) -> list[str]:
+def _in_group(prefix: str, names: Sequence[str]) -> list[str]:
     """Those in the group that was typed, or all if there is none."""
-    own = [name for name in found if prefix and _names_group(prefix, _group(name))]
-    return own or list(found)
+    own = [name for name in names if prefix and _names_group(prefix, _group(name))]
+    return own or list(names)

@@ -73,7 +73,7 @@ def _stored(run: RunDir) -> list[tuple[CodeFile, Path]]:
     """Each copy with the path that it was copied from. Raises `InputError` for a changed copy."""
     if not _list_file(run).exists():
         return []
-    found = []
+    files = []
     for entry in read_json(_list_file(run))["files"]:
         copy = run.path / CODE_FOLDER / Path(str(entry["copy"])).name
         (file,) = read_code([str(copy)])
@@ -82,8 +82,8 @@ def _stored(run: RunDir) -> list[tuple[CodeFile, Path]]:
                 f"{copy}: changed since the run was trained with it; restore the file, whose "
                 f"SHA-256 was {entry['sha256']}"
             )
-        found.append((file, Path(str(entry["path"]))))
-    return found
+        files.append((file, Path(str(entry["path"]))))
+    return files
 
 
 def code_files(run: RunDir) -> list[tuple[Path, str]]:
@@ -157,11 +157,11 @@ def _is_users_file(file: CodeFile, original: Path, run: RunDir) -> bool:
     """Whether the file that was copied is still there. What is among runs may have come with them,
     and be the copy itself."""
     try:
-        place, outputs = original.resolve(), outputs_of(run.path)
+        path, outputs = original.resolve(), outputs_of(run.path)
         is_users = original.is_absolute() and not (
-            is_in_outputs(place)
-            or place.is_relative_to(run.path.resolve())
-            or (outputs is not None and place.is_relative_to(outputs.resolve()))
+            is_in_outputs(path)
+            or path.is_relative_to(run.path.resolve())
+            or (outputs is not None and path.is_relative_to(outputs.resolve()))
         )
     except OSError:  # a circle of links, or a folder that may not be read
         return False

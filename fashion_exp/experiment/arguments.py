@@ -202,8 +202,8 @@ def _continued(
     if "outputs" not in names:
         outputs = outputs_of(run.path)  # it may have been moved since
         cfg = replace(cfg, outputs=str(outputs) if outputs else None)
-    kept = [text for text in stored if split_override(text)[0] not in names]
-    return cfg, (*kept, *typed)
+    overrides = [text for text in stored if split_override(text)[0] not in names]
+    return cfg, (*overrides, *typed)
 
 
 def refuse_foreign_store(option: str, cfg: Config, run: RunDir) -> None:

@@ -169,13 +169,13 @@ def make_plan(cfg: Config, run: RunDir, native_size: int) -> ModelPlan:
     """The plan of a run, whose relative paths are of the folder that it was started in; logs the
     weights. Raises `InputError` as `backbone_weights` and `plan_with`."""
     resolved = resolve_paths(cfg, run)
-    backbones, found = single_backbones(resolved.model), backbone_weights(resolved)
-    for backbone, weights in zip(backbones, found, strict=True):
+    backbones, weights_of = single_backbones(resolved.model), backbone_weights(resolved)
+    for backbone, weights in zip(backbones, weights_of, strict=True):
         of = f" of {backbone.name}" if len(backbones) > 1 else ""
         log.info("weights%s: %s", of, weights.description)
         if weights.advice:
             log.warning("no pretrained weights%s: %s", of, weights.advice)
-    return plan_with(cfg, found, native_size)
+    return plan_with(cfg, weights_of, native_size)
 
 
 def backbone_weights(cfg: Config) -> list[Weights]:
@@ -183,12 +183,12 @@ def backbone_weights(cfg: Config) -> list[Weights]:
     return [_find_weights(cfg, backbone) for backbone in single_backbones(cfg.model)]
 
 
-def plan_with(cfg: Config, found: Sequence[Weights], native_size: int) -> ModelPlan:
+def plan_with(cfg: Config, all_weights: Sequence[Weights], native_size: int) -> ModelPlan:
     """The plan with these weights. Raises `InputError` if they do not fit the options."""
     try:
-        return plan_backbones(cfg.model, cfg.dataset, cfg.optim, found, native_size)
+        return plan_backbones(cfg.model, cfg.dataset, cfg.optim, all_weights, native_size)
     except InputError:  # the input format is no matter if the weights are those of another network
-        for backbone, weights in zip(single_backbones(cfg.model), found, strict=True):
+        for backbone, weights in zip(single_backbones(cfg.model), all_weights, strict=True):
             check_architecture(backbone, weights, cfg.dataset.channels)
         raise
 

@@ -40,14 +40,14 @@ def stored_report(run: TrainedRun, progress: Progress) -> tuple[list[str], list[
         if content["key"] == key:
             return content["sentences"], [PlainTable(**table) for table in content["tables"]]
     report = measure_calibration(run, progress, left_out=False)
-    found, tables = sentences(report), [*tables_of(report)]
+    lines, tables = sentences(report), [*tables_of(report)]
     needs_photos = report.calibration.uses_features
     if any(part.part == "test" and not part.false_alarms for part in report.parts) and needs_photos:
-        return found, tables  # the photos may be there the next time
+        return lines, tables  # the photos may be there the next time
     with suppress(OSError):  # a folder that cannot be written
-        stored = {"sentences": found, "tables": [asdict(table) for table in tables]}
+        stored = {"sentences": lines, "tables": [asdict(table) for table in tables]}
         write_json(file, {"key": key, **stored})
-    return found, tables
+    return lines, tables
 
 
 def _key(run: TrainedRun) -> str:
@@ -81,10 +81,10 @@ def tables_of(report: CalibrationReport) -> Iterator[PlainTable]:
         ("called unfamiliar", *(text(part.false_alarms) for part in parts)),
     ]
     if report.threshold is not None:
-        found = [part.accepted for part in parts]
+        accepted = [part.accepted for part in parts]
         rows += [
-            ("accepted", *("" if a is None else percent(a.share) for a in found)),
-            ("accuracy of accepted", *("" if a is None else text(a.accuracy) for a in found)),
+            ("accepted", *("" if a is None else percent(a.share) for a in accepted)),
+            ("accuracy of accepted", *("" if a is None else text(a.accuracy) for a in accepted)),
         ]
     notes = [f"{part.part.capitalize()}: {part.subject}." for part in parts]
     notes.append(
@@ -114,13 +114,13 @@ def sentences(report: CalibrationReport) -> list[str]:
         )
     lines += [sentence for part in report.parts for sentence in _trust(part)]
     if report.target is not None:
-        found = report.threshold
+        threshold = report.threshold
         lines.append(
             f"No threshold ensures an accuracy of {percent(report.target)} with 95 % confidence."
-            if found is None
-            else f"From a confidence of {found.confidence:g} on, accuracy is at least "
-            f"{percent(report.target)} with 95 % confidence (bound {percent(found.lower)}, "
-            f"{found.accepted:,} validation predictions, {percent(found.coverage)} of all)."
+            if threshold is None
+            else f"From a confidence of {threshold.confidence:g} on, accuracy is at least "
+            f"{percent(report.target)} with 95 % confidence (bound {percent(threshold.lower)}, "
+            f"{threshold.accepted:,} validation predictions, {percent(threshold.coverage)} of all)."
         )
     return [*lines, *report.notes]
 

@@ -98,14 +98,14 @@ def build_card(run: TrainedRun) -> PhotoPage:
 def _without_repeats(sections: Sequence[Section]) -> list[Section]:
     """The sections without notes of tables that stand above."""
     seen: set[str] = set()
-    kept = []
+    result = []
     for section in sections:
         tables = []
         for table in section.tables:
             tables.append(replace(table, notes=[n for n in table.notes if n not in seen]))
             seen |= set(table.notes)
-        kept.append(replace(section, tables=tables))
-    return kept
+        result.append(replace(section, tables=tables))
+    return result
 
 
 def _refit(run: TrainedRun) -> list[str]:
@@ -159,18 +159,18 @@ def _selection(data: RunData) -> list[str]:
             [load_run(item) for item in folders], ComparisonSettings(),
             count_unfinished_jobs(folders),
         )  # fmt: skip
-        found = conclusions(comparison) if len(folders) > 1 else []
+        texts = conclusions(comparison) if len(folders) > 1 else []
         if data.is_test_evaluated:  # the accuracy is the card's first sentence
-            found = [text for text in found if not text.startswith("On the test images")]
-        lines += found
+            texts = [text for text in texts if not text.startswith("On the test images")]
+        lines += texts
     return lines
 
 
 def _calibration(run: TrainedRun) -> Iterator[Section]:
     """What `calibrate` says; nothing if the run was not calibrated yet."""
     if (run.run.path / FILE).is_file():
-        found, tables = stored_report(run, Progress(plain_console(stderr=True)))
-        yield Section("calibration", "Calibration and prediction sets", found, tables)
+        lines, tables = stored_report(run, Progress(plain_console(stderr=True)))
+        yield Section("calibration", "Calibration and prediction sets", lines, tables)
 
 
 def _limits(data: RunData, run: TrainedRun) -> Iterator[str]:

@@ -216,10 +216,10 @@ def _predict(
     unread = pd.DataFrame(
         {"path": table.rows["path"].iloc[list(reasons)].to_numpy(), "reason": [*reasons.values()]}
     )
-    kept = np.setdiff1d(np.arange(len(table)), list(reasons))
+    readable = np.setdiff1d(np.arange(len(table)), list(reasons))
     features = [output.features for output in outputs if output.features is not None]
     return (
-        table.take(kept, unread),
+        table.take(readable, unread),
         np.concatenate([output.probabilities for output in outputs], axis=1),
         np.concatenate(features) if features else None,
     )

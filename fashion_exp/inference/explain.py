@@ -177,14 +177,14 @@ class QuickMaps:
         names = tuple(source.models or run.model_names)
         (shares,) = _probabilities(run, [part[None] for part in parts], names)
         index, (method, *_) = int(shares.argmax()), methods_of(run)
-        found = (
+        maps = (
             _occlusion(run, parts, index, names)
             if method == "occlusion"
             else _activation(run, parts, index, names, self._offsets)
         )
         name = run.classes[index]
         return Explanation(
-            source.name, source.label, parts[0], name, float(shares[index]), name, {method: found}
+            source.name, source.label, parts[0], name, float(shares[index]), name, {method: maps}
         )
 
     @cached_property
@@ -194,9 +194,9 @@ class QuickMaps:
     def png(self, image: np.ndarray) -> bytes:
         """The image under its map."""
         item = self(image, Source("photo", image))
-        (found,) = item.maps.values()
+        (activation_map,) = item.maps.values()
         buffer = io.BytesIO()
-        overlay(item.image, found).save(buffer, "png")
+        overlay(item.image, activation_map).save(buffer, "png")
         return buffer.getvalue()
 
 
@@ -248,9 +248,9 @@ def _activation(
     """The mean over the models, moved to where the cells' content lies in the image. Maps of
     several backbones are added in the cells of the finest."""
     batch, target = torch.from_numpy(pack(parts)).permute(2, 0, 1)[None], torch.tensor([index])
-    found = [activation_maps(run.model(name), batch, target) for name in names]
+    maps_of_models = [activation_maps(run.model(name), batch, target) for name in names]
     moved = []
-    for maps, offset in zip(zip(*found, strict=True), offsets, strict=True):
+    for maps, offset in zip(zip(*maps_of_models, strict=True), offsets, strict=True):
         mean = torch.stack(maps).mean(dim=0)[0].numpy()
         moved.append(ndimage.shift(mean, offset, order=1, mode="nearest"))
     finest = max((map.shape for map in moved), key=math.prod)

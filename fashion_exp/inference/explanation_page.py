@@ -79,7 +79,7 @@ def explain_into(
     `options` are those of `explain`. Pictures of an earlier call are removed from the folder.
     Raises `InputError`, before anything is written, if no photo can be explained.
     """
-    found, photos, rows = [], [], []
+    explanations, photos, rows = [], [], []
     unreadable: dict[str, str] = {}
     readable = _readable(run, sources, unreadable)
     for number, item in enumerate(explain(run, readable, methods=methods, **options), start=1):
@@ -89,20 +89,22 @@ def explain_into(
         name = re.sub(r"[^\w.-]+", "-", Path(item.name).stem)[:60]
         file = into / f"{number:03}-{name}.png"
         save(picture, file)
-        found.append(_without_pixels(item))
+        explanations.append(_without_pixels(item))
         rows.append(_row(item) | {"picture": str(file)})
         shown = item.label or item.predicted
         photos.append(ShownPhoto(_jpeg(picture), item.name, shown, _probability(item)))
         on_progress(number + len(unreadable))
-    if not found:
+    if not explanations:
         name, reason = next(iter(unreadable.items()))
         raise InputError(f"{name}: {reason}")
     on_progress(len(sources))
-    checks = [] if not found[0].curves else list(_checks(found, methods))
+    checks = [] if not explanations[0].curves else list(_checks(explanations, methods))
     sentences = [_sentence(check) for check in checks]
     title = f"What {run.result.name} looks at"
-    lead = f"{photo_count(len(found))} beside maps of what speaks for the class that is named."
-    group = PhotoGroup("Photos", len(found), photos, wide=True)
+    lead = (
+        f"{photo_count(len(explanations))} beside maps of what speaks for the class that is named."
+    )
+    group = PhotoGroup("Photos", len(explanations), photos, wide=True)
     sections = [Section("photos", "Photos", _READING, (), [group])]
     if unreadable:
         table = PlainTable(["photo", "reason"], [list(pair) for pair in unreadable.items()])
@@ -251,14 +253,16 @@ def _without_pixels(item: Explanation) -> Explanation:
     return Explanation(**(vars(item) | {"image": item.image[:0]}))
 
 
-def _checks(found: Sequence[Explanation], methods: Sequence[str]) -> Iterator[dict[str, Any]]:
+def _checks(
+    explanations: Sequence[Explanation], methods: Sequence[str]
+) -> Iterator[dict[str, Any]]:
     for method in methods:
         for control in CONTROLS:
             own = f"{method}, {control}"
-            compared = [item for item in found if own in item.curves]
+            compared = [item for item in explanations if own in item.curves]
             if len(compared) < MIN_RELIABLE_SCORES:
                 continue
-            interval = compare_with_control(found, method, control)
+            interval = compare_with_control(explanations, method, control)
             yield {
                 "map": method,
                 "control": control,

@@ -62,15 +62,15 @@ def read_labelled(
     left_out = pd.DataFrame(
         {"path": table.rows["path"].to_numpy()[rows], "reason": [copies[row] for row in rows]}
     )
-    kept = np.setdiff1d(np.arange(len(table)), rows)
-    if not len(kept):
+    readable = np.setdiff1d(np.arange(len(table)), rows)
+    if not len(readable):
         raise InputError(
             f"{source}: all {len(table)} photos are photos of the run or copies of them; "
             f"{_advice(run, source)}"
         )
     left = set(ids.to_numpy()[rows])
     new = [image for image in new if image.image_id not in left]
-    return LabelledPhotos(table.take(kept, left_out), own, new, tuple(notes))
+    return LabelledPhotos(table.take(readable, left_out), own, new, tuple(notes))
 
 
 def _advice(run: TrainedRun, source: str) -> str:
@@ -126,14 +126,14 @@ def _in_classes_of(run: TrainedRun, table: ImageTable) -> tuple[ImageTable, list
         )
     index = np.array([run.classes.index(n) if n in run.classes else -1 for n in names])
     labels = index[table.labels]
-    kept = np.flatnonzero(labels >= 0)
-    if not len(kept):
+    known = np.flatnonzero(labels >= 0)
+    if not len(known):
         raise InputError(f"{', '.join(extra)}: the run has only {', '.join(run.classes)}")
     notes = [f"Classes that the run does not have, left out: {', '.join(extra)}."] if extra else []
-    selected = table.take(kept, table.left_out.head(0))
-    rows = selected.rows.assign(label=labels[kept])
+    selected = table.take(known, table.left_out.head(0))
+    rows = selected.rows.assign(label=labels[known])
     if (shares := selected.shares) is not None:
-        chosen = np.zeros((len(kept), len(run.classes)))
+        chosen = np.zeros((len(known), len(run.classes)))
         for column, position in enumerate(index):
             if position >= 0:
                 chosen[:, position] += shares[:, column]

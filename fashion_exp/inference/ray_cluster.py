@@ -93,7 +93,7 @@ class Predictor:
     """A process on a node, with a copy of the run."""
 
     def __init__(
-        self, bundle: Any, place: str, models: Sequence[str] | None, coverage: float | None
+        self, bundle: Any, device: str, models: Sequence[str] | None, coverage: float | None
     ) -> None:
         import ray
 
@@ -101,7 +101,7 @@ class Predictor:
         content = bundle if isinstance(bundle, bytes) else ray.get(bundle)
         with zipfile.ZipFile(BytesIO(content)) as archive:
             archive.extractall(folder)
-        self._run = load_run(folder / place, folder)
+        self._run = load_run(folder / device, folder)
         self._models, self._coverage = models, coverage
 
     def __call__(self, tasks: pd.DataFrame) -> pd.DataFrame:

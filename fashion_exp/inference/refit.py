@@ -146,8 +146,8 @@ def _describe_soup(facts: Mapping[str, Any]) -> list[str]:
 def _median_epochs(run: RunDir) -> int:
     """Epochs after which the trainings of the run were kept, in the median."""
     history = pd.read_csv(run.history_file)
-    kept = history.loc[history["kept"] & (history["part"] == "train"), "epoch"]
-    return round(float(kept.median()))
+    epochs = history.loc[history["kept"] & (history["part"] == "train"), "epoch"]
+    return round(float(epochs.median()))
 
 
 def run_images(run: TrainedRun, outputs: Path) -> ImageTable:

@@ -32,12 +32,12 @@ def list_photos(sources: Iterable[str | Path], standard_input: TextIO | None = N
     for source in given:
         if source == STANDARD_INPUT:
             lines = standard_input or ()
-            found = [line.rstrip("\r\n") for line in lines if line.strip()]
+            matches = [line.rstrip("\r\n") for line in lines if line.strip()]
         else:
-            found = list(expand(source))
-        if not found:
+            matches = list(expand(source))
+        if not matches:
             missing.append(source)
-        paths |= dict.fromkeys(found or [source])
+        paths |= dict.fromkeys(matches or [source])
     if len(missing) == len(given):
         raise InputError(_why_empty(missing[0]) if missing else NOTHING_GIVEN)
     if STANDARD_INPUT in missing:

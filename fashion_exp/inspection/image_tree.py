@@ -77,8 +77,8 @@ def scan_folder(folder: str, layout: Layout = Layout.auto) -> ImageTree:
     several possible layouts."""
     root = walk.existing_folder("DIR", folder)
     try:
-        found = find_layout(root, layout, LAYOUT_OPTIONS)
-        images, others = _images_and_others(root, found)
+        layout_found = find_layout(root, layout, LAYOUT_OPTIONS)
+        images, others = _images_and_others(root, layout_found)
     except OSError as error:
         raise InputError(
             f"DIR: cannot list '{error.filename}': {os_error_reason(error)}; fix its permissions"
@@ -87,7 +87,7 @@ def scan_folder(folder: str, layout: Layout = Layout.auto) -> ImageTree:
         raise InputError(
             f"DIR: no images in '{root}'; supported formats: JPEG, PNG, WebP, BMP, GIF, TIFF"
         )
-    return ImageTree(root, images, others, found.notes)
+    return ImageTree(root, images, others, layout_found.notes)
 
 
 def display_path(path: Path) -> str:

@@ -130,10 +130,10 @@ def detail_similarity(
     """
     needed, index = np.unique(np.concatenate([first, second]), return_inverse=True)
     detail = _unit_detail(gray[needed])
-    one, other = detail[index[: len(first)]], detail[index[len(first) :]]
+    detail_first, detail_second = detail[index[: len(first)]], detail[index[len(first) :]]
     if mirrored:
-        other = other[:, :, ::-1]
-    return np.einsum("nij,nij->n", one, other)
+        detail_second = detail_second[:, :, ::-1]
+    return np.einsum("nij,nij->n", detail_first, detail_second)
 
 
 def _unit_detail(gray: np.ndarray) -> np.ndarray:

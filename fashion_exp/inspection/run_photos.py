@@ -43,5 +43,5 @@ def inspect_table_files(
     """The inspection of each file, from the cache where it is known."""
     store = InspectionCache(cache / "looks.sqlite")
     limit = max_megapixels or MAX_MEGAPIXELS
-    found = dict(inspect_files(files, store, limit, cpu_count(), tick))
-    return [found[position] for position in range(len(files))]
+    inspections = dict(inspect_files(files, store, limit, cpu_count(), tick))
+    return [inspections[position] for position in range(len(files))]

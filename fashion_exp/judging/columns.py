@@ -100,40 +100,40 @@ def read_columns(
     Raises `InputError` for a column that is missing, ambiguous or holds something else.
     """
     frame = select_rows(frame, source, options.where)
-    found = find_columns(frame, source, options.columns)
-    _refuse_rows(frame, source, found)
+    column_of = find_columns(frame, source, options.columns)
+    _refuse_rows(frame, source, column_of)
     if metric is not None:
         if metric not in frame:
             numeric = score_columns(frame)
             raise InputError(f"{source}: no column {metric}; {suggest(metric, numeric)}")
-        found = {role: name for role, name in found.items() if name != metric}
+        column_of = {role: name for role, name in column_of.items() if name != metric}
         score: np.ndarray | None = _numbers(frame[metric], f"{source}: column {metric}")
         classes: tuple[str, ...]
         probabilities: np.ndarray | None
         classes, probabilities, used, converted = (), None, {metric}, ""
     else:
         score = None
-        classes, probabilities, used, converted = _probabilities(frame, source, found, options)
+        classes, probabilities, used, converted = _probabilities(frame, source, column_of, options)
     predicted = label = cast("pd.Categorical[str] | None", None)
     shares, share_columns = find_shares(frame, source, classes)
     notes: list[str] = []
     if metric is None:
-        if "label" in found:
-            label = _named(_texts(frame[found["label"]], f"{source}: label"), options.classes)
+        if "label" in column_of:
+            label = _named(_texts(frame[column_of["label"]], f"{source}: label"), options.classes)
         if probabilities is not None:
             predicted = pd.Categorical.from_codes(probabilities.argmax(axis=1), pd.Index(classes))
             notes += [f"{source}: {converted}."] if converted else []
-        elif "predicted" in found:
-            predicted = _named(_texts(frame[found["predicted"]], f"{source}: predicted"),
+        elif "predicted" in column_of:
+            predicted = _named(_texts(frame[column_of["predicted"]], f"{source}: predicted"),
                                options.classes)  # fmt: skip
-    used |= {name for role, name in found.items() if role != "probabilities"}
+    used |= {name for role, name in column_of.items() if role != "probabilities"}
     used |= {*options.where, *share_columns} | (
-        {found["probabilities"]}
-        if probabilities is not None and "probabilities" in found
+        {column_of["probabilities"]}
+        if probabilities is not None and "probabilities" in column_of
         else set()
     )
     notes += _unread_note(frame, source, used)
-    keys = _keys(frame, source, found)
+    keys = _keys(frame, source, column_of)
     return Predictions(
         source,
         keys,
@@ -142,11 +142,11 @@ def read_columns(
         None if options.scores == "ranking" else probabilities,
         classes,
         {
-            role: _codes(frame[found[role]], f"{source}: {role}", sort=True)[0]
+            role: _codes(frame[column_of[role]], f"{source}: {role}", sort=True)[0]
             for role in ("fold", "repeat", "seed")
-            if role in found
+            if role in column_of
         },
-        _groups(frame[found["group"]], keys) if "group" in found else None,
+        _groups(frame[column_of["group"]], keys) if "group" in column_of else None,
         score,
         tuple(notes),
         shares,
@@ -159,10 +159,10 @@ def _unread_note(frame: pd.DataFrame, source: str, used: set[str]) -> list[str]:
     return [f"{source}: not read: {', '.join(unread[:12])}{more}."] if unread else []
 
 
-def _refuse_rows(frame: pd.DataFrame, source: str, found: Mapping[str, str]) -> None:
+def _refuse_rows(frame: pd.DataFrame, source: str, column_of: Mapping[str, str]) -> None:
     if frame.empty:
         raise InputError(f"{source}: no rows")
-    if "split" in found and frame[split := found["split"]].nunique() > 1:
+    if "split" in column_of and frame[split := column_of["split"]].nunique() > 1:
         values = " and ".join(map(str, sorted(frame[split].astype(str).unique())))
         raise InputError(f"{source}: rows of {values}; --where {split}=VALUE reads one of them")
 
@@ -191,11 +191,11 @@ def select_rows(frame: pd.DataFrame, source: str, where: Mapping[str, str]) -> p
         if column not in frame:
             hint = suggest(column, map(str, frame.columns))
             raise InputError(f"{source}: where {column}={value}: no such column; {hint}")
-        kept = frame[column].astype(str) == value
-        if not kept.any():
+        is_selected = frame[column].astype(str) == value
+        if not is_selected.any():
             values = ", ".join(map(str, frame[column].unique()[:6]))
             raise InputError(f"{source}: no row with {column}={value}; it has {values}")
-        frame = frame[kept]
+        frame = frame[is_selected]
     return frame
 
 
@@ -205,20 +205,20 @@ def find_columns(frame: pd.DataFrame, source: str, mapping: Mapping[str, str]) -
     folded: dict[str, str] = {}
     for name in names:
         folded.setdefault(name.casefold(), name)
-    found = {role: name for role, name in mapping.items() if name in names}
-    taken = set(found.values())
+    column_of = {role: name for role, name in mapping.items() if name in names}
+    taken = set(column_of.values())
     for role, aliases in ALIASES.items():
         matches = [folded[name] for name in aliases if name in folded]
         matches = [name for name in matches if name not in taken]
-        if role in found or not matches:
+        if role in column_of or not matches:
             continue
         if len(matches) > 1 and matches[0] != aliases[0]:
             raise InputError(
                 f"{source}: the {role} may be {' or '.join(matches)}; choose with "
                 f"--columns {role}={matches[0]}"
             )
-        found[role] = matches[0]
-    return found
+        column_of[role] = matches[0]
+    return column_of
 
 
 def path_text(paths: pd.Series) -> pd.Series:
@@ -226,11 +226,11 @@ def path_text(paths: pd.Series) -> pd.Series:
     return paths.str.replace("\\", "/", regex=False)
 
 
-def _keys(frame: pd.DataFrame, source: str, found: Mapping[str, str]) -> dict[str, pd.Series]:
+def _keys(frame: pd.DataFrame, source: str, column_of: Mapping[str, str]) -> dict[str, pd.Series]:
     keys = {}
     for role in ("id", "hash", "path"):
-        if role in found:
-            column = frame[found[role]]
+        if role in column_of:
+            column = frame[column_of[role]]
             if column.isna().any():
                 row = int(np.flatnonzero(column.isna())[0]) + 1
                 raise InputError(f"{source}: row {row} has no {role}; complete or remove the row")
@@ -246,11 +246,11 @@ def _keys(frame: pd.DataFrame, source: str, found: Mapping[str, str]) -> dict[st
 
 
 def _probabilities(
-    frame: pd.DataFrame, source: str, found: Mapping[str, str], options: ColumnOptions
+    frame: pd.DataFrame, source: str, column_of: Mapping[str, str], options: ColumnOptions
 ) -> tuple[tuple[str, ...], np.ndarray | None, set[str], str]:
     """Class names, checked probabilities (n, classes), the columns that held them, and how they
     were converted."""
-    values, names, used = _raw_scores(frame, source, found)
+    values, names, used = _raw_scores(frame, source, column_of)
     if values is None:
         return (), None, set(), ""
     if values.shape[1] < 2:
@@ -307,7 +307,7 @@ def _check_probabilities(values: np.ndarray, source: str) -> None:
 
 
 def _raw_scores(
-    frame: pd.DataFrame, source: str, found: Mapping[str, str]
+    frame: pd.DataFrame, source: str, column_of: Mapping[str, str]
 ) -> tuple[np.ndarray | None, list[str], set[str]]:
     """Scores (n, classes), class names, and the columns that held them."""
     for prefix in PREFIXES:
@@ -322,9 +322,9 @@ def _raw_scores(
                 [name.removeprefix(prefix) for name in columns],
                 set(columns),
             )
-    if "probabilities" not in found:
+    if "probabilities" not in column_of:
         return None, [], set()
-    name = found["probabilities"]
+    name = column_of["probabilities"]
     rows = [_vector(cell, source, name) for cell in frame[name]]
     lengths = {len(row) for row in rows}
     if len(lengths) > 1:

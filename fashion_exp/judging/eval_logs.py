@@ -88,8 +88,8 @@ def _inspect_parts(file: Path) -> tuple[dict[str, Any], Iterator[dict[str, Any]]
             if "header.json" not in names:
                 raise InputError(f"{file}: the evaluation did not end; `inspect eval-retry` does")
             header = json.loads(_member(archive, "header.json"))
-            found = [json.loads(_member(archive, n)) for n in names if n.startswith("samples/")]
-            return header, iter(found)
+            samples = [json.loads(_member(archive, n)) for n in names if n.startswith("samples/")]
+            return header, iter(samples)
     except zipfile.BadZipFile:
         raise InputError(f"{file}: damaged: not an archive of inspect_ai") from None
 

@@ -31,16 +31,16 @@ Read = Callable[[str], bytes | None]
 """From an item to a small JPEG of it."""
 
 
-def write_flips_page(found: Flips, tables: object, options: SourceOptions, page: Path) -> None:
+def write_flips_page(flips: Flips, tables: object, options: SourceOptions, page: Path) -> None:
     """Of photos in one group one is shown. They are those of a run among the tables, or files at
     the paths of a table, below `options.images`, or else the working directory or the table's.
 
     Raises `InputError` if no table has paths, or nothing can be read there.
     """
-    names = found.judgement.names
-    is_lost = found.items["after"] < found.items["before"]
-    lost, gained = found.items[is_lost], found.items[~is_lost].iloc[::-1]
-    read, paths = _reader(found, tables, options)
+    names = flips.judgement.names
+    is_lost = flips.items["after"] < flips.items["before"]
+    lost, gained = flips.items[is_lost], flips.items[~is_lost].iloc[::-1]
+    read, paths = _reader(flips, tables, options)
     sections = []
     for title, items in (("lost", lost), ("gained", gained)):
         rows = items.drop_duplicates("group")
@@ -55,7 +55,7 @@ def write_flips_page(found: Flips, tables: object, options: SourceOptions, page:
             "paths start from"
         )
     title = f"Photos lost and gained from {names[0]} to {names[1]}"
-    conclusions = [found.sentence(), *found.judgement.notes]
+    conclusions = [flips.sentence(), *flips.judgement.notes]
     write_photo_page(PhotoPage(title, conclusions, sections, ""), page)
 
 
@@ -67,10 +67,10 @@ def _photo(row: Mapping[Hashable, Any], jpeg: bytes | None, file: str) -> Photo:
     return Photo(jpeg, file, str(row["label"]), caption)
 
 
-def _reader(found: Flips, tables: object, options: SourceOptions) -> tuple[Read, dict[str, str]]:
+def _reader(flips: Flips, tables: object, options: SourceOptions) -> tuple[Read, dict[str, str]]:
     """Of a run among the tables if there is one, else of the files at the paths of one; and the
     paths of items."""
-    items = found.judgement.runs[0].items
+    items = flips.judgement.runs[0].items
     frames = named_frames(tables, options)
     keys = [own for _, own in table_keys(frames, options)]
     paths = item_values(items, keys, "path")

@@ -31,10 +31,10 @@ def item_columns(
     if not names:
         return pd.DataFrame(index=items)
     own = _all_keys(read_columns(frame, source, options).keys)
-    found = _matches(own, items, keys)
-    if found is None:
+    row_items = _matches(own, items, keys)
+    if row_items is None:
         raise InputError(f"{source}: no row is of an item that was judged, by id, path or hash")
-    values = frame[names].set_axis(found, axis=0)
+    values = frame[names].set_axis(row_items, axis=0)
     values = values[values.index.notna()]
     return values[~values.index.duplicated()].reindex(items)
 
@@ -43,12 +43,14 @@ def item_values(
     items: pd.Index, keys: Sequence[Mapping[str, pd.Series]], kind: str
 ) -> dict[str, str]:
     """The id or path of each item, by the first of the tables that has it. `keys` are theirs."""
-    found: dict[str, str] = {}
+    value_of: dict[str, str] = {}
     for own in map(_all_keys, keys):
         if kind in own:
             names = own[_item_kind(own, items)]
-            found = {name: value for name, value in zip(names, own[kind], strict=True)} | found
-    return {item: found[item] for item in items if item in found}
+            value_of = {
+                name: value for name, value in zip(names, own[kind], strict=True)
+            } | value_of
+    return {item: value_of[item] for item in items if item in value_of}
 
 
 def _item_kind(keys: Mapping[str, pd.Series], items: pd.Index) -> str:
@@ -64,9 +66,9 @@ def _matches(
     for kind, values in own.items():
         direct = pd.Index(values.where(values.isin(items)))
         lookups = [direct, *(_lookup(values, kind, _all_keys(k), items) for k in keys)]
-        for found in lookups:
-            if (count := int(found.notna().sum())) > most:
-                best, most = found, count
+        for matched in lookups:
+            if (count := int(matched.notna().sum())) > most:
+                best, most = matched, count
     return best
 
 
@@ -76,8 +78,8 @@ def _lookup(
     if kind not in keys:
         return pd.Index([None] * len(values), dtype=object)
     item_of = dict(zip(keys[kind], keys[_item_kind(keys, items)], strict=True))
-    found = values.map(item_of)
-    return pd.Index(found.where(found.isin(items)))
+    matched = values.map(item_of)
+    return pd.Index(matched.where(matched.isin(items)))
 
 
 def _all_keys(keys: Mapping[str, pd.Series]) -> dict[str, pd.Series]:

@@ -212,14 +212,14 @@ def estimate_accuracy(
 
 def _labelled(batch: Batch, labels: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, list[str]]:
     """Rows of the batch and the label of each. Raises `InputError`."""
-    found = find_columns(labels, "labels", {})
-    if "label" not in found:
+    column_of = find_columns(labels, "labels", {})
+    if "label" not in column_of:
         raise InputError(f"labels: no column label; it has {', '.join(map(str, labels))}")
-    kind = next((kind for kind in batch.unique_kinds if kind in found), None)
+    kind = next((kind for kind in batch.unique_kinds if kind in column_of), None)
     if kind is None:
         known = " or ".join(ALIASES[kind][0] for kind in batch.unique_kinds)
         raise InputError(f"labels: no column {known}, by which items are found")
-    text = labels[found["label"]].astype(object).fillna("").astype(str).str.strip()
+    text = labels[column_of["label"]].astype(object).fillna("").astype(str).str.strip()
     given = np.flatnonzero(text != "")
     notes = []
     if len(given) and given[-1] >= len(given):
@@ -227,7 +227,7 @@ def _labelled(batch: Batch, labels: pd.DataFrame) -> tuple[np.ndarray, np.ndarra
             f"{given[-1] + 1 - len(given)} rows without a label stand between labelled ones: if "
             "they were left out for being difficult, the estimate is biased."
         )
-    values = labels[found[kind]].astype(str).iloc[given]
+    values = labels[column_of[kind]].astype(str).iloc[given]
     if kind == "path":
         values = path_text(values)
     rows = pd.Index(batch.keys[kind]).get_indexer(pd.Index(values))
@@ -252,10 +252,10 @@ def _labelled(batch: Batch, labels: pd.DataFrame) -> tuple[np.ndarray, np.ndarra
 
 def _drift(batch: Batch, reference: Batch) -> list[DriftFinding]:
     """Whether the predictions differ from those on the reference, by tests of two samples."""
-    found: list[tuple[str, float, float]] = []
+    tests: list[tuple[str, float, float]] = []
     if batch.confidence is not None and reference.confidence is not None:
         test = scipy_stats.ks_2samp(batch.confidence, reference.confidence, method="asymp")
-        found.append(("confidence", float(test.statistic), float(test.pvalue)))
+        tests.append(("confidence", float(test.statistic), float(test.pvalue)))
     counts = pd.crosstab(
         np.repeat([0, 1], [len(batch), len(reference)]),
         np.concatenate([batch.predicted, reference.predicted]),
@@ -266,9 +266,9 @@ def _drift(batch: Batch, reference: Batch) -> list[DriftFinding]:
         counts = np.column_stack([counts[:, ~rare], counts[:, rare].sum(axis=1)])
     if counts.shape[1] > 1:
         chi2, p, *_ = scipy_stats.chi2_contingency(counts, correction=False)
-        found.append(("predicted classes", float(np.sqrt(chi2 / counts.sum())), float(p)))
-    adjusted = holm([p for *_, p in found])
+        tests.append(("predicted classes", float(np.sqrt(chi2 / counts.sum())), float(p)))
+    adjusted = holm([p for *_, p in tests])
     return [
         DriftFinding(quantity, effect, p or 0.0)
-        for (quantity, effect, _), p in zip(found, adjusted, strict=True)
+        for (quantity, effect, _), p in zip(tests, adjusted, strict=True)
     ]

@@ -127,11 +127,17 @@ class _Join:
 
     def result(self) -> JoinedTools:
         designs = [self._models(tool) for tool in self.tools]
-        kept = self._compared(designs)
-        if kept is not None:
-            designs = [models.select(kept) for models in designs]
-        items = self.items if kept is None else self.items[kept]
-        truth = None if self._truth is None else self._truth if kept is None else self._truth[kept]
+        compared = self._compared(designs)
+        if compared is not None:
+            designs = [models.select(compared) for models in designs]
+        items = self.items if compared is None else self.items[compared]
+        truth = (
+            None
+            if self._truth is None
+            else self._truth
+            if compared is None
+            else self._truth[compared]
+        )
         if truth is not None and (truth < 0).any():
             item = items[int(np.flatnonzero(truth < 0)[0])]
             raise InputError(
@@ -139,7 +145,7 @@ class _Join:
                 "--labels FILE gives them"
             )
         has_folds = any(models.has_own_items for models in designs)
-        groups = self._groups if kept is None else self._groups[kept]
+        groups = self._groups if compared is None else self._groups[compared]
         described = self._described(designs)
         runs = [
             JudgedRun(

@@ -83,9 +83,9 @@ def shortcut_tables(run: RunData, part: str, cache: Path) -> dict[str, pd.DataFr
             f"{run.name}: {len(lacking):,} of its {len(images):,} photos are not there, or no "
             "files; the control needs all of them"
         )
-    found = [inspected[image] for image in images]
+    inspections = [inspected[image] for image in images]
     tables = {NETWORK: _network(run, part)}
-    for name, features in side_signals(found).items():
+    for name, features in side_signals(inspections).items():
         tables[name] = _predictions(run, part, features)
     tables[CHANCE] = _predictions(run, part, None)
     for table in tables.values():
@@ -125,8 +125,8 @@ def _network(run: RunData, part: str) -> pd.DataFrame:
     frame = run.predictions(part)
     require_single_labels(frame, "shortcuts")
     names = [f"p_{name}" for name in run.classes]
-    kept = frame[["image_id", "label", "group_id", *names, "fold", "repeat"]]
-    return kept.rename(columns={"image_id": "id", "group_id": "group"})
+    columns = frame[["image_id", "label", "group_id", *names, "fold", "repeat"]]
+    return columns.rename(columns={"image_id": "id", "group_id": "group"})
 
 
 def _predictions(run: RunData, part: str, features: np.ndarray | None) -> pd.DataFrame:
@@ -186,16 +186,16 @@ def control_of(against_network: Judgement, against_chance: Judgement, part: str)
     better = {
         row["a"]: row["verdict"] == "better" for row in against_chance.verdicts.to_dict("records")
     }
-    found = []
+    controls = []
     for row in against_network.verdicts.to_dict("records"):
         name = row["a"]
         if name == CHANCE:
             continue
         own = (intervals[name].estimate or 0.0) - chance
         low, high = (None if pd.isna(row[k]) else -row[k] for k in ("high", "low"))
-        found.append(Shortcut(
+        controls.append(Shortcut(
             name, intervals[name], -row["difference"], low, high,
             own / gain if gain > 0 else 1.0, bool(better[name]),
         ))  # fmt: skip
-    order = sorted(found, key=lambda item: -(item.accuracy.estimate or 0.0))
+    order = sorted(controls, key=lambda item: -(item.accuracy.estimate or 0.0))
     return ShortcutControl(network, chance, part, order)

@@ -152,7 +152,7 @@ def read_parts(tables: Sequence[object], name: str, options: SourceOptions) -> d
                     f"{split}=validation reads one of them, --part says what all rows are"
                 )
             parts.setdefault(str(value), []).append(_read(source, rows, options, None))
-    return {part: Tool(name, found) for part, found in parts.items()}
+    return {part: Tool(name, part_tables) for part, part_tables in parts.items()}
 
 
 def read_labels(table: object, options: SourceOptions) -> Predictions:
@@ -201,11 +201,11 @@ def _metric_of(frames: Sequence[tuple[str, pd.DataFrame]], columns: ColumnOption
     read = read_columns(frame, source, columns) if "run" not in frame.attrs else None
     if read is None or read.predicted is not None:
         return "accuracy"
-    found = score_columns(frame)
-    if len(found) == 1:
-        return found[0]
-    if found:
-        raise InputError(f"{source}: which score? --metric {' or '.join(found)}")
+    score_names = score_columns(frame)
+    if len(score_names) == 1:
+        return score_names[0]
+    if score_names:
+        raise InputError(f"{source}: which score? --metric {' or '.join(score_names)}")
     return "accuracy"  # which names what is missing
 
 

@@ -94,10 +94,10 @@ def cell_offset(model: Classifier, size: int, channels: int) -> tuple[float, flo
         (gradient,) = torch.autograd.grad((weights * middle).sum(), images)
     energy = gradient.square().sum((0, 1))
     energy /= energy.sum().clamp(min=1e-30)
-    places = (torch.arange(size) + 0.5) / size
-    found = (energy.sum(1) @ places * rows, energy.sum(0) @ places * columns)
+    centers = (torch.arange(size) + 0.5) / size
+    center = (energy.sum(1) @ centers * rows, energy.sum(0) @ centers * columns)
     nominal = (rows // 2 + 0.5, columns // 2 + 0.5)
-    down, right = (float(a) - b for a, b in zip(found, nominal, strict=True))
+    down, right = (float(a) - b for a, b in zip(center, nominal, strict=True))
     return (down, right) if max(abs(down), abs(right)) <= MAX_OFFSET else (0.0, 0.0)
 
 

@@ -45,8 +45,8 @@ def _find_file(checkpoint: Path, metadata: dict[str, str]) -> Path | None:
     base, sha256 = metadata.get("base", ""), metadata.get("base_sha256", "")
     if not base:
         return None
-    kept = list(_kept_files(checkpoint, sha256))
-    for file in (*kept, Path(base)):
+    copies = list(_kept_files(checkpoint, sha256))
+    for file in (*copies, Path(base)):
         if file.is_file() and file_sha256(file) == sha256:
             return file
     raise InputError(
@@ -61,10 +61,10 @@ def keep_backbone(file: Path, sha256: str, outputs: Path) -> None:
 
     A hard link takes no space; where there are none the file is copied.
     """
-    kept = outputs / FOLDER / f"{sha256}{file.suffix}"
-    if not kept.exists():
+    target = outputs / FOLDER / f"{sha256}{file.suffix}"
+    if not target.exists():
         source = file.resolve()
-        with atomic_write(kept) as draft:
+        with atomic_write(target) as draft:
             try:
                 os.link(source, draft)
             except OSError:
@@ -96,15 +96,15 @@ def unused_backbones(outputs: Path) -> list[Path]:
     A file of the last minutes may be of a run whose checkpoint is not written yet, and counts as
     used. So does every file while a checkpoint cannot be read.
     """
-    kept = {file.stem: file for file in (outputs / FOLDER).glob("[!.]*")}
+    stored = {file.stem: file for file in (outputs / FOLDER).glob("[!.]*")}
     pending = [path for runs in _RUNS for path in outputs.glob(f"{runs}/checkpoints/*.safetensors")]
     now = time.time()
-    pending += [file for file in kept.values() if now - file.stat().st_ctime < _MIN_AGE]
-    unused = {file for file in kept.values() if file not in pending}
+    pending += [file for file in stored.values() if now - file.stat().st_ctime < _MIN_AGE]
+    unused = {file for file in stored.values() if file not in pending}
     try:
         while pending and unused:
             for metadata in network_metadata(pending.pop()):
-                base = kept.get(metadata.get("base_sha256", ""))
+                base = stored.get(metadata.get("base_sha256", ""))
                 if base in unused:
                     unused.remove(base)
                     pending.append(base)

@@ -82,10 +82,10 @@ def find_packaged_weights(model: str) -> Path | None:
     if package is None:
         return None
     folder = user_cache() / "weights"
-    for kept in folder.glob(f"{model}-*.safetensors"):
-        is_whole = file_sha256(kept) == kept.stem.rpartition("-")[2]
-        if is_whole and read_metadata(kept).get("source_sha256") == package.sha256:
-            return kept
+    for file in folder.glob(f"{model}-*.safetensors"):
+        is_whole = file_sha256(file) == file.stem.rpartition("-")[2]
+        if is_whole and read_metadata(file).get("source_sha256") == package.sha256:
+            return file
     source = _installed_file(package)
     if source is None:
         return None
@@ -149,12 +149,12 @@ def convert(model: str, source: Path) -> StateDict:
     with torch.inference_mode():
         outputs = network.eval()(known_images(package.size))
     for logits, (label, logit) in zip(outputs, package.logits, strict=True):
-        found = int(logits.argmax())
-        if found != label or abs(float(logits[found]) - logit) > _LOGIT_TOLERANCE:
+        predicted = int(logits.argmax())
+        if predicted != label or abs(float(logits[predicted]) - logit) > _LOGIT_TOLERANCE:
             raise _unfit(
                 model, source,
-                f"class {found} with the logit {float(logits[found]):.3f} instead of class {label} "
-                f"with {logit:.3f} for a known image",
+                f"class {predicted} with the logit {float(logits[predicted]):.3f} instead of class "
+                f"{label} with {logit:.3f} for a known image",
             )  # fmt: skip
     return converted
 

@@ -45,8 +45,10 @@ def read_state_file(path: Path) -> StateDict:
     state, taken = unwrap(content)
     if not state:
         names = ", ".join(map(str, content)) if isinstance(content, Mapping) else ""
-        found = names or f"an empty or unnamed {type(content).__name__}"
-        raise InputError(f"model.weights={path}: no weights in this file; it has {found}"[:500])
+        content_names = names or f"an empty or unnamed {type(content).__name__}"
+        raise InputError(
+            f"model.weights={path}: no weights in this file; it has {content_names}"[:500]
+        )
     if taken:
         _log_once(
             f"weights: took {taken} from {path.name}, which has {', '.join(map(str, content))}"

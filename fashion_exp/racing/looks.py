@@ -85,7 +85,7 @@ def look(
     interval, test = None, pair.test
     if pair.simultaneous is not None:
         interval = pair.simultaneous.or_fallback
-    found = RaceLook(
+    result = RaceLook(
         repeats,
         comparison.settings.pair_alpha,
         None if test is None else test.difference,
@@ -100,9 +100,9 @@ def look(
     differences = pair.differences
     estimate = None if differences is None else estimate_of(differences, at_most / repeats)
     if estimate is None:
-        return found, decision
+        return result, decision
     visible, chance = _visible(estimate, last_level), None
-    if not found.is_decided:
+    if not result.is_decided:
         metric = comparison.settings.described
         if metric.lower_is_better:
             estimate = estimate._replace(difference=-estimate.difference)
@@ -110,7 +110,7 @@ def look(
         rope, kind = comparison.settings.rope, None if gate is None else gate.kind
         decided = decided_differences(estimate, last_level, rope, kind, margin)
         chance = chance_of_decision(estimate, decided)
-    return RaceLook(**asdict(found) | {"chance": chance, "visible": visible}), decision
+    return RaceLook(**asdict(result) | {"chance": chance, "visible": visible}), decision
 
 
 def estimate_of(differences: Differences, factor: float) -> Estimate | None:

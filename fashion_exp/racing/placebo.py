@@ -64,8 +64,8 @@ class Placebo:
             for pair in self.pairs
             if pair.differences is not None and pair.test is not None
         ]
-        found = [size for size in sizes if size]
-        return median(found) if found else None
+        sizes_known = [size for size in sizes if size]
+        return median(sizes_known) if sizes_known else None
 
     @property
     def sentence(self) -> str:

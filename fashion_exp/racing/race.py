@@ -240,12 +240,12 @@ def _run(
         comparison = _comparison(race, sides, frames, level)
         runs, share = comparison.runs, level / options.alpha
         record_race_look(runs, PART, options.metric, outputs, race.folder.name, share)
-        found, decision = look(comparison, repeats, options.at_most, levels[-1], options.gate)
+        race_look, decision = look(comparison, repeats, options.at_most, levels[-1], options.gate)
         trained = earlier + sum(side.trained for side in sides)
-        race = replace(race, looks=(*race.looks, found), decision=decision, trained=trained)
+        race = replace(race, looks=(*race.looks, race_look), decision=decision, trained=trained)
         if repeats not in known:
             on_look(race)
-        outcome = _outcome(found, options)
+        outcome = _outcome(race_look, options)
         race = replace(race, sentences=_sentences(race, comparison, outcome))
         _save(race)
         if outcome != "running":
@@ -302,27 +302,27 @@ def _draw(race: Race, comparison: RaceComparison) -> None:
     draw_race(steps(race), title, metric.unit, rope, at_most, race.figure)
 
 
-def _outcome(found: RaceLook, options: RaceOptions) -> Outcome:
-    if found.is_decided:
+def _outcome(race_look: RaceLook, options: RaceOptions) -> Outcome:
+    if race_look.is_decided:
         return "decided"
-    if found.repeats == options.at_most:
+    if race_look.repeats == options.at_most:
         return "undecided"
-    is_hopeless = found.chance is not None and found.chance < LEAST_CHANCE
+    is_hopeless = race_look.chance is not None and race_look.chance < LEAST_CHANCE
     return "stopped" if is_hopeless else "running"
 
 
 def _sentences(race: Race, comparison: RaceComparison, outcome: Outcome) -> tuple[str, ...]:
-    found, at_most, metric = race.looks[-1], race.options.at_most, comparison.settings.described
-    repeats = pluralize(found.repeats, "repeat")
+    race_look, at_most, metric = race.looks[-1], race.options.at_most, comparison.settings.described
+    repeats = pluralize(race_look.repeats, "repeat")
     ends = {
         "decided": f"Decided after {repeats} of each, of at most {at_most}.",
         "stopped": f"Stopped after {repeats} of each: the chance that {at_most} decide is "
-        f"{percent(found.chance, 0)}.",
+        f"{percent(race_look.chance, 0)}.",
         "undecided": f"Not decided after {repeats} of each.",
     }
     sentences = [ends[outcome]] if outcome in ends else []
-    if outcome in ("stopped", "undecided") and found.visible is not None:
-        size = metric.format_difference(found.visible).lstrip("+")
+    if outcome in ("stopped", "undecided") and race_look.visible is not None:
+        size = metric.format_difference(race_look.visible).lstrip("+")
         sentences.append(
             f"{at_most} repeats find a difference of {size} with a power of 80 %; more photos, or "
             "a larger --at-most, find smaller ones."

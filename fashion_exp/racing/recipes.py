@@ -79,8 +79,8 @@ def require_pairs(a: RunData, b: RunData) -> None:
 
 def overrides_to_repeat(run: RunData, changed: Mapping[str, object]) -> list[str]:
     """The overrides as typed, with these options set instead."""
-    kept = [text for text in run.overrides if split_override(text)[0] not in changed]
-    return [*kept, *(f"{name}={value}" for name, value in changed.items())]
+    overrides = [text for text in run.overrides if split_override(text)[0] not in changed]
+    return [*overrides, *(f"{name}={value}" for name, value in changed.items())]
 
 
 def title_of(runs: Sequence[RunData]) -> str:

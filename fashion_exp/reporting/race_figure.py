@@ -53,10 +53,10 @@ def interval_strip(step: Step, limit: float) -> str:
     """One line of text: the interval from -limit to limit around 0 ("      ├──●────┤")."""
     half = _STRIP // 2
 
-    def place(value: float) -> int:
+    def column(value: float) -> int:
         return round(half * min(max(value / limit, -1.0), 1.0)) + half if limit else half
 
-    low, middle, high = place(step.low), place(step.difference), place(step.high)
+    low, middle, high = column(step.low), column(step.difference), column(step.high)
     cells = [" "] * _STRIP
     cells[half] = "|"
     for position in range(low, high + 1):

@@ -305,11 +305,11 @@ def extract_shared(table: PlainTable) -> PlainTable:
             {f"{name.replace(' ', '_')}={r[index]}", r[index]} & {*r[0].split()} for r in table.rows
         )
     }
-    kept = [n for index, n in enumerate(table.header) if index not in {*shared, *repeated}]
+    columns = [n for index, n in enumerate(table.header) if index not in {*shared, *repeated}]
     texts = [f"{table.header[index]} {first[index]}" for index in shared if first[index] != DASH]
     rows = "all rows" if len(table.rows) > 1 else "this row"
     intro = [f"In {rows}: {'; '.join(texts)}."] if texts else []
-    return replace(select_columns(table, kept), intro=[*table.intro, *intro])
+    return replace(select_columns(table, columns), intro=[*table.intro, *intro])
 
 
 def first_rows(table: PlainTable, count: int, file: Path) -> PlainTable:

@@ -122,16 +122,16 @@ def build_index(
             f"--into {location}: has the columns of {existing.about.attribute_list}; repeat "
             "--attributes, or name a new index"
         )
-    found = find_photos(sources, cache, progress)
-    extra = None if attributes is None else read_attributes(attributes, found.rows)
-    readable, features, small = embedder.of_table(table_of(found.rows), GEOMETRY, progress)
-    rows = found.rows.set_index("image_id").loc[readable.rows["image_id"]].reset_index()
+    photos = find_photos(sources, cache, progress)
+    extra = None if attributes is None else read_attributes(attributes, photos.rows)
+    readable, features, small = embedder.of_table(table_of(photos.rows), GEOMETRY, progress)
+    rows = photos.rows.set_index("image_id").loc[readable.rows["image_id"]].reset_index()
     measured = _measured_garments(existing)
     columns = [rows, _garments(small, rows["image_id"].to_list(), measured, progress)]
     if networks.run is not None:
         columns.append(_predictions(networks.run, rows["file"].to_list(), features, progress))
     if extra is not None:
-        columns.append(extra.set_index(found.rows["image_id"]).loc[rows["image_id"]])
+        columns.append(extra.set_index(photos.rows["image_id"]).loc[rows["image_id"]])
     table = pd.concat([part.reset_index(drop=True) for part in columns], axis=1)
     center = _center(features, embedder.is_centered) if existing is None else existing.center
     imagenet = embedder.imagenet(features)
@@ -144,11 +144,11 @@ def build_index(
     )  # fmt: skip
     if existing is not None and existing.takes(arrow):
         added, changed, deleted = existing.replace_rows(arrow, about)
-        return Built(existing, added, changed, deleted, found.unreadable)
+        return Built(existing, added, changed, deleted, photos.unreadable)
     before = set() if existing is None else set(existing.rows(["image_id"])["image_id"])
     now = set(table["image_id"])
     index = create_index(location, arrow, about)
-    return Built(index, len(now - before), len(now & before), len(before - now), found.unreadable)
+    return Built(index, len(now - before), len(now & before), len(before - now), photos.unreadable)
 
 
 def _center(features: np.ndarray, is_centered: bool) -> np.ndarray:
@@ -175,14 +175,14 @@ def _garments(
 ) -> pd.DataFrame:  # fmt: skip
     """Colors and pattern of each photo: the shares, and the main ones by name."""
     missing = [row for row, image in enumerate(image_ids) if image not in measured]
-    found = {image: measured[image] for image in image_ids if image in measured}
+    measurements = {image: measured[image] for image in image_ids if image in measured}
     if missing:
         tick = progress.stage("colors", len(missing))
         results = map_in_threads(lambda row: measure_garment(small[row]), missing, cpu_count())
         for done, (row, result) in enumerate(zip(missing, results, strict=True), start=1):
-            found[image_ids[row]] = result
+            measurements[image_ids[row]] = result
             tick(done)
-    table = pd.DataFrame([found[image] for image in image_ids])
+    table = pd.DataFrame([measurements[image] for image in image_ids])
     by_shade = table[[f"shade_{name}" for name in SHADES]]
     by_pattern = table[[f"pattern_{name}" for name in PATTERNS]]
     basic = {

@@ -77,7 +77,7 @@ class Embedder:
     def imagenet(self, features: np.ndarray) -> np.ndarray | None:
         """ImageNet's probabilities, (n, 1000), from the features of `of_table`: the mean over the
         networks whose weights have a classifier; None if none has one."""
-        start, found = 0, list[torch.Tensor]()
+        start, rows = 0, list[torch.Tensor]()
         names = [single.name for single in single_backbones(self.cfg.model)]
         widths = [backbone.map_channels for backbone in self.model.backbones]
         if features.shape[1] % sum(widths):  # a network gives more than the mean of its map
@@ -86,9 +86,9 @@ class Embedder:
             classifier = find_classifier(name, plan)
             if classifier is not None:
                 part = torch.from_numpy(features[:, start : start + classifier.width])
-                found.append(classifier.probabilities(part))
+                rows.append(classifier.probabilities(part))
             start += width
-        return torch.stack(found).mean(0).numpy() if found else None
+        return torch.stack(rows).mean(0).numpy() if rows else None
 
     @cached_property
     def geometry(self) -> AnyGeometry:

@@ -91,15 +91,15 @@ def evaluate_pictures(
     def by_similarity(queries: np.ndarray) -> np.ndarray:
         return np.asarray(vectors[queries] @ vectors.T)
 
-    found = [_measure("similarity", positions, ids, labels, by_similarity)]
+    evaluations = [_measure("similarity", positions, ids, labels, by_similarity)]
     if scores:
         probabilities = rows[scores].to_numpy(float)
 
         def by_class(queries: np.ndarray) -> np.ndarray:
             return probabilities[:, probabilities[queries].argmax(1)].T
 
-        found.append(_measure("predicted class alone", positions, ids, labels, by_class))
-    return found
+        evaluations.append(_measure("predicted class alone", positions, ids, labels, by_class))
+    return evaluations
 
 
 def _measure(
@@ -132,8 +132,11 @@ def measures(relevant: np.ndarray) -> pd.DataFrame:
         "average_precision": (precision * relevant).sum(1) / total,
     }  # fmt: skip
     for cutoff in CUTOFFS:
-        found = hits[:, min(cutoff, relevant.shape[1]) - 1]
-        table |= {f"precision_{cutoff}": found / cutoff, f"recall_{cutoff}": found / total}
+        hits_in_top = hits[:, min(cutoff, relevant.shape[1]) - 1]
+        table |= {
+            f"precision_{cutoff}": hits_in_top / cutoff,
+            f"recall_{cutoff}": hits_in_top / total,
+        }
     return pd.DataFrame(table)
 
 

@@ -66,13 +66,13 @@ class EvaluationReport:
 
 
 def _text(evaluation: SearchEvaluation, metric: str, label: str | None = None) -> str:
-    found = evaluation.interval(metric, label)
-    assert found.estimate is not None
-    return with_limits(found.estimate, found.low, found.high, True)
+    interval = evaluation.interval(metric, label)
+    assert interval.estimate is not None
+    return with_limits(interval.estimate, interval.low, interval.high, True)
 
 
 def _limits(
     evaluation: SearchEvaluation, metric: str, label: str | None = None
 ) -> dict[str, float | None]:
-    found = evaluation.interval(metric, label)
-    return {"value": found.estimate, "low": found.low, "high": found.high}
+    interval = evaluation.interval(metric, label)
+    return {"value": interval.estimate, "low": interval.low, "high": interval.high}

@@ -102,17 +102,17 @@ class PhotoIndex:
 
     def vectors(self, image_ids: Sequence[str]) -> np.ndarray:
         """float32 (n, width). Raises `InputError` for an id that the index does not have."""
-        found = self.rows_of("image_id", image_ids, ["image_id", "vector"])
-        if missing := set(image_ids) - set(found["image_id"].to_pylist()):
+        rows = self.rows_of("image_id", image_ids, ["image_id", "vector"])
+        if missing := set(image_ids) - set(rows["image_id"].to_pylist()):
             raise InputError(f"{self.location}: has no photo {min(missing)}")
-        by_id = dict(zip(found["image_id"].to_pylist(), _matrix(found["vector"]), strict=True))
+        by_id = dict(zip(rows["image_id"].to_pylist(), _matrix(rows["vector"]), strict=True))
         return np.stack([by_id[name] for name in image_ids])
 
     def all_vectors(self) -> tuple[list[str], np.ndarray]:
         """All image ids, sorted, and their vectors (n, width)."""
-        found = self._table.search().select(["image_id", "vector"]).limit(len(self)).to_arrow()
-        order = np.argsort(found["image_id"].to_numpy(zero_copy_only=False))
-        return found["image_id"].take(order).to_pylist(), _matrix(found["vector"])[order]
+        rows = self._table.search().select(["image_id", "vector"]).limit(len(self)).to_arrow()
+        order = np.argsort(rows["image_id"].to_numpy(zero_copy_only=False))
+        return rows["image_id"].take(order).to_pylist(), _matrix(rows["vector"])[order]
 
     def nearest(
         self, vector: np.ndarray, count: int, columns: Sequence[str], where: str | None = None
@@ -123,8 +123,8 @@ class PhotoIndex:
         if self._table.list_indices():
             query = query.nprobes(PROBES).refine_factor(REFINE_FACTOR)
         query = query.select([*columns, "_distance"]).limit(min(count, max(len(self), 1)))
-        found = self._arrow(query, where).to_pandas()
-        return found.assign(similarity=1 - found.pop("_distance")).sort_values(
+        rows = self._arrow(query, where).to_pandas()
+        return rows.assign(similarity=1 - rows.pop("_distance")).sort_values(
             ["similarity"], ascending=False, kind="stable", ignore_index=True
         )
 
@@ -272,7 +272,7 @@ def _connect(location: str) -> Any:
 
 
 @contextmanager
-def _plain_errors(place: str) -> Iterator[None]:
+def _plain_errors(source: str) -> Iterator[None]:
     """An error of the library in one line, without the credentials that an address may have."""
     try:
         yield
@@ -280,11 +280,11 @@ def _plain_errors(place: str) -> Iterator[None]:
         raise
     except (ValueError, RuntimeError, OSError) as error:
         reason = " ".join(str(error).split())
-        if said := re.search("<Message>(.+?)</Message>", reason):  # by an S3 server
-            reason = said[1]
+        if message := re.search("<Message>(.+?)</Message>", reason):  # by an S3 server
+            reason = message[1]
         elif re.search("kind: (Connect|Timeout)", reason):
             reason = "the storage does not answer; is the address right, and AWS_ENDPOINT_URL?"
-        raise InputError(redact_credentials(f"{place}: {reason[:300]}")) from None
+        raise InputError(redact_credentials(f"{source}: {reason[:300]}")) from None
 
 
 def _matrix(column: pa.ChunkedArray) -> np.ndarray:

@@ -20,17 +20,17 @@ _EDGE = 240
 """Of a photo on the page, px."""
 
 
-def write_results_page(found: Results, query: str, path: Path) -> None:
+def write_results_page(results: Results, query: str, path: Path) -> None:
     photos = []
-    for row in found.rows.head(MAX_PHOTOS).to_dict("records"):
+    for row in results.rows.head(MAX_PHOTOS).to_dict("records"):
         try:
             jpeg = thumbnail(read_photo(row["file"]), _EDGE)
         except InputError:
             jpeg = None
         copies = f" and {row['copies'] - 1} more" if row["copies"] > 1 else ""
         photos.append(Photo(jpeg, f"{row['path']}{copies}", row["color"], row["why"]))
-    group = PhotoGroup("Best first", len(found.rows), photos)
-    sentence = found.words.sentence
+    group = PhotoGroup("Best first", len(results.rows), photos)
+    sentence = results.words.sentence
     conclusions = [f"Searched for: {query}."] + [f"Read as: {sentence}."] * bool(sentence)
     page = PhotoPage("Photos found", conclusions, [Section("photos", "Photos", photos=[group])], "")
     write_photo_page(page, path)

@@ -150,10 +150,10 @@ class Searcher:
         """
         if not 0 < top <= MAX_TOP:
             raise InputError(f"--top {top}: must be between 1 and {MAX_TOP:,}")
-        found = self.score(query, top)
+        rows = self.score(query, top)
         order = ["score", "similarity", "image_id"]
-        found = found.sort_values(order, ascending=[False, False, True], kind="stable")
-        best = found.drop_duplicates("group").head(top)
+        rows = rows.sort_values(order, ascending=[False, False, True], kind="stable")
+        best = rows.drop_duplicates("group").head(top)
         members = self._copies(best["group"])
         best = best.assign(
             copies=best["group"].map(members).to_numpy(),
@@ -168,17 +168,17 @@ class Searcher:
         columns = self._columns(query.words.terms)
         target = query.target
         if target is None:
-            found = self.index.rows(columns, query.where).assign(similarity=np.nan)
+            rows = self.index.rows(columns, query.where).assign(similarity=np.nan)
         else:
             wanted = max(CANDIDATES, 4 * top) if query.words.terms else 4 * top + 100
-            found = self.index.nearest(target, wanted, columns, query.where)
+            rows = self.index.nearest(target, wanted, columns, query.where)
         for term in query.words.terms:
             if term.kind == "imagenet":
-                found[term.column] = _imagenet_score(found, term)
-        found = found.drop(columns=list(IMAGENET), errors="ignore")
-        scores = [np.clip(found["similarity"].fillna(1).to_numpy(float), MIN_SIMILARITY, 1)]
-        scores += [_score(found, term) for term in query.words.terms]
-        return found.assign(score=np.prod(scores, axis=0))
+                rows[term.column] = _imagenet_score(rows, term)
+        rows = rows.drop(columns=list(IMAGENET), errors="ignore")
+        scores = [np.clip(rows["similarity"].fillna(1).to_numpy(float), MIN_SIMILARITY, 1)]
+        scores += [_score(rows, term) for term in query.words.terms]
+        return rows.assign(score=np.prod(scores, axis=0))
 
     def _copies(self, groups: pd.Series) -> pd.Series:
         """Files of each group in the whole index."""
@@ -195,17 +195,17 @@ class Searcher:
         return list(dict.fromkeys((*_SHOWN, *optional, *of_terms, *self.index.about.attributes)))
 
 
-def _imagenet_score(found: pd.DataFrame, term: Term) -> np.ndarray:
+def _imagenet_score(rows: pd.DataFrame, term: Term) -> np.ndarray:
     """The probabilities of the term's classes, by their nearness to it."""
     weights = np.zeros(1_000)
     for number, nearness in term.classes:
         weights[number] = nearness
-    classes, shares = (np.stack(found[name].to_list()) for name in IMAGENET)
+    classes, shares = (np.stack(rows[name].to_list()) for name in IMAGENET)
     return np.asarray((weights[classes] * shares).sum(1))
 
 
-def _score(found: pd.DataFrame, term: Term) -> np.ndarray:
-    values = found[term.column]
+def _score(rows: pd.DataFrame, term: Term) -> np.ndarray:
+    values = rows[term.column]
     score = (
         (values.astype(str) == term.word).to_numpy(float)
         if term.kind == "attribute"

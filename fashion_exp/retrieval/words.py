@@ -154,11 +154,11 @@ class Vocabulary:
     @cached_property
     def _imagenet_names(self) -> dict[str, dict[int, float]]:
         """{name: {class: 1}}"""
-        found: dict[str, dict[int, float]] = {}
+        weights_of: dict[str, dict[int, float]] = {}
         for number, description in enumerate(self.imagenet):
             for name in _names(description):
-                found.setdefault(_compact(name.lower()), {})[number] = 1.0
-        return found
+                weights_of.setdefault(_compact(name.lower()), {})[number] = 1.0
+        return weights_of
 
     def _imagenet_term(self, phrase: str, classes: Mapping[int, float]) -> Term:
         best = sorted(classes, key=lambda i: (-classes[i], i))

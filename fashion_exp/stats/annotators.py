@@ -129,7 +129,7 @@ def find_true_classes(
 
 
 def accuracy_intervals(
-    votes: Integers, classes: int, found: TrueClasses, level: float, seed: int = 0
+    votes: Integers, classes: int, estimate: TrueClasses, level: float, seed: int = 0
 ) -> list[Interval]:
     """The accuracy of each annotator by the model, fitted again in each resample."""
     rng = np.random.default_rng(seed)
@@ -137,13 +137,13 @@ def accuracy_intervals(
     resampled = np.stack([
         find_true_classes(
             votes, classes, rng.multinomial(n, np.full(n, 1 / n)).astype(np.float64),
-            found.posterior,
+            estimate.posterior,
         ).accuracy
         for _ in range(FITTED_RESAMPLES)
     ])  # fmt: skip
     labelled = (votes >= 0).sum(axis=0)
     return [
-        _interval(float(found.accuracy[r]), resampled[:, r], int(labelled[r]), 1, level)
+        _interval(float(estimate.accuracy[r]), resampled[:, r], int(labelled[r]), 1, level)
         for r in range(votes.shape[1])
     ]
 

@@ -79,9 +79,9 @@ def cross_fitted_thresholds(
 
 def class_scores(present: ArrayLike, predicted: ArrayLike) -> ClassScores:
     """Precision, recall and F1 of each class, as `metrics.precision_recall_f1`."""
-    truth, found = np.asarray(present, bool), np.asarray(predicted, bool)
+    truth, named = np.asarray(present, bool), np.asarray(predicted, bool)
     hits, labels, predictions = ((a & b).sum(axis=0) for a, b in (
-        (truth, found), (truth, truth), (found, found)))  # fmt: skip
+        (truth, named), (truth, truth), (named, named)))  # fmt: skip
     with np.errstate(divide="ignore", invalid="ignore"):
         return ClassScores(
             np.where(predictions > 0, hits / predictions, np.nan),

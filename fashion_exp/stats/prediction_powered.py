@@ -128,20 +128,20 @@ def prediction_powered(
     mean, sizes = float(right.mean()), np.bincount(all_codes)
     size, correlation = _independent(right, codes, mean)
     batch = _Batch(sizes, items, correlation, 0.0)
-    found = _Found(mean, _effective(size, batch, n, labelled, level), batch)
-    reason = _why_alone(found.size * min(mean, 1 - mean), right, own)
+    candidate = _Found(mean, _effective(size, batch, n, labelled, level), batch)
+    reason = _why_alone(candidate.size * min(mean, 1 - mean), right, own)
     if not reason:
         powered = _with_predictions(right, own, scores, codes, all_codes, level)
-        if powered.batch.explained > 0 and powered.size > found.size:
-            found = powered
+        if powered.batch.explained > 0 and powered.size > candidate.size:
+            candidate = powered
         else:
             reason = NOTHING_SAID
     method = "clopper_pearson" if reason else "prediction_powered"
     interval = point_estimate(
-        found.estimate, level, method, Estimand.MODEL, "images", scores=1, n=found.size
-    ).with_limits(*_limits(found.estimate, found.size, level))
+        candidate.estimate, level, method, Estimand.MODEL, "images", scores=1, n=candidate.size
+    ).with_limits(*_limits(candidate.estimate, candidate.size, level))
     interval = interval.with_warning(reason).with_warning(few_groups_note(codes))
-    return PoweredEstimate(interval, n, items, found.batch.explained, found.batch)
+    return PoweredEstimate(interval, n, items, candidate.batch.explained, candidate.batch)
 
 
 class _Found(NamedTuple):

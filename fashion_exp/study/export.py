@@ -97,9 +97,9 @@ def plan_export(folders: Sequence[Path], weights: bool, thumbnails: bool) -> Exp
     with `weights` for a run that has lost its models or their backbones, or whose code was changed.
     """
     finished = [RunDir(folder.resolve()) for folder in folders]
-    places: dict[str, Path] = {}
+    run_of_path: dict[str, Path] = {}
     for run in finished:
-        if (other := places.setdefault(place_of(run.path), run.path)) != run.path:
+        if (other := run_of_path.setdefault(place_of(run.path), run.path)) != run.path:
             raise InputError(f"{run.path}: has the name of {other}; rename one of the folders")
     unfinished = [RunDir(path) for path in sorted(unfinished_jobs([run.path for run in finished]))]
     entries = [entry for run in finished for entry in _entries(run, RUN_FILES)]
@@ -136,7 +136,7 @@ def _whole_sweeps(folders: Sequence[Path]) -> list[Path]:
 
 
 def _entries(run: RunDir, names: Sequence[str]) -> Iterator[Entry]:
-    place, shorten = place_of(run.path), PathShortener(run)
+    archive_path, shorten = place_of(run.path), PathShortener(run)
     names_of_evaluations = run.evaluation_names if run.is_finished else []
     evaluations = [
         run.evaluations / f"{name}{kind}"
@@ -147,7 +147,7 @@ def _entries(run: RunDir, names: Sequence[str]) -> Iterator[Entry]:
     for file in files:
         if not file.is_file():
             continue
-        name = f"{place}/{file.relative_to(run.path).as_posix()}"
+        name = f"{archive_path}/{file.relative_to(run.path).as_posix()}"
         if file.suffix == ".parquet":
             yield Entry(name, file, partial(_shared_predictions, file))
         else:
@@ -173,20 +173,20 @@ def _weight_entries(run: RunDir) -> Iterator[Entry]:
     that they refer to."""
     if run.is_imported:
         return
-    place, shorten = place_of(run.path), PathShortener(run)
+    archive_path, shorten = place_of(run.path), PathShortener(run)
     for file, name in code_files(run):
         is_list = file.suffix == ".json"
         yield (
-            _text_entry(f"{place}/{name}", file, shorten)
+            _text_entry(f"{archive_path}/{name}", file, shorten)
             if is_list
-            else Entry(f"{place}/{name}", file)
+            else Entry(f"{archive_path}/{name}", file)
         )
     files = [file for pattern in WEIGHT_FILES for file in sorted(run.path.glob(pattern))]
     checkpoints = [file for file in files if file.suffix == ".safetensors"]
     if not checkpoints:
         raise InputError(f"{run.path}: it has no models; leave out --weights, or train it again")
     for file in files:
-        yield Entry(f"{place}/{file.relative_to(run.path).as_posix()}", file)
+        yield Entry(f"{archive_path}/{file.relative_to(run.path).as_posix()}", file)
     for sha256, file in backbone_files(checkpoints).items():
         yield Entry(f"weights/{sha256}{file.suffix}", file)
 

@@ -56,7 +56,7 @@ class AnnotatorReport:
     """Cohen's kappa of each pair of annotators."""
     alpha: Interval
     """Krippendorff's."""
-    found: TrueClasses
+    true_classes: TrueClasses
     accuracies: Mapping[str, Interval]
     """Of each annotator, by the model of Dawid and Skene."""
     human: Interval
@@ -68,7 +68,7 @@ class AnnotatorReport:
         if method == "votes":
             weights = class_counts(self.votes.codes, len(self.votes.classes))
         else:
-            weights = self.found.posterior
+            weights = self.true_classes.posterior
         shares = weights / weights.sum(axis=1, keepdims=True)
         names = self.votes.classes
         return [
@@ -101,8 +101,8 @@ def read_votes(file: Path) -> Votes:
                     f"{row.location}: {annotator} gave {image} the label {label} and another one "
                     "before; keep one of them"
                 )
-            kept = {name: row.cells[name] for name in KEPT_COLUMNS if name in row.cells}
-            columns.setdefault(image, kept)
+            further = {name: row.cells[name] for name in KEPT_COLUMNS if name in row.cells}
+            columns.setdefault(image, further)
     images, annotators, classes = (
         tuple(sorted(names)) for names in (
             columns, {annotator for _, annotator in labels}, {*labels.values()}
@@ -110,8 +110,8 @@ def read_votes(file: Path) -> Votes:
     )  # fmt: skip
     for names, what in ((annotators, "annotators"), (classes, "classes")):
         if len(names) < 2:
-            found = ", ".join(names) or "none"
-            raise InputError(f"{file}: needs two or more {what}, has {found}")
+            column_names = ", ".join(names) or "none"
+            raise InputError(f"{file}: needs two or more {what}, has {column_names}")
     codes = np.full((len(images), len(annotators)), -1, dtype=np.int64)
     row_of, column_of, code_of = (
         {name: i for i, name in enumerate(names)} for names in (images, annotators, classes)
@@ -134,7 +134,7 @@ def _single_label(row: CsvRow) -> str:
 def report_annotators(votes: Votes, level: float = 0.95) -> AnnotatorReport:
     """All measures with intervals of this confidence level, each over the images."""
     codes, classes, names = votes.codes, len(votes.classes), votes.annotators
-    found = find_true_classes(codes, classes)
+    true_classes = find_true_classes(codes, classes)
     return AnnotatorReport(
         votes,
         {
@@ -142,8 +142,8 @@ def report_annotators(votes: Votes, level: float = 0.95) -> AnnotatorReport:
             for a, b in combinations(range(len(names)), 2)
         },
         alpha_interval(codes, classes, level),
-        found,
-        dict(zip(names, accuracy_intervals(codes, classes, found, level), strict=True)),
+        true_classes,
+        dict(zip(names, accuracy_intervals(codes, classes, true_classes, level), strict=True)),
         human_accuracy(codes, classes, level),
     )
 
@@ -180,7 +180,7 @@ def as_json(report: AnnotatorReport) -> dict[str, Any]:
             name: {
                 "labels": int((votes.codes[:, i] >= 0).sum()),
                 "accuracy": _interval_json(report.accuracies[name]),
-                "confusion": report.found.confusion[i].round(6).tolist(),
+                "confusion": report.true_classes.confusion[i].round(6).tolist(),
             }
             for i, name in enumerate(votes.annotators)
         },

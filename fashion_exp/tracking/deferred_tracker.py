@@ -30,10 +30,10 @@ def ready_experiment(uri: str, name: str) -> str | None:
     try:
         with closing(sqlite3.connect(f"file:{quote(str(database))}?mode=ro", uri=True)) as rows:
             revisions = rows.execute("SELECT version_num FROM alembic_version").fetchall()
-            found = rows.execute(experiment, (name, "active")).fetchone()
+            row = rows.execute(experiment, (name, "active")).fetchone()
     except sqlite3.Error:
         return None
-    return str(found[0]) if found and revisions == [(installed_revision(),)] else None
+    return str(row[0]) if row and revisions == [(installed_revision(),)] else None
 
 
 class DeferredTracker(Tracker):

@@ -29,12 +29,12 @@ def find_champion(uri: str, name: str) -> ModelVersion | None:
     """
     with store_client(uri, FailedError) as client:
         try:
-            found = client.get_model_version_by_alias(name, CHAMPION)
+            version = client.get_model_version_by_alias(name, CHAMPION)
         except MlflowException as error:
             if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
                 return None
             raise
-    return ModelVersion(str(found.version), found.run_id or "", found.tags.get("refit", ""))
+    return ModelVersion(str(version.version), version.run_id or "", version.tags.get("refit", ""))
 
 
 def register(

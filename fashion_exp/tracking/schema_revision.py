@@ -19,9 +19,9 @@ def installed_revision() -> str:
     spec = find_spec("mlflow")
     assert spec is not None and spec.origin is not None
     files = (Path(spec.origin).parent / "store" / "db_migrations" / "versions").glob("*.py")
-    found = [
+    revisions = [
         match for file in files for match in _REVISION.findall(file.read_text(encoding="utf-8"))
     ]
-    followed = {revision for is_earlier, revision in found if is_earlier}
-    (latest,) = {revision for is_earlier, revision in found if not is_earlier} - followed
+    followed = {revision for is_earlier, revision in revisions if is_earlier}
+    (latest,) = {revision for is_earlier, revision in revisions if not is_earlier} - followed
     return str(latest)

@@ -201,8 +201,8 @@ class Problems:
                 break
             accuracy = 1e-6 if careful else min(0.1, max(0.03 / lowest, 1e-4))
             at = [part.to(fast.rows) for part in origin]
-            found, count = fast._newton_step(at[0], at[1], at[2], accuracy)
-            step, products = found.double(), products + count
+            step_found, count = fast._newton_step(at[0], at[1], at[2], accuracy)
+            step, products = step_found.double(), products + count
             coefficients = best + step
         return best, products, lowest
 

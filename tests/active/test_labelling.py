@@ -41,9 +41,9 @@ def unlabelled(tmp_path: Path, photos: Path) -> Path:
 
 
 def cases(page: Path) -> list[dict[str, object]]:
-    found = re.search(r'id="review-data">(.*?)</script>', page.read_text(), re.DOTALL)
-    assert found is not None
-    content: list[dict[str, object]] = json.loads(found[1])["cases"]
+    result = re.search(r'id="review-data">(.*?)</script>', page.read_text(), re.DOTALL)
+    assert result is not None
+    content: list[dict[str, object]] = json.loads(result[1])["cases"]
     return content
 
 
@@ -114,26 +114,26 @@ def test_labels_where_two_runs_differ_decide(
     shown = cases(page)
     assert all("|" in str(case["suggested"]) for case in shown)
     decide(page, decisions, "shirt")
-    found = json.loads(call_successfully(*common, "--decided", str(decisions), "--json"))
-    assert found["differ"] == found["labelled"] == len(shown) and found["page"] is None
-    difference = found["difference"]["on_these"]
+    result = json.loads(call_successfully(*common, "--decided", str(decisions), "--json"))
+    assert result["differ"] == result["labelled"] == len(shown) and result["page"] is None
+    difference = result["difference"]["on_these"]
     assert difference["low"] == difference["estimate"] == difference["high"]
 
 
 def test_right_runs_win_and_gaps_are_named() -> None:
     answers = {f"{i}": ("dress", "shirt" if i < 6 else "dress") for i in range(20)}
-    found = find_disagreements(answers, 0)
-    assert sorted(found.image_ids) == [f"{i}" for i in range(6)] and found.photos == 20
-    assert found.image_ids == find_disagreements(dict(reversed(answers.items())), 0).image_ids
-    first, _, third, *_ = found.image_ids
+    results = find_disagreements(answers, 0)
+    assert sorted(results.image_ids) == [f"{i}" for i in range(6)] and results.photos == 20
+    assert results.image_ids == find_disagreements(dict(reversed(answers.items())), 0).image_ids
+    first, _, third, *_ = results.image_ids
     decided = {first: ("dress",), third: ("dress", "pants"), "7": ("dress",)}
-    result = judge_disagreements(("a", "b"), found, decided)
+    result = judge_disagreements(("a", "b"), results, decided)
     assert (result.labelled, result.skipped) == (2, 1)
     assert result.estimate is not None
     assert result.estimate.on_these.estimate == pytest.approx(6 / 20)
     text = " ".join(result.sentences())
     assert "a and b differ on 6 of 20 photos" in text and "1 photos without a decision" in text
-    every = judge_disagreements(("a", "b"), found, dict.fromkeys(answers, ("shirt",)))
+    every = judge_disagreements(("a", "b"), results, dict.fromkeys(answers, ("shirt",)))
     assert every.estimate is not None and every.estimate.on_these.low == pytest.approx(-6 / 20)
     assert "b is better." in every.sentences()
 

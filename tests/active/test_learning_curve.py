@@ -24,14 +24,14 @@ def subsets(varied: int | None) -> _Subsets:
 
 @pytest.mark.parametrize("varied", [None, 2])
 def test_subsets_are_nested_and_keep_the_shares_of_classes(varied: int | None) -> None:
-    found = subsets(varied)
-    drawn = found.units(Fold(0, 0, np.arange(160), np.arange(0)))
+    result = subsets(varied)
+    drawn = result.units(Fold(0, 0, np.arange(160), np.arange(0)))
     for (units, smaller), (_, larger) in itertools.pairwise(drawn):
         assert set(smaller) < set(larger) and len(set(larger)) == len(larger)
         counts = np.bincount(units.labels[smaller])
         assert counts[0] == counts[1] == (40 if varied else counts[2] // 2)
     assert len(drawn[-1][1]) == 160
-    assert [found.size(subset) for subset in drawn] == [
+    assert [result.size(subset) for subset in drawn] == [
         round(share * (80 if varied else 40)) * (1 if varied else 4) if varied else
         round(share * 40) * 2 + round(share * 80) for share in SHARES
     ]  # fmt: skip
@@ -48,11 +48,11 @@ def test_command_tells_what_more_photos_gain(
     text = call_successfully("learning_curve", str(run.output), "--more", "20", "--workers", "1")
     assert "20 more photos: " in text and "points of accuracy" in text and "Check " in text
     assert (run.output / "learning_curve" / "learning_curve.png").exists()
-    found = json.loads(
+    result = json.loads(
         call_successfully("learning_curve", str(run.output), "--class", "shirt", "--json")
     )
-    assert found["class"] == "shirt" and len(found["sizes"]) == len(SHARES)
-    assert np.array(found["accuracies"]).shape == (3, len(SHARES))
+    assert result["class"] == "shirt" and len(result["sizes"]) == len(SHARES)
+    assert np.array(result["accuracies"]).shape == (3, len(SHARES))
     for arguments, message in {
         ("--class", "shrit"): "did you mean shirt?",
         ("--more", "0"): "--more 0: must be at least 1",

@@ -74,13 +74,13 @@ def test_strategies_begin_with_the_same_labels_and_never_repeat_one() -> None:
     schedule = Schedule(initial=2, count=5, rounds=3)
     run = simulation(schedule)
     fold = run.data.split.folds[0]
-    found = [run_trajectory(run, name, fold) for name in ("random", "margin", "usdm")]
-    for trajectory in found:
-        assert trajectory.chosen[:6].tolist() == found[0].chosen[:6].tolist()
+    result = [run_trajectory(run, name, fold) for name in ("random", "margin", "usdm")]
+    for trajectory in result:
+        assert trajectory.chosen[:6].tolist() == result[0].chosen[:6].tolist()
         assert len(set(trajectory.chosen.tolist())) == 6 + 15
         assert set(trajectory.chosen.tolist()) <= set(fold.train.tolist())
         assert np.bincount(run.data.table.labels[trajectory.chosen[:6]]).tolist() == [2, 2, 2]
-        assert np.array_equal(trajectory.correct[0], found[0].correct[0])
+        assert np.array_equal(trajectory.correct[0], result[0].correct[0])
     assert schedule.labels(CLASSES).tolist() == [6, 11, 16, 21]
 
 
@@ -102,42 +102,42 @@ def test_workers_and_interruption_change_nothing(tmp_path: Path) -> None:
         alone = simulate(run, names, tmp_path / "1", 1, progress)
         simulate(run, names[:1], tmp_path / "2", 2, progress)
         (tmp_path / "2" / "repeats" / "random-r1f0.npz").unlink()
-        kept = (tmp_path / "2" / "repeats" / "random-r0f0.npz").stat().st_mtime_ns
+        stored = (tmp_path / "2" / "repeats" / "random-r0f0.npz").stat().st_mtime_ns
         continued = simulate(run, names, tmp_path / "2", 2, progress)
-    assert (tmp_path / "2" / "repeats" / "random-r0f0.npz").stat().st_mtime_ns == kept
+    assert (tmp_path / "2" / "repeats" / "random-r0f0.npz").stat().st_mtime_ns == stored
     for name in names:
-        for one, other in zip(alone[name], continued[name], strict=True):
-            assert np.array_equal(one.chosen, other.chosen)
-            assert np.array_equal(one.correct, other.correct)
+        for single, other in zip(alone[name], continued[name], strict=True):
+            assert np.array_equal(single.chosen, other.chosen)
+            assert np.array_equal(single.correct, other.correct)
 
 
 def trajectories(shift: float, repeats: int = 8) -> list[Trajectory]:
     """Accuracy that rises from 0.4 by `shift` more than 0.1 at each of 4 steps, on 200 photos."""
-    found = []
+    result = []
     for repeat in range(repeats):
         rng = np.random.default_rng(repeat)
         draws = rng.random(200)
         rates = 0.4 + (0.1 + shift) * np.arange(5)
-        found.append(Trajectory(draws < rates[:, None], np.arange(0)))
-    return found
+        result.append(Trajectory(draws < rates[:, None], np.arange(0)))
+    return result
 
 
 def test_verdicts_savings_and_warning() -> None:
     schedule = Schedule(initial=5, count=10, rounds=4)
-    found = evaluate(
+    results = evaluate(
         {"random": trajectories(0), "margin": trajectories(0.04), "entropy": trajectories(-0.04),
          "usdm": trajectories(0)}, schedule, 2, np.arange(200), 500, None, 0.95,
     )  # fmt: skip
-    by_name = {result.name: result for result in found.strategies}
+    by_name = {result.name: result for result in results.strategies}
     assert by_name["margin"].verdict == BETTER and by_name["entropy"].verdict == WORSE
     assert by_name["usdm"].p == 1
     saving = by_name["margin"].saving
     assert saving is not None and saving.saved is not None and 5 < saving.saved < 20
     assert by_name["entropy"].saving is not None and by_name["entropy"].saving.needed is None
-    text = " ".join(found.sentences())
+    text = " ".join(results.sentences())
     assert "1 of 3 strategies beats a random choice: margin." in text
     assert "Most strategies do not beat a random choice here." in text
-    assert json.loads(json.dumps(found.as_json()))["target"] == found.target
+    assert json.loads(json.dumps(results.as_json()))["target"] == results.target
 
 
 @pytest.mark.slow

@@ -51,23 +51,23 @@ def test_equal_photos_are_no_error(name: str) -> None:
 
 def test_uncertainties_differ_in_what_they_find_most_uncertain() -> None:
     probabilities = np.array([[0.45, 0.45, 0.1], [0.4, 0.3, 0.3], SURE, [0.42, 0.38, 0.2]])
-    asked = query(np.zeros((5, 2)), probabilities, 1)
-    first = {name: int(STRATEGIES[name](asked)[0]) for name in ("margin", "least_confidence")}
+    request = query(np.zeros((5, 2)), probabilities, 1)
+    first = {name: int(STRATEGIES[name](request)[0]) for name in ("margin", "least_confidence")}
     assert first == {"margin": 0, "least_confidence": 1}
-    assert STRATEGIES["entropy"](asked)[0] == 1
+    assert STRATEGIES["entropy"](request)[0] == 1
 
 
 def test_bald_ignores_photos_that_every_model_is_unsure_of() -> None:
     agree, differ = [EVEN, EVEN], [SURE, [0.0, 1.0, 0.0]]
     committee = np.array([agree, differ]).transpose(1, 0, 2)
-    asked = query(np.zeros((3, 2)), committee.mean(0), 1, committee=committee)
-    assert STRATEGIES["bald"](asked)[0] == 1
+    request = query(np.zeros((3, 2)), committee.mean(0), 1, committee=committee)
+    assert STRATEGIES["bald"](request)[0] == 1
 
 
 def test_coreset_takes_the_farthest_photo_in_turn() -> None:
     line = np.array([0.0, 1, 9, 10, 4])[:, None]
-    asked = query(line, np.full((4, 3), 1 / 3), 3)
-    assert STRATEGIES["coreset"](asked).tolist() == [2, 3, 0]  # at 10, then 4, then 1 beside 9
+    request = query(line, np.full((4, 3), 1 / 3), 3)
+    assert STRATEGIES["coreset"](request).tolist() == [2, 3, 0]  # at 10, then 4, then 1 beside 9
 
 
 def test_badge_chooses_by_gradients_and_never_a_copy() -> None:

@@ -30,16 +30,16 @@ NOISE = 0.5
 def measure(quick: bool) -> list[Figure]:
     figures = []
     for photos in (10**4, 10**5) if quick else (10**4, 10**5, 10**6):
-        found = _measure_in_process(photos)
+        result = _measure_in_process(photos)
         what = f"search among {photos:,} photos"
         figures += [
-            Figure(f"{what}: build", (found["build"],), "s"),
-            Figure(f"{what}: on disk", (found["disk"],), "GB"),
-            Figure(f"{what}: peak memory", (found["memory"],), "GB"),
-            Figure(f"{what}: median latency", (found["p50"],), "s", at_most=0.5),
-            Figure(f"{what}: 99 % of the latencies", (found["p99"],), "s"),
-            Figure(f"{what}: median latency with a filter", (found["filtered"],), "s"),
-            Figure(f"{what}: recall of the {TOP} nearest", (found["recall"],), "", at_least=0.95),
+            Figure(f"{what}: build", (result["build"],), "s"),
+            Figure(f"{what}: on disk", (result["disk"],), "GB"),
+            Figure(f"{what}: peak memory", (result["memory"],), "GB"),
+            Figure(f"{what}: median latency", (result["p50"],), "s", at_most=0.5),
+            Figure(f"{what}: 99 % of the latencies", (result["p99"],), "s"),
+            Figure(f"{what}: median latency with a filter", (result["filtered"],), "s"),
+            Figure(f"{what}: recall of the {TOP} nearest", (result["recall"],), "", at_least=0.95),
         ]
     return figures
 
@@ -70,10 +70,10 @@ def measure_size(photos: int) -> dict[str, float]:
         seconds, filtered, recall = [], [], []
         for query in queries:
             started = time.perf_counter()
-            found = index.nearest(query, TOP, ["image_id"])
+            result = index.nearest(query, TOP, ["image_id"])
             seconds.append(time.perf_counter() - started)
             exact = np.argpartition(-(vectors @ query), TOP)[:TOP]
-            recall.append(np.isin(found["image_id"].astype(int), exact).mean())
+            recall.append(np.isin(result["image_id"].astype(int), exact).mean())
             started = time.perf_counter()
             index.nearest(query, TOP, ["image_id"], "price < 10")
             filtered.append(time.perf_counter() - started)

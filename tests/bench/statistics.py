@@ -119,24 +119,26 @@ def world_figure(world: Learner | Seeds, runs: int, seed: int = 1) -> Figure:
     """The lowest coverage of the quantities, each at least .93 within two standard errors."""
     by_quantity = measure_world(world, runs, seed)
     parts: Parts = {
-        f"{quantity}, in {100 * found.shown:.0f} %": (found.coverage,)
-        for quantity, found in by_quantity.items()
-        if found.shown >= MIN_SHOWN
+        f"{quantity}, in {100 * result.shown:.0f} %": (result.coverage,)
+        for quantity, result in by_quantity.items()
+        if result.shown >= MIN_SHOWN
     }
     (lowest,) = min(parts.values())
-    fewest = runs * min(found.shown for found in by_quantity.values() if found.shown >= MIN_SHOWN)
+    fewest = runs * min(
+        result.shown for result in by_quantity.values() if result.shown >= MIN_SHOWN
+    )
     slack = 2 * math.sqrt(LEAST_COVERAGE * (1 - LEAST_COVERAGE) / fewest)
     return Figure(world.name, (lowest,), "coverage", at_least=LEAST_COVERAGE - slack, parts=parts)
 
 
 def measure_world(world: Learner | Seeds, runs: int, seed: int) -> dict[str, Shown]:
     rng = np.random.default_rng(seed)
-    found: dict[str, list[tuple[bool, bool]]] = defaultdict(list)
+    result: dict[str, list[tuple[bool, bool]]] = defaultdict(list)
     for _ in range(runs):
         for quantity, *outcome in _intervals(world.draw(rng)):
-            found[quantity].append((outcome[0], outcome[1]))
+            result[quantity].append((outcome[0], outcome[1]))
     results = {}
-    for quantity, outcomes in found.items():
+    for quantity, outcomes in result.items():
         shown, covered = np.array(outcomes).T
         rate = float(covered[shown].mean()) if shown.any() else math.nan
         results[quantity] = Shown(rate, float(shown.mean()), len(outcomes))
@@ -222,11 +224,11 @@ FAMILIES: dict[str, Callable[[synthetic.Rng], Outcomes]] = {
 
 
 def family_figure(name: str, simulate: Callable[[synthetic.Rng], Outcomes], reps: int) -> Figure:
-    rng, found = np.random.default_rng(2), defaultdict(list)
+    rng, result = np.random.default_rng(2), defaultdict(list)
     for _ in range(reps):
         for procedure, outcome in simulate(rng):
-            found[procedure].append(outcome)
-    parts: Parts = {procedure: (float(np.mean(values)),) for procedure, values in found.items()}
+            result[procedure].append(outcome)
+    parts: Parts = {procedure: (float(np.mean(values)),) for procedure, values in result.items()}
     (highest,) = max(parts.values())
     slack = 2 * math.sqrt(MOST_ERRORS * (1 - MOST_ERRORS) / reps)
     return Figure(name, (highest,), "type I", at_most=MOST_ERRORS + slack, parts=parts)

@@ -93,9 +93,9 @@ def test_options_are_searched_by_name_first(capsys: Capture) -> None:
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "model.dropout  number; at least 0, below 1; default 0"
     assert options_command.run(["learning", "rate", "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert "optim.lr" in [option["name"] for option in found]
-    assert {"type", "unit", "range", "default", "choices", "doc", "set_by"} <= set(found[0])
+    result = json.loads(capsys.readouterr().out)
+    assert "optim.lr" in [option["name"] for option in result]
+    assert {"type", "unit", "range", "default", "choices", "doc", "set_by"} <= set(result[0])
     with pytest.raises(InputError, match="options lookahead: no option"):
         options_command.run(["lookahead"])
 

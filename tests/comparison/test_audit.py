@@ -93,8 +93,8 @@ def test_high_loss_at_chance_is_no_reason_to_train_longer(
     columns = ["p_Dress", "p_Shirt"]
     predictions[columns] = predictions[columns].round().clip(1e-5, 1 - 1e-5)
     write_predictions(predictions, path)
-    found = {title for title, severity in severities(folder).items() if severity == "doubtful"}
-    assert found == set(expected)
+    result = {title for title, severity in severities(folder).items() if severity == "doubtful"}
+    assert result == set(expected)
     if len(expected) > 1:
         problem = find_problems(load_run(folder))[1]
         assert "lower the learning rate (loss 5.7" in problem

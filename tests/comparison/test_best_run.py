@@ -102,13 +102,13 @@ def test_plan_for_copies_of_images_counts_them_once(tmp_path: Path) -> None:
         make_run(tmp_path / f"c{n}", f"{n}", a, np.repeat(x, 3, axis=1), groups=copies)
         for n, x in enumerate((a, b))
     ]
-    one, three = (
+    single, three = (
         plan_separation(compute_differences(first, second, "test", "accuracy"), 0.02, 0.05)
         for first, second in (runs, copied)
     )
-    assert one is not None and three is not None
-    assert one.needed is not None and three.needed is not None
-    assert 2.95 < three.needed / one.needed < 3.05 and "design effect" in three.note
+    assert single is not None and three is not None
+    assert single.needed is not None and three.needed is not None
+    assert 2.95 < three.needed / single.needed < 3.05 and "design effect" in three.note
 
 
 def test_plan_for_redrawn_splits_is_in_images(tmp_path: Path) -> None:

@@ -84,10 +84,10 @@ def test_exact_name_of_a_run_precedes_a_sweep_that_begins_with_it(outputs: Path)
 def test_name_of_several_runs_is_refused_with_the_sweeps_that_match(outputs: Path) -> None:
     make_run(outputs / "sweeps" / "alone-lr-5f5a0e" / "0", "other", SCORES, SCORES)
     make_run(outputs / "runs" / "2027-alone-5e6f", "alone", SCORES, SCORES)
-    said = r"matches 3 folders: 2026-alone-1a2b, 2027-alone-5e6f, alone-lr-5f5a0e; type more"
-    with pytest.raises(InputError, match=said):
+    message = r"matches 3 folders: 2026-alone-1a2b, 2027-alone-5e6f, alone-lr-5f5a0e; type more"
+    with pytest.raises(InputError, match=message):
         find_runs(["alone"], outputs, None)
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(InputError, match=message):
         find_run("alone", outputs)
 
 
@@ -112,9 +112,11 @@ def test_counts_unfinished_jobs_of_complete_sweeps_only(outputs: Path) -> None:
 
 
 def test_comparison_says_that_a_sweep_is_unfinished(outputs: Path) -> None:
-    said = "1 job of the sweep has no result and counted as tried"
-    assert compare(outputs / "sweeps" / "2026-grid-3c4d").conclusions[-1].startswith(said)
-    assert said not in " ".join(compare([outputs / "sweeps" / "2026-grid-3c4d" / "3"]).conclusions)
+    message = "1 job of the sweep has no result and counted as tried"
+    assert compare(outputs / "sweeps" / "2026-grid-3c4d").conclusions[-1].startswith(message)
+    assert message not in " ".join(
+        compare([outputs / "sweeps" / "2026-grid-3c4d" / "3"]).conclusions
+    )
 
 
 def test_counts_unfinished_jobs_of_earlier_versions(outputs: Path) -> None:

@@ -91,8 +91,8 @@ def validated(
 
 def test_one_repeat_is_compared_with_the_same_split_of_five(tmp_path: Path) -> None:
     predicted = np.random.default_rng(0).random((5, 200)) < 0.5
-    five, one = validated(tmp_path, "five", predicted), validated(tmp_path, "one", predicted[:1])
-    differences = compute_differences(one, five, "validation", "accuracy")
+    five, single = validated(tmp_path, "five", predicted), validated(tmp_path, "one", predicted[:1])
+    differences = compute_differences(single, five, "validation", "accuracy")
     assert differences.design == "means" and differences.images == predicted[0].sum()
     assert differences.note == "1 of 1 and 5 trainings have the same split"
 
@@ -330,8 +330,11 @@ def test_undecided_recipes_are_told_for_the_trainings_at_hand(part: str, tmp_pat
     assert (pair.differences.design, pair.verdict) == (design, "undecided")
     assert pair.label == "undecided; these trainings better"
     assert opposite.label == "undecided; these trainings worse"
-    these = pair.as_json(["a", "b"])["these_trainings"]
-    assert these["verdict"] == "better" and 0 < these["low"] < these["difference"] < these["high"]
+    conditional = pair.as_json(["a", "b"])["these_trainings"]
+    assert (
+        conditional["verdict"] == "better"
+        and 0 < conditional["low"] < conditional["difference"] < conditional["high"]
+    )
     gains = np.sort(pair.differences.by_training)
     assert f"by {100 * gains[0]:.1f} to {100 * gains[-1]:.1f} points" in pair.note
     assert "each of 5 trainings of the second is better" in opposite.note
@@ -343,11 +346,11 @@ def test_trainings_at_hand_are_averaged_for_each_image(tmp_path: Path) -> None:
         for i, accuracies in enumerate((STEADY, UNSTEADY))
     ]
     a, b = (run.scores("validation", "accuracy") for run in runs)
-    these = compute_differences(runs[0], runs[1], "validation", "accuracy").of_these_trainings
-    assert these is not None and these.design == "means" and these.models == 5
-    assert these.values == pytest.approx(a.mean().to_numpy() - b.mean().to_numpy())
-    assert these.test(0.95).interval.target == Estimand.MEAN_MODEL_DIFFERENCE
-    assert these.of_these_trainings is None
+    conditional = compute_differences(runs[0], runs[1], "validation", "accuracy").of_these_trainings
+    assert conditional is not None and conditional.design == "means" and conditional.models == 5
+    assert conditional.values == pytest.approx(a.mean().to_numpy() - b.mean().to_numpy())
+    assert conditional.test(0.95).interval.target == Estimand.MEAN_MODEL_DIFFERENCE
+    assert conditional.of_these_trainings is None
 
 
 def test_decided_and_equal_recipes_say_nothing_of_these_trainings(tmp_path: Path) -> None:

@@ -433,10 +433,10 @@ def unsteady_runs(tmp_path: Path, count: int) -> list[RunData]:
 
 def test_conclusions_tell_what_holds_for_these_trainings(tmp_path: Path) -> None:
     comparison = Comparison(unsteady_runs(tmp_path, 2), DEFAULT)
-    headline, _, these, each = conclusions(comparison)[:4]
+    headline, _, conditional, each = conclusions(comparison)[:4]
     assert headline.startswith("These trainings of run 0 are better than those of run 1 by ")
     assert headline.endswith("; the data do not show that new ones would be.")
-    assert these.startswith("For these trainings run 0 minus run 1 is +")
+    assert conditional.startswith("For these trainings run 0 minus run 1 is +")
     assert each == "Each of 5 trainings of run 0 is better than its pair, by 1.0 to 45.0 points."
 
 

@@ -30,7 +30,7 @@ def test_only_the_largest_training_share_competes(runs: Any, candidates: list[in
 
 
 def test_note_names_the_share_and_counts_the_others() -> None:
-    one = candidates_note([options(0.5), options(0.8)])
-    assert "(split.train_ratio=0.8). 1 run with a smaller share has other" in one
+    single = candidates_note([options(0.5), options(0.8)])
+    assert "(split.train_ratio=0.8). 1 run with a smaller share has other" in single
     two = candidates_note([options(folds=2), options(folds=3), options(folds=5)])
     assert "(split.folds=5). 2 runs with a smaller share have other" in two

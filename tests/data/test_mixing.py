@@ -99,8 +99,8 @@ def test_epoch_depends_neither_on_workers_nor_on_dropout(alphas: tuple[float, fl
     torch.manual_seed(0)
     plain = read_epoch(mixed, 0, ProcessGroup())
     torch.manual_seed(1)
-    for one, other in zip(plain, read_epoch(mixed, 2, ProcessGroup()), strict=True):
-        assert all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
+    for first_epoch, other in zip(plain, read_epoch(mixed, 2, ProcessGroup()), strict=True):
+        assert all(torch.equal(a, b) for a, b in zip(first_epoch, other, strict=True))
     others = [read_epoch(mixing(*alphas, seed=1), 0, ProcessGroup()),
               read_epoch(mixed, 0, ProcessGroup(), epoch=2)]  # fmt: skip
     assert all(not torch.equal(plain[0][0], other[0][0]) for other in others)

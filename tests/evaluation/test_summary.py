@@ -104,9 +104,9 @@ def test_loss_and_macro_f1_are_of_the_recipe_from_four_trainings_on() -> None:
     ordered = losses[:, np.argsort([f"i{i}" for i in range(100)])]
     expected = crossed_t_interval(ordered, 0.9, bounded=False, shape="hall")
     assert four.loss.low == pytest.approx(expected.low)
-    one = summarize_predictions(many(0.8, 100, 1), {}, redrawn=True, level=0.9)
-    assert one.macro_f1.status == one.loss.status == "ok"
-    assert one.macro_f1.target == one.loss.target == one.accuracy.target
+    single = summarize_predictions(many(0.8, 100, 1), {}, redrawn=True, level=0.9)
+    assert single.macro_f1.status == single.loss.status == "ok"
+    assert single.macro_f1.target == single.loss.target == single.accuracy.target
 
 
 def test_few_errors_or_rare_classes_have_no_interval_of_macro_f1_and_loss() -> None:

@@ -68,9 +68,9 @@ def test_joined_features_are_those_of_each_backbone_alone(
     for names in ((a, b), (a,), (b,)):
         run = load(tiny(*options(backbone_files, *names)))
         image = torch.from_numpy(run.preprocess(photo)).permute(2, 0, 1)[None]
-        found = run.predict_batch(image).features
-        assert found is not None
-        features.append(found)
+        result = run.predict_batch(image).features
+        assert result is not None
+        features.append(result)
     assert np.array_equal(features[0], np.concatenate(features[1:], axis=1))
 
 
@@ -103,8 +103,8 @@ def test_moved_outputs_have_the_files_of_all_backbones(
     assert not unused_backbones(tmp_path / "moved")
     (after,) = predict(load_run("both", tmp_path / "moved"), [photos])
     assert before.equals(after)
-    (kept, _) = (tmp_path / "moved" / "weights").glob("[!.]*")
-    kept.unlink()
+    (stored, _) = (tmp_path / "moved" / "weights").glob("[!.]*")
+    stored.unlink()
     with pytest.raises(InputError, match="its frozen backbone is missing"):
         load_run("both", tmp_path / "moved")
 

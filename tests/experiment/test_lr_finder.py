@@ -65,8 +65,8 @@ def test_command_prints_a_value_to_sweep_around(photos: Path, tmp_path: Path) ->
     assert text.startswith("optim.lr=") and "--multirun optim.lr=" in text
     assert (tmp_path / "lr.png").exists()
     assert not (tmp_path / "outputs" / "runs").exists()
-    found = json.loads(call_successfully("find_lr", *common, "--updates", "20", "--json"))
-    assert len(found["updates"]) <= 20 and found["suggested"] > 0
+    result = json.loads(call_successfully("find_lr", *common, "--updates", "20", "--json"))
+    assert len(result["updates"]) <= 20 and result["suggested"] > 0
 
 
 def test_what_has_no_rate_is_refused(photos: Path, tmp_path: Path) -> None:

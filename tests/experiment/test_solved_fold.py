@@ -48,15 +48,15 @@ def solved(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, Any, TrainingRows
 @pytest.fixture
 def folds(monkeypatch: pytest.MonkeyPatch) -> list[np.ndarray]:
     """The folds of every cross-validation that chooses C."""
-    found: list[np.ndarray] = []
+    result: list[np.ndarray] = []
     choose = solved_fold.choose_c
 
     def recorded(rows: Any, grid: Any, folds: torch.Tensor, *args: Any) -> Any:
-        found.append(folds.numpy())
+        result.append(folds.numpy())
         return choose(rows, grid, folds, *args)
 
     monkeypatch.setattr(solved_fold, "choose_c", recorded)
-    return found
+    return result
 
 
 @pytest.mark.parametrize("weights", ["none", "balanced"])

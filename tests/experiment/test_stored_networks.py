@@ -54,14 +54,14 @@ def heads(files: dict[str, Path], *more: str) -> tuple[str, ...]:
     )  # fmt: skip
 
 
-def assert_equal(one: TinyRun, other: TinyRun) -> None:
+def assert_equal(first_run: TinyRun, other: TinyRun) -> None:
     for name in ("validation_predictions.parquet", "test_predictions.parquet", "split.csv"):
-        assert (one.output / name).read_bytes() == (other.output / name).read_bytes()
-    assert one.facts["parameters"] == other.facts["parameters"]
-    assert one.facts["job_hash"] == other.facts["job_hash"]
+        assert (first_run.output / name).read_bytes() == (other.output / name).read_bytes()
+    assert first_run.facts["parameters"] == other.facts["parameters"]
+    assert first_run.facts["job_hash"] == other.facts["job_hash"]
     for fold in ("r0f0", "r1f0"):
         first, second = (load_file(run.output / f"checkpoints/{fold}-last.safetensors")
-                         for run in (one, other))  # fmt: skip
+                         for run in (first_run, other))  # fmt: skip
         assert first.keys() == second.keys() and len(first) == 2
         assert all(first[name].equal(second[name]) for name in first)
 

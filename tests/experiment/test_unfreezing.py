@@ -73,13 +73,13 @@ def test_best_epoch_of_the_first_phase_is_evaluated_with_its_own_backbone(
     """The second phase changes the backbone; the checkpoint has the one of the best epoch."""
     run = tiny(*FROZEN, "model.unfreeze={3:none}", "optim.lr=0.2", "training.keep=best")
     history = run.history.query("part == 'validation'")
-    kept = int(history[history["kept"]]["epoch"].item())
-    assert kept <= 3
+    stored = int(history[history["kept"]]["epoch"].item())
+    assert stored <= 3
     labels = run.predictions("validation")["label"]
     correct = run.predictions("validation").filter(regex="^p_").to_numpy().argmax(1)
     names = np.array(["dress", "pullover", "shirt"])
     accuracy = float((names[correct] == labels).mean())
-    assert accuracy == pytest.approx(history.set_index("epoch")["accuracy"][kept])
+    assert accuracy == pytest.approx(history.set_index("epoch")["accuracy"][stored])
 
 
 def test_two_processes_train_what_one_does_in_every_phase(tiny: Callable[..., TinyRun]) -> None:

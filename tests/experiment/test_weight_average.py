@@ -52,12 +52,12 @@ def test_validation_that_chooses_the_epoch_is_that_of_the_average(
 ) -> None:
     run = tiny(*EMA, "training.keep=best", "optim.lr=0.03")
     history = run.history.query("part == 'validation'")
-    kept = history[history["kept"]]["loss"].item()
+    stored = history[history["kept"]]["loss"].item()
     predictions = run.predictions("validation")
     probabilities = predictions.filter(regex="^p_").to_numpy()
     labels = predictions["label"].map({"dress": 0, "pullover": 1, "shirt": 2}).to_numpy()
-    assert kept == history["loss"].min()
-    assert kept == pytest.approx(cross_entropy(labels, probabilities), rel=1e-6)
+    assert stored == history["loss"].min()
+    assert stored == pytest.approx(cross_entropy(labels, probabilities), rel=1e-6)
 
 
 def test_resumed_average_equals_uninterrupted_average(

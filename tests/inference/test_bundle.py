@@ -41,8 +41,8 @@ def test_bundle_of_a_frozen_run_predicts_elsewhere(
     shutil.rmtree(made)
     backbone.unlink()
     torch.manual_seed(0)
-    for place in ("unpacked", "imported"):
-        run = load_run(tmp_path / place / "runs" / "frozen", tmp_path)
+    for folders in ("unpacked", "imported"):
+        run = load_run(tmp_path / folders / "runs" / "frozen", tmp_path)
         (after,) = predict(run, [photos])
         pd.testing.assert_frame_equal(before, after)
 

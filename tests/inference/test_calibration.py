@@ -79,8 +79,8 @@ def test_ensemble_is_mean_of_calibrated_models(trained: TrainedRun) -> None:
     roots = np.sqrt(probabilities[1].astype(np.float64))
     expected = (probabilities[0] + roots / roots.sum(axis=1, keepdims=True)) / 2
     assert calibration.apply(probabilities) == pytest.approx(expected, abs=1e-6)
-    one = calibration.apply(probabilities[1:], ["r1f0"])
-    assert one == pytest.approx(roots / roots.sum(axis=1, keepdims=True), abs=1e-6)
+    single = calibration.apply(probabilities[1:], ["r1f0"])
+    assert single == pytest.approx(roots / roots.sum(axis=1, keepdims=True), abs=1e-6)
 
 
 def test_sets_grow_with_coverage_and_start_with_most_probable_class(trained: TrainedRun) -> None:
@@ -135,13 +135,13 @@ def novelty_of(rows: int, seed: int) -> tuple[Novelty, Callable[[int, float], np
 
 
 def test_strange_features_are_unfamiliar_and_familiar_ones_rarely() -> None:
-    rng, rates, found = np.random.default_rng(1), [], []
+    rng, rates, result = np.random.default_rng(1), [], []
     for seed in range(10):
         novelty, features = novelty_of(500, seed)
         entropies = entropy(rng.dirichlet([5, 0.5, 0.5], 300))
         rates.append(np.mean(novelty.score(features(300, 0.0), entropies) > novelty.threshold))
-        found.append(np.mean(novelty.score(features(300, 9.0), entropies) > novelty.threshold))
-    assert np.mean(rates) == pytest.approx(0.05, abs=0.025) and np.mean(found) > 0.9
+        result.append(np.mean(novelty.score(features(300, 9.0), entropies) > novelty.threshold))
+    assert np.mean(rates) == pytest.approx(0.05, abs=0.025) and np.mean(result) > 0.9
 
 
 def test_frozen_backbone_gives_its_own_features(

@@ -51,10 +51,10 @@ def test_strange_class_is_told_from_known_ones_if_features_differ(
         np.empty(0), np.empty(0),
     )  # fmt: skip
     monkeypatch.setattr(calibration_report, "own_features", lambda run, ids, _: features[ids])
-    found = calibration_report._leave_each_class_out(trained, rows, Progress(plain_console()))
-    assert [stranger.name for stranger in found] == list(trained.classes)
-    areas = [stranger.auroc.estimate or 0.0 for stranger in found]
-    detected = [stranger.detected.estimate or 0.0 for stranger in found]
+    result = calibration_report._leave_each_class_out(trained, rows, Progress(plain_console()))
+    assert [stranger.name for stranger in result] == list(trained.classes)
+    areas = [stranger.auroc.estimate or 0.0 for stranger in result]
+    detected = [stranger.detected.estimate or 0.0 for stranger in result]
     if apart:
         assert min(areas) > 0.97 and min(detected) > 0.9
     else:
@@ -129,9 +129,9 @@ def test_report_is_measured_once_for_the_same_predictions(
         return measure_calibration(*args, **options)  # type: ignore[arg-type]
 
     monkeypatch.setattr(calibration_tables, "measure_calibration", measure)
-    found, tables = stored_report(run, progress)
+    result, tables = stored_report(run, progress)
     again, stored = stored_report(run, progress)
-    assert calls == [1] and again == found
+    assert calls == [1] and again == result
     assert [list(map(list, table.rows)) for table in tables] == [table.rows for table in stored]
     frame = run.predictions("validation")
     write_predictions(frame.iloc[:-1], run.run.predictions_file("validation"))

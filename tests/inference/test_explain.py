@@ -86,11 +86,11 @@ def run(shares_backbone: bool = True) -> Any:
 
 @pytest.mark.parametrize("shares_backbone", [True, False])
 def test_maps_beat_random_cells_and_other_photos(shares_backbone: bool) -> None:
-    found = list(explain(run(shares_backbone), sources(12)))
-    assert {item.predicted for item in found} == {"red"}
+    result = list(explain(run(shares_backbone), sources(12)))
+    assert {item.predicted for item in result} == {"red"}
     for method in METHODS:
         for control in ("random", "other photo"):
-            interval = compare_with_control(found, method, control)
+            interval = compare_with_control(result, method, control)
             assert interval.low is not None and interval.low > 0
             assert interval.n == (12 if control == "random" else 11)
 

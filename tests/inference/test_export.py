@@ -94,10 +94,10 @@ def test_file_with_other_answers_is_not_written(
             return probabilities.flip(1), *others
 
     monkeypatch.setattr(exporting, "Program", Swapped)
-    place = tmp_path / "place"
+    folder = tmp_path / "place"
     with pytest.raises(ExportError, match=r"other answers .*: \d+ of .*; no file was written"):
-        export(trained, "pt2", place / "model.pt2", progress, any_size=False)
-    assert not list(place.iterdir())
+        export(trained, "pt2", folder / "model.pt2", progress, any_size=False)
+    assert not list(folder.iterdir())
 
 
 def test_largest_difference_decides_where_no_answer_changed() -> None:

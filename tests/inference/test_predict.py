@@ -52,8 +52,8 @@ def test_ensemble_is_the_mean_of_the_stored_probabilities(
     common = by_model[0].merge(by_model[1], on="image_id")
     paths = [str(photos / path) for path in by_model[0]["path"]]
     (table,) = predict(trained, paths)
-    (one,) = predict(trained, paths, ["r0f0"], processes=2)
-    assert np.array_equal(one[columns], by_model[0][columns].astype(float))
+    (single,) = predict(trained, paths, ["r0f0"], processes=2)
+    assert np.array_equal(single[columns], by_model[0][columns].astype(float))
     first, second = (common[[f"{c}_{side}" for c in columns]].to_numpy() for side in "xy")
     assert len(common) > 10 and list(common["path_x"]) == list(by_model[0]["path"])
     mean = np.stack([first, second]).mean(0, dtype=np.float64)
@@ -71,7 +71,7 @@ def test_sets_and_unfamiliar_photos_are_those_of_the_calibration(
     frame = trained.predictions("test").query("repeat == 0")
     paths = [*(str(photos / path) for path in frame["path"]), str(new / "broken.png")]
     (table,) = predict(trained, paths, coverage=0.8)
-    (one,) = predict(trained, paths, ["r1f0"], coverage=0.99)
+    (single,) = predict(trained, paths, ["r1f0"], coverage=0.99)
     pixels = np.stack([trained.preprocess(trained.decode(path)) for path in paths[:-1]])
     images = torch.from_numpy(pixels).permute(0, 3, 1, 2)
     output = trained.predict_batch(images)
@@ -80,7 +80,7 @@ def test_sets_and_unfamiliar_photos_are_those_of_the_calibration(
     assert list(table["prediction_set"]) == [*("|".join(names) for names in sets), ""]
     assert list(table["unfamiliar"][:-1]) == list(unfamiliar)
     assert table["unfamiliar"].isna().iloc[-1]
-    sizes = [t["prediction_set"].str.count(r"\|").mean() for t in (table, one)]
+    sizes = [t["prediction_set"].str.count(r"\|").mean() for t in (table, single)]
     assert sizes[1] > sizes[0]
     assert "prediction_set" not in next(predict(trained, paths, coverage=None))
 
@@ -219,33 +219,33 @@ def test_command_writes_prints_and_reports_failures(
     trained_folder: Path, new: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    place = ["--outputs", str(trained_folder.parents[1])]
+    folder = ["--outputs", str(trained_folder.parents[1])]
     into = tmp_path / "rows.csv"
-    assert predict_command(["tiny", str(new), "--into", str(into), *place]) == 3
+    assert predict_command(["tiny", str(new), "--into", str(into), *folder]) == 3
     assert len(pd.read_csv(into)) == 7
     assert "2 could not be read" in capsys.readouterr().out
-    assert predict_command(["tiny", str(new), "--model", "r0f0,r1f0", *place]) == 3
+    assert predict_command(["tiny", str(new), "--model", "r0f0,r1f0", *folder]) == 3
     text = capsys.readouterr().out
     assert re.search("could not be read: raw.cr2: .*camera raw", text), "not a class"
     assert "prediction set" in text and max(map(len, text.splitlines()[1:8])) <= 80
     with pytest.raises(InputError, match="choose the format by the ending"):
         predict_command(["no-such-run", str(new), "--into", "x.xlsx"])
     monkeypatch.setattr(sys, "stdin", io.StringIO(f"{new / '0.png'}\n{new / '1.png'}\n"))
-    assert predict_command(["tiny", "-", "--json", "--model", "r1f0", *place]) == 0
+    assert predict_command(["tiny", "-", "--json", "--model", "r1f0", *folder]) == 0
     rows = json.loads(capsys.readouterr().out)
     assert [Path(row["path"]).name for row in rows] == ["0.png", "1.png"]
     total = sum(rows[0][f"p_{name}"] for name in ("dress", "pullover", "shirt"))
     assert rows[0]["agreement"] == 1 and total == pytest.approx(1)
     monkeypatch.chdir(new.parent)
-    assert predict_command(["tiny", f"{new.name}/0.png", str(new / "1.png"), *place]) == 0
+    assert predict_command(["tiny", f"{new.name}/0.png", str(new / "1.png"), *folder]) == 0
     assert "0.png" in (text := capsys.readouterr().out) and "runner-up" in text
     for option, name in (("--into", "list.csv"), ("--page", "0.png")):
         (new / "list.csv").write_text("path\n0.png\n")
         before = (new / name).read_bytes()
         with pytest.raises(InputError, match=f"{option} .*{name}: is one of PHOTOS"):
-            predict_command(["tiny", str(new / "list.csv"), option, str(new / name), *place])
+            predict_command(["tiny", str(new / "list.csv"), option, str(new / name), *folder])
         assert (new / name).read_bytes() == before
     with pytest.raises(InputError, match="--into and --page: name two files"):
-        predict_command(["tiny", str(new), "--into", str(into), "--page", str(into), *place])
+        predict_command(["tiny", str(new), "--into", str(into), "--page", str(into), *folder])
     with pytest.raises(InputError, match="r7f0: no model of this run"):
-        predict_command(["tiny", str(new), "--model", "r7f0", *place])
+        predict_command(["tiny", str(new), "--model", "r7f0", *folder])

@@ -30,8 +30,8 @@ def run(trained_folder: Path) -> fx.Run:
 
 
 def paths(photos: Path, count: int = 4) -> list[Path]:
-    found = sorted((photos / "validation").glob("*/*.png"))
-    return found[:: len(found) // count][:count]
+    result = sorted((photos / "validation").glob("*/*.png"))
+    return result[:: len(result) // count][:count]
 
 
 def test_paths_images_and_arrays_are_predicted_alike(run: fx.Run, photos: Path) -> None:
@@ -124,20 +124,20 @@ def test_explain_writes_a_picture_per_photo_and_a_page(
     files = list(map(str, paths(photos, 5)))
     arguments = [str(run.folder), *files, "--into", str(tmp_path / "maps"), "--json"]
     assert explain_command.run(arguments) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert [row["path"] for row in found["photos"]] == files
-    for row in found["photos"]:
+    result = json.loads(capsys.readouterr().out)
+    assert [row["path"] for row in result["photos"]] == files
+    for row in result["photos"]:
         with Image.open(row["picture"]) as picture:
             assert picture.width > 3 * 192, "the photo and two maps"
-    page = Path(found["page"]).read_text()
+    page = Path(result["page"]).read_text()
     assert page.count("<img") == 5 and "area under the deletion curve" in page
-    kinds = {(check["map"], check["control"]) for check in found["checks"]}
-    assert len(kinds) == 4 and found["checks"][0]["photos"] == 5
-    for check in found["checks"]:
+    kinds = {(check["map"], check["control"]) for check in result["checks"]}
+    assert len(kinds) == 4 and result["checks"][0]["photos"] == 5
+    for check in result["checks"]:
         difference = check["control_area"] - check["area"]
         assert check["low"] <= check["difference"] == pytest.approx(difference)
     predicted = run.predict(files)
-    assert [row["predicted"] for row in found["photos"]] == list(predicted["predicted"])
+    assert [row["predicted"] for row in result["photos"]] == list(predicted["predicted"])
 
 
 def test_explain_names_photos_that_cannot_be_read_and_shows_the_others(

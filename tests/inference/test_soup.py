@@ -130,15 +130,15 @@ def test_held_out_test_stays_held_out(
     text = call_successfully("soup", str(run.output), *outputs)
     assert "the test of the run is held out" in " ".join(text.split())
     assert not (tmp_path / "outputs" / "test_evaluations.jsonl").exists()
-    found = json.loads(
+    result = json.loads(
         call_successfully("soup", str(run.output), "--evaluate-test", "--json", *outputs)
     )
-    assert found["test"]["evaluations"] == 2 and len(found["test"]["accuracy"]) == 3
-    folder = RunDir(Path(found["path"]))
+    assert result["test"]["evaluations"] == 2 and len(result["test"]["accuracy"]) == 3
+    folder = RunDir(Path(result["path"]))
     assert folder.is_refit and re.match(r".*-soup-.*", folder.path.name)
-    again = call_command("soup", found["path"], *outputs)
+    again = call_command("soup", result["path"], *outputs)
     assert again.returncode == 2 and "a refit or soup" in again.stderr
-    card = call_successfully("card", found["path"], *outputs)
+    card = call_successfully("card", result["path"], *outputs)
     assert "The mean of the weights of r0f0, r1f0, r2f0" in (folder.path / "card.md").read_text(), (
         card
     )

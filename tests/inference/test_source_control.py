@@ -58,13 +58,13 @@ def test_only_photos_that_the_models_predicted_count_for_a_verdict(
     run, sources = make(tmp_path, monkeypatch)
     frame = run.predictions("validation")
     some = sources.index[sources == "a"][10:]  # ten of its photos are predicted
-    kept = frame[~frame["image_id"].isin(some)]
-    run.predictions = lambda part: kept
+    stored = frame[~frame["image_id"].isin(some)]
+    run.predictions = lambda part: stored
     for size in (10, 10_000):  # of the training part of the run's models
         run.result = SimpleNamespace(train_sizes={"r0f0": size})
         with Progress(plain_console(stderr=True)) as progress:
-            found = source_control.leave_one_source_out(run, sources, progress)
-        results = {result.source: result for result in found}
+            actual = source_control.leave_one_source_out(run, sources, progress)
+        results = {result.source: result for result in actual}
         assert results["a"].accuracy is not None and results["a"].difference is None
         assert results["a"].verdict == "too few images" and results["c"].verdict == "worse"
         assert results["b"].has_more_training == (size == 10)

@@ -71,8 +71,8 @@ def test_predictions_of_test_photos_equal_the_stored_ones(
     assert run.shares_backbone == (kind == "frozen backbone")
     for name, probabilities in zip(run.model_names, result.probabilities, strict=True):
         assert np.array_equal(probabilities, stored(run, name)[columns].to_numpy())
-    (one,) = run.predict_batch(batch(run, frame), [run.model_names[1]]).probabilities
-    assert np.array_equal(one, result.probabilities[1])
+    (single,) = run.predict_batch(batch(run, frame), [run.model_names[1]]).probabilities
+    assert np.array_equal(single, result.probabilities[1])
 
 
 def test_models_share_their_frozen_backbone(tiny: RunTiny, backbone: Path, tmp_path: Path) -> None:

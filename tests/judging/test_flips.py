@@ -24,19 +24,19 @@ def trainings(correct: np.ndarray) -> pd.DataFrame:
 
 
 def test_one_training_each_counts_items() -> None:
-    found = flips(table(BEFORE), table(AFTER))
-    whole, dress, shirt = found.counts
+    result = flips(table(BEFORE), table(AFTER))
+    whole, dress, shirt = result.counts
     assert (whole.items, whole.lost, whole.gained, whole.new_training) == (6, 2, 1, None)
     assert (dress.items, dress.lost, dress.gained) == (3, 1, 0)
     assert (shirt.items, shirt.lost, shirt.gained) == (3, 1, 1)
-    assert found.items["id"].to_list() == ["i001", "i002", "i003"]
-    assert "2 or more trainings" in found.sentence()
+    assert result.items["id"].to_list() == ["i001", "i002", "i003"]
+    assert "2 or more trainings" in result.sentence()
 
 
 def test_copies_count_once() -> None:
     groups = [0, 1, 1, 2, 3, 4]  # the two lost items are copies
-    found = flips(table(BEFORE).assign(group=groups), table(AFTER))
-    assert (found.counts[0].items, found.counts[0].lost, found.counts[0].gained) == (5, 1, 1)
+    result = flips(table(BEFORE).assign(group=groups), table(AFTER))
+    assert (result.counts[0].items, result.counts[0].lost, result.counts[0].gained) == (5, 1, 1)
 
 
 def test_a_new_training_is_expected_to_flip_as_many_as_it_does() -> None:

@@ -37,12 +37,12 @@ def labels_of(frame: pd.DataFrame, truth: np.ndarray, count: int) -> pd.DataFram
 def test_estimate_is_prediction_powered_on_the_labelled_items() -> None:
     frame, truth = batch(0)
     labels = labels_of(frame, truth, 60)
-    found = estimate(frame, labels)
+    result = estimate(frame, labels)
     rows = pd.Index(frame["path"]).get_indexer(pd.Index(labels["path"]))
     p = frame[["p_dress", "p_shirt"]].to_numpy()
     right = (np.array(CLASSES)[p.argmax(axis=1)] == truth).astype(float)
     expected = prediction_powered(right[rows], p.max(axis=1)[rows], p.max(axis=1))
-    assert found.powered == expected and found.verdict == "" and not found.drift
+    assert result.powered == expected and result.verdict == "" and not result.drift
 
 
 def test_sample_is_random_and_repeats_with_its_seed() -> None:
@@ -61,23 +61,23 @@ def test_several_trainings_are_their_mean() -> None:
     frame, truth = batch(1)
     other = frame.assign(p_dress=0.5, p_shirt=0.5, repeat=1)
     labels = labels_of(frame, truth, 60)
-    found = estimate(pd.concat([frame.assign(repeat=0), other]), labels)
-    assert found.powered.items == 400
-    assert found.interval.estimate == pytest.approx(estimate(frame, labels).interval.estimate)
+    result = estimate(pd.concat([frame.assign(repeat=0), other]), labels)
+    assert result.powered.items == 400
+    assert result.interval.estimate == pytest.approx(estimate(frame, labels).interval.estimate)
 
 
 def test_drift_is_found_where_there_is_some() -> None:
     frame, truth = batch(0, accuracy=0.6)
     known, own = batch(1, accuracy=0.95)
-    found = estimate(frame, labels_of(frame, truth, 100), reference=known.assign(label=own))
-    assert found.verdict == "lower"
-    assert {test.quantity: test.is_significant for test in found.drift} == {
+    result = estimate(frame, labels_of(frame, truth, 100), reference=known.assign(label=own))
+    assert result.verdict == "lower"
+    assert {test.quantity: test.is_significant for test in result.drift} == {
         "confidence": True, "predicted classes": False
     }  # fmt: skip
     same, truth = batch(2, accuracy=0.95)
-    found = estimate(same, labels_of(same, truth, 100), reference=known.assign(label=own))
-    assert found.verdict == "no difference shown"
-    assert not any(test.is_significant for test in found.drift)
+    result = estimate(same, labels_of(same, truth, 100), reference=known.assign(label=own))
+    assert result.verdict == "no difference shown"
+    assert not any(test.is_significant for test in result.drift)
 
 
 def test_labels_left_out_in_between_are_pointed_out() -> None:
@@ -107,12 +107,12 @@ def test_groups_of_the_batch_widen_its_interval() -> None:
     copies = pd.concat([frame.assign(path=frame["path"] + suffix, group=frame["path"])
                         for suffix in "abcd"])  # fmt: skip
     labels = labels_of(copies, np.tile(truth, 4), 200)
-    found, wrong = estimate(copies, labels), estimate(copies.drop(columns="group"), labels)
-    assert found.interval.estimate == pytest.approx(wrong.interval.estimate, abs=0.05)
-    assert found.interval.n < 0.8 * wrong.interval.n  # type: ignore[operator]
-    one = copies.assign(group=["same" if i < 20 else "other" for i in range(600)])
+    result, wrong = estimate(copies, labels), estimate(copies.drop(columns="group"), labels)
+    assert result.interval.estimate == pytest.approx(wrong.interval.estimate, abs=0.05)
+    assert result.interval.n < 0.8 * wrong.interval.n  # type: ignore[operator]
+    single = copies.assign(group=["same" if i < 20 else "other" for i in range(600)])
     with pytest.raises(InputError, match="of the group same"):
-        estimate(one, copies[["path"]].head(20).assign(label="dress"))
+        estimate(single, copies[["path"]].head(20).assign(label="dress"))
 
 
 @pytest.mark.parametrize("column", ["image_hash", "filename", "sample_id"])
@@ -132,9 +132,9 @@ def test_class_that_is_never_predicted_counts_as_wrong() -> None:
     frame = pd.DataFrame({"id": [f"i{i}" for i in rows], "predicted": [*CLASSES] * 50})
     labels = frame[["id"]].assign(label=frame["predicted"])
     labels.loc[:19, "label"] = "coat"
-    found = estimate(frame, labels)
-    assert found.interval.estimate == pytest.approx(0.8)
-    assert "No item is predicted as coat" in found.notes[0]
+    result = estimate(frame, labels)
+    assert result.interval.estimate == pytest.approx(0.8)
+    assert "No item is predicted as coat" in result.notes[0]
 
 
 def test_groups_of_the_reference_widen_its_interval_and_withhold_the_tests() -> None:
@@ -145,12 +145,12 @@ def test_groups_of_the_reference_widen_its_interval_and_withhold_the_tests() -> 
     alone = estimate(frame, labels, reference=known)
     triples = pd.concat([known.assign(path=known["path"] + suffix, group=known["path"])
                          for suffix in "abc"])  # fmt: skip
-    found = estimate(frame, labels, reference=triples)
-    assert found.reference is not None and alone.reference is not None
-    assert found.reference.n == pytest.approx(400, rel=0.01)
-    assert found.reference.high >= alone.reference.high - 1e-3  # type: ignore[operator]
-    assert alone.drift and not found.drift
-    assert any("share a group" in note for note in found.notes)
+    result = estimate(frame, labels, reference=triples)
+    assert result.reference is not None and alone.reference is not None
+    assert result.reference.n == pytest.approx(400, rel=0.01)
+    assert result.reference.high >= alone.reference.high - 1e-3  # type: ignore[operator]
+    assert alone.drift and not result.drift
+    assert any("share a group" in note for note in result.notes)
 
 
 @pytest.mark.parametrize(
@@ -192,8 +192,8 @@ def test_command_writes_the_sample_and_then_the_estimate(
     expected = estimate(frame, labels_of(frame, truth, 60))
     labels_of(frame, truth, 60).to_csv(labels, index=False)
     estimate_command.run([*line, "--json"])
-    told = json.loads(capsys.readouterr().out)
-    assert told["accuracy"] == pytest.approx(expected.as_json()["accuracy"])
+    output = json.loads(capsys.readouterr().out)
+    assert output["accuracy"] == pytest.approx(expected.as_json()["accuracy"])
     estimate_command.run(line)
     assert "95 % interval from 60 labels and 400 predictions" in capsys.readouterr().out
     with pytest.raises(InputError, match="a run needs PHOTOS"):

@@ -44,8 +44,8 @@ def test_page_has_the_slices_and_no_password(tmp_path: Path) -> None:
 
 
 def test_page_of_one_tool_and_of_scores(tmp_path: Path) -> None:
-    one = write_page(judge({"a": random_table(1, 0.8)}), tmp_path / "one")
-    assert "Wilson" not in one.read_text() and "80" in one.read_text()
+    single = write_page(judge({"a": random_table(1, 0.8)}), tmp_path / "one")
+    assert "Wilson" not in single.read_text() and "80" in single.read_text()
     frames = {
         name: random_table(seed, 0.8)[["id"]].assign(score=[(seed * i) % 7 for i in range(120)])
         for seed, name in ((2, "a"), (3, "b"))

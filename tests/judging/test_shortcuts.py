@@ -48,11 +48,11 @@ def outputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     split.to_csv(run.split_file, index=False)
     (folder / "config" / "config.yaml").write_text("{}")
     rng = np.random.default_rng(0)
-    found = {
+    result = {
         image: inspection(rng, image, int(label))
         for image, label in zip(split["image_id"], split["label"], strict=True)
     }
-    monkeypatch.setattr(module, "inspect_run", lambda run, cache: found)
+    monkeypatch.setattr(module, "inspect_run", lambda run, cache: result)
     return tmp_path
 
 

@@ -122,8 +122,8 @@ def test_offset_is_where_the_content_of_a_cell_lies(down: int) -> None:
     network = Patches()
     cells = network.forward_features
     network.forward_features = lambda images: cells(images.roll(-down, 2))  # type: ignore[method-assign]
-    found = cell_offset(classifier(network, 3), 32, 3)
-    assert found == pytest.approx((down / 8, 0), abs=0.02)
+    result = cell_offset(classifier(network, 3), 32, 3)
+    assert result == pytest.approx((down / 8, 0), abs=0.02)
 
 
 def test_strides_of_two_move_the_content_by_half_a_cell() -> None:

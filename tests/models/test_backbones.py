@@ -37,15 +37,15 @@ def test_checkpoint_finds_its_backbone_after_a_move(backbone: Path, tmp_path: Pa
     checkpoint(outputs / "runs" / "a" / "checkpoints" / "r0f0.safetensors", backbone)
     backbone.unlink()
     moved = outputs.rename(tmp_path / "moved")
-    found = find_backbone(moved / "runs" / "a" / "checkpoints" / "r0f0.safetensors")
-    assert found is not None and found.parent == moved / "weights"
+    result = find_backbone(moved / "runs" / "a" / "checkpoints" / "r0f0.safetensors")
+    assert result is not None and result.parent == moved / "weights"
 
 
 def test_one_copy_serves_all_runs_and_is_a_hard_link(backbone: Path, tmp_path: Path) -> None:
     for _ in range(2):
         keep_backbone(backbone, file_sha256(backbone), tmp_path / "outputs")
-    (kept,) = (tmp_path / "outputs" / "weights").iterdir()
-    assert os.path.samefile(kept, backbone)
+    (stored,) = (tmp_path / "outputs" / "weights").iterdir()
+    assert os.path.samefile(stored, backbone)
 
 
 def test_file_is_copied_where_it_cannot_be_linked(
@@ -56,8 +56,8 @@ def test_file_is_copied_where_it_cannot_be_linked(
 
     monkeypatch.setattr(os, "link", refuse)
     keep_backbone(backbone, file_sha256(backbone), tmp_path / "outputs")
-    (kept,) = (tmp_path / "outputs" / "weights").iterdir()
-    assert kept.read_bytes() == backbone.read_bytes()
+    (stored,) = (tmp_path / "outputs" / "weights").iterdir()
+    assert stored.read_bytes() == backbone.read_bytes()
 
 
 def test_backbone_of_a_backbone_is_kept_too(backbone: Path, tmp_path: Path) -> None:

@@ -50,10 +50,10 @@ def install(monkeypatch: pytest.MonkeyPatch, distribution: Installed | None) -> 
 
 def package_file(model: str) -> Path:
     try:
-        found = importlib.metadata.distribution(PACKAGES[model].name)
+        result = importlib.metadata.distribution(PACKAGES[model].name)
     except importlib.metadata.PackageNotFoundError:
         pytest.skip(f"{PACKAGES[model].name} is not installed (scripts/setup weights)")
-    return Path(str(found.locate_file(PACKAGES[model].file)))
+    return Path(str(result.locate_file(PACKAGES[model].file)))
 
 
 @pytest.mark.slow
@@ -100,9 +100,9 @@ def test_other_shapes_are_refused(tmp_path: Path) -> None:
 
 def test_a_damaged_converted_file_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     install(monkeypatch, None)
-    kept = user_cache() / "weights" / f"{LITE}-{'0' * 64}.safetensors"
-    kept.parent.mkdir(parents=True)
-    kept.write_bytes(b"damaged")
+    stored = user_cache() / "weights" / f"{LITE}-{'0' * 64}.safetensors"
+    stored.parent.mkdir(parents=True)
+    stored.write_bytes(b"damaged")
     assert find_packaged_weights(LITE) is None
 
 

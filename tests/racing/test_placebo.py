@@ -30,33 +30,33 @@ def test_placebo_compares_the_baseline_with_itself_under_other_seeds(
     outputs = tmp_path / "outputs"
     run = tiny("repeats=4", "optim.lr=1e-4", "split.train_ratio=0.5").output
     plans: list[int] = []
-    found = compare(run, placebo=3, outputs=outputs,
+    result = compare(run, placebo=3, outputs=outputs,
                     approve=lambda plan: plans.append(plan.trainings)).placebo  # fmt: skip
-    assert found is not None and len(found.pairs) == 3 and plans == [12]
-    runs = [RunDir(found.folder / f"{number:03}") for number in (1, 2, 3)]
-    assert found.folder == outputs / PLACEBOS / run.name
+    assert result is not None and len(result.pairs) == 3 and plans == [12]
+    runs = [RunDir(result.folder / f"{number:03}") for number in (1, 2, 3)]
+    assert result.folder == outputs / PLACEBOS / run.name
     seeds = [run.options()["seeds.order"] for run in runs]
     assert len({*seeds, 0}) == 4 and all(run.is_finished for run in runs)
-    assert found.sentence.startswith(f"Placebo: {found.different} of 3 identical pairs called")
-    assert "smallest difference that this design can see" in found.sentence
+    assert result.sentence.startswith(f"Placebo: {result.different} of 3 identical pairs called")
+    assert "smallest difference that this design can see" in result.sentence
     # Pairs that share a baseline are no independent trials, so their share has no interval.
-    assert "Clopper" not in found.sentence and "regression to the mean" in found.sentence
+    assert "Clopper" not in result.sentence and "regression to the mean" in result.sentence
     assert not list(all_runs(outputs))  # no run of a leaderboard
     changed = [run.result_file.stat().st_mtime_ns for run in runs]
     more = compare(run, placebo=4, outputs=outputs,
                    approve=lambda plan: plans.append(plan.trainings)).placebo  # fmt: skip
     assert more is not None and len(more.pairs) == 4 and plans == [12, 4]
     assert changed == [run.result_file.stat().st_mtime_ns for run in runs]
-    assert [pair.p_holm for pair in more.pairs[:3]] == [pair.p_holm for pair in found.pairs]
+    assert [pair.p_holm for pair in more.pairs[:3]] == [pair.p_holm for pair in result.pairs]
 
 
 def test_placebo_of_a_recipe_without_seeds_says_nothing(tmp_path: Path) -> None:
     scores = random_correctness(0, 4, 60, 0.8)
     runs = [make_run(tmp_path / name, name, scores, scores) for name in "ab"]
     pairs = compare_pairs(runs, [(1, 0)], "test", ComparisonSettings(baseline=0))
-    found = Placebo(tmp_path, "a", METRICS["accuracy"], pairs)
-    assert found.different == 0 and found.visible is None
-    assert found.sentence.endswith(
+    result = Placebo(tmp_path, "a", METRICS["accuracy"], pairs)
+    assert result.different == 0 and result.visible is None
+    assert result.sentence.endswith(
         "seeds change nothing in a, so this says nothing about the test."
     )
 
@@ -70,8 +70,8 @@ def test_visible_difference_of_equal_recipes_is_found_with_a_power_of_80_percent
     sizes = np.array([visible_difference(redrawn(row), 0.05) for row in values])
     assert sizes[0] == size
     shift = np.sqrt(np.mean(sizes**2))  # of the mean variance
-    found = [redrawn(row + shift).test(0.95).p for row in values]
-    assert 0.76 < np.mean(np.array(found) < 0.05) < 0.84  # three standard errors
+    result = [redrawn(row + shift).test(0.95).p for row in values]
+    assert 0.76 < np.mean(np.array(result) < 0.05) < 0.84  # three standard errors
 
 
 def redrawn(values: np.ndarray) -> Differences:

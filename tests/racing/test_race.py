@@ -43,31 +43,31 @@ def two(tiny: Callable[..., TinyRun], tmp_path: Path) -> tuple[Path, Path, Path]
 def test_race_ends_when_it_is_decided_and_leaves_two_runs(two: tuple[Path, Path, Path]) -> None:
     good, bad, outputs = two
     shown: list[int] = []
-    found = race(good, bad, at_most=12, outputs=outputs,
+    result = race(good, bad, at_most=12, outputs=outputs,
                  on_look=lambda race: shown.append(race.looks[-1].repeats))  # fmt: skip
-    assert (found.outcome, found.verdict) == ("decided", "better")
-    last = found.looks[-1].repeats
+    assert (result.outcome, result.verdict) == ("decided", "better")
+    last = result.looks[-1].repeats
     assert shown == [*range(4, last + 1)] and last < 12
     levels = look_levels(4, 12)
-    assert [look.level for look in found.looks] == pytest.approx(levels[: last - 3])
-    assert found.trained == 2 * (last - 2)  # the first two repeats of each were trained before
-    assert found.figure.is_file()
-    runs = [load_run(run) for run in found.runs]
+    assert [look.level for look in result.looks] == pytest.approx(levels[: last - 3])
+    assert result.trained == 2 * (last - 2)  # the first two repeats of each were trained before
+    assert result.figure.is_file()
+    runs = [load_run(run) for run in result.runs]
     assert [len(run.train_sizes) for run in runs] == [last, last]
     assert not any(run.is_test_evaluated for run in runs)
     # `compare` has the same level for the same data, and the same verdict.
-    comparison = compare(found.runs, outputs=outputs)
+    comparison = compare(result.runs, outputs=outputs)
     (pair,) = comparison.pairs
-    assert comparison.settings.pair_alpha == pytest.approx(found.looks[-1].level)
-    assert pair.p_holm == found.looks[-1].p and pair.verdict == "better"
+    assert comparison.settings.pair_alpha == pytest.approx(result.looks[-1].level)
+    assert pair.p_holm == result.looks[-1].p and pair.verdict == "better"
     assert any("look of" in sentence for sentence in comparison.conclusions)
     # The same call trains nothing and has the same answer.
     again = race(good, bad, at_most=12, outputs=outputs)
-    assert again == found
+    assert again == result
     entries = [json.loads(line) for line in (outputs / JOURNAL).read_text().splitlines()]
-    assert sum("race" in entry for entry in entries) == 1 + len(found.looks)
+    assert sum("race" in entry for entry in entries) == 1 + len(result.looks)
     # A race with another bound is another look at these recipes.
-    assert begin_race(found.recipes, racing.PART, "accuracy", outputs, "other") == 2
+    assert begin_race(result.recipes, racing.PART, "accuracy", outputs, "other") == 2
 
 
 @pytest.mark.slow
@@ -84,9 +84,9 @@ def test_each_side_of_a_race_has_its_own_code_also_once_its_file_has_changed(
     monkeypatch.setenv(RUN_CODE, "1")
     outputs = tmp_path / "outputs"
     good, bad = (origin.output for origin in origins)
-    found = race(good, bad, at_most=4, outputs=outputs)
-    assert found.verdict == "better"
-    for origin, run in zip(origins, found.runs, strict=True):
+    result = race(good, bad, at_most=4, outputs=outputs)
+    assert result.verdict == "better"
+    for origin, run in zip(origins, result.runs, strict=True):
         copy = Path("extensions", "own.py")
         assert (run / copy).read_text() == (origin.output / copy).read_text()
     placebo = compare(bad, placebo=1, outputs=outputs).placebo
@@ -121,11 +121,11 @@ def test_interrupted_race_goes_on_with_the_same_looks(
     stored = json.loads((folder / "race.json").read_text())
     first = [look["p"] for look in stored["looks"]]
     shown: list[int] = []
-    found = race(good, bad, on_look=lambda race: shown.append(race.looks[-1].repeats),
+    result = race(good, bad, on_look=lambda race: shown.append(race.looks[-1].repeats),
                  **options)  # type: ignore[arg-type]  # fmt: skip
-    assert len(first) == 1 and found.looks[0].p == first[0] and shown == [5, 6]
-    assert found.outcome == "undecided" and [look.repeats for look in found.looks] == [4, 5, 6]
-    assert all(RunDir(run).is_finished for run in found.runs)
+    assert len(first) == 1 and result.looks[0].p == first[0] and shown == [5, 6]
+    assert result.outcome == "undecided" and [look.repeats for look in result.looks] == [4, 5, 6]
+    assert all(RunDir(run).is_finished for run in result.runs)
 
 
 @pytest.mark.slow
@@ -134,9 +134,9 @@ def test_race_that_will_not_decide_is_stopped(
 ) -> None:
     good, bad, outputs = two
     monkeypatch.setattr(racing, "LEAST_CHANCE", 2.0)
-    found = race(good, bad, at_most=40, rope=0.0, alpha=1e-6, outputs=outputs)
-    assert found.outcome == "stopped" and len(found.looks) == 1
-    assert found.sentences[0].startswith("Stopped after 4 repeats of each: the chance that 40")
+    result = race(good, bad, at_most=40, rope=0.0, alpha=1e-6, outputs=outputs)
+    assert result.outcome == "stopped" and len(result.looks) == 1
+    assert result.sentences[0].startswith("Stopped after 4 repeats of each: the chance that 40")
 
 
 @pytest.mark.slow

@@ -191,9 +191,9 @@ def test_a_recipe_without_weights_for_any_step_is_refused_with_the_remedy(
     )  # fmt: skip
     with pytest.raises(InputError, match=r"no step can be run; .*recipe\.weights={resnet50: FILE}"):
         run_recipe(line)
-    said = capsys.readouterr().out
-    assert "test-time views: skipped: there is no step before it" in said
-    assert "basic_cnn" not in said
+    message = capsys.readouterr().out
+    assert "test-time views: skipped: there is no step before it" in message
+    assert "basic_cnn" not in message
 
 
 def test_placeholders_stand_for_the_options_of_the_recipe() -> None:

@@ -64,9 +64,9 @@ if sys.argv[3]:
     ],
 )
 def test_backend_of_the_environment_is_not_used_and_stays(
-    tmp_path: Path, backend: str, kept: str
+    tmp_path: Path, backend: str, stored: str
 ) -> None:
     file = tmp_path / "a.png"
-    command = [sys.executable, "-c", PROGRAM, str(file), backend, kept]
+    command = [sys.executable, "-c", PROGRAM, str(file), backend, stored]
     subprocess.run(command, check=True, env={**os.environ, "MPLBACKEND": backend})
     assert file.read_bytes().startswith(b"\x89PNG")

@@ -32,11 +32,11 @@ def test_average_precision_equals_scikit_learn(relevant: np.ndarray) -> None:
 
 
 def test_query_is_no_answer_of_its_own(index: Index) -> None:
-    (found,) = evaluate_pictures(index.photos)
-    assert len(found.queries) == 18
-    assert (found.queries["photos"] == 17).all() and (found.queries["relevant"] == 8).all()
-    assert found.chance == pytest.approx(8 / 17)
-    interval = found.interval("average_precision")
+    (result,) = evaluate_pictures(index.photos)
+    assert len(result.queries) == 18
+    assert (result.queries["photos"] == 17).all() and (result.queries["relevant"] == 8).all()
+    assert result.chance == pytest.approx(8 / 17)
+    interval = result.interval("average_precision")
     assert interval.low < interval.estimate < interval.high  # type: ignore[operator]
 
 

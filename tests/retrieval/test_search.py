@@ -22,56 +22,56 @@ from tests.retrieval.conftest import draw
 Changing = tuple[Path, Callable[..., Index]]
 
 
-def names(found: Results) -> list[str]:
-    return [Path(path).stem for path in found.rows["path"]]
+def names(result: Results) -> list[str]:
+    return [Path(path).stem for path in result.rows["path"]]
 
 
 def test_photo_finds_itself_with_similarity_one(index: Index, garments: Path) -> None:
     for path in sorted(garments.glob("*/*.png"))[::5]:
-        found = index.search(path, top=3)
-        assert found.rows["path"][0] == str(path)
-        assert found.rows["similarity"][0] == pytest.approx(1, abs=1e-5)
-        assert found.rows["score"].is_monotonic_decreasing
+        result = index.search(path, top=3)
+        assert result.rows["path"][0] == str(path)
+        assert result.rows["similarity"][0] == pytest.approx(1, abs=1e-5)
+        assert result.rows["score"].is_monotonic_decreasing
 
 
 def test_query_vector_equals_the_stored_one(index: Index, garments: Path) -> None:
     path = garments / "dress" / "red0.png"
     row = index.to_frame().set_index("path").loc[str(path)]
     stored = index.photos.vectors([str(row["image_id"])])[0]
-    asked = index.query([path]).vectors
-    assert asked is not None and np.array_equal(asked[0], stored)
+    query = index.query([path]).vectors
+    assert query is not None and np.array_equal(query[0], stored)
 
 
 def test_turned_photo_finds_the_upright_one(index: Index, garments: Path) -> None:
     path = garments / "dress" / "blue1.png"
     upright = np.asarray(Image.open(path))
     for turns in (1, 2, 3):
-        found = index.search(np.ascontiguousarray(np.rot90(upright, turns)), top=1).rows
-        assert found["path"][0] == str(path)
-        assert found["similarity"][0] == pytest.approx(1, abs=0.01)
+        result = index.search(np.ascontiguousarray(np.rot90(upright, turns)), top=1).rows
+        assert result["path"][0] == str(path)
+        assert result["similarity"][0] == pytest.approx(1, abs=0.01)
 
 
 def test_words_rank_by_the_color_of_the_garment(index: Index) -> None:
-    found = index.search(words="blue", top=6)
-    assert sorted({name[:4] for name in names(found)}) == ["blue"]
-    found = index.search(words="green dress not striped", top=2)
-    assert sorted(names(found)) == ["green0", "green1"]
-    assert set(found.rows["folder"]) == {"dress"}
+    result = index.search(words="blue", top=6)
+    assert sorted({name[:4] for name in names(result)}) == ["blue"]
+    result = index.search(words="green dress not striped", top=2)
+    assert sorted(names(result)) == ["green0", "green1"]
+    assert set(result.rows["folder"]) == {"dress"}
 
 
 def test_words_and_photo_are_combined(index: Index, garments: Path) -> None:
-    found = index.search(garments / "dress" / "red0.png", "but blue", top=6)
-    first = found.rows.iloc[0]
+    result = index.search(garments / "dress" / "red0.png", "but blue", top=6)
+    first = result.rows.iloc[0]
     assert Path(first["path"]).stem.startswith("blue")
     share = float(first["why"].partition("blue ")[2].removesuffix(" %")) / 100
     assert first["score"] == pytest.approx(max(first["similarity"], 0.05) * share, abs=0.01)
 
 
 def test_condition_acts_before_the_search(index: Index) -> None:
-    found = index.search(words="red", where='price > 100 and size = "M"', top=24)
+    result = index.search(words="red", where='price > 100 and size = "M"', top=24)
     frame = index.to_frame('price > 100 and size = "M"')
     assert 0 < len(frame) < len(index)
-    assert set(found.rows["image_id"]) == set(frame["image_id"])
+    assert set(result.rows["image_id"]) == set(frame["image_id"])
 
 
 @pytest.mark.parametrize(
@@ -129,10 +129,10 @@ def test_copies_are_shown_once_and_gone_files_are_named(changing: Changing) -> N
     shutil.copy(photos / "dress" / "red0.png", photos / "shirt" / "copy.png")
     Image.open(photos / "dress" / "red0.png").save(photos / "shirt" / "near.jpg", quality=95)
     index = build()
-    found = index.search(photos / "dress" / "red0.png", top=24)
-    first = found.rows.iloc[0]
+    result = index.search(photos / "dress" / "red0.png", top=24)
+    first = result.rows.iloc[0]
     assert first["copies"] == 3
-    assert found.rows["group"].is_unique
+    assert result.rows["group"].is_unique
     Path(first["file"]).unlink()
     assert index.search(like=[first["image_id"]]).rows["missing"][0]
 
@@ -164,8 +164,8 @@ def test_networks_side_by_side_of_which_one_knows_the_words_of_imagenet(
     assert [network["network"] for network in index.photos.about.identity] == list(files)
     best = int(index.photos.rows(IMAGENET)[IMAGENET[0]][0][0])
     word = index.photos.about.imagenet[best].partition(":")[0].split(", ")[0]
-    found = index.search(words=word, where="width > 0", top=3)
-    assert found.words.terms[0].how == "ImageNet" and word.lower() in found.rows["why"][0]
+    result = index.search(words=word, where="width > 0", top=3)
+    assert result.words.terms[0].how == "ImageNet" and word.lower() in result.rows["why"][0]
     with pytest.raises(InputError, match="no column imagenet_classes"):
         index.search(where="imagenet_classes = 3")
 

@@ -52,9 +52,9 @@ def test_index_by_address_answers_as_one_on_disk(
     photo = garments / "dress" / "red0.png"
     for words, where in (("", None), ("but blue", None), ("striped", 'price > 60 and size = "L"')):
         images = [] if where else [photo]
-        found, expected = (x.search(images, words, where=where).rows for x in (remote, index))
-        columns = found.columns.drop(["path", "file"])
-        pd.testing.assert_frame_equal(found[columns], expected[columns])
+        result, expected = (x.search(images, words, where=where).rows for x in (remote, index))
+        columns = result.columns.drop(["path", "file"])
+        pd.testing.assert_frame_equal(result[columns], expected[columns])
     (photos / "dress" / "red0.png").unlink()
     again = build().built
     assert again is not None and (again.added, again.changed, again.deleted) == (0, 0, 1)

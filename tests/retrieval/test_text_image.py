@@ -41,17 +41,17 @@ def test_words_are_vectors_of_the_model(garments: Path, weights: Path, tmp_path:
         outputs=tmp_path / "outputs",
     )  # fmt: skip
     photo = garments / "dress" / "red0.png"
-    found = index.search(photo, top=1)
-    assert found.rows["path"][0] == str(photo)
-    assert found.rows["similarity"][0] == pytest.approx(1, abs=1e-5)
+    result = index.search(photo, top=1)
+    assert result.rows["path"][0] == str(photo)
+    assert result.rows["similarity"][0] == pytest.approx(1, abs=1e-5)
     embedder = index.searcher.embedder
     assert isinstance(embedder, TextImageEmbedder)
     wanted, unwanted = embedder.of_texts(["a photo of red dress", "a photo of stripes"])
-    found = index.search(words="red dress without stripes", where='size = "M"', top=24)
-    assert found.words.sentence == f"read by {name}" and set(found.rows["size"]) == {"M"}
+    result = index.search(words="red dress without stripes", where='size = "M"', top=24)
+    assert result.words.sentence == f"read by {name}" and set(result.rows["size"]) == {"M"}
     target = (wanted - unwanted) / np.linalg.norm(wanted - unwanted)
-    expected = index.photos.vectors(found.rows["image_id"].to_list()) @ target
-    assert np.allclose(found.rows["similarity"], expected, atol=1e-5)
+    expected = index.photos.vectors(result.rows["image_id"].to_list()) @ target
+    assert np.allclose(result.rows["similarity"], expected, atol=1e-5)
     both = index.search(photo, "red dress", top=24).rows["similarity"]
     assert both.is_monotonic_decreasing and both[0] < 1
 

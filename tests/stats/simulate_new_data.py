@@ -52,12 +52,12 @@ def simulate_grouped_labels(rng: Rng) -> Iterator[tuple[str, float]]:
         correct = (draw < p).astype(np.float64)
         confidence = CONFIDENCES[str(rng.choice([*CONFIDENCES]))](rng, p)
         sample = rng.choice(groups.size, labels, replace=False)
-        found = prediction_powered(
+        result = prediction_powered(
             correct[sample], confidence[sample], confidence,
             groups=groups[sample], all_groups=groups,
         ).interval  # fmt: skip
-        assert found.low is not None and found.high is not None
-        covers = float(found.low <= accuracy <= found.high)
+        assert result.low is not None and result.high is not None
+        covers = float(result.low <= accuracy <= result.high)
         few = " (few groups)" if count < 60 else ""
         yield f"prediction_powered {labels} labels in groups{few}", covers
 
@@ -67,9 +67,9 @@ def covers_powered(rng: Rng, labels: int, items: int, accuracy: float, kind: str
     correct = (rng.random(items) < p).astype(np.float64)
     confidence = CONFIDENCES[kind](rng, p)
     sample = rng.choice(items, labels, replace=False)
-    found = prediction_powered(correct[sample], confidence[sample], confidence).interval
-    assert found.low is not None and found.high is not None
-    return float(found.low <= accuracy <= found.high)
+    result = prediction_powered(correct[sample], confidence[sample], confidence).interval
+    assert result.low is not None and result.high is not None
+    return float(result.low <= accuracy <= result.high)
 
 
 def simulate_slices(rng: Rng) -> Iterator[tuple[str, float]]:

@@ -235,9 +235,9 @@ def simulate_recipes(rng: Rng) -> Outcomes:
             right, other = (np.where(test, m.correct, np.nan) for m in (a, b))
             by_image, truth = right - other, float(a.accuracy.mean() - b.accuracy.mean())
             differences = Differences("redrawn", gains, n, METRICS["accuracy"], by_image=by_image)
-            these = differences.of_these_trainings
-            assert these is not None
-            yield "means over 10 splits", covers(these.test(0.95).interval, truth)
+            conditionals = differences.of_these_trainings
+            assert conditionals is not None
+            yield "means over 10 splits", covers(conditionals.test(0.95).interval, truth)
 
 
 def simulate_seeded_pairs(rng: Rng) -> Outcomes:
@@ -298,10 +298,10 @@ def simulate_series(rng: Rng) -> Outcomes:
         1.0 - _non_inferiority_level(int(counts[0]), int(counts[1]), 500, 0.03) for counts in worse
     ]
     for name, p_values in (("better", gains), ("not worse", losses)):
-        kept: list[bool] = []
+        stored: list[bool] = []
         for p in p_values:
-            kept.append(p is not None and p < next_level(kept))
-        yield f"next_level, 50 decisions: {name}", float(any(kept))
+            stored.append(p is not None and p < next_level(stored))
+        yield f"next_level, 50 decisions: {name}", float(any(stored))
         naive = any(p is not None and p < 0.05 for p in p_values)
         yield f"(alpha at each of 50 decisions: {name})", float(naive)
 

@@ -59,12 +59,12 @@ def test_confusions_of_a_simulation_are_recovered() -> None:
     accuracies = [0.95, 0.8, 0.7, 0.55]
     votes, truth = simulate(2000, accuracies)
     votes[::3, 0] = -1
-    found = find_true_classes(votes, 3)
-    np.testing.assert_allclose(found.accuracy, accuracies, atol=0.03)
-    np.testing.assert_allclose(found.prior, [0.5, 0.3, 0.2], atol=0.03)
-    np.testing.assert_allclose(found.confusion[2, 0], [0.7, 0.3, 0], atol=0.05)
+    result = find_true_classes(votes, 3)
+    np.testing.assert_allclose(result.accuracy, accuracies, atol=0.03)
+    np.testing.assert_allclose(result.prior, [0.5, 0.3, 0.2], atol=0.03)
+    np.testing.assert_allclose(result.confusion[2, 0], [0.7, 0.3, 0], atol=0.05)
     majority = np.array([np.bincount(row[row >= 0]).argmax() for row in votes])
-    accuracy = (found.posterior.argmax(1) == truth).mean()
+    accuracy = (result.posterior.argmax(1) == truth).mean()
     assert accuracy > (majority == truth).mean() + 0.03
 
 

@@ -91,14 +91,14 @@ def test_risk_coverage_by_hand_and_without_order_of_ties() -> None:
 
 def test_threshold_is_wrong_in_few_samples() -> None:
     """The accuracy is that of the confidence, and a threshold of 0.8 gives 0.95 exactly."""
-    wrong, found = 0, 0
+    wrong, result = 0, 0
     for seed in range(100):
         rng = np.random.default_rng(seed)
         confidence = 1 - 0.5 * rng.uniform(0, 1, 1000) ** 3
         chosen = accuracy_threshold(confidence, rng.random(1000) < confidence, 0.95)
-        found += chosen is not None
+        result += chosen is not None
         wrong += chosen is not None and chosen.confidence < 0.8
-    assert wrong <= 5 and found > 90
+    assert wrong <= 5 and result > 90
 
 
 def test_threshold_accepts_all_if_accuracy_suffices_and_none_if_it_never_does() -> None:

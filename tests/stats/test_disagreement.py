@@ -37,11 +37,11 @@ def test_limits_cover_the_difference(labelled: int, shares: tuple[float, float, 
     for _ in range(draws):
         right_a, right_b, none, _ = rng.multinomial(300, [*shares, 1 - sum(shares)])
         wins = rng.permutation(np.repeat([1, -1, 0], [right_a, right_b, none]))
-        found = disagreement_difference(wins[:labelled], len(wins), 300)
-        low, high = found.on_these.low, found.on_these.high
+        result = disagreement_difference(wins[:labelled], len(wins), 300)
+        low, high = result.on_these.low, result.on_these.high
         assert low is not None and high is not None
         here += low - 1e-9 <= (right_a - right_b) / 300 <= high + 1e-9
-        low, high = found.in_general.low, found.in_general.high
+        low, high = result.in_general.low, result.in_general.high
         assert low is not None and high is not None
         general += low <= shares[0] - shares[1] <= high
     assert here >= 88 and general >= 88

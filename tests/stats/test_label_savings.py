@@ -13,10 +13,10 @@ FAST = np.array([[0.6, 0.8, 0.8, 0.8]] * 5)
 
 
 def test_equal_repeats_have_an_exact_saving() -> None:
-    found = labels_saved(LABELS, FAST, SLOW, 0.75)
-    assert found.needed == pytest.approx(17.5) and found.reference == pytest.approx(35)
-    assert found.saved == pytest.approx(17.5) == found.low == found.high
-    assert found.censored == 0
+    result = labels_saved(LABELS, FAST, SLOW, 0.75)
+    assert result.needed == pytest.approx(17.5) and result.reference == pytest.approx(35)
+    assert result.saved == pytest.approx(17.5) == result.low == result.high
+    assert result.censored == 0
 
 
 def test_curve_that_ends_below_the_target_has_no_saving() -> None:
@@ -26,8 +26,8 @@ def test_curve_that_ends_below_the_target_has_no_saving() -> None:
 
 def test_censored_resamples_are_counted() -> None:
     mixed = np.vstack([SLOW, SLOW - 0.02])
-    found = labels_saved(LABELS, np.vstack([FAST, FAST]), mixed, 0.79)
-    assert 0 < found.censored < 1 and found.high <= 40 - 19
+    result = labels_saved(LABELS, np.vstack([FAST, FAST]), mixed, 0.79)
+    assert 0 < result.censored < 1 and result.high <= 40 - 19
 
 
 def test_first_point_may_reach_the_target() -> None:
@@ -38,8 +38,8 @@ def test_interval_covers_the_saving_of_many_repeats() -> None:
     rng, covered = np.random.default_rng(0), 0
     for seed in range(100):
         noise = rng.normal(0, 0.02, (2, 15, 1))
-        found = labels_saved(
+        result = labels_saved(
             LABELS, FAST[:1] + noise[0], SLOW[:1] + noise[1], 0.7, resamples=200, seed=seed
         )
-        covered += found.low <= 30 - 15 <= found.high
+        covered += result.low <= 30 - 15 <= result.high
     assert covered >= 85

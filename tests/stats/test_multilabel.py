@@ -34,9 +34,9 @@ def test_weights_count_images_so_often() -> None:
 def test_measures_at_thresholds_equal_scikit_learns() -> None:
     present, scores = example()
     predicted = scores >= 0.6
-    found = multilabel.class_scores(present, predicted)
+    result = multilabel.class_scores(present, predicted)
     expected = reference.precision_recall_fscore_support(present, predicted)
-    for own, other in zip((found.precision, found.recall, found.f1), expected, strict=False):
+    for own, other in zip((result.precision, result.recall, result.f1), expected, strict=False):
         np.testing.assert_allclose(own, other)
     hamming = multilabel.per_image_hamming(present, predicted).mean()
     assert hamming == pytest.approx(reference.hamming_loss(present, predicted))

@@ -27,23 +27,23 @@ def table(seeds: int, images: int, shift: float = 0.0) -> np.ndarray:
 
 
 def test_images_alone_give_students_t() -> None:
-    found = t_posterior(0.02, 0.01, 49, rope=0.01)
+    result = t_posterior(0.02, 0.01, 49, rope=0.01)
     posterior = stats.t(49, loc=0.02, scale=0.01)
-    assert found.better == pytest.approx(posterior.sf(0.01))
-    assert found.worse == pytest.approx(posterior.cdf(-0.01))
+    assert result.better == pytest.approx(posterior.sf(0.01))
+    assert result.worse == pytest.approx(posterior.cdf(-0.01))
     assert t_posterior(0.02, 0.0, 49, rope=0.01).better == 1
 
 
 def test_no_difference_is_as_often_better_as_worse() -> None:
-    found = crossed(table(5, 100))
-    assert found.better == pytest.approx(0.5, abs=0.02)
-    assert found.worse == pytest.approx(0.5, abs=0.02)
+    result = crossed(table(5, 100))
+    assert result.better == pytest.approx(0.5, abs=0.02)
+    assert result.worse == pytest.approx(0.5, abs=0.02)
 
 
 def test_many_trainings_leave_the_uncertainty_of_the_images() -> None:
     values = table(60, 100, shift=0.05)
-    found, se = crossed(values), values.mean(axis=0).std(ddof=1) / 10
-    assert found.better == pytest.approx(stats.t(99, 0.05, se).sf(0), abs=0.02)
+    result, se = crossed(values), values.mean(axis=0).std(ddof=1) / 10
+    assert result.better == pytest.approx(stats.t(99, 0.05, se).sf(0), abs=0.02)
 
 
 def test_few_trainings_widen_it() -> None:
@@ -55,5 +55,5 @@ def test_negative_components_are_set_to_zero() -> None:
     rng = np.random.default_rng(1)
     noise = rng.normal(size=(4, 200))
     noise -= noise.mean(axis=1, keepdims=True)  # trainings that differ less than by chance
-    found = crossed(noise + 0.1)
-    assert found.better is not None and 0.5 < found.better < 1
+    result = crossed(noise + 0.1)
+    assert result.better is not None and 0.5 < result.better < 1

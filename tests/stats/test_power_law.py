@@ -55,5 +55,5 @@ def test_band_and_check_hold_for_a_power_law() -> None:
 
 def test_check_finds_an_error_that_stops_falling() -> None:
     plateau = np.append(ERRORS[:5], ERRORS[3])
-    found = check_extrapolation(SIZES, noisy(0, plateau), 5)
-    assert found.missed and found.predicted > found.measured and found.fitted_up_to == 800
+    result = check_extrapolation(SIZES, noisy(0, plateau), 5)
+    assert result.missed and result.predicted > result.measured and result.fitted_up_to == 800

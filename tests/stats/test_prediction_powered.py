@@ -22,24 +22,24 @@ def sample(seed: int, labels: int, items: int, accuracy: float) -> tuple[np.ndar
 
 def test_estimate_is_the_regression_of_right_on_confidence_at_the_mean_of_all() -> None:
     correct, own, scores = sample(0, 80, 2000, 0.7)
-    found = prediction_powered(correct, own, scores)
+    result = prediction_powered(correct, own, scores)
     slope, intercept = np.polyfit(own, correct, 1)
-    assert found.interval.estimate == pytest.approx(intercept + slope * scores.mean())
+    assert result.interval.estimate == pytest.approx(intercept + slope * scores.mean())
     design = np.column_stack([own, np.ones(80)])
     residual = correct - design @ np.linalg.lstsq(design, correct, rcond=None)[0]
     adjusted = 1 - (residual @ residual / 78) / correct.var(ddof=1)
-    assert found.explained == pytest.approx(adjusted)
-    assert found.interval.n is not None and 80 < found.interval.n < 2000
+    assert result.explained == pytest.approx(adjusted)
+    assert result.interval.n is not None and 80 < result.interval.n < 2000
 
 
 def test_effective_number_has_the_quantiles_of_the_level() -> None:
     correct, own, scores = sample(0, 40, 2000, 0.7)
-    found = {level: prediction_powered(correct, own, scores, level) for level in (0.8, 0.95, 0.99)}
-    plain = 1 / ((1 - found[0.99].explained) / 40 + found[0.99].explained / 2000)
-    for level, one in found.items():
+    result = {level: prediction_powered(correct, own, scores, level) for level in (0.8, 0.95, 0.99)}
+    plain = 1 / ((1 - result[0.99].explained) / 40 + result[0.99].explained / 2000)
+    for level, estimate in result.items():
         tail = (1 - level) / 2
         expected = plain * (norm.isf(tail) / student.isf(tail, 38)) ** 2
-        assert one.explained > 0 and one.interval.n == pytest.approx(expected)
+        assert estimate.explained > 0 and estimate.interval.n == pytest.approx(expected)
 
 
 @given(st.integers(0, 10_000), st.sampled_from([0.6, 0.9, 0.99]), st.integers(10, 150))
@@ -48,12 +48,12 @@ def test_effective_number_is_at_least_that_of_the_labels(
     seed: int, accuracy: float, labels: int
 ) -> None:
     correct, own, scores = sample(seed, labels, 1000, accuracy)
-    found = prediction_powered(correct, own, scores)
-    assert found.interval.n is not None and found.interval.n >= labels
-    if found.explained == 0:
+    result = prediction_powered(correct, own, scores)
+    assert result.interval.n is not None and result.interval.n >= labels
+    if result.explained == 0:
         exact = clopper_pearson(correct.sum(), labels)
-        limits = found.interval.low, found.interval.high
-        assert limits == pytest.approx((exact.low, exact.high)) and found.interval.note
+        limits = result.interval.low, result.interval.high
+        assert limits == pytest.approx((exact.low, exact.high)) and result.interval.note
 
 
 @pytest.mark.parametrize("confidence", ["constant", "misleading", "noise"])
@@ -61,9 +61,9 @@ def test_useless_confidence_is_not_used(confidence: str) -> None:
     correct, own, scores = sample(1, 60, 1000, 0.7)
     noise = np.random.default_rng(5).random(1000)
     values = {"constant": scores * 0, "misleading": 1 - scores, "noise": noise}[confidence]
-    found = prediction_powered(correct, values[:60], values)
-    assert found.explained == 0 and found.interval.method == "clopper_pearson"
-    assert found.interval.estimate == pytest.approx(correct.mean()) and len(own) == 60
+    result = prediction_powered(correct, values[:60], values)
+    assert result.explained == 0 and result.interval.method == "clopper_pearson"
+    assert result.interval.estimate == pytest.approx(correct.mean()) and len(own) == 60
 
 
 def test_few_errors_leave_the_labels_alone() -> None:
@@ -76,8 +76,8 @@ def test_few_errors_leave_the_labels_alone() -> None:
 
 def test_labels_to_halve_give_half_the_width() -> None:
     correct, own, scores = sample(2, 50, 5000, 0.8)
-    found = prediction_powered(correct, own, scores)
-    more = found.labels_to_halve
+    result = prediction_powered(correct, own, scores)
+    more = result.labels_to_halve
     assert more is not None and 150 < more < 300
     more_right, more_own, _ = sample(2, more, 5000, 0.8)
     wide = prediction_powered(more_right, more_own, scores)
@@ -87,7 +87,7 @@ def test_labels_to_halve_give_half_the_width() -> None:
         return high - low
 
     ratio = width(wide.interval.low, wide.interval.high) / width(
-        found.interval.low, found.interval.high
+        result.interval.low, result.interval.high
     )
     assert 0.4 < ratio < 0.6
     assert prediction_powered(correct, own, scores[:100]).labels_to_halve is None
@@ -97,8 +97,8 @@ def test_items_of_their_own_group_are_independent_items() -> None:
     correct, own, scores = sample(3, 60, 1000, 0.8)
     alone = prediction_powered(correct, own, scores)
     names = np.arange(1000)
-    found = prediction_powered(correct, own, scores, groups=names[:60], all_groups=names)
-    assert found == alone and found.labels_to_halve == alone.labels_to_halve
+    result = prediction_powered(correct, own, scores, groups=names[:60], all_groups=names)
+    assert result == alone and result.labels_to_halve == alone.labels_to_halve
 
 
 @pytest.mark.parametrize("accuracy", [0.8, 0.97])
@@ -106,13 +106,13 @@ def test_copies_in_a_group_say_no_more_than_one_of_them(accuracy: float) -> None
     correct, own, scores = sample(3, 100, 1000, accuracy)
     alone = prediction_powered(correct, own, scores)
     names = np.repeat(np.arange(1000), 3)
-    found = prediction_powered(
+    result = prediction_powered(
         np.repeat(correct, 3), np.repeat(own, 3), np.repeat(scores, 3),
         groups=names[:300], all_groups=names,
     )  # fmt: skip
-    assert found.interval.estimate == pytest.approx(alone.interval.estimate)
-    assert (found.explained > 0) == (alone.explained > 0)
-    assert found.interval.n == pytest.approx(alone.interval.n, rel=0.02)
+    assert result.interval.estimate == pytest.approx(alone.interval.estimate)
+    assert (result.explained > 0) == (alone.explained > 0)
+    assert result.interval.n == pytest.approx(alone.interval.n, rel=0.02)
     few = prediction_powered(np.repeat(correct, 3), np.repeat(own, 3), np.repeat(scores, 3))
     assert few.interval.n is not None and few.interval.n > 2.5 * alone.interval.n  # type: ignore[operator]
 

@@ -30,38 +30,38 @@ def test_one_repeat_of_folds_is_nadeau_and_bengios_interval() -> None:
     for fold in range(5):
         answers[fold, fold::5] = np.random.default_rng(fold).random(20) < 0.8
     means = np.nanmean(answers, axis=1)
-    found = redrawn_interval(answers, [0] * 5, 80, shape="t")
-    assert limits(found) == pytest.approx(
+    result = redrawn_interval(answers, [0] * 5, 80, shape="t")
+    assert limits(result) == pytest.approx(
         limits(corrected_t_interval(means, 80, 20, bounded=False))
     )
-    assert found.target == Estimand.RECIPE and found.scores == 5
+    assert result.target == Estimand.RECIPE and result.scores == 5
 
 
 def test_redrawn_splits_are_corrected_for_the_training_images_they_share() -> None:
     answers = redrawn(10)
     plain = corrected_t_interval(np.nanmean(answers, axis=1), 80, 20, bounded=False)
-    found = redrawn_interval(answers, range(10), 80, shape="t")
+    result = redrawn_interval(answers, range(10), 80, shape="t")
     r = 0.2 + TRAINING_SHARE * 0.6
     expected = math.sqrt((0.1 + r / (1 - r)) / (0.1 + 0.25))
-    assert width(found) / width(plain) == pytest.approx(expected)
+    assert width(result) / width(plain) == pytest.approx(expected)
 
 
 def test_wilson_shape_stays_in_bounds_and_is_wider_below() -> None:
     answers = redrawn(5, seed=3)
     answers[answers == 0] = 1
     answers[0, np.flatnonzero(~np.isnan(answers[0]))[0]] = 0
-    found = redrawn_interval(answers, range(5), 80)
-    low, high = limits(found)
-    assert found.estimate is not None and 0 < low < high < 1
-    assert found.estimate - low > high - found.estimate
+    result = redrawn_interval(answers, range(5), 80)
+    low, high = limits(result)
+    assert result.estimate is not None and 0 < low < high < 1
+    assert result.estimate - low > high - result.estimate
 
 
 def test_hall_limits_lie_further_on_the_long_side_and_are_t_limits_for_symmetric_scores() -> None:
     losses = np.random.default_rng(0).exponential(0.5, 80)
-    found = interval_of_models(losses, shape="hall")
-    assert found.estimate is not None and found.target == Estimand.MODEL
-    low, high = limits(found)
-    assert high - found.estimate > 1.1 * (found.estimate - low)
+    result = interval_of_models(losses, shape="hall")
+    assert result.estimate is not None and result.target == Estimand.MODEL
+    low, high = limits(result)
+    assert high - result.estimate > 1.1 * (result.estimate - low)
     symmetric = np.concatenate([losses, 10 - losses])
     both = [limits(interval_of_models(symmetric, shape=shape)) for shape in ("hall", "t")]
     assert both[0] == pytest.approx(both[1])
@@ -81,8 +81,8 @@ def test_hall_limits_invert_the_cubic_transformation() -> None:
 def test_copies_in_groups_do_not_narrow_the_interval() -> None:
     scores = np.random.default_rng(2).random(50)
     copies, groups = np.repeat(scores, 4), np.repeat(np.arange(50), 4)
-    found = interval_of_models(copies, shape="wilson", groups=groups)
-    assert limits(found) == pytest.approx(limits(interval_of_models(scores, shape="wilson")))
+    result = interval_of_models(copies, shape="wilson", groups=groups)
+    assert limits(result) == pytest.approx(limits(interval_of_models(scores, shape="wilson")))
 
 
 def test_crossed_limits_of_a_loss_are_skewed_too() -> None:
@@ -92,10 +92,10 @@ def test_crossed_limits_of_a_loss_are_skewed_too() -> None:
 
 
 def test_f1_interval_is_wilsons_of_the_union_transformed() -> None:
-    found, proportion = f1_interval(40, 50), wilson(40, 50)
-    assert found.estimate == pytest.approx(2 * 40 / (40 + 50))
+    result, proportion = f1_interval(40, 50), wilson(40, 50)
+    assert result.estimate == pytest.approx(2 * 40 / (40 + 50))
     expected = [2 * p / (1 + p) for p in limits(proportion)]
-    assert limits(found) == pytest.approx(expected)
+    assert limits(result) == pytest.approx(expected)
     assert f1_interval(0, 0).status == "undefined"
 
 

@@ -52,8 +52,8 @@ def test_every_claim_is_measured() -> None:
 @pytest.mark.parametrize("world", WORLDS[::5], ids=lambda world: world.name)
 def test_runs_of_unkind_worlds_have_intervals_that_often_cover(world: Learner | Seeds) -> None:
     """A few runs each: enough to see an interval that covers half of the time."""
-    found = world_figure(world, runs=8)
-    assert len(found.parts) >= 2 and found.median >= 0.5 and found.at_least is not None
+    result = world_figure(world, runs=8)
+    assert len(result.parts) >= 2 and result.median >= 0.5 and result.at_least is not None
 
 
 @pytest.mark.parametrize("name", FAMILIES)

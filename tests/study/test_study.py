@@ -190,11 +190,11 @@ def test_sizes_are_those_of_the_files(
 ) -> None:
     file = tmp_path / "again.zip"
     study_command(["export", str(file), "a", "--json", "--outputs", str(here)])
-    told = json.loads(capsys.readouterr().out)
+    output = json.loads(capsys.readouterr().out)
     with zipfile.ZipFile(file) as opened:
         sizes = [i.file_size for i in opened.infolist() if i.filename != "study.json"]
-    assert (told["bytes"], told["unpacked"]) == (file.stat().st_size, sum(sizes))
-    assert told["files"] == len(sizes) and sum(told["unpacked_by_kind"].values()) == sum(sizes)
+    assert (output["bytes"], output["unpacked"]) == (file.stat().st_size, sum(sizes))
+    assert output["files"] == len(sizes) and sum(output["unpacked_by_kind"].values()) == sum(sizes)
     study_command(["show", str(file)])
     assert "runs/a" in capsys.readouterr().out
     study_command(["import", str(file), "--json", "--outputs", str(tmp_path / "there")])
@@ -379,10 +379,10 @@ def test_declared_and_real_sizes_must_be_equal(study: Path, there: Path) -> None
 
 @pytest.mark.parametrize("kept", [0, 10, 0.5, 0.98])
 def test_truncated_archive_is_one_line_and_leaves_nothing(
-    kept: float, study: Path, there: Path
+    stored: float, study: Path, there: Path
 ) -> None:
     data = study.read_bytes()
-    study.write_bytes(data[: int(kept * len(data)) if kept < 1 else int(kept)])
+    study.write_bytes(data[: int(stored * len(data)) if stored < 1 else int(stored)])
     with pytest.raises(InputError, match="damaged, or no zip file"):
         import_study(study, outputs=there)
     assert not there.exists()

@@ -72,9 +72,9 @@ def test_nothing_is_lost_in_an_outage(
     over_http.end(run, "FINISHED")
     assert over_http.failure == ""
     client = MlflowClient(server.url)
-    (found,) = client.search_runs([over_http.experiment_id], f"tags.begun_as = '{begun_as}'")
-    assert (found.info.run_id, found.info.status) == (run, "FINISHED")
-    assert found.data.metrics == {"val_acc": 0.5} and found.data.params == {"a": "1"}
+    (result,) = client.search_runs([over_http.experiment_id], f"tags.begun_as = '{begun_as}'")
+    assert (result.info.run_id, result.info.status) == (run, "FINISHED")
+    assert result.data.metrics == {"val_acc": 0.5} and result.data.params == {"a": "1"}
     assert [item.path for item in client.list_artifacts(run, "tables")] == ["tables/history.csv"]
     messages = [record.getMessage() for record in caplog.records if "tracking" in record.name]
     assert "cannot be used at the moment" in messages[0] and "works again" in messages[-1]

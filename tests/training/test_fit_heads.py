@@ -137,8 +137,8 @@ def assert_same(given: Any, wanted: Any) -> None:
             assert_same(given[key], wanted[key])
     elif isinstance(wanted, list):
         assert len(given) == len(wanted)
-        for one, other in zip(given, wanted, strict=True):
-            assert_same(one, other)
+        for ours, other in zip(given, wanted, strict=True):
+            assert_same(ours, other)
     else:
         assert given == wanted
 

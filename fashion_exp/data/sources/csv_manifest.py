@@ -114,16 +114,16 @@ def _part_column(rows: Sequence[CsvRow]) -> str | None:
     if not rows:
         return None
     columns = [name for name in rows[0].cells if name.casefold() not in (*_REQUIRED, _GROUP)]
-    found = [
+    candidates = [
         name
         for name in columns
         if name.casefold() in _PART_COLUMNS
         and (name == "part" or any(part_of_name(row.cells[name]) for row in rows))
     ]
-    found = found or [name for name in columns if _has_parts(rows, name)]
-    if not found:
+    candidates = candidates or [name for name in columns if _has_parts(rows, name)]
+    if not candidates:
         return None
-    first, *others = found
+    first, *others = candidates
     for row in rows:
         for other in others:
             if part_of_name(row.cells[first]) != part_of_name(row.cells[other]):

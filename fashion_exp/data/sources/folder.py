@@ -47,16 +47,16 @@ def list_folder(
     `names` are the options that messages name.
     """
     try:
-        found = find_layout(root, layout, names)
-        files, notes = _list_images(root, found)
+        layout_found = find_layout(root, layout, names)
+        files, notes = _list_images(root, layout_found)
     except OSError as error:
         raise InputError(
             f"{names.root}: '{error.filename}' cannot be listed: {os_error_reason(error)}; change "
             "its permissions"
         ) from error
-    _check_class_folders(root, found, names)
-    empty_classes = {folder.name for folder in found.class_folders} - set(files["label"])
-    return files, empty_classes, [*found.notes, *notes]
+    _check_class_folders(root, layout_found, names)
+    empty_classes = {folder.name for folder in layout_found.class_folders} - set(files["label"])
+    return files, empty_classes, [*layout_found.notes, *notes]
 
 
 def _check_class_folders(root: Path, layout: FolderLayout, names: OptionNames) -> None:

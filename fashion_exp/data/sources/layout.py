@@ -207,31 +207,31 @@ def _classes_with_parts(path: Sequence[Folder]) -> FolderLayout:
         for child in children
         for inner in child.populated
     )
-    found = {folder.part for folder in classes}
-    parts = ", ".join(part for part in PARTS if part in found)
+    present = {folder.part for folder in classes}
+    parts = ", ".join(part for part in PARTS if part in present)
     where = f"in {_relative(path[1:])}" if len(path) > 1 else "at the top"
     note = f"The classes are the folders {where}; each has the official parts {parts} inside."
     return FolderLayout(classes, _above(path, dict.fromkeys(children, "")), (note,))
 
 
 def _parts(path: Sequence[Folder], parts: Mapping[Folder, str]) -> FolderLayout:
-    found = [item for child, part in parts.items() for item in _unwrap((child,), part)]
-    while _have_one_wrapper(found):
-        found = [_Part((*f.path, *f.inner.populated), f.part) for f in found]
+    part_folders = [item for child, part in parts.items() for item in _unwrap((child,), part)]
+    while _have_one_wrapper(part_folders):
+        part_folders = [_Part((*f.path, *f.inner.populated), f.part) for f in part_folders]
     classes = [
         ClassFolder(folder.class_name, part.part, folder.path)
-        for part in found
+        for part in part_folders
         for folder in part.inner.folders
     ]
-    with_classes = [part for part in found if part.inner.populated]
+    with_classes = [part for part in part_folders if part.inner.populated]
     described = [f"{_relative([*path[1:], *p.path])} ({p.part or 'none'})" for p in with_classes]
     notes = [f"Official parts: {_shorten(described)}; the folders inside are the classes."]
-    if unlabeled := [part for part in found if part.part and not part.inner.populated]:
+    if unlabeled := [part for part in part_folders if part.part and not part.inner.populated]:
         texts = [_relative([*path[1:], *part.path]) for part in unlabeled]
         notes.append(f"Parts without class folders, not used: {_shorten(texts)}.")
     if empty := [folder for folder in path[-1].folders if folder not in parts]:
         notes.append(f"Folders without images, ignored: {_list(empty)}.")
-    folders = {folder: part.part for part in found for folder in part.path}
+    folders = {folder: part.part for part in part_folders for folder in part.path}
     return FolderLayout(tuple(classes), _above(path, folders), tuple(notes))
 
 

@@ -79,15 +79,15 @@ class Service:
         self._metrics.waiting.set_function(lambda: self._batcher.waiting)
         result = predictor.run.result
         part = "test" if result.test_evaluations else "validation"
-        found = result.summary(part).accuracy
-        assert found.estimate is not None
-        accuracy = with_limits(found.estimate, found.low, found.high)
+        interval = result.summary(part).accuracy
+        assert interval.estimate is not None
+        accuracy = with_limits(interval.estimate, interval.low, interval.high)
         of_refit = "Of the run that it repeats: " if predictor.run.is_refit else ""
         name, model = predictor.run.run.path.name, predictor.run.config.model.name
         self._page = render(
             "serve_page.html.j2", name=name if model in name else f"{model} {name}",
             classes=", ".join(predictor.run.classes), models=len(predictor.names),
-            accuracy=f"{of_refit}{part} accuracy {accuracy}, {100 * found.level:g} % interval",
+            accuracy=f"{of_refit}{part} accuracy {accuracy}, {100 * interval.level:g} % interval",
         )  # fmt: skip
 
     async def count(

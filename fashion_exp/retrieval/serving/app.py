@@ -111,10 +111,10 @@ class Service:
 
         try:
             async with self._lock:  # the network and the index use all cores already
-                found = await asyncio.to_thread(search)
+                results = await asyncio.to_thread(search)
         except InputError as error:
             raise HTTPException(422, str(error)) from None
-        return JSONResponse(as_json(found))
+        return JSONResponse(as_json(results))
 
     async def photo(self, image_id: str) -> Response:
         jpeg = self._thumbnails.get(image_id)
@@ -155,23 +155,25 @@ class Service:
             self._recent.popitem(last=False)
 
 
-def as_json(found: Results) -> dict[str, Any]:
+def as_json(results: Results) -> dict[str, Any]:
     """What the page shows of each photo, and how the words were read."""
     fixed = {"vector", "file", "group"}
-    rows = found.rows.drop(columns=[c for c in found.rows.columns if c in fixed])
+    rows = results.rows.drop(columns=[c for c in results.rows.columns if c in fixed])
     rows = rows[[c for c in rows.columns if not c.startswith(SCORE_PREFIXES)]]
     plain = rows.astype(object).where(rows.notna(), None)
-    return {"understood": found.words.sentence, "photos": plain.to_dict("records")}
+    return {"understood": results.words.sentence, "photos": plain.to_dict("records")}
 
 
 def filters(searcher: Searcher) -> list[dict[str, Any]]:
     """What photos can be filtered by: {name, kind, choices} or {name, kind, low, high}."""
     index = searcher.index
-    found: list[dict[str, Any]] = []
+    columns: list[dict[str, Any]] = []
     if index.about.classes:
-        found.append({"name": "predicted", "kind": "choice", "choices": list(index.about.classes)})
-    found.append({"name": "color", "kind": "color", "choices": list(COLORS)})
-    found.append({"name": "pattern", "kind": "choice", "choices": list(PATTERNS)})
+        columns.append(
+            {"name": "predicted", "kind": "choice", "choices": list(index.about.classes)}
+        )
+    columns.append({"name": "color", "kind": "color", "choices": list(COLORS)})
+    columns.append({"name": "pattern", "kind": "choice", "choices": list(PATTERNS)})
     names = ["folder", *index.about.attributes]
     table = index.rows(names)
     for name in names:
@@ -179,8 +181,10 @@ def filters(searcher: Searcher) -> list[dict[str, Any]]:
         if values.empty:
             continue
         if values.dtype == float:
-            found.append({"name": name, "kind": "range", "low": values.min(), "high": values.max()})
+            columns.append(
+                {"name": name, "kind": "range", "low": values.min(), "high": values.max()}
+            )
         elif 1 < values.nunique() <= MAX_CHOICES:
             choices = sorted(values.astype(str).unique())
-            found.append({"name": name, "kind": "choice", "choices": choices})
-    return found
+            columns.append({"name": name, "kind": "choice", "choices": choices})
+    return columns

@@ -74,8 +74,8 @@ def test_layout_is_recognized(files: str, tmp_path: Path) -> None:
 
 def test_images_without_known_extension_count(tmp_path: Path) -> None:
     make_files(tmp_path, "data/train/{dress,shirt}/1 data/test/{dress,shirt}/1.heic")
-    found = {(folder.name, folder.part) for folder in find_layout(tmp_path).class_folders}
-    assert found == {(name, part) for name in ("dress", "shirt") for part in ("train", "test")}
+    result = {(folder.name, folder.part) for folder in find_layout(tmp_path).class_folders}
+    assert result == {(name, part) for name in ("dress", "shirt") for part in ("train", "test")}
 
 
 @pytest.mark.parametrize(

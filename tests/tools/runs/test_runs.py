@@ -52,8 +52,8 @@ def tracked(outputs: Path, name: str) -> Run:
     client = MlflowClient(f"sqlite:///{outputs / 'mlflow.db'}")
     experiments = [item.experiment_id for item in client.search_experiments()]
     runs = client.search_runs(experiments, run_view_type=ViewType.ALL)
-    (found,) = [run for run in runs if run.info.run_name == name]
-    return found
+    (result,) = [run for run in runs if run.info.run_name == name]
+    return result
 
 
 def test_run_is_found_by_folder_name_given_name_and_tracked_id(run: RunDir, tmp_path: Path) -> None:
