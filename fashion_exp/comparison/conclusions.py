@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from fashion_exp.comparison.best_run import mean_score
 from fashion_exp.comparison.metrics import METRICS
 from fashion_exp.comparison.pairs import OPPOSITE, Pair, Verdict, each_training
-from fashion_exp.evaluation.results import describe_targets
+from fashion_exp.evaluation.targets import describe_targets
 from fashion_exp.reporting.formats import percent, percent_range, photo_count, pluralize
 from fashion_exp.stats.interval import MIN_RELIABLE_SCORES
 

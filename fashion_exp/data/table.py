@@ -14,6 +14,9 @@ COLUMNS = ("image_id", "group_id", "path", "label", "part", "copies")
 LEFT_OUT_COLUMNS = ("path", "reason")
 SHARE_COLUMN = "y_"
 """Begins the name of a column with the share of a class in the label of each image."""
+THRESHOLD = "t_"
+"""Begins the name of a column of predictions with the probability from which on a class is
+predicted, if an image may have several."""
 
 
 def share_names(frame: pd.DataFrame) -> list[str]:

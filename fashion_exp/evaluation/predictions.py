@@ -13,15 +13,13 @@ import pyarrow.parquet as pq
 
 from fashion_exp.atomic_io import atomic_write
 from fashion_exp.data.label_shares import SEPARATOR
-from fashion_exp.data.table import SHARE_COLUMN, share_names
+from fashion_exp.data.table import SHARE_COLUMN, THRESHOLD, share_names
 from fashion_exp.errors import InputError
 from fashion_exp.stats import metrics, multilabel
 
 SCHEMA_VERSION = 2
 """Version 2 has the columns y_<class>, and for several classes at once t_<class>; predictions
 without them are written as version 1, which earlier releases read."""
-THRESHOLD = "t_"
-"""Begins the name of a column with the probability from which a class is predicted."""
 
 
 def predictions_frame(

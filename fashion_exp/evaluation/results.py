@@ -26,6 +26,7 @@ from fashion_exp.evaluation.predictions import (
     with_judgement,
 )
 from fashion_exp.evaluation.run_dir import PART_FILES, RunDir
+from fashion_exp.evaluation.targets import describe_targets
 from fashion_exp.evaluation.test_usage import MARK, mark_test_evaluated, test_evaluations
 from fashion_exp.evaluation.tracked_result import TRACKED_FILES, run_note
 from fashion_exp.tracking.tracker import Tracker
@@ -320,24 +321,6 @@ def _notes(result: RunResult) -> list[str]:
     if result.facts["weights"].startswith("none"):
         notes.append(f"Weights: {result.facts['weights'].removeprefix('none: ')}.")
     return notes
-
-
-def describe_targets(facts: Mapping[str, str]) -> str:
-    """What is right if labels have several classes; empty if they have one."""
-    kind, _, photos = facts.get("targets", "").partition(": ")
-    if kind == "soft":
-        return (
-            f"Several classes are in the labels of {photos}. A prediction is right if it is an "
-            "accepted class: one with more than half of the largest share. The cross-entropy is "
-            "to the shares."
-        )
-    if kind == "several":
-        return (
-            f"Several classes are in the labels of {photos}. Accuracy is the share of exact "
-            "matches, F1 that at thresholds chosen on the validation photos (for each fifth of "
-            "these by the others), and the loss binary cross-entropy, the mean over the classes."
-        )
-    return ""
 
 
 def own_metrics(facts: Mapping[str, str]) -> dict[str, dict[str, bool]]:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from fashion_exp.data.table import SHARE_COLUMN
+from fashion_exp.data.table import SHARE_COLUMN, THRESHOLD
 from fashion_exp.errors import InputError
-from fashion_exp.evaluation.predictions import has_several_classes
 from fashion_exp.stats import metrics
 
 
@@ -19,7 +18,7 @@ def find_shares(
     columns = [f"{SHARE_COLUMN}{name}" for name in classes]
     if not classes or not {*columns} <= {*frame.columns}:
         return None, []
-    if has_several_classes(frame):
+    if f"{THRESHOLD}{classes[0]}" in frame:
         raise InputError(
             f"{source}: each item has several classes at once (training.targets=several), which "
             "`compare` judges; --metric metric_hamming judges a column of scores"
