@@ -50,9 +50,9 @@ def request(
         connection.request(method, f"{path}?{urlencode(options)}", body, headers)
         with connection.getresponse() as answer:
             content = answer.read()
-            found = dict(answer.headers)
+            received = dict(answer.headers)
             is_json = answer.headers.get_content_type() == "application/json"
-            return answer.status, json.loads(content) if is_json else content, found
+            return answer.status, json.loads(content) if is_json else content, received
 
 
 def test_page_finds_what_the_python_api_finds(port: int, index: Index, garments: Path) -> None:
