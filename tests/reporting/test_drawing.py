@@ -56,7 +56,7 @@ if sys.argv[3]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("backend", "kept"),
+    ("backend", "shown"),
     [
         ("module://matplotlib_inline.backend_inline", ""),
         ("module://no_such_module", "module://no_such_module"),
@@ -64,9 +64,9 @@ if sys.argv[3]:
     ],
 )
 def test_backend_of_the_environment_is_not_used_and_stays(
-    tmp_path: Path, backend: str, stored: str
+    tmp_path: Path, backend: str, shown: str
 ) -> None:
     file = tmp_path / "a.png"
-    command = [sys.executable, "-c", PROGRAM, str(file), backend, stored]
+    command = [sys.executable, "-c", PROGRAM, str(file), backend, shown]
     subprocess.run(command, check=True, env={**os.environ, "MPLBACKEND": backend})
     assert file.read_bytes().startswith(b"\x89PNG")

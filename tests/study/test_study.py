@@ -377,12 +377,12 @@ def test_declared_and_real_sizes_must_be_equal(study: Path, there: Path) -> None
         import_study(altered, outputs=there)
 
 
-@pytest.mark.parametrize("kept", [0, 10, 0.5, 0.98])
+@pytest.mark.parametrize("size", [0, 10, 0.5, 0.98])
 def test_truncated_archive_is_one_line_and_leaves_nothing(
-    stored: float, study: Path, there: Path
+    size: float, study: Path, there: Path
 ) -> None:
     data = study.read_bytes()
-    study.write_bytes(data[: int(stored * len(data)) if stored < 1 else int(stored)])
+    study.write_bytes(data[: int(size * len(data)) if size < 1 else int(size)])
     with pytest.raises(InputError, match="damaged, or no zip file"):
         import_study(study, outputs=there)
     assert not there.exists()
