@@ -49,7 +49,16 @@ def repeat_code(origin: RunDir, run: RunDir) -> None:
 
 
 def store_code(files: Sequence[CodeFile], run: RunDir) -> None:
-    """Copies the files into the folder of a run, unless it has copies already."""
+    """Copies the files into the folder of a run, unless it has copies already.
+
+    Raises `InputError` if it has copies of others, which would be executed in their place: the
+    folder of a job may be from an imported sweep.
+    """
+    if [file.sha256 for file, _ in _stored(run)] not in ([], [file.sha256 for file in files]):
+        raise InputError(
+            f"{run.path}: has the code of other files in {CODE_FOLDER}; delete the folder to train "
+            "with the files that were named"
+        )
     if not files or _list_file(run).exists():
         return
     entries: list[dict[str, str]] = []

@@ -70,13 +70,12 @@ def parse_arguments(arguments: Sequence[str]) -> CommandLine:
     if not line.multirun:
         check_machine(cfg)
     check_writable(outputs_dir(cfg.outputs))
-    if cfg.extensions or any(job.extensions for job in line.jobs):
-        if run is not None:
-            use_run_code(run, cfg.extensions)
-        else:
-            from fashion_exp.experiment.own_pieces import check_extensions  # PyTorch, timm
+    if run is not None:
+        use_run_code(run, cfg.extensions)  # a config without code may lie beside some
+    elif any(job.extensions for job in line.jobs):
+        from fashion_exp.experiment.own_pieces import check_extensions  # PyTorch, timm
 
-            check_extensions(line.jobs)
+        check_extensions(line.jobs)
     return line
 
 

@@ -15,7 +15,7 @@ from fashion_exp.atomic_io import file_lock, read_json, write_json
 from fashion_exp.comparison.find_runs import all_runs
 from fashion_exp.comparison.misclassified import THUMBNAILS
 from fashion_exp.errors import InputError
-from fashion_exp.evaluation.own_code import check_foreign_code
+from fashion_exp.evaluation.own_code import CODE_FOLDER, check_foreign_code
 from fashion_exp.evaluation.results import load_result
 from fashion_exp.evaluation.run_dir import PART_FILES, RunDir, require_finished
 from fashion_exp.models.backbones import FOLDER as WEIGHTS
@@ -114,13 +114,15 @@ def _staging(outputs: Path) -> Iterator[Path]:
 
 
 def _check_runs(file: Path, staging: Path, runs: Sequence[ArchivedRun]) -> None:
-    """Raises `InputError` if a run that has a result or should be finished cannot be read, or the
-    state of a sweep."""
+    """Raises `InputError` if a run that has a result or should be finished cannot be read, the code
+    of any run, or the state of a sweep."""
     finished = {staging / run.folder for run in runs if run.state == "finished"}
     finished |= {result.parent for result in staging.rglob("result.json")}
+    coded = {folder.parent for folder in staging.rglob(CODE_FOLDER)}
     states = {state.parent for state in staging.glob(f"sweeps/*/{STATE_FILE}")}
-    for folder in sorted(finished | states):
+    for folder in sorted(finished | coded | states):
         try:
+            check_foreign_code(RunDir(folder))
             if folder in finished:
                 _check_run(RunDir(folder))
             if folder in states and not isinstance(read_json(folder / STATE_FILE)["jobs"], dict):
@@ -136,7 +138,6 @@ def _check_run(run: RunDir) -> None:
     if not (isinstance(result.facts, dict) and isinstance(result.train_sizes, dict)):
         raise InputError("result.json: facts and train_sizes are JSON objects")
     run.options()
-    check_foreign_code(run)
     for part in PART_FILES:
         if run.predictions_file(part).is_file():
             run.check_predictions(part)

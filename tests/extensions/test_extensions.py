@@ -16,11 +16,13 @@ from PIL import Image
 
 from fashion_exp.configuration.composition import parse_command_line
 from fashion_exp.configuration.stored_config import load_config
-from fashion_exp.evaluation.own_code import RUN_CODE, use_training_code
+from fashion_exp.errors import InputError
+from fashion_exp.evaluation.own_code import RUN_CODE, store_code, use_training_code
 from fashion_exp.evaluation.run_dir import RunDir
 from fashion_exp.experiment import fold
+from fashion_exp.experiment.arguments import parse_arguments
 from fashion_exp.experiment.job import run_job
-from fashion_exp.extensions.files import use_code
+from fashion_exp.extensions.files import read_code, use_code
 from fashion_exp.extensions.registry import code_hash
 from fashion_exp.sweeps.jobs import JobFactory
 from tests.command_line import call_command, call_successfully, only_run, run_successfully
@@ -260,6 +262,39 @@ def test_code_of_a_run_from_elsewhere_is_executed_only_if_the_user_says_so(
     assert call_command(*predict).returncode == 0
     (moved / "extensions" / "my_pieces.py").write_text("import os")
     assert "changed since the run was trained with it" in call_command(*predict).stderr
+
+
+def test_code_beside_a_config_that_names_none_is_not_executed_either(
+    tiny: Callable[..., TinyRun], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a study could have it executed by a run that is resumed or extended."""
+    run = RunDir(tiny("training.epochs=1").output)
+    own = tmp_path / "own.py"
+    own.write_text("raise RuntimeError('executed')")
+    store_code(read_code([str(own)]), run)
+    own.unlink()
+    extend = [f"extend={run.path}", "training.epochs=2"]
+    with pytest.raises(InputError, match=f"set {RUN_CODE}=1"):
+        parse_arguments(extend)
+    with monkeypatch.context() as patch, pytest.raises(InputError, match="executed"):
+        patch.setenv(RUN_CODE, "1")
+        parse_arguments(extend)
+    run.result_file.unlink()
+    with pytest.raises(InputError, match=f"set {RUN_CODE}=1"):
+        parse_arguments([f"resume={run.path}"])
+
+
+def test_job_is_not_trained_with_the_code_that_its_folder_came_with(tmp_path: Path) -> None:
+    names = ("theirs", "mine")
+    for name in names:
+        (tmp_path / f"{name}.py").write_text(f"# {name}")
+    theirs, mine = (read_code([str(tmp_path / f"{name}.py")]) for name in names)
+    job = RunDir(tmp_path / "sweeps" / "lr" / "job")
+    store_code(theirs, job)
+    store_code(theirs, job)
+    for files in (mine, ()):
+        with pytest.raises(InputError, match="has the code of other files"):
+            store_code(files, job)
 
 
 @pytest.mark.slow

@@ -293,21 +293,26 @@ def test_imported_code_is_not_executed_until_it_is_allowed(
         use_run_code(run)
 
 
-def test_altered_code_is_refused(coded: Path, there: Path) -> None:
-    name = "runs/a/config/extensions.json"
-    for key, value in (("sha256", "0"), ("path", str(coded.parent / "own.py"))):
+@pytest.mark.parametrize("is_finished", [True, False])
+@pytest.mark.parametrize("key", ["sha256", "path"])
+def test_altered_code_is_refused(key: str, is_finished: bool, coded: Path, there: Path) -> None:
+    name, result = "runs/a/config/extensions.json", "runs/a/result.json"
 
-        def change(
-            content: dict[str, bytes], key: str = key, value: str = value
-        ) -> dict[str, bytes]:
-            known = json.loads(content[name])
-            known["files"][0][key] = value
-            data = json.dumps(known).encode()
-            return add_entry(name, data, hashlib.sha256(data).hexdigest())(content)
+    def change(content: dict[str, bytes]) -> dict[str, bytes]:
+        known = json.loads(content[name])
+        known["files"][0][key] = str(coded.parent / "own.py")
+        data = json.dumps(known).encode()
+        content = add_entry(name, data, hashlib.sha256(data).hexdigest())(content)
+        if not is_finished:
+            manifest = json.loads(content["study.json"])
+            del content[result], manifest["files"][result]
+            manifest["runs"][0]["state"] = "failed"
+            content["study.json"] = json.dumps(manifest).encode()
+        return content
 
-        with pytest.raises(InputError, match="runs/a cannot be read"):
-            import_study(rewrite(coded, change), code="keep", outputs=there)
-        assert not [*there.glob("[!.]*")]
+    with pytest.raises(InputError, match="runs/a cannot be read"):
+        import_study(rewrite(coded, change), code="keep", outputs=there)
+    assert not [*there.glob("[!.]*")]
 
 
 @pytest.mark.parametrize(("fixture", "schema"), [("study", 1), ("coded", 2)])
