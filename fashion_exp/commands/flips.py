@@ -102,5 +102,5 @@ def print_flips(result: Flips, decision: ClassDecision | None, shown: int) -> No
     for line in [result.sentence(), *result.judgement.notes]:
         console.print(line)
     if decision is not None:
-        for line in [*decision.sentences, f"{decision.decision}."]:
+        for line in decision.sentences:
             console.print(line)

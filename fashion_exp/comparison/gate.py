@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 Kind = Literal["better", "not-worse"]
 KINDS: tuple[Kind, ...] = ("better", "not-worse")
 
-EXIT_CODES = {
+Choice = Literal["keep", "discard", "undecided"]
+
+EXIT_CODES: dict[Choice, ExitCode] = {
     "keep": ExitCode.DONE,
     "discard": ExitCode.DISCARD,
     "undecided": ExitCode.UNDECIDED,
@@ -48,7 +50,7 @@ class Decision:
     """`effect`, `low` and `high` are positive where the candidate is better, in the unit of the
     margin; `level` is that of the interval."""
 
-    decision: Literal["keep", "discard", "undecided"]
+    decision: Choice
     gate: Kind
     margin: float
     candidate: str
@@ -129,7 +131,7 @@ def _rule(
     low: float | None,
     high: float | None,
     metric: Metric,
-) -> tuple[Literal["keep", "discard", "undecided"], str]:
+) -> tuple[Choice, str]:
     if effect is None or low is None or high is None:
         return "undecided", f"the comparison has no interval ({pair.note or 'too few data'})"
     limits = _with_limits(effect, low, high, metric)

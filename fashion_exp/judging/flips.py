@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from fashion_exp.comparison.gate import Decision, Gate, decide
+from fashion_exp.comparison.gate import EXIT_CODES, Choice, Decision, Gate, decide
 from fashion_exp.errors import ExitCode
 from fashion_exp.judging.judgement import Judgement
 
@@ -135,45 +135,63 @@ class Flips:
 
     def decide_classes(self, gate: Gate) -> ClassDecision:
         """Whether no class loses more than the margin."""
+        settings, classes = self.judgement.settings, len(self._classes)
+        strict = replace(settings, alpha=settings.alpha / classes)
         by_class = {}
         for name, members in self._classes.items():
             runs = [run.select(np.flatnonzero(members)) for run in self.judgement.runs]
             own = replace(self.judgement, runs=runs)
-            strict = replace(own.settings, alpha=own.settings.alpha / len(self._classes))
-            by_class[name] = (decide(own, gate), decide(replace(own, settings=strict), gate))
-        return ClassDecision(by_class)
+            by_class[name] = decision = decide(own, gate)
+            if decision.decision == "discard" and classes > 1:
+                decision = decide(replace(own, settings=strict), gate)
+                at_alpha = f" at alpha = {settings.alpha:g}/{classes}, as one of {classes} classes"
+                if decision.decision != "discard":
+                    at_alpha += "; alone it would be discarded"
+                by_class[name] = replace(decision, reason=f"{decision.reason}{at_alpha}")
+        return ClassDecision(by_class, f"{gate.margin:g} {settings.described.unit}".rstrip())
 
 
 @dataclass(frozen=True)
 class ClassDecision:
-    """Keep if every class is kept at alpha, discard if one is discarded at alpha divided by the
-    number of classes: either is wrong with probability alpha at most."""
+    """Discard if a class is discarded, keep if every class is kept, else undecided.
 
-    by_class: Mapping[str, tuple[Decision, Decision]]
-    """At alpha, and at alpha divided by the number of classes."""
+    A class is kept at alpha, and discarded at alpha divided by the number of classes. So the whole
+    is kept wrongly with probability alpha at most, as the class that loses most has to be kept too
+    (intersection-union test, Berger 1982), and discarded wrongly with alpha at most (Bonferroni).
+    If each were discarded at alpha, one of ten classes that lose just the margin would be with a
+    probability of up to 10 alpha.
+    """
+
+    by_class: Mapping[str, Decision]
+    margin: str
+    """With its unit."""
 
     @property
-    def decision(self) -> str:
-        if any(strict.decision == "discard" for _, strict in self.by_class.values()):
+    def decision(self) -> Choice:
+        choices = {each.decision for each in self.by_class.values()}
+        if "discard" in choices:
             return "discard"
-        if all(own.decision == "keep" for own, _ in self.by_class.values()):
-            return "keep"
-        return "undecided"
+        return "undecided" if "undecided" in choices else "keep"
 
     @property
     def exit_code(self) -> ExitCode:
-        return {
-            "keep": ExitCode.DONE,
-            "discard": ExitCode.DISCARD,
-            "undecided": ExitCode.UNDECIDED,
-        }[self.decision]
+        return EXIT_CODES[self.decision]
 
     @property
     def sentences(self) -> Sequence[str]:
-        return [f"{name}: {own.sentence}" for name, (own, _) in self.by_class.items()]
+        """On each class, then on the whole."""
+        decision = self.decision
+        names = [name for name, own in self.by_class.items() if own.decision == decision]
+        reason = {
+            "keep": f"no class loses more than {self.margin}",
+            "discard": f"more than {self.margin} are lost in {', '.join(names)}",
+            "undecided": f"whether more than {self.margin} are lost in {', '.join(names)}",
+        }[decision]
+        own = [f"{name}: {each.sentence}" for name, each in self.by_class.items()]
+        return [*own, f"{decision}: {reason}."]
 
     def as_json(self) -> dict[str, Any]:
-        classes = {name: own.as_json() for name, (own, _) in self.by_class.items()}
+        classes = {name: own.as_json() for name, own in self.by_class.items()}
         return {
             "decision": self.decision, "exit_code": int(self.exit_code), "classes": classes
         }  # fmt: skip

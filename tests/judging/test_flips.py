@@ -111,6 +111,23 @@ def test_one_class_that_is_lost_is_discarded_though_the_whole_gains(tmp_path: Pa
     assert command.run([*files, "--margin", "5"]) == 4
 
 
+def test_why_the_whole_is_undecided_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Alone the dresses would be discarded, but not as one of two classes."""
+    after = np.ones(200, dtype=int)
+    after[: 2 * 12 : 2] = 0  # of the dresses
+    for name, correct in (("before", np.ones(200, dtype=int)), ("after", after)):
+        table(correct).to_csv(tmp_path / f"{name}.csv", index=False)
+    files = [str(tmp_path / "before.csv"), str(tmp_path / "after.csv")]
+    assert command.run([*files, "--margin", "7"]) == 5
+    text = " ".join(capsys.readouterr().out.split())
+    assert "dress: undecided: whether more than 7 points are lost: −12.0 points" in text
+    assert "at alpha = 0.05/2, as one of 2 classes; alone it would be discarded." in text
+    assert "shirt: keep: " in text
+    assert text.endswith("undecided: whether more than 7 points are lost in dress.")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [(["--margin", "0"], "margin"), (["--items", "-1"], "0 or more"), (["--alpha", "1"], "alpha")],
