@@ -134,7 +134,7 @@ def _two_runs(comparison: PairwiseComparison) -> Iterator[str]:
         if interval.n is None
         else photo_count(interval.n, comparison.part_of_items, comparison.item)
     )
-    scope = "" if pair.is_identical else f"; {_scope(pair)}"
+    scope = "" if pair.is_identical else f"; {_scope(comparison, pair)}"
     yield (
         f"{a} minus {b} is {metric.format_difference(difference)} in "
         f"{comparison.compared_by} ({100 * comparison.settings.pair_level:g} % interval "
@@ -178,13 +178,19 @@ def _two_runs_headline(comparison: PairwiseComparison, pair: Pair, a: str, b: st
     return f"The data do not show which of {a} and {b} is better."
 
 
-def _scope(pair: Pair) -> str:
-    assert pair.test is not None
+def _scope(comparison: PairwiseComparison, pair: Pair) -> str:
+    assert pair.test is not None and pair.differences is not None
     interval = pair.test.interval.or_fallback
     scope = f"this estimates {interval.claim}"
     if pair.is_about_these_trainings:
-        trainings = pluralize(interval.scores, "training")
-        scope += f" from {trainings} of each run; other {_cause(interval)} may reverse it, and "
+        first, second = pair.differences.trainings
+        trainings = f"{pluralize(first, 'training')} of "
+        if first == second:
+            trainings += "each run"
+        else:
+            names = comparison.names
+            trainings += f"{names[pair.a]} and {second} of {names[pair.b]}"
+        scope += f" from {trainings}; other {_cause(interval)} may reverse it, and "
         enough = interval.scores >= MIN_RELIABLE_SCORES
         more = "repeats" if enough else f"{MIN_RELIABLE_SCORES} trainings of each"
         scope += f"{more} would estimate how much they differ"
@@ -259,25 +265,30 @@ def _best_run(comparison: PairwiseComparison) -> Iterator[str]:
 
 def _in_these_trainings(pairs: Sequence[Pair]) -> Iterator[str]:
     """How many differences are undecided for new trainings only."""
-    if intervals := [pair.these_trainings for pair in pairs if pair.these_trainings is not None]:
+    if stated := [pair for pair in pairs if pair.these_trainings is not None]:
         undecided = sum(pair.verdict == "undecided" for pair in pairs)
         yield (
-            f"Of {pluralize(undecided, 'undecided difference')}, {len(intervals)} can be stated "
-            f"for the {intervals[0].scores} trainings of each run, which say too little about new "
-            "ones."
+            f"Of {pluralize(undecided, 'undecided difference')}, {len(stated)} can be stated "
+            f"for the {_count_trainings(stated)}, which say too little about new ones."
         )
 
 
 def _these_trainings(comparison: PairwiseComparison) -> str:
     """What decisions about recipes take for granted, or those about the trainings leave open."""
-    about = [p.test.interval.or_fallback for p in comparison.pairs if p.test is not None
-             and p.is_about_these_trainings]  # fmt: skip
+    about = [pair for pair in comparison.pairs if pair.is_about_these_trainings]
     if not about:
         scores = [p.test.interval.scores for p in comparison.pairs if p.test is not None]
         return f", as long as trainings like these {min(scores)} are the rule" if scores else ""
-    interval = min(about, key=lambda item: item.scores)
-    trainings = pluralize(interval.scores, "training")
-    return f", for {trainings} of each run: other {_cause(interval)} may reverse it"
+    intervals = [pair.test.interval.or_fallback for pair in about if pair.test is not None]
+    cause = _cause(min(intervals, key=lambda interval: interval.scores))
+    return f", for {_count_trainings(about)}: other {cause} may reverse it"
+
+
+def _count_trainings(pairs: Sequence[Pair]) -> str:
+    """ "5 trainings of each run", or "1 to 5 trainings of each run"."""
+    counts = {n for pair in pairs if pair.differences for n in pair.differences.trainings}
+    least = f"{min(counts)} to " if len(counts) > 1 else ""
+    return f"{least}{pluralize(max(counts), 'training')} of each run"
 
 
 def _possible_best(comparison: PairwiseComparison) -> Iterator[str]:

@@ -44,12 +44,13 @@ class Differences:
     metric: Metric
     groups: np.ndarray | None = None
     """(n,) group ids of the images; None if no two images share one."""
+    trainings: tuple[int, int] = (1, 1)
+    """Compared models of each run; of pooled folds, how many are pooled."""
+    b_scores: np.ndarray | None = None
+    """For "unpaired": (models of b, n) scores of b; `values` are then the scores of a."""
     n_train: float = 0
     n_test: float = 0
     """Mean number of training images and of shared evaluation images per redrawn split."""
-    models: int = 1
-    b_scores: np.ndarray | None = None
-    """For "unpaired": (models of b, n) scores of b; `values` are then the scores of a."""
     is_averaged: bool = False
     """Whether the values are means over several models or pairs of runs: counts do not exist."""
     note: str = ""
@@ -59,6 +60,10 @@ class Differences:
     by_image: np.ndarray | None = None
     """For "redrawn" and "5x2": (splits, n) the differences whose means are the `values`; nan where
     a split does not evaluate an image."""
+
+    @property
+    def models(self) -> int:
+        return min(self.trainings)
 
     @property
     def are_all_zero(self) -> bool:
@@ -91,7 +96,7 @@ class Differences:
         else:
             return None
         return Differences(
-            "means", means, len(means), self.metric, groups, models=self.models, is_averaged=True
+            "means", means, len(means), self.metric, groups, self.trainings, is_averaged=True
         )
 
     def test(
@@ -215,10 +220,11 @@ def _on_common_splits(
 def _on_pooled_folds(left: ScoreMatrix, right: ScoreMatrix) -> Differences:
     """The folds of a repeat together predict each image once."""
     differences = _on_shared_images(left.pool_folds(), right.pool_folds())
-    folds = min(left.folds, right.folds)
-    if differences.design == "one model" and folds > 1:
-        return replace(differences, design="pooled folds", models=folds)
-    return differences
+    folds = left.folds, right.folds
+    if differences.design != "one model":
+        return differences
+    design: Design = "pooled folds" if min(folds) > 1 else "one model"
+    return replace(differences, design=design, trainings=folds)
 
 
 def _on_shared_images(left: ScoreMatrix, right: ScoreMatrix) -> Differences:
@@ -228,14 +234,14 @@ def _on_shared_images(left: ScoreMatrix, right: ScoreMatrix) -> Differences:
         left, right = left.select_images(images), right.select_images(images)
     a, b = left.values, right.values
     groups = left.groups if left.has_shared_groups else None
-    models, count = min(len(a), len(b)), len(left.images)
+    trainings, count = (len(a), len(b)), len(left.images)
     if len(a) == len(b) == 1:
         return Differences("one model", a[0] - b[0], count, left.metric, groups)
-    if models < MIN_RELIABLE_SCORES:
+    if min(trainings) < MIN_RELIABLE_SCORES:
         return _on_means(left, right)
     if len(a) == len(b):
-        return Differences("crossed", a - b, count, left.metric, groups, models=models)
-    return Differences("unpaired", a, count, left.metric, groups, models=models, b_scores=b)
+        return Differences("crossed", a - b, count, left.metric, groups, trainings)
+    return Differences("unpaired", a, count, left.metric, groups, trainings, b)
 
 
 def _on_means(left: ScoreMatrix, right: ScoreMatrix) -> Differences:
@@ -249,9 +255,9 @@ def _on_means(left: ScoreMatrix, right: ScoreMatrix) -> Differences:
     left, right = left.select_images(images), right.select_images(images)
     values: np.ndarray = np.nanmean(left.values, axis=0) - np.nanmean(right.values, axis=0)
     groups = left.groups if left.has_shared_groups else None
-    models = min(len(left.raw), len(right.raw))
+    trainings = len(left.raw), len(right.raw)
     return Differences(
-        "means", values, len(images), left.metric, groups, models=models, is_averaged=True
+        "means", values, len(images), left.metric, groups, trainings, is_averaged=True
     )
 
 
@@ -277,7 +283,7 @@ def _on_redrawn_splits(
         groups,
         n_train=float(np.mean(trained)),
         n_test=float(sizes.mean()),
-        models=len(names),
+        trainings=(len(names), len(names)),
         by_image=differences,
     )
 
@@ -298,7 +304,9 @@ def mean_differences(differences: Sequence[Differences]) -> Differences | None:
     is_about_models = first.design in ("one model", "pooled folds", "means")
     if is_about_models and len(differences) >= MIN_RELIABLE_SCORES:
         stacked = np.array([other.values for other in differences])
-        return replace(first, design="crossed", values=stacked, models=len(stacked))
+        return replace(
+            first, design="crossed", values=stacked, trainings=(len(stacked), len(stacked))
+        )
     return replace(
         first,
         values=np.mean([other.values for other in differences], axis=0),

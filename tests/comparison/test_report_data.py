@@ -228,6 +228,17 @@ def test_single_trainings_are_qualified(tmp_path: Path) -> None:
     assert "other seeds may reverse it" in conclusions(comparison)[1]
 
 
+def test_scope_has_the_numbers_of_trainings_of_both(tmp_path: Path) -> None:
+    (one,) = runs_with(tmp_path / "one", 0.9, models=1)
+    five, other = runs_with(tmp_path / "five", 0.6, 0.5, models=5)
+    scope = conclusions(Comparison([one, five], DEFAULT))[1]
+    assert "from 1 training of run 0 (1) and 5 of run 0 (2); other seeds may reverse it" in scope
+    assert (
+        ", for 1 to 5 trainings of each run: "
+        in conclusions(Comparison([one, five, other], DEFAULT))[1]
+    )
+
+
 def test_best_of_single_trainings_or_pooled_folds_is_qualified(tmp_path: Path) -> None:
     single = Comparison(runs_with(tmp_path / "one", 0.95, 0.7, 0.6, models=1), DEFAULT)
     assert conclusions(single)[1] == (
