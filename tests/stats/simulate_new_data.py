@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -37,14 +38,14 @@ def simulate_few_labels(rng: Rng) -> Iterator[tuple[str, float]]:
 def simulate_grouped_labels(rng: Rng) -> Iterator[tuple[str, float]]:
     """The same with items in groups, such as photos of one product: 20 to 400 groups of 2 to 20
     items on average, of equal or lognormal sizes, alike by chance or nearly copies."""
-    for labels in (50, 200):
-        accuracy = float(rng.choice(ACCURACIES))
-        count = int(rng.choice([20, 60, 400]))
-        sizes = np.full(count, rng.choice([2, 5, 20]))
+    for labels, counts in itertools.product((50, 200), ([20], [60, 400])):
+        accuracy, count = float(rng.choice(ACCURACIES)), int(rng.choice(counts))
+        enough = [size for size in (2, 5, 20) if count * size >= 2 * labels]
+        sizes = np.full(count, rng.choice(enough))
         if rng.random() < 0.5:
             sizes = np.ceil(sizes * rng.lognormal(0, 0.7, count)).astype(int)
         groups = np.repeat(np.arange(count), sizes)
-        if groups.size < 2 * labels:
+        if groups.size < labels:
             continue
         p = rng.beta(2 * accuracy, 2 * (1 - accuracy), count)[groups]
         alike = rng.random(groups.size) < rng.choice([0.0, 0.5, 0.9])
