@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pkgutil
 import re
 import subprocess
 import sys
@@ -12,12 +13,15 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
+from fashion_exp import stats
 from fashion_exp.commands import help
 from fashion_exp.configuration.catalog import options
+from fashion_exp.paths import PACKAGE
 from tests.command_line import tracked_runs
 from tests.conftest import REPOSITORY, TinyRun
 
 DOCS = REPOSITORY / "docs"
+TOPS = (REPOSITORY, PACKAGE)
 
 
 class Page(HTMLParser):
@@ -80,6 +84,10 @@ def test_reference_has_every_option_and_subcommand(site: dict[Path, Page]) -> No
     assert {"fashion_exp.api.runs.Run.predict", "fashion_exp.api.comparison.compare"} <= pages[
         "python"
     ]
+    modules = {
+        f"fashion_exp.stats.{module.name}" for module in pkgutil.iter_modules(stats.__path__)
+    }
+    assert modules | {"fashion_exp.stats.paired.mcnemar"} <= pages["stats"]
 
 
 def test_readme_is_short_and_its_links_exist() -> None:
@@ -99,6 +107,15 @@ def described(page: str, heading: str) -> set[str]:
         for row in table[0].splitlines()[2:]
         for name in re.findall("`([^`]+)`", row.split("|")[1])
     }
+
+
+def test_code_map_has_every_package_and_folder() -> None:
+    names = described("architecture.md", "## Code map")
+    parts = {f"{init.parent.name}/" for init in PACKAGE.glob("*/__init__.py")}
+    parts |= {file.name for file in PACKAGE.glob("*.py")} - {"__init__.py"}
+    assert len(parts) > 25 and parts <= names
+    unknown = {name for name in names if not any((top / name).exists() for top in TOPS)}
+    assert unknown <= {"fashion_exp/", "outputs/"}
 
 
 def test_files_and_tags_of_a_run_are_described(

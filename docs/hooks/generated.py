@@ -11,6 +11,7 @@ import importlib
 import io
 import json
 import os
+import pkgutil
 import re
 import sys
 from collections.abc import Callable, Iterator
@@ -26,6 +27,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))  # the site describes this checkout, whatever is installed
 
 import fashion_exp  # noqa: E402
+from fashion_exp import stats  # noqa: E402
 from fashion_exp.commands import data, help  # noqa: E402
 from fashion_exp.commands.parser import Parser, parser_of, positional_choices  # noqa: E402
 from fashion_exp.configuration.catalog import Option, options  # noqa: E402
@@ -208,6 +210,22 @@ raise `fx.InputError` for a mistake of the user. [A notebook](../notebooks/study
 """
 
 
+def stats_page() -> str:
+    """The modules of `fashion_exp.stats`, after the table that says which one to look into."""
+    modules = [module.name for module in pkgutil.iter_modules(stats.__path__)]
+    link = r"[`\1`](#fashion_exp.stats.\1)"
+    text = re.sub(rf"`({'|'.join(modules)})`", link, (stats.__doc__ or "").strip())
+    lines = ["# Statistics library", "", text, "", STATS_TEXT]
+    lines += [f"\n::: fashion_exp.stats.{module}" for module in modules]
+    return "\n".join(lines) + "\n"
+
+
+STATS_TEXT = """\
+The functions take arrays of numpy, and no config and no files, so they serve other projects too.
+[Statistics](../statistics.md) says which of them are defaults, and how often they were right.
+"""
+
+
 def metrics_page() -> str:
     return f"# Metrics in MLflow\n\n{METRICS_TEXT}\n{meanings_table(MEANINGS)}\n"
 
@@ -274,6 +292,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "reference/options.md": options_page,
     "reference/commands.md": commands_page,
     "reference/python.md": python_page,
+    "reference/stats.md": stats_page,
     "reference/metrics.md": metrics_page,
     "index.md": root_page("README.md"),
     "changelog.md": root_page("CHANGELOG.md"),
