@@ -43,8 +43,8 @@ def picture(comparison: fx.Comparison, colors: dict[str, str]) -> str:
         return LEFT + (RIGHT - LEFT) * (percent - start) / (end - start)
 
     bottom = TOP + ROW * len(table)
-    parts = [text(20, 34, "model", "muted"), text(RIGHT + 20, 34, "accuracy (95 %)", "muted")]
-    parts.append(text(RIGHT + 170, 34, "the best one compared with it", "muted"))
+    parts = [text(20, 34, "model", "muted"), text(RIGHT + 20, 34, "validation (95 %)", "muted")]
+    parts.append(text(RIGHT + 170, 34, "the best model against this one", "muted"))
     for percent in range(start, end + 1, 5):
         parts.append(f'<path class="rule" d="M{x(percent):.1f} {TOP - 12}V{bottom}"/>')
         parts.append(text(x(percent), bottom + 18, f"{percent} %", "muted", "middle"))
