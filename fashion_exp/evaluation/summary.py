@@ -298,7 +298,7 @@ class _Part:
         images = self.frame.drop_duplicates("image_id").sort_values("image_id")
         positions = pd.Index(images["image_id"]).get_indexer(self.frame["image_id"])
         probabilities = probabilities_of(self.frame)
-        rows = np.split(np.arange(len(self.frame)), self.starts[1:])
+        rows = self.frame.groupby(["repeat", "fold"]).indices.values()
         units = [(self.is_label[u], probabilities[u], positions[u]) for u in rows]
         return mean_average_precision(units, images["group_id"], self.level)
 

@@ -196,6 +196,13 @@ def block_sizes(resamples: int, units: int) -> Iterator[int]:
         yield min(size, resamples - start)
 
 
+def group_weights(codes: Integers, size: int, rng: np.random.Generator) -> Floats:
+    """(size, n): how often each of n images is in each resample; groups are drawn whole."""
+    count = int(codes.max()) + 1
+    weights: Floats = rng.multinomial(count, np.full(count, 1 / count), size)[:, codes]
+    return weights.astype(np.float64)
+
+
 def _group_sampler(codes: Integers, rng: np.random.Generator) -> Callable[[], Integers]:
     """A function that draws G groups with replacement and returns the indices of their rows."""
     order: Integers = np.argsort(codes, kind="stable").astype(np.int64)

@@ -79,6 +79,15 @@ def test_interval_of_mean_average_precision_covers_its_estimate() -> None:
     assert grouped.low is not None and grouped.estimate == interval.estimate
 
 
+def test_scores_of_different_models_are_not_ranked_together() -> None:
+    present = np.tile([[True, False], [False, True]], (20, 1))
+    scores, rows = np.where(present, 0.3, 0.1), np.arange(40)
+    scores[20:] += 0.5  # the second fold's model gives higher probabilities
+    folds = [(present[part], scores[part], part) for part in (rows[:20], rows[20:])]
+    assert mean_average_precision(folds, rows, 0.95).estimate == 1
+    assert mean_average_precision([(present, scores, rows)], rows, 0.95).estimate < 0.9
+
+
 SHARES = np.array([[1, 0, 0], [0.5, 0.5, 0], [0.7, 0.3, 0], [0.6, 0.4, 0], [2 / 3, 1 / 3, 0]])
 
 
