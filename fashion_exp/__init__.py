@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fashion_exp.api.active import LabellingSimulation, learning_curve, simulate_labelling
+    from fashion_exp.api.annotators import annotators
     from fashion_exp.api.comparison import Comparison, compare
     from fashion_exp.api.estimates import estimate, items_to_label
     from fashion_exp.api.judging import Flips, Judgement, flips, flips_page, judge
@@ -45,9 +46,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Between", "Comparison", "Flips", "Index", "InputError", "Judgement", "LabellingSimulation",
-    "LrFinder", "NextLabels", "Race", "Recipe", "Run", "SliceAnalysis", "Sweep", "build_index",
-    "compare", "estimate", "export_study", "find_lr", "flips", "flips_page", "import_study",
-    "items_to_label", "judge", "label_between", "label_next", "learning_curve",
+    "LrFinder", "NextLabels", "Race", "Recipe", "Run", "SliceAnalysis", "Sweep", "annotators",
+    "build_index", "compare", "estimate", "export_study", "find_lr", "flips", "flips_page",
+    "import_study", "items_to_label", "judge", "label_between", "label_next", "learning_curve",
     "leave_one_source_out", "load", "open_index", "race", "recipe", "register_callback",
     "register_loss", "register_metric",
     "register_model", "register_optimizer", "register_schedule", "register_source",
@@ -56,6 +57,7 @@ __all__ = [
 
 _MODULES = {
     "fashion_exp.api.active": ("LabellingSimulation", "learning_curve", "simulate_labelling"),
+    "fashion_exp.api.annotators": ("annotators",),
     "fashion_exp.api.comparison": ("Comparison", "compare"),
     "fashion_exp.api.estimates": ("estimate", "items_to_label"),
     "fashion_exp.api.judging": ("Flips", "Judgement", "flips", "flips_page", "judge"),

@@ -1,7 +1,8 @@
 """Agreement of annotators, and the true classes behind their labels.
 
 Shapes: n images, R annotators, C classes; `votes` (n, R) holds classes in [0, C), or -1 where an
-annotator did not label the image. Intervals are percentiles of a bootstrap over images, with the
+annotator did not label the image. `groups` (n,) labels images that are not independent; None: each
+is alone. Intervals are percentiles of a bootstrap over images, or over whole groups, with the
 annotators as they are.
 """
 
@@ -11,12 +12,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from fashion_exp.stats.bootstrap import block_sizes
+from fashion_exp.stats.bootstrap import block_sizes, group_weights
 from fashion_exp.stats.checks import Floats, Integers
+from fashion_exp.stats.groups import few_groups_note, group_codes
 from fashion_exp.stats.interval import Estimand, Interval, point_estimate
-from fashion_exp.stats.proportions import wilson
+from fashion_exp.stats.proportions import wilson, wilson_grouped
 
 SMOOTHING = 0.01
 """Votes that are added to each cell of an annotator's confusion matrix, so that none is 0."""
@@ -87,18 +89,23 @@ def class_counts(votes: Integers, classes: int) -> Floats:
     return counts.astype(np.float64)
 
 
-def kappa_interval(a: Integers, b: Integers, classes: int, level: float) -> Interval:
+def kappa_interval(
+    a: Integers, b: Integers, classes: int, level: float, groups: ArrayLike | None = None
+) -> Interval:
     both = (a >= 0) & (b >= 0)
-    a, b = a[both], b[both]
-    resampled = _resample(a.size, lambda weights: cohen_kappa(a, b, classes, weights))
-    return _interval(float(cohen_kappa(a, b, classes)), resampled, a.size, 2, level)
+    codes, a, b = _codes(groups, both), a[both], b[both]
+    resampled = _resample(codes, lambda weights: cohen_kappa(a, b, classes, weights))
+    return _interval(float(cohen_kappa(a, b, classes)), resampled, codes, 2, level)
 
 
-def alpha_interval(votes: Integers, classes: int, level: float) -> Interval:
-    votes = votes[(votes >= 0).sum(axis=1) > 1]
-    resampled = _resample(len(votes), lambda w: krippendorff_alpha(votes, classes, w))
+def alpha_interval(
+    votes: Integers, classes: int, level: float, groups: ArrayLike | None = None
+) -> Interval:
+    paired = (votes >= 0).sum(axis=1) > 1
+    codes, votes = _codes(groups, paired), votes[paired]
+    resampled = _resample(codes, lambda weights: krippendorff_alpha(votes, classes, weights))
     estimate = float(krippendorff_alpha(votes, classes))
-    return _interval(estimate, resampled, len(votes), votes.shape[1], level)
+    return _interval(estimate, resampled, codes, votes.shape[1], level)
 
 
 def find_true_classes(
@@ -129,31 +136,31 @@ def find_true_classes(
 
 
 def accuracy_intervals(
-    votes: Integers, classes: int, estimate: TrueClasses, level: float, seed: int = 0
-) -> list[Interval]:
+    votes: Integers, classes: int, estimate: TrueClasses, level: float,
+    groups: ArrayLike | None = None, seed: int = 0,
+) -> list[Interval]:  # fmt: skip
     """The accuracy of each annotator by the model, fitted again in each resample."""
-    rng = np.random.default_rng(seed)
-    n = len(votes)
+    drawn = group_weights(
+        group_codes(groups, len(votes)), FITTED_RESAMPLES, np.random.default_rng(seed)
+    )
     resampled = np.stack([
-        find_true_classes(
-            votes, classes, rng.multinomial(n, np.full(n, 1 / n)).astype(np.float64),
-            estimate.posterior,
-        ).accuracy
-        for _ in range(FITTED_RESAMPLES)
+        find_true_classes(votes, classes, weights, estimate.posterior).accuracy for weights in drawn
     ])  # fmt: skip
-    labelled = (votes >= 0).sum(axis=0)
     return [
-        _interval(float(estimate.accuracy[r]), resampled[:, r], int(labelled[r]), 1, level)
-        for r in range(votes.shape[1])
+        _interval(float(accuracy), own, _codes(groups, labels >= 0), 1, level)
+        for accuracy, own, labels in zip(estimate.accuracy, resampled.T, votes.T, strict=True)
     ]
 
 
-def human_accuracy(votes: Integers, classes: int, level: float) -> Interval:
+def human_accuracy(
+    votes: Integers, classes: int, level: float, groups: ArrayLike | None = None
+) -> Interval:
     """How often a label is that of the majority of the other annotators of the image.
 
     Labels with fewer than two others, or whose others have no single majority, are not counted. n
-    is the number of images with a counted label; each has the mean of its labels. The limits are
-    Wilson's. It is an accuracy in so far as the majority is right.
+    is the number of images with a counted label, divided by the design effect of groups; each image
+    has the mean of its labels. The limits are Wilson's. It is an accuracy in so far as the majority
+    is right.
     """
     counts = class_counts(votes, classes)
     images, annotators = np.nonzero(votes >= 0)
@@ -171,30 +178,41 @@ def human_accuracy(votes: Integers, classes: int, level: float) -> Interval:
     if n == 0:
         point = point_estimate(None, level, "wilson", Estimand.MODEL, "images", scores=1, n=0)
         return point.without_limits("no image has three labels with a majority of two")
-    mean = float((hits[judged] / times[judged]).mean())
-    return wilson(mean * n, n, level, fractional=True)
+    shares, codes = hits[judged] / times[judged], _codes(groups, judged)
+    if codes.max() + 1 < n:
+        return wilson_grouped(shares, codes, level)
+    return wilson(float(shares.mean()) * n, n, level, fractional=True)
 
 
-def _resample(n: int, statistic: Callable[[Floats], Floats], seed: int = 0) -> Floats:
+def _codes(groups: ArrayLike | None, selected: NDArray[np.bool_]) -> Integers:
+    """The groups of the selected images."""
+    count = int(selected.sum())
+    return group_codes(None if groups is None else np.asarray(groups)[selected], count)
+
+
+def _resample(codes: Integers, statistic: Callable[[Floats], Floats], seed: int = 0) -> Floats:
     rng = np.random.default_rng(seed)
     blocks = [
-        statistic(rng.multinomial(n, np.full(n, 1 / n), size).astype(np.float64))
-        for size in (block_sizes(RESAMPLES, n) if n else ())
+        statistic(group_weights(codes, size, rng))
+        for size in (block_sizes(RESAMPLES, codes.size) if codes.size else ())
     ]
     resampled: Floats = np.concatenate(blocks) if blocks else np.array([])
     return resampled
 
 
 def _interval(
-    estimate: float, resampled: NDArray[np.float64], n: int, annotators: int, level: float
+    estimate: float, resampled: NDArray[np.float64], codes: Integers, annotators: int, level: float
 ) -> Interval:
+    n = codes.size
     value = estimate if np.isfinite(estimate) else None
     point = point_estimate(
         value, level, "cluster_bootstrap", Estimand.MODEL, "images", scores=annotators, n=n
     )
     if value is None or n < 2:
         return point.without_limits(f"{n} images with labels of both, or a single class")
+    if codes.max() < 1:
+        return point.without_limits("all images are of one group")
     finite = resampled[np.isfinite(resampled)]
     if len(finite) < 0.95 * len(resampled):
         return point.without_limits("a single class in too many resamples")
-    return point.with_percentile_limits(finite)
+    return point.with_percentile_limits(finite).with_warning(few_groups_note(codes))

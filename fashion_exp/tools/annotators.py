@@ -46,6 +46,11 @@ class Votes:
     columns: Mapping[str, Mapping[str, str]]
     """{image: `KEPT_COLUMNS` that its first row has}"""
 
+    @property
+    def groups(self) -> list[str]:
+        """Of the images; one without a group is alone."""
+        return [self.columns[image].get("group") or f"image {image}" for image in self.images]
+
 
 @dataclass(frozen=True)
 class AnnotatorReport:
@@ -61,6 +66,29 @@ class AnnotatorReport:
     """Of each annotator, by the model of Dawid and Skene."""
     human: Interval
     """`stats.annotators.human_accuracy`."""
+
+    def as_json(self) -> dict[str, Any]:
+        """The numbers; intervals as estimate, low, high and n."""
+        votes = self.votes
+        return {
+            "images": len(votes.images),
+            "labels": int((votes.codes >= 0).sum()),
+            "classes": list(votes.classes),
+            "krippendorff_alpha": _interval_json(self.alpha),
+            "cohen_kappa": [
+                {"annotators": list(pair), **_interval_json(interval)}
+                for pair, interval in self.kappas.items()
+            ],
+            "annotators": {
+                name: {
+                    "labels": int((votes.codes[:, i] >= 0).sum()),
+                    "accuracy": _interval_json(self.accuracies[name]),
+                    "confusion": self.true_classes.confusion[i].round(6).tolist(),
+                }
+                for i, name in enumerate(votes.annotators)
+            },
+            "human_accuracy": _interval_json(self.human),
+        }
 
     def soft_labels(self, method: str) -> list[str]:
         """The label of each image, as `training.targets=soft` reads it: by the model
@@ -132,19 +160,20 @@ def _single_label(row: CsvRow) -> str:
 
 
 def report_annotators(votes: Votes, level: float = 0.95) -> AnnotatorReport:
-    """All measures with intervals of this confidence level, each over the images."""
+    """All measures with intervals of this confidence level, over the images or their groups."""
     codes, classes, names = votes.codes, len(votes.classes), votes.annotators
-    true_classes = find_true_classes(codes, classes)
+    groups, true_classes = votes.groups, find_true_classes(codes, classes)
+    intervals = accuracy_intervals(codes, classes, true_classes, level, groups)
     return AnnotatorReport(
         votes,
         {
-            (names[a], names[b]): kappa_interval(codes[:, a], codes[:, b], classes, level)
+            (names[a], names[b]): kappa_interval(codes[:, a], codes[:, b], classes, level, groups)
             for a, b in combinations(range(len(names)), 2)
         },
-        alpha_interval(codes, classes, level),
+        alpha_interval(codes, classes, level, groups),
         true_classes,
-        dict(zip(names, accuracy_intervals(codes, classes, true_classes, level), strict=True)),
-        human_accuracy(codes, classes, level),
+        dict(zip(names, intervals, strict=True)),
+        human_accuracy(codes, classes, level, groups),
     )
 
 
@@ -162,30 +191,6 @@ def write_soft_labels(report: AnnotatorReport, into: Path, method: str) -> None:
         for image, label in zip(report.votes.images, report.soft_labels(method), strict=True)
     ]
     write_csv_rows(into, ("path", "label"), rows)
-
-
-def as_json(report: AnnotatorReport) -> dict[str, Any]:
-    """The numbers; intervals as estimate, low, high and n."""
-    votes = report.votes
-    return {
-        "images": len(votes.images),
-        "labels": int((votes.codes >= 0).sum()),
-        "classes": list(votes.classes),
-        "krippendorff_alpha": _interval_json(report.alpha),
-        "cohen_kappa": [
-            {"annotators": list(pair), **_interval_json(interval)}
-            for pair, interval in report.kappas.items()
-        ],
-        "annotators": {
-            name: {
-                "labels": int((votes.codes[:, i] >= 0).sum()),
-                "accuracy": _interval_json(report.accuracies[name]),
-                "confusion": report.true_classes.confusion[i].round(6).tolist(),
-            }
-            for i, name in enumerate(votes.annotators)
-        },
-        "human_accuracy": _interval_json(report.human),
-    }
 
 
 def _interval_json(interval: Interval) -> dict[str, Any]:

@@ -85,3 +85,19 @@ def test_human_accuracy_is_agreement_with_the_majority_of_the_others() -> None:
     interval = human_accuracy(votes, 2, 0.95)
     assert interval.estimate == pytest.approx((0.75 + 0) / 2) and interval.n == 2
     assert human_accuracy(votes[2:], 2, 0.95).estimate is None
+
+
+def test_copies_of_photos_narrow_no_interval() -> None:
+    votes, _ = simulate(60, [0.9, 0.8, 0.7])
+    copies, groups = np.repeat(votes, 4, axis=0), np.repeat(np.arange(60), 4)
+
+    def widths(votes: np.ndarray, groups: np.ndarray | None) -> list[float]:
+        intervals = [
+            kappa_interval(votes[:, 0], votes[:, 1], 3, 0.95, groups),
+            alpha_interval(votes, 3, 0.95, groups),
+            human_accuracy(votes, 3, 0.95, groups),
+        ]
+        return [(i.high or 0) - (i.low or 0) for i in intervals]
+
+    np.testing.assert_allclose(widths(copies, groups), widths(votes, None), rtol=0.1)
+    assert max(widths(copies, None)) < 0.7 * max(widths(votes, None))

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fashion_exp.commands.parser import Parser
-from fashion_exp.errors import InputError
 
 if TYPE_CHECKING:
     from fashion_exp.stats.interval import Interval
@@ -20,28 +18,19 @@ MAX_PAIRS = 45
 
 def run(arguments: list[str]) -> int:
     options = _parse(arguments)
+    from fashion_exp.api.annotators import annotators
     from fashion_exp.reporting.progress import plain_console
-    from fashion_exp.tools.annotators import (
-        as_json,
-        read_votes,
-        report_annotators,
-        write_soft_labels,
-    )
 
-    votes = read_votes(Path(options.votes).expanduser())
-    into = None if options.into is None else Path(options.into).expanduser()
-    if into is not None and into.resolve() == votes.file.resolve():
-        raise InputError(f"--into {into}: is the file of the votes; choose another name")
-    report = report_annotators(votes, options.level)
-    if into is not None:
-        write_soft_labels(report, into, options.labels)
+    report = annotators(
+        options.votes, into=options.into, labels=options.labels, level=options.level
+    )
     if options.json:
-        print(json.dumps(as_json(report), indent=1))
+        print(json.dumps(report.as_json(), indent=1))
         return 0
     console = plain_console()
     for table in _tables(report):
         console.print(table)
-    for line in _sentences(report, into):
+    for line in _sentences(report, options.into):
         console.print(line, soft_wrap=True)
     return 0
 
@@ -60,10 +49,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     )  # fmt: skip
     parser.add_argument("--level", type=float, default=0.95, help="of intervals; default: 0.95")
     parser.add_argument("--json", action="store_true", help="print all results as JSON")
-    options = parser.parse_args(arguments)
-    if not 0.5 <= options.level < 1:
-        raise InputError(f"--level {options.level:g}: must be at least 0.5 and below 1")
-    return options
+    return parser.parse_args(arguments)
 
 
 def _tables(report: AnnotatorReport) -> list[object]:
@@ -84,7 +70,7 @@ def _tables(report: AnnotatorReport) -> list[object]:
     ]
 
 
-def _sentences(report: AnnotatorReport, into: Path | None) -> list[str]:
+def _sentences(report: AnnotatorReport, into: str | None) -> list[str]:
     votes, human = report.votes, report.human
     lines = [
         f"{int((votes.codes >= 0).sum()):,} labels of {len(votes.images):,} photos by "

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import fashion_exp as fx
 from fashion_exp.commands.data.annotators import run
 from fashion_exp.configuration.schema import Targets
 from fashion_exp.data.sources.csv_manifest import list_manifest
@@ -40,6 +41,17 @@ def test_report_and_soft_labels(tmp_path: Path, capsys: pytest.CaptureFixture[st
                                    "dress:0.6667|shirt:0.3333"}  # fmt: skip
     assert run([str(votes)]) == 0
     assert "--human 0." in capsys.readouterr().out
+
+
+def test_report_from_python(tmp_path: Path) -> None:
+    votes = tmp_path / "votes.csv"
+    votes.write_text(VOTES)
+    report = fx.annotators(votes, level=0.9)
+    assert report.alpha.level == 0.9 and report.votes.groups[:2] == ["g0", "g1"]
+    assert report.as_json()["krippendorff_alpha"]["estimate"] == report.alpha.estimate
+    for arguments in ({"level": 2}, {"labels": "mean"}, {"into": votes}):
+        with pytest.raises(InputError):
+            fx.annotators(votes, **arguments)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
