@@ -10,6 +10,7 @@ import numpy as np
 from scipy import special  # scipy.stats takes half a second to import
 
 from fashion_exp.comparison.out_of_fold import average_by_image
+from fashion_exp.data.split import fold_columns
 from fashion_exp.evaluation.predictions import (
     chance_accuracy,
     chance_loss,
@@ -76,7 +77,7 @@ def find_problems(run: RunData) -> list[str]:
 def _leaking_images(run: RunData) -> str | None:
     split = run.split
     leaking: set[str] = set()
-    for fold in split.columns.drop(["image_id", "group_id", "label"]):
+    for fold in fold_columns(split):
         trained = set(split.loc[split[fold] == "train", "group_id"])
         evaluated = split[split[fold].isin(["validation", "test"])]
         leaking |= set(evaluated.loc[evaluated["group_id"].isin(trained), "image_id"])

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fashion_exp.data.csv_lists import read_csv_rows
-from fashion_exp.data.label_shares import SEPARATOR
+from fashion_exp.data.label_shares import SEPARATOR, label_names
 from fashion_exp.data.label_versions import LabelOverrides, Labels, format_labels
 from fashion_exp.data.sources.classes import normalize_name
 from fashion_exp.errors import InputError, suggest
@@ -97,7 +97,8 @@ def resolve_decisions(
 
 
 def _is_same_label(given: str, labels: Labels) -> bool:
-    return given == format_labels(labels) or tuple(sorted(given.split(SEPARATOR))) == labels
+    names = {name for label in labels for name in label_names(label)}
+    return given == format_labels(labels) or {*label_names(given)} == names
 
 
 def _parse(decision: Decision, classes: Collection[str]) -> Labels:

@@ -44,6 +44,21 @@ def parse_shares(text: str, location: str) -> dict[str, float]:
     return scaled({name: 1.0 if share is None else share for name, share in shares.items()})
 
 
+def label_names(text: str) -> tuple[str, ...]:
+    """The classes that a label names; the text itself if it is no list of classes."""
+    if SEPARATOR not in text:
+        return (text,)
+    try:
+        return tuple(parse_shares(text, ""))
+    except InputError:
+        return (text,)
+
+
+def with_names(labels: Iterable[str]) -> set[str]:
+    """The labels, and the classes that those of several classes name."""
+    return {name for label in {*labels} for name in (label, *label_names(label))}
+
+
 def _parse_part(part: str) -> tuple[str, float | None]:
     name, separator, number = part.rpartition(SHARE)
     try:

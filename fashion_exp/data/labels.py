@@ -14,7 +14,15 @@ import pandas as pd
 from fashion_exp.configuration.schema import Targets
 from fashion_exp.data.image_files import content_ids
 from fashion_exp.data.label_decisions import count_changes, read_decisions, resolve_decisions
-from fashion_exp.data.label_shares import SHARE, Shares, mean_shares, parse_shares, scaled
+from fashion_exp.data.label_shares import (
+    SHARE,
+    Shares,
+    label_names,
+    mean_shares,
+    parse_shares,
+    scaled,
+    with_names,
+)
 from fashion_exp.data.label_versions import (
     CURRENT,
     ORIGINAL,
@@ -72,7 +80,9 @@ class LabeledFiles:
 
     def _read(self, text: str) -> Shares:
         if self.targets is Targets.single:
-            return {text: 1.0}
+            names = label_names(text)
+            is_list = self._texts.issuperset(names)  # else it is the name of one class
+            return scaled(dict.fromkeys(names if is_list else [text], 1.0))
         shares = parse_shares(text, "dataset labels")
         if self.targets is Targets.several and SHARE in text and len({*shares.values()}) > 1:
             raise InputError(
@@ -80,6 +90,10 @@ class LabeledFiles:
                 "shares; write the classes alone, or set training.targets=soft"
             )
         return shares
+
+    @cached_property
+    def _texts(self) -> frozenset[str]:
+        return frozenset(self.files["label"])
 
     @property
     def class_counts(self) -> Counter[str]:
@@ -90,8 +104,9 @@ class LabeledFiles:
         """The files of the classes in `names` {data set's name: experiment's name}.
 
         With single targets, an image with several labels is excluded unless all of them have one
-        name in the experiment. With soft ones, classes that are not chosen are dropped, unless they
-        have more than half of the shares; with several, the image is used for those chosen.
+        name in the experiment; a text such as "dress|shirt" is a list of labels if both are labels
+        of other files. With soft ones, classes that are not chosen are dropped, unless they have
+        more than half of the shares; with several, the image is used for those chosen.
         """
         positions, new_labels, excluded = [], list[Shares](), []
         order = {name: position for position, name in enumerate(dict.fromkeys(names.values()))}
@@ -131,10 +146,10 @@ class LabeledFiles:
         return enough or self.targets is Targets.several
 
     def _notes(self, excluded: Sequence[Labels]) -> list[str]:
-        if not self.overrides:
-            return []
         several = sum(len(labels) > 0 for labels in excluded)
-        notes = [f"Labels {self.facts['labels_version']}: {self.facts['labels_changes']}."]
+        notes = []
+        if self.overrides:
+            notes.append(f"Labels {self.facts['labels_version']}: {self.facts['labels_changes']}.")
         if several:
             notes.append(f"Files with several labels, excluded: {several}.")
         if several < len(excluded):
@@ -183,7 +198,7 @@ def _read_decision_file(
             f"dataset.labels={file}: neither a file of decisions nor one of {', '.join(choices)}"
         )
     original = original_labels(files)
-    classes = set(files["label"])
+    classes = with_names(files["label"])
     overrides = resolve_decisions(read_decisions(file), original, classes, str(data))
     facts = {
         "labels_version": file.name,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -46,14 +47,19 @@ class Split:
     redrawn: bool
 
     def manifest(self, rows: pd.DataFrame) -> pd.DataFrame:
-        """The part of every image: image_id, group_id, label and a column per fold ("train",
-        "validation", "test" or "dropped"), sorted by image id."""
-        table = rows[["image_id", "group_id", "label"]].copy()
+        """The part of every image: image_id, group_id, label, the shares if there are any, and a
+        column per fold ("train", "validation", "test" or "dropped"), sorted by image id."""
+        table = rows[["image_id", "group_id", "label", *share_names(rows)]].copy()
         for fold in self.folds:
             part = np.full(len(rows), "dropped", dtype=object)
             part[fold.train], part[fold.validation], part[self.test] = "train", "validation", "test"
             table[fold.name] = part
         return table.sort_values("image_id", ignore_index=True)
+
+
+def fold_columns(manifest: pd.DataFrame) -> pd.DataFrame:
+    """The columns of a manifest with the part of each image."""
+    return manifest.filter(regex=r"^r\d+f\d+$")
 
 
 def manifest_hash(manifest: pd.DataFrame) -> str:
@@ -187,19 +193,24 @@ def _kfold(rows: pd.DataFrame, cfg: SplitConfig, repeat: int) -> FoldPositions:
     from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
     assert cfg.folds is not None
-    smallest = rows["label"].value_counts().min()
+    smallest = min(filter(None, _class_counts(rows).tolist()))
     if smallest < cfg.folds:
         raise InputError(
             f"split.folds={cfg.folds}: the smallest class has {smallest} development images; "
             "use fewer folds, add images, or drop the class from dataset.classes"
         )
     seed = derive_seed("folds", cfg.seed, repeat) % 2**32
+    strata, groups = rows["label"], None
+    if strata.value_counts().max() < cfg.folds:  # of rare sets of classes only
+        strata = strata * 0
+    splitter: type[StratifiedKFold | StratifiedGroupKFold] = StratifiedKFold
     if rows["group_id"].nunique() < len(rows):
-        grouped = StratifiedGroupKFold(cfg.folds, shuffle=True, random_state=seed)
-        yield from grouped.split(rows["image_id"], rows["label"], rows["group_id"])
-    else:
-        ungrouped = StratifiedKFold(cfg.folds, shuffle=True, random_state=seed)
-        yield from ungrouped.split(rows["image_id"], rows["label"])
+        splitter, groups = StratifiedGroupKFold, rows["group_id"]
+    folds = splitter(cfg.folds, shuffle=True, random_state=seed)
+    with warnings.catch_warnings():  # a set of classes may be rarer than each of them
+        warnings.filterwarnings("ignore", "The least populated class", UserWarning)
+        positions = list(folds.split(rows["image_id"], strata, groups))
+    yield from positions
 
 
 def _official(rows: pd.DataFrame, cfg: SplitConfig, repeat: int) -> FoldPositions:
@@ -214,21 +225,28 @@ def _official(rows: pd.DataFrame, cfg: SplitConfig, repeat: int) -> FoldPosition
 
 
 def _check_sizes(rows: pd.DataFrame, classes: Sequence[str], split: Split, name: str) -> None:
-    labels = rows["label"].to_numpy()
     for fold in split.folds:
         parts = {"test": split.test, "training": fold.train, "validation": fold.validation}
         for part, members in parts.items():
-            counts = np.bincount(labels[members], minlength=len(classes))
+            counts = _class_counts(rows.iloc[members], len(classes))
             if counts.min() > 0:
                 continue
             missing = int(np.argmin(counts))
-            images = rows[labels == missing]
+            names = share_names(rows)
+            images = rows[rows[names[missing]] > 0 if names else rows["label"] == missing]
             raise InputError(
                 f"split={name}: the {part} part gets no image of {classes[missing]}, which has "
                 f"{len(images)} images in {images['group_id'].nunique()} groups; add images, "
                 "change split.train_ratio or split.test_share, or drop the class from "
                 "dataset.classes"
             )
+
+
+def _class_counts(rows: pd.DataFrame, classes: int = 0) -> np.ndarray:
+    """(classes,): the images that have each class in their label."""
+    if names := share_names(rows):
+        return (rows[names].to_numpy() > 0).sum(axis=0)
+    return np.bincount(rows["label"].to_numpy(), minlength=classes)
 
 
 def _assert_groups_undivided(rows: pd.DataFrame, split: Split) -> None:

@@ -21,6 +21,7 @@ from fashion_exp.comparison.find_runs import common_sweep, count_unfinished_jobs
 from fashion_exp.comparison.run_data import RunData, load_run
 from fashion_exp.comparison.settings import ComparisonSettings
 from fashion_exp.configuration.choices import default_values, groups, yaml_text
+from fashion_exp.data.table import SHARE_COLUMN
 from fashion_exp.evaluation.results import class_table, result_table
 from fashion_exp.evaluation.run_dir import RunDir, finished_runs
 from fashion_exp.experiment.checkpoints import checkpoint_file
@@ -222,7 +223,9 @@ def _class_counts(data: RunData) -> PlainTable:
     folds = [name for name in split.columns if name in data.result.train_sizes]
     rows = []
     for label, name in enumerate(classes):
-        images = split[split["label"].astype(str) == str(label)]
+        share = f"{SHARE_COLUMN}{name}"  # of labels of several classes
+        is_main = split["label"].astype(str) == str(label)
+        images = split[split[share] > 0 if share in split else is_main]
         counts = {part: (images[folds] == part).sum() for part in ("train", "validation", "test")}
         cells = [f"{_range(counts[part].tolist())}" for part in ("train", "validation", "test")]
         rows.append([name, f"{len(images):,}", *cells])

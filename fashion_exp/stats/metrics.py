@@ -15,6 +15,8 @@ from fashion_exp.stats.checks import Floats, Integers
 
 MIN_PROBABILITY = float(np.finfo(np.float32).eps)
 SUM_TOLERANCE = 1e-3
+ACCEPTED = 0.501
+"""Of the largest share; above 1/2 by what a share may be rounded to four digits."""
 
 
 class ClassScores(NamedTuple):
@@ -78,9 +80,10 @@ def per_image_loss(labels: ArrayLike, probabilities: ArrayLike) -> Floats:
 
 def accepted_classes(shares: ArrayLike) -> NDArray[np.bool_]:
     """Which classes (n, C) of labels with shares (n, C) count as right: those with more than half
-    of the largest share. Of equal shares these are all, and of two votes to one the majority."""
+    (`ACCEPTED`) of the largest share. Of equal shares these are all, and of two votes to one the
+    majority."""
     values = np.asarray(shares, dtype=np.float64)
-    accepted: NDArray[np.bool_] = values > values.max(axis=1, keepdims=True) / 2 + 1e-9
+    accepted: NDArray[np.bool_] = values > ACCEPTED * values.max(axis=1, keepdims=True)
     return accepted
 
 

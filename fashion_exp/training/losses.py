@@ -59,7 +59,7 @@ class Criterion(nn.Module):
         predicted = logits.argmax(1)
         if self._targets == "soft":
             share = targets.gather(1, predicted[:, None])[:, 0]
-            return (share > targets.amax(1) / 2 + 1e-6).sum()
+            return (share > 0.501 * targets.amax(1)).sum()  # as `metrics.accepted_classes`
         return (predicted == (targets if targets.ndim == 1 else targets.argmax(1))).sum()
 
     def forward(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:

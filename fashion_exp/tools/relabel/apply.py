@@ -17,6 +17,7 @@ from filelock import FileLock
 
 from fashion_exp.configuration.schema import Layout
 from fashion_exp.data.label_decisions import count_changes, read_decisions, resolve_decisions
+from fashion_exp.data.label_shares import with_names
 from fashion_exp.data.label_versions import (
     LabelHistory,
     LabelOverrides,
@@ -55,7 +56,8 @@ def apply_decisions(
     def change(history: LabelHistory) -> tuple[LabelOverrides, dict[str, Any]]:
         state = history.overrides_at(history.current)
         current = original | {image: state[image] for image in state if image in original}
-        classes = {name for labels in [*original.values(), *current.values()] for name in labels}
+        labels = (*original.values(), *current.values())
+        classes = with_names(label for several in labels for label in several)
         _refuse_lookalikes(new_classes, classes)
         changes = resolve_decisions(decisions, current, classes | {*new_classes}, str(data))
         return state | changes, {"decisions": file.name, "sha256": sha256}

@@ -17,6 +17,7 @@ from fashion_exp.configuration.schema import DatasetConfig
 from fashion_exp.data.label_shares import SEPARATOR
 from fashion_exp.data.label_versions import ORIGINAL, LabelHistory, journal_path, read_history
 from fashion_exp.data.sources.clothing import download_folder
+from fashion_exp.data.split import fold_columns
 from fashion_exp.data.table import ImageTable
 from fashion_exp.errors import InputError
 from fashion_exp.evaluation.predictions import class_names, labels_and_probabilities
@@ -124,7 +125,7 @@ def suggest_labels(run: RunData, table: ImageTable | None, data: Path | None) ->
         data="" if data is None else str(data),
         decision="",
     )
-    folds = run.split.drop(columns=["image_id", "group_id", "label"])
+    folds = fold_columns(run.split)
     return LabelSuggestions(
         rows=rows[list(COLUMNS)].reset_index(drop=True),
         images=images,
