@@ -11,7 +11,9 @@ import numpy as np
 from fashion_exp.active.strategies import STRATEGIES, Pool, Query
 from fashion_exp.data.image_files import printable_path
 from fashion_exp.data.label_decisions import read_decisions, resolve_decisions
+from fashion_exp.data.label_shares import SEPARATOR, format_shares
 from fashion_exp.data.label_versions import Labels
+from fashion_exp.data.table import ImageTable
 from fashion_exp.errors import InputError
 from fashion_exp.inference.new_photos import NewPhotos
 from fashion_exp.inference.own_features import own_features
@@ -200,18 +202,29 @@ def explain(classes: Sequence[str], probabilities: np.ndarray) -> tuple[str, str
     return classes[order[0]], ", ".join(shares)
 
 
+def label_texts(table: ImageTable) -> list[str]:
+    """The label of each image, as a list of images has it: "dress", "dress:0.7|shirt:0.3"."""
+    shares = table.shares
+    if shares is None:
+        return [table.classes[label] for label in table.labels]
+    return [
+        format_shares({table.classes[i]: float(row[i]) for i in np.flatnonzero(row)})
+        for row in shares
+    ]
+
+
 def training_list(
     own: Sequence[Mapping[str, str]], decided: Mapping[str, Labels], photos: Mapping[str, str]
-) -> tuple[list[dict[str, str]], int]:
-    """Rows of a list (path, label, group, part) with the run's photos and the decided ones, and
-    how many decided photos were left out because they have several labels.
+) -> list[dict[str, str]]:
+    """Rows of a list (path, label, group, part) with the run's photos and the decided ones; a label
+    of several classes is "dress|shirt".
 
     The new photos are never in the test: a strategy chose them, so they are no fair sample.
     """
-    rows = [dict(row) for row in own]
-    single = {image: labels[0] for image, labels in decided.items() if len(labels) == 1}
-    for image, label in single.items():
-        if image in photos:
-            path = str(Path(photos[image]).resolve())
-            rows.append({"path": path, "label": label, "group": image, "part": "train"})
-    return rows, sum(len(labels) > 1 for labels in decided.values())
+    added = [
+        {"path": str(Path(photos[image]).resolve()), "label": SEPARATOR.join(labels),
+         "group": image, "part": "train"}
+        for image, labels in decided.items()
+        if labels and image in photos
+    ]  # fmt: skip
+    return [*map(dict, own), *added]

@@ -177,8 +177,10 @@ def _write_manifest(
     """Writes the list to train on; returns notes."""
     import pandas as pd
 
-    from fashion_exp.active.selection import training_list
+    from fashion_exp.active.selection import label_texts, training_list
     from fashion_exp.atomic_io import csv_text, write_text
+    from fashion_exp.configuration.schema import Targets
+    from fashion_exp.data.split import fold_columns
     from fashion_exp.inference.refit import run_images
     from fashion_exp.inspection.run_photos import table_files
 
@@ -187,16 +189,16 @@ def _write_manifest(
     if not files:
         raise InputError("--manifest: the run's images are no files")
     split = pd.read_csv(run.run.split_file, dtype=str, keep_default_na=False)
-    folds = split.drop(columns=["image_id", "group_id", "label"])
-    is_test = dict(zip(split["image_id"], (folds == "test").all(axis=1), strict=True))
+    in_test = (fold_columns(split) == "test").all(axis=1)
+    is_test = dict(zip(split["image_id"], in_test, strict=True))
     own = [
-        {"path": item.real_path, "label": item.label, "group": str(group),
+        {"path": item.real_path, "label": label, "group": str(group),
          "part": "test" if is_test.get(image, False) else "train"}
-        for item, image, group in zip(
-            files, table.rows["image_id"], table.rows["group_id"], strict=True
+        for item, label, image, group in zip(
+            files, label_texts(table), table.rows["image_id"], table.rows["group_id"], strict=True
         )
     ]  # fmt: skip
-    rows, several = training_list(own, decided, listing.paths)
+    rows = training_list(own, decided, listing.paths)
     header = ["path", "label", "group", "part"]
     write_text(file, csv_text([header, *([row[name] for name in header] for row in rows)]))
     added = len(rows) - len(own)
@@ -204,6 +206,10 @@ def _write_manifest(
         f"{file}: {len(own):,} photos of the run and {added:,} decided ones, which are never in "
         "the test; the test is the run's."
     ]
-    if several:
-        notes.append(f"{several:,} decided photos have several labels: not in the list.")
+    several = sum(len(labels) > 1 for labels in decided.values())
+    if several and run.config.training.targets is Targets.single:
+        notes.append(
+            f"{several:,} decided photos have several labels: training.targets=soft or several "
+            "trains on them; without it they are left out."
+        )
     return notes

@@ -138,9 +138,11 @@ def test_right_runs_win_and_gaps_are_named() -> None:
     assert "b is better." in every.sentences()
 
 
-def test_training_list_has_single_labels_only() -> None:
+def test_training_list_has_labels_of_several_classes() -> None:
     own = [{"path": "/a.jpg", "label": "dress", "group": "0", "part": "test"}]
     decided = {"1": ("shirt",), "2": (), "3": ("dress", "shirt")}
-    rows, several = training_list(own, decided, {"1": "/1.jpg", "2": "/2.jpg", "3": "/3.jpg"})
-    assert rows[1:] == [{"path": "/1.jpg", "label": "shirt", "group": "1", "part": "train"}]
-    assert several == 1
+    rows = training_list(own, decided, {"1": "/1.jpg", "2": "/2.jpg", "3": "/3.jpg"})
+    assert rows[1:] == [
+        {"path": "/1.jpg", "label": "shirt", "group": "1", "part": "train"},
+        {"path": "/3.jpg", "label": "dress|shirt", "group": "3", "part": "train"},
+    ]
