@@ -303,7 +303,9 @@ def evaluate_fold(
             "updates": sum(record["updates"] for record in state.history),
             "seconds": seconds,
             "plain_images": len(sample),
-            "plain_accuracy": loss_and_accuracy(context, sample, probabilities)[1],
+            "plain_accuracy": loss_and_accuracy(context, sample, probabilities, thresholds["test"])[
+                1
+            ],
         },
     )
 
@@ -346,13 +348,16 @@ def validate(
 
 
 def loss_and_accuracy(
-    context: ExperimentContext, rows: np.ndarray, probabilities: np.ndarray
-) -> tuple[float, float]:
-    """Of the predictions of these rows; several classes at once are predicted from 0.5 on."""
-    frame = predictions_frame(
-        context.table.rows.iloc[rows], context.table.classes, probabilities,
-        DEFAULT_THRESHOLD if context.cfg.training.targets is Targets.several else None,
-    )  # fmt: skip
+    context: ExperimentContext, rows: np.ndarray, probabilities: np.ndarray,
+    thresholds: np.ndarray | None = None,
+) -> tuple[float, float]:  # fmt: skip
+    """Of the predictions of these rows; several classes at once are predicted from the thresholds
+    on, or from 0.5."""
+    limits: np.ndarray | float | None = thresholds
+    if thresholds is None and context.cfg.training.targets is Targets.several:
+        limits = DEFAULT_THRESHOLD
+    table = context.table
+    frame = predictions_frame(table.rows.iloc[rows], table.classes, probabilities, limits)
     return float(per_image_loss(frame).mean()), float(per_image_correct(frame).mean())
 
 

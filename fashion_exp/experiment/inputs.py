@@ -113,30 +113,21 @@ def training_targets(context: ExperimentContext, fold: Fold) -> np.ndarray | Non
     return (own > 0 if several else own).astype(np.float32)
 
 
-def class_weights(shares: np.ndarray) -> torch.Tensor:
-    """float64 (classes,): inversely proportional to the class frequency, 1 in the mean of rows.
-
-    `shares` are (n, classes).
-    """
-    n, classes = shares.shape
-    return torch.from_numpy(n / (classes * shares.sum(axis=0)))
-
-
-def training_shares(context: ExperimentContext, fold: Fold) -> np.ndarray:
-    """The share of each class in the labels of `fold.train`, float64 (n, classes)."""
-    table = context.table
-    shares = table.shares
-    return (
-        np.eye(len(table.classes))[table.labels[fold.train]]
-        if shares is None
-        else shares[fold.train]
-    )
+def class_weights(context: ExperimentContext, fold: Fold) -> torch.Tensor:
+    """float64 (classes,): inversely proportional to the share of each class in the labels of
+    `fold.train`, 1 in the mean of rows."""
+    table, n = context.table, len(fold.train)
+    if table.shares is None:
+        totals = np.bincount(table.labels[fold.train], minlength=len(table.classes))
+    else:
+        totals = table.shares[fold.train].sum(axis=0)
+    return torch.from_numpy(n / (len(totals) * totals))
 
 
 def build_criterion(context: ExperimentContext, fold: Fold) -> Criterion:
     cfg, weight = context.cfg, None
     if cfg.training.class_weights is ClassWeights.balanced:
-        weight = class_weights(training_shares(context, fold)).float()
+        weight = class_weights(context, fold).float()
     gamma = cfg.training.focal_gamma
     return Criterion(
         name=cfg.training.loss,

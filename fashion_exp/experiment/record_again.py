@@ -95,12 +95,13 @@ def _start(
     run_id = tracker.start(result.name, parent=parent, params=tracked_params(cfg), tags=tags)
     counts = json.loads(result.facts.get("images", "{}"))
     source = cfg.dataset.root or cfg.dataset.manifest or cfg.dataset.name
+    images = len(pd.read_csv(run.split_file))  # an image may have several classes
     tracker.log_dataset(
         run_id,
         name=cfg.dataset.name,
         digest=result.facts["data_fingerprint"],
         source=source,
-        profile={"images": sum(counts.values()), **counts},
+        profile={"images": images, **counts},
         context="training",
     )
     return run_id

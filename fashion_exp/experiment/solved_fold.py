@@ -25,7 +25,7 @@ from fashion_exp.experiment.fold import (
 )
 from fashion_exp.experiment.fold_result import FoldResult
 from fashion_exp.experiment.history import epoch_record, solution_metrics, tracked_metrics
-from fashion_exp.experiment.inputs import class_weights, fold_inputs, training_shares
+from fashion_exp.experiment.inputs import class_weights, fold_inputs
 from fashion_exp.experiment.trainee import Trainee
 from fashion_exp.models.classifier import Classifier
 from fashion_exp.models.solved_heads import (
@@ -158,16 +158,18 @@ def training_rows(context: ExperimentContext, model: Classifier, fold: Fold) -> 
     numbers = np.tile(np.arange(max(views, 1)), len(fold.train))
     labels = context.table.labels[fold.train][images]
     weights = torch.full((len(images),), 1 / max(views, 1), dtype=torch.float64)
-    shares = torch.from_numpy(training_shares(context, fold)[images])
+    table_shares = context.table.shares
+    shares = None if table_shares is None else torch.from_numpy(table_shares[fold.train][images])
     if cfg.training.class_weights is ClassWeights.balanced:
-        by_class = shares * class_weights(training_shares(context, fold))
-        of_image = by_class.sum(1)
-        weights, shares = weights * of_image, by_class / of_image[:, None]
+        by_class = class_weights(context, fold)
+        of_image = by_class[labels] if shares is None else shares @ by_class
+        weights *= of_image
+        shares = None if shares is None else shares * by_class / of_image[:, None]
     device = context.compute.device
     device = torch.device("cpu") if device.type == "mps" else device  # it has no float64
     return TrainingRows(
         stored(fold.train[images], numbers).to(device), torch.from_numpy(labels).to(device),
-        None if context.table.shares is None else shares.to(device), weights.to(device), images,
+        None if shares is None else shares.to(device), weights.to(device), images,
     )  # fmt: skip
 
 
@@ -203,8 +205,10 @@ def _folds(context: ExperimentContext, fold: Fold, rows: TrainingRows) -> torch.
     cfg, table = context.cfg, context.table
     labels = table.labels[fold.train]
     groups = table.rows["group_id"].to_numpy()[fold.train]
+    shares = table.shares
     for label, name in enumerate(table.classes):
-        if len(set(groups[labels == label])) < 2:
+        has_class = labels == label if shares is None else shares[fold.train, label] > 0
+        if len(set(groups[has_class])) < 2:
             raise InputError(
                 f"model.head=logistic: {fold.name} has a single training image or group of {name}, "
                 "so no cross-validation can choose C; set model.c, or add images"

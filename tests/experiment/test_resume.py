@@ -100,6 +100,45 @@ def test_resuming_with_other_options_or_labels_is_refused(photos: Path, tmp_path
     assert "the images, their labels, quarantine.csv or groups.csv have" in refused.stderr
 
 
+@pytest.mark.parametrize("targets", ["soft", "several"])
+def test_resumed_run_of_several_labels_equals_uninterrupted_run(
+    targets: str, photos: Path, tmp_path: Path
+) -> None:
+    label = "{0}:0.6|shirt:0.4" if targets == "soft" else "{0}|shirt"
+    rows = [
+        (str(file), label.format(name) if name != "shirt" and number % 2 else name)
+        for number, file in enumerate(sorted(photos.rglob("*.png")))
+        for name in [file.parent.name]
+    ]
+    manifest = tmp_path / "labels.csv"
+    pd.DataFrame(rows, columns=["path", "label"]).to_csv(manifest, index=False)
+    options = [text for text in BASE if not text.startswith(("dataset=", "training.loss"))]
+    if targets == "several":
+        options.remove("training.sampling=balanced")
+    options += ["dataset=csv", f"dataset.manifest={manifest}", f"training.targets={targets}",
+                "tracking=none"]  # fmt: skip
+    fork_successfully(*options, f"outputs={tmp_path / 'whole'}")
+    process = start_command(*options, f"outputs={tmp_path / 'killed'}")
+    wait_for(lambda: has_state(tmp_path / "killed", "r1f0"), process)
+    process.kill()
+    process.communicate(timeout=60)
+    run, whole = only_run(tmp_path / "killed"), only_run(tmp_path / "whole")
+
+    text = manifest.read_text()
+    if targets == "soft":  # the class with the largest share stays
+        manifest.write_text(text.replace("0.6|shirt:0.4", "0.7|shirt:0.3"))
+    else:
+        manifest.write_text(text.replace("dress|shirt", "dress"))
+    refused = call_command(f"resume={run}")
+    assert refused.returncode == 2 and "have changed since this run was" in refused.stderr
+    manifest.write_text(text)
+    fork_successfully(f"resume={run}", f"outputs={tmp_path / 'killed'}")
+    assert (run / "history.csv").read_text() == (whole / "history.csv").read_text()
+    for file in PART_FILES.values():
+        expected = read_predictions(whole / file)
+        pd.testing.assert_frame_equal(read_predictions(run / file), expected)
+
+
 def test_damaged_state_is_reported_with_its_file(tmp_path: Path) -> None:
     (tmp_path / "r0f0.pt").write_bytes(b"half a file")
     with pytest.raises(InputError, match=r"r0f0\.pt: damaged state"):
