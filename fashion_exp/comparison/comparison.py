@@ -16,8 +16,10 @@ from fashion_exp.comparison.differences import (
 from fashion_exp.comparison.family import PairwiseComparison
 from fashion_exp.comparison.label_changes import describe_label_versions
 from fashion_exp.comparison.looks import count_looks
+from fashion_exp.comparison.metrics import METRICS
 from fashion_exp.comparison.run_data import RunData, distinct_names
 from fashion_exp.comparison.training_share import candidates_note, winner_candidates
+from fashion_exp.evaluation.targets import measures
 from fashion_exp.stats.interval import MIN_RELIABLE_SCORES
 
 if TYPE_CHECKING:
@@ -43,12 +45,23 @@ class Comparison(PairwiseComparison):
     runs: Sequence[RunData]
 
     def __post_init__(self) -> None:
-        """Evaluates the runs at the level of the comparison instead of their own."""
+        """Evaluates the runs at the level of the comparison instead of their own, and names the
+        metric by their targets."""
         if (name := self.settings.on) is not None:
             for run in self.runs:
                 run.require_evaluation(name)
         at_level = [run.at_level(self.settings.level) for run in self.runs]
         object.__setattr__(self, "runs", at_level)
+        metric, (accuracy, loss) = self.settings.metric, measures(self.runs[0].result.facts)
+        name = {"accuracy": accuracy, "loss": f"{loss} loss"}.get(metric)
+        if name and name != self.settings.described.label:
+            settings = replace(self.settings, column=replace(METRICS[metric], label=name))
+            object.__setattr__(self, "settings", settings)
+
+    @property
+    def accuracy_name(self) -> str:
+        """What the accuracy of the runs is called."""
+        return measures(self.runs[0].result.facts)[0]
 
     def counted_in(self, outputs: Path) -> Self:
         """The same with the number of looks at these recipes, which it is recorded as."""

@@ -42,7 +42,9 @@ def conclusions(comparison: Comparison) -> list[str]:
     """The conclusions, one sentence each; the first one answers which run is best, in a line."""
     if len(comparison.runs) == 1:
         name, part = comparison.names[0], comparison.part
-        sentences = [f"The {part} accuracy of {name} is {_accuracy(comparison, 0, part)}."]
+        sentences = [
+            f"The {part} {comparison.accuracy_name} of {name} is {_accuracy(comparison, 0, part)}."
+        ]
         if (metric := comparison.settings.metric) != "accuracy":
             value = _value(comparison, 0, part, metric)
             sentences = [
@@ -112,9 +114,10 @@ def _scores(comparison: Comparison, index: int, part: str) -> str:
     """The metric that runs are compared by, unless it is the accuracy, and the accuracy."""
     metric, accuracy = comparison.settings.metric, _accuracy(comparison, index, part)
     if metric == "accuracy":
-        return f"accuracy is {accuracy}"
+        return f"{comparison.accuracy_name} is {accuracy}"
     value = _value(comparison, index, part, metric)
-    return f"{comparison.settings.described.label} is {value} and its accuracy {accuracy}"
+    label = comparison.settings.described.label
+    return f"{label} is {value} and its {comparison.accuracy_name} {accuracy}"
 
 
 def _two_runs(comparison: PairwiseComparison) -> Iterator[str]:
@@ -319,7 +322,8 @@ def _on_other_photos(comparison: Comparison) -> Iterator[str]:
     order = sorted(comparison.compared, key=lambda i: -mean_score(runs[i], name, "accuracy"))
     texts = [f"{comparison.names[i]} {_accuracy(comparison, i, name)}" for i in order[:MAX_NAMED]]
     more = f"; {len(order) - MAX_NAMED} others less" if len(order) > MAX_NAMED else ""
-    yield f"Accuracy on {name}: {'; '.join(texts)}{more}."
+    label = comparison.accuracy_name.capitalize()
+    yield f"{label} on {name}: {'; '.join(texts)}{more}."
 
 
 def _winner(comparison: Comparison) -> Iterator[str]:
@@ -330,12 +334,12 @@ def _winner(comparison: Comparison) -> Iterator[str]:
             tried = "run was" if omitted == 1 else "runs were"
             more = f"; {omitted} more {tried} tried, which this does not include"
         own = _value(comparison, winner, "validation", "accuracy")
-        selected, accuracy = f"validation accuracy, {own}", ""
+        selected, accuracy = f"validation {comparison.accuracy_name}, {own}", ""
         if comparison.settings.metric != "accuracy":
             label = comparison.settings.described.label
             value = _value(comparison, winner, "validation", comparison.settings.metric)
             selected = f"validation {label}, {value}"
-            accuracy = f" its validation accuracy is {own};"
+            accuracy = f" its validation {comparison.accuracy_name} is {own};"
         yield (
             f"{comparison.names[winner]} was selected from {selection.candidates} runs by its "
             f"{selected};{accuracy} allowing for being picked "

@@ -116,7 +116,7 @@ def _accuracy_forests(comparison: Comparison) -> list[ForestPlot]:
     lines, bands = _references(comparison)
     return [
         ForestPlot(
-            f"{part[0].upper()}{part[1:]} accuracy, {level} Wilson intervals",
+            f"{part[0].upper()}{part[1:]} {comparison.accuracy_name}, {level} Wilson intervals",
             _accuracy_rows(comparison, part),
             True,
             lines,
@@ -158,7 +158,9 @@ def _forest_row(
 def _references(comparison: Comparison) -> tuple[dict[str, float], dict[str, tuple[float, float]]]:
     """Lines and bands of a plot of accuracies."""
     settings = comparison.settings
-    lines = {"most frequent class": chance_accuracy(comparison.runs[0].predictions("validation"))}
+    is_several = comparison.accuracy_name != "accuracy"
+    most_frequent = "most frequent set of classes" if is_several else "most frequent class"
+    lines = {most_frequent: chance_accuracy(comparison.runs[0].predictions("validation"))}
     if settings.target is not None:
         lines["target"] = settings.target
     if settings.human is None:
@@ -269,8 +271,8 @@ def _methods(comparison: Comparison) -> list[str]:
     if len(comparison.runs) > 1:
         notes += pair_methods(comparison)
     notes.append(
-        "A photo counts as wrong in a run if the mean probability over its trainings is highest "
-        "for another class. A prediction is one training's answer on one photo."
+        "A photo counts as wrong in a run if the prediction by the mean probability over its "
+        "trainings is wrong. A prediction is one training's answer on one photo."
     )
     notes.append(
         "All numbers are computed from the stored predictions of each image, without training."

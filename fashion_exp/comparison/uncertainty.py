@@ -68,7 +68,7 @@ def uncertainty_table(comparison: Comparison) -> PlainTable:
         )
     trainings, photos = f"{MORE_TRAININGS} more trainings", f"{MORE_IMAGES} more photos"
     header = ["run", "photos", "trainings", "interaction", "half-width", trainings, photos]
-    title = f"Where the uncertainty of the {part} accuracy comes from"
+    title = f"Where the uncertainty of the {part} {comparison.accuracy_name} comes from"
     return PlainTable(header, rows, title, [NOTE, _advice(comparison)])
 
 

@@ -26,7 +26,7 @@ from fashion_exp.evaluation.predictions import (
     with_judgement,
 )
 from fashion_exp.evaluation.run_dir import PART_FILES, RunDir
-from fashion_exp.evaluation.targets import describe_targets
+from fashion_exp.evaluation.targets import describe_targets, measures
 from fashion_exp.evaluation.test_usage import MARK, mark_test_evaluated, test_evaluations
 from fashion_exp.evaluation.tracked_result import TRACKED_FILES, run_note
 from fashion_exp.tracking.tracker import Tracker
@@ -43,10 +43,6 @@ MAX_CLASSES = 24
 SUMMARY_CACHE_BYTES = 256e6
 """Memory for the summaries of many runs: 10,000 of ten classes, or 30 of a thousand."""
 PART_FIGURES = ("confusion", "gallery")
-
-MEASURES = "accuracy", "cross-entropy"
-SEVERAL_MEASURES = "exact match", "binary cross-entropy"
-"""What the accuracy and the loss are where images have several classes at once."""
 
 METHODS = {
     "wilson": "Wilson at the mean accuracy",
@@ -178,7 +174,8 @@ def track_figures(result: RunResult, tracker: Tracker) -> None:
 def _note(result: RunResult) -> str:
     """What the user has written about the run comes first."""
     parts = ["validation", *(["test"] if result.test_evaluations else [])]
-    note = run_note([result.summary(part) for part in parts], result.test_evaluations)
+    summaries = [result.summary(part) for part in parts]
+    note = run_note(summaries, result.test_evaluations, measures(result.facts)[0])
     return "\n\n".join(filter(None, [load_annotations(result.output).note, note]))
 
 
@@ -306,7 +303,7 @@ def result_table(result: RunResult, problems: Sequence[str]) -> PlainTable:
             result.test_evaluations,
             result.name,
             [*problems, *_notes(result)],
-            SEVERAL_MEASURES if result.facts.get("targets", "").startswith("several") else MEASURES,
+            measures(result.facts),
         )
     )
 

@@ -5,6 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 
+def measures(facts: Mapping[str, str]) -> tuple[str, str]:
+    """What the accuracy and the loss of a run are called."""
+    if facts.get("targets", "").startswith("several"):
+        return "exact match", "binary cross-entropy"
+    return "accuracy", "cross-entropy"
+
+
 def describe_targets(facts: Mapping[str, str]) -> str:
     """What is right if labels have several classes; empty if they have one."""
     kind, _, photos = facts.get("targets", "").partition(": ")

@@ -33,19 +33,21 @@ def tags_of(facts: Mapping[str, str], environment: Mapping[str, str], seed: int)
     return {**tagged, "seed": str(seed), **source_tags(environment)}
 
 
-def run_note(summaries: Sequence[EvaluationSummary], test_evaluations: int) -> str:
-    """The accuracies in words, and the meaning of the metrics."""
+def run_note(
+    summaries: Sequence[EvaluationSummary], test_evaluations: int, accuracy: str = "accuracy"
+) -> str:
+    """The accuracies in words, by their name, and the meaning of the metrics."""
     names = [name for summary in summaries for name in summary.metrics()]
-    lines = [line for summary in summaries for line in _sentences(summary)]
+    lines = [line for summary in summaries for line in _sentences(summary, accuracy)]
     if test_evaluations > 1:
         lines.append(f"{test_evaluations} runs were evaluated on photos of this test set.")
     return "\n\n".join([*lines, meanings_table(names)])
 
 
-def _sentences(summary: EvaluationSummary) -> list[str]:
+def _sentences(summary: EvaluationSummary, name: str) -> list[str]:
     accuracy, t = summary.accuracy, summary.accuracy_t
     text = (
-        f"**{summary.part.capitalize()} accuracy {percent(accuracy.estimate)}** "
+        f"**{summary.part.capitalize()} {name} {percent(accuracy.estimate)}** "
         f"({percent(accuracy.low)} to {percent(accuracy.high)}; {accuracy.method}, "
         f"{pluralize(summary.images, 'different image')}, for {accuracy.target})."
     )

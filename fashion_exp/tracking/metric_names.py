@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 _OF_A_PART = {
-    "acc": "accuracy on the {part} images, mean over the trainings",
+    "acc": "accuracy on the {part} images, mean over the trainings; the exact match with "
+    "training.targets=several",
     "lo": "lower limit of its Wilson interval, over the different {part} images",
     "hi": "upper limit of its Wilson interval",
     "n": "number of different {part} images",
     "t_lo": "lower limit of its t-interval, over the trainings (from four trainings on)",
     "t_hi": "upper limit of its t-interval",
     "f1": "macro F1 on the {part} images, mean over the trainings",
-    "loss": "cross-entropy on the {part} images in nats, mean over the trainings",
+    "loss": "cross-entropy on the {part} images in nats, mean over the trainings; with "
+    "training.targets=several binary cross-entropy",
+    "hamming": "share of wrong decisions over the classes of an image",
+    "mAP": "mean average precision over the classes, mean over the trainings",
 }
 _PARTS = {"val": "validation", "test": "test"}
 

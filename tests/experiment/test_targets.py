@@ -112,6 +112,15 @@ def test_all_classes_of_a_label_are_trained_and_judged(
         load_run(run.output, run.output.parent)
 
 
+def test_class_that_is_always_beside_another_is_trained_and_judged(
+    tiny: Tiny, manifest: Callable[..., tuple[str, ...]]
+) -> None:
+    options = manifest(lambda name, number: f"{name}|striped" if number % 2 else name)
+    run = tiny(*options, "training.targets=several", "split=kfold", "split.folds=3")
+    frame = run.predictions("validation")
+    assert frame["label"].str.endswith("|striped").sum() > 20
+
+
 def test_runs_of_several_classes_are_compared_with_each_other_alone(
     tiny: Tiny, manifest: Callable[..., tuple[str, ...]]
 ) -> None:
@@ -120,6 +129,11 @@ def test_runs_of_several_classes_are_compared_with_each_other_alone(
     second = tiny(*options, "training.targets=several", "seed=1")
     comparison = compare([first.output, second.output], metric="hamming")
     assert comparison.conclusions and len(comparison.pairs) == 1
+    texts = " ".join(compare([first.output, second.output], target=0.5).conclusions)
+    assert "exact match" in texts and "validation accuracy" not in texts
+    assert compare([first.output], metric="loss").settings.described.label == (
+        "binary cross-entropy loss"
+    )
     soft = tiny(*options, "training.targets=soft")
     assert compare([soft.output]).conclusions
     with pytest.raises(InputError, match="compare runs of one kind"):

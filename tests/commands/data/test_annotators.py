@@ -51,7 +51,7 @@ def test_report_from_python(tmp_path: Path) -> None:
     assert report.as_json()["krippendorff_alpha"]["estimate"] == report.alpha.estimate
     for arguments in ({"level": 2}, {"labels": "mean"}, {"into": votes}):
         with pytest.raises(InputError):
-            fx.annotators(votes, **arguments)  # type: ignore[arg-type]
+            fx.annotators(votes, **arguments)
 
 
 @pytest.mark.parametrize(
