@@ -57,7 +57,7 @@ def disagreement_difference(
         estimate, level, "disagreements", Estimand.MODEL_DIFFERENCE, "images", scores=1, n=images
     )
     exact = point.with_limits(estimate, estimate, DIFFERENCE_BOUNDS)
-    sampling = 0.0
+    sampling = spread = 0.0
     if n < m:
         without_replacement = n / (1 - n / m)
         known, unknown = float(d.sum()) / images, (m - n) / images
@@ -67,9 +67,11 @@ def disagreement_difference(
         )
         # With half a win more of each, since all labels may be equal by chance.
         both = (np.abs(d).sum() + 1) / (n + 1)
-        spread = both - (d.sum() / (n + 1)) ** 2
-        sampling = share**2 * float(spread) / without_replacement
+        spread = float(both - (d.sum() / (n + 1)) ** 2)
+        sampling = share**2 * spread / without_replacement
     population = share * (wins_a + wins_b) - estimate**2
+    if population <= 0 and n < m:
+        population = share * spread
     effective = images if population <= 0 else population / (sampling + population / images)
     general = _tango_limits(share * wins_a, share * wins_b, effective, level)
     return DisagreementEstimate(exact, point.with_limits(*general, DIFFERENCE_BOUNDS))

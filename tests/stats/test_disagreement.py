@@ -31,6 +31,16 @@ def test_fewer_labels_give_wider_limits_within_what_is_left_open() -> None:
     assert widths == sorted(widths, reverse=True)
 
 
+@pytest.mark.parametrize(("wins", "images"), [([0, 0, 0], 1000), ([1, 1, 1], 500)])
+def test_equal_labels_say_no_more_of_other_photos_than_of_these(
+    wins: list[int], images: int
+) -> None:
+    here, general = disagreement_difference(wins, 500, images)
+    assert here.low is not None and here.high is not None
+    assert general.low is not None and general.high is not None
+    assert general.high - general.low >= 0.9 * (here.high - here.low)
+
+
 @pytest.mark.parametrize(("labelled", "shares"), [(20, (0.1, 0.05, 0.03)), (999, (0.06, 0.06, 0))])
 def test_limits_cover_the_difference(labelled: int, shares: tuple[float, float, float]) -> None:
     rng, here, general, draws = np.random.default_rng(0), 0, 0, 100
