@@ -89,10 +89,10 @@ class SimulationResult:
             f"{len(better)} of {count} strategies {'beats' if len(better) == 1 else 'beat'} a "
             f"random choice{': ' if better else ''}{', '.join(better)}."
         ]
-        if 2 * len(better) <= count:
+        if 2 * len(better) < count:
             lines.append(
-                "Most strategies do not beat a random choice here. A random sample is also fit to "
-                "measure the accuracy by; photos that a strategy chose are not."
+                "Most strategies are not shown to beat a random choice here. A random sample is "
+                "also fit to measure the accuracy by; photos that a strategy chose are not."
             )
         lines += [saving_sentence(result, self.target) for result in self.compared if result.saving]
         return lines
@@ -122,8 +122,8 @@ class SimulationResult:
             f"different photos or more; {int(self.labels[0]):,} labels at the start. Area: mean "
             "accuracy over the numbers of labels.",
             f"{level} intervals hold for new initial labels and new test photos (crossed t); those "
-            "over random hold together. Labels saved: a bootstrap over the repeats; a curve that "
-            "ends below the target counts with its last number of labels.",
+            "over random hold together. Labels saved: a bootstrap over the repeats; a limit is "
+            "open if too many resampled curves end below the target.",
         ]
         return PlainTable(header, rows, notes=notes, optional=("p (Holm)",))
 
@@ -208,10 +208,13 @@ def saving_sentence(result: StrategyResult, target: float) -> str:
     saving, goal = result.saving, percent(target, 0)
     assert saving is not None
     if saving.needed is None or saving.reference is None:
-        return (
-            f"{result.name}: does not reach {goal} with these labels; {REFERENCE} needs "
-            f"{saving.reference:.0f}."
+        needs = (
+            f"{name} needs {count:.0f} labels to reach {goal}"
+            if count is not None
+            else f"{name} does not reach {goal} with these labels"
+            for name, count in ((result.name, saving.needed), (REFERENCE, saving.reference))
         )
+        return f"{'; '.join(needs)}."
     text = (
         f"{result.name}: {_saved(saving, 'labels saved')} to reach {goal}, {saving.needed:.0f} "
         f"instead of {saving.reference:.0f}."
@@ -227,13 +230,18 @@ def _area(labels: np.ndarray, correct: np.ndarray) -> np.ndarray:
 
 
 def _saved(saving: LabelSaving, noun: str = "") -> str:
-    """ "120 labels saved (60 to 210)", "−8 (−30 to 12)"."""
+    """ "120 labels saved (60 to 210)", "−8 (−30 to 12)", "131 (70 or more)"."""
     if saving.saved is None:
         return DASH
     saved, low, high = (
-        f"{value:.0f}".replace("-", MINUS) for value in (saving.saved, saving.low, saving.high)
+        "" if value is None else f"{value:.0f}".replace("-", MINUS)
+        for value in (saving.saved, saving.low, saving.high)
     )
-    return f"{saved} {noun} ({low} to {high})" if noun else f"{saved} ({low} to {high})"
+    limits = (
+        f"{low} to {high}" if low and high else f"{low} or more" if low
+        else f"{high} or fewer" if high else "no limits"
+    )  # fmt: skip
+    return f"{saved} {noun} ({limits})" if noun else f"{saved} ({limits})"
 
 
 def _p(p: float | None) -> str:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from fashion_exp.stats.bootstrap import expanded_tail
 from fashion_exp.stats.checks import Floats, validate_resampling
 
 
@@ -17,9 +18,9 @@ class LabelSaving(NamedTuple):
     """Labels that the way at hand needs; None if its mean curve ends below the target."""
     reference: float | None
     """Labels that the reference needs."""
-    low: float
-    high: float
-    """Limits of reference - needed."""
+    low: float | None
+    high: float | None
+    """Limits of reference - needed; None if curves end below the target too often to tell."""
     censored: float
     """Share of the resamples in which one of the two curves ends below the target."""
 
@@ -39,28 +40,38 @@ def labels_saved(
 
     `labels` (k,) rise; `accuracies` and `reference` (repeats, k) are those of the same repeats. The
     number of labels is where the mean curve over the repeats, made monotone by its running
-    maximum, first reaches the target, between two points by linear interpolation. In a resample a
-    curve that ends below the target counts with its last number of labels: if that is the
-    reference, the saving is understated. `censored` says how often that happened.
+    maximum, first reaches the target, between two points by linear interpolation. Where a
+    resampled curve ends below the target, its number of labels is only known to be larger than the
+    last one; the low limit counts it as infinite for the way at hand, the high limit for the
+    reference. `censored` says how often that happened.
 
-    Source: percentiles of Efron & Tibshirani 1993, An Introduction to the Bootstrap, chapter 13.
+    Source: percentiles of Efron & Tibshirani 1993, An Introduction to the Bootstrap, chapter 13, at
+    the tails of `expanded_tail`.
 
     Raises:
-        ValueError: invalid `level` or `resamples`.
+        ValueError: invalid `level` or `resamples`; fewer than 2 repeats.
     """
     validate_resampling(level, resamples)
     x = np.asarray(labels, np.float64)
     a, b = np.asarray(accuracies, np.float64), np.asarray(reference, np.float64)
     needed, of_reference = (_first_reached(x, means.mean(0), target) for means in (a, b))
-    rng, saved, censored = np.random.default_rng(seed), np.empty(resamples), 0
+    if len(a) < 2:
+        raise ValueError("needs at least 2 repeats")
+    rng, censored = np.random.default_rng(seed), 0
+    saved = np.empty((2, resamples))
     for index in range(resamples):
         drawn = rng.integers(len(a), size=len(a))
-        reached = [_first_reached(x, means[drawn].mean(0), target) for means in (a, b)]
-        censored += None in reached
-        own, other = (x[-1] if labels is None else labels for labels in reached)
-        saved[index] = other - own
-    low, high = np.quantile(saved, [(1 - level) / 2, (1 + level) / 2])
-    return LabelSaving(needed, of_reference, float(low), float(high), censored / resamples)
+        own, other = (_first_reached(x, means[drawn].mean(0), target) for means in (a, b))
+        censored += own is None or other is None
+        saved[0, index] = (x[-1] if other is None else other) - (np.inf if own is None else own)
+        saved[1, index] = (np.inf if other is None else other) - (x[-1] if own is None else own)
+    tail = expanded_tail(level, len(a))
+    limits = [  # neighbors, since an infinite one cannot be interpolated
+        float(np.quantile(saved[0], tail, method="lower")),
+        float(np.quantile(saved[1], 1 - tail, method="higher")),
+    ]
+    low, high = (limit if np.isfinite(limit) else None for limit in limits)
+    return LabelSaving(needed, of_reference, low, high, censored / resamples)
 
 
 def _first_reached(labels: Floats, accuracies: Floats, target: float) -> float | None:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from fashion_exp.stats.bootstrap import expanded_tail
 from fashion_exp.stats.checks import Floats, validate_resampling
 
 EXPONENTS = np.linspace(0.1, 2, 96)
@@ -67,15 +68,17 @@ class Extrapolation(NamedTuple):
     law: PowerLaw
     """Of one fit."""
     resampled: PowerLaw
+    repeats: int
 
     def band(self, n: Floats, level: float) -> tuple[Floats, Floats, Floats]:
         """Accuracy (k,) at sizes (k,) with the percentiles of the resamples."""
-        low, high = _percentiles(1 - self.resampled.error(n), level)
+        low, high = _percentiles(1 - self.resampled.error(n), level, self.repeats)
         return 1 - self.law.error(n)[0], low, high
 
     def gain(self, now: float, then: float, level: float) -> tuple[float, float, float]:
         """Accuracy gained from one size to another, with percentiles of the resamples."""
-        low, high = _percentiles(self.resampled.error(now) - self.resampled.error(then), level)
+        gains = self.resampled.error(now) - self.resampled.error(then)
+        low, high = _percentiles(gains, level, self.repeats)
         return float(self.law.error(now)[0] - self.law.error(then)[0]), float(low), float(high)
 
 
@@ -105,7 +108,9 @@ def extrapolate(
     """
     e = np.asarray(errors, np.float64)
     return Extrapolation(
-        fit_power_law(sizes, e.mean(0)), fit_power_law(sizes, _resampled_means(e, resamples, seed))
+        fit_power_law(sizes, e.mean(0)),
+        fit_power_law(sizes, _resampled_means(e, resamples, seed)),
+        len(e),
     )
 
 
@@ -125,7 +130,7 @@ def check_extrapolation(
     law = fit_power_law(n[:fitted], e.mean(0)[:fitted])
     means = _resampled_means(e, resamples, seed)
     resampled = fit_power_law(n[:fitted], means[:, :fitted])
-    low, high = _percentiles(means[:, -1] - resampled.error(n[-1]), level)
+    low, high = _percentiles(means[:, -1] - resampled.error(n[-1]), level, len(e))
     predicted = 1 - float(law.error(n[-1])[0])
     return ExtrapolationCheck(
         float(n[fitted - 1]), predicted, 1 - float(e.mean(0)[-1]), float(low), float(high)
@@ -139,6 +144,7 @@ def _resampled_means(errors: Floats, resamples: int, seed: int) -> Floats:
     return np.asarray(errors[drawn].mean(1))
 
 
-def _percentiles(values: Floats, level: float) -> tuple[Floats, Floats]:
-    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2], axis=0)
+def _percentiles(values: Floats, level: float, repeats: int) -> tuple[Floats, Floats]:
+    tail = expanded_tail(level, repeats)
+    low, high = np.quantile(values, [tail, 1 - tail], axis=0)
     return low, high

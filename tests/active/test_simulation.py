@@ -136,8 +136,31 @@ def test_verdicts_savings_and_warning() -> None:
     assert by_name["entropy"].saving is not None and by_name["entropy"].saving.needed is None
     text = " ".join(results.sentences())
     assert "1 of 3 strategies beats a random choice: margin." in text
-    assert "Most strategies do not beat a random choice here." in text
-    assert json.loads(json.dumps(results.as_json()))["target"] == results.target
+    assert "Most strategies are not shown to beat a random choice here." in text
+    assert json.loads(json.dumps(results.as_json(), allow_nan=False))["target"] == results.target
+
+
+def test_target_out_of_reach_is_said() -> None:
+    schedule = Schedule(initial=5, count=10, rounds=4)
+    results = [
+        " ".join(evaluate(
+            {"random": trajectories(0), "margin": trajectories(0.04)}, schedule, 2,
+            np.arange(200), 500, target, 0.95,
+        ).sentences())
+        for target in (0.9, 0.99)
+    ]  # fmt: skip
+    needed = "labels to reach 90 %; random does not reach 90 % with these labels."
+    assert "margin needs" in results[0] and needed in results[0]
+    assert "margin does not reach 99 % with these labels; random does not" in results[1]
+
+
+def test_half_of_the_strategies_are_not_most() -> None:
+    schedule = Schedule(initial=5, count=10, rounds=4)
+    results = evaluate(
+        {"random": trajectories(0), "margin": trajectories(0.04), "usdm": trajectories(0)},
+        schedule, 2, np.arange(200), 500, None, 0.95,
+    )  # fmt: skip
+    assert "Most" not in " ".join(results.sentences())
 
 
 @pytest.mark.slow

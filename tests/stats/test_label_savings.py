@@ -27,7 +27,11 @@ def test_curve_that_ends_below_the_target_has_no_saving() -> None:
 def test_censored_resamples_are_counted() -> None:
     mixed = np.vstack([SLOW, SLOW - 0.02])
     result = labels_saved(LABELS, np.vstack([FAST, FAST]), mixed, 0.79)
-    assert 0 < result.censored < 1 and result.high <= 40 - 19
+    assert 0 < result.censored < 1 and result.saved is not None
+    assert result.high is None  # the reference may need any number of labels
+    assert result.low is not None and 0 < result.low <= result.saved
+    swapped = labels_saved(LABELS, mixed, np.vstack([FAST, FAST]), 0.79)
+    assert swapped.low is None and swapped.high is not None and swapped.high < 0
 
 
 def test_first_point_may_reach_the_target() -> None:
@@ -37,9 +41,10 @@ def test_first_point_may_reach_the_target() -> None:
 def test_interval_covers_the_saving_of_many_repeats() -> None:
     rng, covered = np.random.default_rng(0), 0
     for seed in range(100):
-        noise = rng.normal(0, 0.02, (2, 15, 1))
+        noise = rng.normal(0, 0.02, (2, 8, 1))
         result = labels_saved(
-            LABELS, FAST[:1] + noise[0], SLOW[:1] + noise[1], 0.7, resamples=200, seed=seed
+            LABELS, FAST[:1] + noise[0], SLOW[:1] + noise[1], 0.7, resamples=500, seed=seed
         )
+        assert result.low is not None and result.high is not None
         covered += result.low <= 30 - 15 <= result.high
-    assert covered >= 85
+    assert covered >= 90
