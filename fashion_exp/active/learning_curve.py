@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from fashion_exp.active.features import LogisticHead, fit_head, frozen_features
-from fashion_exp.active.simulation import one_thread
+from fashion_exp.active.features import fit_head, frozen_features
+from fashion_exp.active.finished import digest_of, finished_arrays
 from fashion_exp.active.units import Units
 from fashion_exp.configuration.schema import Config, Head
 from fashion_exp.data.inner_folds import inner_folds
-from fashion_exp.data.parallel import map_in_processes
 from fashion_exp.data.split import Fold
 from fashion_exp.data.table import ImageTable
 from fashion_exp.errors import InputError, suggest
@@ -156,12 +155,13 @@ def _count(share: float, units: int) -> int:
 
 def measure_learning_curve(
     cfg: Config, images: ImageTable, progress: Progress, more: int, class_name: str, workers: int,
+    folder: Path,
 ) -> LearningCurve:  # fmt: skip
     """Solves logistic heads on nested subsets of the training part of each fold.
 
     The C of each size is chosen by cross-validation in the first repeat, unless `model.c` is set.
-    The test is not used. Raises `InputError` for a run that trains its backbone, and for too few
-    photos.
+    The test is not used. Finished heads are kept in `folder`, where the next call finds them.
+    Raises `InputError` for a run that trains its backbone, and for too few photos.
     """
     notes = []
     if cfg.model.head is not Head.logistic:
@@ -183,29 +183,53 @@ def measure_learning_curve(
         classes.index(class_name) if class_name else None, cfg.seed,
     )  # fmt: skip
     _check_sizes(subsets, folds, classes)
-    tick = progress.stage("choosing C for each size", len(SHARES))
-    values = []
-    for done, subset in enumerate(subsets.units(folds[0]), start=1):
-        values.append(cfg.model.c or _chosen_c(subsets, subset, cfg))
-        tick(done)
-    tick = progress.stage("heads on nested subsets", len(folds))
-    accuracies = []
-    run = partial(_accuracies, subsets, values)
-    for done, measured in enumerate(map_in_processes(run, folds, workers), start=1):
-        raise_if_interrupted()
-        accuracies.append(measured)
-        tick(done)
+    accuracies = _measured(subsets, folds, cfg, folder, workers, progress)
     sizes = np.mean([[subsets.size(s) for s in subsets.units(fold)] for fold in folds], axis=0)
-    errors = 1 - np.array(accuracies)
+    errors = 1 - accuracies
     notes.append(
         f"{len(folds)} repeats, each with its own training and validation photos; the limits are "
-        "a bootstrap over the repeats, for photos like these. The test was not used."
+        "a bootstrap over the repeats: for other splits of these photos, not for other photos. The "
+        "test was not used."
     )
     return LearningCurve(
-        sizes, 1 - errors, extrapolate(sizes, errors),
+        sizes, accuracies, extrapolate(sizes, errors),
         check_extrapolation(sizes, errors, CHECKED, cfg.confidence), more, class_name,
         cfg.confidence, notes,
     )  # fmt: skip
+
+
+def _measured(
+    subsets: _Subsets, folds: Sequence[Fold], cfg: Config, folder: Path, workers: int,
+    progress: Progress,
+) -> np.ndarray:  # fmt: skip
+    """(repeats, k): accuracies on validation photos. Those that are in `folder` are not computed
+    again."""
+    model = cfg.model
+    options = (subsets.varied, cfg.seed, cfg.seeds.order, model.c, model.c_folds, model.c_grid)
+    first = [subsets.features, subsets.labels, subsets.groups, folds[0].train]
+    digest = digest_of(options, first, ["active/learning_curve.py", "data/inner_folds.py"])
+    sizes = range(len(SHARES))
+    values = [model.c or 0.0] * len(SHARES)
+    if model.c is None:
+        of_first = subsets.units(folds[0])
+        tasks = {folder / digest / f"c-{size}.npz": size for size in sizes}
+        tick = progress.stage("choosing C for each size", len(tasks))
+        values = [
+            float(arrays["c"])
+            for arrays in finished_arrays(
+                lambda size: {"c": np.array(_chosen_c(subsets, of_first[size], cfg))}, tasks,
+                workers, tick,
+            )
+        ]  # fmt: skip
+
+    def measure(task: tuple[Fold, int]) -> dict[str, np.ndarray]:
+        fold, size = task
+        return {"accuracy": np.array(_accuracy(subsets, fold, size, values[size]))}
+
+    heads = {folder / digest / f"{f.name}-{size}.npz": (f, size) for f in folds for size in sizes}
+    tick = progress.stage("heads on nested subsets", len(heads))
+    accuracies = [arrays["accuracy"] for arrays in finished_arrays(measure, heads, workers, tick)]
+    return np.array(accuracies, np.float64).reshape(len(folds), len(SHARES))
 
 
 def _check_sizes(subsets: _Subsets, folds: Sequence[Fold], classes: Sequence[str]) -> None:
@@ -237,20 +261,14 @@ def _chosen_c(subsets: _Subsets, subset: tuple[Units, np.ndarray], cfg: Config) 
     return choose_c(logistic, grid, torch.from_numpy(folds), lambda _: raise_if_interrupted()).c
 
 
-def _accuracies(subsets: _Subsets, values: Sequence[float], fold: Fold) -> list[float]:
-    """(k,) on the validation photos of a fold, of the varied class alone if there is one."""
+def _accuracy(subsets: _Subsets, fold: Fold, size: int, c: float) -> float:
+    """On the validation photos of a fold, of the varied class alone if there is one, after the
+    subset of number `size`."""
     validation = fold.validation
     if subsets.varied is not None:
         validation = validation[subsets.labels[validation] == subsets.varied]
-    head: LogisticHead | None = None
-    accuracies = []
-    with one_thread():
-        for (units, chosen), c in zip(subsets.units(fold), values, strict=True):
-            raise_if_interrupted()
-            rows, weights = units.images(chosen)
-            head = fit_head(
-                subsets.features[rows], subsets.labels[rows], weights, subsets.classes, c, head
-            )
-            predicted = head.probabilities(subsets.features[validation]).argmax(1)
-            accuracies.append(float((predicted == subsets.labels[validation]).mean()))
-    return accuracies
+    units, chosen = subsets.units(fold)[size]
+    rows, weights = units.images(chosen)
+    head = fit_head(subsets.features[rows], subsets.labels[rows], weights, subsets.classes, c)
+    predicted = head.probabilities(subsets.features[validation]).argmax(1)
+    return float((predicted == subsets.labels[validation]).mean())

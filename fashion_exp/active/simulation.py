@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from fashion_exp.active.features import FrozenFeatures, LogisticHead, fit_head
+from fashion_exp.active.finished import digest_of, finished_arrays
 from fashion_exp.active.strategies import STRATEGIES, Pool, Query
 from fashion_exp.active.units import Units
-from fashion_exp.atomic_io import atomic_write
-from fashion_exp.cache.provenance import library_versions, source_hash
-from fashion_exp.data.parallel import map_in_processes
 from fashion_exp.data.split import Fold
 from fashion_exp.errors import InputError
 from fashion_exp.reporting.progress import Progress
@@ -26,12 +21,8 @@ from fashion_exp.signals import raise_if_interrupted
 
 COMMITTEE = 5
 """Models whose disagreement `bald` measures."""
-SOURCE_DEPENDENCIES = (
-    "active/features.py", "active/simulation.py", "active/strategies.py", "active/units.py",
-    "seeding.py", "stats/novelty.py", "training/logistic.py", "training/logistic_problems.py",
-    "training/standardize.py",
-)  # fmt: skip
-"""The source files that determine a trajectory."""
+SOURCES = ("active/simulation.py", "active/strategies.py", "stats/novelty.py")
+"""Further source files that determine a trajectory."""
 
 
 @dataclass(frozen=True)
@@ -74,17 +65,12 @@ class Simulation:
     @cached_property
     def digest(self) -> str:
         """Equal for simulations whose trajectories can be continued with each other's."""
-        rows = self.data.table.rows
-        text = repr(
-            (
-                self.key, self.schedule, self.c, self.seed, COMMITTEE,
-                self.data.table.fingerprint, rows["image_id"].to_list(),
-                source_hash(*SOURCE_DEPENDENCIES), library_versions("torch", "numpy", "scipy"),
-            )
+        table = self.data.table
+        facts = (
+            self.key, self.schedule, self.c, self.seed, table.fingerprint,
+            table.rows["image_id"].to_list(),
         )  # fmt: skip
-        digest = hashlib.sha256(text.encode())
-        digest.update(self.data.features.tobytes())
-        return digest.hexdigest()[:12]
+        return digest_of(facts, [self.data.features], SOURCES)
 
 
 def check_schedule(data: FrozenFeatures, schedule: Schedule) -> int:
@@ -123,53 +109,21 @@ def simulate(
     Finished ones are kept in `folder`, where the next call finds them. The number of workers does
     not change them.
     """
-    tasks = [(name, fold) for fold in simulation.data.split.folds for name in strategies]
-    missing = [task for task in tasks if not _file(folder, *task).exists()]
-    tick = progress.stage("simulating the labelling", len(tasks))
-    done = len(tasks) - len(missing)
-    tick(done)
-    for _ in map_in_processes(partial(_run_and_save, simulation, folder), missing, workers):
-        raise_if_interrupted()
-        done += 1
-        tick(done)
-    return {
-        name: [_load(_file(folder, name, fold)) for fold in simulation.data.split.folds]
+    tasks = {
+        folder / "repeats" / f"{name}-{fold.name}.npz": (name, fold)
+        for fold in simulation.data.split.folds
         for name in strategies
     }
 
+    def run(task: tuple[str, Fold]) -> dict[str, np.ndarray]:
+        return vars(run_trajectory(simulation, *task))
 
-Task = tuple[str, Fold]
-"""A strategy and the fold that is its pool."""
-
-
-def _file(folder: Path, strategy: str, fold: Fold) -> Path:
-    return folder / "repeats" / f"{strategy}-{fold.name}.npz"
-
-
-def _run_and_save(simulation: Simulation, folder: Path, task: Task) -> None:
-    with one_thread():
-        trajectory = run_trajectory(simulation, *task)
-    with atomic_write(_file(folder, *task)) as file, open(file, "wb") as stream:
-        np.savez_compressed(stream, **vars(trajectory))
-
-
-def _load(file: Path) -> Trajectory:
-    with np.load(file) as arrays:
-        return Trajectory(**arrays)
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Sums do not depend on the number of threads, and workers do not compete for cores."""
-    from threadpoolctl import threadpool_limits
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with threadpool_limits(1):
-            yield
-    finally:
-        torch.set_num_threads(before)
+    tick = progress.stage("simulating the labelling", len(tasks))
+    arrays = finished_arrays(run, tasks, workers, tick)
+    return {
+        name: [Trajectory(**repeat) for repeat in arrays[position :: len(strategies)]]
+        for position, name in enumerate(strategies)
+    }
 
 
 def run_trajectory(simulation: Simulation, strategy: str, fold: Fold) -> Trajectory:

@@ -152,7 +152,8 @@ def learning_curve(
 
     Logistic heads are solved on nested subsets of the training part of each repeat and judged on
     its validation part; an inverse power law is fitted. With `class_name` the photos of that class
-    vary alone, and its recall is judged. Raises `InputError`.
+    vary alone, and its recall is judged. The same call continues an interrupted one. Raises
+    `InputError`.
     """
     from fashion_exp.active.learning_curve import measure_learning_curve
     from fashion_exp.api.runs import load
@@ -174,14 +175,16 @@ def learning_curve(
             f"learning_curve: {loaded.folder.name} trains its backbone; subsets need a frozen one "
             "with stored features (model.freeze=backbone)"
         )
+    folder = Path(into) if into is not None else loaded.folder / "learning_curve"
     console = plain_console(stderr=True)
     with log_to_console(console), Progress(console) as progress:
         images = run_images(loaded.trained, loaded.outputs)
         curve = measure_learning_curve(
-            loaded.config, images, progress, more, class_name or "", workers or cpu_count()
-        )
-    folder = Path(into) if into is not None else loaded.folder / "learning_curve"
-    name = f"learning_curve{f'_{class_name}' if class_name else ''}"
+            loaded.config, images, progress, more, class_name or "", workers or cpu_count(),
+            folder / "repeats",
+        )  # fmt: skip
+    suffix = f"_{folder_title(class_name).replace('/', '-')}" if class_name else ""
+    name = f"learning_curve{suffix}"
     write_json(folder / f"{name}.json", curve.as_json())
     x = np.geomspace(curve.sizes[0], curve.sizes[-1] + more, 60)
     mean = curve.accuracies.mean(0)

@@ -53,7 +53,7 @@ log = logging.getLogger(__name__)
 
 OF_MODELS = (
     "figures", "report", ".*", "checkpoints", "unfinished", "evaluations", "explain", "card.*",
-    "serving-*",
+    "serving-*", "learning_curve",
 )  # fmt: skip
 """What the folder of a run has of its own models, which a refit has not, and locks."""
 

@@ -47,7 +47,19 @@ def test_command_tells_what_more_photos_gain(
     run = tiny(*FROZEN, *solved, "repeats=2")
     text = call_successfully("learning_curve", str(run.output), "--more", "20", "--workers", "1")
     assert "20 more photos: " in text and "points of accuracy" in text and "Check " in text
-    assert (run.output / "learning_curve" / "learning_curve.png").exists()
+    folder = run.output / "learning_curve"
+    assert (folder / "learning_curve.png").exists()
+    first = json.loads((folder / "learning_curve.json").read_text())
+    files = sorted(folder.glob("repeats/*/*.npz"))
+    assert len(files) == 3 * len(SHARES)
+    for file in files[::2]:  # as if it had been killed after the others
+        file.unlink()
+    times = {file: file.stat().st_mtime_ns for file in files[1::2]}
+    again = json.loads(
+        call_successfully("learning_curve", str(run.output), "--more", "20", "--json")
+    )
+    assert again == {**first, "figure": again["figure"]}
+    assert times == {file: file.stat().st_mtime_ns for file in times}
     result = json.loads(
         call_successfully("learning_curve", str(run.output), "--class", "shirt", "--json")
     )
@@ -61,6 +73,8 @@ def test_command_tells_what_more_photos_gain(
         assert done.returncode == 2 and message in done.stderr, done.stderr
     by_epochs = tiny(*FROZEN, "repeats=2")
     text = call_successfully("learning_curve", str(by_epochs.output))
+    choices = by_epochs.output.glob("learning_curve/repeats/*/c-*.npz")
+    assert len(list(choices)) == len(SHARES)  # C is chosen for each size, and kept
     assert "its own head is model.head=own" in " ".join(text.split())
     trained = tiny("repeats=1")
     done = call_command("learning_curve", str(trained.output))
