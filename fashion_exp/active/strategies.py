@@ -134,9 +134,15 @@ def _usdm(query: Query) -> np.ndarray:
     """Yang, Ma, Nie, Chang & Hauptmann 2015, IJCV 113:113-127: uncertainty sampling with diversity
     maximization, the reference of the paper that this project started from.
 
-    The photos with the largest weights f of the minimum of f' K f - r f' u over weights that sum to
-    1; u is the entropy (1 for equal probabilities) and K the similarity of the features. Their
-    random walk over the photos is replaced by the head's probabilities.
+    The candidates with the largest weights f, where f minimizes f' K f - r f' u over f >= 0 that
+    sum to 1; u is the entropy of the head's probabilities divided by the largest possible one, K
+    the Gaussian kernel of the candidates' features, and r = `USDM_TRADE_OFF`.
+
+    The authors' program (AL_semi_fast1.m, 2011) minimizes f' K f / 2 + r f' b over f >= 0 that sum
+    to `count`: the same with its r = count / 2 and b = -u. It differs in three ways. Its
+    probabilities come from a random walk over nearest neighbors. Labelled photos have weights too.
+    And its b is +u, which favors photos of small entropy; the title of the paper says the opposite,
+    and so does this function.
     """
     classes = query.probabilities.shape[1]
     uncertainty = entropy(query.probabilities) / np.log(classes)
