@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from fashion_exp.data.label_versions import Labels
-from fashion_exp.reporting.formats import difference_range, difference_text
+from fashion_exp.reporting.formats import difference_range, difference_text, pluralize
 from fashion_exp.seeding import derive_seed
 from fashion_exp.stats.disagreement import DisagreementEstimate, disagreement_difference
 from fashion_exp.stats.interval import Interval
@@ -43,7 +43,7 @@ class BetweenResult:
         disagreements = self.disagreements
         lines = [
             f"{first} and {second} differ on {len(disagreements.image_ids):,} of "
-            f"{disagreements.photos:,} photos; {self.labelled:,} of these are labelled."
+            f"{pluralize(disagreements.photos, 'photo')}, {self.labelled:,} of them labelled."
         ]
         if self.estimate is not None:
             here, general = (_text(interval) for interval in self.estimate)
@@ -54,8 +54,8 @@ class BetweenResult:
             ]
         if self.skipped:
             lines.append(
-                f"{self.skipped:,} photos without a decision stand between decided ones: if they "
-                "were left out for being difficult, the estimate is biased."
+                f"Between the decided ones, {pluralize(self.skipped, 'photo')} without a decision: "
+                "if left out for being difficult, the estimate is biased."
             )
         return lines
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from fashion_exp.active.strategies import STRATEGIES, Pool, Query
 from fashion_exp.data.image_files import printable_path
@@ -22,7 +23,7 @@ from fashion_exp.inference.trained_run import TrainedRun
 from fashion_exp.inspection.duplicates import find_groups, find_pairs, usable_images
 from fashion_exp.inspection.image_tree import ImageFile
 from fashion_exp.inspection.run_photos import MAX_MEGAPIXELS, inspect_table_files
-from fashion_exp.reporting.formats import percent
+from fashion_exp.reporting.formats import percent, pluralize
 from fashion_exp.reporting.photo_page import thumbnail
 from fashion_exp.reporting.progress import Progress
 from fashion_exp.reporting.review_page import ReviewCase, ReviewPage
@@ -87,18 +88,30 @@ def read_decided(
 
 
 def group_copies(
-    image_ids: Sequence[str], paths: Sequence[str], cache: Path, progress: Progress
+    paths: Sequence[str], own: Sequence[ImageFile], cache: Path, progress: Progress
 ) -> list[list[int]]:
-    """Positions of photos that show the same, by pixels and near copies; each photo once."""
-    files = [ImageFile(path, str(Path(path).resolve()), "", "") for path in paths]
+    """Positions of photos that show the same, by pixels and near copies; each photo once, without
+    those that show the same as one of the runs' `own`."""
+    files = [
+        ImageFile(f"{n:09}", str(Path(path).resolve()), "", "") for n, path in enumerate(paths)
+    ]
+    files += [replace(file, path=f"own {n:09}") for n, file in enumerate(own)]
     tick = progress.stage("looking for copies", len(files))
     inspections = inspect_table_files(files, cache, MAX_MEGAPIXELS, tick)
     images = usable_images(files, inspections)
-    groups = find_groups(images, find_pairs(images, lambda done, total=None: None), {})
-    position = {path: number for number, path in enumerate(paths)}
-    members_of = [[position[member.path] for member in group.members] for group in groups]
-    grouped = {number for members in members_of for number in members}
-    return sorted([*members_of, *([n] for n in range(len(paths)) if n not in grouped)])
+    copies, single = list[list[int]](), set(range(len(paths)))
+    for group in find_groups(images, find_pairs(images, lambda done, total=None: None), {}):
+        new = [int(member.path) for member in group.members if member.path.isdecimal()]
+        single -= set(new)
+        copies += [new] if len(new) == len(group.members) else []
+    return sorted([*copies, *([number] for number in single)])
+
+
+def development_ids(run: TrainedRun) -> list[str]:
+    """Image ids of the run's photos that are neither in its test nor copies of such photos."""
+    split = pd.read_csv(run.run.split_file, dtype=str, keep_default_na=False)
+    parts = split[list(run.model_names)]
+    return split["image_id"][parts.isin(["train", "validation"]).any(axis=1)].to_list()
 
 
 def choose(
@@ -131,8 +144,7 @@ def choose(
             )
         features = predicted.features[positions]
     if strategy == "coreset":
-        split = run.predictions("validation")["image_id"].unique()
-        own = own_features(run, list(split), progress)
+        own = own_features(run, development_ids(run), progress)
         features, labelled = np.concatenate([features, own]), np.arange(len(own)) + len(positions)
     deviation = features.std(0)
     features = (features - features.mean(0)) / np.where(deviation > 0, deviation, 1)
@@ -159,7 +171,10 @@ def next_cases(
     ids = predicted.image_ids
     undecided = {g[0]: g for g in groups if not any(ids[member] in decided for member in g)}
     if not undecided:
-        raise InputError("active next: every photo is decided; nothing is left to label")
+        raise InputError(
+            "active next: nothing is left to label; every photo is decided, or a copy of a photo "
+            "that is decided or of the run"
+        )
     strategy = strategy or ("margin" if predicted.features is None else "badge")
     first = np.array(sorted(undecided))
     chosen = choose(run, predicted, first, strategy, count, seed, progress)
@@ -168,7 +183,10 @@ def next_cases(
         (predicted.files(undecided[position]), *explain(run.classes, mean[position]))
         for position in map(int, chosen)
     ]
-    return cases, f"{len(cases)} of {len(undecided):,} unlabelled photos, chosen by {strategy}."
+    about = (
+        f"{len(cases)} of {pluralize(len(undecided), 'unlabelled photo')}, chosen by {strategy}."
+    )
+    return cases, about
 
 
 def labelling_page(
@@ -214,17 +232,20 @@ def label_texts(table: ImageTable) -> list[str]:
 
 
 def training_list(
-    own: Sequence[Mapping[str, str]], decided: Mapping[str, Labels], photos: Mapping[str, str]
-) -> list[dict[str, str]]:
+    own: Sequence[Mapping[str, str]], decided: Mapping[str, Labels],
+    photos: Mapping[str, tuple[str, str]],
+) -> list[dict[str, str]]:  # fmt: skip
     """Rows of a list (path, label, group, part) with the run's photos and the decided ones; a label
-    of several classes is "dress|shirt".
+    of several classes is "dress|shirt". `photos` are {image id: (path, group of copies)}; others
+    are left out.
 
     The new photos are never in the test: a strategy chose them, so they are no fair sample.
     """
-    added = [
-        {"path": str(Path(photos[image]).resolve()), "label": SEPARATOR.join(labels),
-         "group": image, "part": "train"}
-        for image, labels in decided.items()
-        if labels and image in photos
-    ]  # fmt: skip
-    return [*map(dict, own), *added]
+    rows = [dict(row) for row in own]
+    for image, labels in decided.items():
+        if labels and image in photos:
+            path, group = photos[image]
+            real = str(Path(path).resolve())
+            label = SEPARATOR.join(labels)
+            rows.append({"path": real, "label": label, "group": group, "part": "train"})
+    return rows

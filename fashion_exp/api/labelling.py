@@ -6,16 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from os import PathLike, fspath
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from fashion_exp.errors import InputError
-from fashion_exp.paths import outputs_dir, unique_name
+from fashion_exp.paths import expand_user, outputs_dir, unique_name
 
 if TYPE_CHECKING:
     from fashion_exp.active.between import BetweenResult
+    from fashion_exp.active.selection import Predicted
     from fashion_exp.data.label_versions import Labels
-    from fashion_exp.inference.new_photos import NewPhotos
     from fashion_exp.inference.trained_run import TrainedRun
+    from fashion_exp.reporting.progress import Progress
 
 COUNT, SEED = 50, 0
 NEXT_NOTE = (
@@ -24,8 +25,9 @@ NEXT_NOTE = (
 )
 BETWEEN_HINT = "the two runs differ"
 BETWEEN_NOTE = (
-    "Label in this order; the first ones alone will do. Export the decisions, then repeat the "
-    "command with --decided decisions.csv."
+    "Label in this order. The first ones alone will do, but settle beforehand how many: who stops "
+    "as soon as a run is ahead finds differences that are not there. Export the decisions, then "
+    "repeat the command with --decided decisions.csv."
 )
 
 
@@ -49,16 +51,16 @@ def label_next(
 ) -> NextLabels:  # fmt: skip
     """Chooses unlabelled photos for a person to label, and writes a page that exports decisions.
 
-    `photos` are files, folders or lists. Photos of the run and those in the files of `decided`
-    decisions are left out; copies of each other are one case. `strategy` is badge by default, or
-    margin if the run's models share no features. With `manifest` the run's photos and the decided
-    ones are written as a list for `dataset=csv`. Raises `InputError`.
+    `photos` are files, folders or lists. Photos of the run, copies of these, and those in the files
+    of `decided` decisions are left out; copies of each other are one case. `strategy` is badge by
+    default, or margin if the run's models share no features. With `manifest` the run's photos and
+    the decided ones are written as a list for `dataset=csv`. Raises `InputError`.
     """
     from fashion_exp.active import selection
     from fashion_exp.active.strategies import check_strategy
-    from fashion_exp.inference.new_photos import new_photos
     from fashion_exp.inference.trained_run import load_run
     from fashion_exp.reporting.console import plain_console
+    from fashion_exp.reporting.formats import pluralize
     from fashion_exp.reporting.progress import Progress
     from fashion_exp.reporting.review_page import write_review_page
 
@@ -68,33 +70,32 @@ def label_next(
         check_strategy(strategy)
     if manifest is not None and not decided:
         raise InputError("--manifest: needs --decided FILE, the decisions to add to it")
-    outputs_root, files = outputs_dir(outputs), [Path(fspath(file)) for file in decided]
+    outputs_root = outputs_dir(outputs)
+    written = None if manifest is None else expand_user(fspath(manifest), "--manifest")
     with Progress(plain_console(stderr=True)) as progress:
         trained = load_run(fspath(run), outputs_root, uri)
-        listing, source = new_photos([trained], [fspath(p) for p in photos]), fspath(photos[0])
-        known = selection.read_decided(files, listing, trained.classes, source)
-        written = None if manifest is None else Path(fspath(manifest))
-        added = (
-            []
-            if written is None
-            else _write_manifest(trained, outputs_root, written, known, listing)
-        )
-        predicted = selection.predict_photos(trained, listing, progress)
-        groups = selection.group_copies(
-            predicted.image_ids, predicted.paths, outputs_root / "cache", progress
-        )
+        unlabelled = _find_unlabelled([trained], photos, decided, outputs_root / "cache", progress)
+        notes = unlabelled.notes
+        if written is not None:
+            notes += _write_manifest(trained, outputs_root, written, unlabelled)
         cases, about = selection.next_cases(
-            trained, predicted, groups, known, strategy, count, seed, progress
+            trained,
+            unlabelled.predicted[0],
+            unlabelled.groups,
+            unlabelled.decided,
+            strategy,
+            count,
+            seed,
+            progress,
         )
-        notes = [*listing.notes(predicted.undecodable), *added]
-        if known:
-            notes.append(f"{len(known):,} photos are decided: left out, with their copies.")
+        if known := len(unlabelled.decided):
+            notes.append(f"Left out: {pluralize(known, 'photo')} already decided, and copies.")
         title = f"To label next: {trained.run.path.name}"
         content = selection.labelling_page(
-            trained, title, [f"{about} {NEXT_NOTE}", *notes], source, cases, progress
+            trained, title, [f"{about} {NEXT_NOTE}", *notes], unlabelled.source, cases, progress
         )
     folder = outputs_root / "active" / unique_name("next")
-    target = Path(page) if page is not None else folder / "page.html"
+    target = folder / "page.html" if page is None else expand_user(fspath(page), "--page")
     write_review_page(content, target)
     return NextLabels([images[0][1] for images, _, _ in cases], target, written, notes)
 
@@ -119,12 +120,11 @@ def label_between(
 
     The difference of their accuracies on all photos depends on these alone. The page shows the next
     `count` of them in a random order that `seed` determines; `decided` are its exported decisions,
-    of which the first ones will do. Photos of the runs are left out, and copies count once. Raises
-    `InputError`.
+    of which the first ones will do. Photos of the runs and copies of these are left out, and copies
+    count once. Raises `InputError`.
     """
     from fashion_exp.active import selection
     from fashion_exp.active.between import find_disagreements, judge_disagreements
-    from fashion_exp.inference.new_photos import new_photos
     from fashion_exp.inference.trained_run import load_run
     from fashion_exp.reporting.console import plain_console
     from fashion_exp.reporting.progress import Progress
@@ -135,44 +135,82 @@ def label_between(
     outputs_root = outputs_dir(outputs)
     with Progress(plain_console(stderr=True)) as progress:
         runs = [load_run(fspath(run), outputs_root, uri) for run in (first, second)]
-        if set(classes := runs[0].classes) != set(runs[1].classes):
+        if set(runs[0].classes) != set(runs[1].classes):
             raise InputError(f"--between: the classes of {first} and {second} differ")
-        listing, source = new_photos(runs, [fspath(p) for p in photos]), fspath(photos[0])
-        known = selection.read_decided([Path(fspath(f)) for f in decided], listing, classes, source)
-        predicted = [selection.predict_photos(run, listing, progress) for run in runs]
-        ids, paths = predicted[0].image_ids, predicted[0].paths
-        if paths != predicted[1].paths:
-            raise InputError("--between: one run cannot decode some photos that the other can")
+        unlabelled = _find_unlabelled(runs, photos, decided, outputs_root / "cache", progress)
         labels = [
             [run.classes[label] for label in p.probabilities.mean(0).argmax(1)]
-            for run, p in zip(runs, predicted, strict=True)
+            for run, p in zip(runs, unlabelled.predicted, strict=True)
         ]
-        groups = {
-            ids[g[0]]: g
-            for g in selection.group_copies(ids, paths, outputs_root / "cache", progress)
-        }
+        groups = {unlabelled.predicted[0].image_ids[g[0]]: g for g in unlabelled.groups}
         answers = {image: (labels[0][g[0]], labels[1][g[0]]) for image, g in groups.items()}
         disagreements = find_disagreements(answers, seed)
         names = runs[0].run.path.name, runs[1].run.path.name
-        result = judge_disagreements(names, disagreements, known)
-        shown = [image for image in disagreements.image_ids if image not in known][:count]
+        result = judge_disagreements(names, disagreements, unlabelled.decided)
+        undecided = [image for image in disagreements.image_ids if image not in unlabelled.decided]
+        shown = undecided[:count]
         target = None
         if shown:
             folder = outputs_root / "active" / unique_name("between")
-            target = Path(page) if page is not None else folder / "page.html"
+            target = folder / "page.html" if page is None else expand_user(fspath(page), "--page")
+            files = unlabelled.predicted[0].files
             cases = [
-                (predicted[0].files(groups[image]), "|".join(sorted(answers[image])), BETWEEN_HINT)
+                (files(groups[image]), "|".join(sorted(answers[image])), BETWEEN_HINT)
                 for image in shown
             ]
             notes = [*result.sentences()[:1], BETWEEN_NOTE]
             title = f"Where {names[0]} and {names[1]} differ"
-            content = selection.labelling_page(runs[0], title, notes, source, cases, progress)
+            content = selection.labelling_page(
+                runs[0], title, notes, unlabelled.source, cases, progress
+            )
             write_review_page(content, target)
-    return Between(result, target, listing.notes(predicted[0].undecodable))
+    return Between(result, target, unlabelled.notes)
+
+
+class _Unlabelled(NamedTuple):
+    """Photos that are new to some runs, and what is known of them."""
+
+    source: str
+    decided: dict[str, Labels]
+    predicted: list[Predicted]
+    """By each run."""
+    groups: list[list[int]]
+    """Positions of photos in `predicted` that are copies of each other."""
+    notes: list[str]
+
+
+def _find_unlabelled(
+    runs: Sequence[TrainedRun], photos: Sequence[str | PathLike[str]],
+    decided: Sequence[str | PathLike[str]], cache: Path, progress: Progress,
+) -> _Unlabelled:  # fmt: skip
+    import pandas as pd
+
+    from fashion_exp.active import selection
+    from fashion_exp.inference.labelled_photos import find_own_files
+    from fashion_exp.inference.new_photos import new_photos
+    from fashion_exp.reporting.formats import pluralize
+
+    source, files = fspath(photos[0]), [Path(fspath(file)) for file in decided]
+    listing = new_photos(runs, [fspath(photo) for photo in photos])
+    known = selection.read_decided(files, listing, runs[0].classes, source)
+    predicted = [selection.predict_photos(run, listing, progress) for run in runs]
+    paths = predicted[0].paths
+    if any(other.paths != paths for other in predicted):
+        raise InputError("--between: one run cannot decode some photos that the other can")
+    own, notes = [], listing.notes(predicted[0].undecodable)
+    for run in runs:
+        split = pd.read_csv(run.run.split_file, dtype=str, keep_default_na=False)
+        own_files, reason = find_own_files(run, split, cache)
+        own += own_files
+        notes += [reason] if reason else []
+    groups = selection.group_copies(paths, own, cache, progress)
+    if copies := len(paths) - sum(map(len, groups)):
+        notes.append(f"Left out: {pluralize(copies, 'photo')} that show the same as the run's own.")
+    return _Unlabelled(source, known, predicted, groups, notes)
 
 
 def _write_manifest(
-    run: TrainedRun, outputs: Path, file: Path, decided: dict[str, Labels], listing: NewPhotos
+    run: TrainedRun, outputs: Path, file: Path, unlabelled: _Unlabelled
 ) -> list[str]:
     """Writes the list to train on; returns notes."""
     import pandas as pd
@@ -183,6 +221,7 @@ def _write_manifest(
     from fashion_exp.data.split import fold_columns
     from fashion_exp.inference.refit import run_images
     from fashion_exp.inspection.run_photos import table_files
+    from fashion_exp.reporting.formats import pluralize
 
     table = run_images(run, outputs)
     files = table_files(table, "")
@@ -198,18 +237,24 @@ def _write_manifest(
             files, label_texts(table), table.rows["image_id"], table.rows["group_id"], strict=True
         )
     ]  # fmt: skip
-    rows = training_list(own, decided, listing.paths)
+    predicted = unlabelled.predicted[0]
+    photos = {
+        image: (path, predicted.image_ids[group[0]])
+        for group in unlabelled.groups
+        for image, path in predicted.files(group)
+    }
+    rows = training_list(own, unlabelled.decided, photos)
     header = ["path", "label", "group", "part"]
     write_text(file, csv_text([header, *([row[name] for name in header] for row in rows)]))
     added = len(rows) - len(own)
     notes = [
-        f"{file}: {len(own):,} photos of the run and {added:,} decided ones, which are never in "
-        "the test; the test is the run's."
+        f"{file}: {pluralize(len(own), 'photo')} of the run and {added:,} decided, which are never "
+        "in the test; the test is the run's."
     ]
-    several = sum(len(labels) > 1 for labels in decided.values())
+    several = sum(len(labels) > 1 for labels in unlabelled.decided.values())
     if several and run.config.training.targets is Targets.single:
         notes.append(
-            f"{several:,} decided photos have several labels: training.targets=soft or several "
-            "trains on them; without it they are left out."
+            f"{pluralize(several, 'decided photo')} with several labels: training.targets=soft or "
+            "several trains on such photos; without it they are left out."
         )
     return notes

@@ -123,6 +123,7 @@ def _next(arguments: Sequence[str]) -> int:
 
 def _next_of_run(args: argparse.Namespace) -> int:
     from fashion_exp.api.labelling import COUNT, SEED, label_next
+    from fashion_exp.reporting.formats import pluralize
 
     run, *photos = args.words
     if not photos:
@@ -138,7 +139,8 @@ def _next_of_run(args: argparse.Namespace) -> int:
                    "notes": chosen.notes}  # fmt: skip
         print(json.dumps(content, indent=1))
         return 0
-    print(*chosen.notes, f"{len(chosen.paths)} photos to label: {chosen.page}", sep="\n")
+    counted = pluralize(len(chosen.paths), "photo")
+    print(*chosen.notes, f"{counted} to label: {chosen.page}", sep="\n")
     if chosen.manifest is not None:
         print(f"train: dataset=csv dataset.manifest={chosen.manifest}")
     return 0

@@ -148,6 +148,20 @@ def _inspected(
     run: TrainedRun, table: ImageTable, split: pd.DataFrame, cache: Path, progress: Progress
 ) -> tuple[list[InspectedImage], list[InspectedImage], str]:
     """The run's own photos and the new ones; a note if the own ones are not there."""
+    own_files, reason = find_own_files(run, split, cache)
+    files = [*own_files, *table_files(table, "test")]
+    tick = progress.stage("inspecting photos", len(files))
+    inspections = inspect_table_files(files, cache, run.config.dataset.max_megapixels, tick)
+    images = usable_images(files, inspections)
+    own_images = [image for image in images if image.file.part != "test"]
+    return own_images, [image for image in images if image.file.part == "test"], reason
+
+
+def find_own_files(
+    run: TrainedRun, split: pd.DataFrame, cache: Path
+) -> tuple[list[ImageFile], str]:
+    """The files of the run's photos: `part` is "validation" for those that it was evaluated on,
+    "train" for the others. A note if they are not there. `split` is the run's manifest."""
     from fashion_exp.data.sources.load import load_images_cached
 
     last = dict(zip(split["image_id"], split.iloc[:, -1], strict=True))
@@ -164,12 +178,7 @@ def _inspected(
         reason = f"Near copies were not looked for: {error}."
     if not own_files and not reason:
         reason = "Near copies were not looked for: the run's own images are no files."
-    files = [*own_files, *table_files(table, "test")]
-    tick = progress.stage("inspecting photos", len(files))
-    inspections = inspect_table_files(files, cache, run.config.dataset.max_megapixels, tick)
-    images = usable_images(files, inspections)
-    own_images = [image for image in images if image.file.part != "test"]
-    return own_images, [image for image in images if image.file.part == "test"], reason
+    return own_files, reason
 
 
 def _judged_part(run: TrainedRun) -> str:

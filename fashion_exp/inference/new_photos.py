@@ -12,6 +12,7 @@ import pandas as pd
 from fashion_exp.data.image_files import content_ids
 from fashion_exp.errors import InputError
 from fashion_exp.inference.sources import list_photos
+from fashion_exp.reporting.formats import pluralize
 
 if TYPE_CHECKING:
     from fashion_exp.inference.trained_run import TrainedRun
@@ -31,12 +32,12 @@ class NewPhotos:
 
     def notes(self, undecodable: int = 0) -> list[str]:
         """What was left out, also the new photos that turned out to be `undecodable`."""
-        counts = {
-            "photos are photos of the run itself: left out": self.own,
-            "further copies of a photo: left out": self.copies,
-            "photos cannot be read: left out": self.unreadable + undecodable,
-        }
-        return [f"{count:,} {text}." for text, count in counts.items() if count]
+        counts = (
+            (self.own, "photo", "of the run itself"),
+            (self.copies, "further file", "with the content of another"),
+            (self.unreadable + undecodable, "photo", "that cannot be read"),
+        )
+        return [f"Left out: {pluralize(n, noun)} {what}." for n, noun, what in counts if n]
 
 
 def new_photos(runs: Sequence[TrainedRun], sources: Sequence[str | Path]) -> NewPhotos:

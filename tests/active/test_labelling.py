@@ -10,11 +10,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
 from fashion_exp.active.between import find_disagreements, judge_disagreements
-from fashion_exp.active.selection import training_list
+from fashion_exp.active.selection import development_ids, training_list
+from fashion_exp.inference.trained_run import load_run
 from tests.backbone_runs import options
 from tests.command_line import call_command, call_successfully
 from tests.conftest import TinyRun
@@ -25,7 +27,8 @@ CLASSES = ("dress", "pullover", "shirt")
 
 @pytest.fixture
 def unlabelled(tmp_path: Path, photos: Path) -> Path:
-    """12 new photos, a copy, a smaller copy, one of the run's own, and one that is no photo."""
+    """12 new photos, a copy, a smaller copy, one of the run's own, a smaller copy of a photo of its
+    own, and one that is no photo."""
     folder = tmp_path / "unlabelled"
     folder.mkdir()
     rng = np.random.default_rng(5)
@@ -36,6 +39,8 @@ def unlabelled(tmp_path: Path, photos: Path) -> Path:
     shutil.copy(folder / "00.png", folder / "copy.png")
     Image.open(folder / "01.png").resize((48, 48)).save(folder / "smaller.png")
     shutil.copy(photos / "train" / "dress" / "00.png", folder / "own.png")
+    own = Image.open(photos / "train" / "shirt" / "00.png")
+    own.resize([2 * edge for edge in own.size]).save(folder / "own, larger.png")
     (folder / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0nothing")
     return folder
 
@@ -69,7 +74,7 @@ def test_page_decisions_and_next_round(
     common = ["active", "next", run, str(unlabelled), "--page", str(page)]
     for strategy in ("badge", "coreset", "usdm", "margin"):
         text = call_successfully(*common, "--count", "5", "--strategy", strategy)
-        assert "5 photos to label" in text and "1 photos cannot be read" in text
+        assert "5 photos to label" in text and "Left out: 1 photo that cannot be read." in text
         assert len(cases(page)) == 5
     call_successfully(*common, "--count", "99")
     everything = cases(page)
@@ -79,7 +84,7 @@ def test_page_decisions_and_next_round(
     assert decide(page, decisions, "shirt") == 5
     again = ["--decided", str(decisions), "--manifest", str(manifest)]
     text = call_successfully(*common, "--count", "99", *again)
-    assert "72 photos of the run and 5 decided ones" in text and len(cases(page)) == 7
+    assert "72 photos of the run and 5 decided, " in text and len(cases(page)) == 7
     with open(manifest) as stream:
         rows = list(csv.DictReader(stream))
     assert len(rows) == 77 and {row["part"] for row in rows} == {"train", "test"}
@@ -110,7 +115,7 @@ def test_labels_where_two_runs_differ_decide(
     done = call_command("active", "next", runs[0], str(unlabelled), "--strategy", "badge")
     assert done.returncode == 2 and "choose margin" in done.stderr  # each model has its backbone
     text = call_successfully(*common)
-    assert "of 12 photos; 0 of these are labelled" in text
+    assert "of 12 photos, 0 of them labelled" in text
     shown = cases(page)
     assert all("|" in str(case["suggested"]) for case in shown)
     decide(page, decisions, "shirt")
@@ -132,17 +137,32 @@ def test_right_runs_win_and_gaps_are_named() -> None:
     assert result.estimate is not None
     assert result.estimate.on_these.estimate == pytest.approx(6 / 20)
     text = " ".join(result.sentences())
-    assert "a and b differ on 6 of 20 photos" in text and "1 photos without a decision" in text
+    assert (
+        "a and b differ on 6 of 20 photos, 2 of them labelled." in text
+        and "1 photo without a decision" in text
+    )
     every = judge_disagreements(("a", "b"), results, dict.fromkeys(answers, ("shirt",)))
     assert every.estimate is not None and every.estimate.on_these.low == pytest.approx(-6 / 20)
     assert "b is better." in every.sentences()
 
 
+def test_development_ids_leave_out_the_test(tiny: Callable[..., TinyRun]) -> None:
+    """Also with one training, whose validation photos are few of those that have labels."""
+    run = tiny(*FROZEN, "repeats=1")
+    split = pd.read_csv(run.output / "split.csv", dtype=str)
+    trained = load_run(str(run.output), run.output.parents[1])
+    expected = split["image_id"][split["r0f0"].isin(["train", "validation"])]
+    assert development_ids(trained) == list(expected) and len(expected) > len(split) / 2
+
+
 def test_training_list_has_labels_of_several_classes() -> None:
     own = [{"path": "/a.jpg", "label": "dress", "group": "0", "part": "test"}]
     decided = {"1": ("shirt",), "2": (), "3": ("dress", "shirt")}
-    rows = training_list(own, decided, {"1": "/1.jpg", "2": "/2.jpg", "3": "/3.jpg"})
-    assert rows[1:] == [
-        {"path": "/1.jpg", "label": "shirt", "group": "1", "part": "train"},
-        {"path": "/3.jpg", "label": "dress|shirt", "group": "3", "part": "train"},
+    decided["4"] = decided["5"] = ("shirt",)  # 5 is a copy of a photo of the run
+    photos = {image: (f"/{image}.jpg", "1" if image == "4" else image) for image in "1234"}
+    rows = training_list(own, decided, photos)
+    assert [(row["path"], row["label"], row["group"], row["part"]) for row in rows[1:]] == [
+        ("/1.jpg", "shirt", "1", "train"),
+        ("/3.jpg", "dress|shirt", "3", "train"),
+        ("/4.jpg", "shirt", "1", "train"),
     ]
