@@ -201,7 +201,7 @@ def test_two_runs_may_start_at_once_on_a_new_database(photos: Path, tmp_path: Pa
         (["optim.lrr=1"], "did you mean optim.lr"),
         (["--flag"], "no such switch"),
         (["uii"], "uii: neither a subcommand nor OPTION=VALUE; did you mean ui?"),
-        (["zebra"], "zebra: neither a subcommand nor OPTION=VALUE; choices: active, cache, calibrate"),
+        (["zebra"], "zebra: neither a subcommand nor OPTION=VALUE; choices: active, cache"),
         (["sweep", "staus"], "sweep staus: unknown; did you mean status?"),
         (["optim.lr=1", ""], "empty argument"),
         (["dataset=folder"], "dataset.root is missing: dataset=folder needs dataset.root=FOLDER"),

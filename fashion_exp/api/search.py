@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from os import PathLike, fspath
 from pathlib import Path
@@ -139,11 +140,18 @@ def _verdicts(tables: Mapping[str, pd.DataFrame]) -> list[str]:
     shared = set.intersection(*(set(table["id"]) for table in tables.values()))
     if len(shared) < 2:
         raise InputError("index evaluate: the indexes share no photos that could be queries")
-    frames = {
-        name: table[table["id"].isin(shared)][["id", "average_precision"]]
-        for name, table in tables.items()
+    queries = {
+        name: table[table["id"].isin(shared)].sort_values("id") for name, table in tables.items()
     }
-    return list(judge(frames, metric="average_precision").conclusions)
+    answers = {tuple(map(tuple, x[["relevant", "photos"]].to_numpy())) for x in queries.values()}
+    if len(answers) > 1:
+        return [
+            "The indexes hold different photos, so their figures cannot be compared; build them of "
+            "the same photos."
+        ]
+    frames = {name: table[["id", "average_precision"]] for name, table in queries.items()}
+    judgement = judge(frames, metric="average_precision")
+    return list(replace(judgement, about_trainings=False, item="photo").conclusions)
 
 
 def build_index(

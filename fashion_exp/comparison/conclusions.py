@@ -185,7 +185,7 @@ def _scope(comparison: PairwiseComparison, pair: Pair) -> str:
     assert pair.test is not None and pair.differences is not None
     interval = pair.test.interval.or_fallback
     scope = f"this estimates {interval.claim}"
-    if pair.is_about_these_trainings:
+    if comparison.about_trainings and pair.is_about_these_trainings:
         first, second = pair.differences.trainings
         trainings = f"{pluralize(first, 'training')} of "
         if first == second:
@@ -278,6 +278,8 @@ def _in_these_trainings(pairs: Sequence[Pair]) -> Iterator[str]:
 
 def _these_trainings(comparison: PairwiseComparison) -> str:
     """What decisions about recipes take for granted, or those about the trainings leave open."""
+    if not comparison.about_trainings:
+        return ""
     about = [pair for pair in comparison.pairs if pair.is_about_these_trainings]
     if not about:
         scores = [p.test.interval.scores for p in comparison.pairs if p.test is not None]

@@ -31,6 +31,8 @@ class PairwiseComparison(ABC):
 
     item = "photo"
     """What is predicted, in sentences."""
+    about_trainings = True
+    """Whether what is compared was trained, and another training may reverse a verdict."""
     counts_looks = True
     """Whether earlier comparisons of the same recipes on fewer data are counted."""
 

@@ -32,11 +32,11 @@ class Judgement(PairwiseComparison):
     part: str = "test"
     notes: Sequence[str] = ()
     """How the tables were read."""
+    about_trainings: bool = True
+    item: str = "item"
 
-    item = "item"
     counts_looks = False
     part_of_items = ""
-    compared_items = "items"
 
     @staticmethod
     def of(joined: JoinedTools, settings: ComparisonSettings) -> Judgement:
@@ -51,6 +51,10 @@ class Judgement(PairwiseComparison):
         sign = 1 if self.settings.described.lower_is_better else -1
         scores = [sign * (self.estimates[index].estimate or 0) for index in range(len(self.runs))]
         return sorted(range(len(self.runs)), key=scores.__getitem__)
+
+    @property
+    def compared_items(self) -> str:
+        return f"{self.item}s"
 
     @property
     def compared_by(self) -> str:

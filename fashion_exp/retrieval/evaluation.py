@@ -65,8 +65,9 @@ def evaluate_pictures(
     """Each photo searches for the others with the same value of the column `by`.
 
     Copies are one photo: of every group the first is used, as query and as answer, so a query never
-    finds itself or its copies. With `unseen` only these photos (image ids) are queries: those that
-    the networks were not trained on. The second evaluation orders by the probability of the query's
+    finds itself or its copies, and resampled queries are resampled groups. With `unseen` only these
+    photos (image ids) are queries, if their copies are unseen too: the run was not trained on them.
+    The second evaluation orders by the probability of the query's
     predicted class alone, if the index has classes.
 
     Raises `InputError` for a column that is not there or has no two photos of a value.
@@ -76,9 +77,10 @@ def evaluate_pictures(
         raise InputError(f"--by {by}: no column of the index; {suggest(by, columns)}")
     scores = [f"p_{name}" for name in index.about.classes]
     rows = index.rows(list(dict.fromkeys(("image_id", "group", by, *scores))))
+    seen = rows["group"][~rows["image_id"].isin(unseen)] if unseen is not None else []
     rows = rows[rows[by].notna()].sort_values("image_id").drop_duplicates("group")
     counts = rows[by].astype(str).map(rows[by].astype(str).value_counts())
-    may_ask = (counts > 1) & (rows["image_id"].isin(unseen) if unseen is not None else True)
+    may_ask = (counts > 1) & ~rows["group"].isin(seen)
     positions = np.flatnonzero(may_ask.to_numpy())
     if not len(positions):
         raise InputError(f"--by {by}: no two photos have the same; name a column with labels")

@@ -32,7 +32,8 @@ class EvaluationReport:
         """Tables and sentences, in the order in which they are read."""
         intro = [
             f"Each photo searches for the others of the same {self.by}; copies count once. "
-            "In parentheses: 95 % intervals, bootstrap over the queries."
+            "In parentheses: 95 % intervals, bootstrap over the queries; the photos that are "
+            "searched, and the networks, are taken as given."
         ]
         first = self.evaluations[0]
         rows = [[x.name, f"{len(x.queries):,}", *(_text(x, m) for m in _HEADLINE)]

@@ -18,6 +18,9 @@ SHAPES = {
     "shirt": [(8, 20), (88, 20), (88, 60), (8, 60)],
 }
 
+SCRIPT = "shirt/green1.png"
+"""The photo whose file is named like this, and then has a script in its name."""
+
 
 def draw(shape: str, color: str, seed: int, striped: bool = False) -> Image.Image:
     """A garment of any size and place on a background of light grays, 96 px."""
@@ -48,6 +51,8 @@ def garments(tmp_path_factory: pytest.TempPathFactory) -> Path:
             for number in range(3):
                 seed = 100 * len(lines) + number
                 name = f"{shape}/{color}{number}.png"
+                if name == SCRIPT:
+                    name = f"{shape}/{color}{number}<img src=x onerror=document.title='name'>.png"
                 draw(shape, color, seed, striped=number == 2).save(folder / name)
                 lines.append(
                     f"{name},{10 * len(lines)},{'SML'[number]},https://shop.example/{number},"
