@@ -18,6 +18,7 @@ import pytest
 from PIL import Image
 
 from fashion_exp.api.search import Index
+from fashion_exp.retrieval.results_page import write_results_page
 from fashion_exp.retrieval.serving.app import MAX_LETTERS, SEARCHES_PER_MINUTE
 from tests.browser import COMMAND, NO_BROWSER, Browser
 from tests.conftest import REPOSITORY
@@ -91,13 +92,21 @@ def test_hostile_input_is_refused_in_a_line(port: int, garments: Path) -> None:
     assert request(port, "/search", (garments / "dress" / "red0.png").read_bytes())[0] == 200
 
 
+def test_script_in_a_file_name_is_text_on_the_written_page(index: Index, tmp_path: Path) -> None:
+    write_results_page(index.search(words="green"), "<script>", tmp_path / "page.html")
+    content = (tmp_path / "page.html").read_text()
+    assert "green1&lt;img src=x" in content and "<img src=x" not in content
+    assert "&lt;script&gt;" in content
+
+
 @pytest.mark.skipif(COMMAND is None, reason=NO_BROWSER)
 def test_page_in_a_browser(port: int, garments: Path, tmp_path: Path) -> None:
     with Browser(tmp_path / "profile") as browser:
         for width, dark in ((1100, False), (390, True)):
             browser.open(f"http://127.0.0.1:{port}/", width, 800, dark)
             browser.wait_until("document.querySelectorAll('#grid li').length === 18")
-            assert browser.evaluate("document.body.textContent.includes('<img src=x')")
+            assert browser.evaluate("document.body.textContent.includes('green1<img src=x')")
+            assert browser.evaluate("document.querySelectorAll('img[src=x]').length") == 0
             assert browser.evaluate("document.title") == "Search drawn"
             browser.evaluate("document.activeElement.blur()")
             browser.evaluate("document.dispatchEvent(new KeyboardEvent('keydown', {key: '/'}))")
