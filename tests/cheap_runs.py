@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -11,21 +10,20 @@ from pathlib import Path
 import pytest
 
 
-def create_or_copy(
-    create_schema: Callable[[str, str], None], first: Path
-) -> Callable[[str, str], None]:
-    """As `create_schema`; from the second call on it copies the database kept at `first`.
+def create_once(create_schema: Callable[[str, str], None]) -> Callable[[str, str], None]:
+    """As `create_schema`; from the second call on it writes what the first one created.
 
     MLflow takes a second to create each tracking database.
     """
+    first: list[bytes] = []
 
     def create(database_uri: str, artifact_root: str) -> None:
-        database = database_uri.removeprefix("sqlite:///")
-        if not first.exists():
+        database = Path(database_uri.removeprefix("sqlite:///"))
+        if not first:
             create_schema(database_uri, artifact_root)
-            shutil.copyfile(database, first)
+            first.append(database.read_bytes())
             return
-        shutil.copyfile(first, database)
+        database.write_bytes(first[0])
         with closing(sqlite3.connect(database)) as connection, connection:
             location = (f"{artifact_root}/0",)
             connection.execute("UPDATE experiments SET artifact_location = ?", location)

@@ -15,7 +15,8 @@ from PIL import Image
 import fashion_exp  # noqa: F401 (before torch: it sets how torch's threads wait)
 from fashion_exp.evaluation.results import load_result
 from fashion_exp.evaluation.run_dir import RunDir
-from tests.cheap_runs import create_or_copy, leave_out_figures
+from tests import warm_process
+from tests.cheap_runs import create_once, leave_out_figures
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 SHARED = REPOSITORY.parent / "shared"
@@ -27,16 +28,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def schema_created_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def schema_created_once() -> Iterator[None]:
     """New tracking databases are copies of the session's first: MLflow takes a second for each."""
     compat = sys.modules.get("fashion_exp.tracking.compat")
     if compat is None:  # importing it takes seconds, and these tests do not
         yield
         return
-    first = tmp_path_factory.mktemp("schema") / "mlflow.db"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(compat, "create_schema", create_or_copy(compat.create_schema, first))
+        patch.setattr(compat, "create_schema", create_once(compat.create_schema))
         yield
+
+
+@pytest.fixture(autouse=True)
+def no_process_is_left() -> Iterator[None]:
+    """Commands that a failed test started do not outlive it."""
+    yield
+    warm_process.kill_started()
 
 
 @dataclass(frozen=True)

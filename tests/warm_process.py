@@ -3,7 +3,11 @@
 A command spends most of its processor time on imports. Here a server that has imported what
 commands need forks a process for each command. It is like one that a shell started: a child of the
 test's process, with its own process id, streams, environment and working directory, that runs the
-package as `__main__`. But it draws no figures.
+package as `__main__`. But it draws no figures, and its trainings fork their processes.
+
+`multiprocessing`'s fork server would do the same, but there is one per process, and the tests and
+the sweeps have theirs. This one needs a part of `subprocess` that is not public, and Linux; where
+a trial shows that it does not work, commands are started as usual.
 """
 
 from __future__ import annotations
@@ -17,19 +21,19 @@ import json
 import os
 import random
 import runpy
-import shutil
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.cheap_runs import create_or_copy, leave_out_figures
+from tests.cheap_runs import create_once, leave_out_figures
 
 MODULES = (
     "albumentations", "matplotlib.figure", "mlflow.store.tracking.sqlalchemy_store",
@@ -51,20 +55,51 @@ def start(
     new_session: bool = False,
 ) -> subprocess.Popen[str]:  # fmt: skip
     """As `Popen([sys.executable, "-m", "fashion_exp", *arguments], …)`; the output is piped."""
-    with _forking_from_server():
-        return subprocess.Popen(
-            [sys.executable, "-m", "fashion_exp", *arguments], stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=stderr, text=True, cwd=cwd,
-            start_new_session=new_session,
-        )  # fmt: skip
+    with _forking_from_server() if is_available() else nullcontext():
+        return _open(arguments, cwd, stderr, new_session)
+
+
+def kill_started() -> None:
+    """Kills the processes that still run, with their process groups; for after a test."""
+    while _started:
+        process = _started.pop()
+        if process.poll() is None:
+            has_group = os.getpgid(process.pid) == process.pid
+            (os.killpg if has_group else os.kill)(process.pid, signal.SIGKILL)
+            process.communicate(timeout=60)
+
+
+_started: list[subprocess.Popen[str]] = []
+
+
+@functools.cache
+def is_available() -> bool:
+    """Whether a command from the server has the streams and the exit code of any other."""
+    if sys.platform != "linux":
+        return False
+    try:
+        with _forking_from_server():
+            process = _open(["unknown"], None, subprocess.PIPE, False)
+        output, errors = process.communicate(timeout=240)
+    except Exception:  # whatever another version of Python raises
+        return False
+    return process.returncode == 2 and not output and errors.startswith("fashion_exp: unknown:")
+
+
+def _open(
+    arguments: Sequence[str], cwd: Path | None, stderr: int, new_session: bool
+) -> subprocess.Popen[str]:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "fashion_exp", *arguments], stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=stderr, text=True, cwd=cwd, start_new_session=new_session,
+    )  # fmt: skip
+    _started.append(process)
+    return process
 
 
 @contextmanager
 def _forking_from_server() -> Iterator[None]:
-    """Lets `Popen` take its process from the server, where the system can hand over children."""
-    if sys.platform != "linux":
-        yield
-        return
+    """Lets `Popen` take its process from the server."""
     server, libc = _server(), ctypes.CDLL(None)
     # The command is a grandchild of the server; its new parent is the nearest such reaper.
     libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
@@ -138,7 +173,7 @@ def run(
     runpy.run_module("fashion_exp", run_name="__main__", alter_sys=True)
 
 
-def prepare(folder: Path) -> None:
+def prepare() -> None:
     """Imports modules, and leaves out what takes long and other tests have."""
     for module in MODULES:
         importlib.import_module(module)
@@ -148,10 +183,11 @@ def prepare(folder: Path) -> None:
     from fashion_exp.tracking import compat
 
     parse_command_line([])  # reads conf/
-    first = folder / "mlflow.db"
-    compat.create_schema(f"sqlite:///{first}", str(folder))
+    create_schema = create_once(compat.create_schema)
+    with tempfile.TemporaryDirectory() as folder:
+        create_schema(f"sqlite:///{folder}/mlflow.db", folder)
     patch = pytest.MonkeyPatch()
-    patch.setattr(compat, "create_schema", create_or_copy(compat.create_schema, first))
+    patch.setattr(compat, "create_schema", create_schema)
     leave_out_figures(patch)
     # The processes of a training need no imports of their own either.
     patch.setattr(api, "LaunchConfig", functools.partial(api.LaunchConfig, start_method="fork"))
@@ -160,9 +196,6 @@ def prepare(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    # Not a `TemporaryDirectory`: each command would remove it at its exit.
-    folder = tempfile.mkdtemp()
-    prepare(Path(folder))
+    prepare()
     serve(socket.socket(fileno=int(sys.argv[1])))
-    shutil.rmtree(folder)
     os._exit(0)
