@@ -18,7 +18,14 @@ from fashion_exp.configuration.composition import parse_command_line
 from fashion_exp.errors import InputError
 from fashion_exp.evaluation.predictions import read_predictions
 from fashion_exp.evaluation.run_dir import PART_FILES
-from tests.command_line import only_run, start_command, tracked_statuses, wait_for
+from tests.command_line import (
+    fork_command,
+    only_run,
+    run_successfully,
+    start_command,
+    tracked_statuses,
+    wait_for,
+)
 from tests.conftest import TinyRun
 
 pytestmark = pytest.mark.slow
@@ -35,16 +42,22 @@ LONG = (
     "dataset=folder", "dataset.image_size=16", "training.epochs=400", "repeats=2",
     "training.batch_size=4", "optim=sgd", "training.threads=1", "training.processes=2",
 )  # fmt: skip
+TWO = (
+    "dataset=folder", "dataset.image_size=16", "training.threads=1", "training.processes=2",
+    "tracking=none",
+)  # fmt: skip
 
 
 def test_two_processes_train_what_one_does(
     photos: Path, tmp_path: Path, tiny: Callable[..., TinyRun]
 ) -> None:
     """To 1e-4 of the loss, as additions are done in another order. Batches of unequal shares and
-    updates over two batches count every image once."""
+    updates over two batches count every image once.
+
+    Only here they are spawned by a new process, as a user's are."""
     single = tiny(*ALL_OPTIONS)
-    code, err = run_in_two_processes(photos, tmp_path / "two", "training.epochs=2", *ALL_OPTIONS)
-    assert code == 0, err
+    run_successfully(*TWO, f"dataset.root={photos}", f"outputs={tmp_path / 'two'}",
+                     "training.epochs=2", *ALL_OPTIONS)  # fmt: skip
     two = TinyRun(only_run(tmp_path / "two"))
     for column in ("loss", "accuracy", "lr"):
         expected = single.history[column].to_numpy()
@@ -59,21 +72,11 @@ def test_two_processes_train_what_one_does(
     assert two.facts["job_hash"] != single.facts["job_hash"]
 
 
-def run_in_two_processes(photos: Path, outputs: Path, *overrides: str) -> tuple[int, str]:
-    """The exit code and the errors of a run that tracks nothing."""
-    process = start_command(
-        "dataset=folder", f"dataset.root={photos}", "dataset.image_size=16", "training.threads=1",
-        "training.processes=2", "tracking=none", f"outputs={outputs}", *overrides,
-    )  # fmt: skip
-    _, err = process.communicate(timeout=120)
-    return process.returncode, err
-
-
 def test_processes_without_work_are_refused(photos: Path, tmp_path: Path) -> None:
     options = ("model.weights=none", "model.freeze=backbone")
-    code, message = run_in_two_processes(photos, tmp_path, *options)
-    assert code == 2 and message.count("\n") == 1
-    assert "training.processes=2: training a head on stored features" in message
+    done = fork_command(*TWO, f"dataset.root={photos}", f"outputs={tmp_path}", *options)
+    assert done.returncode == 2 and done.stderr.count("\n") == 1
+    assert "training.processes=2: training a head on stored features" in done.stderr
 
 
 @pytest.mark.parametrize(

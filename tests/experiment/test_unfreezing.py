@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from fashion_exp.models.build import measure_model
 from fashion_exp.models.plan import plan_model
 from fashion_exp.models.weights import find_weights
 from fashion_exp.training.device import Compute
+from tests.command_line import fork_successfully, only_run
 from tests.conftest import TinyRun
 from tests.experiment.resuming import interrupt_and_resume
 
@@ -82,9 +84,17 @@ def test_best_epoch_of_the_first_phase_is_evaluated_with_its_own_backbone(
     assert accuracy == pytest.approx(history.set_index("epoch")["accuracy"][stored])
 
 
-def test_two_processes_train_what_one_does_in_every_phase(tiny: Callable[..., TinyRun]) -> None:
+def test_two_processes_train_what_one_does_in_every_phase(
+    tiny: Callable[..., TinyRun], photos: Path, tmp_path: Path
+) -> None:
     options = (*STAGED, "model.dropout=0", "training.precision=fp32", "augmentation.mixup_alpha=1")
-    single, two = tiny(*options), tiny(*options, "training.processes=2")
+    single = tiny(*options)
+    fork_successfully(
+        "dataset=folder", f"dataset.root={photos}", "dataset.image_size=16", "repeats=1",
+        "training.batch_size=12", "training.threads=1", "training.processes=2", "tracking=none",
+        f"outputs={tmp_path / 'two'}", *options,
+    )  # fmt: skip
+    two = TinyRun(only_run(tmp_path / "two"))
     expected = single.history["loss"].to_numpy()
     assert two.history["loss"].to_numpy() == pytest.approx(expected, rel=1e-4)
 
