@@ -177,12 +177,9 @@ def compare(
     settings = _describe_own_metric(settings, compared)
     if evaluate_test:
         compared = _evaluate_tests(folders, outputs_root)
-    comparison = Comparison(compared, settings, unfinished, outputs_root, not_evaluated).counted_in(
-        outputs_root
-    )
-    if placebo is None:
-        return comparison
-    return _with_placebo(comparison, placebo, approve, progress)
+    comparison = Comparison(compared, settings, unfinished, outputs_root, not_evaluated)
+    comparison = comparison.counted_in(outputs_root)
+    return comparison if placebo is None else _with_placebo(comparison, placebo, approve, progress)
 
 
 def _evaluate_tests(folders: Sequence[Path], outputs: Path) -> list[RunData]:

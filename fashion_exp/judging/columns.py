@@ -102,18 +102,16 @@ def read_columns(
     frame = select_rows(frame, source, options.where)
     column_of = find_columns(frame, source, options.columns)
     _refuse_rows(frame, source, column_of)
-    if metric is not None:
+    score: np.ndarray | None = None
+    if metric is None:
+        classes, probabilities, used, converted = _probabilities(frame, source, column_of, options)
+    else:
         if metric not in frame:
             numeric = score_columns(frame)
             raise InputError(f"{source}: no column {metric}; {suggest(metric, numeric)}")
         column_of = {role: name for role, name in column_of.items() if name != metric}
-        score: np.ndarray | None = _numbers(frame[metric], f"{source}: column {metric}")
-        classes: tuple[str, ...]
-        probabilities: np.ndarray | None
+        score = _numbers(frame[metric], f"{source}: column {metric}")
         classes, probabilities, used, converted = (), None, {metric}, ""
-    else:
-        score = None
-        classes, probabilities, used, converted = _probabilities(frame, source, column_of, options)
     predicted = label = cast("pd.Categorical[str] | None", None)
     shares, share_columns = find_shares(frame, source, classes)
     notes: list[str] = []
@@ -126,12 +124,9 @@ def read_columns(
         elif "predicted" in column_of:
             predicted = _named(_texts(frame[column_of["predicted"]], f"{source}: predicted"),
                                options.classes)  # fmt: skip
-    used |= {name for role, name in column_of.items() if role != "probabilities"}
-    used |= {*options.where, *share_columns} | (
-        {column_of["probabilities"]}
-        if probabilities is not None and "probabilities" in column_of
-        else set()
-    )
+    if probabilities is None:
+        column_of.pop("probabilities", None)
+    used |= {*options.where, *share_columns, *column_of.values()}
     notes += _unread_note(frame, source, used)
     keys = _keys(frame, source, column_of)
     return Predictions(
