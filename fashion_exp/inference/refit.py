@@ -21,6 +21,7 @@ from fashion_exp.configuration.stored_config import save_config
 from fashion_exp.data.split import Fold
 from fashion_exp.data.table import ImageTable
 from fashion_exp.errors import InputError
+from fashion_exp.evaluation.own_code import use_run_code
 from fashion_exp.evaluation.run_dir import REFIT_FILE, RunDir
 from fashion_exp.experiment.checkpoints import (
     StateFile,
@@ -151,7 +152,11 @@ def _median_epochs(run: RunDir) -> int:
 
 
 def run_images(run: TrainedRun, outputs: Path) -> ImageTable:
-    """The photos of a run. Raises `InputError` if they are not where they were."""
+    """The photos of a run, whose code is put in force.
+
+    Raises `InputError` if they are not where they were, or if the code may not be executed.
+    """
+    use_run_code(run.run, run.config.extensions)
     images = load_run_images(load_run_data(run.run.path), outputs / "cache")
     if images is None:
         raise InputError(
