@@ -22,9 +22,13 @@ PAGES = [*TUTORIALS, DOCS / "quick-start.md", *sorted((DOCS / "howto").glob("*.m
 PHOTOS = {"train": 14, "validation": 6}
 """Photos of each class."""
 CLASSES = ("dress", "pants", "shoes")
-QUICK = ["repeats=2"]
+QUICK = ["repeats=1", "model.weights=weights.safetensors"]
 """Appended to trainings: the claims of a tutorial are not tested, its commands are."""
+SMALL = {"tf_efficientnet_lite0": "test_efficientnet"}
+"""A network of timm that takes milliseconds a photo, with random weights."""
 NOT_RUN = ("scripts/setup", "scripts/run serve", "scripts/run ui", "git ", "head ", "curl ")
+OF_A_SWEEP = re.compile(r"scripts/run (--multirun|\w+ (networks|better)\b)")
+"""These commands take minutes, even on a few photos; tests/sweeps and tests/inference have them."""
 GATES = {0, 4, 5}
 
 
@@ -41,9 +45,13 @@ def commands(text: str) -> list[str]:
 
 
 def run_line(line: str, folder: Path) -> None:
-    if line.startswith(NOT_RUN) or "--serve" in line:
+    if line.startswith(NOT_RUN) or "--serve" in line or OF_A_SWEEP.match(line):
         return
     assert line.startswith("scripts/run "), line
+    if "--by networks" in line:  # the baseline stands for the winner of the sweep
+        line = line.replace("networks", str(min((folder / "outputs/runs").iterdir())))
+    for network, small in SMALL.items():
+        line = line.replace(network, small)
     words = [name for word in shlex.split(line)[1:] for name in expanded(word, folder)]
     is_training = any(word.startswith("dataset=") for word in words)
     done = call_command(*words, *(QUICK if is_training else ()), cwd=folder)
@@ -89,7 +97,12 @@ def test_commands_of_a_page_are_accepted(page: Path) -> None:
 
 
 @pytest.fixture
-def folder(tmp_path: Path, clothing: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(
+    tmp_path: Path,
+    clothing: Path,
+    backbone_files: dict[str, Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Path:
     """A folder with a few of the clothing photos, in which the commands are run."""
     for part, count in PHOTOS.items():
         for name in CLASSES:
@@ -99,6 +112,7 @@ def folder(tmp_path: Path, clothing: Path, monkeypatch: pytest.MonkeyPatch) -> P
                 shutil.copy(photo, target)
     for photo in sorted((tmp_path / "clothing/train/shoes").iterdir())[:3]:  # wrong labels
         photo.rename(tmp_path / "clothing/train/dress" / photo.name)
+    shutil.copy(backbone_files["test_efficientnet"], tmp_path / "weights.safetensors")
     monkeypatch.setattr("fashion_exp.paths.checkout_root", lambda: None)  # outputs are written here
     monkeypatch.setattr("fashion_exp.evaluation.results.draw_run", lambda *args: None)
     monkeypatch.setattr("fashion_exp.evaluation.results.draw_part", lambda *args: None)
@@ -108,14 +122,19 @@ def folder(tmp_path: Path, clothing: Path, monkeypatch: pytest.MonkeyPatch) -> P
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # of scikit-learn: a few photos do not converge
-@pytest.mark.parametrize("name", ["judge-tools"])  # the others take minutes
-def test_commands_and_python_of_a_tutorial_run(name: str, folder: Path) -> None:
-    tutorial = DOCS / "tutorials" / f"{name}.md"
-    result = blocks(tutorial)
-    assert len(result) > 5
-    for language, text in result:
-        if language == "python":
-            exec(compile(text, str(tutorial), "exec"), {"__name__": "tutorial"})
-        else:
-            for line in commands(text):
-                run_line(line, folder)
+@pytest.mark.parametrize(
+    "names",
+    [["judge-tools"], ["best-model", "find-it-again"]],  # the third searches by a run of the second
+    ids=" ".join,
+)
+def test_commands_and_python_of_tutorials_run(names: list[str], folder: Path) -> None:
+    for name in names:
+        tutorial = DOCS / "tutorials" / f"{name}.md"
+        result = blocks(tutorial)
+        assert len(result) > 5
+        for language, text in result:
+            if language == "python":
+                exec(compile(text, str(tutorial), "exec"), {"__name__": "tutorial"})
+            else:
+                for line in commands(text):
+                    run_line(line, folder)
