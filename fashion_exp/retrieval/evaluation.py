@@ -77,7 +77,8 @@ def evaluate_pictures(
         raise InputError(f"--by {by}: no column of the index; {suggest(by, columns)}")
     scores = [f"p_{name}" for name in index.about.classes]
     rows = index.rows(list(dict.fromkeys(("image_id", "group", by, *scores))))
-    seen = rows["group"][~rows["image_id"].isin(unseen)] if unseen is not None else []
+    is_seen = ~rows["image_id"].isin(rows["image_id"] if unseen is None else unseen)
+    seen = rows["group"][is_seen]
     rows = rows[rows[by].notna()].sort_values("image_id").drop_duplicates("group")
     counts = rows[by].astype(str).map(rows[by].astype(str).value_counts())
     may_ask = (counts > 1) & ~rows["group"].isin(seen)

@@ -211,8 +211,9 @@ def block_sizes(resamples: int, units: int) -> Iterator[int]:
 def group_weights(codes: Integers, size: int, rng: np.random.Generator) -> Floats:
     """(size, n): how often each of n images is in each resample; groups are drawn whole."""
     count = int(codes.max()) + 1
-    weights: Floats = rng.multinomial(count, np.full(count, 1 / count), size)[:, codes]
-    return weights.astype(np.float64)
+    counts = rng.multinomial(count, np.full(count, 1 / count), size)
+    weights: Floats = counts[:, codes].astype(np.float64)
+    return weights
 
 
 def _group_sampler(codes: Integers, rng: np.random.Generator) -> Callable[[], Integers]:

@@ -67,7 +67,7 @@ def test_photo_with_a_copy_that_was_trained_on_is_no_query() -> None:
     assert result.queries["id"].to_list() == [*"cd"]
 
 
-def queries(precision: Sequence[float], photos: int = 9) -> pd.DataFrame:
+def queries(precision: Sequence[float] | np.ndarray, photos: int = 9) -> pd.DataFrame:
     return pd.DataFrame(
         {"id": [f"{i}" for i in range(len(precision))], "average_precision": precision,
          "relevant": 3, "photos": photos}
