@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 from multiprocessing.synchronize import Barrier
@@ -42,6 +43,7 @@ def uri(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str | None]:
 
 
 def record(uri: str | None, outputs: Path, barrier: Barrier) -> None:
+    os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] = "60"  # one busy server answers all of them
     barrier.wait(60)
     tracker = open_tracker(TrackingConfig("mlflow", uri, "shared"), outputs)
     for _ in range(RUNS):
