@@ -71,7 +71,7 @@ def parse_arguments(arguments: Sequence[str]) -> CommandLine:
         check_machine(cfg)
     check_writable(outputs_dir(cfg.outputs))
     if run is not None:
-        use_run_code(run, cfg.extensions)  # a config without code may lie beside some
+        use_run_code(run, cfg.extensions)  # the folder may have code that its config does not name
     elif any(job.extensions for job in line.jobs):
         from fashion_exp.experiment.own_pieces import check_extensions  # PyTorch, timm
 

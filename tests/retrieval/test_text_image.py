@@ -1,4 +1,4 @@
-"""An index by a text–image model reads words as vectors, with the same verbs."""
+"""An index by a text–image model reads words as vectors, with the same commands."""
 
 from __future__ import annotations
 
