@@ -45,8 +45,9 @@ SOURCE_DEPENDENCIES = (
     "experiment/head_group.py", "experiment/solved_fold.py", "experiment/fold_result.py",
     "experiment/checkpoints.py", "evaluation/predictions.py",
     "evaluation/own_metrics.py", "seeding.py", "stats/metrics.py",
-    "stats/checks.py", "data/augment.py", "data/batches.py", "data/compat.py", "data/geometry.py",
-    "data/inner_folds.py", "data/mixing.py", "data/random_policies.py",
+    "stats/checks.py", "stats/groups.py", "stats/multilabel.py", "data/augment.py",
+    "data/batches.py", "data/compat.py", "data/geometry.py", "data/inner_folds.py",
+    "data/label_shares.py", "data/mixing.py", "data/random_policies.py", "data/sources/classes.py",
 )  # fmt: skip
 """The source files that determine the result of a training. A test checks that every module they
 import is listed too, or cannot change a number."""
