@@ -16,11 +16,7 @@ from fashion_exp.configuration.schema import Config, Keep, Targets
 from fashion_exp.data.split import Fold
 from fashion_exp.errors import Pruned
 from fashion_exp.evaluation.own_metrics import add_own_metrics
-from fashion_exp.evaluation.predictions import (
-    per_image_correct,
-    per_image_loss,
-    predictions_frame,
-)
+from fashion_exp.evaluation.predictions import predictions_frame
 from fashion_exp.experiment.checkpoints import (
     StateFile,
     TrainingState,
@@ -42,13 +38,10 @@ from fashion_exp.paths import outputs_dir
 from fashion_exp.reporting.progress import Progress, Step
 from fashion_exp.seeding import derive_seed
 from fashion_exp.signals import raise_if_interrupted
-from fashion_exp.stats.multilabel import (
-    DEFAULT_THRESHOLD,
-    choose_thresholds,
-    cross_fitted_thresholds,
-)
+from fashion_exp.stats import metrics, multilabel
 from fashion_exp.tracking.tracker import Tracker
 from fashion_exp.training.compiling import compile_model
+from fashion_exp.training.device import training_threads
 from fashion_exp.training.fit import EpochResult, StepCallback, fit, predict
 
 log = logging.getLogger(__name__)
@@ -118,6 +111,7 @@ def run_fold(
             _report_epoch(context, index, state)
         if is_done(state, cfg):
             break
+    torch.set_num_threads(context.compute.threads)
     if context.group.is_main_process:
         keep_state(context.run.checkpoints, fold.name, state)
     return evaluate_fold(context, fold, model, inputs, state, time.perf_counter() - started)
@@ -127,7 +121,10 @@ def start_phase(context: ExperimentContext, trainee: Trainee, fold: Fold, phase:
     """Freezes the part of the network that the phase does, and gives the inputs of its epochs."""
     if context.plan.phases:
         trainee.model.hold(phase.plan.freeze)
-    return fold_inputs(context, trainee.model, fold, phase.plan)
+    torch.set_num_threads(context.compute.threads)
+    inputs = fold_inputs(context, trainee.model, fold, phase.plan)
+    torch.set_num_threads(training_threads(inputs.module, context.compute))
+    return inputs
 
 
 def training_epochs(
@@ -321,8 +318,8 @@ def _thresholds(
     present = shares[fold.validation] > 0
     groups = context.table.rows["group_id"].to_numpy()[fold.validation]
     return {
-        "validation": cross_fitted_thresholds(present, probabilities, groups),
-        "test": choose_thresholds(present, probabilities),
+        "validation": multilabel.cross_fitted_thresholds(present, probabilities, groups),
+        "test": multilabel.choose_thresholds(present, probabilities),
     }
 
 
@@ -353,12 +350,22 @@ def loss_and_accuracy(
 ) -> tuple[float, float]:  # fmt: skip
     """Of the predictions of these rows; several classes at once are predicted from the thresholds
     on, or from 0.5."""
-    limits: np.ndarray | float | None = thresholds
-    if thresholds is None and context.cfg.training.targets is Targets.several:
-        limits = DEFAULT_THRESHOLD
-    table = context.table
-    frame = predictions_frame(table.rows.iloc[rows], table.classes, probabilities, limits)
-    return float(per_image_loss(frame).mean()), float(per_image_correct(frame).mean())
+    table, probabilities = context.table, probabilities.astype(np.float64)
+    if table.shares is None:
+        labels = table.labels[rows]
+        losses = metrics.per_image_loss(labels, probabilities)
+        correct = metrics.per_image_correct(labels, probabilities)
+    elif context.cfg.training.targets is Targets.several:
+        present = table.shares[rows] > 0
+        limits = multilabel.DEFAULT_THRESHOLD if thresholds is None else thresholds
+        losses = multilabel.per_image_binary_loss(present, probabilities)
+        correct = multilabel.per_image_exact_match(present, probabilities >= limits)
+    else:
+        shares = table.shares[rows].astype(np.float64)
+        losses = metrics.per_image_soft_loss(shares, probabilities)
+        matched = metrics.matched_labels(shares, probabilities)
+        correct = metrics.per_image_correct(matched, probabilities)
+    return float(losses.mean()), float(correct.mean())
 
 
 def _ticker(

@@ -23,6 +23,7 @@ from fashion_exp.experiment.inputs import Inputs, build_criterion, fold_inputs
 from fashion_exp.experiment.trainee import Trainee, build_untrained, prepare_training
 from fashion_exp.models.classifier import Classifier
 from fashion_exp.signals import raise_if_interrupted
+from fashion_exp.training.device import training_threads
 from fashion_exp.training.fit_heads import HeadTraining, fit_heads
 from fashion_exp.training.schedules import Factor
 
@@ -58,7 +59,7 @@ def train_group(trainings: Sequence[PendingTraining], on_epoch: Callable[[int], 
     """
     members = _build_members(trainings)
     compute = trainings[0].context.compute
-    torch.set_num_threads(compute.threads)
+    torch.set_num_threads(training_threads(members[0].training.head, compute))
     next_save = 0.0
     while members:
         raise_if_interrupted()

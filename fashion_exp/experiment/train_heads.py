@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from typing import Any
 
 from fashion_exp.configuration.schema import Config, Sampling, Targets
 from fashion_exp.data.sources.load import load_images_cached
@@ -125,14 +126,15 @@ def _divide(trainings: Sequence[PendingTraining]) -> Iterator[list[PendingTraini
 
     Trainings on the same images are next to each other.
     """
-    alike: defaultdict[Hashable, list[PendingTraining]] = defaultdict(list)
+    alike = defaultdict[tuple[Any, ...], list[PendingTraining]](list)
     for training in trainings:
         context = training.context
         sizes = step_sizes(context.cfg, context.table.labels[training.fold.train])
-        alike[sizes, training.state.epochs_done, context.compute].append(training)
-    for group in alike.values():
+        parameters = context.parameter_counts["head"]
+        key = sizes, training.state.epochs_done, context.compute, parameters
+        alike[key].append(training)
+    for (*_, parameters), group in alike.items():
         group.sort(key=lambda t: (t.context.features.shared, t.fold.name))
-        largest = max(training.context.parameter_counts["head"] for training in group)
-        size = max(1, int(GROUP_BYTES / (_BYTES_PER_PARAMETER * largest)))
+        size = max(1, int(GROUP_BYTES / (_BYTES_PER_PARAMETER * parameters)))
         for start in range(0, len(group), size):
             yield group[start : start + size]

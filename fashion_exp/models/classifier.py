@@ -130,6 +130,8 @@ class Classifier(nn.Module):
 
     def _frozen_modules(self) -> tuple[nn.Module, ...]:
         """The modules without a trained parameter, with all that is in them."""
+        if not any(parameter.requires_grad for parameter in self.network.parameters()):
+            return tuple(self.network.modules())
         frozen = [module for module in self.network.modules() if _is_frozen(module)]
         return tuple(dict.fromkeys(part for module in frozen for part in module.modules()))
 

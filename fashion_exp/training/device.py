@@ -106,6 +106,19 @@ def threads_per_process(processes: int, cores: int | None = None) -> int:
     return max(1, (cores or cpu_count()) // processes)
 
 
+_SMALL_HEAD = 2**17
+"""Weights. With two threads instead of one, a head of 3,072 weights takes twice the time."""
+
+
+def training_threads(model: nn.Module, compute: Compute) -> int:
+    """CPU threads that train a model: one for a small linear head on stored features, as several
+    would wait for each other longer than they compute. `Compute.threads` for all others."""
+    layers = [layer for layer in model.modules() if [*layer.parameters(recurse=False)]]
+    is_head = isinstance(model, nn.Sequential) and [*map(type, layers)] == [nn.Linear]
+    size = sum(parameter.numel() for parameter in model.parameters())
+    return 1 if is_head and size <= _SMALL_HEAD else compute.threads
+
+
 def _resolve_device(name: str, local_rank: int) -> torch.device:
     counts = {"cpu": 1}
     if torch.cuda.is_available():

@@ -1,9 +1,10 @@
 """Trains many heads together, each as `fit` would train it alone, bit for bit.
 
 A head is small: calling PyTorch takes longer than computing. So the heads take their steps at the
-same time. Those that are trained on the same images read a batch once, one call computes all
-gradients, and one call of the optimizer updates all heads with the same options. Every matrix
-product, loss and update has the operands that it has in `fit`, so that no digit differs.
+same time. Those that are trained on the same images read a batch once, linear heads are multiplied
+by it in one call, and one call of the optimizer updates all heads with the same options. Every loss
+and update has the operands that it has in `fit`, and a joint product is used where it gives the
+same digits as single ones, so that no digit differs.
 """
 
 from __future__ import annotations
@@ -13,10 +14,12 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import takewhile
 
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from fashion_exp.training.device import Compute
 from fashion_exp.training.fit import Batches, EpochResult, set_learning_rate
@@ -59,6 +62,8 @@ def fit_heads(
                 update.set_learning_rate(epoch + views / total)
         losses, hits = _losses_and_hits(trainings, passes, batches, compute)
         (losses / accumulate).backward(torch.ones_like(losses))
+        for forward in passes:
+            forward.finish_gradients()
         size = len(next(iter(batches.values()))[1])
         views, pending = views + size, pending + 1
         if pending == accumulate or views == total:
@@ -101,9 +106,13 @@ def _losses_and_hits(
     for forward in passes:
         inputs, labels = map(compute.move, batches[forward.source])
         with compute.precision(inputs):
-            for index, logits in forward(inputs):
+            every = forward(inputs)
+            for index, logits in zip(forward.indices, every, strict=True):
                 losses[index] = trainings[index].criterion(logits.float(), labels)
-                hits[index] = (logits.detach().argmax(1) == labels).sum()
+            with torch.no_grad():
+                right = torch.stack([*every]).argmax(2) == labels
+            for index, count in zip(forward.indices, right.sum(1), strict=True):
+                hits[index] = count
     return torch.stack(losses), torch.stack(hits)
 
 
@@ -119,22 +128,127 @@ class _ForwardPass:
     ) -> None:
         first = members[0][1]
         self.source = id(first.batches)
+        self.indices = [index for index, _ in members]
         self._shared = first.head[: _count_weightless(first.head)]
-        self._own = [(index, t.head[len(self._shared) :]) for index, t in members]
+        self._own = [training.head[len(self._shared) :] for _, training in members]
+        self._stack = _LinearStack.of(self._own)
         self._compute = compute
         self._is_random = _is_random(first.head)
         torch.manual_seed(first.seed_of_epoch(epoch))
         self._random_state = _random_state(compute)
 
-    def __call__(self, inputs: torch.Tensor) -> Iterator[tuple[int, torch.Tensor]]:
-        """The index and the logits of each head."""
+    def __call__(self, inputs: torch.Tensor) -> Sequence[torch.Tensor]:
+        """The logits of each head; `finish_gradients` is to follow after their backward pass."""
         if self._is_random:
             _set_random_state(self._random_state, self._compute)
         inputs = self._shared(inputs)
-        for index, layers in self._own:
-            yield index, layers(inputs)
+        if self._stack is not None and self._stack.is_exact(inputs):
+            logits: Sequence[torch.Tensor] = self._stack(inputs).unbind()
+        else:
+            logits = [layers(inputs) for layers in self._own]
         if self._is_random:
             self._random_state = _random_state(self._compute)
+        return logits
+
+    def finish_gradients(self) -> None:
+        if self._stack is not None:
+            self._stack.finish_gradients()
+
+
+class _LinearStack:
+    """Linear layers with the same inputs, whose parameters are parts of one tensor."""
+
+    def __init__(self, layers: Sequence[nn.Linear]) -> None:
+        self._weight = torch.stack([layer.weight.detach() for layer in layers])
+        self._bias = torch.stack([layer.bias.detach() for layer in layers])
+        self._weight_grad = torch.zeros_like(self._weight)
+        self._bias_grad = torch.zeros_like(self._bias)
+        self._pending: tuple[torch.Tensor, torch.Tensor] | None = None
+        for number, layer in enumerate(layers):
+            layer.weight.data, layer.weight.grad = self._weight[number], self._weight_grad[number]
+            layer.bias.data, layer.bias.grad = self._bias[number], self._bias_grad[number]
+
+    @classmethod
+    def of(cls, heads: Sequence[nn.Sequential]) -> _LinearStack | None:
+        """None if the heads are more than one linear layer each."""
+        layers = [layer for head in heads for layer in head if isinstance(layer, nn.Linear)]
+        return cls(layers) if len(layers) == sum(map(len, heads)) == len(heads) > 1 else None
+
+    def is_exact(self, inputs: torch.Tensor) -> bool:
+        """Whether the joint products have the digits of single ones for inputs of this shape."""
+        autocast = torch.get_autocast_dtype(inputs.device.type)
+        dtype = autocast if torch.is_autocast_enabled(inputs.device.type) else inputs.dtype
+        shape = *inputs.shape, self._bias.shape[1]
+        return _is_joint_product_exact(
+            shape, len(self._bias), dtype, inputs.device, torch.get_num_threads()
+        )
+
+    def __call__(self, inputs: torch.Tensor) -> torch.Tensor:
+        """Logits (heads, batch, classes), a leaf: `finish_gradients` goes on from its gradient."""
+        with torch.no_grad():
+            logits, operand = _joint_linear(inputs, self._weight, self._bias)
+        logits.requires_grad_()
+        self._pending = logits, operand
+        return logits
+
+    def finish_gradients(self) -> None:
+        """Adds the gradients of the parameters, after the backward pass."""
+        if self._pending is not None:
+            logits, operand = self._pending
+            assert logits.grad is not None
+            weight, bias = _joint_gradients(logits.grad, operand)
+            self._weight_grad += weight
+            self._bias_grad += bias
+            self._pending = None
+
+
+def _joint_linear(
+    inputs: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """`F.linear` for weights (heads, classes, width): logits (heads, batch, classes), and the
+    inputs (heads, batch, width) in the precision in which they are multiplied."""
+    device = inputs.device.type
+    if torch.is_autocast_enabled(device):
+        dtype = torch.get_autocast_dtype(device)
+        inputs, weight, bias = inputs.to(dtype), weight.to(dtype), bias.to(dtype)
+    operand = inputs.expand(len(weight), *inputs.shape)
+    return torch.baddbmm(bias[:, None], operand, weight.transpose(1, 2)), operand
+
+
+def _joint_gradients(
+    grad: torch.Tensor, operand: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:  # fmt: skip
+    """Of the weights and biases, float32, from that of the logits."""
+    return torch.bmm(grad.transpose(1, 2), operand).float(), grad.sum(1).float()
+
+
+@cache
+def _is_joint_product_exact(
+    shape: tuple[int, ...], heads: int, dtype: torch.dtype, device: torch.device, threads: int
+) -> bool:
+    """Compares joint with single products of noise: which digits a library computes depends on the
+    shape, the processor and the number of threads. `shape` is (batch, width, classes)."""
+    batch, width, classes = shape
+    generator = torch.Generator().manual_seed(0)
+
+    def noise(*size: int) -> torch.Tensor:
+        return torch.randn(*size, generator=generator).to(device)
+
+    inputs, weight, bias = noise(batch, width), noise(heads, classes, width), noise(heads, classes)
+    slopes = noise(heads, batch, classes)
+    with torch.autocast(device.type, dtype=torch.bfloat16, enabled=dtype == torch.bfloat16):
+        with torch.no_grad():
+            logits, operand = _joint_linear(inputs, weight, bias)
+        gradients = _joint_gradients(slopes.to(logits), operand)
+        for head in range(heads):
+            own = weight[head].clone().requires_grad_(), bias[head].clone().requires_grad_()
+            single = F.linear(inputs, *own)
+            single.backward(slopes[head].to(single))
+            alone = single, *(parameter.grad for parameter in own)
+            joint = logits[head], *(gradient[head] for gradient in gradients)
+            if not all(map(torch.equal, alone, joint)):  # type: ignore[arg-type]
+                return False
+    return True
 
 
 def _share_inputs(
@@ -191,7 +305,7 @@ class _JointUpdate:
 
     def step(self) -> None:
         self._joint.step()
-        self._joint.zero_grad()
+        self._joint.zero_grad(set_to_none=False)  # gradients may be parts of a joint tensor
 
     def give_back(self) -> None:
         """Leaves every optimizer as if it had made the updates itself."""

@@ -6,7 +6,12 @@ import pytest
 import torch
 from torch import nn
 
-from fashion_exp.training.device import Compute, choose_compute, is_depthwise
+from fashion_exp.training.device import (
+    Compute,
+    choose_compute,
+    is_depthwise,
+    training_threads,
+)
 
 
 def test_auto_precision_needs_bf16_hardware() -> None:
@@ -54,3 +59,16 @@ def test_each_process_needs_its_own_gpu(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     with pytest.raises(ValueError, match=r"3 processes.*training\.processes=2 or"):
         choose_compute("cuda", "fp32", 1, local_rank=2)
+
+
+@pytest.mark.parametrize(
+    ("model", "threads"),
+    [
+        (nn.Sequential(nn.Dropout(), nn.Linear(64, 3)), 1),
+        (nn.Sequential(nn.Linear(64, 8), nn.ReLU(), nn.Linear(8, 3)), 4),
+        (nn.Sequential(nn.Linear(4096, 100)), 4),
+        (nn.Linear(64, 3), 4),
+    ],
+)
+def test_one_thread_trains_a_small_linear_head(model: nn.Module, threads: int) -> None:
+    assert training_threads(model, Compute(torch.device("cpu"), "fp32", 4)) == threads

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from fashion_exp.models.dropout import Dropout
+from fashion_exp.training import fit_heads as fit_heads_module
 from fashion_exp.training.device import Compute
 from fashion_exp.training.fit import EpochResult, fit
 from fashion_exp.training.fit_heads import HeadTraining, fit_heads
@@ -168,6 +169,23 @@ def test_heads_trained_together_equal_single_ones(
             base | {"criterion": Criterion(weight=torch.tensor([0.2, 1.0, 3.0]))},
         ]
     )
+
+
+@pytest.mark.parametrize("is_exact", [True, False])
+def test_linear_heads_are_multiplied_jointly_only_where_no_digit_changes(
+    is_exact: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    joint: list[int] = []
+    multiply = fit_heads_module._joint_linear
+
+    def count(inputs: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> Any:
+        joint.append(len(weight))
+        return multiply(inputs, weight, bias)
+
+    monkeypatch.setattr(fit_heads_module, "_is_joint_product_exact", lambda *shape: is_exact)
+    monkeypatch.setattr(fit_heads_module, "_joint_linear", count)
+    assert_equal([{}, {"lr": 1e-3}, {"weight_decay": 0.1}])
+    assert joint == ([3] * 5 * EPOCHS if is_exact else [])
 
 
 def test_different_heads_and_optimizers_train_together() -> None:
