@@ -45,11 +45,11 @@ from fashion_exp.tracking.tracker import Status, Tracker
 from fashion_exp.tracking.urls import run_url, runs_url, runs_view_tag
 from fashion_exp.tracking.writer import StoreWriter
 
-METRICS_PER_BATCH = 1000
+BATCH_SIZES = {"metrics": 900, "params": 100, "tags": 100}
+"""Of a request. MLflow takes 1,000 values at a time."""
 SECONDS_BETWEEN_WRITES = 1.0
-"""Shortest time between two writes of metrics. A write takes milliseconds, whatever its size, which
-is as long as several training steps of a small head."""
-TEXTS_PER_BATCH = 100
+"""Shortest time between two writes of metrics and tags. A write takes milliseconds, whatever its
+size, which is as long as several training steps of a small head."""
 UPLOAD_BYTES_PER_SECOND = 1e6
 """A server has as many more seconds to answer an upload."""
 
@@ -71,6 +71,7 @@ class MlflowTracker(Tracker):
         self.uri = client.tracking_uri
         self._writer = StoreWriter(self.uri)
         self._metrics: dict[str, list[Metric]] = {}
+        self._tags: dict[str, dict[str, str]] = {}
         self._logged: dict[str, set[str]] = {}
         """Names of the metrics of each run that has not ended."""
         self._last_write = -math.inf
@@ -110,10 +111,11 @@ class MlflowTracker(Tracker):
 
         run_id = self._writer.call(create, "")
         values = [Param(*item) for item in clean_texts(params, PARAM_LENGTH).items()]
-        self._enqueue_batches(run_id, "params", values, TEXTS_PER_BATCH)
+        self._enqueue_batches(run_id, params=values)
         return run_id
 
     def find_by_token(self, token: str) -> str | None:
+        self._enqueue_pending()
         return self._writer.call(partial(self._search_token, token), None)
 
     def _search_token(self, token: str) -> str | None:
@@ -127,6 +129,7 @@ class MlflowTracker(Tracker):
             runs = child_runs(self._client, self.experiment_id, run_id)
             return {r.data.tags[tag]: r.info.run_id for r in runs if tag in r.data.tags}
 
+        self._enqueue_pending()
         return self._writer.call(search, {})
 
     def exists(self, run_id: str) -> bool:
@@ -166,12 +169,11 @@ class MlflowTracker(Tracker):
         ]
         self._metrics.setdefault(run_id, []).extend(values)
         self._logged.setdefault(run_id, set()).update(metric.key for metric in values)
-        if time.monotonic() - self._last_write >= SECONDS_BETWEEN_WRITES:
-            self._enqueue_metrics()
+        self._enqueue_if_due()
 
     def tag(self, run_id: str, tags: Mapping[str, str]) -> None:
-        values = [RunTag(*item) for item in clean_texts(tags, TAG_LENGTH).items()]
-        self._enqueue_batches(run_id, "tags", values, TEXTS_PER_BATCH)
+        self._tags.setdefault(run_id, {}).update(clean_texts(tags, TAG_LENGTH))
+        self._enqueue_if_due()
 
     def set_parent(self, run_id: str, parent: str) -> None:
         self.tag(run_id, {MLFLOW_PARENT_RUN_ID: parent})
@@ -255,7 +257,7 @@ class MlflowTracker(Tracker):
         self._writer.enqueue(lambda: _retry_duplicate(write))
 
     def end(self, run_id: str, status: Status) -> None:
-        self._enqueue_metrics()
+        self._enqueue_pending()
         if status != "FINISHED":  # an interrupted process must not wait for a server
             self._writer.stop_waiting()
         logged = self._logged.pop(run_id, set())
@@ -279,7 +281,7 @@ class MlflowTracker(Tracker):
             self.end(run_id, status)
 
     def flush(self) -> None:
-        self._enqueue_metrics()
+        self._enqueue_pending()
         self._writer.call(lambda: None, None)
 
     def run_url(self, run_id: str) -> str | None:
@@ -295,15 +297,23 @@ class MlflowTracker(Tracker):
     def _is_server(self) -> bool:
         return self.uri.startswith("http")
 
-    def _enqueue_metrics(self) -> None:
-        for run_id, values in self._metrics.items():
-            self._enqueue_batches(run_id, "metrics", values, METRICS_PER_BATCH)
-        self._metrics = {}
+    def _enqueue_if_due(self) -> None:
+        if time.monotonic() - self._last_write >= SECONDS_BETWEEN_WRITES:
+            self._enqueue_pending()
+
+    def _enqueue_pending(self) -> None:
+        """Metrics and tags go in one request, as its length hardly changes its time."""
+        for run_id in [*dict.fromkeys([*self._metrics, *self._tags])]:
+            tags = [RunTag(*item) for item in self._tags.get(run_id, {}).items()]
+            self._enqueue_batches(run_id, metrics=self._metrics.get(run_id, ()), tags=tags)
+        self._metrics, self._tags = {}, {}
         self._last_write = time.monotonic()
 
-    def _enqueue_batches(self, run_id: str, kind: str, values: Sequence[object], size: int) -> None:
-        for start in range(0, len(values), size):
-            batch: dict[str, Any] = {kind: values[start : start + size]}
+    def _enqueue_batches(self, run_id: str, **values: Sequence[object]) -> None:
+        """`values` are metrics, params and tags; each request has as many as it may have."""
+        while any(values.values()):
+            batch = {kind: of_kind[: BATCH_SIZES[kind]] for kind, of_kind in values.items()}
+            values = {kind: of_kind[BATCH_SIZES[kind] :] for kind, of_kind in values.items()}
             self._writer.enqueue(partial(self._client.log_batch, run_id, **batch))
 
 

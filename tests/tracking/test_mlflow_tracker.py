@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy
 from mlflow import MlflowClient
-from mlflow.entities import Metric
+from mlflow.entities import Metric, RunTag
 from mlflow.exceptions import MlflowException
 
 from fashion_exp.atomic_io import DiskFullError
@@ -60,23 +60,25 @@ def test_child_runs_refer_to_their_parent(tracker: MlflowTracker, client: Mlflow
     assert parents == [None, *runs[:2]]
 
 
-def test_metrics_are_written_in_batches(
+def test_metrics_and_tags_are_written_together(
     tracker: MlflowTracker, client: MlflowClient, run: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sizes: list[int] = []
+    sizes: list[tuple[int, int]] = []
     write = tracker._client.log_batch
 
-    def log_batch(run_id: str, metrics: list[Metric]) -> None:
-        sizes.append(len(metrics))
-        write(run_id, metrics=metrics)
+    def log_batch(run_id: str, metrics: list[Metric], tags: list[RunTag]) -> None:
+        sizes.append((len(metrics), len(tags)))
+        write(run_id, metrics=metrics, tags=tags)
 
     monkeypatch.setattr(tracker._client, "log_batch", log_batch)
     monkeypatch.setattr(mlflow_tracker, "SECONDS_BETWEEN_WRITES", 3600)
     monkeypatch.setattr(tracker, "_last_write", -math.inf)
     for epoch in range(3):
         tracker.log(run, {f"m{i}": float(i) for i in range(20)}, step=epoch)
+        tracker.tag(run, {"epoch": str(epoch)})
     tracker.flush()
-    assert sizes == [20, 40]
+    assert sizes == [(20, 0), (40, 1)]
+    assert client.get_run(run).data.tags["epoch"] == "2"
     assert [m.step for m in client.get_metric_history(run, "m7")] == [0, 1, 2]
 
 
@@ -95,7 +97,7 @@ def test_log_returns_before_the_write_and_keeps_the_order(
     gate = threading.Event()
     written: list[float] = []
 
-    def wait_and_write(run_id: str, metrics: list[Metric]) -> None:
+    def wait_and_write(run_id: str, metrics: list[Metric], tags: list[RunTag]) -> None:
         gate.wait(10)
         written.append(metrics[0].value)
 
