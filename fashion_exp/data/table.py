@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -134,7 +135,7 @@ class ImageTable:
         """Number of images of each official part; "" for those in none."""
         return {str(part): int(count) for part, count in self.rows["part"].value_counts().items()}
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """Hash of image ids, labels, groups and parts; independent of paths."""
         names = ["image_id", "group_id", "label", "part", *share_names(self.rows)]

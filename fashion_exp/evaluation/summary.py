@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -253,9 +254,19 @@ class _Part:
     def scores(self, by_prediction: np.ndarray) -> pd.DataFrame:
         """The score of each prediction (n,), with a row per model (repeat, fold) and a column per
         image; nan: not predicted."""
-        scores = by_prediction.astype(np.float64)
-        table = self.frame[["repeat", "fold", "image_id"]].assign(score=scores)
-        return table.pivot(index=["repeat", "fold"], columns="image_id", values="score")
+        models, row, images, column = self._cells
+        table = np.full((len(models), len(images)), np.nan)
+        table[row, column] = by_prediction
+        return pd.DataFrame(table, models, images)
+
+    @cached_property
+    def _cells(self) -> tuple[pd.MultiIndex, np.ndarray, pd.Index, np.ndarray]:
+        """The models and the row of each prediction, the images and its column."""
+        keys = self.frame[["repeat", "fold"]]
+        row = (keys != keys.shift()).any(axis=1).cumsum().to_numpy() - 1
+        column, images = pd.factorize(self.frame["image_id"], sort=True)
+        models = pd.MultiIndex.from_frame(keys.drop_duplicates())
+        return models, row, pd.Index(images, name="image_id"), column
 
     def recipe_interval(self, scores: pd.DataFrame, shape: Shape) -> Interval:
         repeats = scores.index.get_level_values("repeat").to_numpy()
@@ -287,10 +298,8 @@ class _Part:
                 float(by_model.mean()), self.level, "images", target, "trainings",
                 scores=len(by_model), reason=NO_SCORES_OF_IMAGES,
             )  # fmt: skip
-        scores = self.frame.assign(score=values).pivot(
-            index=["repeat", "fold"], columns="image_id", values="score"
-        )
-        return self.interval(scores, "wilson" if is_share else "t", "").or_fallback
+        shape: Shape = "wilson" if is_share else "t"
+        return self.interval(self.scores(values), shape, "").or_fallback
 
     def mean_average_precision(self) -> Interval:
         from fashion_exp.stats.mean_average_precision import mean_average_precision
