@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import signal
+
+if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C during the imports: no traceback
+
 import atexit
 import errno
 import gc
 import importlib
 import logging
 import os
-import signal
 import sys
 from collections.abc import Sequence
 
@@ -129,10 +133,10 @@ def exit_code_of(error: BaseException) -> int:
             remedy = _REMEDIES[number]
             print(f"fashion_exp: {path}{error.strerror}; {remedy}", file=sys.stderr)
             return ExitCode.FAILED
-        case Terminated():
-            return 128 + signal.SIGTERM
         case KeyboardInterrupt():
-            return 128 + signal.SIGINT
+            # A note says how to continue.
+            print("\n" + "\n".join(getattr(error, "__notes__", ["stopped"])), file=sys.stderr)
+            return 128 + (signal.SIGTERM if isinstance(error, Terminated) else signal.SIGINT)
     raise error
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 import zipfile
@@ -17,8 +18,10 @@ import yaml
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
+from fashion_exp.__main__ import exit_code_of
 from fashion_exp.evaluation.run_dir import PART_FILES
 from fashion_exp.experiment.arguments import parse_arguments
+from fashion_exp.signals import Terminated
 from tests.command_line import (
     COMMAND,
     call_command,
@@ -316,6 +319,18 @@ def test_installed_wheel_finds_its_configs(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert list((tmp_path / "outputs" / "runs").glob("*/result.json"))
+
+
+@pytest.mark.parametrize(
+    ("error", "code"), [(KeyboardInterrupt(), 130), (Terminated(), 128 + signal.SIGTERM)]
+)
+def test_interruption_says_so_or_how_to_continue(
+    error: KeyboardInterrupt, code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert exit_code_of(error) == code
+    error.add_note("stopped; the same command continues")
+    assert exit_code_of(error) == code
+    assert capsys.readouterr().err == "\nstopped\n\nstopped; the same command continues\n"
 
 
 def test_closed_pipe_is_no_error() -> None:

@@ -64,8 +64,7 @@ def judge(
         columns=columns, classes=classes, scores=scores, where=where, form=form,
         manifest=manifest, images=images, part=part, outputs=outputs, uri=uri,
     )  # fmt: skip
-    settings = ComparisonSettings("accuracy", alpha, 0.01 if rope is None else rope, exact,
-                                  pairs=pairs)  # fmt: skip
+    settings = ComparisonSettings("accuracy", alpha, 0.0, exact, pairs=pairs)
     if pairs == "all" and baseline is not None:
         raise InputError("pairs=all has no effect with a baseline: leave out one of them")
     tools, metric = read_tools(tables, sources, metric, labels=labels is not None)
@@ -75,10 +74,10 @@ def judge(
     truth = None if labels is None else read_labels(labels, sources)
     options = JoinOptions(join, unit, shared_only, train_size)
     joined = join_tools(tools, options, metric, lower_is_better, truth)
-    if rope is None and metric not in CLASS_METRICS and not joined.metric.is_share:
-        settings = replace(settings, rope=0.0)  # nobody said which difference matters
+    if rope is None:  # of other scores nobody has said which difference matters
+        rope = 0.01 if metric in CLASS_METRICS or joined.metric.is_share else 0.0
     index = None if baseline is None else names.index(baseline)
-    settings = replace(settings, metric=metric, column=joined.metric, baseline=index)
+    settings = replace(settings, metric=metric, column=joined.metric, baseline=index, rope=rope)
     return Judgement.of(joined, settings)
 
 

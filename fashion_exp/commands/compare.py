@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -107,8 +106,8 @@ def _compare_with_placebo(args: argparse.Namespace, options: dict[str, Any]) -> 
             return compare(
                 args.runs, **options, placebo=args.placebo, approve=approve, progress=progress
             )
-    except KeyboardInterrupt:
-        print("\nstopped; the same command continues the placebo", file=sys.stderr)
+    except KeyboardInterrupt as error:
+        error.add_note("stopped; the same command continues the placebo")
         raise
 
 

@@ -39,7 +39,8 @@ def build_parser(subcommand: str, description: str | None) -> argparse.ArgumentP
         "--rope",
         type=float,
         default=0.01,
-        help="region of practical equivalence: smaller differences do not matter; default: 0.01",
+        help="region of practical equivalence: smaller differences do not matter; in the unit of "
+        "the metric, an accuracy being a share; default: 0.01, one percentage point",
     )
     parser.add_argument("--exact", action="store_true", help="McNemar's exact test, not mid-p")
     parser.add_argument("--target", type=float, help="accuracy to be reached, such as 0.95")

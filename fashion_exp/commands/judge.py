@@ -81,7 +81,8 @@ def build_parser() -> Parser:
     parser.add_argument("--alpha", type=float, default=0.05, help="family-wise error rate: 0.05")
     parser.add_argument(
         "--rope", type=float,
-        help="smaller differences do not matter; default: 0.01 (one point), 0 for other scores",
+        help="smaller differences do not matter; in the unit of the metric, an accuracy being a "
+        "share; default: 0.01 (one percentage point), 0 for other scores",
     )  # fmt: skip
     parser.add_argument("--exact", action="store_true", help="McNemar's exact test, not mid-p")
     parser.add_argument(

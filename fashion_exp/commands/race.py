@@ -6,7 +6,6 @@ that was interrupted."""
 from __future__ import annotations
 
 import json
-import sys
 from typing import TYPE_CHECKING
 
 from fashion_exp.commands.gate_options import EXIT_CODES, gate_of
@@ -38,8 +37,8 @@ def run(arguments: list[str]) -> int:
                 margin=gate.margin if gate else 0.0, uri=args.uri, outputs=args.outputs,
                 progress=progress, on_look=lambda race: progress.print(look_line(race)),
             )  # fmt: skip
-    except KeyboardInterrupt:
-        print("\nstopped; the same command continues the race", file=sys.stderr)
+    except KeyboardInterrupt as error:
+        error.add_note("stopped; the same command continues the race")
         raise
     if args.json:
         print(json.dumps(result.as_json(), indent=1))
@@ -65,7 +64,8 @@ def build_parser() -> Parser:
     )
     parser.add_argument(
         "--rope", type=float, default=0.01,
-        help="region of practical equivalence: smaller differences do not matter; default: 0.01",
+        help="region of practical equivalence: smaller differences do not matter; in the unit of "
+        "the metric, an accuracy being a share; default: 0.01, one percentage point",
     )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument(

@@ -4,7 +4,6 @@ accuracy of the new models is not measured: the estimate stays that of the run."
 from __future__ import annotations
 
 import json
-import sys
 
 from fashion_exp.atomic_io import read_json
 from fashion_exp.commands.parser import Parser
@@ -38,8 +37,8 @@ def run(arguments: list[str]) -> int:
         with log_to_console(console), Progress(console) as progress:
             study = load_run(args.run, outputs, args.uri)
             fitted = refit(study, progress, args.with_test, args.models)
-    except KeyboardInterrupt:
-        print("\nstopped; the same command continues the refit", file=sys.stderr)
+    except KeyboardInterrupt as error:
+        error.add_note("stopped; the same command continues the refit")
         raise
     if args.json:
         facts = read_json(fitted.run.path / REFIT_FILE)

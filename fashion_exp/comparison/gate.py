@@ -96,6 +96,10 @@ def decide(comparison: PairwiseComparison, gate: Gate, *, same_recipe: bool = Fa
     """
     (pair,) = comparison.pairs
     settings, metric = comparison.settings, comparison.settings.described
+    if metric.is_share and gate.margin >= metric.scale:
+        raise InputError(
+            f"margin={gate.margin:g}: no difference reaches that many points; half a point is 0.5"
+        )
     alpha = settings.pair_alpha
     level = 1 - alpha if gate.kind == "better" else 1 - 2 * alpha
     names = comparison.names[pair.a], comparison.names[pair.b]

@@ -8,6 +8,9 @@ from typing import Literal
 from fashion_exp.comparison.metrics import METRICS, Metric
 from fashion_exp.errors import InputError, suggest
 
+LARGEST_ROPE = 0.2
+"""Of a share; larger ones are meant in points."""
+
 
 @dataclass(frozen=True)
 class ComparisonSettings:
@@ -18,7 +21,8 @@ class ComparisonSettings:
     alpha: float = 0.05
     """Family-wise error rate."""
     rope: float = 0.01
-    """Region of practical equivalence: smaller differences are of no interest."""
+    """Region of practical equivalence: smaller differences are of no interest. In the unit of the
+    metric; an accuracy is a share, so 0.01 is one percentage point."""
     exact: bool = False
     """Uses McNemar's exact test instead of the mid-p test."""
     target: float | None = None
@@ -53,12 +57,20 @@ class ComparisonSettings:
             raise InputError(f"alpha={self.alpha:g}: must be between 0 and 0.5")
         if self.target is not None and not 0 < self.target < 1:
             raise InputError(f"target={self.target:g}: must be between 0 and 1")
-        if not 0 <= self.rope < 1:
-            raise InputError(f"rope={self.rope:g}: must be a difference of at least 0 and below 1")
+        self._check_rope()
         accuracy, images = self.human or (0.5, None)
         if not 0 < accuracy < 1 or (images is not None and images < 1):
             raise InputError(
                 f"human={accuracy:g}:{images}: needs an accuracy between 0 and 1, and N from 1 on"
+            )
+
+    def _check_rope(self) -> None:
+        if not 0 <= self.rope < float("inf"):
+            raise InputError(f"rope={self.rope:g}: must be a number from 0 on")
+        if self.described.is_share and self.rope > LARGEST_ROPE:
+            raise InputError(
+                f"rope={self.rope:g}: would be {100 * self.rope:g} points; the unit is a share, so "
+                f"half a point is 0.005, and the largest is {LARGEST_ROPE:g}"
             )
 
     def with_baseline(self, index: int) -> ComparisonSettings:

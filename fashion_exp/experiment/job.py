@@ -163,9 +163,9 @@ def outcome(run: RunDir, hold_out_test: bool, raise_errors: bool) -> Iterator[Ou
         (epochs,) = pruned.args
         print(f"pruned after {epochs} epochs: other jobs were better by then")
         run.save_pruned(epochs)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
         if not hold_out_test:
-            print(f"\nstopped; to continue: {resume_command(run.path)}", file=sys.stderr)
+            error.add_note(f"stopped; to continue: {resume_command(run.path)}")
         raise
     except Exception as error:
         result.code = ExitCode.FAILED

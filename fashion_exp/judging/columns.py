@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from fashion_exp.errors import InputError, suggest
+from fashion_exp.judging.class_scores import PREFIXES, read_class_scores
 from fashion_exp.judging.shares import find_shares
 
 Scores = Literal["probabilities", "logits", "ranking"]
@@ -29,9 +30,6 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
     "split": ("split", "part"),
 }
 """By role the names under which columns are found; the first is that of the documentation."""
-
-PREFIXES = ("p_", "prob_", "proba_", "probability_", "logit_")
-"""Of columns with the probability, or score, of one class each."""
 
 KEYS = ("id", "hash", "path", "name")
 """What items are joined by: the first that all tables have. The name is the path's last part."""
@@ -245,7 +243,7 @@ def _probabilities(
 ) -> tuple[tuple[str, ...], np.ndarray | None, set[str], str]:
     """Class names, checked probabilities (n, classes), the columns that held them, and how they
     were converted."""
-    values, names, used = _raw_scores(frame, source, column_of)
+    values, names, used = read_class_scores(frame, source, column_of)
     if values is None:
         return (), None, set(), ""
     if values.shape[1] < 2:
@@ -262,8 +260,11 @@ def _probabilities(
             )
         classes = [options.classes[int(name)] for name in names]
     if not np.isfinite(values).all():
-        row = int(np.flatnonzero(~np.isfinite(values).all(axis=1))[0]) + 1
-        raise InputError(f"{source}: row {row} has a missing or infinite score; complete it")
+        row, column = (int(index[0]) for index in np.nonzero(~np.isfinite(values)))
+        raise InputError(
+            f"{source}: row {row + 1} has a missing or infinite score of the class "
+            f"{classes[column]}; complete it"
+        )
     note = _SCORE_NOTES.get(options.scores, "")
     if options.scores == "logits" and _are_probabilities(values):
         note = "its scores are probabilities already, and stay as they are"
@@ -271,8 +272,22 @@ def _probabilities(
         shifted = np.exp(values - values.max(axis=1, keepdims=True))
         values = shifted / shifted.sum(axis=1, keepdims=True)
     elif options.scores == "probabilities":
+        if not _are_probabilities(values):
+            _refuse_missing_class(frame, source, column_of, classes)
         _check_probabilities(values, source)
     return tuple(classes), values, used, note
+
+
+def _refuse_missing_class(
+    frame: pd.DataFrame, source: str, column_of: Mapping[str, str], classes: Sequence[str]
+) -> None:
+    """Raises `InputError` if one class of the labels, which name the others, has no column."""
+    labels = set(map(_text, frame[column_of["label"]].dropna())) if "label" in column_of else set()
+    if len(missing := labels - set(classes)) == 1 and labels > missing:
+        raise InputError(
+            f"{source}: no column with the probability of {missing.pop()}, a class of the labels; "
+            "add it"
+        )
 
 
 def _are_probabilities(values: np.ndarray) -> bool:
@@ -299,48 +314,6 @@ def _check_probabilities(values: np.ndarray, source: str) -> None:
             f"{source}: the probabilities of row {worst + 1} sum to {sums[worst]:.4g}, not 1; "
             f"{remedy}"
         )
-
-
-def _raw_scores(
-    frame: pd.DataFrame, source: str, column_of: Mapping[str, str]
-) -> tuple[np.ndarray | None, list[str], set[str]]:
-    """Scores (n, classes), class names, and the columns that held them."""
-    for prefix in PREFIXES:
-        columns = [
-            str(name)
-            for name in frame.columns
-            if str(name).startswith(prefix) and pd.api.types.is_numeric_dtype(frame[name])
-        ]
-        if columns:
-            return (
-                frame[columns].to_numpy(np.float64),
-                [name.removeprefix(prefix) for name in columns],
-                set(columns),
-            )
-    if "probabilities" not in column_of:
-        return None, [], set()
-    name = column_of["probabilities"]
-    rows = [_vector(cell, source, name) for cell in frame[name]]
-    lengths = {len(row) for row in rows}
-    if len(lengths) > 1:
-        raise InputError(
-            f"{source}: column {name} has {min(lengths)} to {max(lengths)} scores in a row; "
-            "every row needs one per class"
-        )
-    values = np.array(rows, dtype=np.float64)
-    return values, [str(index) for index in range(values.shape[1])], {name}
-
-
-def _vector(cell: object, source: str, name: str) -> np.ndarray:
-    """A list, an array, or the text that pandas writes of one: "[0.1 0.9]" or "[0.1, 0.9]"."""
-    try:
-        if isinstance(cell, str):
-            return np.array(cell.strip(" []()").replace(",", " ").split(), dtype=np.float64)
-        return np.asarray(cell, dtype=np.float64).reshape(-1)
-    except (ValueError, TypeError):
-        raise InputError(
-            f"{source}: column {name} has {cell!r}, which is no list of scores"
-        ) from None
 
 
 def _numbers(column: pd.Series, where: str) -> np.ndarray:

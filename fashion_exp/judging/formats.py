@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -66,6 +67,8 @@ def _read_with(reader: Callable[[Path], pd.DataFrame], file: Path) -> pd.DataFra
         raise
     except OSError as error:
         raise InputError(f"{file}: cannot be read: {os_error_reason(error)}") from None
+    except EOFError:  # numpy's, of an empty file
+        raise InputError(f"{file}: empty; write the arrays again") from None
     except (ValueError, KeyError, TypeError) as error:  # pyarrow's and json's errors are these
         reason = " ".join(str(error).split())[:200]
         raise InputError(f"{file}: no {file.suffix[1:]} file that can be read: {reason}") from None
@@ -169,7 +172,7 @@ def _records_frame(rows: list[Any]) -> pd.DataFrame:
 def _read_npz(file: Path) -> pd.DataFrame:
     """Arrays of equal length; a matrix holds the scores of the classes."""
     with np.load(file, allow_pickle=False) as arrays:
-        columns = {name: arrays[name] for name in arrays.files}
+        columns = {name: _array(partial(arrays.__getitem__, name)) for name in arrays.files}
     lengths = {name: len(array) for name, array in columns.items() if array.ndim}
     if len(set(lengths.values())) != 1:
         texts = ", ".join(f"{name} {length}" for name, length in lengths.items())
@@ -178,8 +181,18 @@ def _read_npz(file: Path) -> pd.DataFrame:
 
 
 def _read_npy(file: Path) -> pd.DataFrame:
-    array = np.load(file, allow_pickle=False)
+    array = _array(partial(np.load, file, allow_pickle=False))
     return _arrays_frame({"predicted" if array.ndim == 1 else "probabilities": array})
+
+
+def _array(load: Callable[[], np.ndarray]) -> np.ndarray:
+    """Raises `ValueError` for Python objects, as reading them could run any code."""
+    try:
+        return load()
+    except ValueError as error:
+        if "allow_pickle" not in str(error):
+            raise
+        raise ValueError("it has Python objects; write arrays of numbers or of texts") from None
 
 
 def _arrays_frame(columns: Mapping[str, np.ndarray]) -> pd.DataFrame:

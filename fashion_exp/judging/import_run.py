@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from fashion_exp.atomic_io import write_json, write_text
+from fashion_exp.comparison.find_runs import run_name, single_runs
 from fashion_exp.configuration.schema import TrackingConfig
 from fashion_exp.errors import InputError
 from fashion_exp.evaluation.annotations import Annotations, save_annotations
@@ -60,6 +61,12 @@ def import_run(
     """
     if "validation" not in parts:
         raise InputError(f"{name}: {NO_VALIDATION}")
+    for run in single_runs(outputs):
+        if (run.path / IMPORT_FILE).exists() and run_name(run) == name:
+            raise InputError(
+                f"{name}: an imported run has this name, {run.path}; import --as another, or "
+                "delete that folder"
+            )
     classes = _classes(parts)
     built = {part: _part(tool, part, classes, options) for part, tool in parts.items()}
     sizes = _train_sizes(name, built["validation"].models, options)

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from fashion_exp.errors import InputError
-from fashion_exp.judging.columns import ALIASES, KEYS, PREFIXES, ColumnOptions, read_columns
+from fashion_exp.judging.class_scores import PREFIXES
+from fashion_exp.judging.columns import ALIASES, KEYS, ColumnOptions, read_columns
 
 _ROLES = {name for names in ALIASES.values() for name in names}
 LABEL = "label"

@@ -66,7 +66,9 @@ def source_options(
     outputs: str | PathLike[str] = "outputs",
     uri: str | None = None,
 ) -> SourceOptions:
-    """From the arguments of `api.judging.judge` that are about reading."""
+    """From the arguments of `api.judging.judge` that are about reading. Raises `InputError`."""
+    if images is not None and not Path(images).is_dir():
+        raise InputError(f"images={images}: no such folder; name the one that paths start from")
     return SourceOptions(
         ColumnOptions(columns or {}, classes, scores, where or {}), form,
         None if manifest is None else Path(manifest), None if images is None else Path(images),

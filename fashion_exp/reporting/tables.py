@@ -301,7 +301,8 @@ def extract_shared(table: PlainTable) -> PlainTable:
     repeated = {
         index
         for index, name in enumerate(table.header)
-        if all(
+        if index > 0
+        and all(
             {f"{name.replace(' ', '_')}={r[index]}", r[index]} & {*r[0].split()} for r in table.rows
         )
     }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -90,8 +89,8 @@ def open_sweep(
         record_jobs(folder, jobs, sweep.commit)
         try:
             yield sweep
-        except KeyboardInterrupt:
-            print(f"\nstopped; {same_command(cfg.sweep.fresh)} resumes", file=sys.stderr)
+        except KeyboardInterrupt as error:
+            error.add_note(f"stopped; {same_command(cfg.sweep.fresh)} resumes")
             raise
 
 

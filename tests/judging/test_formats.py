@@ -190,6 +190,8 @@ def test_samples_of_lm_eval_have_a_score_per_document(tmp_path: Path) -> None:
         ("a.json", '"text"', "holds no table"),
         ("a.eval", "no", "not an archive of inspect_ai"),
         ("a.npz", "no", "no npz file that can be read"),
+        ("a.npz", "", "a.npz: empty"),
+        ("a.npy", "", "a.npy: empty"),
         ("a.csv", "id,label,label\n1,2,3\n", "label is there twice"),
         ("a.csv", "", "no csv file that can be read"),
     ],
@@ -197,6 +199,17 @@ def test_samples_of_lm_eval_have_a_score_per_document(tmp_path: Path) -> None:
 def test_files_that_cannot_be_read(name: str, content: str, message: str, tmp_path: Path) -> None:
     (tmp_path / name).write_text(content)
     with pytest.raises(InputError, match=message):
+        judge([tmp_path / name])
+
+
+@pytest.mark.parametrize("name", ["a.npy", "a.npz"])
+def test_objects_of_python_in_an_array_are_not_read(name: str, tmp_path: Path) -> None:
+    objects = np.array([{"id": 1}], dtype=object)
+    if name == "a.npz":
+        np.savez(tmp_path / name, objects)
+    else:
+        np.save(tmp_path / name, objects)
+    with pytest.raises(InputError, match="it has Python objects; write arrays of numbers"):
         judge([tmp_path / name])
 
 

@@ -47,6 +47,13 @@ def test_compare_of_imported_runs_equals_judge(design: str, tmp_path: Path) -> N
     pd.testing.assert_frame_equal(own[columns], theirs[columns])
 
 
+def test_a_name_is_imported_once(tmp_path: Path) -> None:
+    imported(tmp_path, "a", random_table(0, 0.9))
+    with pytest.raises(InputError, match="a: an imported run has this name"):
+        imported(tmp_path, "a", random_table(1, 0.8))
+    assert len(list((tmp_path / "runs").iterdir())) == 1
+
+
 def test_test_predictions_are_a_part_of_their_own(tmp_path: Path) -> None:
     table = random_table(0, 0.9).assign(split=["validation"] * 80 + ["test"] * 40)
     folder = imported(tmp_path, "a", table, part=None)

@@ -34,6 +34,20 @@ CASES: dict[str, tuple[object, dict[str, Any], str]] = {
     "logits": (changed(p_dress=3.5, p_shirt=-2.0), {}, "no probability; --scores logits"),
     "sums": (changed(p_dress=0.5, p_shirt=0.3), {}, "row 1 sum to 0.8, not 1; --scores logits"),
     "a missing probability": (changed(p_dress=[np.nan] * 20), {}, "row 1 has a missing"),
+    "one missing probability": (
+        changed(p_shirt=[*GOOD["p_shirt"][:7], None, *GOOD["p_shirt"][8:]]), {},
+        "row 8 has a missing or infinite score of the class shirt",
+    ),
+    "a probability that is no number": (
+        changed(p_dress=[*GOOD["p_dress"][:5], "0,7", *GOOD["p_dress"][6:]]), {},
+        "row 6, column p_dress: '0,7' is no number",
+    ),
+    "a class without a column": (
+        changed(p_dress=0.4, p_shirt=0.3, label=["hat", *GOOD["label"][1:]]), {},
+        "no column with the probability of hat",
+    ),
+    "points for a share": (GOOD, {"rope": 0.5}, "would be 50 points; .* half a point is 0.005"),
+    "no folder of images": (GOOD, {"images": "nowhere"}, "images=nowhere: no such folder"),
     "a missing label": (changed(label=[None, *["dress"] * 19]), {}, "label: missing in row 1"),
     "a missing fold": (changed(fold=[0.0] * 19 + [np.nan]), {}, "fold: missing in row 20"),
     "a missing repeat": (changed(repeat=[None, *["x"] * 19]), {}, "repeat: missing in row 1"),

@@ -287,6 +287,11 @@ def test_equal_columns_stand_once_above_the_table() -> None:
     assert extract_shared(replace(table, rows=[])).rows == []
 
 
+def test_names_of_one_word_stay() -> None:
+    table = PlainTable(["run", "validation"], [["a", "90 %"], ["b", "80 %"]])
+    assert extract_shared(table).header == ["run", "validation"]
+
+
 def test_markdown_escapes_markup() -> None:
     text = markdown_table(PlainTable(["a|b", "c"], [["x\ny", "*z*"]], "T", ["see <b>"]))
     first_rows, rule, row = text.split("\n\n")[1].splitlines()
