@@ -36,6 +36,7 @@ from fashion_exp.inference.calibration_report import (
     triple,
 )
 from fashion_exp.inference.labelled_photos import read_labelled
+from fashion_exp.inference.trained_run import numbers_of
 from fashion_exp.inspection.drift import DriftTest, find_drift
 from fashion_exp.process import cpu_count
 from fashion_exp.reporting.progress import Progress
@@ -126,7 +127,7 @@ def evaluate(
             table.rows, run.classes, probabilities[index], part=name, fold=fold, repeat=repeat,
             seed=run.config.seed,
         ))
-        for index, (repeat, fold) in enumerate(map(_numbers, run.model_names))
+        for index, (repeat, fold) in enumerate(map(numbers_of, run.model_names))
     ]  # fmt: skip
     frame = pd.concat(frames, ignore_index=True)
     own_part = "test" if run.result.test_evaluations else "validation"
@@ -177,12 +178,6 @@ def _checked(name: str) -> str:
             "train, validation or test"
         )
     return name
-
-
-def _numbers(model: str) -> tuple[int, int]:
-    """Repeat and fold of r0f1."""
-    repeat, fold = re.findall(r"\d+", model)
-    return int(repeat), int(fold)
 
 
 def _predict(

@@ -83,13 +83,10 @@ def require_equal(proof: Proof) -> None:
         raise ExportError(f"the exported file gives other answers than the run: {proof}")
 
 
-def read_photos(run: TrainedRun, part: str, most: int | None = None) -> dict[str, np.ndarray]:
-    """Photos that the run predicted as its `part`, decoded, by image id; `most` spread over all.
-
-    Raises `InputError` if none can be read.
-    """
-    ids = sorted(set(run.predictions(part)["image_id"]))
-    return read_images(run, ids if most is None else ids[:: max(1, len(ids) // most)][:most])
+def read_photos(run: TrainedRun, part: str) -> dict[str, np.ndarray]:
+    """Photos that the run predicted as its `part`, decoded, by image id. Raises
+    `InputError` if none can be read."""
+    return read_images(run, sorted(set(run.predictions(part)["image_id"])))
 
 
 def read_images(run: TrainedRun, ids: Sequence[str]) -> dict[str, np.ndarray]:

@@ -11,6 +11,7 @@ import pandas as pd
 from scipy import stats
 
 from fashion_exp.inspection.duplicates import InspectedImage
+from fashion_exp.reporting.formats import p_text
 from fashion_exp.stats.multiplicity import holm
 
 ALPHA = 0.05
@@ -120,7 +121,7 @@ def drift_sentences(tests: Sequence[DriftTest]) -> list[str]:
     for parts in dict.fromkeys(test.parts for test in tests):
         of_pair = [test for test in tests if test.parts == parts]
         significant = [
-            f"{test.quantity} ({test.effect_size:.2f}, {_format_p(test.p)})"
+            f"{test.quantity} ({test.effect_size:.2f}, {p_text(test.p)})"
             for test in of_pair
             if test.is_significant
         ]
@@ -131,7 +132,3 @@ def drift_sentences(tests: Sequence[DriftTest]) -> list[str]:
             else f"{names}: none of {len(of_pair)} tests finds a difference at {ALPHA:g}."
         )
     return sentences
-
-
-def _format_p(p: float) -> str:
-    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"

@@ -293,8 +293,8 @@ def _fitting_model(path: Path, channels: int) -> str:
     return "give weights of the same architecture"
 
 
-def _first(keys: set[str], count: int = 4) -> str:
-    return ", ".join(sorted(keys)[:count]) + (", …" if len(keys) > count else "")
+def _first(keys: set[str]) -> str:
+    return ", ".join(sorted(keys)[:4]) + (", …" if len(keys) > 4 else "")
 
 
 def _is_ignored(network: nn.Module, key: str) -> bool:

@@ -64,6 +64,11 @@ def difference_range(low: float, high: float, is_share: bool = True) -> str:
     return f"{first} to {last}"
 
 
+def p_text(p: float) -> str:
+    """ "p = 0.032" or "p < 0.001"."""
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+
+
 def sample_size(n: float) -> str:
     """ "1,720", or "about 788" for a number of photos that was divided by a design effect."""
     return f"{n:,.0f}" if n == round(n) else f"about {n:,.0f}"

@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fashion_exp.reporting import style
-from fashion_exp.reporting.formats import difference_range, difference_text, shorten_to_cells
+from fashion_exp.reporting.formats import (
+    difference_range,
+    difference_text,
+    p_text,
+    shorten_to_cells,
+)
 from fashion_exp.reporting.report_content import VerdictCell, VerdictLabel, VerdictMatrix
 from fashion_exp.reporting.tables import PlainTable, first_rows
 
@@ -32,11 +37,6 @@ _COLORS: dict[VerdictLabel, str] = {
     "worse": "#FADCC6",
     "equivalent": "#E3E3E3",
 }
-
-
-def p_text(p: float) -> str:
-    """ "p = 0.032" or "p < 0.001"."""
-    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
 
 
 def cell_text(cell: VerdictCell, row: str, column: str, is_share: bool = True) -> str:

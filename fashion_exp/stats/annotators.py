@@ -137,12 +137,11 @@ def find_true_classes(
 
 def accuracy_intervals(
     votes: Integers, classes: int, estimate: TrueClasses, level: float,
-    groups: ArrayLike | None = None, seed: int = 0,
+    groups: ArrayLike | None = None,
 ) -> list[Interval]:  # fmt: skip
     """The accuracy of each annotator by the model, fitted again in each resample."""
-    drawn = group_weights(
-        group_codes(groups, len(votes)), FITTED_RESAMPLES, np.random.default_rng(seed)
-    )
+    codes = group_codes(groups, len(votes))
+    drawn = group_weights(codes, FITTED_RESAMPLES, np.random.default_rng(0))
     resampled = np.stack([
         find_true_classes(votes, classes, weights, estimate.posterior).accuracy for weights in drawn
     ])  # fmt: skip
@@ -190,8 +189,8 @@ def _codes(groups: ArrayLike | None, selected: NDArray[np.bool_]) -> Integers:
     return group_codes(None if groups is None else np.asarray(groups)[selected], count)
 
 
-def _resample(codes: Integers, statistic: Callable[[Floats], Floats], seed: int = 0) -> Floats:
-    rng = np.random.default_rng(seed)
+def _resample(codes: Integers, statistic: Callable[[Floats], Floats]) -> Floats:
+    rng = np.random.default_rng(0)
     blocks = [
         statistic(group_weights(codes, size, rng))
         for size in (block_sizes(RESAMPLES, codes.size) if codes.size else ())

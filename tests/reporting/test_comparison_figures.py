@@ -10,6 +10,7 @@ from fashion_exp.reporting import style
 from fashion_exp.reporting.comparison_curves import curves_sentence, curves_table, validation_curves
 from fashion_exp.reporting.forest import axis_limits, forest_figure
 from fashion_exp.reporting.forest_text import forest_sentence, forest_table
+from fashion_exp.reporting.formats import p_text
 from fashion_exp.reporting.report_content import (
     Curve,
     ForestPlot,
@@ -20,7 +21,7 @@ from fashion_exp.reporting.report_content import (
 )
 from fashion_exp.reporting.style import NARROW, WIDE
 from fashion_exp.reporting.svg import CSS_COLORS, inline_svg
-from fashion_exp.reporting.verdict_matrix import cell_text, p_text, verdict_figure
+from fashion_exp.reporting.verdict_matrix import cell_text, verdict_figure
 from tests.reporting.example_report import example_report, make_report
 
 pytestmark = pytest.mark.slow
