@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from fashion_exp.api.comparison import Comparison, compare
     from fashion_exp.api.estimates import estimate, items_to_label
     from fashion_exp.api.judging import Flips, Judgement, flips, flips_page, judge
-    from fashion_exp.api.labelling import Between, NextLabels, label_between, label_next
+    from fashion_exp.api.labeling import Between, NextLabels, label_between, label_next
     from fashion_exp.api.lr_finder import LrFinder, find_lr
     from fashion_exp.api.racing import Race, race
     from fashion_exp.api.recipes import Recipe, recipe
@@ -61,7 +61,7 @@ _MODULES = {
     "fashion_exp.api.comparison": ("Comparison", "compare"),
     "fashion_exp.api.estimates": ("estimate", "items_to_label"),
     "fashion_exp.api.judging": ("Flips", "Judgement", "flips", "flips_page", "judge"),
-    "fashion_exp.api.labelling": ("Between", "NextLabels", "label_between", "label_next"),
+    "fashion_exp.api.labeling": ("Between", "NextLabels", "label_between", "label_next"),
     "fashion_exp.api.lr_finder": ("LrFinder", "find_lr"),
     "fashion_exp.api.racing": ("Race", "race"),
     "fashion_exp.api.recipes": ("Recipe", "recipe"),

@@ -1,8 +1,10 @@
-"""Imports follow the layers without circles, and each library is used by few packages."""
+"""Imports follow the layers without circles, each library is used by few packages, and names and
+spelling are those of the conventions."""
 
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -67,6 +69,27 @@ MAX_ROOT_FILES = 8
 MAX_IMPORT_LEVELS = 11
 MAX_LINES = {"a file": 400, "a function": 60}
 VAGUE_NAMES = {"asked", "found", "kept", "one", "place", "said", "these", "told"}
+
+BRITISH = re.compile(
+    r"""(?ix) \b \w*?
+    ( (label|model|travel|signal|channel|cancel) l (ed|ing)
+    | (col|fav|behavi|neighb|hon)our | grey | licence | catalogue | artefact | whilst | learnt
+    | (normal|standard|optim|initial|organ|recogn|summar|general|minim|maxim|random|regular|visual
+      |categor|serial|synchron|token|vector|parallel|quant|penal|util|emphas|special|equal|memor
+      |priorit|custom|final|material|character|stabil) is (e|es|ed|er|ing|ation)
+    | analys (e|ed|ing) (?![a-z]) | centre )
+    \w*"""
+)
+PUBLIC_BRITISH = {
+    "initialisation", "mislabelled",  # options; the first is also a fact of stored runs
+    "LabellingSimulation", "simulate_labelling",  # the Python API
+    "Licence", "_licences", "licence", "licence_url", "licences",  # of plans and attributions
+    "colour", "colours", "mean_colour",  # of collected photos and reports
+    "relabelled",  # in stored versions of labels
+}  # fmt: skip
+"""Names that users' files and commands have, and a refusal would break."""
+BRITISH_DATA = {"retrieval/words.py", "tools/collect/plan_lint.py"}
+"""Files that accept both spellings of what users write."""
 
 
 def name_of(file: Path) -> str:
@@ -218,3 +241,21 @@ def test_files_and_functions_are_short() -> None:
             if isinstance(node, ast.FunctionDef):
                 lines = (node.end_lineno or node.lineno) - node.lineno + 1
                 assert lines <= MAX_LINES["a function"], f"{module}.{node.name}"
+
+
+def test_spelling_is_american() -> None:
+    root = PACKAGE.parent
+    files = [
+        *(file for end in ("py", "j2", "js", "css") for file in PACKAGE.rglob(f"*.{end}")),
+        *(root / "conf").rglob("*.yaml"), *(root / "docs").rglob("*.md"), *root.glob("*.md"),
+    ]  # fmt: skip
+    data = {PACKAGE / name for name in BRITISH_DATA}
+    assert len(files) > 600 and data < set(files)
+    words = {
+        f"{file.relative_to(root)}: {match[0]}"
+        for file in set(files) - data
+        # A quoted word is data: a column, a key, a part's folder.
+        for match in BRITISH.finditer(re.sub(r'"\w+"', "", file.read_text(encoding="utf-8")))
+        if match[0] not in PUBLIC_BRITISH
+    }
+    assert not words

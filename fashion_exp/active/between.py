@@ -1,4 +1,4 @@
-"""Two runs on unlabelled photos: their accuracies differ only where their predictions do."""
+"""Two runs on unlabeled photos: their accuracies differ only where their predictions do."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MIN_LABELS = 2
 
 @dataclass(frozen=True)
 class Disagreements:
-    """Photos on which two runs differ, in the random order in which they are labelled."""
+    """Photos on which two runs differ, in the random order in which they are labeled."""
 
     image_ids: Sequence[str]
     answers: Mapping[str, tuple[str, str]]
@@ -32,7 +32,7 @@ class Disagreements:
 class BetweenResult:
     names: tuple[str, str]
     disagreements: Disagreements
-    labelled: int
+    labeled: int
     estimate: DisagreementEstimate | None
     """None without labels."""
     skipped: int
@@ -43,7 +43,7 @@ class BetweenResult:
         disagreements = self.disagreements
         lines = [
             f"{first} and {second} differ on {len(disagreements.image_ids):,} of "
-            f"{pluralize(disagreements.photos, 'photo')}, {self.labelled:,} of them labelled."
+            f"{pluralize(disagreements.photos, 'photo')}, {self.labeled:,} of them labeled."
         ]
         if self.estimate is not None:
             here, general = (_text(interval) for interval in self.estimate)
@@ -66,7 +66,7 @@ class BetweenResult:
             "runs": self.names,
             "photos": self.disagreements.photos,
             "differ": len(self.disagreements.image_ids),
-            "labelled": self.labelled,
+            "labelled": self.labeled,
             "difference": None if estimate is None else {
                 name: {"estimate": i.estimate, "low": i.low, "high": i.high, "level": i.level}
                 for name, i in estimate._asdict().items()

@@ -1,4 +1,4 @@
-"""Which photos of an unlabelled folder to label next, as a review page."""
+"""Which photos of an unlabeled folder to label next, as a review page."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ BY_FEATURES = ("badge", "coreset", "usdm")
 """Strategies that need features."""
 MAX_CANDIDATES = 4000
 """Photos that a strategy chooses from; of more, the least sure ones. `usdm` compares all pairs."""
-UNLABELLED = "unlabelled"
+UNLABELED = "unlabeled"
 THUMBNAIL_SIZE = 320
 """Longer side in px: a person decides by the image."""
 
@@ -82,8 +82,8 @@ def read_decided(
     does not have.
     """
     decisions = [decision for file in files for decision in read_decisions(file)]
-    unlabelled: dict[str, Labels] = dict.fromkeys(photos.all_ids, ("",))
-    resolved = resolve_decisions(decisions, unlabelled, classes, source)
+    unlabeled: dict[str, Labels] = dict.fromkeys(photos.all_ids, ("",))
+    resolved = resolve_decisions(decisions, unlabeled, classes, source)
     return {image: labels for image, labels in resolved.items() if labels != ("",)}
 
 
@@ -118,7 +118,7 @@ def choose(
     run: TrainedRun, predicted: Predicted, positions: np.ndarray, strategy: str, count: int,
     seed: int, progress: Progress,
 ) -> np.ndarray:  # fmt: skip
-    """Those of `positions` to label next, at most `count`, the first to be labelled first.
+    """Those of `positions` to label next, at most `count`, the first to be labeled first.
 
     Raises `InputError` for a strategy that the run does not allow.
     """
@@ -135,7 +135,7 @@ def choose(
     if strategy == "bald" and len(probabilities) < 2:
         raise InputError("strategy=bald: needs a run of several models; choose margin")
     features = np.zeros((len(positions), 1), np.float32)
-    labelled = np.arange(0)
+    labeled = np.arange(0)
     if strategy in BY_FEATURES:
         if predicted.features is None:
             raise InputError(
@@ -145,11 +145,11 @@ def choose(
         features = predicted.features[positions]
     if strategy == "coreset":
         own = own_features(run, development_ids(run), progress)
-        features, labelled = np.concatenate([features, own]), np.arange(len(own)) + len(positions)
+        features, labeled = np.concatenate([features, own]), np.arange(len(own)) + len(positions)
     deviation = features.std(0)
     features = (features - features.mean(0)) / np.where(deviation > 0, deviation, 1)
     query = Query(
-        Pool(features.astype(np.float32)), labelled, np.arange(len(positions)), mean,
+        Pool(features.astype(np.float32)), labeled, np.arange(len(positions)), mean,
         lambda: probabilities, min(count, len(positions)),
         np.random.default_rng(derive_seed("next", seed)),
     )  # fmt: skip
@@ -183,13 +183,11 @@ def next_cases(
         (predicted.files(undecided[position]), *explain(run.classes, mean[position]))
         for position in map(int, chosen)
     ]
-    about = (
-        f"{len(cases)} of {pluralize(len(undecided), 'unlabelled photo')}, chosen by {strategy}."
-    )
+    about = f"{len(cases)} of {pluralize(len(undecided), 'unlabeled photo')}, chosen by {strategy}."
     return cases, about
 
 
-def labelling_page(
+def labeling_page(
     run: TrainedRun, title: str, notes: Sequence[str], data: str,
     cases: Sequence[Case], progress: Progress,
 ) -> ReviewPage:  # fmt: skip
@@ -204,7 +202,7 @@ def labelling_page(
         title, notes, run.classes, data,
         [
             ReviewCase(
-                UNLABELLED, "", suggested, explanation, images[0][0],
+                UNLABELED, "", suggested, explanation, images[0][0],
                 [(image, printable_path(path)) for image, path in images], [],
             )
             for images, suggested, explanation in cases

@@ -1,4 +1,4 @@
-"""Simulated labelling: strategies choose from photos whose labels are known, but hidden."""
+"""Simulated labeling: strategies choose from photos whose labels are known, but hidden."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Trajectory:
     correct: np.ndarray
     """(rounds + 1, test images), bool."""
     chosen: np.ndarray
-    """(labels,): a row of the image table for each label, in the order of labelling."""
+    """(labels,): a row of the image table for each label, in the order of labeling."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ def simulate(
     def run(task: tuple[str, Fold]) -> dict[str, np.ndarray]:
         return vars(run_trajectory(simulation, *task))
 
-    tick = progress.stage("simulating the labelling", len(tasks))
+    tick = progress.stage("simulating the labeling", len(tasks))
     arrays = finished_arrays(run, tasks, workers, tick)
     return {
         name: [Trajectory(**repeat) for repeat in arrays[position :: len(strategies)]]
@@ -135,27 +135,27 @@ def run_trajectory(simulation: Simulation, strategy: str, fold: Fold) -> Traject
     labels = data.table.labels
     units = Units.of(fold.train, labels, data.groups)
     pool = Pool(_standardized(data.features[units.first]))
-    labelled = _initial(units, schedule, derive_seed("initial", simulation.seed, fold.name))
+    labeled = _initial(units, schedule, derive_seed("initial", simulation.seed, fold.name))
     head: LogisticHead | None = None
     correct = []
     for number in range(schedule.rounds + 1):
         raise_if_interrupted()
-        images = units.images(labelled)
+        images = units.images(labeled)
         head = _fit(simulation, *images, head)
         predicted = head.probabilities(data.features[data.split.test]).argmax(1)
         correct.append(predicted == labels[data.split.test])
         if number == schedule.rounds:
             break
-        candidates = np.setdiff1d(np.arange(len(units.rows)), labelled)
+        candidates = np.setdiff1d(np.arange(len(units.rows)), labeled)
         features = data.features[units.first[candidates]]
         seed = derive_seed("choice", strategy, simulation.seed, fold.name, number)
         rng = np.random.default_rng(seed)
-        committee = partial(_committee, simulation, units, labelled, head, features, rng)
+        committee = partial(_committee, simulation, units, labeled, head, features, rng)
         query = Query(
-            pool, labelled, candidates, head.probabilities(features), committee, schedule.count, rng
+            pool, labeled, candidates, head.probabilities(features), committee, schedule.count, rng
         )
-        labelled = np.append(labelled, candidates[STRATEGIES[strategy](query)])
-    return Trajectory(np.array(correct), units.first[labelled])
+        labeled = np.append(labeled, candidates[STRATEGIES[strategy](query)])
+    return Trajectory(np.array(correct), units.first[labeled])
 
 
 def _initial(units: Units, schedule: Schedule, seed: int) -> np.ndarray:
@@ -179,17 +179,17 @@ def _fit(
 
 
 def _committee(
-    simulation: Simulation, units: Units, labelled: np.ndarray, head: LogisticHead,
+    simulation: Simulation, units: Units, labeled: np.ndarray, head: LogisticHead,
     features: np.ndarray, rng: np.random.Generator,
 ) -> np.ndarray:  # fmt: skip
-    """(models, n, classes): heads on the labelled units with random weights.
+    """(models, n, classes): heads on the labeled units with random weights.
 
     The Bayesian bootstrap (Rubin 1981, Ann. Stat. 9:130-134): unlike resampling it never loses a
     class.
     """
-    rows, shares = units.images(labelled)
-    sizes = [len(units.rows[unit]) for unit in labelled]
-    weights = rng.exponential(size=(COMMITTEE, len(labelled)))
+    rows, shares = units.images(labeled)
+    sizes = [len(units.rows[unit]) for unit in labeled]
+    weights = rng.exponential(size=(COMMITTEE, len(labeled)))
     return np.stack(
         [
             _fit(simulation, rows, shares * np.repeat(drawn, sizes), head).probabilities(features)

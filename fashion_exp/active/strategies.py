@@ -21,7 +21,7 @@ _USDM_TOLERANCE = 1e-4
 
 @dataclass(frozen=True)
 class Pool:
-    """All photos of which some are labelled, by their features."""
+    """All photos of which some are labeled, by their features."""
 
     features: np.ndarray
     """(n, width), float32, standardized."""
@@ -49,7 +49,7 @@ class Query:
     """What a strategy knows when it chooses `count` of the candidates."""
 
     pool: Pool
-    labelled: np.ndarray
+    labeled: np.ndarray
     """Rows of the pool that have a label."""
     candidates: np.ndarray
     """(m,): rows of the pool that have none."""
@@ -62,7 +62,7 @@ class Query:
 
 
 Strategy = Callable[[Query], np.ndarray]
-"""Positions (count,) in the candidates, the first to be labelled first."""
+"""Positions (count,) in the candidates, the first to be labeled first."""
 
 
 def check_strategy(name: str) -> None:
@@ -97,8 +97,8 @@ def _bald(query: Query) -> np.ndarray:
 
 
 def _coreset(query: Query) -> np.ndarray:
-    """Sener & Savarese 2018, ICLR: greedy k-center, the farthest from all that is labelled."""
-    nearest = query.pool.squared_distances(query.labelled)[query.candidates].min(1)
+    """Sener & Savarese 2018, ICLR: greedy k-center, the farthest from all that is labeled."""
+    nearest = query.pool.squared_distances(query.labeled)[query.candidates].min(1)
     chosen: list[int] = []
     for _ in range(query.count):
         chosen.append(int(nearest.argmax()))
@@ -140,7 +140,7 @@ def _usdm(query: Query) -> np.ndarray:
 
     The authors' program (AL_semi_fast1.m, 2011) minimizes f' K f / 2 + r f' b over f >= 0 that sum
     to `count`: the same with its r = count / 2 and b = -u. It differs in three ways. Its
-    probabilities come from a random walk over nearest neighbors. Labelled photos have weights too.
+    probabilities come from a random walk over nearest neighbors. Labeled photos have weights too.
     And its b is +u, which favors photos of small entropy; the title of the paper says the opposite,
     and so does this function.
     """

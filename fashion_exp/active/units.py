@@ -1,4 +1,4 @@
-"""Photos by groups of copies: what is labelled at once, and counts once."""
+"""Photos by groups of copies: what is labeled at once, and counts once."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ def simulate_labelling(
     The first arguments are those of an experiment with a frozen backbone. Each of its repeats (20
     by default) has the training part as its pool and starts with `initial` labels of each class;
     every round adds `count` labels and solves a logistic head on all. The test is that of the
-    experiment. Copies of a photo are labelled at once and count once. `target` is the accuracy that
+    experiment. Copies of a photo are labeled at once and count once. `target` is the accuracy that
     the numbers of labels are compared at. The same call continues an interrupted one, with equal
     results; so does one with more repeats or strategies. Raises `InputError`.
     """

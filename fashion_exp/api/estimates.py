@@ -48,7 +48,7 @@ def estimate(
 
     `predictions` are a table of `judge` (a frame, a file, a run), `labels` a table with id, path or
     image_hash and label of a random sample of its items (`items_to_label` draws one); rows without
-    a label are left out. `reference` are labelled predictions of the tool on the data that it is
+    a label are left out. `reference` are labeled predictions of the tool on the data that it is
     known to work on: the estimate then has a verdict on drift. Other arguments are those of
     `judge`. Raises `InputError`.
     """

@@ -162,12 +162,12 @@ class Run:
 
     def evaluate(
         self,
-        labelled: str | PathLike[str],
+        labeled: str | PathLike[str],
         name: str | None = None,
         rename: Mapping[str, str] | None = None,
         overwrite: bool = False,
     ) -> PhotoEvaluation:
-        """Evaluates it on labelled photos that it has never seen: a folder of class folders, or a
+        """Evaluates it on labeled photos that it has never seen: a folder of class folders, or a
         CSV file with path and label. `compare(on=name)` compares runs on them. Raises `InputError`
         if it has an evaluation of this name, unless `overwrite`.
         """
@@ -175,7 +175,7 @@ class Run:
 
         with _progress() as progress:
             return evaluate(
-                self.trained, fspath(labelled), self.outputs, progress, name, rename, overwrite
+                self.trained, fspath(labeled), self.outputs, progress, name, rename, overwrite
             )
 
     def refit(self, *, with_test: bool = False, models: int | None = None) -> Run:

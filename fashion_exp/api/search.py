@@ -87,7 +87,7 @@ class Index:
         """How well photos find others with the same value of the column `by`; beside other indexes,
         with the paired test of the queries that they share.
 
-        `words` is a CSV list of labelled photos (path, class, color), which are searched for by
+        `words` is a CSV list of labeled photos (path, class, color), which are searched for by
         color and class. Raises `InputError`.
         """
         return _evaluate([self, *others], by, words, queries)

@@ -1,6 +1,6 @@
-"""Which photos to label. With OPTION=VALUE of an experiment, strategies are simulated on labelled
+"""Which photos to label. With OPTION=VALUE of an experiment, strategies are simulated on labeled
 photos and compared with a random choice. The same command continues after an interruption.
-`active next RUN PHOTOS` chooses unlabelled photos: `active next --help`."""
+`active next RUN PHOTOS` chooses unlabeled photos: `active next --help`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from fashion_exp.paths import check_writable
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-NEXT = """Which unlabelled photos to label next for a run, as a page that exports the decisions.
+NEXT = """Which unlabeled photos to label next for a run, as a page that exports the decisions.
 Photos of the run and copies are left out. --decided begins from the decisions of earlier pages."""
 
 
@@ -122,7 +122,7 @@ def _next(arguments: Sequence[str]) -> int:
 
 
 def _next_of_run(args: argparse.Namespace) -> int:
-    from fashion_exp.api.labelling import COUNT, SEED, label_next
+    from fashion_exp.api.labeling import COUNT, SEED, label_next
     from fashion_exp.reporting.formats import pluralize
 
     run, *photos = args.words
@@ -147,7 +147,7 @@ def _next_of_run(args: argparse.Namespace) -> int:
 
 
 def _between(args: argparse.Namespace) -> int:
-    from fashion_exp.api.labelling import COUNT, SEED, label_between
+    from fashion_exp.api.labeling import COUNT, SEED, label_between
 
     for option in ("strategy", "manifest"):
         if getattr(args, option) is not None:

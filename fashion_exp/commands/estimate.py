@@ -1,4 +1,4 @@
-"""The accuracy on new photos of which only some tens are labelled. Without labels yet, it writes a
+"""The accuracy on new photos of which only some tens are labeled. Without labels yet, it writes a
 random sample of the photos to label. MODEL is a run, with PHOTOS: files, folders or CSV lists; or a
 table of predictions of any tool, as for judge, without PHOTOS."""
 
@@ -60,7 +60,7 @@ def build_parser() -> Parser:
     parser.add_argument("--level", type=float, help="confidence level: 0.95")
     parser.add_argument(
         "--reference", metavar="TABLE",
-        help="of a table: labelled predictions to compare with; a run has its test",
+        help="of a table: labeled predictions to compare with; a run has its test",
     )  # fmt: skip
     parser.add_argument(
         "--columns", metavar="ROLE=COLUMN", action="append", default=[], help="as for judge"

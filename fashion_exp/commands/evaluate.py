@@ -1,5 +1,5 @@
-"""Evaluate a finished run on labelled photos that it has never seen. RUN is a run's folder, its
-name, a sweep (its winner), or the id of a tracked run. LABELLED is a folder with one folder per
+"""Evaluate a finished run on labeled photos that it has never seen. RUN is a run's folder, its
+name, a sweep (its winner), or the id of a tracked run. LABELED is a folder with one folder per
 class, or a CSV file with the columns path and label. Photos of the run and copies of them are
 left out. The predictions are kept in the run's folder: `compare --on NAME` compares runs on
 them."""
@@ -38,7 +38,7 @@ def run(arguments: list[str]) -> int:
     trained = load_run(args.run, outputs, args.uri)
     with Progress(plain_console(stderr=True)) as progress:
         result = evaluate(
-            trained, args.labelled, outputs, progress, args.name, rename, args.overwrite
+            trained, args.labeled, outputs, progress, args.name, rename, args.overwrite
         )
     with optional_figure(trained.run.figures / f"confusion_{result.name}.png") as file:
         shown, title = result.summary, f"{trained.result.name}: {result.name}"
@@ -63,9 +63,9 @@ def build_parser() -> Parser:
         epilog="Exit codes: 0 done; 2 invalid arguments; 3 some photos could not be read.",
     )  # fmt: skip
     parser.add_argument("run", metavar="RUN")
-    parser.add_argument("labelled", metavar="LABELLED", help="a folder or a CSV file")
+    parser.add_argument("labeled", metavar="LABELED", help="a folder or a CSV file")
     parser.add_argument(
-        "--as", dest="name", metavar="NAME", help="of the evaluation; default: that of LABELLED"
+        "--as", dest="name", metavar="NAME", help="of the evaluation; default: that of LABELED"
     )
     parser.add_argument(
         "--overwrite", action="store_true", help="replace an earlier evaluation of this name"

@@ -28,7 +28,7 @@ SUBCOMMANDS_BY_AREA = {
     },
     "Use a run": {
         "predict": "predict the classes of photos with a run: predict RUN PHOTOS",
-        "evaluate": "accuracy on labelled photos that it has never seen: evaluate RUN LABELLED",
+        "evaluate": "accuracy on labeled photos that it has never seen: evaluate RUN LABELED",
         "estimate": "accuracy on new photos from few labels: estimate RUN PHOTOS --labels CSV",
         "calibrate": "how far the probabilities of a run can be trusted: calibrate RUN",
         "explain": "what the networks of a run look at in photos, as pictures",

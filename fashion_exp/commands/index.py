@@ -170,7 +170,7 @@ def build_parser() -> Parser:
         "--by", default="folder", metavar="COLUMN", help="the label; default: folder"
     )
     evaluate.add_argument(
-        "--words", metavar="CSV", help="also by words: labelled photos with path, class, color"
+        "--words", metavar="CSV", help="also by words: labeled photos with path, class, color"
     )
     evaluate.add_argument("--queries", type=int, default=2000, help="most photos; default: 2000")
     for action in (build, show, delete, listing, evaluate):

@@ -21,7 +21,7 @@ NOTE = (
     "Standard errors of the accuracy by source, in points; then the half-width of its t-interval "
     "and by how much more trainings or photos would narrow it, with the training time that they "
     "cost. Redrawn splits cannot tell the interaction of trainings and photos from the trainings. "
-    "Taking and labelling photos is not counted."
+    "Taking and labeling photos is not counted."
 )
 
 

@@ -89,7 +89,7 @@ def resolve_decisions(
         is_in_force = labels == current[image] and decision.decision != KEEP
         if not is_in_force and not _is_same_label(decision.given, current[image]):
             raise InputError(
-                f"{decision.location}: image {image} is labelled {format_labels(current[image])} "
+                f"{decision.location}: image {image} is labeled {format_labels(current[image])} "
                 f"now, not {decision.given or 'empty'}; review it again, and correct 'given' if "
                 "the decision stands"
             )

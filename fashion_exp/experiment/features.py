@@ -86,37 +86,37 @@ class FeatureProvider:
         """By kind ("features", "views"): how many were in the cache, and of how many."""
 
     def __call__(
-        self, model: Classifier, initialisation_seed: int, views: int = 0
+        self, model: Classifier, initialization_seed: int, views: int = 0
     ) -> JoinedFeatures:
         """Features of every image: plain if `views` is 0, else in so many augmented views."""
         return JoinedFeatures(
             [
                 self._features(
-                    model, number, self._source(network, initialisation_seed, views), views
+                    model, number, self._source(network, initialization_seed, views), views
                 )
                 for number, network in enumerate(self._networks)
             ]
         )
 
-    def evaluation(self, model: Classifier, initialisation_seed: int) -> JoinedFeatures:
+    def evaluation(self, model: Classifier, initialization_seed: int) -> JoinedFeatures:
         """Features of every image that `model.evaluation_head` reads: those of the test-time views,
         one after the other. Without views they are the plain ones."""
         return JoinedFeatures(
             [
-                self._features(model, number, self._test_source(network, initialisation_seed, view))
+                self._features(model, number, self._test_source(network, initialization_seed, view))
                 for view in range(self._test_views)
                 for number, network in enumerate(self._networks)
             ]
         )
 
-    def stored_networks(self, initialisation_seed: int, views: int) -> list[StoredNetwork]:
+    def stored_networks(self, initialization_seed: int, views: int) -> list[StoredNetwork]:
         """The networks if the cache has all features that trainings with this seed read, with so
         many augmented views; else none."""
         networks = []
         for network in self._networks:
-            sources = [self._source(network, initialisation_seed, views)]
+            sources = [self._source(network, initialization_seed, views)]
             sources += [
-                self._test_source(network, initialisation_seed, view)
+                self._test_source(network, initialization_seed, view)
                 for view in range(self._test_views)
             ]
             stores = [complete_store(source, self._cache) for source in sources]
@@ -136,15 +136,15 @@ class FeatureProvider:
         return [*zip(configs, self._plan.networks, strict=True)]
 
     def _test_source(
-        self, network: Network, initialisation_seed: int, number: int
+        self, network: Network, initialization_seed: int, number: int
     ) -> FeatureSource:
         """One of the test-time views of every image."""
         cfg, plan = network
         view = views_of(plan.test_views, plan.size)[number]
         if view == View(0, 0, plan.photo_size):
-            return self._source(network, initialisation_seed, 0)
+            return self._source(network, initialization_seed, 0)
         images = self._views[plan.photo_size, plan.interpolation]
-        key_fields = self._key_fields(cfg, plan, initialisation_seed)
+        key_fields = self._key_fields(cfg, plan, initialization_seed)
         return FeatureSource(
             self._image_ids,
             lambda i: view.of_image(images.plain((0, i, 0))),
@@ -182,11 +182,11 @@ class FeatureProvider:
         other._progress, other._given, other.reused = progress, set(), {}
         return other
 
-    def _source(self, network: Network, initialisation_seed: int, views: int) -> FeatureSource:
+    def _source(self, network: Network, initialization_seed: int, views: int) -> FeatureSource:
         cfg, plan = network
         images = self._views[plan.size, plan.interpolation]
         plain = images.plain
-        key_fields = self._key_fields(cfg, plan, initialisation_seed)
+        key_fields = self._key_fields(cfg, plan, initialization_seed)
         if not views:
             return FeatureSource(self._image_ids, lambda i: plain((0, i, 0)), key_fields)
         augmentation = self._cfg.augmentation
@@ -202,7 +202,7 @@ class FeatureProvider:
         )
 
     def _key_fields(
-        self, model: ModelConfig, plan: ModelPlan, initialisation_seed: int
+        self, model: ModelConfig, plan: ModelPlan, initialization_seed: int
     ) -> dict[str, Any]:
         """Everything that an image's plain features depend on, beside its id."""
         compute = self._compute
@@ -217,7 +217,7 @@ class FeatureProvider:
                 "own" if model.head.is_solved else model.head.value,
                 model.pool.value if model.pool else "avg",
             ],
-            "weights": plan.weights.sha256 or f"random {initialisation_seed}",
+            "weights": plan.weights.sha256 or f"random {initialization_seed}",
             "arithmetic": [
                 device, compute.dtype, compute.threads, hardware_id(device), batch_size(device),
             ],

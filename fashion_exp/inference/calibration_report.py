@@ -162,7 +162,7 @@ def measure_calibration(
         study = read_json(run.run.path / REFIT_FILE)["study"]
         notes.append(
             f"All of this is about the predictions of {study}, whose recipe this refit has, not "
-            "about the refit's own models: `evaluate` measures those on labelled photos."
+            "about the refit's own models: `evaluate` measures those on labeled photos."
         )
     return CalibrationReport(
         calibration, coverage, per_class, target, threshold, parts, strangers, notes

@@ -44,7 +44,7 @@ LICENSES = {
     "garments": "none needed: the photos are synthetic, drawn by this program",
 }
 ATTRIBUTION = "ATTRIBUTION.csv"
-"""Written by `data collect`: creator, licence and source of each photo."""
+"""Written by `data collect`: creator, license and source of each photo."""
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ def _commands(run: TrainedRun, data: RunData) -> list[str]:
     name = shlex.quote(folder.name if outputs_of(folder) else str(folder))
     uses = {
         f"scripts/run predict {name} PHOTOS --into predictions.csv": "predict photos",
-        f"scripts/run evaluate {name} LABELLED": "evaluate on other labelled photos",
+        f"scripts/run evaluate {name} LABELED": "evaluate on other labeled photos",
         f"scripts/run explain {name} PHOTO": "what it looks at",
         f"scripts/run export {name} --format onnx": "export it",
         f"scripts/run serve {name} --port 8000": "serve it",
@@ -181,7 +181,7 @@ def _limits(data: RunData, run: TrainedRun) -> Iterator[str]:
     yield (
         "The intervals are about new photos of the same kind as the test photos. Photos of another "
         "kind (other cameras, backgrounds, people, places) may be predicted far worse; the command "
-        "evaluate measures it on labelled ones."
+        "evaluate measures it on labeled ones."
     )
     yield (
         f"A photo that shows none of the {len(run.classes)} classes is given one of them all the "

@@ -1,4 +1,4 @@
-"""Evaluates a finished run on labelled photos that it has never seen."""
+"""Evaluates a finished run on labeled photos that it has never seen."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from fashion_exp.inference.calibration_report import (
     part_calibration,
     triple,
 )
-from fashion_exp.inference.labelled_photos import read_labelled
+from fashion_exp.inference.labeled_photos import read_labeled
 from fashion_exp.inference.trained_run import numbers_of
 from fashion_exp.inspection.drift import DriftTest, find_drift
 from fashion_exp.process import cpu_count
@@ -119,7 +119,7 @@ def evaluate(
             f"--as {name}: {run.run.path.name} has an evaluation of this name; choose another, or "
             "replace it with --overwrite"
         )
-    photos = read_labelled(run, source, rename or {}, outputs / "cache", progress)
+    photos = read_labeled(run, source, rename or {}, outputs / "cache", progress)
     table, probabilities, features = _predict(run, photos.table, progress)
     use_run_code(run.run)
     frames = [

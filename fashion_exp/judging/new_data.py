@@ -1,4 +1,4 @@
-"""The accuracy on new data of which few items are labelled, and whether it drifted."""
+"""The accuracy on new data of which few items are labeled, and whether it drifted."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Batch:
     """(N,) probability of the predicted class; None if there are no probabilities."""
     classes: Sequence[str]
     correct: np.ndarray | None = None
-    """(N,) if all items are labelled."""
+    """(N,) if all items are labeled."""
     groups: np.ndarray | None = None
     """(N,) names; None if no two items share a group."""
 
@@ -75,7 +75,7 @@ class DriftFinding:
 
 @dataclass(frozen=True)
 class NewDataEstimate:
-    """The accuracy on a batch, beside that on a labelled reference if there is one."""
+    """The accuracy on a batch, beside that on a labeled reference if there is one."""
 
     powered: PoweredEstimate
     reference: Interval | None
@@ -168,14 +168,14 @@ def estimate_accuracy(
 ) -> NewDataEstimate:  # fmt: skip
     """The accuracy on the batch, from a table with a key and a column label.
 
-    Rows without a label are left out. `reference` are labelled predictions of the same tool, such
+    Rows without a label are left out. `reference` are labeled predictions of the same tool, such
     as those of its test. Raises `InputError` for labels of no item, too few, and of unknown
     classes; without probabilities, which name the classes, any label is accepted.
     """
-    rows, names, own_notes = _labelled(batch, labels)
+    rows, names, own_notes = _labeled(batch, labels)
     if len(rows) < MIN_LABELS:
         raise InputError(
-            f"labels: {len(rows)} of {len(batch):,} items are labelled; at least {MIN_LABELS} are "
+            f"labels: {len(rows)} of {len(batch):,} items are labeled; at least {MIN_LABELS} are "
             "needed, and some tens say more"
         )
     correct = (batch.predicted[rows] == names).astype(np.float64)
@@ -183,7 +183,7 @@ def estimate_accuracy(
     groups = batch.groups
     if groups is not None and len(set(groups[rows])) < 2:
         raise InputError(
-            f"labels: all labelled items are of the group {groups[rows[0]]}; label a random sample"
+            f"labels: all labeled items are of the group {groups[rows[0]]}; label a random sample"
         )
     powered = prediction_powered(
         correct, confidence[rows], confidence, level,
@@ -210,7 +210,7 @@ def estimate_accuracy(
     return NewDataEstimate(powered, accuracy, difference, drift, [*notes, *own_notes])
 
 
-def _labelled(batch: Batch, labels: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, list[str]]:
+def _labeled(batch: Batch, labels: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, list[str]]:
     """Rows of the batch and the label of each. Raises `InputError`."""
     column_of = find_columns(labels, "labels", {})
     if "label" not in column_of:
@@ -224,7 +224,7 @@ def _labelled(batch: Batch, labels: pd.DataFrame) -> tuple[np.ndarray, np.ndarra
     notes = []
     if len(given) and given[-1] >= len(given):
         notes.append(
-            f"{given[-1] + 1 - len(given)} rows without a label stand between labelled ones: if "
+            f"{given[-1] + 1 - len(given)} rows without a label stand between labeled ones: if "
             "they were left out for being difficult, the estimate is biased."
         )
     values = labels[column_of[kind]].astype(str).iloc[given]

@@ -225,8 +225,8 @@ class _Join:
     def classes(self) -> tuple[str, ...]:
         """All class names, of labels first."""
         names: dict[str, None] = {}
-        labelled = [*self.tables, *([self.labels] if self.labels else [])]
-        for table in labelled:
+        labeled = [*self.tables, *([self.labels] if self.labels else [])]
+        for table in labeled:
             names |= dict.fromkeys(table.classes)
             names |= dict.fromkeys([] if table.label is None else table.label.categories)
         for table in self.tables:

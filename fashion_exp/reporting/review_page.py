@@ -26,9 +26,9 @@ class ReviewCase:
     """Images with the same source and label, for one decision."""
 
     kind: str
-    """wrong or ambiguous; unlabelled if there is no label to review."""
+    """wrong or ambiguous; unlabeled if there is no label to review."""
     given: str
-    """Empty for an unlabelled photo."""
+    """Empty for an unlabeled photo."""
     suggested: str
     """Classes, separated by "|"."""
     explanation: str

@@ -145,7 +145,7 @@ def measures(relevant: np.ndarray) -> pd.DataFrame:
 
 def evaluate_words(searcher: Searcher, labels: pd.DataFrame) -> SearchEvaluation:
     """Every pair of a color and a class that labels (path, color, class) have is a query: the
-    right answers are the labelled photos with both, and the others are those without.
+    right answers are the labeled photos with both, and the others are those without.
 
     Several colors of a photo are separated by |. Photos outside the list are no answers. Raises
     `InputError` if none of them is in the index.

@@ -47,7 +47,7 @@ class TrueClasses:
 
 
 def cohen_kappa(a: Integers, b: Integers, classes: int, weights: Floats | None = None) -> Floats:
-    """Cohen's kappa of two annotators on the images that both labelled; nan if both use one class.
+    """Cohen's kappa of two annotators on the images that both labeled; nan if both use one class.
 
     `weights` (…, n) count each image so often. Source: Cohen 1960, Educational and Psychological
     Measurement 20:37-46.

@@ -16,7 +16,7 @@ class DisagreementEstimate(NamedTuple):
     """Differences a - b of two accuracies."""
 
     on_these: Interval
-    """On the N images at hand; the limits coincide once all disagreements are labelled."""
+    """On the N images at hand; the limits coincide once all disagreements are labeled."""
     in_general: Interval
     """On images like these."""
 
@@ -32,13 +32,13 @@ def disagreement_difference(
     among the m disagreements: no other label is needed, and m is known exactly. The estimate is
     (m / N) times the mean of `wins`. Its variance on these images is that of a sample of n from m
     without replacement; for images like these the variance of N images is added, so that with all m
-    labelled the interval is that of a paired comparison of N. Both limits are those of `tango` for
+    labeled the interval is that of a paired comparison of N. Both limits are those of `tango` for
     as many images as have this variance; a normal interval would fail for few labels. The first
     stay within what the labels leave open.
 
     Source: two-phase sampling, Cochran 1977, Sampling Techniques, sections 2.6 and 12.2; Tango
     1998, Stat. Med. 17:891-908. Simulated coverage at 95 % (300 to 2,000
-    images, 20 to all disagreements labelled, 600 draws each): .945 to .955 on these images, .93 to
+    images, 20 to all disagreements labeled, 600 draws each): .945 to .955 on these images, .93 to
     .953 in general.
 
     Raises:

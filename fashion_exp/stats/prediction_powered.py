@@ -1,4 +1,4 @@
-"""The accuracy on a batch of which few images are labelled, with the predictions on all of them."""
+"""The accuracy on a batch of which few images are labeled, with the predictions on all of them."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class PoweredEstimate:
     """`n` is the effective number of labels: so many labels alone would say as much."""
     labels: int
     items: int
-    """Labelled and unlabelled."""
+    """Labeled and unlabeled."""
     explained: float
     """Share of the variance of right and wrong that the confidence explains (adjusted R²); 0 if
     the predictions were not used."""
@@ -88,13 +88,13 @@ def prediction_powered(
 ) -> PoweredEstimate:  # fmt: skip
     """The accuracy on items like those of a batch, from labels of a random sample of it.
 
-    `correct` (n,) is 1 or 0 for the labelled items and `confidence` (n,) any score that may go with
+    `correct` (n,) is 1 or 0 for the labeled items and `confidence` (n,) any score that may go with
     it, such as the probability of the predicted class; `all_confidence` (N,) is the score of every
-    item, the labelled ones too. It need not be calibrated: if it says nothing, it is not used.
+    item, the labeled ones too. It need not be calibrated: if it says nothing, it is not used.
     `groups` (n,) and `all_groups` (N,) are the groups of items that are not independent; None makes
     each item its own.
 
-    The estimate is mean(Y) + b (mean of f over all - mean of f over the labelled), with b the slope
+    The estimate is mean(Y) + b (mean of f over all - mean of f over the labeled), with b the slope
     of Y on f. Its variance is var(Y) ((1 - R²) / n + R² / N), so it is worth as many labels as
     n* = 1 / ((1 - R²) / n + R² / N); R² is adjusted for the fitted slope. The limits are Clopper
     and Pearson's at n*, times (z / t(n - 2))², as `proportions.clustered_bounds`; they cover small
@@ -106,7 +106,7 @@ def prediction_powered(
     answers) the labels of a group count as copies. t has the groups of the labels in place of n.
 
     Source: Angelopoulos, Bates, Fannjiang, Jordan & Zrnic 2023, Science 382:669-674; the slope as
-    power tuning Angelopoulos, Duchi & Zrnic 2023, arXiv:2311.01453, here with the labelled items
+    power tuning Angelopoulos, Duchi & Zrnic 2023, arXiv:2311.01453, here with the labeled items
     among all (the regression estimator, Cochran 1977, Sampling Techniques, chapter 7); limits Korn
     & Graubard 1998, Survey Methodology 24:193-201, which `clustered_bounds` has too. Coverage:
     `tests/stats/claims.py`.
@@ -123,12 +123,12 @@ def prediction_powered(
     validate_minimum(n, MIN_LABELS, "the number of labels")
     validate_minimum(items, n, "the number of items")
     codes, all_codes = group_codes(groups, n), group_codes(all_groups, items)
-    labelled = int(np.unique(codes).size)
-    validate_minimum(labelled, 2, "the number of groups with labels")
+    labeled = int(np.unique(codes).size)
+    validate_minimum(labeled, 2, "the number of groups with labels")
     mean, sizes = float(right.mean()), np.bincount(all_codes)
     size, correlation = _independent(right, codes, mean)
     batch = _Batch(sizes, items, correlation, 0.0)
-    candidate = _Found(mean, _effective(size, batch, n, labelled, level), batch)
+    candidate = _Found(mean, _effective(size, batch, n, labeled, level), batch)
     reason = _why_alone(candidate.size * min(mean, 1 - mean), right, own)
     if not reason:
         powered = _with_predictions(right, own, scores, codes, all_codes, level)

@@ -21,7 +21,7 @@ from fashion_exp.stats.limits import Shape, add_limits
 
 TRAINING_SHARE = 0.1
 """Share of the variance of one score that its training images cause. .02 to .14 was measured for
-learners from centroids to 1-nearest-neighbour at four fifths of 300 to 1,000 images."""
+learners from centroids to 1-nearest-neighbor at four fifths of 300 to 1,000 images."""
 
 
 def redrawn_interval(
@@ -46,7 +46,7 @@ def redrawn_interval(
     their evaluation images and 1 - v of their training images, so r = v + t (1 - 2 v) where t is
     the share of the variance of a score that its training images cause; here t = .1. Simulated
     coverage at nominal 95 % for 5 to 20 repeats of the learners from which t was chosen: .927 to
-    .99, without t .86 to .98; of ridge regression, trees and 3 nearest neighbours with 100 to 1,000
+    .99, without t .86 to .98; of ridge regression, trees and 3 nearest neighbors with 100 to 1,000
     images .95 to .99 at four fifths and .98 to 1.00 at halves, where t has no effect. One repeat of
     k-fold keeps r = v, which is conservative (.95 to 1.00).
     Fewer than 2 scores give an undefined interval; fewer than 4 add a warning.

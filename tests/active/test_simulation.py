@@ -1,4 +1,4 @@
-"""A simulation of labelling: equal for any number of workers, and after an interruption."""
+"""A simulation of labeling: equal for any number of workers, and after an interruption."""
 
 from __future__ import annotations
 

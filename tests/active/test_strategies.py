@@ -12,13 +12,13 @@ SURE = [1.0, 0.0, 0.0]
 
 
 def query(
-    features: np.ndarray, probabilities: np.ndarray, count: int, labelled: int = 1,
+    features: np.ndarray, probabilities: np.ndarray, count: int, labeled: int = 1,
     committee: np.ndarray | None = None,
 ) -> Query:  # fmt: skip
-    """The first `labelled` rows have a label."""
+    """The first `labeled` rows have a label."""
     return Query(
-        Pool(features.astype(np.float32)), np.arange(labelled),
-        np.arange(labelled, len(features)), probabilities,
+        Pool(features.astype(np.float32)), np.arange(labeled),
+        np.arange(labeled, len(features)), probabilities,
         lambda: probabilities[None] if committee is None else committee, count,
         np.random.default_rng(0),
     )  # fmt: skip

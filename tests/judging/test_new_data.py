@@ -34,7 +34,7 @@ def labels_of(frame: pd.DataFrame, truth: np.ndarray, count: int) -> pd.DataFram
     return sample.assign(label=sample["path"].map(known))
 
 
-def test_estimate_is_prediction_powered_on_the_labelled_items() -> None:
+def test_estimate_is_prediction_powered_on_the_labeled_items() -> None:
     frame, truth = batch(0)
     labels = labels_of(frame, truth, 60)
     result = estimate(frame, labels)
@@ -187,7 +187,7 @@ def test_command_writes_the_sample_and_then_the_estimate(
             estimate_command.run([*line[:2], str(tmp_path / "none.csv"), name, value])
     with pytest.raises(InputError, match="--scores: has no effect on a run"):
         estimate_command.run(["run", str(tmp_path), *line[1:], "--scores", "logits"])
-    with pytest.raises(InputError, match="0 of 400 items are labelled"):
+    with pytest.raises(InputError, match="0 of 400 items are labeled"):
         estimate_command.run(line)
     expected = estimate(frame, labels_of(frame, truth, 60))
     labels_of(frame, truth, 60).to_csv(labels, index=False)

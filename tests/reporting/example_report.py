@@ -137,7 +137,7 @@ def _audit(names: Sequence[str]) -> list[Finding]:
         ),
         Finding("fine", "Constant prediction", "Every run predicts every class."),
         Finding("wrong", "Random instead of ImageNet weights", "No weights file.", names[-1:]),
-        Finding("doubtful", "Mislabelled-looking images", "3 of 214 (1.4 %).", ()),
+        Finding("doubtful", "Mislabeled-looking images", "3 of 214 (1.4 %).", ()),
         Finding("fine", "Chance level", "All lower limits are above 33.3 %."),
     ]
 

@@ -112,7 +112,7 @@ def test_column_without_labels_is_refused(index: Index) -> None:
         evaluate_pictures(index.photos, "sise")
 
 
-def test_words_find_the_labelled_colors(index: Index, garments: Path, tmp_path: Path) -> None:
+def test_words_find_the_labeled_colors(index: Index, garments: Path, tmp_path: Path) -> None:
     lines = ["path,class,color"]
     for path in sorted(garments.glob("*/*.png")):
         color = path.stem.rpartition("<img")[0] or path.stem

@@ -9,7 +9,7 @@ from fashion_exp.stats.disagreement import disagreement_difference
 from fashion_exp.stats.paired import tango
 
 
-def test_all_labelled_is_exact_here_and_the_paired_interval_in_general() -> None:
+def test_all_labeled_is_exact_here_and_the_paired_interval_in_general() -> None:
     wins = np.repeat([1, -1, 0], [20, 8, 5])
     here, general = disagreement_difference(wins, 33, 400)
     assert here.estimate == here.low == here.high == pytest.approx(12 / 400)
@@ -41,13 +41,13 @@ def test_equal_labels_say_no_more_of_other_photos_than_of_these(
     assert general.high - general.low >= 0.9 * (here.high - here.low)
 
 
-@pytest.mark.parametrize(("labelled", "shares"), [(20, (0.1, 0.05, 0.03)), (999, (0.06, 0.06, 0))])
-def test_limits_cover_the_difference(labelled: int, shares: tuple[float, float, float]) -> None:
+@pytest.mark.parametrize(("labeled", "shares"), [(20, (0.1, 0.05, 0.03)), (999, (0.06, 0.06, 0))])
+def test_limits_cover_the_difference(labeled: int, shares: tuple[float, float, float]) -> None:
     rng, here, general, draws = np.random.default_rng(0), 0, 0, 100
     for _ in range(draws):
         right_a, right_b, none, _ = rng.multinomial(300, [*shares, 1 - sum(shares)])
         wins = rng.permutation(np.repeat([1, -1, 0], [right_a, right_b, none]))
-        result = disagreement_difference(wins[:labelled], len(wins), 300)
+        result = disagreement_difference(wins[:labeled], len(wins), 300)
         low, high = result.on_these.low, result.on_these.high
         assert low is not None and high is not None
         here += low - 1e-9 <= (right_a - right_b) / 300 <= high + 1e-9

@@ -103,15 +103,15 @@ class Learner:
         return {"redrawn": 1, "k-fold": self.trainings, "repeated k-fold": 5}[self.design]
 
     @property
-    def centres(self) -> Floats:
-        centres = np.random.default_rng(7).normal(size=(len(self.shares), 20))
+    def centers(self) -> Floats:
+        centers = np.random.default_rng(7).normal(size=(len(self.shares), 20))
         return np.asarray(
-            self.separation * centres / np.linalg.norm(centres, axis=1, keepdims=True)
+            self.separation * centers / np.linalg.norm(centers, axis=1, keepdims=True)
         )
 
     def sample(self, rng: Rng, n: int) -> tuple[Floats, Integers]:
         labels = rng.choice(len(self.shares), n, p=np.array(self.shares) / sum(self.shares))
-        return self.centres[labels] + rng.normal(size=(n, 20)), labels
+        return self.centers[labels] + rng.normal(size=(n, 20)), labels
 
     def predict(self, rng: Rng, x: Floats, labels: Integers, new: Floats) -> Floats:
         classes = len(self.shares)
@@ -126,14 +126,14 @@ class Learner:
         if self.method == "random features":
             features = rng.choice(20, 8, replace=False)
             x, new = x[:, features], new[:, features]
-        centres = np.stack([x[labels == c].mean(axis=0) for c in range(classes)])
+        centers = np.stack([x[labels == c].mean(axis=0) for c in range(classes)])
         prior = np.bincount(labels, minlength=classes) / labels.size
-        logits = new @ centres.T - (centres**2).sum(axis=1) / 2 + np.log(prior)
+        logits = new @ centers.T - (centers**2).sum(axis=1) / 2 + np.log(prior)
         return np.asarray(special.softmax(logits, axis=1))
 
     def best(self, new: Floats) -> Floats:
         """Probabilities of the best classifier."""
-        logits = new @ self.centres.T + np.log(np.array(self.shares) / sum(self.shares))
+        logits = new @ self.centers.T + np.log(np.array(self.shares) / sum(self.shares))
         return np.asarray(special.softmax(logits, axis=1))
 
     def _test_masks(self, rng: Rng, labels: Integers) -> list[np.ndarray]:

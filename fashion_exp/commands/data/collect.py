@@ -30,7 +30,7 @@ plan file:
   classes:                      # a folder per class, with its search terms
     dress: [dress]
     shirt: {terms: [shirt], target: 500}
-  prefixes: [red, blue, grey]   # colors: red dress, blue dress, ...; recorded as an attribute
+  prefixes: [red, blue, gray]   # colors: red dress, blue dress, ...; recorded as an attribute
   cap: 100                      # maximum number of results to examine per query
   target: 1000                  # number of images per class
   providers:                    # default: openverse only

@@ -75,7 +75,7 @@ class Launcher(Protocol):
     def start(self, sweep: Path) -> AbstractContextManager[Executor]:
         """An executor for the sweep in this folder.
 
-        When an interruption leaves the block, queued jobs are cancelled, running ones are stopped
+        When an interruption leaves the block, queued jobs are canceled, running ones are stopped
         and waited for. Raises `InputError` if the resources do not exist.
         """
         ...

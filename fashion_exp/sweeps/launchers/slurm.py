@@ -29,7 +29,7 @@ SLURM_JOB_FILE = "slurm.json"
 """In a job's folder: its Slurm job id, so that a resumed sweep finds it in the queue."""
 
 STOP_TIMEOUT = 60.0
-"""Seconds to wait for cancelled jobs to leave the queue."""
+"""Seconds to wait for canceled jobs to leave the queue."""
 FILE_SYNC_TIMEOUT = 10.0
 """Seconds until files that a node wrote are visible here."""
 POLL_INTERVAL = {"slurm": 2.0, "local": 0.2}

@@ -37,7 +37,7 @@ def test_each_planned_item_is_a_row_that_reads_its_drawing(load: Load) -> None:
         assert np.array_equal(table.read(row), garments.draw(item, 32))
 
 
-def test_note_counts_mislabelled_and_ambiguous_items(load: Load) -> None:
+def test_note_counts_mislabeled_and_ambiguous_items(load: Load) -> None:
     items = garments.plan_items(20, 1, 0.2, 0.3)
     mislabelled = sum(item.label != item.true_label for item in items)
     ambiguous = sum(item.ambiguous for item in items)

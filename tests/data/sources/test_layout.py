@@ -36,7 +36,7 @@ def read(root: Path, layout: Layout | None = None) -> str:
 
 TRAIN_TEST = "train: dress shirt; test: dress shirt"
 
-RECOGNISED = {
+RECOGNIZED = {
     "Training/{dress,shirt}/1.jpg Testing/{dress,shirt}/1.jpg": TRAIN_TEST,
     "TRAIN_SET/{dress,shirt}/1.jpg test-images/{dress,shirt}/1.jpg": TRAIN_TEST,
     "seg_train/seg_train/{dress,shirt}/1.jpg seg_test/seg_test/{dress,shirt}/1.jpg "
@@ -66,10 +66,10 @@ RECOGNISED = {
 }
 
 
-@pytest.mark.parametrize("files", RECOGNISED)
+@pytest.mark.parametrize("files", RECOGNIZED)
 def test_layout_is_recognized(files: str, tmp_path: Path) -> None:
     make_files(tmp_path, files)
-    assert read(tmp_path) == RECOGNISED[files]
+    assert read(tmp_path) == RECOGNIZED[files]
 
 
 def test_images_without_known_extension_count(tmp_path: Path) -> None:

@@ -41,4 +41,4 @@ def test_names_without_meaning_and_of_unlabeled_images() -> None:
     assert [n for n in ("images", "Data_Set", "photos2", "2017", "dress") if is_filler(n)] == [
         "images", "Data_Set", "photos2",
     ]  # fmt: skip
-    assert is_unlabeled("seg_pred") and is_unlabeled("Unlabelled") and not is_unlabeled("test")
+    assert is_unlabeled("seg_pred") and is_unlabeled("Unlabeled") and not is_unlabeled("test")

@@ -91,16 +91,16 @@ def test_missing_sbatch_is_an_input_error(tmp_path: Path, monkeypatch: pytest.Mo
         pass
 
 
-def test_jobs_are_not_cancelled_when_the_queue_is_unreachable(
+def test_jobs_are_not_canceled_when_the_queue_is_unreachable(
     tmp_path: Path, fake_programs: FakePrograms
 ) -> None:
-    fake_programs(squeue="echo unreachable >&2; exit 1", scancel=f"touch {tmp_path}/cancelled")
+    fake_programs(squeue="echo unreachable >&2; exit 1", scancel=f"touch {tmp_path}/canceled")
     executor = _SlurmExecutor(None, "slurm")
     executor._queued.append(_QueuedJob(fake_job(tmp_path), "7"))
     with pytest.raises(InputError, match="squeue: unreachable; the jobs keep running"):
         executor.wait()
     executor.stop()
-    assert not (tmp_path / "cancelled").exists()
+    assert not (tmp_path / "canceled").exists()
 
 
 def test_queued_jobs_prevent_a_fresh_sweep(tmp_path: Path, fake_programs: FakePrograms) -> None:

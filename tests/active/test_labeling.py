@@ -26,10 +26,10 @@ CLASSES = ("dress", "pullover", "shirt")
 
 
 @pytest.fixture
-def unlabelled(tmp_path: Path, photos: Path) -> Path:
+def unlabeled(tmp_path: Path, photos: Path) -> Path:
     """12 new photos, a copy, a smaller copy, one of the run's own, a smaller copy of a photo of its
     own, and one that is no photo."""
-    folder = tmp_path / "unlabelled"
+    folder = tmp_path / "unlabeled"
     folder.mkdir()
     rng = np.random.default_rng(5)
     for number in range(12):
@@ -66,12 +66,12 @@ def decide(page: Path, file: Path, decision: str) -> int:
 
 @pytest.mark.slow
 def test_page_decisions_and_next_round(
-    tiny: Callable[..., TinyRun], unlabelled: Path, tmp_path: Path, backbone_files: dict[str, Path]
+    tiny: Callable[..., TinyRun], unlabeled: Path, tmp_path: Path, backbone_files: dict[str, Path]
 ) -> None:
     network = options(backbone_files, "test_resnet")
     run = str(tiny(*network).output)
     page, decisions, manifest = (tmp_path / n for n in ("page.html", "decisions.csv", "all.csv"))
-    common = ["active", "next", run, str(unlabelled), "--page", str(page)]
+    common = ["active", "next", run, str(unlabeled), "--page", str(page)]
     for strategy in ("badge", "coreset", "usdm", "margin"):
         text = call_successfully(*common, "--count", "5", "--strategy", strategy)
         assert "5 photos to label" in text and "Left out: 1 photo that cannot be read." in text
@@ -91,7 +91,7 @@ def test_page_decisions_and_next_round(
     trained = tiny(*network, "dataset=csv", f"dataset.manifest={manifest}")
     before = set(TinyRun(Path(run)).predictions("test")["image_id"])
     assert set(trained.predictions("test")["image_id"]) == before
-    call_successfully("active", "next", str(trained.output), str(unlabelled), "--page", str(page))
+    call_successfully("active", "next", str(trained.output), str(unlabeled), "--page", str(page))
     assert len(cases(page)) == 7  # the next run knows the decided photos
     decide(page, decisions, "trousers")
     for arguments, message in {
@@ -107,15 +107,15 @@ def test_page_decisions_and_next_round(
 
 @pytest.mark.slow
 def test_labels_where_two_runs_differ_decide(
-    tiny: Callable[..., TinyRun], unlabelled: Path, tmp_path: Path
+    tiny: Callable[..., TinyRun], unlabeled: Path, tmp_path: Path
 ) -> None:
     runs = [str(tiny(*FROZEN, f"seed={seed}").output) for seed in (1, 2)]
     page, decisions = tmp_path / "page.html", tmp_path / "decisions.csv"
-    common = ["active", "next", "--between", *runs, str(unlabelled), "--page", str(page)]
-    done = call_command("active", "next", runs[0], str(unlabelled), "--strategy", "badge")
+    common = ["active", "next", "--between", *runs, str(unlabeled), "--page", str(page)]
+    done = call_command("active", "next", runs[0], str(unlabeled), "--strategy", "badge")
     assert done.returncode == 2 and "choose margin" in done.stderr  # each model has its backbone
     text = call_successfully(*common)
-    assert "of 12 photos, 0 of them labelled" in text
+    assert "of 12 photos, 0 of them labeled" in text
     shown = cases(page)
     assert all("|" in str(case["suggested"]) for case in shown)
     decide(page, decisions, "shirt")
@@ -133,12 +133,12 @@ def test_right_runs_win_and_gaps_are_named() -> None:
     first, _, third, *_ = results.image_ids
     decided = {first: ("dress",), third: ("dress", "pants"), "7": ("dress",)}
     result = judge_disagreements(("a", "b"), results, decided)
-    assert (result.labelled, result.skipped) == (2, 1)
+    assert (result.labeled, result.skipped) == (2, 1)
     assert result.estimate is not None
     assert result.estimate.on_these.estimate == pytest.approx(6 / 20)
     text = " ".join(result.sentences())
     assert (
-        "a and b differ on 6 of 20 photos, 2 of them labelled." in text
+        "a and b differ on 6 of 20 photos, 2 of them labeled." in text
         and "1 photo without a decision" in text
     )
     every = judge_disagreements(("a", "b"), results, dict.fromkeys(answers, ("shirt",)))

@@ -1,4 +1,4 @@
-"""Labelled photos that a run has never seen: read, and cleared of copies of its own photos."""
+"""Labeled photos that a run has never seen: read, and cleared of copies of its own photos."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LIST_SUFFIXES = (".csv", ".tsv")
 
 
 @dataclass(frozen=True)
-class LabelledPhotos:
+class LabeledPhotos:
     table: ImageTable
     """Its classes are those of the run, and its labels indices into them."""
     own: list[InspectedImage]
@@ -36,9 +36,9 @@ class LabelledPhotos:
     notes: tuple[str, ...]
 
 
-def read_labelled(
+def read_labeled(
     run: TrainedRun, source: str, rename: Mapping[str, str], cache: Path, progress: Progress
-) -> LabelledPhotos:
+) -> LabeledPhotos:
     """The photos of a folder of class folders, or of a CSV file with path and label.
 
     Photos that the run was trained on or evaluated on are left out, and near copies of them.
@@ -70,7 +70,7 @@ def read_labelled(
         )
     left = set(ids.to_numpy()[rows])
     new = [image for image in new if image.image_id not in left]
-    return LabelledPhotos(table.take(readable, left_out), own, new, tuple(notes))
+    return LabeledPhotos(table.take(readable, left_out), own, new, tuple(notes))
 
 
 def _advice(run: TrainedRun, source: str) -> str:

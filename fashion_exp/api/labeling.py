@@ -36,7 +36,7 @@ class NextLabels:
     """The photos to label next, and the page to label them on."""
 
     paths: Sequence[str]
-    """The first to be labelled first; of copies the first one."""
+    """The first to be labeled first; of copies the first one."""
     page: Path
     manifest: Path | None
     """The list to train on, of the run's photos and the decided ones."""
@@ -49,7 +49,7 @@ def label_next(
     page: str | PathLike[str] | None = None, manifest: str | PathLike[str] | None = None,
     seed: int = SEED, uri: str | None = None, outputs: str | None = None,
 ) -> NextLabels:  # fmt: skip
-    """Chooses unlabelled photos for a person to label, and writes a page that exports decisions.
+    """Chooses unlabeled photos for a person to label, and writes a page that exports decisions.
 
     `photos` are files, folders or lists. Photos of the run, copies of these, and those in the files
     of `decided` decisions are left out; copies of each other are one case. `strategy` is badge by
@@ -74,25 +74,25 @@ def label_next(
     written = None if manifest is None else expand_user(fspath(manifest), "--manifest")
     with Progress(plain_console(stderr=True)) as progress:
         trained = load_run(fspath(run), outputs_root, uri)
-        unlabelled = _find_unlabelled([trained], photos, decided, outputs_root / "cache", progress)
-        notes = unlabelled.notes
+        unlabeled = _find_unlabeled([trained], photos, decided, outputs_root / "cache", progress)
+        notes = unlabeled.notes
         if written is not None:
-            notes += _write_manifest(trained, outputs_root, written, unlabelled)
+            notes += _write_manifest(trained, outputs_root, written, unlabeled)
         cases, about = selection.next_cases(
             trained,
-            unlabelled.predicted[0],
-            unlabelled.groups,
-            unlabelled.decided,
+            unlabeled.predicted[0],
+            unlabeled.groups,
+            unlabeled.decided,
             strategy,
             count,
             seed,
             progress,
         )
-        if known := len(unlabelled.decided):
+        if known := len(unlabeled.decided):
             notes.append(f"Left out: {pluralize(known, 'photo')} already decided, and copies.")
         title = f"To label next: {trained.run.path.name}"
-        content = selection.labelling_page(
-            trained, title, [f"{about} {NEXT_NOTE}", *notes], unlabelled.source, cases, progress
+        content = selection.labeling_page(
+            trained, title, [f"{about} {NEXT_NOTE}", *notes], unlabeled.source, cases, progress
         )
     folder = outputs_root / "active" / unique_name("next")
     target = folder / "page.html" if page is None else expand_user(fspath(page), "--page")
@@ -106,7 +106,7 @@ class Between:
 
     result: BetweenResult
     page: Path | None
-    """To label further photos on; None if all are labelled."""
+    """To label further photos on; None if all are labeled."""
     notes: Sequence[str]
 
 
@@ -116,7 +116,7 @@ def label_between(
     decided: Sequence[str | PathLike[str]] = (), page: str | PathLike[str] | None = None,
     seed: int = SEED, uri: str | None = None, outputs: str | None = None,
 ) -> Between:  # fmt: skip
-    """Which of two runs is better on unlabelled photos, from labels where their predictions differ.
+    """Which of two runs is better on unlabeled photos, from labels where their predictions differ.
 
     The difference of their accuracies on all photos depends on these alone. The page shows the next
     `count` of them in a random order that `seed` determines; `decided` are its exported decisions,
@@ -137,37 +137,37 @@ def label_between(
         runs = [load_run(fspath(run), outputs_root, uri) for run in (first, second)]
         if set(runs[0].classes) != set(runs[1].classes):
             raise InputError(f"--between: the classes of {first} and {second} differ")
-        unlabelled = _find_unlabelled(runs, photos, decided, outputs_root / "cache", progress)
+        unlabeled = _find_unlabeled(runs, photos, decided, outputs_root / "cache", progress)
         labels = [
             [run.classes[label] for label in p.probabilities.mean(0).argmax(1)]
-            for run, p in zip(runs, unlabelled.predicted, strict=True)
+            for run, p in zip(runs, unlabeled.predicted, strict=True)
         ]
-        groups = {unlabelled.predicted[0].image_ids[g[0]]: g for g in unlabelled.groups}
+        groups = {unlabeled.predicted[0].image_ids[g[0]]: g for g in unlabeled.groups}
         answers = {image: (labels[0][g[0]], labels[1][g[0]]) for image, g in groups.items()}
         disagreements = find_disagreements(answers, seed)
         names = runs[0].run.path.name, runs[1].run.path.name
-        result = judge_disagreements(names, disagreements, unlabelled.decided)
-        undecided = [image for image in disagreements.image_ids if image not in unlabelled.decided]
+        result = judge_disagreements(names, disagreements, unlabeled.decided)
+        undecided = [image for image in disagreements.image_ids if image not in unlabeled.decided]
         shown = undecided[:count]
         target = None
         if shown:
             folder = outputs_root / "active" / unique_name("between")
             target = folder / "page.html" if page is None else expand_user(fspath(page), "--page")
-            files = unlabelled.predicted[0].files
+            files = unlabeled.predicted[0].files
             cases = [
                 (files(groups[image]), "|".join(sorted(answers[image])), BETWEEN_HINT)
                 for image in shown
             ]
             notes = [*result.sentences()[:1], BETWEEN_NOTE]
             title = f"Where {names[0]} and {names[1]} differ"
-            content = selection.labelling_page(
-                runs[0], title, notes, unlabelled.source, cases, progress
+            content = selection.labeling_page(
+                runs[0], title, notes, unlabeled.source, cases, progress
             )
             write_review_page(content, target)
-    return Between(result, target, unlabelled.notes)
+    return Between(result, target, unlabeled.notes)
 
 
-class _Unlabelled(NamedTuple):
+class _Unlabeled(NamedTuple):
     """Photos that are new to some runs, and what is known of them."""
 
     source: str
@@ -179,14 +179,14 @@ class _Unlabelled(NamedTuple):
     notes: list[str]
 
 
-def _find_unlabelled(
+def _find_unlabeled(
     runs: Sequence[TrainedRun], photos: Sequence[str | PathLike[str]],
     decided: Sequence[str | PathLike[str]], cache: Path, progress: Progress,
-) -> _Unlabelled:  # fmt: skip
+) -> _Unlabeled:  # fmt: skip
     import pandas as pd
 
     from fashion_exp.active import selection
-    from fashion_exp.inference.labelled_photos import find_own_files
+    from fashion_exp.inference.labeled_photos import find_own_files
     from fashion_exp.inference.new_photos import new_photos
     from fashion_exp.reporting.formats import pluralize
 
@@ -206,12 +206,10 @@ def _find_unlabelled(
     groups = selection.group_copies(paths, own, cache, progress)
     if copies := len(paths) - sum(map(len, groups)):
         notes.append(f"Left out: {pluralize(copies, 'photo')} that show the same as the run's own.")
-    return _Unlabelled(source, known, predicted, groups, notes)
+    return _Unlabeled(source, known, predicted, groups, notes)
 
 
-def _write_manifest(
-    run: TrainedRun, outputs: Path, file: Path, unlabelled: _Unlabelled
-) -> list[str]:
+def _write_manifest(run: TrainedRun, outputs: Path, file: Path, unlabeled: _Unlabeled) -> list[str]:
     """Writes the list to train on; returns notes."""
     import pandas as pd
 
@@ -237,13 +235,13 @@ def _write_manifest(
             files, label_texts(table), table.rows["image_id"], table.rows["group_id"], strict=True
         )
     ]  # fmt: skip
-    predicted = unlabelled.predicted[0]
+    predicted = unlabeled.predicted[0]
     photos = {
         image: (path, predicted.image_ids[group[0]])
-        for group in unlabelled.groups
+        for group in unlabeled.groups
         for image, path in predicted.files(group)
     }
-    rows = training_list(own, unlabelled.decided, photos)
+    rows = training_list(own, unlabeled.decided, photos)
     header = ["path", "label", "group", "part"]
     write_text(file, csv_text([header, *([row[name] for name in header] for row in rows)]))
     added = len(rows) - len(own)
@@ -251,7 +249,7 @@ def _write_manifest(
         f"{file}: {pluralize(len(own), 'photo')} of the run and {added:,} decided, which are never "
         "in the test; the test is the run's."
     ]
-    several = sum(len(labels) > 1 for labels in unlabelled.decided.values())
+    several = sum(len(labels) > 1 for labels in unlabeled.decided.values())
     if several and run.config.training.targets is Targets.single:
         notes.append(
             f"{pluralize(several, 'decided photo')} with several labels: training.targets=soft or "
