@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import settings
 from PIL import Image
 
 import fashion_exp  # noqa: F401 (before torch: it sets how torch's threads wait)
@@ -20,6 +21,13 @@ from tests.cheap_runs import create_once, leave_out_figures
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 SHARED = REPOSITORY.parent / "shared"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Property tests draw fewer examples where slow tests are left out."""
+    if config.getoption("markexpr") == "not slow":
+        settings.register_profile("quick", max_examples=20)
+        settings.load_profile("quick")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

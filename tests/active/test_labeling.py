@@ -146,6 +146,7 @@ def test_right_runs_win_and_gaps_are_named() -> None:
     assert "b is better." in every.sentences()
 
 
+@pytest.mark.slow
 def test_development_ids_leave_out_the_test(tiny: Callable[..., TinyRun]) -> None:
     """Also with one training, whose validation photos are few of those that have labels."""
     run = tiny(*FROZEN, "repeats=1")

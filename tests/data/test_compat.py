@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 IMPORT = """if True:
     import sys
     from fashion_exp.data.compat import import_albumentations
@@ -26,10 +28,12 @@ def output_of(code: str) -> list[str]:
     return done.stdout.splitlines()
 
 
+@pytest.mark.slow
 def test_slow_parts_are_imported_when_they_are_used() -> None:
     assert output_of(IMPORT + USE) == ["[]", "(16, 16, 3)", "0.0 True"]
 
 
+@pytest.mark.slow
 def test_transforms_are_the_same_whoever_imported_albumentations() -> None:
     names = "\n    print(sorted(name for name in vars(albumentations) if name[0].isupper()))"
     directly = "import albumentations\nif True:"

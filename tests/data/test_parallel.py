@@ -58,6 +58,7 @@ def test_error_in_thread_cancels_pending_calls() -> None:
     assert len(done) < 100
 
 
+@pytest.mark.slow
 def test_process_results_equal_sequential_results() -> None:
     for processes in (1, 2, 3, 8):
         results = list(map_in_processes(lambda item: item**2, range(7), processes))

@@ -176,6 +176,7 @@ def fill_cache(cache: Path) -> None:
     load_pixels(make_table(300, read_slowly), [SQUARE], 0, 1, lambda *_: None, cache)
 
 
+@pytest.mark.slow
 def test_concurrent_runs_share_store_and_survive_kill(tmp_path: Path) -> None:
     context = multiprocessing.get_context("fork")
     runs = [context.Process(target=partial(fill_cache, tmp_path)) for _ in range(3)]

@@ -32,6 +32,7 @@ def test_smoothed_constant_is_the_constant() -> None:
 
 
 @pytest.mark.parametrize("frozen", [(), FROZEN], ids=["images", "features"])
+@pytest.mark.slow
 def test_the_same_command_gives_the_same_curve(
     frozen: tuple[str, ...], photos: Path, tmp_path: Path
 ) -> None:
@@ -43,6 +44,7 @@ def test_the_same_command_gives_the_same_curve(
     assert first.curve.images == 45  # not the photos of validation and test
 
 
+@pytest.mark.slow
 def test_rates_reach_the_optimizer_also_with_a_schedule_and_another_lr(
     photos: Path, tmp_path: Path
 ) -> None:
@@ -59,6 +61,7 @@ def test_rates_reach_the_optimizer_also_with_a_schedule_and_another_lr(
     assert len(summed.table) == 12 and not np.allclose(summed.table, plain.table)
 
 
+@pytest.mark.slow
 def test_command_prints_a_value_to_sweep_around(photos: Path, tmp_path: Path) -> None:
     common = options(photos, tmp_path)
     text = call_successfully("find_lr", *common, "--updates", "20", "--into", str(tmp_path))

@@ -60,6 +60,7 @@ def folds(monkeypatch: pytest.MonkeyPatch) -> list[np.ndarray]:
 
 
 @pytest.mark.parametrize("weights", ["none", "balanced"])
+@pytest.mark.slow
 def test_predictions_are_those_of_scikit_learn_on_the_training_rows(
     tiny: Tiny, solved: list[Any], weights: str
 ) -> None:
@@ -84,6 +85,7 @@ def test_predictions_are_those_of_scikit_learn_on_the_training_rows(
     assert np.abs(actual - expected).max() < 1e-4
 
 
+@pytest.mark.slow
 def test_run_records_the_chosen_c_and_one_epoch(tiny: Tiny, solved: list[Any]) -> None:
     run = tiny(*LOGISTIC, "model.c_grid=[1e-5,1e-3,1e-1]", "repeats=2")
     trainings = pd.read_csv(run.output / "trainings.csv")
@@ -96,6 +98,7 @@ def test_run_records_the_chosen_c_and_one_epoch(tiny: Tiny, solved: list[Any]) -
     assert "C = " in RunDir(run.output).log_file.read_text()
 
 
+@pytest.mark.slow
 def test_interrupted_run_ends_with_the_same_numbers(
     tiny: Tiny, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -125,6 +128,7 @@ def test_interrupted_run_ends_with_the_same_numbers(
         assert TinyRun(folder.path).predictions(part).equals(whole.predictions(part))
 
 
+@pytest.mark.slow
 def test_group_is_never_divided_by_the_folds_that_choose_c(
     tiny: Tiny, photos: Path, tmp_path: Path, solved: list[Any], folds: list[np.ndarray]
 ) -> None:
@@ -139,6 +143,7 @@ def test_group_is_never_divided_by_the_folds_that_choose_c(
     assert (frame.groupby("group")["fold"].nunique() == 1).all() and set(folds[0]) == set(range(5))
 
 
+@pytest.mark.slow
 def test_views_are_rows_that_share_the_weight_and_fold_of_their_image(
     tiny: Tiny, solved: list[Any], folds: list[np.ndarray]
 ) -> None:
@@ -151,6 +156,7 @@ def test_views_are_rows_that_share_the_weight_and_fold_of_their_image(
     assert len(rows.features.unique(dim=0)) > len(fold.train)
 
 
+@pytest.mark.slow
 def test_features_of_a_trained_head_are_reused(tiny: Tiny) -> None:
     tiny(*FROZEN, "training.epochs=1")
     for head in ("logistic", "knn", "prototype"):

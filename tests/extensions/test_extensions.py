@@ -52,6 +52,7 @@ def write(folder: Path, text: str, name: str = "own.py") -> Path:
 CONSTANT_LOSS = "@fx.register_loss\ndef flat(logits, targets):\n    return logits.sum(1) * {}\n"
 
 
+@pytest.mark.slow
 def test_documented_pieces_act_and_are_there_when_the_run_is_used(
     pieces: Path, photos: Path, tmp_path: Path
 ) -> None:
@@ -90,6 +91,7 @@ def test_documented_pieces_act_and_are_there_when_the_run_is_used(
     assert file.exists()
 
 
+@pytest.mark.slow
 def test_own_metric_of_images_is_compared_by_the_paired_tests(
     pieces: Path, photos: Path, tmp_path: Path
 ) -> None:
@@ -110,6 +112,7 @@ def test_own_metric_of_images_is_compared_by_the_paired_tests(
     assert "top2" in unknown.stderr
 
 
+@pytest.mark.slow
 def test_changed_file_is_another_job_and_an_equal_one_is_the_same(
     tiny: Callable[..., TinyRun], tmp_path: Path
 ) -> None:
@@ -158,6 +161,7 @@ def test_files_of_one_name_are_both_kept(tiny: Callable[..., TinyRun], tmp_path:
 CALLBACK = "@fx.register_callback\ndef stop(epoch, metrics):\n    return epoch == 3"
 
 
+@pytest.mark.slow
 def test_callback_ends_a_training_also_a_resumed_one_with_the_copy_of_the_file(
     tiny: Callable[..., TinyRun],
     tmp_path: Path,
@@ -243,6 +247,7 @@ def test_two_files_may_not_register_one_name(tmp_path: Path) -> None:
     assert "2.py registers the loss flat and so does 1.py" in done.stderr
 
 
+@pytest.mark.slow
 def test_code_of_a_run_from_elsewhere_is_executed_only_if_the_user_says_so(
     pieces: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -264,6 +269,7 @@ def test_code_of_a_run_from_elsewhere_is_executed_only_if_the_user_says_so(
     assert "changed since the run was trained with it" in call_command(*predict).stderr
 
 
+@pytest.mark.slow
 def test_code_beside_a_config_that_names_none_is_not_executed_either(
     tiny: Callable[..., TinyRun], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -178,6 +178,7 @@ def test_the_best_of_three_allows_for_its_choice() -> None:
     assert judge(tables, baseline="0").bonferroni_factor == 2
 
 
+@pytest.mark.slow
 def test_no_torch_is_needed() -> None:
     """Judging frames imports numpy, scipy, pandas, and what pandas itself imports."""
     code = """

@@ -116,6 +116,7 @@ def test_mistakes_are_named(options: dict[str, object], message: str) -> None:
         slices({"tool": frame(GOOD)}, **options)  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_compare_judge_and_report_show_the_same_slices(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -24,6 +24,7 @@ from tests.comparison.synthetic_runs import make_run, random_correctness
 from tests.conftest import TinyRun
 
 
+@pytest.mark.slow
 def test_placebo_compares_the_baseline_with_itself_under_other_seeds(
     tiny: Callable[..., TinyRun], tmp_path: Path
 ) -> None:

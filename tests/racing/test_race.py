@@ -40,6 +40,7 @@ def two(tiny: Callable[..., TinyRun], tmp_path: Path) -> tuple[Path, Path, Path]
     return good.output, bad.output, tmp_path / "outputs"
 
 
+@pytest.mark.slow
 def test_race_ends_when_it_is_decided_and_leaves_two_runs(two: tuple[Path, Path, Path]) -> None:
     good, bad, outputs = two
     shown: list[int] = []
@@ -153,6 +154,7 @@ def test_gate_of_a_race_decides_by_the_exit_code(
     assert "discard" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_what_cannot_be_raced_is_refused(
     two: tuple[Path, Path, Path], tiny: Callable[..., TinyRun]
 ) -> None:

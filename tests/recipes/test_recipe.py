@@ -272,6 +272,7 @@ def test_recipes_that_train_otherwise_have_folders_of_their_own(
     assert (folders[0] == folders[1]) == is_same
 
 
+@pytest.mark.slow
 def test_the_bound_covers_views_and_the_choice_of_c(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

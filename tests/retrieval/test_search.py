@@ -104,6 +104,7 @@ def changing(garments: Path, backbone_files: dict[str, Path], tmp_path: Path) ->
     return photos, build
 
 
+@pytest.mark.slow
 def test_build_again_adds_changes_and_deletes(changing: Changing) -> None:
     photos, build = changing
     first = build()
@@ -124,6 +125,7 @@ def test_build_again_adds_changes_and_deletes(changing: Changing) -> None:
     assert ids == sorted(again.to_frame()["image_id"])
 
 
+@pytest.mark.slow
 def test_copies_are_shown_once_and_gone_files_are_named(changing: Changing) -> None:
     photos, build = changing
     shutil.copy(photos / "dress" / "red0.png", photos / "shirt" / "copy.png")
@@ -150,6 +152,7 @@ def test_index_of_other_networks_is_not_replaced(
         open_index("fotos", outputs=tmp_path / "outputs")
 
 
+@pytest.mark.slow
 def test_networks_side_by_side_of_which_one_knows_the_words_of_imagenet(
     garments: Path, backbone_files: dict[str, Path], tmp_path: Path
 ) -> None:
@@ -170,6 +173,7 @@ def test_networks_side_by_side_of_which_one_knows_the_words_of_imagenet(
         index.search(where="imagenet_classes = 3")
 
 
+@pytest.mark.slow
 def test_name_of_a_folder_is_an_index_in_outputs(
     changing: Changing, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -185,6 +189,7 @@ def test_name_of_a_folder_is_an_index_in_outputs(
     assert len(list(photos.glob("*/*.png"))) == 18
 
 
+@pytest.mark.slow
 def test_attributes_may_change_their_type_and_must_not_be_forgotten(changing: Changing) -> None:
     photos, build = changing
     items = photos / "items.csv"

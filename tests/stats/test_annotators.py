@@ -68,7 +68,8 @@ def test_confusions_of_a_simulation_are_recovered() -> None:
     assert accuracy > (majority == truth).mean() + 0.03
 
 
-def test_accuracies_of_annotators_have_intervals() -> None:
+def test_accuracies_of_annotators_have_intervals(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fashion_exp.stats.annotators.FITTED_RESAMPLES", 30)
     votes, _ = simulate(200, [0.9, 0.8, 0.7])
     intervals = accuracy_intervals(votes, 3, find_true_classes(votes, 3), 0.95)
     for interval in intervals:

@@ -38,6 +38,7 @@ def test_first_point_may_reach_the_target() -> None:
     assert labels_saved(LABELS, FAST, SLOW, 0.4).saved == 0
 
 
+@pytest.mark.slow
 def test_interval_covers_the_saving_of_many_repeats() -> None:
     rng, covered = np.random.default_rng(0), 0
     for seed in range(100):

@@ -41,6 +41,7 @@ def noisy(seed: int, law: np.ndarray = ERRORS) -> np.ndarray:
     return law + rng.normal(0, 0.01, (10, 1)) + rng.normal(0, 0.01, (10, 6))
 
 
+@pytest.mark.slow
 def test_band_and_check_hold_for_a_power_law() -> None:
     """At 95 %, with 10 repeats: at least 90 of 100."""
     gained, passed = 0, 0

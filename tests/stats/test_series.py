@@ -23,6 +23,7 @@ def test_a_rejection_gives_its_level_to_the_next() -> None:
     assert next_level([True, False]) == pytest.approx(third)
 
 
+@pytest.mark.slow
 def test_any_wrong_rejection_among_50_is_rare() -> None:
     """The p-values of true hypotheses, among others that are rejected and pass their level on."""
     rng = np.random.default_rng(0)

@@ -61,6 +61,7 @@ def test_solution_is_that_of_scikit_learn(
 
 
 @pytest.mark.parametrize("c", [1e-4, 1e4])
+@pytest.mark.slow
 def test_separable_classes_have_a_finite_solution(c: float) -> None:
     x, y = problem(90, 30, 3, spread=30)
     solution = solve(x, y, c)

@@ -50,6 +50,7 @@ def test_rejects_unknown_name_with_suggestion(make_config: MakeConfig, tmp_path:
         load_images(make_config(name="folders"), tmp_path)
 
 
+@pytest.mark.slow
 def test_import_loads_no_heavy_library() -> None:
     heavy = "{'torch', 'torchvision', 'albumentations', 'sklearn'} & set(sys.modules)"
     code = f"import sys, fashion_exp.data.sources.load; sys.exit(bool({heavy}))"

@@ -93,6 +93,7 @@ def test_rejects_permanent_failures(site: FakeSite, path: str, kind: str) -> Non
         ("/bad/broken", "server error"),
     ],
 )
+@pytest.mark.slow
 def test_postpones_temporary_failures(site: FakeSite, path: str, kind: str) -> None:
     start = time.monotonic()
     with pytest.raises(Postponed) as failure:
@@ -104,6 +105,7 @@ def test_accepts_body_longer_than_declared_length(site: FakeSite) -> None:
     assert get(site, "/bad/less-declared") == jpeg(0)[:-300]
 
 
+@pytest.mark.slow
 def test_retries_busy_host_after_its_pause(site: FakeSite) -> None:
     site.add_file("/photos/1.jpg", jpeg(1))
     success, busy = site.replies["/photos/1.jpg"], status(429, Retry_After="1")
