@@ -1,6 +1,6 @@
 """Image classification experiments with sound statistical conclusions.
 
-The Python API, of which the command line is written:
+The Python API, which the command line uses too:
 
     import fashion_exp as fx
 

@@ -87,7 +87,7 @@ def main() -> int:
 
 
 def information(arguments: Sequence[str]) -> str | None:
-    """What a switch of ours prints that runs nothing; None if there is none."""
+    """The output of a switch that runs nothing, such as --help; None without such a switch."""
     if "--help" in arguments or "-h" in arguments:
         names = [name for word in arguments if (name := word.partition("=")[0]) in groups()]
         return "\n\n".join(f"{group_help(name)}\n" for name in names) or help_text()

@@ -51,7 +51,7 @@ def is_disk_full(error: BaseException) -> bool:
 def atomic_write(path: Path) -> Iterator[Path]:
     """Yields a temporary path that replaces `path` when the block ends without an exception.
 
-    Raises `DiskFullError` if the disk is full, whatever exception a library made of it.
+    Raises `DiskFullError` if the disk is full, also if a library raised another exception.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}")

@@ -1,7 +1,6 @@
 """This process: its cores, its rank in distributed training, its standard streams and encoding.
 
-A standard stream that is closed, full or no longer read loses its text. It never decides over a
-run.
+A standard stream that is closed, full or no longer read loses its text; the run continues.
 """
 
 from __future__ import annotations
@@ -95,8 +94,8 @@ def lost_output() -> OSError | None:
 
 
 def release_freed_memory() -> None:
-    """Gives freed memory back to the system, and from now on what is freed: for a process that goes
-    on without training. Allocators of other systems than Linux do so by themselves."""
+    """Returns freed memory to the system, now and from now on: for a process that has finished
+    training. Only the allocator of Linux needs this."""
     if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "malloc_trim"):
         trim_threshold, mmap_max = -1, -4
         libc.mallopt(mmap_max, 2**16)  # glibc's own values

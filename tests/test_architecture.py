@@ -68,6 +68,12 @@ OWNERS = {
 MAX_ROOT_FILES = 8
 MAX_IMPORT_LEVELS = 11
 MAX_LINES = {"a file": 400, "a function": 60}
+PRIVATE_PHRASES = re.compile(
+    r"\b(anybody|in so far|decides? over|goes on|of theirs|came by|is no matter|a word on"
+    r"|whatever it is|has seen enough)\b",
+    re.IGNORECASE,
+)
+"""Phrases that had to be read twice."""
 VAGUE_NAMES = {"asked", "found", "kept", "one", "place", "said", "these", "told"}
 
 BRITISH = re.compile(
@@ -257,3 +263,12 @@ def test_spelling_is_american() -> None:
     }
     british = {word: file for word, file in words.items() if BRITISH.search(word)}
     assert british.keys() <= PUBLIC_BRITISH, british
+
+
+def test_prose_avoids_private_phrases() -> None:
+    phrases = {
+        f"{module}: {match[0]}"
+        for module, file in MODULES.items()
+        for match in PRIVATE_PHRASES.finditer(" ".join(file.read_text().split()))
+    }
+    assert not phrases

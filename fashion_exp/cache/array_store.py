@@ -144,7 +144,7 @@ class ArrayStore:
                 file.write(b"".join(json.dumps(entry).encode() + b"\n" for entry in entries))
 
     def read(self, name: str) -> np.ndarray | None:
-        """A copy of an array. Returns None and forgets the name if the array is damaged.
+        """A copy of an array. Returns None and drops the name if the array is damaged.
 
         The first read of an array, in this process or in one that it was forked from, verifies
         its checksum.
@@ -163,7 +163,7 @@ class ArrayStore:
         return np.array(data[position])
 
     def drop_damaged(self, names: Iterable[str]) -> None:
-        """Forgets names whose arrays do not match their checksums, so that `add` replaces them."""
+        """Drops names whose arrays do not match their checksums, so that `add` replaces them."""
         for name in names:
             if name in self.entries:
                 self.read(name)

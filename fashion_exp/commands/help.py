@@ -119,7 +119,7 @@ def _describe(word: str) -> str:
 
 
 def suggest_word(word: str) -> str:
-    """What the first word of a command line may have been meant as."""
+    """The subcommands that resemble the first word of a command line."""
     if close := close_matches(word, SUBCOMMANDS):
         return f"did you mean {' or '.join(close)}?"
     available = groups()

@@ -1,4 +1,4 @@
-"""Train the recipe of a finished run again on all of its development photos, to be used. The
+"""Train the recipe of a finished run again on all of its development photos, for deployment. The
 accuracy of the new models is not measured: the estimate stays that of the run."""
 
 from __future__ import annotations
@@ -12,8 +12,7 @@ from fashion_exp.paths import check_writable, outputs_dir
 
 
 def run(arguments: list[str]) -> int:
-    """Prints the folder of the new models and what is known of them. Raises `InputError` and
-    `Diverged`."""
+    """Prints the folder of the new models and their facts. Raises `InputError` and `Diverged`."""
     parser = Parser(prog="fashion_exp refit", description=__doc__)
     parser.add_argument(
         "run", metavar="RUN", help="folder or name of a run, or a sweep: its winner"

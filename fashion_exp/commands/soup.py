@@ -11,7 +11,7 @@ from fashion_exp.paths import check_writable, outputs_dir
 
 
 def run(arguments: list[str]) -> int:
-    """Prints the folder of the new model and what is known of it. Raises `InputError`."""
+    """Prints the folder of the new model and its results. Raises `InputError`."""
     parser = Parser(prog="fashion_exp soup", description=__doc__)
     parser.add_argument(
         "run", metavar="RUN", help="folder or name of a run, or a sweep: its winner"

@@ -1,6 +1,6 @@
 """The groups in `conf/`, their choices, and the values that each choice sets, read from the YAML.
 
-Nothing is composed, so that help and completion answer at once. Folders that `--config-dir` adds
+Nothing is composed, so help and completion are fast. Folders that `--config-dir` adds
 are read in the same way.
 """
 

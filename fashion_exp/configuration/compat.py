@@ -1,4 +1,4 @@
-"""Private APIs of Hydra, checked up to version 1.3.8. A test fails when one of them is gone."""
+"""Private APIs of Hydra, checked up to version 1.3.8. A test fails if Hydra removes one of them."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ _NEEDED = {
 def one_line_errors(*overrides: str) -> Iterator[None]:
     """Turns every error of the block into an `InputError` that names an option or the overrides.
 
-    The block must hold calls of Hydra and OmegaConf only, so that no mistake of ours is hidden.
+    The block may only call Hydra and OmegaConf; otherwise it would hide our own bugs.
     """
     try:
         yield

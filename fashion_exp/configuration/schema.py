@@ -327,7 +327,7 @@ class TrainingConfig:
     out), soft (one of them: shares) or several (all of them: a sigmoid for each class)."""
     loss: str = MISSING
     """What training minimizes: cross_entropy, focal, bce, or a loss of `extensions`. Validation
-    and test losses are cross-entropies whatever it is."""
+    and test losses are always cross-entropies."""
     focal_gamma: Annotated[float, Field(ge=0, le=100)] | None = MISSING
     """Exponent of the focal loss; 0 is cross-entropy. null: 2."""
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = MISSING

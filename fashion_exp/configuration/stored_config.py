@@ -1,4 +1,4 @@
-"""The config in a run's folder. Such a folder may come from anybody: its files are only values.
+"""The config in a run's folder. The folder is untrusted: its files are read as values only.
 
 No resolver reads the environment for them, nothing is instantiated or passed to Hydra, and options
 that the schema does not have are refused.

@@ -19,7 +19,7 @@ OTHERS = {
 
 
 def suggest_choice(group: str, typed: str, choices: Iterable[str]) -> str:
-    """A question after which choice of a group was meant, or all of them if they are few."""
+    """The choices that resemble what was typed, or all choices of the group if they are few."""
     hint = suggest(typed, choices)
     if group not in OTHERS:
         return hint
@@ -27,7 +27,7 @@ def suggest_choice(group: str, typed: str, choices: Iterable[str]) -> str:
 
 
 def suggest_option(typed: str, docs: Mapping[str, str], groups: Iterable[str] = ()) -> str:
-    """A question after what was meant, or an empty text.
+    """The options that resemble what was typed, as a question; empty if there are none.
 
     `docs` has the options that a user may set, with their documentation.
     """
@@ -100,7 +100,7 @@ def _same_words(last: str, docs: Mapping[str, str]) -> list[str]:
 
 
 def _names_group(word: str, group: str) -> bool:
-    """Whether a word stands for a group: train and training, data and dataset."""
+    """Whether one of word and group begins with the other: train and training, data and dataset."""
     return len(word) >= 4 and bool(group) and (group.startswith(word) or word.startswith(group))
 
 

@@ -1,4 +1,4 @@
-"""Shuffled batches whose order is a function of (seed, epoch), whatever the number of workers."""
+"""Shuffled batches; their order depends on seed and epoch, not on the number of workers."""
 
 from __future__ import annotations
 

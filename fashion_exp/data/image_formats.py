@@ -58,8 +58,8 @@ _OTHER_EXTENSIONS = frozenset(
         ".torrent", ".split",
     ]
 )  # fmt: skip
-"""Extensions of files that are no photos, whatever they contain. Those of downloads (.html, .part,
-.download) are missing here, because photos are saved with them."""
+"""Extensions of files that are not read as photos, whatever their content. Those of downloads
+(.html, .part, .download) are missing here, because photos are saved with them."""
 
 _ISO_BRANDS = {
     "AVIF": (b"avif", b"avis"),
@@ -97,7 +97,7 @@ def identify(start: bytes) -> str:
 
 
 def is_image_name(name: str) -> bool | None:
-    """Whether a file is an image by its extension; None if only its content can tell.
+    """Whether a file is an image by its extension; None if its content must be read.
 
     The query of an address, as in photo.jpg?w=300, is not a part of the extension.
     """

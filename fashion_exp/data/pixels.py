@@ -74,8 +74,8 @@ def load_pixels(
     """The readable rows of the table, and their pixels in each geometry.
 
     Images missing from the store below `cache` are decoded first, after a call of
-    `before_decoding`; `progress` receives (images done, all images). The store remembers unreadable
-    images with their reasons.
+    `before_decoding`; `progress` receives (images done, all images). The store also has unreadable
+    images, with the reasons.
 
     Raises `InputError` if the share of files left out exceeds `max_left_out` (None: no limit), or
     if a class has no readable image.

@@ -122,7 +122,7 @@ def use_training_code(cfg: Config, run: RunDir) -> None:
     for file, original in stored:
         if original.is_file() and not _is_same(file, original):
             log.warning(
-                "extensions: %s has changed since this run was started, which goes on with its "
+                "extensions: %s has changed since this run was started, which continues with its "
                 "copy in %s; start a new run to use the changed file",
                 original.name, file.path.parent,
             )  # fmt: skip
@@ -132,10 +132,10 @@ def use_training_code(cfg: Config, run: RunDir) -> None:
 def use_run_code(run: RunDir, named: Sequence[str] = ()) -> None:
     """Puts the code of a finished or interrupted run in force: the copies in its folder.
 
-    The folder may come from anybody. Its code is executed only if the run was begun in this outputs
-    folder, if the files that were copied are still at their places, or if the user says so by an
-    environment variable. Raises `InputError` otherwise, and if its config has `named` files, its
-    folder no copies: files that are not the run's would be executed in their place.
+    The folder is untrusted. Its code is executed only if the run was started in this outputs
+    folder, if the original files are unchanged, or if the user allows it by an environment
+    variable. Otherwise raises `InputError`; also if the config has `named` files without copies in
+    the folder, because other files of these names would be executed.
     """
     stored = _stored(run)
     if named and not stored:

@@ -28,14 +28,14 @@ SEVERAL_METRICS = {
     "hamming": {"lower_is_better": True, "is_share": True},
     "mAP": {"lower_is_better": False, "is_share": True},
 }
-"""How the metrics of several classes at once are to be read (`several_metrics`)."""
+"""Direction and range of the multilabel metrics (`several_metrics`)."""
 NO_SCORES_OF_IMAGES = "one number for each training, not a score of each photo"
 
 
 def add_own_metrics(frame: pd.DataFrame) -> pd.DataFrame:
     """The predictions of one training on one part, with a column for each metric in force.
 
-    A metric that fails is left out with a warning: the training it belongs to took long.
+    A metric that fails is left out with a warning, so that a long training is not lost.
     """
     columns = several_metrics(frame) if has_several_classes(frame) else {}
     for name, metric in own_pieces("metric").items():

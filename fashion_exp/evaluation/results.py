@@ -321,7 +321,7 @@ def _notes(result: RunResult) -> list[str]:
 
 
 def own_metrics(facts: Mapping[str, str]) -> dict[str, dict[str, bool]]:
-    """How the user's metrics of a run are to be read, by name: lower_is_better, is_share."""
+    """Direction and range of the user's metrics, by name: lower_is_better, is_share."""
     return dict(json.loads(facts.get("own_metrics", "{}")))
 
 

@@ -198,7 +198,7 @@ class RunDir:
 
     @property
     def is_finished(self) -> bool:
-        """Whether the run has all its results, whatever happened to it afterwards."""
+        """Whether the run has all its results. A later failure does not change that."""
         return self.result_file.is_file() and not self.unfinished.exists()
 
     @property
@@ -262,7 +262,7 @@ class RunDir:
         return [*existing, *sorted(self.unfinished.glob("*.json"))]
 
     def clear_outcome(self) -> None:
-        """Forgets a failure or pruning, before the job runs again."""
+        """Removes the record of a failure or pruning, before the job runs again."""
         for name in (FAILURE_FILE, PRUNED_FILE):
             (self.path / name).unlink(missing_ok=True)
 

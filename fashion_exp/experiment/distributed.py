@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from torch.distributed.elastic.multiprocessing.errors import ProcessFailure
 
 SHUTDOWN_SECONDS = 20
-"""Time for the processes to end when one has failed, or when they are asked to."""
+"""Time for the processes to end after a failure or a stop signal."""
 
 FIRST_FAILURE_SECONDS = 3.0
-"""A process that lost its peers waits this long, so that the peer's own failure is seen first."""
+"""A process that lost its peers waits this long, so that the launcher reports the cause first."""
 
 _HANDLED_SIGNALS = [
     getattr(signal, name)
@@ -128,9 +128,9 @@ def _ignore_stop_signals() -> None:
 
 
 def _install_stop_handlers() -> None:
-    """Makes the main process stop at once, so that it ends its tracked runs, and others after it.
+    """Makes the main process stop at once and end its tracked runs; the others stop after it.
 
-    The others stop because the main process is gone. If they went first, the main process would
+    They stop because they lose the main process. If they stopped first, the main process would
     report them as lost.
     """
 

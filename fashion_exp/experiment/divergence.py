@@ -13,7 +13,7 @@ from fashion_exp.models.compat import StateDict
 
 
 class Diverged(FailedError):
-    """A training cannot go on or be evaluated. The message has the epoch and the remedy."""
+    """A training has values that are not finite. The message has the epoch and the remedy."""
 
 
 def check_loss(cfg: Config, epoch: int, loss: float) -> None:

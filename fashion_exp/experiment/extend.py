@@ -1,4 +1,4 @@
-"""A finished run for more epochs: its trainings go on where they ended."""
+"""Continues the trainings of a finished run for more epochs."""
 
 from __future__ import annotations
 

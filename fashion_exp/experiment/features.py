@@ -64,10 +64,10 @@ Network = tuple[ModelConfig, "ModelPlan"]
 
 
 class FeatureProvider:
-    """Gives the features of every image of an experiment, and remembers what it gave.
+    """The features of every image of an experiment; records which features a job has used.
 
-    A frozen backbone serves all folds, unless each fold has a random backbone of its own. What is
-    stored of a backbone does not depend on the others beside it. `views` are those of each format,
+    All folds share a frozen backbone, unless each fold has its own random backbone. The stored
+    features of a backbone do not depend on the other backbones. `views` are those of each format,
     (size, interpolation).
     """
 
@@ -154,7 +154,7 @@ class FeatureProvider:
     def _features(
         self, model: Classifier, number: int, source: FeatureSource, views: int = 0
     ) -> Features:
-        """Those of the backbone at a position; it is not asked for if they are all stored."""
+        """Features of the backbone at this position. It is not built if all are stored."""
         key = json.dumps(source.key_fields)
         kind, reused = "views" if views else "features", len(source.names)
         if key in self._computed and key not in self._given:
@@ -230,7 +230,7 @@ class FeatureProvider:
         }  # fmt: skip
 
     def _own_code(self, model: ModelConfig) -> str:
-        """The hash of the user's files if a piece of theirs computes the features."""
+        """The hash of the user's code if it computes the features."""
         augmentation = self._cfg.augmentation
         operations = [o.get("name") for o in (*augmentation.evaluation, *augmentation.operations)]
         uses_own = network_of(model.name) in own_pieces("model") or (

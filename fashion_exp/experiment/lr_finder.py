@@ -58,7 +58,7 @@ class LrCurve:
 
 
 class _Ended(Exception):
-    """The range test has seen enough."""
+    """Ends the range test."""
 
 
 def measure_lr_curve(

@@ -33,9 +33,9 @@ log = logging.getLogger(__name__)
 
 
 def record_missed(cfg: Config, run: RunDir, outputs: Path) -> bool:
-    """Records a finished run of which the store missed something; False if it still cannot.
+    """Records a finished run again if the store lacks part of it; False if that fails again.
 
-    Logs which of them. Raises `DiskFullError`.
+    Logs the outcome. Raises `DiskFullError`.
     """
     try:
         tracker = open_tracker(cfg.tracking, outputs)

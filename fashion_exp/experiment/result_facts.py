@@ -50,8 +50,8 @@ def result_facts(context: ExperimentContext, data: str) -> dict[str, str]:
 
 
 def _target_facts(context: ExperimentContext) -> dict[str, str]:
-    """What labels of several classes are trained and judged as, and how many there are; the user's
-    files; and how the metrics of either are to be read."""
+    """How labels of several classes are trained and evaluated, and their number; the user's files;
+    direction and range of the metrics of both."""
     targets, shares = context.cfg.training.targets, context.table.shares
     facts, metrics = dict[str, str](), dict[str, dict[str, bool]]()
     if shares is not None:

@@ -1,4 +1,4 @@
-"""Warns of a run that takes longer than anybody can mean."""
+"""Warns of a run that will take more than a week."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ LONG_RUN_SECONDS = 7 * 24 * 3600
 
 
 def is_timed(epoch: int, phase: range) -> bool:
-    """Whether an epoch tells how long those of its phase take: the second one, because what happens
-    once is in the first."""
+    """Whether the duration of this epoch represents its phase: the second epoch does, since the
+    first includes one-time work."""
     return epoch == min(phase.start + 1, phase.stop - 1)
 
 

@@ -187,16 +187,16 @@ def plan_with(cfg: Config, all_weights: Sequence[Weights], native_size: int) -> 
     """The plan with these weights. Raises `InputError` if they do not fit the options."""
     try:
         return plan_backbones(cfg.model, cfg.dataset, cfg.optim, all_weights, native_size)
-    except InputError:  # the input format is no matter if the weights are those of another network
+    except InputError:  # weights of another network are the mistake to report first
         for backbone, weights in zip(single_backbones(cfg.model), all_weights, strict=True):
             check_architecture(backbone, weights, cfg.dataset.channels)
         raise
 
 
 def _stored_networks(context: ExperimentContext) -> Sequence[StoredNetwork]:
-    """The networks if the head is solved on features of theirs that are all stored; else none.
+    """The networks if the head is solved and all their features are stored; else none.
 
-    Networks with random weights differ from training to training.
+    Networks with random weights differ between trainings.
     """
     cfg, plan = context.cfg, context.plan
     is_frozen = plan.freeze == "backbone" and all(part.weights.path for part in plan.networks)

@@ -112,7 +112,7 @@ def log_to_file(path: Path) -> Iterator[None]:
 
 @contextmanager
 def log_level(logger: logging.Logger, level: int) -> Iterator[None]:
-    """Restored afterwards: the logger may be that of a notebook or a program that goes on."""
+    """Sets a level and restores it afterwards: a notebook may use the same logger."""
     earlier = logger.level
     logger.setLevel(level)
     try:

@@ -1,1 +1,1 @@
-"""Looks at photos: their pixels, copies of each other, and how sets of photos differ."""
+"""Inspects photos: their pixels, copies of each other, and how sets of photos differ."""

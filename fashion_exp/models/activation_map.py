@@ -11,14 +11,14 @@ from fashion_exp.errors import InputError
 from fashion_exp.models.classifier import Classifier, channel_axis
 
 MAX_OFFSET = 1.0
-"""Cells. A larger measured offset means that the middle cell sees the whole image."""
+"""Cells. A larger measured offset means that the middle cell depends on the whole image."""
 
 
 def activation_maps(
     model: Classifier, images: torch.Tensor, classes: torch.Tensor
 ) -> list[torch.Tensor]:
     """Signed contributions (n, h, w), float32, of the cells of the last feature map of each
-    backbone to the score of one class for each image; positive ones speak for the class.
+    backbone to the score of one class for each image; positive ones support the class.
 
     `images` are uint8 as the model takes them, `classes` (n,) indices. The score is the logit
     minus the mean of all logits, since a softmax does not change if a constant is added to all. A

@@ -265,7 +265,7 @@ def is_shipped_or_timm(name: str) -> bool:
 
 
 def _create_network(cfg: ModelConfig, channels: int) -> nn.Module:
-    """A network of ours or of timm, without its last layer and without its own dropout.
+    """A network of this package or of timm, without its last layer and without its dropout.
 
     `model.dropout` applies to our head and means the same for every model.
     """

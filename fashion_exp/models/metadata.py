@@ -1,4 +1,4 @@
-"""The metadata of a .safetensors file: strings that may come from anybody."""
+"""The metadata of a .safetensors file: untrusted strings."""
 
 from __future__ import annotations
 

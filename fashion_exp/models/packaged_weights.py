@@ -128,7 +128,7 @@ def _installed_file(package: WeightsPackage) -> Path | None:
 
 
 def convert(model: str, source: Path) -> StateDict:
-    """The weights of a package under timm's names, of which the outputs were checked.
+    """The weights of a package under timm's names. The outputs of the network were checked.
 
     Both networks have the same layers in the same order. Raises `InputError` if a shape or the
     output for a known image differs.

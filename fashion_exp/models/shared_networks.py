@@ -29,10 +29,10 @@ _built: dict[str, _Built] = {}
 def share_network(
     key: str, seed: int, build: Callable[[], tuple[Classifier, int]], draw: Callable[[], object]
 ) -> tuple[Classifier, int]:
-    """What `build` gives, with the network of an earlier call with the same key.
+    """The result of `build`, with the network of an earlier call with the same key.
 
     The random numbers continue as after `build`, so that a head gets the same initial weights.
-    `draw` only draws the random numbers of `build`. Nobody may change the network.
+    `draw` only draws the random numbers of `build`. The network must not be changed.
     """
     built = _built.get(key)
     if built is None:

@@ -29,7 +29,7 @@ POWER = 0.8
 
 @dataclass(frozen=True)
 class RacedRun(RunData):
-    """A run of which some repeats are trained."""
+    """A run whose first repeats are trained."""
 
     frames: Mapping[str, pd.DataFrame] = field(repr=False)
     """Its predictions by part."""

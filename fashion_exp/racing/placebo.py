@@ -178,7 +178,7 @@ def plan_placebo(comparison: Comparison, count: int, outputs: Path) -> PlaceboPl
 
 
 def compare_placebo(plan: PlaceboPlan, comparison: Comparison) -> Placebo:
-    """Each finished run of the plan against the baseline, each pair as a family of its own.
+    """Compares each finished run of the plan with the baseline; each pair is its own family.
 
     The test images are read if the comparison is on them; they choose nothing, so that is no test
     evaluation.

@@ -62,8 +62,8 @@ class RaceOptions:
 
 @dataclass(frozen=True)
 class Race:
-    """A race by its looks. `outcome`: "decided"; "stopped", because the rest would hardly decide;
-    "undecided" after the last repeat."""
+    """A race by its looks. `outcome`: "decided"; "stopped" because further repeats are unlikely to
+    decide; "undecided" after the last repeat."""
 
     folder: Path
     names: tuple[str, str]
@@ -72,7 +72,7 @@ class Race:
     recipes: tuple[str, str]
     runs: tuple[Path, Path]
     number: int = 1
-    """Which look at these recipes the race as a whole is; counted when it begins to train."""
+    """Number of this race among the looks at these recipes; counted when it begins to train."""
     outcome: Outcome = "running"
     looks: tuple[RaceLook, ...] = ()
     sentences: tuple[str, ...] = ()

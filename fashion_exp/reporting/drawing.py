@@ -1,6 +1,6 @@
-"""Draws figures without letting them decide over a run.
+"""Draws figures; a run does not fail because of them.
 
-Matplotlib has its default settings, whatever the environment and the user's files say, and a figure
+Matplotlib has its default settings, not those of the environment and the user's files. A figure
 that cannot be drawn is a warning.
 """
 

@@ -63,7 +63,7 @@ def confusion_map(counts: np.ndarray) -> np.ndarray:
 
 
 def classes_per_cell(classes: int) -> int:
-    """Neighboring classes that one cell of the map stands for, per side."""
+    """Number of neighboring classes that one cell of the map summarizes, per axis."""
     return -(-classes // _MAX_MAP_CELLS)
 
 

@@ -158,8 +158,8 @@ def human_accuracy(
 
     Labels with fewer than two others, or whose others have no single majority, are not counted. n
     is the number of images with a counted label, divided by the design effect of groups; each image
-    has the mean of its labels. The limits are Wilson's. It is an accuracy in so far as the majority
-    is right.
+    has the mean of its labels. The limits are Wilson's. It is an accuracy if the majority is
+    right.
     """
     counts = class_counts(votes, classes)
     images, annotators = np.nonzero(votes >= 0)

@@ -16,7 +16,7 @@ class DisagreementEstimate(NamedTuple):
     """Differences a - b of two accuracies."""
 
     on_these: Interval
-    """On the N images at hand; the limits coincide once all disagreements are labeled."""
+    """On these N images; the limits coincide once all disagreements are labeled."""
     in_general: Interval
     """On images like these."""
 
@@ -24,8 +24,9 @@ class DisagreementEstimate(NamedTuple):
 def disagreement_difference(
     wins: ArrayLike, disagreements: int, images: int, level: float = 0.95
 ) -> DisagreementEstimate:
-    """The difference of two models on `images` images, of which they predict `disagreements`
-    differently, from the labels of some of these, drawn at random.
+    """The difference in accuracy of two models on `images` images.
+
+    They predict `disagreements` of them differently. A random sample of these has labels.
 
     `wins` (n,) are 1 where a is right, -1 where b is, 0 where neither is. Where the models agree
     both are right or both wrong, so the difference is (b - c) / N, b and c the wins of a and of b

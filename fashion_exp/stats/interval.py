@@ -19,7 +19,7 @@ Status = Literal["ok", "degenerate", "undefined"]
 
 MIN_RELIABLE_SCORES = 4  # with fewer scores, t-intervals carry a warning; tables omit them
 MIN_ERRORS = 10
-"""With fewer expected errors (or right answers) the spread of the images says little."""
+"""With fewer expected errors (or right answers) the variance of the images is unreliable."""
 NO_VARIANCE = "no variance among the scores"
 NO_VARIANCE_REMEDY = f"{NO_VARIANCE}; for an accuracy, use Wilson's interval"
 

@@ -15,12 +15,12 @@ class LabelSaving(NamedTuple):
     """Labels saved until the mean accuracy reaches a target."""
 
     needed: float | None
-    """Labels that the way at hand needs; None if its mean curve ends below the target."""
+    """Labels that the strategy needs; None if its mean curve ends below the target."""
     reference: float | None
     """Labels that the reference needs."""
     low: float | None
     high: float | None
-    """Limits of reference - needed; None if curves end below the target too often to tell."""
+    """Limits of reference - needed; None if too many curves end below the target."""
     censored: float
     """Share of the resamples in which one of the two curves ends below the target."""
 
@@ -42,7 +42,7 @@ def labels_saved(
     number of labels is where the mean curve over the repeats, made monotone by its running
     maximum, first reaches the target, between two points by linear interpolation. Where a
     resampled curve ends below the target, its number of labels is only known to be larger than the
-    last one; the low limit counts it as infinite for the way at hand, the high limit for the
+    last one; the low limit counts it as infinite for the strategy, the high limit for the
     reference. `censored` says how often that happened.
 
     Source: percentiles of Efron & Tibshirani 1993, An Introduction to the Bootstrap, chapter 13, at

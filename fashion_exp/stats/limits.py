@@ -73,7 +73,8 @@ def why_no_loss_interval(errors: float, losses: Floats) -> str:
     """Why no interval of a mean loss can be trusted; empty if one can.
 
     `losses` (n,) are those of the images. (sum of losses)^2 / (sum of squared losses) counts the
-    images that make up the mean: with few of them it depends on losses too rare to be seen.
+    images that make up the mean: with few of them the mean depends on rare losses, which the
+    sample may lack.
     """
     effective = float(losses.sum()) ** 2 / max(float((losses**2).sum()), 1e-300)
     if effective < MIN_LOSS_IMAGES:

@@ -12,7 +12,7 @@ from scipy import optimize, special
 from fashion_exp.stats.checks import Floats
 
 MIN_RUNS = 4
-"""Fewer runs have too few pairs to tell how much the variances of pairs differ."""
+"""Fewer runs have too few pairs to estimate how much the variances of pairs differ."""
 MAX_EXCESS = 1e6
 
 

@@ -20,8 +20,8 @@ MORE_TRAININGS, MORE_IMAGES = 5, 100
 class Uncertainty(NamedTuple):
     """Standard errors by source, and half-widths of the interval: now and with more of each.
 
-    None where the design cannot tell. Without several trainings the half-widths are those for the
-    model at hand.
+    None where the design has no estimate. With a single training the half-widths are those for
+    this model.
     """
 
     images: float
@@ -31,7 +31,7 @@ class Uncertainty(NamedTuple):
     more_trainings: float | None
     """With 5 more trainings."""
     more_images: float
-    """With 100 more evaluation images, of which the redrawn splits take their share."""
+    """With 100 more evaluation images; redrawn splits validate on their share of them."""
 
 
 def uncertainty(
@@ -47,7 +47,7 @@ def uncertainty(
     Models that all judged all images (`n_train` None) are crossed with them: images, trainings and
     their interaction are separate. Otherwise the models had splits of their own, with `n_train`
     training images on average: what more trainings average out (cuts, seeds, interaction) is
-    separate from what they do not (the images at hand). Half-widths are those of t-intervals.
+    separate from what they do not (the present images). Half-widths are those of t-intervals.
 
     Source: crossed designs as in `crossed_t_interval`, Searle, Casella & McCulloch 1992, Variance
     Components, section 4.3; redrawn splits as in `redrawn_interval`.

@@ -213,7 +213,7 @@ def images_factor(
 ) -> float:
     """How many times as many images a t-test needs to detect `difference` with this power.
 
-    `se` is the standard error with the images at hand and `df` its degrees of freedom, which stay:
+    `se` is the standard error with the present images and `df` its degrees of freedom, which stay:
     the variance is inversely proportional to the number of images, or of groups of images. The
     upper 70 % confidence limit of the variance is used, since a plan by the estimate itself would
     keep its power in half of the cases only (Browne 1995, Stat. Med. 14:1933-1940).
@@ -235,7 +235,7 @@ def _upper_limit(df: float) -> float:
 
 
 def cautious_components(scores: ArrayLike, images: float) -> VarianceComponents:
-    """`crossed_components` for planning from the few models (S, n) at hand.
+    """`crossed_components` for planning from few models (S, n).
 
     The variance between models is at its upper 70 % confidence limit; `images` multiplies the
     variance between images, such as the design effect of groups.

@@ -90,7 +90,7 @@ def prediction_powered(
 
     `correct` (n,) is 1 or 0 for the labeled items and `confidence` (n,) any score that may go with
     it, such as the probability of the predicted class; `all_confidence` (N,) is the score of every
-    item, the labeled ones too. It need not be calibrated: if it says nothing, it is not used.
+    item, the labeled ones too. It need not be calibrated: if it is uninformative, it is not used.
     `groups` (n,) and `all_groups` (N,) are the groups of items that are not independent; None makes
     each item its own.
 

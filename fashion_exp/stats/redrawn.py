@@ -1,4 +1,4 @@
-"""Intervals of any score for a recipe with redrawn splits, and for the models at hand."""
+"""Intervals of any score for a recipe with redrawn splits, and for the trained models."""
 
 from __future__ import annotations
 
@@ -103,11 +103,10 @@ def interval_of_models(
     models: int = 1,
     estimate: float | None = None,
 ) -> Interval:
-    """The interval of the models at hand, from the mean score of each image (n,).
+    """The interval for the trained models, from the mean score of each image (n,).
 
-    Estimand: their mean score, of which the mean over the images is the `estimate` unless that is
-    given. Fewer than 2 images or groups give an undefined interval; fewer than 20 groups add a
-    warning.
+    Estimand: their mean score. `estimate` is the mean over the images unless it is given. Fewer
+    than 2 images or groups give an undefined interval; fewer than 20 groups add a warning.
 
     Source: standard error and degrees of freedom `clustered_mean`, limits `add_limits`; for the
     macro-F1 `by_image` holds influence functions (`metrics.per_image_macro_f1`).

@@ -1,4 +1,4 @@
-"""A comparison that is looked at after every repeat, up to a number that is fixed beforehand."""
+"""A comparison that is tested after every repeat, up to a number that is fixed beforehand."""
 
 from __future__ import annotations
 

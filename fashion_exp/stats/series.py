@@ -1,4 +1,4 @@
-"""Error rates of a series of decisions whose length nobody knows beforehand."""
+"""Error rates of a series of decisions of unknown length."""
 
 from __future__ import annotations
 

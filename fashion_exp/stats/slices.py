@@ -136,7 +136,7 @@ def _accuracy(scores: Floats, codes: np.ndarray, level: float, models: int) -> I
 
 
 def interval_texts(edges: Floats) -> Sequence[str]:
-    """ "12 to 87" of each range, with digits enough to tell its ends apart."""
+    """ "12 to 87" of each range, with enough digits to distinguish its ends."""
     texts = [f"{edge:g}" for edge in edges]
     for decimals in range(7):
         rounded = [f"{edge:,.{decimals}f}" for edge in edges]

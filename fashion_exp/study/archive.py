@@ -1,6 +1,6 @@
 """The zip file of a study: a manifest with the hash of every file, and checks before unpacking.
 
-An archive may come from anybody. Its names, kinds, sizes and hashes are checked against the
+An archive is untrusted. Its names, kinds, sizes and hashes are checked against the
 manifest, and nothing is unpacked that the manifest does not have.
 """
 
@@ -43,7 +43,7 @@ RUN_FILES = (
 """Files of a run that a study has. Others can be made again, or are of this machine: figures,
 reports, the id in the tracking store, absolute paths. A longer list needs a new schema."""
 CODE_FILES = ("config/extensions.json", "extensions/*.py")
-"""Of runs with `extensions`: Python files of whoever trained them, and the list of these."""
+"""Of runs with `extensions`: the Python files of the person who trained them, and their list."""
 WEIGHT_FILES = ("checkpoints/*.safetensors", "calibration.json", "calibration.npz")
 _EVALUATION = re.compile(r"evaluations/[^/]+\.(parquet|json)")
 
@@ -139,7 +139,7 @@ def _info(name: str, compress: bool) -> zipfile.ZipInfo:
 
 
 def _is_compressible(name: str, data: bytes) -> bool:
-    """Whether it is worth it, and the result does not look like a bomb."""
+    """Whether compression helps, and the result would not be refused as a zip bomb."""
     if name.endswith(_STORED_SUFFIXES):
         return False
     return len(data) <= RATIO_FROM or len(data) < MAX_RATIO / 2 * len(zlib.compress(data, 6))
@@ -216,8 +216,8 @@ def _check_entry(file: Path, info: zipfile.ZipInfo) -> None:
 
 
 def is_safe(name: str) -> bool:
-    """Whether a study may have a file of this name. None of them says that code or a server is to
-    be trusted; code (`is_code`) is unpacked only if the importer says so."""
+    """Whether a study may have a file of this name. No such file makes code or a server trusted;
+    code (`is_code`) is unpacked only if the importer allows it."""
     parts = name.split("/")
     if len(parts) < 2 or parts[0] not in FOLDERS or PurePosixPath(name).is_absolute():
         return False

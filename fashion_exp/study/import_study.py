@@ -1,4 +1,4 @@
-"""Adds the runs of a study to an outputs folder, beside those that are there."""
+"""Adds the runs of a study to those of an outputs folder."""
 
 from __future__ import annotations
 
@@ -55,12 +55,12 @@ class Placing:
 def import_study(
     file: Path, outputs: Path, root: Path | None = None, code: Code | None = None
 ) -> list[PlacedRun]:
-    """Unpacks a study below `outputs`; nothing that is there is changed.
+    """Unpacks a study below `outputs`; existing files do not change.
 
-    A run whose content is here already is left out. One whose folder's name is taken by another run
-    gets a number. `root` is the folder of the photos here. `code` says what happens to Python
-    files. Raises `InputError` for an archive that is damaged, was altered, is not safe to unpack,
-    or has code without a word on it; nothing is left of it then.
+    A run with the content of an existing one is left out. If another run has the name of its
+    folder, it gets a number. `root` is the folder of the photos here. `code` says what happens
+    to Python files. Raises `InputError` for an archive that is damaged, was altered, is not safe
+    to unpack, or has code although `code` is None; it is then removed completely.
     """
     with open_archive(file) as (archive, manifest), _staging(outputs) as staging:
         _check_code(file, manifest, code)
@@ -99,7 +99,7 @@ def _check_code(file: Path, manifest: Manifest, code: Code | None) -> None:
 
 @contextmanager
 def _staging(outputs: Path) -> Iterator[Path]:
-    """An empty folder on the disk of `outputs`, removed afterwards; so is what a kill left there.
+    """An empty folder on the disk of `outputs`, removed afterwards, with what a killed import left.
 
     One import at a time: what another one has unpacked must not be removed.
     """
@@ -251,7 +251,7 @@ def _save_root(placing: Placing, root: Path) -> None:
 
 
 def _add_files(source: Path, target: Path) -> None:
-    """Files whose name tells the content: one that is there is the same."""
+    """Moves files whose name is a hash of their content: an existing file is the same."""
     for file in sorted(source.glob("*")):
         target.mkdir(parents=True, exist_ok=True)
         if not (target / file.name).exists():
@@ -269,7 +269,7 @@ def _merged_state(placing: Placing) -> dict[str, Any] | None:
 
 
 def _move(placing: Placing) -> None:
-    """A folder is moved as a whole, or its new jobs one by one into a sweep that is there."""
+    """Moves a folder as a whole, or its new jobs one by one into an existing sweep."""
     if all(run.status == "already here" for run in placing.runs):
         return
     placing.target.parent.mkdir(parents=True, exist_ok=True)

@@ -57,7 +57,7 @@ class SweepJob:
     name: str
     """The swept values: `optim.lr=1e-3 model.dropout=0.5`."""
     compute: Compute
-    """Device, precision and threads, resolved once for whichever machine runs the job."""
+    """Device, precision and threads, resolved once for any machine that runs the job."""
     code: tuple[CodeFile, ...] = ()
     """The files of `extensions`."""
 

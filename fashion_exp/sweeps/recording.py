@@ -29,8 +29,8 @@ log = logging.getLogger(__name__)
 def record_lost(sweep: SweepContext, jobs: Sequence[SweepJob]) -> SweepContext:
     """Records the parent run and the finished jobs again, if the store does not have them.
 
-    Returns the sweep with the tracker and the parent run that are in force now. A store that
-    cannot be used is reported; the sweep goes on without it.
+    Returns the sweep with its present tracker and parent run. A store that cannot be used is
+    reported; the sweep continues without it.
     """
     if not sweep.tracker.uri:
         return sweep

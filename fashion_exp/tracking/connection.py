@@ -173,7 +173,7 @@ def _own_experiments(client: MlflowClient) -> list[str]:
 
 def _client(uri: str) -> MlflowClient:
     if (database := database_file(uri)) is not None:
-        # A pooled connection would go on writing to a database that was deleted.
+        # A pooled connection would continue to write to a database that was deleted.
         os.environ.setdefault("MLFLOW_SQLALCHEMYSTORE_POOLCLASS", "NullPool")
         ensure_database(database)
     return MlflowClient(tracking_uri=uri)

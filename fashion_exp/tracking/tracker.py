@@ -15,7 +15,7 @@ class Tracker:
     Texts and metrics are written in the background, in the order of the calls. A store that does
     not answer is waited for; if it does not answer for minutes, or refuses a write, `failure` is
     set, all further calls record nothing, and new runs have an empty id. Tracking thus never
-    decides over a result, which is in files. Only a full disk is raised, as a `DiskFullError`, by
+    changes a result, which is in files. Only a full disk is raised, as a `DiskFullError`, by
     the methods that wait for the store.
 
     The methods of this base class record nothing, and every id is empty.

@@ -111,7 +111,7 @@ class StoreWriter:
 
     def _announce(self, error: Exception) -> None:
         log.warning(
-            "tracking: %s cannot be used at the moment (%s); the work goes on, and what is missed "
+            "tracking: %s cannot be used at the moment (%s); the run continues, and what is missed "
             "is recorded later",
             redact_uri(self._uri),
             reason(error),

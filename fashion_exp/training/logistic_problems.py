@@ -133,7 +133,7 @@ class Problems:
     def minimize(self, start: torch.Tensor, c: float) -> tuple[torch.Tensor, int, float]:
         """Coefficients within `PATH_TOLERANCE` of the minima, the number of evaluations, and how
         many times `PATH_TOLERANCE` the gradient is. Above 1 it did not converge, and these are the
-        best coefficients that it came by."""
+        best coefficients that it found."""
         factors = self._factors(c)
         scaling = _Scaling.of(self, self.logits(start).softmax(1), factors)
         scaled = scaling(start, inverse=True).contiguous().requires_grad_()
@@ -173,7 +173,7 @@ class Problems:
         which is enough, since what a step lacks is in the next gradient. A step that does not lower
         the gradient is solved for again in full precision, then halved. Returns the number of
         products with the rows, and how many times `TOLERANCE` the gradient is. Above 1 it did not
-        converge, and these are the best coefficients that it came by.
+        converge, and these are the best coefficients that it found.
         """
         factors, coefficients, products = self._factors(c), start, 0
         best, lowest, careful, halvings = start, float("inf"), False, 0

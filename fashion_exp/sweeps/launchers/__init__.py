@@ -29,7 +29,7 @@ LAUNCHERS = {
 """The choices of `hydra/launcher` by their `_target_`."""
 
 UNLIMITED = 10**6
-"""Capacity of an executor with a queue of its own."""
+"""Capacity of an executor that has its own queue."""
 
 
 @dataclass(frozen=True)

@@ -101,7 +101,7 @@ class _ProcessExecutor:
         return ends
 
     def stop(self) -> None:
-        """Asks running jobs to stop and waits for them; kills them after `STOP_TIMEOUT`."""
+        """Sends SIGTERM to running jobs and waits for them; kills them after `STOP_TIMEOUT`."""
         processes = [running.process for running in self._running.values()]
         for process in processes:
             process.terminate()

@@ -29,7 +29,7 @@ class Postponed(Exception):
 
 
 class ProviderStopped(Exception):
-    """A provider answers no further queries; the message ends with the remedy."""
+    """A provider stops this run; the message ends with the remedy."""
 
 
 def sanitize(text: str, max_length: int = 200) -> str:
