@@ -109,11 +109,8 @@ def layer_of(module: str) -> int:
     return next(i for i, layer in enumerate(LAYERS) if top in layer)
 
 
-def statements(tree: ast.Module, at_import: bool) -> Iterator[ast.AST]:
-    """All nodes, or those that are executed when the module is imported."""
-    if not at_import:
-        yield from ast.walk(tree)
-        return
+def statements(tree: ast.Module) -> Iterator[ast.AST]:
+    """The nodes that are executed when the module is imported."""
     pending: list[ast.stmt] = list(tree.body)
     while pending:
         node = pending.pop()
@@ -128,10 +125,15 @@ def syntax_tree(module: str) -> ast.Module:
 
 
 @cache
+def nodes(module: str) -> list[ast.AST]:
+    return list(ast.walk(syntax_tree(module)))
+
+
+@cache
 def imported_names(module: str, at_import: bool = False) -> set[str]:
     """Dotted names of everything that a module imports."""
     names = set()
-    for node in statements(syntax_tree(module), at_import):
+    for node in statements(syntax_tree(module)) if at_import else nodes(module):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -223,7 +225,7 @@ def test_variables_say_what_they_hold() -> None:
     names = {
         f"{module}: {name}"
         for module in MODULES
-        for node in ast.walk(syntax_tree(module))
+        for node in nodes(module)
         if (name := assigned_name(node)) in VAGUE_NAMES
     }
     assert not names
@@ -241,7 +243,7 @@ def test_files_and_functions_are_short() -> None:
     for module, file in MODULES.items():
         if module not in exempt:
             assert len(file.read_text().splitlines()) <= MAX_LINES["a file"], module
-        for node in ast.walk(syntax_tree(module)):
+        for node in nodes(module):
             if isinstance(node, ast.FunctionDef):
                 lines = (node.end_lineno or node.lineno) - node.lineno + 1
                 assert lines <= MAX_LINES["a function"], f"{module}.{node.name}"

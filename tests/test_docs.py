@@ -118,6 +118,7 @@ def test_code_map_has_every_package_and_folder() -> None:
     assert unknown <= {"fashion_exp/", "outputs/"}
 
 
+@pytest.mark.slow
 def test_files_and_tags_of_a_run_are_described(
     tiny: Callable[..., TinyRun], tmp_path: Path
 ) -> None:

@@ -43,6 +43,7 @@ def has_encoding(call: ast.Call) -> bool:
     return is_binary or any(keyword.arg in ("encoding", "formats") for keyword in call.keywords)
 
 
+@pytest.mark.slow
 def test_text_files_and_child_processes_have_an_explicit_encoding() -> None:
     """The default is that of the locale, in which Python cannot write every name."""
     files = sorted((REPOSITORY / "fashion_exp").rglob("*.py"))

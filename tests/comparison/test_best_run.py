@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from fashion_exp.comparison.best_run import (
     correct_for_selection,
@@ -40,6 +41,7 @@ def test_ranks_by_validation_not_by_test(tmp_path: Path) -> None:
     assert rank_runs([runs[0], runs[0]]) == [0, 1]
 
 
+@pytest.mark.slow
 def test_correction_removes_the_optimism_of_the_best_of_equal_runs(tmp_path: Path) -> None:
     selection = correct_for_selection(equal_runs(tmp_path, 20), 0.95)
     assert selection.optimism is not None and 0.02 < selection.optimism < 0.08
@@ -58,6 +60,7 @@ def test_target_is_met_undecided_or_not_met(tmp_path: Path) -> None:
     assert verdicts[1].method == "clopper_pearson"
 
 
+@pytest.mark.slow
 def test_target_of_a_selected_run_allows_for_the_selection(tmp_path: Path) -> None:
     runs = equal_runs(tmp_path, 20)
     winner = runs[rank_runs(runs)[0]]

@@ -165,6 +165,7 @@ def test_too_many_jobs_are_refused_before_any_is_composed() -> None:
         parse_command_line(["-m", f"repeats={values}", f"training.epochs={values}"])
 
 
+@pytest.mark.slow
 def test_glob_sweeps_the_choices_of_a_group() -> None:
     jobs = parse_command_line(["-m", "optim=glob(*)"]).jobs
     assert [job.optim.name for job in jobs] == ["Adam", "AdamW", "RMSprop", "SGD"]

@@ -43,6 +43,7 @@ def test_text_is_what_was_typed(text: str) -> None:
     assert cfg.dataset.classes == [text, text] and cfg.dataset.rename == {text: text}
 
 
+@pytest.mark.slow
 def test_texts_of_a_sweep_and_of_its_points_are_what_was_typed() -> None:
     swept = parse_command_line(["-m", f"tracking.experiment={','.join(PLAIN)}"])
     assert [job.tracking.experiment for job in swept.jobs] == [*PLAIN]

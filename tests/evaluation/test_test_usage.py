@@ -30,13 +30,6 @@ def test_run_counts_once_per_test_set(tmp_path: Path) -> None:
     assert counts == [1, 1, 2, 1, 3]
 
 
-def test_cut_off_line_hides_no_other(tmp_path: Path) -> None:
-    record_test_evaluation(tmp_path, "a", "1")
-    with open(tmp_path / JOURNAL, "a", encoding="utf-8") as journal:
-        journal.write('{"test_hash": "a", "ru\n')
-    assert record_test_evaluation(tmp_path, "a", "2") == 2
-
-
 @pytest.mark.slow
 def test_parallel_evaluations_are_all_counted(tmp_path: Path) -> None:
     with ProcessPoolExecutor(4, mp_context=get_context("forkserver")) as pool:

@@ -83,6 +83,7 @@ def test_clustered_bounds_of_single_images_are_clopper_pearsons() -> None:
     assert (one_group.verdict, one_group.lower, one_group.upper) == ("undecided", 0, 1)
 
 
+@pytest.mark.slow
 def test_winner_of_equal_configs_does_not_meet_a_target_above_their_accuracy() -> None:
     correct = np.random.default_rng(0).random((30, 300)) < 0.8
     best = int(correct.sum(axis=1).max())

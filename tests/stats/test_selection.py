@@ -22,6 +22,7 @@ def simulated_hits(configs: int, images: int, seed: int = 0, rate: float = 0.85)
     return (np.random.default_rng(seed).random((configs, images)) < rate).astype(float)
 
 
+@pytest.mark.slow
 def test_optimism_of_best_of_equal_configs_matches_theory() -> None:
     hits = simulated_hits(50, 480)
     result = bbc_cv(hits, np.ones_like(hits))

@@ -71,6 +71,7 @@ def listing(folder: Path) -> list[str]:
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
 
 
+@pytest.mark.slow
 def test_imported_runs_compare_as_where_they_were_made(
     here: Path, there: Path, tmp_path: Path
 ) -> None:

@@ -7,7 +7,6 @@ import shutil
 import signal
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,7 +15,7 @@ from fashion_exp.configuration.composition import parse_command_line
 from fashion_exp.errors import InputError
 from fashion_exp.evaluation.run_dir import RunDir
 from fashion_exp.experiment.compat import attach_trial
-from fashion_exp.experiment.pruning import make_pruner, open_epoch_report, open_storage
+from fashion_exp.experiment.pruning import open_epoch_report, open_storage
 from fashion_exp.sweeps.jobs import JobFactory, SweepJob
 from fashion_exp.sweeps.search import TRIALS_FILE, SearchTrials, make_search
 from tests.comparison.synthetic_runs import make_run, random_correctness
@@ -175,17 +174,6 @@ def test_trial_without_a_point_is_failed(tmp_path: Path) -> None:
     load_study(tmp_path).ask()
     assert len(list(search.ask(1, ignore))) == 1
     assert states(tmp_path) == ["FAIL", "RUNNING"]
-
-
-def test_hyperband_bracket_depends_on_the_seed_and_not_on_the_study_name() -> None:
-    def brackets(name: str, seed: int) -> list[int]:
-        study = optuna.create_study(study_name=name, direction="maximize")
-        pruner = make_pruner("hyperband", 27, seed)
-        study.ask().report(1.0, 1)
-        pruner.prune(study, study.trials[0])  # creates the brackets
-        return [pruner._get_bracket_id(study, SimpleNamespace(number=n)) for n in range(30)]
-
-    assert brackets("a", 0) == brackets("b", 0) != brackets("a", 1)
 
 
 def test_unreachable_storage_is_reported_without_its_password(tmp_path: Path) -> None:

@@ -206,9 +206,3 @@ def test_rejects_invalid_manifest(text: str | bytes, message: str, load: Load) -
     with pytest.raises(InputError, match=message) as error:
         load(text)
     assert str(error.value).startswith("dataset.") and "\n" not in str(error.value)
-
-
-def test_missing_manifest_suggests_nearest_file(make_config: MakeConfig, tmp_path: Path) -> None:
-    (tmp_path / "list.csv").touch()
-    with pytest.raises(InputError, match=r"no file .*lists\.csv'; did you mean list\.csv\?"):
-        load_csv(make_config(None, name="csv", manifest=str(tmp_path / "lists.csv")))

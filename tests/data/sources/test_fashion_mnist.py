@@ -73,17 +73,6 @@ def test_copies_are_found_by_pixels(mnist_config: MakeConfig, tmp_path: Path) ->
     assert rows["copies"]["test/000001"] == 2 and "train/000001" not in rows.index
 
 
-@pytest.mark.usefixtures("raw")
-def test_classes_can_be_selected_and_renamed(mnist_config: MakeConfig, tmp_path: Path) -> None:
-    cfg = mnist_config(classes=["Shirt", "Dress"], rename={"Shirt": "Top"})
-    table = load_fashion_mnist(cfg, tmp_path / "cache")
-    assert table.classes == ("Top", "Dress")
-    assert table.rows.groupby("label")["path"].apply(sorted).tolist() == [
-        ["test/000006", "train/000006", "train/000016"],
-        ["test/000003", "train/000003", "train/000013"],
-    ]
-
-
 def test_class_names_are_those_of_torchvision() -> None:
     from torchvision.datasets import FashionMNIST
 

@@ -132,6 +132,7 @@ def test_reports_errors_in_one_line(read: ReadPlan, text: str, message: str) -> 
     assert message in str(error.value) and "\n" not in str(error.value)
 
 
+@pytest.mark.slow
 def test_aliases_cannot_repeat_a_text_without_end(read: ReadPlan) -> None:
     levels = [f"{name}: &{name} [{','.join([f'*{before}'] * 9)}]"
               for before, name in zip("abcdefg", "bcdefgh", strict=True)]  # fmt: skip
