@@ -190,7 +190,8 @@ def rerun_overrides(overrides: Sequence[str], outputs: Path | None) -> list[str]
     for override in overrides:
         bare = override.lstrip("+")
         is_of_sweep = bare.startswith(SWEEP_PREFIXES) and not bare.startswith(SEARCHPATH)
-        if not (is_of_sweep or bare.startswith("outputs=") or _has_credentials(bare)):
+        has_credentials = bare.startswith("tracking.uri=") and "@" in bare
+        if not (is_of_sweep or bare.startswith("outputs=") or has_credentials):
             repeated.append(_with_absolute_path(override))
     if outputs is not None and outputs != outputs_dir(None):
         repeated.append(_with_value("outputs", str(outputs)))
@@ -208,10 +209,6 @@ def repeat_command(arguments: Sequence[str], outputs: Path) -> str:
     if outputs != outputs_dir(None):
         words.append(_with_value("outputs", str(outputs)))
     return rerun_command([_with_absolute_path(argument) for argument in words])
-
-
-def _has_credentials(override: str) -> bool:
-    return override.startswith("tracking.uri=") and "@" in override
 
 
 def _with_absolute_path(override: str) -> str:

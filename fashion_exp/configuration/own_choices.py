@@ -21,7 +21,8 @@ def fill_own_choices(tree: DictConfig, typed: Collection[str]) -> None:
     Options that were typed keep their values. `tree` is composed and has `hydra`.
     """
     folders = [Path(str(item).removeprefix("file://")) for item in tree.hydra.searchpath]
-    own = [choice for choice in _chosen(tree, folders) if not _is_shipped(choice)]
+    chosen = _chosen(tree, folders)
+    own = [choice for choice in chosen if not choice.file.is_relative_to(conf_dir())]
     for choice in own:
         _keep_texts(choice, tree)
     for choice in own:
@@ -65,10 +66,6 @@ def _chosen(tree: DictConfig, folders: list[Path]) -> list[Choice]:
         for choice in choices
         if choice.name == names.get(group)
     ]
-
-
-def _is_shipped(choice: Choice) -> bool:
-    return choice.file.is_relative_to(conf_dir())
 
 
 def _defaults(choice: Choice, tree: DictConfig) -> Mapping[str, Any]:

@@ -55,7 +55,7 @@ def similar_options(typed: str, docs: Mapping[str, str], groups: Iterable[str] =
     ]
     for rule in rules:
         if names := rule():
-            return _in_group(prefix or _group_word(last), names)[:MAX_SUGGESTIONS]
+            return _in_group(prefix or last.partition("_")[0], names)[:MAX_SUGGESTIONS]
     return []
 
 
@@ -102,10 +102,6 @@ def _same_words(last: str, docs: Mapping[str, str]) -> list[str]:
 def _names_group(word: str, group: str) -> bool:
     """Whether one of word and group begins with the other: train and training, data and dataset."""
     return len(word) >= 4 and bool(group) and (group.startswith(word) or word.startswith(group))
-
-
-def _group_word(last: str) -> str:
-    return last.partition("_")[0]
 
 
 def _documented_as(last: str, docs: Mapping[str, str]) -> list[str]:

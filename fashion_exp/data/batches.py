@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from fashion_exp.data.mixing import Mixing, draw_mixes, mix_images, with_partners
+from fashion_exp.data.mixing import Mix, Mixing, draw_mixes, mix_images, with_partners
 from fashion_exp.seeding import derive_seed
 
 Batch = tuple[torch.Tensor, torch.Tensor]
@@ -77,7 +77,33 @@ def _batch_starts(views: int, batch_size: int) -> list[int]:
     return starts[:-1] if starts and views - starts[-1] == 1 else starts
 
 
-class TrainingImages:
+class _Views:
+    """The views of training images, and how an epoch draws batches of them."""
+
+    def __init__(
+        self, rows: np.ndarray, labels: np.ndarray, views: np.ndarray, batch_size: int, seed: int,
+        balanced: bool, mixing: Mixing | None, targets: np.ndarray | None,
+    ) -> None:  # fmt: skip
+        self._rows, self._labels = rows, labels
+        self._targets = labels if targets is None else targets
+        self._views, self._balanced, self._mixing = views, balanced, mixing
+        self._batch_size, self._seed = batch_size, seed
+        self.steps = len(_batch_starts(len(views), batch_size)) + 1
+
+    def __len__(self) -> int:
+        return len(self._views)
+
+    def _draw(
+        self, epoch: int
+    ) -> tuple[np.ndarray, torch.Tensor, list[np.ndarray], list[Mix | None]]:
+        """Views (m, 2), their targets, and the view indices and the mix of each batch."""
+        views = balanced_views(self._labels, self._seed, epoch) if self._balanced else self._views
+        batches = shuffled_batches(len(views), self._batch_size, self._seed, epoch)
+        targets = torch.from_numpy(self._targets[views[:, 0]])
+        return views, targets, batches, draw_mixes(self._mixing, epoch, len(batches))
+
+
+class TrainingImages(_Views):
     """Shuffled batches of training images.
 
     `views` is (m, 2) from `oversample`, with positions in `rows` and `labels`; if `balanced`, each
@@ -94,23 +120,14 @@ class TrainingImages:
         prepare: Callable[[torch.Tensor], torch.Tensor] = lambda images: images,
         balanced: bool = False, mixing: Mixing | None = None, targets: np.ndarray | None = None,
     ) -> None:  # fmt: skip
-        self._rows, self._labels, self._shard, self._prepare = rows, labels, shard, prepare
-        self._targets = labels if targets is None else targets
-        self._views, self._balanced, self._mixing = views, balanced, mixing
-        self._batch_size, self._seed = batch_size, seed
-        self.steps = len(_batch_starts(len(views), batch_size)) + 1
+        super().__init__(rows, labels, views, batch_size, seed, balanced, mixing, targets)
+        self._shard, self._prepare = shard, prepare
         self._epoch_views: list[list[View]] = []
         self._loader = _data_loader(read, self._epoch_views, workers)
 
-    def __len__(self) -> int:
-        return len(self._views)
-
     def epoch(self, number: int) -> Iterator[Batch]:
-        views = balanced_views(self._labels, self._seed, number) if self._balanced else self._views
-        labels = torch.from_numpy(self._targets[views[:, 0]])
-        batches = shuffled_batches(len(views), self._batch_size, self._seed, number)
+        views, labels, batches, mixes = self._draw(number)
         own = [self._shard(np.arange(len(batch))) for batch in batches]
-        mixes = draw_mixes(self._mixing, number, len(batches))
         read = own if self._mixing is None else [*map(with_partners, own, map(len, batches))]
         self._epoch_views[:] = [
             [(number, int(self._rows[row]), int(copy)) for row, copy in views[batch[positions]]]
@@ -153,7 +170,7 @@ def _short_switch_interval() -> Iterator[None]:
         sys.setswitchinterval(previous)
 
 
-class TrainingFeatures:
+class TrainingFeatures(_Views):
     """Shuffled batches of precomputed features: (n, width), labels (n,).
 
     `rows`, `labels`, `views`, `balanced` and `targets` are those of `TrainingImages`. Copy c of an
@@ -166,21 +183,12 @@ class TrainingFeatures:
         shard: Callable[[torch.Tensor], torch.Tensor] = lambda batch: batch,
         targets: np.ndarray | None = None,
     ) -> None:  # fmt: skip
-        self._rows, self._labels, self._read, self._shard = rows, labels, read, shard
-        self._targets = labels if targets is None else targets
-        self._views, self._balanced, self._mixing = views, balanced, mixing
-        self._batch_size, self._seed = batch_size, seed
-        self.steps = len(_batch_starts(len(views), batch_size)) + 1
-
-    def __len__(self) -> int:
-        return len(self._views)
+        super().__init__(rows, labels, views, batch_size, seed, balanced, mixing, targets)
+        self._read, self._shard = read, shard
 
     def epoch(self, number: int) -> Iterator[Batch]:
-        views = balanced_views(self._labels, self._seed, number) if self._balanced else self._views
+        views, labels, batches, mixes = self._draw(number)
         rows, copies = self._rows[views[:, 0]], views[:, 1]
-        labels = torch.from_numpy(self._targets[views[:, 0]])
-        batches = shuffled_batches(len(views), self._batch_size, self._seed, number)
-        mixes = draw_mixes(self._mixing, number, len(batches))
         for batch, mix in zip(batches, mixes, strict=True):
             inputs = self._read(rows[batch], number + copies[batch])
             if mix is None:

@@ -211,7 +211,10 @@ def draw_run(result: RunResult, table: ImageTable) -> None:
     with optional_figure(run.figures / "curves.png") as file:
         history = pd.read_csv(run.history_file)
         counts, loss = list(table.class_counts.values()), _training_loss(run.options())
-        chance = _chance(run) if share_names(table.rows) else None
+        chance = None
+        if share_names(table.rows):
+            frame = run.predictions("validation")
+            chance = chance_loss(frame), chance_accuracy(frame)
         curves = figures.learning_curves(history, counts, result.name, loss, chance)
         style.save(curves, file)
     with optional_figure(run.figures / "data.png") as file:
@@ -225,12 +228,6 @@ def draw_run(result: RunResult, table: ImageTable) -> None:
             f"{table.name}: {len(table):,} images of {classes:,} classes{more}",
         )
         style.save(sheet, file)
-
-
-def _chance(run: RunDir) -> tuple[float, float]:
-    """Loss and accuracy of a model that knows only the class shares."""
-    frame = run.predictions("validation")
-    return chance_loss(frame), chance_accuracy(frame)
 
 
 def _training_loss(options: Mapping[str, Any]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from fashion_exp.configuration.schema import Config, Targets
+from fashion_exp.configuration.schema import Targets
 from fashion_exp.data.split import manifest_hash
 from fashion_exp.evaluation.own_metrics import SEVERAL_METRICS
 from fashion_exp.experiment.context import ExperimentContext, random_operations
@@ -24,6 +24,8 @@ def result_facts(context: ExperimentContext, data: str) -> dict[str, str]:
     manifest = context.split.manifest(table.rows)
     test_ids = sorted(table.rows["image_id"].to_numpy()[context.split.test])
     operations = random_operations(cfg, plan)
+    # The choice biases the score of the validation images upwards.
+    selects_epoch = cfg.training.keep.value == "best" or cfg.training.early_stopping is not None
     return {
         "job_hash": job_fingerprint(cfg, data, plan.weights_identity, compute),
         "data_fingerprint": table.fingerprint,
@@ -45,7 +47,7 @@ def result_facts(context: ExperimentContext, data: str) -> dict[str, str]:
         "set_aside": str(len(table.left_out) - len(table.unusable)),
         **({"head": describe_head(cfg.model)} if cfg.model.head.is_solved else {}),
         **_target_facts(context),
-        "val_selected": "on these images" if _selects_epoch(cfg) else "no",
+        "val_selected": "on these images" if selects_epoch else "no",
     }
 
 
@@ -78,8 +80,3 @@ def _input_text(plan: ModelPlan) -> str:
 
 def _numbers(values: Sequence[float]) -> str:
     return " ".join(f"{value:.4g}" for value in values)
-
-
-def _selects_epoch(cfg: Config) -> bool:
-    """Whether the validation images choose the epoch, which biases their score upwards."""
-    return cfg.training.keep.value == "best" or cfg.training.early_stopping is not None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -101,7 +101,9 @@ def _images_and_others(root: Path, layout: FolderLayout) -> tuple[list[ImageFile
     images: list[ImageFile] = []
     others: list[ImageFile] = []
     for path, real_path in _files(root):
-        file = _image_file(root, path, real_path, folders)
+        label, part = next((folders[f] for f in path.parents if f in folders), ("", ""))
+        relative = printable_path(path.relative_to(root).as_posix())
+        file = ImageFile(relative, real_path, label, part)
         (images if walk.is_image(path) else others).append(file)
     return sorted(images, key=lambda file: file.path), sorted(others, key=lambda file: file.path)
 
@@ -112,12 +114,3 @@ def _files(root: Path) -> Iterator[tuple[Path, str]]:
         yield root / name, os.path.realpath(root / name)
     for folder in walk.subfolders(root):
         yield from walk.walk_files(folder, root)
-
-
-def _image_file(
-    root: Path, path: Path, real_path: str, folders: Mapping[Path, tuple[str, str]]
-) -> ImageFile:
-    """`folders` {folder: (class, part)}; the nearest one above the file counts."""
-    label, part = next((folders[f] for f in path.parents if f in folders), ("", ""))
-    relative = printable_path(path.relative_to(root).as_posix())
-    return ImageFile(relative, real_path, label, part)

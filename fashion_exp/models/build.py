@@ -87,17 +87,13 @@ def _build_backbone(cfg: ModelConfig, plan: ModelPlan) -> tuple[Classifier, int]
 
 def _shared_backbone(cfg: ModelConfig, plan: ModelPlan, seed: int) -> tuple[Classifier, int]:
     is_random = plan.weights.path is None
+    network_options = replace(cfg, dropout=0.0, hidden=None)  # the head is built for each job
     return share_network(
-        f"{_without_head(cfg)} {plan} {seed if is_random else ''} {code_hash()}",
+        f"{network_options} {plan} {seed if is_random else ''} {code_hash()}",
         seed,
         lambda: _build_backbone(cfg, plan),
         lambda: _create_network(cfg, plan.channels),
     )
-
-
-def _without_head(cfg: ModelConfig) -> ModelConfig:
-    """The options that the network depends on."""
-    return replace(cfg, dropout=0.0, hidden=None)
 
 
 def _classifier(cfg: ModelConfig, network: nn.Module, plan: ModelPlan) -> Classifier:

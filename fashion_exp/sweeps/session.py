@@ -74,7 +74,7 @@ def open_sweep(
             message = "the sweep is now recorded in a new parent run; finished jobs stay in the old"
             console.print(message, soft_wrap=True)
         arguments = [redact_credentials(argument) for argument in line.arguments]
-        state.line = [item for item in arguments if not _is_fresh_option(item)]
+        state.line = [item for item in arguments if split_override(item)[0] != "sweep.fresh"]
         state.line += ["--evaluate-test"] * evaluate_all
         state.left = None
         state.threads = factory.threads
@@ -134,10 +134,6 @@ def _archive_earlier_sweep(folder: Path, console: Console) -> None:
     check_nothing_queued(folder)
     if archive := archive_sweep(folder):
         console.print(f"moved the earlier sweep to {archive}", soft_wrap=True)
-
-
-def _is_fresh_option(argument: str) -> bool:
-    return split_override(argument)[0] == "sweep.fresh"
 
 
 def _job_options(

@@ -17,7 +17,6 @@ from fashion_exp.evaluation.run_dir import RunDir
 from fashion_exp.sweeps.launchers.job_process import run_spec
 
 if TYPE_CHECKING:
-    from fashion_exp.configuration.schema import TrackingConfig
     from fashion_exp.sweeps.job_spec import JobSpec
 
 NOT_RETURNED = ("checkpoints", "unfinished")
@@ -61,7 +60,8 @@ def run_remote(spec: JobSpec, marker: DiskMarker) -> bytes | None:
         return None
     with tempfile.TemporaryDirectory() as outputs:
         local = Path(outputs) / "sweep" / spec.folder.name
-        if _tracks_on_server(spec.cfg.tracking):
+        tracking = spec.cfg.tracking
+        if tracking.name == "none" or (tracking.uri or "").startswith("http"):
             run_spec(replace(spec, folder=local, cfg=replace(spec.cfg, outputs=outputs)))
         else:
             RunDir(local).save_failure("InputError", NEEDS_SERVER)
@@ -73,11 +73,6 @@ def unpack(archive: bytes | None, folder: Path) -> None:
     if archive is not None:
         with zipfile.ZipFile(io.BytesIO(archive)) as file:
             file.extractall(folder)
-
-
-def _tracks_on_server(tracking: TrackingConfig) -> bool:
-    """Whether the tracking store is reachable from other machines, or tracking is disabled."""
-    return tracking.name == "none" or (tracking.uri or "").startswith("http")
 
 
 def _pack(folder: Path) -> bytes:
