@@ -9,6 +9,7 @@ import json
 import os
 import re
 import shutil
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -108,6 +109,11 @@ def unguard_cell(text: str) -> str:
     """The text before `guard_cell`."""
     is_guarded = text.startswith("'") and guard_cell(text) != text
     return text[1:] if is_guarded else text
+
+
+def timestamp() -> str:
+    """The local time with its zone, to the second."""
+    return time.strftime("%Y-%m-%dT%H:%M:%S%z")
 
 
 def append_json_line(path: Path, entry: dict[str, Any]) -> None:

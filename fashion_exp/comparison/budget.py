@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import re
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from fashion_exp.atomic_io import append_json_line, file_lock, read_json_lines
+from fashion_exp.atomic_io import append_json_line, file_lock, read_json_lines, timestamp
 from fashion_exp.comparison.family import PairwiseComparison
 from fashion_exp.comparison.gate import Decision, Gate, decide
 from fashion_exp.errors import InputError
@@ -54,7 +53,7 @@ def decide_in_budget(
         decision = decide(replace(comparison, settings=settings), gate, same_recipe=same_recipe)
         budget: dict[str, Any] = {"name": name, "number": number + 1, "alpha": alpha}
         if not known:
-            now = time.strftime("%Y-%m-%dT%H:%M:%S%z")
+            now = timestamp()
             names = {"candidate": decision.candidate, "baseline": decision.baseline}
             entry = {"time": now, "alpha": alpha, "level": level, "decision": decision.decision}
             append_json_line(log, entry | names | {"identity": identity})

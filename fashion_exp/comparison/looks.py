@@ -15,14 +15,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from fashion_exp.atomic_io import append_json_line, file_lock, read_json_lines
+from fashion_exp.atomic_io import append_json_line, file_lock, read_json_lines, timestamp
 from fashion_exp.configuration.schema import RESULT_NEUTRAL_OPTIONS
 
 if TYPE_CHECKING:
@@ -54,7 +53,7 @@ def count_looks(runs: Sequence[RunData], part: str, metric: str, outputs: Path) 
     with suppress(OSError), file_lock(outputs / ".comparisons.lock"):
         entries = read_json_lines(outputs / JOURNAL)
         if len(state) > 1 and not any(entry.items() <= known.items() for known in entries):
-            append_json_line(outputs / JOURNAL, {"time": _now()} | entry)
+            append_json_line(outputs / JOURNAL, {"time": timestamp()} | entry)
     known = [*_of(entries, part, metric), entry]
     looks = [_look(pair, state, known, len(runs) == 2) for pair in _pairs(state)]
     return min(looks, key=lambda look: look.share, default=Look(1))
@@ -69,7 +68,7 @@ def begin_race(recipes: tuple[str, str], part: str, metric: str, outputs: Path, 
         entries = _of(read_json_lines(outputs / JOURNAL), part, metric)
         keys = list(dict.fromkeys(key for key, _ in _known(recipes, entries)))
         if race not in keys:
-            append_json_line(outputs / JOURNAL, {"time": _now()} | entry)
+            append_json_line(outputs / JOURNAL, {"time": timestamp()} | entry)
             keys.append(race)
     return keys.index(race) + 1
 
@@ -83,7 +82,7 @@ def record_race_look(
     with file_lock(outputs / ".comparisons.lock"):
         entries = read_json_lines(outputs / JOURNAL)
         if not any(entry.items() <= known.items() for known in entries):
-            append_json_line(outputs / JOURNAL, {"time": _now()} | entry)
+            append_json_line(outputs / JOURNAL, {"time": timestamp()} | entry)
 
 
 def _state(runs: Sequence[RunData], part: str) -> dict[str, list[int]]:
@@ -92,10 +91,6 @@ def _state(runs: Sequence[RunData], part: str) -> dict[str, list[int]]:
         recipe(run): [len(run.train_sizes), run.predictions(part)["image_id"].nunique()]
         for run in runs
     }
-
-
-def _now() -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%S%z")
 
 
 def _of(entries: Sequence[dict[str, Any]], part: str, metric: str) -> list[dict[str, Any]]:

@@ -7,7 +7,6 @@ does not start the count again.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -20,6 +19,7 @@ from fashion_exp.atomic_io import (
     file_lock,
     read_json,
     read_json_lines,
+    timestamp,
     write_json,
 )
 from fashion_exp.errors import InputError
@@ -92,7 +92,7 @@ def record_test_evaluation(
         evaluated = {name for entry in entries for name in entry.get("trainings", ())}
         is_known = run in runs or (trainings and evaluated.issuperset(trainings))
         if not is_known:
-            now = time.strftime("%Y-%m-%dT%H:%M:%S%z")
+            now = timestamp()
             entry = {"time": now, "test_hash": test_hash, "run": run, "trainings": [*trainings]}
             append_json_line(journal, entry)
             entries.append(entry)

@@ -23,7 +23,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
-from fashion_exp.atomic_io import atomic_write, is_disk_full
+from fashion_exp.atomic_io import atomic_write, is_disk_full, timestamp
 from fashion_exp.errors import InputError, os_error_reason
 from fashion_exp.evaluation.run_dir import PART_FILES, REFIT_FILE
 from fashion_exp.paths import package_version
@@ -108,7 +108,7 @@ def write_archive(file: Path, entries: Sequence[Entry], runs: Sequence[ArchivedR
     with atomic_write(file) as draft, zipfile.ZipFile(draft, "w") as archive:
         for entry in entries:
             files[entry.name] = _write_entry(archive, entry)
-        created = time.strftime("%Y-%m-%dT%H:%M:%S%z")
+        created = timestamp()
         manifest = Manifest(created, package_version(), runs, files)
         schema = SCHEMA if manifest.code else 1
         content = {"study": "fashion_exp", "schema": schema} | asdict(manifest)

@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from rich.console import Console
 
+from fashion_exp.atomic_io import timestamp
 from fashion_exp.data.regular_files import open_regular_file
 from fashion_exp.data.table import UnreadableImageError
 from fashion_exp.reporting.progress import Progress
@@ -26,7 +27,7 @@ from fashion_exp.tools.collect.collection_folder import (
 from fashion_exp.tools.collect.decoder import Decoder, detect_format
 from fashion_exp.tools.collect.fetcher import Fetcher
 from fashion_exp.tools.collect.local_providers import LocalFolder, UrlList
-from fashion_exp.tools.collect.manifest import Manifest, Outcome, timestamp
+from fashion_exp.tools.collect.manifest import Manifest, Outcome
 from fashion_exp.tools.collect.openverse import Openverse
 from fashion_exp.tools.collect.plan import OpenverseSource, Plan, Query, UrlsSource
 from fashion_exp.tools.collect.plan_file import PlanFile

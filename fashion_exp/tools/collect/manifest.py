@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, Self
 
+from fashion_exp.atomic_io import timestamp
 from fashion_exp.errors import InputError
 from fashion_exp.tools.collect.provider import Candidate, Page
 
@@ -184,11 +184,6 @@ class Manifest:
             self._url_outcomes[candidate.url] = outcome
         if outcome.file:
             self._hash_outcomes[outcome.sha256].setdefault(candidate.label, outcome)
-
-
-def timestamp() -> str:
-    """The local time with its zone, to the second."""
-    return time.strftime("%Y-%m-%dT%H:%M:%S%z")
 
 
 def _key(candidate: Candidate) -> tuple[str, str, str]:

@@ -6,7 +6,6 @@ Images are not changed.
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 import pandas as pd
 from filelock import FileLock
 
+from fashion_exp.atomic_io import timestamp
 from fashion_exp.configuration.schema import Layout
 from fashion_exp.data.label_decisions import count_changes, read_decisions, resolve_decisions
 from fashion_exp.data.label_shares import with_names
@@ -120,7 +120,7 @@ def _append_version(
             version=f"v{len(history.versions) + 1}",
             parent=history.current,
             fingerprint=labels_fingerprint(after),
-            time=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+            time=timestamp(),
             changes={
                 image: after.get(image)
                 for image in sorted({*before, *after})

@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from fashion_exp.atomic_io import append_json_line, read_json_lines, write_text
+from fashion_exp.atomic_io import append_json_line, read_json_lines, timestamp, write_text
 from fashion_exp.comparison.find_runs import sweep_jobs, tracked_id
 from fashion_exp.errors import InputError
 from fashion_exp.evaluation.run_dir import RunDir
@@ -108,7 +108,7 @@ def _delete_tracked(uri: str, runs: Sequence[str], outputs: Path) -> str:
     try:
         delete_runs(present_store(uri, outputs), runs)
     except InputError as error:
-        entry = {"time": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "uri": uri, "runs": list(runs)}
+        entry = {"time": timestamp(), "uri": uri, "runs": list(runs)}
         append_json_line(outputs / PENDING_FILE, entry)
         return str(error)
     return ""
