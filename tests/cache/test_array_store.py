@@ -73,6 +73,7 @@ def test_mapped_arrays_are_found_by_position(folder: Path) -> None:
 )
 @example(cut=1.0, corrupted=94 / 196, file="index.jsonl")  # i4's position becomes that of i0
 @settings(max_examples=40, deadline=None)
+@pytest.mark.slow
 def test_damage_never_gives_a_wrong_array_and_can_be_repaired(
     cut: float, corrupted: float, file: str
 ) -> None:

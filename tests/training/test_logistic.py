@@ -189,6 +189,7 @@ GRID = [1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0]
 
 
 @pytest.mark.parametrize(("n", "width", "spread"), [(120, 10, 0.5), (90, 120, 0.3), (90, 60, 2.0)])
+@pytest.mark.slow
 def test_c_is_that_of_a_plain_loop_over_the_folds(n: int, width: int, spread: float) -> None:
     x, y = problem(n, width, 3, spread)
     folds = np.random.default_rng(0).permutation(n) % 5

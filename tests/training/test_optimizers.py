@@ -52,6 +52,7 @@ def test_layers_have_their_share_of_the_backbones_rate() -> None:
 
 @pytest.mark.parametrize(("alpha", "eps"), [(0.99, 1e-8), (0.9, 1e-4)])
 @pytest.mark.parametrize("weight_decay", [0, 0.1])
+@pytest.mark.slow
 def test_fused_rmsprop_equals_pytorch(alpha: float, eps: float, weight_decay: float) -> None:
     """Also for weights in channels-last memory format."""
     networks = []
