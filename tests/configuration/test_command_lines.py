@@ -17,6 +17,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("seed", range(2))
+@pytest.mark.slow
 def test_random_experiments_have_no_fault(seed: int) -> None:
     rng = random.Random(seed)
     lines = [random_experiment(rng) for _ in range(60)]

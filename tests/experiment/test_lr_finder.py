@@ -72,6 +72,7 @@ def test_command_prints_a_value_to_sweep_around(photos: Path, tmp_path: Path) ->
     assert len(result["updates"]) <= 20 and result["suggested"] > 0
 
 
+@pytest.mark.slow
 def test_what_has_no_rate_is_refused(photos: Path, tmp_path: Path) -> None:
     common = options(photos, tmp_path)
     for arguments, message in {

@@ -150,6 +150,7 @@ def assert_same(given: Any, wanted: Any) -> None:
     [("Adam", None), ("AdamW", None), ("SGD", None), ("SGD", 0.9), ("RMSprop", None),
      ("RMSprop", 0.9), ("Adagrad", None), ("Adafactor", None)],
 )  # fmt: skip
+@pytest.mark.slow
 def test_heads_trained_together_equal_single_ones(
     head: Callable[[float], nn.Sequential], optimizer: str, momentum: float | None
 ) -> None:
