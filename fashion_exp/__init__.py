@@ -17,7 +17,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from fashion_exp.api.active import LabellingSimulation, learning_curve, simulate_labelling
+    from fashion_exp.api.active import LabelingSimulation, learning_curve, simulate_labeling
     from fashion_exp.api.annotators import annotators
     from fashion_exp.api.comparison import Comparison, compare
     from fashion_exp.api.estimates import estimate, items_to_label
@@ -45,18 +45,18 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
-    "Between", "Comparison", "Flips", "Index", "InputError", "Judgement", "LabellingSimulation",
+    "Between", "Comparison", "Flips", "Index", "InputError", "Judgement", "LabelingSimulation",
     "LrFinder", "NextLabels", "Race", "Recipe", "Run", "SliceAnalysis", "Sweep", "annotators",
     "build_index", "compare", "estimate", "export_study", "find_lr", "flips", "flips_page",
     "import_study", "items_to_label", "judge", "label_between", "label_next", "learning_curve",
     "leave_one_source_out", "load", "open_index", "race", "recipe", "register_callback",
     "register_loss", "register_metric",
     "register_model", "register_optimizer", "register_schedule", "register_source",
-    "register_transform", "run", "shortcuts", "simulate_labelling", "slices", "sweep",
+    "register_transform", "run", "shortcuts", "simulate_labeling", "slices", "sweep",
 ]  # fmt: skip
 
 _MODULES = {
-    "fashion_exp.api.active": ("LabellingSimulation", "learning_curve", "simulate_labelling"),
+    "fashion_exp.api.active": ("LabelingSimulation", "learning_curve", "simulate_labeling"),
     "fashion_exp.api.annotators": ("annotators",),
     "fashion_exp.api.comparison": ("Comparison", "compare"),
     "fashion_exp.api.estimates": ("estimate", "items_to_label"),

@@ -86,7 +86,6 @@ BRITISH = re.compile(
 )
 PUBLIC_BRITISH = {
     "initialisation", "mislabelled",  # options; the first is also a fact of stored runs
-    "LabellingSimulation", "simulate_labelling",  # the Python API
     "Licence", "_licences", "licence", "licence_url", "licences",  # of plans and attributions
     "colour", "colours", "mean_colour",  # of collected photos and reports
     "relabelled",  # in stored versions of labels

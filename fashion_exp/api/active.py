@@ -1,4 +1,4 @@
-"""Which photos to label: `fashion_exp.simulate_labelling`, `fashion_exp.learning_curve`."""
+"""Which photos to label: `fashion_exp.simulate_labeling`, `fashion_exp.learning_curve`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MORE = 500
 
 
 @dataclass(frozen=True)
-class LabellingSimulation:
+class LabelingSimulation:
     """A finished simulation and its files."""
 
     result: SimulationResult
@@ -34,10 +34,10 @@ class LabellingSimulation:
     """Has curves.png, curves.csv, result.json, and repeats/ to continue from."""
 
 
-def simulate_labelling(
+def simulate_labeling(
     *overrides: str, strategies: Sequence[str], initial: int = INITIAL, count: int = COUNT,
     rounds: int = ROUNDS, target: float | None = None, workers: int | None = None,
-) -> LabellingSimulation:  # fmt: skip
+) -> LabelingSimulation:  # fmt: skip
     """How fast strategies learn from labels that they choose, against a random choice.
 
     The first arguments are those of an experiment with a frozen backbone. Each of its repeats (20
@@ -88,7 +88,7 @@ def simulate_labelling(
                 cfg.confidence,
             )  # fmt: skip
             _write(result, folder, f"{data.table.name}, {cfg.model.name}")
-    return LabellingSimulation(result, folder)
+    return LabelingSimulation(result, folder)
 
 
 def _check_numbers(schedule: Schedule, target: float | None, workers: int | None) -> None:

@@ -57,9 +57,9 @@ def _simulate(arguments: Sequence[str]) -> int:
     options = [*args.options]
     options += [f"outputs={args.outputs}"] if args.outputs else []
     options += [f"--config-dir={args.config_dir}"] if args.config_dir else []
-    from fashion_exp.api.active import COUNT, INITIAL, ROUNDS, simulate_labelling
+    from fashion_exp.api.active import COUNT, INITIAL, ROUNDS, simulate_labeling
 
-    simulation = simulate_labelling(
+    simulation = simulate_labeling(
         *options, strategies=split_names(args.strategy) or ["margin", "usdm"],
         initial=INITIAL if args.initial is None else args.initial,
         count=COUNT if args.count is None else args.count,

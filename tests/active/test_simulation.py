@@ -177,7 +177,7 @@ def test_command_simulates_and_writes_its_files(photos: Path, tmp_path: Path) ->
     assert {"curves.png", "curves.csv", "result.json", "repeats"} <= {
         file.name for file in folder.iterdir()
     }
-    same = fx.simulate_labelling(
+    same = fx.simulate_labeling(
         *words, strategies=["margin"], initial=2, count=4, rounds=2, workers=2
     )
     assert same.folder == folder and len(list((folder / "repeats").iterdir())) == 12
