@@ -99,9 +99,11 @@ def run(arguments: list[str]) -> int:
 
 
 def _describe(word: str) -> str:
-    name, equals, choice = word.lstrip("+").partition("=")
+    from fashion_exp.configuration.overrides import split_override  # imports Hydra
+
+    name, choice = split_override(word)
     available = groups()
-    if name in available and equals and choice:
+    if name in available and choice:
         for item in available[name]:
             if item.name == choice:
                 return choice_help(item)

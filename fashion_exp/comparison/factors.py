@@ -12,7 +12,7 @@ from fashion_exp.comparison.settings_in_force import (
     follow_from_network,
     follows_from_choice,
 )
-from fashion_exp.configuration.overrides import rerun_command
+from fashion_exp.configuration.overrides import rerun_command, split_override
 from fashion_exp.configuration.solved_heads import options_without_effect
 from fashion_exp.errors import InputError
 from fashion_exp.evaluation.run_dir import RunDir
@@ -191,7 +191,7 @@ def _grid_overrides(
         value = source.options[option]
         if option == "model.head" and _changes_what_is_read(runs[nearest], value, factors):
             return []  # a level of another factor belongs to one of the heads only
-        overrides = [text for text in overrides if text.lstrip("+").partition("=")[0] != option]
+        overrides = [text for text in overrides if split_override(text)[0] != option]
         overrides.append(f"{option}={_format_value(value)}")
     return overrides
 
