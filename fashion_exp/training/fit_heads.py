@@ -184,7 +184,7 @@ class _LinearStack:
         )
 
     def __call__(self, inputs: torch.Tensor) -> torch.Tensor:
-        """Logits (heads, batch, classes), a leaf: `finish_gradients` continues from its gradient."""
+        """Logits (heads, batch, classes), a leaf whose gradient `finish_gradients` uses."""
         with torch.no_grad():
             logits, operand = _joint_linear(inputs, self._weight, self._bias)
         logits.requires_grad_()
