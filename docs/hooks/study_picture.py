@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import fashion_exp as fx
+from fashion_exp.reporting.formats import difference_range, difference_text
 
 IMAGES = Path(__file__).resolve().parents[1] / "images"
 SCHEMES = {
@@ -87,8 +88,8 @@ def verdict_text(row: Any, pair: Any) -> str:
     if pair is None:
         low, high = 100 * row.test_lo, 100 * row.test_hi
         return f"test: {100 * row.test_acc:.1f} % ({low:.1f}–{high:.1f})"
-    limits = f"({100 * pair.low:+.1f} to {100 * pair.high:+.1f})".replace("-", "−")
-    return f"{pair.verdict}: {100 * pair.difference:+.1f} points {limits}"
+    limits = difference_range(pair.low, pair.high)
+    return f"{pair.verdict}: {difference_text(pair.difference)} points ({limits})"
 
 
 if __name__ == "__main__":
