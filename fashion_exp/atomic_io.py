@@ -52,8 +52,10 @@ def is_disk_full(error: BaseException) -> bool:
 def atomic_write(path: Path) -> Iterator[Path]:
     """Yields a temporary path that replaces `path` when the block ends without an exception.
 
-    Raises `DiskFullError` if the disk is full, also if a library raised another exception.
+    Raises `DiskFullError` if the disk is full, also if a library raised another exception, and
+    `InputError` as `check_replaceable`.
     """
+    check_replaceable(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -65,6 +67,14 @@ def atomic_write(path: Path) -> Iterator[Path]:
         raise
     finally:
         draft.unlink(missing_ok=True)
+
+
+def check_replaceable(path: Path) -> None:
+    """Raises `InputError` for a folder, and for a device or pipe, which root would replace by a
+    file."""
+    if path.exists() and not path.is_file():
+        kind = "a folder" if path.is_dir() else "not a regular file"
+        raise InputError(f"{path}: is {kind}; name a file")
 
 
 def write_text(path: Path, text: str) -> None:

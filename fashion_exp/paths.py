@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from fashion_exp.atomic_io import file_lock, is_disk_full, write_text
+from fashion_exp.atomic_io import check_replaceable, file_lock, is_disk_full, write_text
 from fashion_exp.errors import InputError, os_error_reason
 
 PACKAGE = Path(__file__).resolve().parent
@@ -122,6 +122,14 @@ def writable_folder(text: str, option: str) -> Path:
     folder = expand_user(text, option).resolve()
     check_writable(folder, option)
     return folder
+
+
+def writable_file(text: str, option: str) -> Path:
+    """The file that an option names; raises `InputError` if it cannot be written."""
+    path = expand_user(text, option).resolve()
+    check_replaceable(path)
+    check_writable(path.parent, option)
+    return path
 
 
 def check_writable(folder: Path, option: str = "outputs") -> None:

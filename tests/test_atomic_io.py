@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,14 @@ def test_damaged_json_is_reported_with_the_remedy(tmp_path: Path, content: str |
         file.write_text(content)
     with pytest.raises(InputError, match=r"f\.json: damaged .*scripts/run doctor"):
         read_json(file)
+
+
+def test_only_a_file_is_replaced(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path, reason in ((tmp_path / "pipe", "not a regular file"), (tmp_path, "a folder")):
+        with pytest.raises(InputError, match=f"is {reason}; name a file"):
+            write_text(path, "text")
+    assert (tmp_path / "pipe").is_fifo()
 
 
 def test_written_json_is_read_back(tmp_path: Path) -> None:

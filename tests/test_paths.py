@@ -17,6 +17,7 @@ from fashion_exp.paths import (
     outputs_id,
     outputs_of,
     unique_name,
+    writable_file,
 )
 
 
@@ -42,6 +43,14 @@ def test_unwritable_outputs_are_refused_and_nothing_is_created(tmp_path: Path) -
     with pytest.raises(InputError, match="is not writable"):
         check_writable(tmp_path / ("n" * 300))
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_file_that_cannot_be_written_is_refused_and_not_created(tmp_path: Path) -> None:
+    assert writable_file(str(tmp_path / "new" / "a.csv"), "--into") == tmp_path / "new" / "a.csv"
+    for text, message in (("/proc/a.csv", "--into=/proc: /proc is not"), (str(tmp_path), "folder")):
+        with pytest.raises(InputError, match=message):
+            writable_file(text, "--into")
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("folder", ["runs/a", "refits/a", "sweeps/s/a"])

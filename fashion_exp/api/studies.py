@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fashion_exp.api.comparison import references
+from fashion_exp.atomic_io import check_replaceable
 from fashion_exp.comparison.find_runs import find_runs
 from fashion_exp.errors import InputError
 from fashion_exp.paths import check_writable, expand_user, outputs_dir
@@ -70,8 +71,7 @@ def checked_archive(file: str | PathLike[str]) -> Path:
     path = expand_user(fspath(file), "STUDY.zip").resolve()
     if path.suffix != ".zip":
         raise InputError(f"{file}: name a file that ends with .zip")
-    if path.is_dir():
-        raise InputError(f"{file}: is a folder; name a file")
+    check_replaceable(path)
     check_writable(path.parent, "STUDY.zip")
     return path
 

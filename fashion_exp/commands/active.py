@@ -6,12 +6,11 @@ from __future__ import annotations
 
 import argparse
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fashion_exp.commands.parser import Parser, split_names
 from fashion_exp.errors import InputError
-from fashion_exp.paths import check_writable
+from fashion_exp.paths import writable_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -117,7 +116,7 @@ def _next(arguments: Sequence[str]) -> int:
     args = parser.parse_intermixed_args(arguments)
     for option in ("page", "manifest"):
         if (value := getattr(args, option)) is not None:
-            check_writable(Path(value).expanduser().resolve().parent, f"--{option}")
+            writable_file(value, f"--{option}")
     return _next_of_run(args) if args.between is None else _between(args)
 
 

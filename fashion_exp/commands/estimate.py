@@ -13,7 +13,7 @@ from fashion_exp.atomic_io import csv_text, write_text
 from fashion_exp.commands.judge import assignments
 from fashion_exp.commands.parser import Parser, split_names
 from fashion_exp.errors import InputError
-from fashion_exp.paths import check_writable, expand_user, outputs_dir
+from fashion_exp.paths import expand_user, outputs_dir, writable_file
 
 if TYPE_CHECKING:
     from fashion_exp.judging.new_data import Batch, NewDataEstimate
@@ -28,7 +28,7 @@ def run(arguments: list[str]) -> int:
     if args.level is not None and not 0 < args.level < 1:
         raise InputError(f"--level {args.level}: must be between 0 and 1")
     labels = expand_user(args.labels, "--labels")
-    check_writable(labels.resolve().parent, "--labels")
+    writable_file(args.labels, "--labels")
     from fashion_exp.api.estimates import read_labels
     from fashion_exp.judging.new_data import estimate_accuracy
 

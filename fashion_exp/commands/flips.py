@@ -11,7 +11,7 @@ from fashion_exp.commands.gate_options import EXIT_CODES
 from fashion_exp.commands.judge import add_reading_options, judging_options
 from fashion_exp.commands.parser import Parser
 from fashion_exp.errors import InputError
-from fashion_exp.paths import check_writable, expand_user
+from fashion_exp.paths import writable_file
 
 if TYPE_CHECKING:
     from fashion_exp.judging.flips import ClassDecision, Flips
@@ -26,9 +26,7 @@ def run(arguments: list[str]) -> int:
     gate = None if args.margin is None else Gate("not-worse", args.margin)
     if args.items < 0:
         raise InputError(f"--items {args.items}: must be 0 or more")
-    page = expand_user(args.page, "--page").resolve() if args.page else None
-    if page is not None:
-        check_writable(page.parent, "--page")
+    page = writable_file(args.page, "--page") if args.page else None
     options = judging_options(args)
     result = flips(args.before, args.after, **options)
     if page is not None:

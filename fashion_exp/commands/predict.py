@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from fashion_exp.commands.parser import Parser, split_names
 from fashion_exp.errors import ExitCode, InputError
-from fashion_exp.paths import check_writable, expand_user, outputs_dir
+from fashion_exp.paths import outputs_dir, writable_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,13 +31,11 @@ def run(arguments: list[str]) -> int:
     args = build_parser().parse_args(arguments)
     if args.processes is not None and args.processes < 0:
         raise InputError(f"--processes {args.processes}: must be 0 or more")
-    into = expand_user(args.into, "--into").resolve() if args.into else None
-    page = expand_user(args.page, "--page").resolve() if args.page else None
+    into = writable_file(args.into, "--into") if args.into else None
+    page = writable_file(args.page, "--page") if args.page else None
     if not 0 < args.coverage < 1:
         raise InputError(f"--coverage {args.coverage:g}: must be above 0 and below 1")
     coverage = None if args.no_calibration else args.coverage
-    if page is not None:
-        check_writable(page.parent, "--page")
     from fashion_exp.inference.output import check_into, json_array, open_predictions
 
     if into is not None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from fashion_exp.commands.parser import Parser
 from fashion_exp.errors import ExitCode, InputError, printable_line
-from fashion_exp.paths import expand_user
+from fashion_exp.paths import writable_file
 
 if TYPE_CHECKING:
     from fashion_exp.retrieval.search import Results
@@ -44,11 +44,12 @@ def run(arguments: list[str]) -> int:
         return serve(index.searcher, args.host, args.port)
     if not (photos or words or args.where):
         raise InputError("search: needs photos, words or --where; or --serve for a page")
+    page = writable_file(args.page, "--page") if args.page else None
     results = index.search(photos, words, args.top, args.where)
-    if args.page:
+    if page is not None:
         from fashion_exp.retrieval.results_page import write_results_page
 
-        write_results_page(results, " ".join(args.query), expand_user(args.page, "--page"))
+        write_results_page(results, " ".join(args.query), page)
     if args.json:
         print(json.dumps(as_json(results), indent=1))
     else:

@@ -36,7 +36,7 @@ from fashion_exp.inference.proof import (
 from fashion_exp.inference.trained_run import TrainedRun
 from fashion_exp.models.program import Program, Resize, resize_for, trace
 from fashion_exp.models.timm_folder import save_timm_folder
-from fashion_exp.paths import install_command, package_version
+from fashion_exp.paths import check_writable, install_command, package_version
 from fashion_exp.reporting.progress import Progress
 
 if TYPE_CHECKING:
@@ -106,6 +106,7 @@ def export(
         )
     if into.exists():
         raise InputError(f"{into}: exists already; delete it, or choose another --into=PATH")
+    check_writable(into.absolute().parent, "--into")
     plan = plan_export(run, kind, model, temperatures or {}, any_size and not int8)
     folder = into.absolute().parent
     folder.mkdir(parents=True, exist_ok=True)

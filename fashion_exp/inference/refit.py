@@ -86,12 +86,13 @@ def refit(
     `InputError` if the photos are not those of the run any more, and `Diverged`.
     """
     count = len(run.model_names)
-    if not 1 <= (models or count) <= count:
+    models = count if models is None else models
+    if not 1 <= models <= count:
         raise InputError(f"--models {models}: from 1 to {count}, as many as the run has trainings")
     if run.is_refit:
         raise InputError(f"{run.run.path}: is a refit; refit the run that it was made from")
     outputs = outputs_dir(run.config.outputs)
-    names, epochs = run.model_names[: models or count], _median_epochs(run.run)
+    names, epochs = run.model_names[:models], _median_epochs(run.run)
     cfg, context = set_up_again(run, outputs, progress)
     split = context.split
     rows = np.union1d(split.folds[0].train, split.folds[0].validation)

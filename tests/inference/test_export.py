@@ -82,6 +82,8 @@ def test_exported_files_answer_as_the_run(
         export(trained, "timm", tmp_path / "other", progress)
     with pytest.raises(InputError, match="exists already"):
         export(trained, "onnx", file, progress)
+    with pytest.raises(InputError, match="/proc is not writable"):
+        export(trained, "onnx", Path("/proc/x.onnx"), progress)
 
 
 @pytest.mark.slow

@@ -75,6 +75,12 @@ def test_refit_is_a_function_of_run_and_photos(study: TrainedRun, photos: Path) 
     assert not np.allclose(tables[0]["probability"], tables[2]["probability"])
 
 
+@pytest.mark.parametrize("models", [0, -1, 3])
+def test_number_of_models_is_that_of_trainings_at_most(study: TrainedRun, models: int) -> None:
+    with pytest.raises(InputError, match=f"--models {models}: from 1 to 2"):
+        fitted(study, models=models)
+
+
 def test_interrupted_refit_continues_to_the_same_models(
     study: TrainedRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
