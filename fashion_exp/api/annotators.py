@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from fashion_exp.errors import InputError
+from fashion_exp.paths import writable_file
 from fashion_exp.tools.annotators import (
     AnnotatorReport,
     read_votes,
@@ -31,8 +32,8 @@ def annotators(
     if labels not in ("dawid_skene", "votes"):
         raise InputError(f"labels={labels}: no such choice; use dawid_skene or votes")
     read = read_votes(Path(fspath(votes)).expanduser())
-    target = None if into is None else Path(fspath(into)).expanduser()
-    if target is not None and target.resolve() == read.file.resolve():
+    target = None if into is None else writable_file(fspath(into), "into")
+    if target is not None and target == read.file.resolve():
         raise InputError(f"into={into}: is the file of the votes; choose another name")
     report = report_annotators(read, level)
     if target is not None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from fashion_exp.errors import InputError
 from fashion_exp.evaluation.run_dir import RunDir
-from fashion_exp.paths import outputs_dir, outputs_of
+from fashion_exp.paths import outputs_dir, outputs_of, writable_folder
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -112,7 +112,7 @@ class Run:
         run = self.trained
         return lambda image: torch.from_numpy(run.preprocess(decoded(run, image))).permute(2, 0, 1)
 
-    def predict(self, images: object, models: Sequence[str] | None = None) -> pd.DataFrame:
+    def predict(self, images: object, models: str | Sequence[str] | None = None) -> pd.DataFrame:
         """Predictions of photos, one row per photo: path, predicted, probability, p_<class>,
         runner_up, agreement of its trainings, and what the command `predict` adds.
 
@@ -125,17 +125,23 @@ class Run:
         from fashion_exp.inference.images import as_list, predict_decoded
         from fashion_exp.inference.predict import predict
 
-        photos = as_list(images)
+        photos, names = as_list(images), _names(models)
         paths = [fspath(photo) for photo in photos if isinstance(photo, str | PathLike)]
         if len(paths) == len(photos):
-            return pd.concat(list(predict(self.trained, paths, models)), ignore_index=True)
-        return predict_decoded(self.trained, photos, models)
+            return pd.concat(list(predict(self.trained, paths, names)), ignore_index=True)
+        return predict_decoded(self.trained, photos, names)
 
     def export(
         self, into: str | PathLike[str], kind: str = "onnx", *, model: str | None = None,
         calibrated: bool = True, int8: bool = False, any_size: bool = True,
     ) -> Exported:  # fmt: skip
-        """Writes its models as "onnx", "pt2" or "timm", once the file answers as the run does."""
+        """Writes its models as "onnx", "pt2" or "timm", once the file answers as the run does.
+
+        onnx and pt2 take photos uint8 (n, height, width, 3) and give probabilities (n, classes);
+        without `any_size`, and with `int8`, they take the run's input size. A timm folder holds one
+        `model`, which takes normalized images float (n, 3, size, size) and gives logits. Raises
+        `InputError`, and `ExportError` if an answer differs; then nothing is written.
+        """
         from fashion_exp.inference.calibration import load_calibration
         from fashion_exp.inference.export import export
 
@@ -152,7 +158,8 @@ class Run:
     ) -> CalibrationReport:  # fmt: skip
         """How far its probabilities can be trusted: calibration, prediction sets of a stated
         coverage, the confidence from which the accuracy is `at_least`, and with `left_out` how well
-        photos of an unknown class are recognized."""
+        photos of an unknown class are recognized. `coverage`, `at_least` and all results but the
+        NLL and the sizes of sets are shares. Raises `InputError`."""
         from fashion_exp.inference.calibration_report import measure_calibration
 
         with _progress() as progress:
@@ -200,7 +207,7 @@ class Run:
         images: object = None,
         *,
         class_name: str | None = None,
-        models: Sequence[str] | None = None,
+        models: str | Sequence[str] | None = None,
         methods: Sequence[str] | None = None,
         check: bool = True,
         count: int | None = None,
@@ -232,8 +239,8 @@ class Run:
         else:
             sources = named_sources(images, count)
         tick = progress.stage("explaining", len(sources)) if progress else lambda done: None
-        folder = Path(into) if into is not None else self.folder / "explain"
-        options = {"class_name": class_name, "models": models, "check": check}
+        folder = _folder(into, self.folder / "explain")
+        options = {"class_name": class_name, "models": _names(models), "check": check}
         return explain_into(run, sources, folder, methods or methods_of(run), tick, **options)
 
     def promote(self, name: str, force: bool = False) -> Promotion:
@@ -243,6 +250,20 @@ class Run:
 
         with _progress() as progress:
             return promote(self.trained, name, progress, force)
+
+    def serve(self, port: int = 8000, **options: Any) -> None:
+        """Serves it over HTTP at 127.0.0.1 until it is stopped; `options` are those of
+        `fashion_exp.api.serving.serve`. Raises `InputError`, as for a port in use."""
+        from fashion_exp.api.serving import serve
+
+        serve(self.folder, port=port, outputs=self.outputs, **options)
+
+    def bundle(self, file: str | PathLike[str]) -> Path:
+        """Packs it with its models and their backbone into a .zip file, which predicts wherever it
+        is unpacked; `import_study` adds it to an outputs folder. Raises `InputError`."""
+        from fashion_exp.api.studies import export_study
+
+        return export_study(file, self.folder, weights=True, outputs=self.outputs).file
 
     def report(self, into: str | PathLike[str] | None = None, maps: bool = False) -> Path:
         """Writes the page about this run; see `Comparison.report`."""
@@ -260,7 +281,7 @@ class Run:
         """Writes card.md and card.html into a folder, or else into that of the run."""
         from fashion_exp.inference.card import write_card
 
-        return write_card(self.trained, Path(into) if into is not None else self.folder)
+        return write_card(self.trained, _folder(into, self.folder))
 
     def _repr_html_(self) -> str:
         from fashion_exp.comparison.audit import find_problems
@@ -271,6 +292,14 @@ class Run:
             return render("fragment.html.j2", sentences=self.card().conclusions, tables=[])
         table = result_table(self.data.result, find_problems(self.data))
         return render("fragment.html.j2", sentences=[f"Files: {self.folder}"], tables=[table])
+
+
+def _folder(into: str | PathLike[str] | None, default: Path) -> Path:
+    return default if into is None else writable_folder(fspath(into), "into")
+
+
+def _names(models: str | Sequence[str] | None) -> Sequence[str] | None:
+    return [models] if isinstance(models, str) else models
 
 
 def _progress() -> Progress:

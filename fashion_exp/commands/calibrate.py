@@ -10,7 +10,7 @@ import json
 from typing import TYPE_CHECKING
 
 from fashion_exp.commands.parser import Parser
-from fashion_exp.errors import ExitCode, InputError
+from fashion_exp.errors import ExitCode
 from fashion_exp.paths import outputs_dir
 
 if TYPE_CHECKING:
@@ -22,12 +22,7 @@ if TYPE_CHECKING:
 def run(arguments: list[str]) -> int:
     """Raises `InputError`."""
     args = build_parser().parse_args(arguments)
-    for option in ("coverage", "at_least"):
-        value = getattr(args, option)
-        if value is not None and not 0 < value < 1:
-            name = option.replace("_", "-")
-            raise InputError(f"--{name} {value:g}: must be between 0 and 1, such as 0.95")
-    from fashion_exp.inference.calibration_report import as_json, measure_calibration
+    from fashion_exp.inference.calibration_report import as_json, check_shares, measure_calibration
     from fashion_exp.inference.calibration_tables import sentences, tables_of
     from fashion_exp.inference.trained_run import load_run
     from fashion_exp.reporting import style
@@ -36,6 +31,7 @@ def run(arguments: list[str]) -> int:
     from fashion_exp.reporting.drawing import optional_figure
     from fashion_exp.reporting.progress import Progress
 
+    check_shares(coverage=args.coverage, at_least=args.at_least)
     trained = load_run(args.run, outputs_dir(args.outputs), args.uri)
     with Progress(plain_console(stderr=True)) as progress:
         report = measure_calibration(

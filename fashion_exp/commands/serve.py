@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import sys
 
 from fashion_exp.commands.parser import Parser
-from fashion_exp.errors import ExitCode, InputError
-from fashion_exp.paths import expand_user, outputs_dir
+from fashion_exp.errors import ExitCode
 
 EPILOG = """\
 POST /predict   photos as multipart/form-data, as {"photos": ["base64", …]}, or one as image/…
@@ -20,30 +18,12 @@ SIGTERM ends the service after the requests in flight.
 def run(arguments: list[str]) -> int:
     """Serves until it is stopped. Raises `InputError` and `ExportError`."""
     args = _parser().parse_args(arguments)
-    if not 0 < args.coverage < 1:
-        raise InputError(f"--coverage {args.coverage:g}: must be between 0 and 1")
-    if min(args.max_megabytes, args.seconds) <= 0:
-        raise InputError("--max-megabytes and --seconds must be above 0")
-    from fashion_exp.inference.export import require_package
+    from fashion_exp.api.serving import serve
 
-    for package in ("fastapi", "uvicorn", "onnxruntime", "prometheus_client", "python_multipart"):
-        require_package(package, "serve")
-    from fashion_exp.inference.serving.server import is_loopback, listen, serve
-    from fashion_exp.inference.trained_run import load_run
-    from fashion_exp.reporting.console import plain_console
-    from fashion_exp.reporting.progress import Progress
-
-    with listen(args.host, args.port) as listener:
-        if not is_loopback(args.host):
-            print(f"--host {args.host}: every machine that reaches it can send photos; there is no "
-                  "login and no encryption", file=sys.stderr)  # fmt: skip
-        trained = load_run(args.run, outputs_dir(args.outputs), args.uri)
-        file = expand_user(args.file, "--file") if args.file else None
-        with Progress(plain_console(stderr=True)) as progress:
-            serve(
-                trained, listener, progress, file=file, coverage=args.coverage,
-                max_megabytes=args.max_megabytes, seconds=args.seconds,
-            )  # fmt: skip
+    serve(
+        args.run, port=args.port, host=args.host, file=args.file, coverage=args.coverage,
+        max_megabytes=args.max_megabytes, seconds=args.seconds, uri=args.uri, outputs=args.outputs,
+    )  # fmt: skip
     return ExitCode.DONE
 
 

@@ -112,11 +112,23 @@ class CalibrationReport:
     notes: Sequence[str]
 
 
+def check_shares(**shares: float | None) -> None:
+    """Raises `InputError` for a share that is not between 0 and 1."""
+    for option, value in shares.items():
+        if value is not None and not 0 < value < 1:
+            name = option.replace("_", "-")
+            raise InputError(f"--{name} {value:g}: must be between 0 and 1, such as 0.95")
+
+
 def measure_calibration(
     run: TrainedRun, progress: Progress, coverage: float = 0.95, per_class: bool = False,
     target: float | None = None, left_out: bool = True,
 ) -> CalibrationReport:  # fmt: skip
-    """`left_out` also leaves each class out in turn; it takes some seconds per class."""
+    """`left_out` also leaves each class out in turn; it takes some seconds per class.
+
+    Raises `InputError` as `check_shares`.
+    """
+    check_shares(coverage=coverage, at_least=target)
     calibration, rows = load_calibration(run, progress), validation_rows(run)
     correct = per_image_correct(rows.labels, rows.calibrated)
     threshold = None

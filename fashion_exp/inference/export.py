@@ -14,6 +14,7 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -36,7 +37,7 @@ from fashion_exp.inference.proof import (
 from fashion_exp.inference.trained_run import TrainedRun
 from fashion_exp.models.program import Program, Resize, resize_for, trace
 from fashion_exp.models.timm_folder import save_timm_folder
-from fashion_exp.paths import check_writable, install_command, package_version
+from fashion_exp.paths import install_command, package_version, why_not_writable
 from fashion_exp.reporting.progress import Progress
 
 if TYPE_CHECKING:
@@ -106,8 +107,10 @@ def export(
         )
     if into.exists():
         raise InputError(f"{into}: exists already; delete it, or choose another --into=PATH")
-    check_writable(into.absolute().parent, "--into")
+    if reason := why_not_writable(into.absolute().parent):
+        raise InputError(f"{into}: {reason}; choose another folder")
     plan = plan_export(run, kind, model, temperatures or {}, any_size and not int8)
+    photos = list(read_photos(run, "validation").values())
     folder = into.absolute().parent
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".export-", dir=folder) as scratch:
@@ -122,10 +125,10 @@ def export(
                 raise DiskFullError(into) from error
             raise
         tick(1)
-        proof = prove(run, plan, kind, draft, progress)
+        proof = prove(run, plan, kind, draft, photos, progress)
         quantization, transform = None, None
         if kind == "timm":
-            transform = try_transform(run, plan, draft, progress)
+            transform = try_transform(run, plan, draft, photos, progress)
         if int8:
             from fashion_exp.inference.quantization import quantize
 
@@ -190,14 +193,16 @@ def export_program(run: TrainedRun, plan: ExportPlan) -> Program:
     return Program(models, plan.temperatures, resize).eval()
 
 
-def prove(run: TrainedRun, plan: ExportPlan, kind: str, file: Path, progress: Progress) -> Proof:
-    """Compares the file with the run on the validation photos, and on some in other sizes.
+def prove(
+    run: TrainedRun, plan: ExportPlan, kind: str, file: Path, photos: list[np.ndarray],
+    progress: Progress,
+) -> Proof:  # fmt: skip
+    """Compares the file with the run on its validation photos, and on some in other sizes.
 
     Raises `ExportError` unless the answers are equal up to rounding.
     """
-    photos = list(read_photos(run, "validation").values())
     resized = in_other_sizes(photos) if plan.any_size else []
-    photos += resized
+    photos = photos + resized
     tick = progress.stage("answers of the run", len(photos))
     expected, _ = answers_of_run(run, plan.names, plan.temperatures, photos, tick)
     tick = progress.stage("answers of the file", len(photos))
@@ -208,9 +213,10 @@ def prove(run: TrainedRun, plan: ExportPlan, kind: str, file: Path, progress: Pr
     return proof
 
 
-def try_transform(run: TrainedRun, plan: ExportPlan, folder: Path, progress: Progress) -> Proof:
+def try_transform(
+    run: TrainedRun, plan: ExportPlan, folder: Path, photos: list[np.ndarray], progress: Progress
+) -> Proof:
     """Compares a timm folder with the run where timm preprocesses the validation photos."""
-    photos = list(read_photos(run, "validation").values())
     expected, _ = answers_of_run(run, plan.names, plan.temperatures, photos)
     tick = progress.stage("answers in timm's transform", len(photos))
     given, _ = answers_of_file("timm_transform", folder, batches_for(run, photos, True), tick)

@@ -93,7 +93,10 @@ def read_images(run: TrainedRun, ids: Sequence[str]) -> dict[str, np.ndarray]:
     """Images of the run's data set by id, decoded; raises `InputError` if none can be read."""
     cfg = run.config
     cache = outputs_dir(cfg.outputs) / "cache"
-    table = load_images_cached(cfg.dataset, cache, cfg.training.targets)
+    try:
+        table = load_images_cached(cfg.dataset, cache, cfg.training.targets)
+    except InputError as error:
+        raise InputError(f"an export is checked on the run's photos, and {error}") from error
     rows = {image: row for row, image in enumerate(table.rows["image_id"])}
     photos: dict[str, np.ndarray] = {}
     for image in ids:

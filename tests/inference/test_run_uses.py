@@ -6,6 +6,7 @@ import base64
 import io
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -203,6 +204,23 @@ def test_report_shows_errors_beside_maps(run: fx.Run, tmp_path: Path) -> None:
     assert len(pictures) == group.count("<li>") > 0
     with Image.open(io.BytesIO(base64.b64decode(pictures[0]))) as picture:
         assert picture.width > 2 * 192, "the photo and a map"
+
+
+MISTAKES: dict[str, Callable[[fx.Run], object]] = {
+    "--coverage 3: must be between": lambda run: run.calibrate(coverage=3),
+    "into=/proc: /proc is not writable": lambda run: run.write_card("/proc"),
+    "into=/proc/x: /proc is not writable": lambda run: run.explain(into="/proc/x"),
+    "/proc/x.onnx: /proc is not writable": lambda run: run.export("/proc/x.onnx"),
+    "name a file that ends with .zip": lambda run: run.bundle("study"),
+    "--port 99999: must be between": lambda run: run.serve(99999),
+    "r9f9: no model of this run": lambda run: run.predict("photo.jpg", models="r9f9"),
+}
+
+
+@pytest.mark.parametrize("message", MISTAKES)
+def test_mistakes_are_named_before_work_begins(run: fx.Run, message: str) -> None:
+    with pytest.raises(fx.InputError, match=message):
+        MISTAKES[message](run)
 
 
 def test_refit_claims_no_accuracy(run: fx.Run) -> None:
