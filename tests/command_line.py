@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import subprocess
 import sys
 import time
@@ -18,8 +19,16 @@ from fashion_exp import __main__
 from fashion_exp.data.sources import load
 from tests import warm_process
 from tests.cheap_runs import leave_out_figures
+from tests.conftest import REPOSITORY
 
 COMMAND = [sys.executable, "-m", "fashion_exp"]
+
+
+def documented_keys(subcommand: str) -> set[str]:
+    """What `--json` prints according to docs/inference.md, without the keys within keys."""
+    text = (REPOSITORY / "docs" / "inference.md").read_text(encoding="utf-8")
+    (row,) = re.findall(rf"^\| `{subcommand}` \| (.*) \|$", text.partition("## JSON")[2], re.M)
+    return set(re.findall(r"`(\w+)`", re.sub(r"\(.*?\)", "", row)))
 
 
 def run_command(

@@ -20,6 +20,7 @@ from fashion_exp.inference.calibration_tables import sentences, stored_report
 from fashion_exp.inference.trained_run import TrainedRun, load_run
 from fashion_exp.reporting.console import plain_console
 from fashion_exp.reporting.progress import Progress
+from tests.command_line import documented_keys
 
 pytestmark = pytest.mark.slow
 
@@ -106,6 +107,7 @@ def test_command_prints_tables_and_json_and_draws(
     assert (folder / "figures" / "calibration.png").stat().st_size > 10_000
     assert calibrate.run([*options, "--json", "--quick"]) == 0
     numbers = json.loads(capsys.readouterr().out)
+    assert numbers.keys() == documented_keys("calibrate")
     assert set(numbers["parts"]) == {"validation", "test"} and numbers["threshold"] is None
     estimate, low, high = numbers["parts"]["test"]["after"]["NLL"]
     assert low <= estimate <= high

@@ -30,6 +30,7 @@ from fashion_exp.reporting.formats import percent
 from fashion_exp.reporting.progress import Progress
 from fashion_exp.stats.proportions import independent_difference, wilson
 from fashion_exp.tools.doctor.files import findings
+from tests.command_line import documented_keys
 
 pytestmark = pytest.mark.slow
 
@@ -223,6 +224,7 @@ def test_command_renames_classes_and_prints_json(
     assert (run.run.figures / "confusion_blouses.png").exists()
     assert command.run([*options, "--json"]) == 0
     numbers = json.loads(capsys.readouterr().out)
+    assert numbers.keys() == documented_keys("evaluate")
     assert numbers["images"] == 24 and set(numbers["classes"]) == set(CLASSES)
     assert json.loads((run.run.evaluations / "blouses.json").read_text()) == numbers
 

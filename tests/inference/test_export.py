@@ -21,6 +21,7 @@ from fashion_exp.inference.proof import ExportError, compare_answers, require_eq
 from fashion_exp.inference.trained_run import TrainedRun, load_run
 from fashion_exp.models.program import Program
 from fashion_exp.reporting.progress import Progress
+from tests.command_line import documented_keys
 from tests.conftest import TinyRun
 
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -47,6 +48,7 @@ def test_exported_files_answer_as_the_run(
 ) -> None:
     file = tmp_path / "ensemble.onnx"
     done = export(trained, "onnx", file, progress, temperatures={"r0f0": 2.0})
+    assert done.as_json().keys() == documented_keys("export")
     assert done.proof.changed == 0 < done.proof.resized and "any size" in done.input
     assert str(done.proof).startswith(f"0 of {done.proof.photos} answers changed (at most ")
     session = onnxruntime.InferenceSession(file)

@@ -23,6 +23,7 @@ from fashion_exp.inference.trained_run import TrainedRun, load_run
 from fashion_exp.models.metadata import read_metadata, training_images
 from fashion_exp.reporting.progress import Progress
 from fashion_exp.tools.doctor.files import findings
+from tests.command_line import documented_keys
 from tests.conftest import TinyRun
 
 pytestmark = pytest.mark.slow
@@ -140,6 +141,7 @@ def test_command_names_the_folder_and_predicts_by_its_name(
     assert sum(len(table) for table in tables) == 72
     assert refit_command(["tiny", "--models", "1", "--json", "--outputs", str(outputs)]) == 0
     printed = json.loads(capsys.readouterr().out)
+    assert printed.keys() == documented_keys("refit")
     assert Path(printed["path"]) in (outputs / "refits").iterdir() and printed["study"] == "tiny"
     for reference, models, message in (
         ("tiny", "3", "--models 3: from 1 to 2"), (folder.name, "1", "is a refit"),

@@ -21,6 +21,7 @@ from fashion_exp.commands import explain as explain_command
 from fashion_exp.inference.explanation_page import judges
 from fashion_exp.reporting.formats import percent
 from fashion_exp.reporting.photo_page import as_json
+from tests.command_line import documented_keys
 
 pytestmark = pytest.mark.slow
 
@@ -112,6 +113,7 @@ def test_card_has_the_figures_of_the_run(
     capsys.readouterr()
     assert card_command.run(["tiny", *outputs, "--json"]) == 0
     printed = json.loads(capsys.readouterr().out)
+    assert printed.keys() == documented_keys("card")
     assert printed["sections"] == as_json(run.card())["sections"]
     (counts,) = next(s for s in printed["sections"] if s["title"] == "Data")["tables"]
     split = run.data.split
@@ -126,6 +128,7 @@ def test_explain_writes_a_picture_per_photo_and_a_page(
     arguments = [str(run.folder), *files, "--into", str(tmp_path / "maps"), "--json"]
     assert explain_command.run(arguments) == 0
     result = json.loads(capsys.readouterr().out)
+    assert result.keys() == documented_keys("explain")
     assert [row["path"] for row in result["photos"]] == files
     for row in result["photos"]:
         with Image.open(row["picture"]) as picture:

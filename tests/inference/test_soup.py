@@ -21,7 +21,7 @@ from fashion_exp.models.metadata import read_metadata, training_images
 from fashion_exp.models.weight_soup import average_states, recompute_norms
 from fashion_exp.reporting.console import plain_console
 from fashion_exp.reporting.progress import Progress
-from tests.command_line import call_command, call_successfully
+from tests.command_line import call_command, call_successfully, documented_keys
 from tests.conftest import TinyRun
 
 pytestmark = pytest.mark.slow
@@ -133,6 +133,7 @@ def test_held_out_test_stays_held_out(
     result = json.loads(
         call_successfully("soup", str(run.output), "--evaluate-test", "--json", *outputs)
     )
+    assert result.keys() == documented_keys("refit") | documented_keys("soup")
     assert result["test"]["evaluations"] == 2 and len(result["test"]["accuracy"]) == 3
     folder = RunDir(Path(result["path"]))
     assert folder.is_refit and re.match(r".*-soup-.*", folder.path.name)
