@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import shutil
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -16,10 +17,11 @@ from fashion_exp.atomic_io import write_json
 from fashion_exp.errors import ExitCode, FailedError, InputError
 from fashion_exp.evaluation.run_dir import REFIT_FILE
 from fashion_exp.inference import promote as promoting
-from fashion_exp.inference.promote import promote
+from fashion_exp.inference.promote import Promotion, promote
 from fashion_exp.inference.trained_run import load_run
 from fashion_exp.reporting.progress import Progress
 from fashion_exp.tracking.registry import find_champion
+from tests.command_line import documented_keys
 from tests.conftest import TinyRun
 
 
@@ -28,6 +30,10 @@ def test_failing_store_is_no_mistake_of_the_user(capsys: pytest.CaptureFixture[s
         find_champion("http://127.0.0.1:1", "garments")
     assert exit_code_of(raised.value) == ExitCode.FAILED
     assert capsys.readouterr().err == f"fashion_exp: {raised.value}\n"
+
+
+def test_printed_keys_are_documented() -> None:
+    assert {field.name for field in fields(Promotion)} == documented_keys("promote")
 
 
 @pytest.mark.slow
