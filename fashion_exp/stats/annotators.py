@@ -54,12 +54,11 @@ def cohen_kappa(a: Integers, b: Integers, classes: int, weights: Floats | None =
     """
     both = (a >= 0) & (b >= 0)
     times = np.ones(a.size) if weights is None else weights
-    cells = np.eye(classes * classes)[a[both] * classes + b[both]]
-    counts = (times[..., both] @ cells).reshape(*times.shape[:-1], classes, classes)
+    a, b, times = a[both], b[both], times[..., both]
+    onehot, total = np.eye(classes), times.sum(axis=-1)
     with np.errstate(divide="ignore", invalid="ignore"):
-        shares = counts / counts.sum(axis=(-2, -1), keepdims=True)
-        observed = np.trace(shares, axis1=-2, axis2=-1)
-        expected = (shares.sum(axis=-1) * shares.sum(axis=-2)).sum(axis=-1)
+        observed = (times @ (a == b)) / total
+        expected = ((times @ onehot[a]) * (times @ onehot[b])).sum(axis=-1) / total**2
         kappa: Floats = np.where(expected < 1, (observed - expected) / (1 - expected), np.nan)
     return kappa
 
