@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from fashion_exp.configuration.schema import Config, Head
+from fashion_exp.configuration.schema import Config, Head, Targets
 from fashion_exp.data.split import Split
 from fashion_exp.data.table import ImageTable
 from fashion_exp.errors import InputError
@@ -91,8 +91,13 @@ def frozen_setup(
 ) -> tuple[ExperimentContext, Classifier]:
     """The context of an experiment, and a model of its first fold; its backbone is frozen.
 
-    Raises `InputError` for an experiment that trains its backbone, and as `set_up`.
+    Raises `InputError` for labels of several classes, a backbone that is trained, and as `set_up`.
     """
+    if (targets := cfg.training.targets) is not Targets.single:
+        raise InputError(
+            f"{command}: training.targets={targets.value} is not read here; set "
+            "training.targets=single, which leaves out photos with several classes"
+        )
     cfg = replace(cfg, cache=replace(cfg.cache, trainings=False))
     with tempfile.TemporaryDirectory() as folder:
         context, trainee = set_up(cfg, images, RunDir(Path(folder)), ProcessGroup(), progress)

@@ -166,14 +166,14 @@ def next_cases(
 ) -> tuple[list[Case], str]:  # fmt: skip
     """The photos to label next, and a sentence about the choice. `groups` are those of copies.
 
-    A group with a decided photo is left out. Raises `InputError` if none is left, and as `choose`.
+    A group with a decided photo is left out. Raises `InputError` as `choose`.
     """
     ids = predicted.image_ids
     undecided = {g[0]: g for g in groups if not any(ids[member] in decided for member in g)}
     if not undecided:
-        raise InputError(
-            "active next: nothing is left to label; every photo is decided, or a copy of a photo "
-            "that is decided or of the run"
+        return [], (
+            "Nothing is left to label: every photo is decided, or a copy of a photo that is "
+            "decided or of the run."
         )
     strategy = strategy or ("margin" if predicted.features is None else "badge")
     first = np.array(sorted(undecided))

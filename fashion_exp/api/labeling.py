@@ -37,7 +37,8 @@ class NextLabels:
 
     paths: Sequence[str]
     """The first to be labeled first; of copies the first one."""
-    page: Path
+    page: Path | None
+    """None if nothing is left to label."""
     manifest: Path | None
     """The list to train on, of the run's photos and the decided ones."""
     notes: Sequence[str]
@@ -90,6 +91,8 @@ def label_next(
         )
         if known := len(unlabeled.decided):
             notes.append(f"Left out: {pluralize(known, 'photo')} already decided, and copies.")
+        if not cases:
+            return NextLabels([], None, written, [*notes, about])
         title = f"To label next: {trained.run.path.name}"
         content = selection.labeling_page(
             trained, title, [f"{about} {NEXT_NOTE}", *notes], unlabeled.source, cases, progress

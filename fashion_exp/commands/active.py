@@ -133,13 +133,14 @@ def _next_of_run(args: argparse.Namespace) -> int:
         seed=SEED if args.seed is None else args.seed, uri=args.uri, outputs=args.outputs,
     )  # fmt: skip
     if args.json:
-        content = {"schema": 1, "paths": chosen.paths, "page": str(chosen.page),
+        content = {"schema": 1, "paths": chosen.paths, "page": chosen.page and str(chosen.page),
                    "manifest": None if chosen.manifest is None else str(chosen.manifest),
                    "notes": chosen.notes}  # fmt: skip
         print(json.dumps(content, indent=1))
         return 0
-    counted = pluralize(len(chosen.paths), "photo")
-    print(*chosen.notes, f"{counted} to label: {chosen.page}", sep="\n")
+    print(*chosen.notes, sep="\n")
+    if chosen.page is not None:
+        print(f"{pluralize(len(chosen.paths), 'photo')} to label: {chosen.page}")
     if chosen.manifest is not None:
         print(f"train: dataset=csv dataset.manifest={chosen.manifest}")
     return 0

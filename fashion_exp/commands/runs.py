@@ -105,6 +105,7 @@ def _overview(run: RunDir) -> dict[str, Any]:
     from fashion_exp.comparison.find_runs import run_name, tracked_id
     from fashion_exp.evaluation.annotations import load_annotations
     from fashion_exp.evaluation.results import load_result
+    from fashion_exp.evaluation.targets import measures
 
     row: dict[str, Any] = {
         "folder": str(run.path),
@@ -120,6 +121,7 @@ def _overview(run: RunDir) -> dict[str, Any]:
         row |= {"note": annotations.note, "tags": annotations.tags}
         if run.is_finished:
             result = load_result(run.path)
+            row["measure"] = measures(result.facts)[0]
             row |= result.summary("validation").metrics()
             if result.test_evaluations:
                 row |= result.summary("test").metrics()
@@ -158,7 +160,9 @@ def _accuracy(row: dict[str, Any], prefix: str, part: str) -> str:
     if row.get(f"{prefix}_acc") is None:
         return ""
     scores = (row[f"{prefix}_{name}"] for name in ("acc", "lo", "hi"))
-    return f"{part} {with_limits(*scores)}"
+    measure = row.get("measure", "accuracy")
+    name = part if measure == "accuracy" else f"{part} {measure}"
+    return f"{name} {with_limits(*scores)}"
 
 
 def _show(run: RunDir, as_json: bool) -> None:
@@ -188,7 +192,7 @@ def _show(run: RunDir, as_json: bool) -> None:
         "state": row["state"],
         "started": row.get("started", ""),
         "tracked as": row["tracked"],
-        "accuracy": ", ".join(filter(None, accuracies)),
+        row.get("measure", "accuracy"): ", ".join(filter(None, accuracies)),
         "failure": row.get("failure", ""),
         "options": " ".join(overrides),
         "note": row.get("note", ""),

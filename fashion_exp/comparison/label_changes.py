@@ -47,12 +47,13 @@ def describe_label_versions(
     names_by_version: dict[str, list[str]] = {}
     for run, name in zip(runs, names, strict=True):
         names_by_version.setdefault(run.label_version, []).append(name)
-    if len(names_by_version) < 2:
+    count = len(conflicting_images(runs, part))
+    if len(names_by_version) < 2 and not count:
         return
     versions = "; ".join(f"{v}: {', '.join(names)}" for v, names in names_by_version.items())
-    count = len(conflicting_images(runs, part))
+    what = f"versions of the labels ({versions})" if len(names_by_version) > 1 else "labels"
     yield (
-        f"These runs used different versions of the labels ({versions}). They are compared on the "
+        f"These runs used different {what}. They are compared on the "
         f"images whose label is the same in all runs; {count} {part} images with different labels "
         "are excluded. The accuracy of each run is measured with its own labels."
     )

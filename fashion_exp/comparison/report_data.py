@@ -61,6 +61,7 @@ def build_report(
         audit=audit(runs, comparison.names),
         runs=runs_table(comparison),
         accuracy=_accuracy_forests(comparison),
+        accuracy_name=comparison.accuracy_name,
         curves=[_curve(comparison, index) for index in ranking],
         verdicts=verdict_matrix(comparison),
         pairs=pairs_table(comparison) if is_several else None,

@@ -17,6 +17,7 @@ from fashion_exp.comparison.set_sizes import set_sizes
 from fashion_exp.comparison.settings_in_force import settings_in_force
 from fashion_exp.configuration.overrides import rerun_command, rerun_overrides
 from fashion_exp.configuration.stored_config import load_config
+from fashion_exp.data.label_shares import format_shares
 from fashion_exp.errors import InputError, suggest
 from fashion_exp.evaluation.own_metrics import (
     NO_SCORES_OF_IMAGES,
@@ -30,6 +31,7 @@ from fashion_exp.evaluation.predictions import (
     per_image_loss,
     read_predictions,
     require_single_labels,
+    shares_of,
 )
 from fashion_exp.evaluation.results import RunResult, load_result, own_metrics
 from fashion_exp.evaluation.run_dir import RunDir, require_config, require_finished
@@ -131,9 +133,16 @@ class RunData:
 
     @cached_method
     def labels(self, part: str) -> pd.Series:
-        """The true class name of each image, indexed by image id."""
-        rows = self.predictions(part).drop_duplicates("image_id")
-        return rows.set_index("image_id")["label"]
+        """The true class of each image, with the shares of several: "dress:0.7|shirt:0.3"; indexed
+        by image id."""
+        rows = self.predictions(part).drop_duplicates("image_id").set_index("image_id")
+        if (shares := shares_of(rows)) is None:
+            return rows["label"]
+        names = class_names(rows)
+        texts = [
+            format_shares({names[i]: float(row[i]) for i in np.flatnonzero(row)}) for row in shares
+        ]
+        return pd.Series(texts, index=rows.index, name="label")
 
     @property
     def label_version(self) -> str:

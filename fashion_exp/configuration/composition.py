@@ -38,6 +38,7 @@ from fashion_exp.configuration.overrides import (
 from fashion_exp.configuration.own_choices import fill_own_choices
 from fashion_exp.configuration.schema import RENAMED_OPTIONS, SWEEP_JOB_OPTIONS, Config
 from fashion_exp.configuration.suggestions import suggest_choice, suggest_option
+from fashion_exp.configuration.targets import check_same_targets
 from fashion_exp.configuration.validation import validate_config
 from fashion_exp.errors import InputError, suggest
 from fashion_exp.paths import conf_dir
@@ -198,8 +199,10 @@ def _multirun(
     points = grids.probe_points(swept) if search else grids.grid_points(swept, zipped, listed)
     points = [to_hydra(point) for point in points]
     fixed_overrides = tuple(fixed)
+    jobs = tuple(_configs(fixed_overrides, points))
+    check_same_targets(jobs)
     return CommandLine(
-        jobs=tuple(_configs(fixed_overrides, points)),
+        jobs=jobs,
         multirun=True,
         info_only=False,
         arguments=tuple(arguments),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from fashion_exp.configuration.schema import (
@@ -61,6 +62,16 @@ def _refuse_measures_of_one_class(cfg: Config) -> None:
                 f"{option}: is for photos with one right class; leave it out with "
                 "training.targets=several, whose loss is binary cross-entropy"
             )
+
+
+def check_same_targets(jobs: Sequence[Config]) -> None:
+    """Raises `InputError` for jobs that would be ranked by different measures."""
+    names = list(dict.fromkeys(job.training.targets.value for job in jobs))
+    if len(names) > 1:
+        raise InputError(
+            f"training.targets={','.join(names)}: cannot be swept, because what counts as right "
+            "differs; run a sweep for each value"
+        )
 
 
 def refuse_several(cfg: Config, run: Path) -> None:

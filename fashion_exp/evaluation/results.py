@@ -215,7 +215,9 @@ def draw_run(result: RunResult, table: ImageTable) -> None:
         if share_names(table.rows):
             frame = run.predictions("validation")
             chance = chance_loss(frame), chance_accuracy(frame)
-        curves = figures.learning_curves(history, counts, result.name, loss, chance)
+        curves = figures.learning_curves(
+            history, counts, result.name, loss, chance, measures(result.facts)[0]
+        )
         style.save(curves, file)
     with optional_figure(run.figures / "data.png") as file:
         rows = table.rows[table.rows["label"] < MAX_CLASSES].groupby("label").head(IMAGES_PER_CLASS)

@@ -219,7 +219,7 @@ def fit_novelty(rows: ValidationRows, features: np.ndarray | None) -> Novelty:
     held_out = rows.parts == 0
     references = [entropy(rows.calibrated[held_out])]
     distance = None
-    if features is not None:
+    if features is not None and len(np.unique(features[~held_out], axis=0)) > 1:
         distance = fit_mahalanobis(features[~held_out], rows.labels[~held_out])
         references.append(distance.score(features[held_out]))
     threshold = false_alarm_threshold(rank_score(references, references), FALSE_ALARMS)

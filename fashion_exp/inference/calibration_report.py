@@ -11,7 +11,7 @@ import pandas as pd
 
 from fashion_exp.atomic_io import read_json
 from fashion_exp.errors import InputError
-from fashion_exp.evaluation.predictions import labels_and_probabilities
+from fashion_exp.evaluation.predictions import labels_and_probabilities, require_single_labels
 from fashion_exp.evaluation.run_dir import REFIT_FILE
 from fashion_exp.inference.calibration import (
     FALSE_ALARMS,
@@ -126,9 +126,10 @@ def measure_calibration(
 ) -> CalibrationReport:  # fmt: skip
     """`left_out` also leaves each class out in turn; it takes some seconds per class.
 
-    Raises `InputError` as `check_shares`.
+    Raises `InputError` as `check_shares`, and for labels of several classes.
     """
     check_shares(coverage=coverage, at_least=target)
+    require_single_labels(run.predictions("validation"), "calibrate")
     calibration, rows = load_calibration(run, progress), validation_rows(run)
     correct = per_image_correct(rows.labels, rows.calibrated)
     threshold = None

@@ -13,6 +13,7 @@ import pandas as pd
 import torch
 
 from fashion_exp.atomic_io import write_json
+from fashion_exp.data.label_shares import SEPARATOR
 from fashion_exp.data.parallel import map_in_threads
 from fashion_exp.data.table import ImageTable, UnreadableImageError
 from fashion_exp.errors import InputError
@@ -152,7 +153,7 @@ def evaluate(
         left_out=table.left_out,
         unreadable=len(table.left_out) - len(photos.table.left_out),
         evaluations=0,
-        notes=(*table.notes, *photos.notes),
+        notes=(*table.notes, *photos.notes, *_shares_note(frame)),
         file=run.run.predictions_file(name),
     )
     ids = sorted(table.rows["image_id"])  # nothing is counted or written before all is computed
@@ -222,10 +223,10 @@ def _predict(
 
 def _classes(run: TrainedRun, frame: pd.DataFrame, own: pd.DataFrame) -> list[ClassResult]:
     new, old = _image_accuracies(frame), _image_accuracies(own)
-    names = [name for name in run.classes if (new["label"] == name).any()]
+    names = [name for name in run.classes if _has_class(new, name).any()]
     results = []
     for name in names:
-        here, there = new[new["label"] == name], old[old["label"] == name]
+        here, there = new[_has_class(new, name)], old[_has_class(old, name)]
         recall, own_recall, difference = _recall(here, 0.95), None, None
         if len(there):
             own_recall = _recall(there, 0.95)
@@ -233,6 +234,11 @@ def _classes(run: TrainedRun, frame: pd.DataFrame, own: pd.DataFrame) -> list[Cl
             difference = independent_difference(_recall(here, level), _recall(there, level))
         results.append(ClassResult(name, len(here), recall, own_recall, difference))
     return results
+
+
+def _has_class(images: pd.DataFrame, name: str) -> pd.Series:
+    """Which labels name a class. "dress|shirt" counts in both, right if either is predicted."""
+    return images["label"].map(lambda label: name == label or name in label.split(SEPARATOR))
 
 
 def _image_accuracies(frame: pd.DataFrame) -> pd.DataFrame:
@@ -266,6 +272,15 @@ def _calibration(
         labels, groups, len(rows), probabilities.mean(axis=0), calibration.apply(probabilities),
         calibration.set_members(probabilities), None, wilson_grouped(unfamiliar, groups),
     )  # fmt: skip
+
+
+def _shares_note(frame: pd.DataFrame) -> list[str]:
+    if not frame["label"].str.contains(SEPARATOR, regex=False).any():
+        return []
+    return [
+        "Calibration errors and prediction sets take one class of each label: the predicted one if "
+        "it is accepted. They look better than by shares."
+    ]
 
 
 def _confident_errors(run: TrainedRun, frame: pd.DataFrame) -> pd.DataFrame:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def own_features(run: TrainedRun, image_ids: Sequence[str], progress: Progress) -> np.ndarray:
     """float32 (n, width), those that `predict_batch` gives, for images that the run was made of.
 
-    Raises `InputError` if its models share no backbone, or if the photos are not there any more.
+    Raises `InputError` if its models share no backbone, or if photos are not used any more.
     """
     # A saved calibration needs nothing of these.
     from fashion_exp.data.sources.load import load_images_cached
@@ -35,7 +35,7 @@ def own_features(run: TrainedRun, image_ids: Sequence[str], progress: Progress) 
     if missing := sum(image not in rows for image in image_ids):
         raise InputError(
             f"{cfg.dataset.root}: {missing} of the {len(image_ids)} photos of {run.run.path} are "
-            "not there any more"
+            "not used any more: their files are gone or changed, or their labels exclude them"
         )
     features = context.features.evaluation(run.model(run.model_names[0]), 0)
     return features(np.array([rows[image] for image in image_ids])).numpy()

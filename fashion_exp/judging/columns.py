@@ -11,7 +11,7 @@ import pandas as pd
 
 from fashion_exp.errors import InputError, suggest
 from fashion_exp.judging.class_scores import PREFIXES, read_class_scores
-from fashion_exp.judging.shares import find_shares
+from fashion_exp.judging.shares import find_shares, refuse_several
 
 Scores = Literal["probabilities", "logits", "ranking"]
 SCORES: tuple[Scores, ...] = ("probabilities", "logits", "ranking")
@@ -102,6 +102,7 @@ def read_columns(
     _refuse_rows(frame, source, column_of)
     score: np.ndarray | None = None
     if metric is None:
+        refuse_several(frame, source)  # first: their probabilities do not sum to 1
         classes, probabilities, used, converted = _probabilities(frame, source, column_of, options)
     else:
         if metric not in frame:
@@ -111,7 +112,7 @@ def read_columns(
         score = _numbers(frame[metric], f"{source}: column {metric}")
         classes, probabilities, used, converted = (), None, {metric}, ""
     predicted = label = cast("pd.Categorical[str] | None", None)
-    shares, share_columns = find_shares(frame, source, classes)
+    shares, share_columns = find_shares(frame, classes)
     notes: list[str] = []
     if metric is None:
         if "label" in column_of:

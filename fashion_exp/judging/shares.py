@@ -10,19 +10,23 @@ from fashion_exp.errors import InputError
 from fashion_exp.stats import metrics
 
 
-def find_shares(
-    frame: pd.DataFrame, source: str, classes: tuple[str, ...]
-) -> tuple[np.ndarray | None, list[str]]:
-    """The columns y_<class> of a run's predictions. Raises `InputError` for those of several
-    classes at once."""
-    columns = [f"{SHARE_COLUMN}{name}" for name in classes]
-    if not classes or not {*columns} <= {*frame.columns}:
-        return None, []
-    if f"{THRESHOLD}{classes[0]}" in frame:
+def refuse_several(frame: pd.DataFrame, source: str) -> None:
+    """Raises `InputError` for a run's predictions of several classes at once."""
+    names = [name.removeprefix("p_") for name in map(str, frame.columns) if name.startswith("p_")]
+    if names and all({f"{SHARE_COLUMN}{n}", f"{THRESHOLD}{n}"} <= {*frame.columns} for n in names):
         raise InputError(
             f"{source}: each item has several classes at once (training.targets=several), which "
             "`compare` judges; --metric metric_hamming judges a column of scores"
         )
+
+
+def find_shares(
+    frame: pd.DataFrame, classes: tuple[str, ...]
+) -> tuple[np.ndarray | None, list[str]]:
+    """The columns y_<class> of a run's predictions of one class each."""
+    columns = [f"{SHARE_COLUMN}{name}" for name in classes]
+    if not classes or not {*columns} <= {*frame.columns}:
+        return None, []
     numeric = frame[columns].apply(pd.to_numeric, errors="coerce").to_numpy(np.float64)
     if not np.allclose(numeric.sum(axis=1), 1) or (numeric < 0).any():
         return None, []  # columns of another tool that have these names

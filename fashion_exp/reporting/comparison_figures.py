@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MAX_CONFUSIONS = 12
-CURVES_TITLE = "Validation accuracy by epoch"
 
 
 @dataclass(frozen=True)
@@ -73,7 +72,7 @@ def draw_all(report: Report, folder: Path) -> Drawings:
         _forest(f"effect-{number}", plot, folder, difference=True)
         for number, plot in enumerate(report.effects, start=1)
     ]
-    curves = _curves(report.curves, folder)
+    curves = _curves(report.curves, report.accuracy_name, folder)
     drawings = [*accuracy, *([curves] if curves else []), *effects]
     files = [folder / f"{drawing.name}.png" for drawing in drawings]
     return Drawings(accuracy, curves, effects, [*files, *_matrices(report, folder)])
@@ -85,7 +84,7 @@ def _forest(name: str, plot: ForestPlot, folder: Path, difference: bool) -> Draw
     return _drawing(name, plot.title, sentence, draw, table, folder)
 
 
-def _curves(curves: Sequence[Curve], folder: Path) -> Drawing | None:
+def _curves(curves: Sequence[Curve], accuracy_name: str, folder: Path) -> Drawing | None:
     curves = [curve for curve in curves if any(curve.lines)]
     if not curves:
         return None
@@ -97,7 +96,8 @@ def _curves(curves: Sequence[Curve], folder: Path) -> Drawing | None:
     if len(curves) > MAX_PANELS:
         notes.append(f"The first {MAX_PANELS} of {len(curves)} runs; the table below has all.")
     draw, sentence = partial(validation_curves, curves), curves_sentence(curves)
-    return _drawing("curves", CURVES_TITLE, sentence, draw, curves_table(curves), folder, notes)
+    title = f"Validation {accuracy_name} by epoch"
+    return _drawing("curves", title, sentence, draw, curves_table(curves), folder, notes)
 
 
 def _drawing(

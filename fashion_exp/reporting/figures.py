@@ -39,7 +39,7 @@ _PART_STYLES = {
 
 def learning_curves(
     history: pd.DataFrame, class_counts: Sequence[int], title: str = "", training_loss: str = "",
-    chance: tuple[float, float] | None = None,
+    chance: tuple[float, float] | None = None, accuracy_name: str = "accuracy",
 ) -> Figure:  # fmt: skip
     """Loss and accuracy by epoch: thin lines for the trainings, a thick one for their mean.
 
@@ -60,7 +60,7 @@ def learning_curves(
     _draw_panel(loss, history, "loss", chance[0])
     _draw_panel(accuracy, history, "accuracy", chance[1])
     loss.set_ylabel("loss", **style.text_style(style.LABEL))
-    accuracy.set_ylabel("accuracy", **style.text_style(style.LABEL))
+    accuracy.set_ylabel(accuracy_name, **style.text_style(style.LABEL))
     accuracy.yaxis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=" %"))
     small = style.text_style(style.SMALL, style.MUTED)
     figure.supxlabel(_explanation(history, training_loss), x=0.01, ha="left", **small)

@@ -155,6 +155,8 @@ class Report:
     """The command that makes this report, then one command per run."""
     methods: Sequence[str]
     """The method of each interval and test, with n, J, level and source."""
+    accuracy_name: str = "accuracy"
+    """What the accuracy of these runs is called."""
     uncertainty: PlainTable | None = None
     """Where the uncertainty of each run comes from, and what would reduce it."""
     classes: PlainTable | None = None

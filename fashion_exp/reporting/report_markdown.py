@@ -27,7 +27,7 @@ def markdown(report: Report, drawings: Drawings) -> str:
     sections = {
         "Audit": _audit(report.audit),
         "Runs": [markdown_table(report.shown_runs)] if report.runs.rows else [],
-        "Accuracy": [_figure(drawing) for drawing in drawings.accuracy],
+        report.accuracy_name.capitalize(): [_figure(drawing) for drawing in drawings.accuracy],
         "Validation curves": [_figure(drawings.curves)] if drawings.curves else [],
         "Pairs": [*caption, markdown_table(pairs)] if pairs else [],
         "Effects": [_figure(drawing) for drawing in drawings.effects],

@@ -177,6 +177,7 @@ def leaderboard(
     show_test: bool = False,
     comparisons: int = 0,
     candidates_note: str = "",
+    accuracy: str = "accuracy",
 ) -> PlainTable:
     """The results of a sweep: finished jobs by validation accuracy, then the others.
 
@@ -185,7 +186,7 @@ def leaderboard(
     accuracy of the first job is reported, in a note; `show_test` adds a column for all. `against`
     is the comparison with the first job; its verdict accounts for this many `comparisons`. Jobs
     with `is_candidate` false follow the candidates without a rank, for the reason in
-    `candidates_note`. Ties keep their order.
+    `candidates_note`. Ties keep their order. `accuracy` is what the accuracy is called.
     """
     ranked = [jobs[index] for index in ranked_order(jobs)]
     options = list(dict.fromkeys(name for job in jobs for name in job["options"]))
@@ -201,12 +202,12 @@ def leaderboard(
         ]
         for rank, job in enumerate(ranked, start=1)
     ]
-    notes = [*filter(None, [candidates_note]), *_ranking_notes(ranked, show_test)]
+    notes = [*filter(None, [candidates_note]), *_ranking_notes(ranked, show_test, accuracy)]
     if compared:
         header.insert(-2, "against the first")
         for row, job in zip(rows, ranked, strict=True):
             row.insert(-2, job.get("against") or DASH)
-        note = "Against the first: accuracy minus that of the first, in points."
+        note = f"Against the first: {accuracy} minus that of the first, in points."
         if comparisons > 1:
             note += (
                 f" Intervals and verdicts hold for {comparisons:,} comparisons jointly "
@@ -263,7 +264,9 @@ def _short_names(options: Sequence[str]) -> list[str]:
     ]
 
 
-def _ranking_notes(ranked: Sequence[Mapping[str, Any]], show_test: bool) -> list[str]:
+def _ranking_notes(
+    ranked: Sequence[Mapping[str, Any]], show_test: bool, accuracy: str
+) -> list[str]:
     finished = [job for job in ranked if _is_ranked(job)]
     pruned = sum(job["status"] == "PRUNED" and job.get("is_candidate", True) for job in ranked)
     notes = []
@@ -271,11 +274,11 @@ def _ranking_notes(ranked: Sequence[Mapping[str, Any]], show_test: bool) -> list
         early = f" ({pruned} of them pruned early)" if pruned else ""
         notes.append(
             f"The first is the best of {len(finished) + pruned} on these validation images{early}; "
-            "this selection makes its validation accuracy optimistic."
+            f"this selection makes its validation {accuracy} optimistic."
         )
     if finished and not show_test and finished[0].get("test_acc") is not None:
         others = "; the others were not evaluated on it" if len(ranked) > 1 else ""
-        notes.append(f"Test accuracy of the first: {_accuracy(finished[0], 'test')}{others}.")
+        notes.append(f"Test {accuracy} of the first: {_accuracy(finished[0], 'test')}{others}.")
     return notes
 
 

@@ -31,6 +31,7 @@ from fashion_exp.models.plan import ModelPlan
 from fashion_exp.paths import outputs_dir
 from fashion_exp.reporting.progress import Progress
 from fashion_exp.retrieval.photos import NATIVE_SIZE
+from fashion_exp.seeding import derive_seed
 from fashion_exp.training.device import Compute
 from fashion_exp.training.fit import extract_features
 from fashion_exp.training.process_group import ProcessGroup
@@ -55,7 +56,7 @@ class Embedder:
         return [
             {
                 "network": single.name,
-                "weights": plan.weights.sha256,
+                "weights": plan.weights.sha256 or f"random {self.seed}",
                 "input": f"{plan.size} px, {plan.interpolation}, {self.cfg.dataset.fit.value}, "
                 f"{plan.channels} channels, mean {plan.mean}, std {plan.std}",
                 "views": plan.test_views,
@@ -65,6 +66,11 @@ class Embedder:
                 single_backbones(self.cfg.model), self.plan.networks, strict=True
             )
         ]
+
+    @property
+    def seed(self) -> int:
+        """Of random weights: those of the first training."""
+        return derive_seed("initialisation", self.cfg.seeds.initialisation, 0, 0)
 
     @cached_property
     def compute(self) -> Compute:
@@ -111,7 +117,7 @@ class Embedder:
         ids = readable.rows["image_id"].to_list()
         views = build_views(self.cfg, self.plan, pixels, ids)
         provider = FeatureProvider(self.cfg, self.plan, self.compute, views, ids, cache, progress)
-        features = provider.evaluation(self.model, 0)(np.arange(len(ids))).numpy()
+        features = provider.evaluation(self.model, self.seed)(np.arange(len(ids))).numpy()
         small = next(stored for stored in pixels if stored.geometry == beside)
         return readable, features, small
 
@@ -183,7 +189,7 @@ def embedder_of_run(run: TrainedRun) -> Embedder:
     Raises `InputError` if their weights are missing.
     """
     outputs = outputs_dir(run.config.outputs)
-    if run.shares_backbone:
+    if run.predicts_from_features:  # also random backbones, which no checkpoint holds
         return Embedder(run.config, run.plan, outputs)
     model = replace(
         run.config.model, weights=str(run.run.path), freeze="backbone", unfreeze={}, drop_path=0.0,

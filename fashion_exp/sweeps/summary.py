@@ -105,7 +105,10 @@ def _summarize(sweep: SweepContext, jobs: Sequence[SweepJob], evaluate_all: bool
         for job in jobs
     ]
     comparisons = comparison.family_size if comparison else 0
-    board = tables.leaderboard(rows, evaluate_all, comparisons, candidates_note(options))
+    board = tables.leaderboard(
+        rows, evaluate_all, comparisons, candidates_note(options),
+        comparison.accuracy_name if comparison else "accuracy",
+    )  # fmt: skip
     board = _with_file_columns(board, rows, jobs)
     winner = next((job for job in jobs if results and job.folder == results[0].output), None)
     if winner is not None:

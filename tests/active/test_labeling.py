@@ -93,6 +93,14 @@ def test_page_decisions_and_next_round(
     assert set(trained.predictions("test")["image_id"]) == before
     call_successfully("active", "next", str(trained.output), str(unlabeled), "--page", str(page))
     assert len(cases(page)) == 7  # the next run knows the decided photos
+    decide(page, decisions, "shirt")
+    page.unlink()
+    text = call_successfully("active", "next", str(trained.output), str(unlabelled),
+                             "--page", str(page), "--decided", str(decisions),
+                             "--manifest", str(manifest))  # fmt: skip
+    assert "Nothing is left to label" in text and "train: dataset=csv" in text
+    assert not page.exists()
+    call_successfully(*common, "--count", "99")
     decide(page, decisions, "trousers")
     for arguments, message in {
         ("--decided", str(decisions)): "no class 'trousers'",

@@ -159,6 +159,12 @@ def test_mistake_of_a_multirun_is_reported_in_one_line(override: str, message: s
     assert message in str(error.value) and "\n" not in str(error.value)
 
 
+def test_measures_are_not_ranked_together() -> None:
+    options = ["-m", "dataset=folder", "dataset.root=x", "training.targets=single,soft"]
+    with pytest.raises(InputError, match=r"training.targets=single,soft: cannot be swept"):
+        parse_command_line(options)
+
+
 def test_too_many_jobs_are_refused_before_any_is_composed() -> None:
     values = ",".join(map(str, range(1, 200)))
     with pytest.raises(InputError, match="39,601 jobs: at most 10,000"):

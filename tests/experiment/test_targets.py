@@ -10,6 +10,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
+from fashion_exp.active.features import frozen_setup
 from fashion_exp.api.comparison import compare
 from fashion_exp.configuration.composition import parse_command_line
 from fashion_exp.errors import InputError
@@ -21,8 +22,12 @@ from fashion_exp.evaluation.predictions import (
     wrong_by_image,
 )
 from fashion_exp.evaluation.results import load_result, result_table
+from fashion_exp.inference.calibration_report import measure_calibration
+from fashion_exp.inference.evaluate import _classes
 from fashion_exp.inference.trained_run import load_run
 from fashion_exp.judging.columns import ColumnOptions, read_columns
+from fashion_exp.reporting.console import plain_console
+from fashion_exp.reporting.progress import Progress
 from tests.conftest import TinyRun
 
 pytestmark = pytest.mark.slow
@@ -172,3 +177,26 @@ def test_annotator_rows_are_votes(tiny: Tiny, photos: Path, tmp_path: Path) -> N
     frame = run.predictions("test")
     assert set(frame["y_dress"].round(3)) == {0.0, 0.667, 1.0}
     assert set(frame["label"]) == {"dress", "pullover", "shirt"}  # the majority is right
+
+
+def test_soft_run_is_not_judged_beyond_its_measure(
+    tiny: Tiny, manifest: Callable[..., tuple[str, ...]], tmp_path: Path
+) -> None:
+    first = tiny(*manifest(shares), "training.targets=soft", *SOLVED)
+    other = manifest(lambda name, number: shares(name, number).replace("0.6", "0.7"))
+    second = tiny(*other, "training.targets=soft", *SOLVED)
+    # Photos whose shares differ are not compared, and this is said.
+    texts = " ".join(compare([first.output, second.output], metric="loss").confounds)
+    assert "with different labels are excluded" in texts, texts
+    trained = load_run(str(first.output), tmp_path)
+    with pytest.raises(InputError, match="calibrate needs one class for each photo"):
+        measure_calibration(trained, Progress(plain_console()))
+    frame = first.predictions("validation")
+    counts = {row.name: row.images for row in _classes(trained, frame, frame)}
+    images = frame.drop_duplicates("image_id")["label"]
+    assert counts["dress"] == images.str.contains("dress").sum()
+    line = [*manifest(shares), "training.targets=soft", "model.weights=none",
+            "model.freeze=backbone", "model.head=logistic"]  # fmt: skip
+    (cfg,) = parse_command_line(line).jobs
+    with pytest.raises(InputError, match=r"active: training.targets=soft"):
+        frozen_setup(cfg, None, Progress(plain_console()), "active")  # type: ignore[arg-type]

@@ -53,6 +53,10 @@ CASES: dict[str, tuple[object, dict[str, Any], str]] = {
     "a missing repeat": (changed(repeat=[None, *["x"] * 19]), {}, "repeat: missing in row 1"),
     "a missing seed": (changed(seed=[np.nan, *[1] * 19]), {}, "seed: missing in row 1"),
     "a missing id": (changed(id=[None, *range(19)]), {}, "row 1 has no id"),
+    "several classes at once": (
+        changed(p_dress=0.9, p_shirt=0.9, y_dress=1, y_shirt=1, t_dress=0.5, t_shirt=0.5), {},
+        "several classes at once .training.targets=several",
+    ),
     "no key": (GOOD.drop(columns="id"), {}, "no id, path or image_hash to join by"),
     "one probability": (GOOD.drop(columns="p_shirt"), {}, "one column of probabilities"),
     "an unknown class": (changed(label="hat"), {}, "another label than in a"),
