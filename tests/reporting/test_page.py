@@ -71,7 +71,7 @@ def minimal_report() -> Report:
     """A report without any content."""
     fields: dict[str, Any] = {field.name: () for field in dataclasses.fields(Report)}
     fields |= {"title": "a study", "created": "today", "runs": PlainTable(["run"], [])}
-    return Report(**fields | {"verdicts": None, "pairs": None})
+    return Report(**fields | {"verdicts": None, "pairs": None, "accuracy_name": "accuracy"})
 
 
 def small_report(names: Sequence[str], images: int = 50, epochs: int = 2) -> Report:
