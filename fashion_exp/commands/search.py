@@ -95,20 +95,22 @@ def common_folder(folders: Sequence[str]) -> str:
 
 def _print(results: Results, location: str, page: str | None) -> None:
     from fashion_exp.reporting.console import plain_console
+    from fashion_exp.reporting.formats import copies_text, pluralize
     from fashion_exp.reporting.tables import PlainTable
 
     notes = [f"read as: {results.words.sentence}"] if results.words.sentence else []
     folders = [os.path.dirname(path) for path in results.rows["path"]]
     folder, rows = common_folder(folders), list[list[str]]()
     for number, row in enumerate(results.rows.to_dict("records"), start=1):
-        copies = f" and {row['copies'] - 1} more" if row["copies"] > 1 else ""
+        copies = copies_text(row["copies"])
         gone = " (file is gone)" if row["missing"] else ""
         name = os.path.relpath(row["path"], folder) if folder else row["path"]
         shown = printable_line(f"{name}{gone}{copies}")
         rows.append([str(number), f"{row['score']:.2f}", shown, row["color"], row["why"]])
     if lost := int(results.rows["missing"].sum()):
         notes.append(
-            f"{lost} of these files are gone; `index build` again brings the index up to date"
+            f"{pluralize(lost, 'photo')} shown here {'has' if lost == 1 else 'have'} no file any "
+            "more; `index build` again brings the index up to date"
         )
     console = plain_console()
     if rows:

@@ -85,6 +85,11 @@ def pluralize(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'s' * (count != 1)}"
 
 
+def copies_text(files: int) -> str:
+    """What follows the name of a photo that so many files show: " and 3 copies"."""
+    return "" if files < 2 else f" and {files - 1:,} {'copy' if files == 2 else 'copies'}"
+
+
 def duration(seconds: float) -> str:
     """ "9.9 s", "42 s", "1 min 15 s" or "2 h 05 min"."""
     if seconds < 9.95:

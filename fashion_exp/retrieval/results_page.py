@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from fashion_exp.errors import InputError
+from fashion_exp.reporting.formats import copies_text
 from fashion_exp.reporting.photo_page import (
     MAX_PHOTOS,
     PhotoPage,
@@ -27,7 +28,7 @@ def write_results_page(results: Results, query: str, path: Path) -> None:
             jpeg = thumbnail(read_photo(row["file"]), _EDGE)
         except InputError:
             jpeg = None
-        copies = f" and {row['copies'] - 1} more" if row["copies"] > 1 else ""
+        copies = copies_text(row["copies"])
         photos.append(Photo(jpeg, f"{row['path']}{copies}", row["color"], row["why"]))
     group = PhotoGroup("Best first", len(results.rows), photos)
     sentence = results.words.sentence

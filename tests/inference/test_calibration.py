@@ -166,3 +166,13 @@ def test_frozen_backbone_gives_its_own_features(
     assert computed == pytest.approx(output_now.features)
     score, _ = calibration.unfamiliar(output_now.features, output_now.probabilities)
     assert score.shape == (4,) and (score >= 0).all() and (score <= 1).all()
+
+
+@pytest.mark.parametrize("images", [2, 4])
+def test_single_image_has_no_distance(images: int) -> None:
+    rows = ValidationRows(
+        np.arange(images), np.zeros(images, np.int64), np.arange(images),
+        np.zeros(images, np.int64), np.array([0, *[1] * (images - 1)]), np.full((images, 2), 0.5),
+        np.full((images, 2), 0.5),
+    )  # fmt: skip
+    assert fit_novelty(rows, np.ones((images, 3), np.float32)).distance is None
