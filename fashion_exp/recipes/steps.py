@@ -37,6 +37,11 @@ def parse_steps(texts: Sequence[str]) -> list[Step]:
                 f'recipe.steps: "{text}" must be "TITLE: OPTION=VALUE …", or "TITLE: + OPTION=VALUE'
                 ' …" to add options to the best step so far'
             )
+        if any(option.startswith("training.targets=") for option in options):
+            raise InputError(
+                f'recipe.steps: "{text}" sets training.targets, by which what counts as right '
+                "differs; set it for the whole recipe"
+            )
         if is_added and not number:
             raise InputError(f'recipe.steps: "{text}" is first, so there is nothing to add it to')
         steps.append(Step(title, options, is_added))

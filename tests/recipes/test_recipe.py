@@ -238,6 +238,7 @@ def test_placeholders_stand_for_the_options_of_the_recipe() -> None:
         (["recipe.steps=[one]"], 'recipe.steps: "one" must be "TITLE: OPTION=VALUE'),
         (['recipe.steps=["a: + seed=1","b: seed=2"]'], "there is nothing to add it to"),
         (['recipe.steps=["a: seed=1"]'], "needs at least two steps"),
+        (['recipe.steps=["a: seed=1","b: training.targets=soft"]'], "set it for the whole recipe"),
         (['recipe.steps=["a: seed=1","b: seed={nme}"]'], "{nme} in seed={nme} is unknown"),
         (['recipe.steps=["a: seed=1","b: sed=2"]'], "sed: no such option"),
         (["recipe.weights={resnet: a.pth}"], "recipe.weights.resnet: no network of"),
