@@ -95,7 +95,7 @@ def test_page_decisions_and_next_round(
     assert len(cases(page)) == 7  # the next run knows the decided photos
     decide(page, decisions, "shirt")
     page.unlink()
-    text = call_successfully("active", "next", str(trained.output), str(unlabelled),
+    text = call_successfully("active", "next", str(trained.output), str(unlabeled),
                              "--page", str(page), "--decided", str(decisions),
                              "--manifest", str(manifest))  # fmt: skip
     assert "Nothing is left to label" in text and "train: dataset=csv" in text
