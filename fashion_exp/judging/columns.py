@@ -303,6 +303,10 @@ def _check_probabilities(values: np.ndarray, source: str) -> None:
     )
     outside = (values < -SUM_TOLERANCE) | (values > 1 + SUM_TOLERANCE)
     if outside.any():
+        if _are_probabilities(values / 100):
+            raise InputError(
+                f"{source}: each row sums to 100; these are percentages, divide them by 100"
+            )
         row, column = (int(index[0]) for index in np.nonzero(outside))
         raise InputError(
             f"{source}: row {row + 1} has the score {values[row, column]:.4g}, which is no "

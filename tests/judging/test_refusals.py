@@ -32,6 +32,10 @@ CASES: dict[str, tuple[object, dict[str, Any], str]] = {
     ),
     "no predictions": (GOOD[["id", "label"]], {}, "needs columns p_CLASS"),
     "logits": (changed(p_dress=3.5, p_shirt=-2.0), {}, "no probability; --scores logits"),
+    "percentages": (
+        changed(p_dress=GOOD["p_dress"] * 100, p_shirt=GOOD["p_shirt"] * 100), {},
+        "each row sums to 100; these are percentages, divide them by 100",
+    ),
     "sums": (changed(p_dress=0.5, p_shirt=0.3), {}, "row 1 sum to 0.8, not 1; --scores logits"),
     "a missing probability": (changed(p_dress=[np.nan] * 20), {}, "row 1 has a missing"),
     "one missing probability": (
