@@ -16,6 +16,7 @@ from fashion_exp.errors import InputError, suggest
 from fashion_exp.judging.columns import KEYS, Predictions
 from fashion_exp.judging.design import Models, arrange_models
 from fashion_exp.judging.shares import score_by_shares
+from fashion_exp.judging.shifts import shift_remedy
 from fashion_exp.stats.metrics import per_image_loss
 
 Unit = Literal["repeat", "fold"]
@@ -131,13 +132,9 @@ class _Join:
         if compared is not None:
             designs = [models.select(compared) for models in designs]
         items = self.items if compared is None else self.items[compared]
-        truth = (
-            None
-            if self._truth is None
-            else self._truth
-            if compared is None
-            else self._truth[compared]
-        )
+        truth = self._truth
+        if truth is not None and compared is not None:
+            truth = truth[compared]
         if truth is not None and (truth < 0).any():
             item = items[int(np.flatnonzero(truth < 0)[0])]
             raise InputError(
@@ -279,8 +276,8 @@ class _Join:
     ) -> None:  # fmt: skip
         row = int(np.flatnonzero(differs)[0])
         names = self.classes[truth[codes[row]]], self.classes[own[row]]
-        remedy = "--labels FILE gives the labels to judge all by"
-        if any(name.isdigit() for name in names) and not all(name.isdigit() for name in names):
+        remedy = shift_remedy(own, truth[codes]) or "--labels FILE gives the labels to judge all by"
+        if len({name.isdigit() for name in names}) == 2:
             remedy = "--classes NAME,NAME,… gives the names of the classes 0, 1, …"
         raise InputError(
             f"{table.source}: {int(differs.sum()):,} items have another label than in "

@@ -148,3 +148,11 @@ def test_probabilities_beside_logits_stay_as_they_are() -> None:
     assert judgement.table["estimate"].nunique() == 1
     assert {"a: its scores are probabilities already, and stay as they are.",
             "b: logits converted by softmax."} <= {*judgement.notes}  # fmt: skip
+
+
+@pytest.mark.parametrize(("rows", "way"), [(1, "down by 1 row "), (-2, "up by 2 rows ")])
+def test_shifted_rows_are_called_so(rows: int, way: str) -> None:
+    labels = np.random.default_rng(0).choice(["dress", "shirt"], 40)
+    good = table(np.ones(40)).assign(label=labels)
+    with pytest.raises(InputError, match=f"look shifted {way}.*write the table again"):
+        judge({"a": good, "b": good.assign(label=np.roll(labels, rows))})
