@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import json
+import re
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -71,23 +73,54 @@ def _read_with(reader: Callable[[Path], pd.DataFrame], file: Path) -> pd.DataFra
         raise InputError(f"{file}: empty; write the arrays again") from None
     except (ValueError, KeyError, TypeError) as error:  # pyarrow's and json's errors are these
         reason = " ".join(str(error).split())[:200]
-        raise InputError(f"{file}: no {file.suffix[1:]} file that can be read: {reason}") from None
+        remedy = next((text for part, text in _REMEDIES.items() if part in reason), "")
+        kind = f"no {file.suffix[1:]} file that can be read"
+        raise InputError(f"{file}: {kind}{remedy or f': {reason}'}") from None
+
+
+_TRUNCATED = ", but other data, or a part of one; copy it again, or write it as CSV"
+_REMEDIES = {
+    "Parquet magic bytes not found": _TRUNCATED,
+    "Parquet file size is": _TRUNCATED,
+    "codec can't decode": ": it is not in UTF-8; save it as CSV UTF-8",
+}
+"""By what a reader says: what to do."""
 
 
 def _read_csv(file: Path) -> pd.DataFrame:
-    with open(file, encoding="utf-8-sig", newline="") as lines:
+    with open(file, "rb") as content:
+        is_wide = content.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)  # of spreadsheets
+    encoding = "utf-16" if is_wide else "utf-8-sig"
+    with open(file, encoding=encoding, newline="") as lines:
         first = lines.readline()
-    delimiter = max(",;\t|", key=first.count)
-    header = next(csv.reader([first], delimiter=delimiter), [])
+        delimiter = max(",;\t|", key=first.count)
+        header = next(csv.reader([first], delimiter=delimiter), [])
+        row = next(csv.reader(lines, delimiter=delimiter), [])
     if twice := [name for name in header if header.count(name) > 1]:
         raise InputError(f"{file}: the column {twice[0]} is there twice; keep one")
+    if len(row) > len(header):  # pandas would take the first cells for an index
+        raise _ragged(file, 2, len(row), len(header), delimiter)
     texts = {name for role in TEXT_ROLES for name in ALIASES[role]}
     types = {name: str for name in header if name.strip().casefold() in texts}
-    frame = pd.read_csv(
-        file, sep=delimiter, dtype=types, encoding="utf-8-sig", skipinitialspace=True,
-        na_values=[""], keep_default_na=False,
-    )  # fmt: skip
+    try:
+        frame = pd.read_csv(
+            file, sep=delimiter, dtype=types, encoding=encoding, skipinitialspace=True,
+            na_values=[""], keep_default_na=False,
+        )  # fmt: skip
+    except pd.errors.ParserError as error:
+        counts = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", str(error))
+        if counts is None:
+            raise
+        columns, line, cells = map(int, counts.groups())
+        raise _ragged(file, line, cells, columns, delimiter) from None
     return frame.rename(columns=str.strip)
+
+
+def _ragged(file: Path, line: int, cells: int, columns: int, delimiter: str) -> InputError:
+    return InputError(
+        f"{file}: line {line} has {cells} cells, the header {columns}; quote cells with "
+        f"{delimiter!r} in them, or remove what is too many"
+    )
 
 
 def _read_parquet(file: Path) -> pd.DataFrame:

@@ -34,6 +34,7 @@ WRITERS: dict[str, Callable[[pd.DataFrame, Path], object]] = {
     "a.csv": lambda frame, file: frame.to_csv(file, index=False),
     "b.csv": lambda frame, file: frame.to_csv(file, index=False, sep=";"),
     "a.tsv": lambda frame, file: frame.to_csv(file, index=False, sep="\t", encoding="utf-8-sig"),
+    "wide.csv": lambda frame, file: frame.to_csv(file, index=False, encoding="utf-16"),
     "a.parquet": lambda frame, file: frame.to_parquet(file),
     "b.parquet": lambda frame, file: frame.set_index("id").to_parquet(file),
     "a.jsonl": lambda frame, file: frame.to_json(file, orient="records", lines=True),
@@ -236,3 +237,21 @@ def test_samples_that_lm_eval_wrote() -> None:
     assert frame["acc"].to_list() == [1.0, 1.0, 0.0, 1.0]
     judgement = judge({"dummy": FIXTURES / "lm_eval.jsonl"}, metric="acc")
     assert judgement.table["estimate"][0] == 0.75
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "remedy"),
+    [
+        ("a.parquet", b"0" * 100, "copy it again, or write it as CSV"),
+        ("a.parquet", b"PAR1", "copy it again, or write it as CSV"),
+        ("a.csv", b"id,label,predicted\n1,a,b,c,d\n", "line 2 has 5 cells, the header 3; quote"),
+        ("a.csv", b"id,label,predicted\n1,a,b\n2,a,b,c\n", "line 3 has 4 cells, the header 3"),
+        ("a.csv", "id,label\n1,Röcke\n".encode("latin-1"), "not in UTF-8; save it as CSV UTF-8"),
+    ],
+)
+def test_damaged_files_are_refused_with_a_remedy(
+    name: str, content: bytes, remedy: str, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(InputError, match=remedy):
+        read_frame(tmp_path / name)
