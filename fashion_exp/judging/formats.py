@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 
 from fashion_exp.errors import InputError, os_error_reason, suggest
+from fashion_exp.judging.class_scores import read_class_scores
 from fashion_exp.judging.columns import ALIASES
 from fashion_exp.judging.eval_logs import inspect_frame, is_inspect_log, lm_eval_frame
 
@@ -183,6 +184,8 @@ def _read_json(file: Path) -> pd.DataFrame:
         known = {name for names in ALIASES.values() for name in names}
         if all(isinstance(value, list) for value in content.values()) or known & set(content):
             return pd.DataFrame(content)  # orient="list" or "columns"
+        if not any(isinstance(value, dict | list) for value in content.values()):
+            return pd.DataFrame([content])  # one row, as timm's validate.py writes it
         rows = [{"id": key, **value} for key, value in content.items()]  # orient="index"
         return pd.DataFrame(rows)
     raise ValueError("it holds no table")
@@ -276,21 +279,43 @@ def _interpret(frame: pd.DataFrame, source: str, form: Format) -> pd.DataFrame:
             f"{source}: label may be the true class, or the one that timm predicted; write "
             "--format timm or --format table"
         )
-    return _timm_frame(frame, key, outputs[0])
+    return _timm_frame(frame, source, key, outputs[0])
 
 
-def _timm_frame(frame: pd.DataFrame, key: str, output: str) -> pd.DataFrame:
+def _timm_frame(frame: pd.DataFrame, source: str, key: str, output: str) -> pd.DataFrame:
     """timm's inference.py: with --topk 0 one score per class, else the best class is the first."""
     shown = frame.rename(columns={key: "path"})
     first = next((n for n in ("index", "index_0", "label", "label_0") if n in frame), None)
     if first is None:
+        _refuse_best_scores(frame, source, output)
         return shown.rename(columns={output: "probabilities"}) if output[-1] != "0" else shown
     ranked = [n for n in shown if str(n).startswith(("index", "label", "prob", "logit"))]
     return shown.drop(columns=ranked).assign(predicted=frame[first].map(_first))
 
 
+def _refuse_best_scores(frame: pd.DataFrame, source: str, output: str) -> None:
+    """Raises `InputError` for the scores of the best classes of which none is named."""
+    names = [name for name in frame if str(name).startswith(output.removesuffix("0"))]
+    columns = ["probabilities"] if output[-1] != "0" else []
+    scores = frame[names] if not columns else frame.rename(columns={output: columns[0]})
+    values, _, _ = read_class_scores(scores, source, {name: name for name in columns})
+    if values is None or (np.diff(values, axis=1) > 0).any():
+        return
+    # Of two classes, the first may be predicted everywhere; the highest of more sum to less than 1.
+    has_both = output.startswith("logit") or (values.sum(axis=1) > 0.999).all()
+    if values.shape[1] != 2 or not has_both:
+        raise InputError(
+            f"{source}: {output} has the highest scores of a row and not their classes; write it "
+            "again with timm's --topk 0 or --include-index"
+        )
+
+
+_QUOTED = re.compile(r"""\[\s*(?:'([^']*)'|"([^"]*)"|([^\s,\]]+))""")
+"""The first of a list as numpy prints it: [3 1], ['tench, Tinca tinca' 'eel']."""
+
+
 def _first(cell: object) -> object:
     """Of a list, or of the text that pandas writes of one."""
-    if isinstance(cell, str) and cell.startswith("["):
-        cell = cell.strip("[] ").replace(",", " ").split()
+    if isinstance(cell, str) and (match := _QUOTED.match(cell)):
+        return next(text for text in match.groups() if text is not None)
     return cell[0] if isinstance(cell, list | np.ndarray) else cell

@@ -97,10 +97,44 @@ def test_the_first_of_timms_best_classes_is_its_prediction(tmp_path: Path) -> No
     assert estimate(tmp_path / "named.csv", form="timm", labels=labels) == 1
 
 
-def test_summaries_of_models_are_no_predictions(tmp_path: Path) -> None:
-    (tmp_path / "results.csv").write_text("model,top1,top1_err\nresnet50,80.1,19.9\n")
+TIMM_ROWS = (
+    # --topk 2; --include-index --topk 2; the same with --results-separate-col; --topk 1
+    'filename,label,prob\na.jpg,"[\'tench, Tinca tinca\' ""jack o\'lantern""]",[0.7 0.2]\n',
+    "filename,index,prob\na.jpg,[1 0],[0.7 0.2]\n",
+    "filename,index_0,index_1,prob_0,prob_1\na.jpg,1,0,0.7,0.2\n",
+    'filename,label,prob\na.jpg,"tench, Tinca tinca",0.7\n',
+)
+
+
+@pytest.mark.parametrize("text", TIMM_ROWS)
+def test_the_layouts_of_timms_best_classes(text: str, tmp_path: Path) -> None:
+    (tmp_path / "timm.csv").write_text(text)
+    frame = read_frame(tmp_path / "timm.csv", "timm")
+    assert list(frame) == ["path", "predicted"] and frame["path"][0] == "a.jpg"
+    assert str(frame["predicted"][0]) in ("tench, Tinca tinca", "1")
+
+
+@pytest.mark.parametrize("prob", ["0.7", "[0.5 0.3]", "[0.5 0.3 0.1]"])
+def test_best_scores_without_their_classes_are_refused(prob: str, tmp_path: Path) -> None:
+    """As inference.py writes them with --label-type none, or for classes of one's own."""
+    (tmp_path / "timm.csv").write_text(f"filename,prob\na.jpg,{prob}\n")
+    with pytest.raises(InputError, match="--topk 0 or --include-index"):
+        read_frame(tmp_path / "timm.csv")
+
+
+@pytest.mark.parametrize("name", ["results.csv", "several.json", "one.json"])
+def test_summaries_of_models_are_no_predictions(name: str, tmp_path: Path) -> None:
+    """The columns of timm's validate.py."""
+    row = {"model": "resnet50", "top1": 80.1, "top1_err": 19.9, "top5": 95.1, "top5_err": 4.9}
+    row |= {"param_count": 25.56, "img_size": 224, "crop_pct": 0.95, "interpolation": "bicubic"}
+    contents = {
+        "results.csv": pd.DataFrame([row]).to_csv(index=False),
+        "several.json": json.dumps([row, row]),
+        "one.json": json.dumps(row),
+    }
+    (tmp_path / name).write_text(contents[name])
     with pytest.raises(InputError, match="one row per model"):
-        read_frame(tmp_path / "results.csv")
+        read_frame(tmp_path / name)
 
 
 @pytest.mark.parametrize("name", ["datasets", "datasets.parquet"])
