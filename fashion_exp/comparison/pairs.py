@@ -55,6 +55,7 @@ OPPOSITE: Mapping[Verdict, Verdict] = {
 TEST_NAMES = {
     "mcnemar_midp": "McNemar's mid-p test with Tango's interval",
     "mcnemar_exact": "McNemar's exact test with Tango's interval",
+    "paired_t": "paired t",
     "paired_grouped_t": "t over groups of images, cluster-robust",
     "paired_crossed_t": "t with trainings and images crossed",
     "moderated_crossed_t": "t with trainings and images crossed, variances moderated over pairs",

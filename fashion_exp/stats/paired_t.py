@@ -84,7 +84,8 @@ def paired_grouped(
     codes = group_codes(groups, scores.size)
     mean, n = float(scores.mean()), scores.size
     target = Estimand.MODEL_DIFFERENCE if models == 1 else Estimand.MEAN_MODEL_DIFFERENCE
-    point = point_estimate(mean, level, "paired_grouped_t", target, "groups", scores=models, n=n)
+    method = "paired_t" if codes.max() + 1 == n else "paired_grouped_t"
+    point = point_estimate(mean, level, method, target, "groups", scores=models, n=n)
     if codes.max() == 0:
         return undefined_test(point, "needs at least 2 groups")
     clustered = clustered_mean(scores, codes)
