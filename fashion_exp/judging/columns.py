@@ -150,7 +150,8 @@ def read_columns(
 def _unread_note(frame: pd.DataFrame, source: str, used: set[str]) -> list[str]:
     unread = [str(name) for name in frame.columns if name not in used]
     more = " …" * (len(unread) > 12)
-    return [f"{source}: not read: {', '.join(unread[:12])}{more}."] if unread else []
+    text = f"{source}: not used to compare: {', '.join(unread[:12])}{more}."  # slices may use them
+    return [text] if unread else []
 
 
 def _refuse_rows(frame: pd.DataFrame, source: str, column_of: Mapping[str, str]) -> None:

@@ -34,7 +34,7 @@ def test_order_of_rows_and_copied_columns_do_not_matter() -> None:
     shuffled = table(B).sample(frac=1, random_state=0).assign(noise=1)
     judgement = judge({"a": table(A), "b": shuffled})
     assert judgement.verdicts.equals(judge({"a": table(A), "b": table(B)}).verdicts)
-    assert "b: not read: noise." in judgement.notes
+    assert "b: not used to compare: noise." in judgement.notes
 
 
 def test_predicted_classes_are_judged_as_their_probabilities() -> None:
