@@ -139,7 +139,7 @@ def _write_sample(batch: Batch, labels: Path, args: argparse.Namespace) -> None:
 
 def sentences(estimate: NewDataEstimate) -> list[str]:
     """What the estimate says."""
-    from fashion_exp.reporting.formats import difference_range, difference_text, with_limits
+    from fashion_exp.reporting.formats import difference_range, difference_text, p_text, with_limits
 
     powered, interval = estimate.powered, estimate.interval
     assert interval.estimate is not None and interval.n is not None
@@ -177,6 +177,8 @@ def sentences(estimate: NewDataEstimate) -> list[str]:
     for drift in estimate.drift:
         verdict = "differ" if drift.is_significant else "are not shown to differ"
         name = "The confidences" if drift.quantity == "confidence" else "The predicted classes"
-        p = "p < 0.001" if drift.p < 0.001 else f"p = {drift.p:.3f}"
-        lines.append(f"{name} {verdict} from those on the test (effect {drift.effect:.2f}, {p}).")
+        lines.append(
+            f"{name} {verdict} from those on the test (effect {drift.effect:.2f}, "
+            f"{p_text(drift.p)})."
+        )
     return [*lines, *estimate.notes]

@@ -40,7 +40,7 @@ def posterior(differences: Differences, rope: float) -> RopePosterior:
 def posterior_table(comparison: PairwiseComparison) -> PlainTable:
     """One row per pair that can be compared, with the verdict of its test."""
     settings, metric = comparison.settings, comparison.settings.described
-    margin = f"±{settings.rope * metric.scale:g} {metric.unit}"
+    margin = metric.format_margin(settings.rope)
     rows = []
     for pair in comparison.pairs:
         names = comparison.names[pair.a], comparison.names[pair.b]

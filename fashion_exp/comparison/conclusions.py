@@ -11,7 +11,7 @@ from fashion_exp.comparison.best_run import mean_score
 from fashion_exp.comparison.metrics import METRICS
 from fashion_exp.comparison.pairs import OPPOSITE, Pair, Verdict, each_training
 from fashion_exp.evaluation.targets import describe_targets
-from fashion_exp.reporting.formats import percent, percent_range, photo_count, pluralize
+from fashion_exp.reporting.formats import p_text, percent, percent_range, photo_count, pluralize
 from fashion_exp.stats.interval import MIN_RELIABLE_SCORES
 
 if TYPE_CHECKING:
@@ -169,7 +169,7 @@ def _two_runs_headline(comparison: PairwiseComparison, pair: Pair, a: str, b: st
         less = ", less than matters" if pair.is_negligible else ""
         return f"{a} is better than {b} by {size} of {comparison.compared_by}{less}."
     if pair.verdict == "equivalent":
-        rope = f"±{metric.scale * comparison.settings.rope:g} {metric.unit}"
+        rope = metric.format_margin(comparison.settings.rope)
         return f"{a} and {b} are equivalent within {rope} of {comparison.compared_by}."
     if pair.these_trainings is not None:
         a, b = (a, b) if pair.these_verdict == "better" else (b, a)
@@ -206,9 +206,7 @@ def _cause(interval: Interval) -> str:
 
 
 def _format_p(p: float | None) -> str:
-    if p is None:
-        return "no p-value"
-    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+    return "no p-value" if p is None else p_text(p)
 
 
 def _best_run(comparison: PairwiseComparison) -> Iterator[str]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from fashion_exp.reporting.formats import DASH, number, percent
+from fashion_exp.reporting.formats import DASH, MINUS, number, percent
 
 if TYPE_CHECKING:  # scipy, which --help need not wait for
     from fashion_exp.stats.interval import Interval
@@ -48,25 +48,32 @@ class Metric:
             f"{self._signed(difference)} {self.unit}".rstrip() if unit else self._signed(difference)
         )
 
+    def format_margin(self, margin: float) -> str:
+        """ "±1 point" or "±0.02 nats"."""
+        size = self.scale * margin
+        unit = "point" if self.is_share and size == 1 else self.unit
+        return f"±{size:g} {unit}".rstrip()
+
     def format_limits(self, interval: Interval | None) -> str:
-        """ "-1.2 to +3.4", "above 0 to +3.4" if the lower limit is positive but rounds to 0, or a
+        """ "−1.2 to +3.4", "above 0 to +3.4" if the lower limit is positive but rounds to 0, or a
         dash if there are no limits to show."""
         if interval is None:
             return DASH
         shown = interval.or_fallback
         if shown.low is None or shown.high is None:
             return DASH
-        low, high = self._signed(shown.low), self._signed(shown.high)
-        if shown.low > 0 and float(low) == 0:
+        low, high, zero = map(self._signed, (shown.low, shown.high, 0.0))
+        if shown.low > 0 and low == zero:
             low = "above 0"
-        if shown.high < 0 and float(high) == 0:
+        if shown.high < 0 and high == zero:
             high = "below 0"
         return f"{low} to {high}"
 
     def _signed(self, difference: float) -> str:
         decimals = 1 if self.is_share else 3
         # + 0.0 avoids "-0.0"
-        return f"{round(self.scale * difference, decimals) + 0.0:+.{decimals}f}"
+        text = f"{round(self.scale * difference, decimals) + 0.0:+.{decimals}f}"
+        return text.replace("-", MINUS)
 
 
 METRICS: Mapping[str, Metric] = {

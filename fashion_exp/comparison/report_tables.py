@@ -242,12 +242,14 @@ def multiplicity_notes(comparison: PairwiseComparison) -> list[str]:
         kind = "all against the baseline"
     omitted = comparison.omitted_comparisons
     failed = f", {omitted} of them with runs that failed or did not finish" if omitted else ""
+    equivalent = (
+        f"; equivalent: the {100 * (1 - 2 * settings.pair_alpha):g} % interval of the pair alone "
+        f"is within {metric.format_margin(settings.rope)}"
+    )
     notes = [
         f"{metric.label[0].upper()}{metric.label[1:]} on the {comparison.compared_items}; "
         f"{comparison.correction} ({kind}{failed}), "
-        f"alpha = {settings.pair_alpha:g}; "
-        f"equivalent: the {100 * (1 - 2 * settings.pair_alpha):g} % interval of the pair alone is "
-        f"within ±{settings.rope * metric.scale:g} {metric.unit}."
+        f"alpha = {settings.pair_alpha:g}{equivalent if settings.rope else ''}."
     ]
     if comparison.family_size > 1:
         notes.append(

@@ -9,6 +9,7 @@ from fashion_exp.reporting.formats import (
     DASH,
     difference_range,
     difference_text,
+    p_cell,
     with_limits,
 )
 from fashion_exp.reporting.tables import PlainTable
@@ -52,7 +53,7 @@ def pairs_of_slices_table(analysis: SliceAnalysis) -> PlainTable | None:
     names, alpha = analysis.compared.names, analysis.compared.settings.pair_alpha
     rows = [
         [f"{part.column} {part.value}", names[pair.first], names[pair.second],
-         _rest(pair.joint), DASH if pair.p_holm is None else f"{pair.p_holm:.3f}",
+         _rest(pair.joint), DASH if pair.p_holm is None else p_cell(pair.p_holm),
          pair.verdict(alpha)]
         for part in analysis.slices
         for pair in part.pairs

@@ -66,7 +66,12 @@ def difference_range(low: float, high: float, is_share: bool = True) -> str:
 
 def p_text(p: float) -> str:
     """ "p = 0.032" or "p < 0.001"."""
-    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+    return f"p {'= ' * (p >= 0.001)}{p_cell(p)}"
+
+
+def p_cell(p: float) -> str:
+    """ "0.032" or "< 0.001", for a column of p-values."""
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def sample_size(n: float) -> str:

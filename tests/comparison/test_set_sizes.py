@@ -60,5 +60,5 @@ def test_temperatures_are_one_where_scaling_does_not_help(
 
 def test_smaller_sets_are_better() -> None:
     metric = METRICS["set_size"]
-    assert metric.favors_first(-0.1) and metric.format_difference(-0.1) == "-0.100 classes"
+    assert metric.favors_first(-0.1) and metric.format_difference(-0.1) == "−0.100 classes"
     assert np.isclose(metric.scale, 1.0)

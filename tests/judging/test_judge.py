@@ -13,6 +13,7 @@ import pytest
 
 from fashion_exp.api.comparison import compare
 from fashion_exp.api.judging import judge
+from fashion_exp.comparison.report_tables import multiplicity_notes
 from fashion_exp.errors import InputError
 from fashion_exp.judging.columns import ColumnOptions, read_columns
 from fashion_exp.stats.paired import mcnemar
@@ -217,3 +218,9 @@ for name in ("torch", "timm", "hydra", "mlflow", "pydantic", "rich"):
 """
     process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert not process.returncode, process.stderr
+
+
+def test_margins_are_named_if_there_are_any() -> None:
+    tools = {"a": table(A).assign(noise=A / 3), "b": table(B).assign(noise=B / 3)}
+    assert "within ±1 point." in multiplicity_notes(judge(tools))[0]
+    assert "±" not in multiplicity_notes(judge(tools, metric="noise"))[0]

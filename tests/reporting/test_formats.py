@@ -12,6 +12,8 @@ from fashion_exp.reporting.formats import (
     duration,
     number,
     one_line,
+    p_cell,
+    p_text,
     percent,
     percent_range,
     shorten_to_cells,
@@ -94,3 +96,8 @@ def test_shortening_preserves_both_ends() -> None:
 
 def test_wide_character_counts_twice() -> None:
     assert shorten_to_cells("帽子帽子", 7) == "帽子\N{HORIZONTAL ELLIPSIS}子"
+
+
+def test_p_values_below_a_thousandth_are_not_zero() -> None:
+    assert [p_cell(0.0321), p_cell(0.0004)] == ["0.032", "< 0.001"]
+    assert [p_text(0.0321), p_text(0.0004)] == ["p = 0.032", "p < 0.001"]

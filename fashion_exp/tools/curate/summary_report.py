@@ -13,7 +13,7 @@ from fashion_exp.inspection.drift import DriftTest, drift_sentences
 from fashion_exp.inspection.duplicates import InspectedImage
 from fashion_exp.inspection.image import ImageInspection
 from fashion_exp.inspection.image_tree import ImageTree
-from fashion_exp.reporting.formats import DASH, percent
+from fashion_exp.reporting.formats import DASH, p_cell, percent
 from fashion_exp.reporting.photo_page import MAX_PHOTOS, Section
 from fashion_exp.reporting.report_content import PhotoGroup
 from fashion_exp.reporting.tables import PlainTable
@@ -163,7 +163,7 @@ def _frequencies(names: Iterable[str]) -> list[tuple[str, int]]:
 
 def _drift_table(tests: Sequence[DriftTest]) -> PlainTable:
     rows = [
-        [t.quantity, " and ".join(t.parts), t.test, f"{t.effect_size:.3f}", f"{t.p:.3f}"]
+        [t.quantity, " and ".join(t.parts), t.test, f"{t.effect_size:.3f}", p_cell(t.p)]
         for t in tests
     ]
     note = (
