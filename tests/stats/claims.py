@@ -50,6 +50,7 @@ SIMULATIONS = (
     Simulation(new.simulate_few_labels, 200, 10_000),
     Simulation(new.simulate_grouped_labels, 200, 10_000),
     Simulation(new.simulate_slices, 50, 5000),
+    Simulation(new.simulate_class_gate, 60, 1000),
 )
 
 
@@ -189,6 +190,9 @@ CLAIMS = {
     },
     "slices, any verdict, J=1": type_1("any slice of the tested model"),
     "slices, any verdict, J=5": type_1("any slice of the tested models"),
+    "gate on classes, all at the margin: discarded": type_1(PAIR),
+    "gate on classes, all at the margin: kept": type_1(PAIR),
+    "gate on classes, one at the margin: kept": type_1(PAIR),
     "bbc_cv estimate": Claim("bias", 0.003, CONFIG),
     "bbc_cv interval": coverage(CONFIG),
     "assess_selected_target": type_1(CONFIG),

@@ -1,4 +1,7 @@
-"""Simulations of estimates on new data and of slices; `claims.py` states the nominal rates."""
+"""Simulations of estimates on new data, of slices and of the gate on classes.
+
+`claims.py` states the nominal rates.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,10 @@ import itertools
 from collections.abc import Callable, Iterator
 
 import numpy as np
+import pandas as pd
 
+from fashion_exp.api.judging import flips
+from fashion_exp.comparison.gate import Gate
 from fashion_exp.stats.prediction_powered import prediction_powered
 from fashion_exp.stats.slices import compare_slices
 from tests.stats.synthetic import Rng
@@ -87,3 +93,32 @@ def simulate_slices(rng: Rng) -> Iterator[tuple[str, float]]:
         results = compare_slices(correct, np.arange(images), members, models=models)
         wrong = any(result.verdict in ("better", "worse") for result in results.values())
         yield f"slices, any verdict, J={models}", float(wrong)
+
+
+def simulate_class_gate(rng: Rng) -> Iterator[tuple[str, float]]:
+    """Ten classes of 60 items and a margin of 10 points: all classes lose just that, which may be
+    kept or discarded wrongly; or one does and the others gain 5."""
+    margin, classes = 0.1, 10
+    decision = class_decision(rng, np.full(classes, margin), margin)
+    yield "gate on classes, all at the margin: discarded", float(decision == "discard")
+    yield "gate on classes, all at the margin: kept", float(decision == "keep")
+    decision = class_decision(rng, np.array([margin, *[-0.05] * (classes - 1)]), margin)
+    yield "gate on classes, one at the margin: kept", float(decision == "keep")
+
+
+def class_decision(rng: Rng, lost: np.ndarray, margin: float, items: int = 60) -> str:
+    """`lost` (classes,) is the expected loss of each class; 5 % of the items are gained."""
+    codes, draw = np.repeat(np.arange(len(lost)), items), rng.random(len(lost) * items)
+    is_lost = draw < 0.05 + lost[codes]
+    is_gained = (draw > 0.9) & (draw < 0.95)
+    names = np.array([f"c{code}" for code in range(len(lost))], dtype=object)
+    frames = [
+        pd.DataFrame({
+            "id": np.arange(len(codes)), "label": names[codes],
+            "predicted": names[np.where((draw > 0.95) | wrong, codes - 1, codes)],
+        })
+        for wrong in (is_gained, is_lost)
+    ]  # fmt: skip
+    before, after = frames
+    gate = Gate("not-worse", 100 * margin)
+    return flips(before, after).decide_classes(gate).decision
