@@ -29,11 +29,12 @@ def run(arguments: list[str]) -> int:
     from fashion_exp.comparison.misclassified import load_run_images
     from fashion_exp.comparison.run_data import load_run
     from fashion_exp.data.csv_lists import frame_as_csv
+    from fashion_exp.data.sources.load import labeled_data
     from fashion_exp.reporting.console import plain_console
     from fashion_exp.reporting.progress import Progress
     from fashion_exp.reporting.review_page import write_review_page
     from fashion_exp.tools.relabel.review import review_page
-    from fashion_exp.tools.relabel.suggestions import labeled_data, suggest_labels
+    from fashion_exp.tools.relabel.suggestions import suggest_labels
 
     outputs = outputs_dir(options.outputs)
     into = writable_folder(options.into, "--into") if options.into else None

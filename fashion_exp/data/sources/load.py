@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from fashion_exp.configuration.schema import DatasetConfig, Targets
-from fashion_exp.data.sources.clothing import load_clothing
+from fashion_exp.data.sources.clothing import download_folder, load_clothing
 from fashion_exp.data.sources.csv_manifest import load_csv
 from fashion_exp.data.sources.fashion_mnist import load_fashion_mnist
 from fashion_exp.data.sources.folder import load_folder
@@ -35,6 +35,15 @@ def load_images(cfg: DatasetConfig, cache: Path, targets: Targets = Targets.sing
             f"dataset.name: there is no data set '{cfg.name}'; {suggest(cfg.name, own | SOURCES)}"
         )
     return SOURCES[cfg.name](cfg, cache, targets)
+
+
+def labeled_data(dataset: DatasetConfig, cache: Path) -> Path | None:
+    """The folder or list whose labels can be changed; None for generated and downloaded images."""
+    if dataset.name == "csv" and dataset.manifest:
+        return Path(dataset.manifest).expanduser().resolve()
+    if dataset.name in ("folder", "clothing") and dataset.root:
+        return Path(dataset.root).expanduser().resolve()
+    return download_folder(cache) if dataset.name == "clothing" else None
 
 
 _cached: dict[str, ImageTable] = {}

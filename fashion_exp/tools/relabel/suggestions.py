@@ -13,10 +13,8 @@ import pandas as pd
 from fashion_exp.comparison.audit import GOOD_ACCURACY
 from fashion_exp.comparison.out_of_fold import average_by_image, predictions_on_training_images
 from fashion_exp.comparison.run_data import RunData
-from fashion_exp.configuration.schema import DatasetConfig
 from fashion_exp.data.label_shares import SEPARATOR
 from fashion_exp.data.label_versions import ORIGINAL, LabelHistory, journal_path, read_history
-from fashion_exp.data.sources.clothing import download_folder
 from fashion_exp.data.split import fold_columns
 from fashion_exp.data.table import ImageTable
 from fashion_exp.errors import InputError
@@ -177,12 +175,3 @@ class _DatasetClassNames:
     def join(self, classes: Sequence[str]) -> str:
         """The classes in the notation of decisions."""
         return SEPARATOR.join(" or ".join(self._original(name)) for name in classes)
-
-
-def labeled_data(dataset: DatasetConfig, cache: Path) -> Path | None:
-    """The folder or list whose labels can be changed; None for generated and downloaded images."""
-    if dataset.name == "csv" and dataset.manifest:
-        return Path(dataset.manifest).expanduser().resolve()
-    if dataset.name in ("folder", "clothing") and dataset.root:
-        return Path(dataset.root).expanduser().resolve()
-    return download_folder(cache) if dataset.name == "clothing" else None
