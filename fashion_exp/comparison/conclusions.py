@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from fashion_exp.comparison.best_run import mean_score
 from fashion_exp.comparison.metrics import METRICS
 from fashion_exp.comparison.pairs import OPPOSITE, Pair, Verdict, each_training
-from fashion_exp.comparison.reviewed_labels import reviewed_accuracy_of
+from fashion_exp.comparison.reviewed_labels import review_sentences
 from fashion_exp.evaluation.targets import describe_targets
 from fashion_exp.reporting.formats import p_text, percent, percent_range, photo_count, pluralize
 from fashion_exp.stats.interval import MIN_RELIABLE_SCORES
@@ -52,8 +52,8 @@ def conclusions(comparison: Comparison) -> list[str]:
                 f"The {part} {comparison.settings.described.label} of {name} is {value}.",
                 *sentences,
             ]
-        if reviewed := reviewed_accuracy_of(comparison.runs[0], part):
-            sentences += reviewed.sentences(part)
+        # A review decides on validation photos; with an evaluated test the part is another one.
+        sentences += review_sentences(comparison.runs[0], [*dict.fromkeys([part, "validation"])])
     else:
         note = filter(None, [comparison.candidates_note])
         sentences = [*verdict_sentences(comparison), *_on_other_photos(comparison), *note]

@@ -8,7 +8,7 @@ labels are that nobody reviewed.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -49,21 +49,26 @@ class ReviewedAccuracy:
     left_out: int
     """Reviewed photos that were excluded, or have several classes or one that is not the run's."""
 
-    def sentences(self, part: str) -> Iterator[str]:
-        shown, left_out = self.accuracy, f"; {self.left_out:,} more left out" * bool(self.left_out)
+    def sentences(self, part: str, recorded: Interval) -> Iterator[str]:
+        left_out = f"; {self.left_out:,} more left out" * bool(self.left_out)
         yield (
-            "With the labels decided in a review it is "
-            f"{with_limits(shown.estimate or 0.0, shown.low, shown.high)}: of "
-            f"{photo_count(self.images, part)} {self.reviewed:,} were reviewed "
-            f"({self.corrected:,} labeled otherwise than in this run{left_out})."
+            f"With the labels decided in a review the {part} accuracy is {_text(self.accuracy)}, "
+            f"as recorded {_text(recorded)}: of {photo_count(self.images, part)} "
+            f"{self.reviewed:,} were reviewed ({self.corrected:,} labeled otherwise than in this "
+            f"run{left_out})."
         )
         if open_ := self.images - self.reviewed:
             yield (
                 f"The other {pluralize(open_, 'label')} may be wrong. Reviewing where the model "
                 "disagreed favors it: a wrong label that it agrees with stays. Whatever these "
-                f"labels are, its accuracy on these photos is at most {percent(self.highest)} if "
+                f"labels are, the accuracy on these photos is at most {percent(self.highest)} if "
                 "the decisions are right; a lower limit would need a review of a random sample."
             )
+
+
+def _text(accuracy: Interval) -> str:
+    assert accuracy.estimate is not None
+    return with_limits(accuracy.estimate, accuracy.low, accuracy.high)
 
 
 def reviewed_accuracy(
@@ -99,6 +104,13 @@ def reviewed_accuracy(
         int((table["decided"] != table["label"]).sum()),
         count,
     )
+
+
+def review_sentences(run: RunData, parts: Sequence[str]) -> Iterator[str]:
+    """Of each part on which a review has decided."""
+    for part in parts:
+        if reviewed := reviewed_accuracy_of(run, part):
+            yield from reviewed.sentences(part, run.summary(part).accuracy)
 
 
 def reviewed_accuracy_of(run: RunData, part: str) -> ReviewedAccuracy | None:

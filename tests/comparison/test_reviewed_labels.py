@@ -50,7 +50,7 @@ def test_decided_labels_count_and_the_others_are_taken_as_recorded() -> None:
     assert (result.images, result.reviewed, result.corrected, result.left_out) == (5, 3, 2, 1)
     assert result.accuracy == wilson(2, 5, 0.95, fractional=True, models=1)  # i000, i001
     assert result.highest == pytest.approx(3 / 5)  # and i004, whose label may be wrong
-    first, second = result.sentences("validation")
+    first, second = result.sentences("validation", wilson(3, 6, 0.95))
     assert "5 validation photos 3 were reviewed (2 labeled otherwise" in first
     assert (
         "1 more left out)." in first
@@ -102,13 +102,13 @@ def test_a_review_of_disagreements_errs_in_favor_of_the_model() -> None:
     assert decided > 0.01 and recorded < -0.01  # as recorded it is too low here
 
 
-def conclude(tmp_path: Path, changes: dict[str, Labels | None]) -> list[str]:
+def conclude(tmp_path: Path, changes: dict[str, Labels | None], tested: bool = False) -> list[str]:
     """The conclusions on a run of the images v0000 (Dress), v0001 (Shirt) …; the first two are
     wrong. Its data set has `changes` of the labels."""
     correct = np.array([[0.0, 0.0] + [1.0] * 38])
     options = {"dataset.name": "folder", "dataset.rename": {"gown": "Dress"}}
     run = make_run(
-        tmp_path / "run", "run", correct, correct, is_test_evaluated=False, options=options
+        tmp_path / "run", "run", correct, correct, is_test_evaluated=tested, options=options
     )
     data = tmp_path / "photos"
     data.mkdir(exist_ok=True)
@@ -120,11 +120,16 @@ def conclude(tmp_path: Path, changes: dict[str, Labels | None]) -> list[str]:
     return conclusions(Comparison([run], ComparisonSettings()))
 
 
-def test_a_report_has_it_beside_the_recorded_accuracy(tmp_path: Path) -> None:
+@pytest.mark.parametrize("tested", [False, True])
+def test_a_report_has_it_beside_the_recorded_accuracy(tmp_path: Path, tested: bool) -> None:
     changes = {"v0000": ("Shirt",), "v0002": ("gown",), "v0003": (), "v0005": ("Dress", "Shirt")}
-    recorded, decided, limit, *_ = conclude(tmp_path, dict(changes))
+    recorded, decided, limit, *_ = conclude(tmp_path, dict(changes), tested)
     assert "run is 95.0 %" in recorded
-    assert "it is 97.4 %" in decided and "of 38 validation photos 2 were reviewed" in decided
+    assert (
+        "validation accuracy is 97.4 %" in decided
+        and "as recorded 95.0 %" in decided
+        and "of 38 validation photos 2 were reviewed" in decided
+    )
     assert "(1 labeled otherwise" in decided and "2 more left out" in decided
     assert "The other 36 labels" in limit and "at most 100.0 %" in limit
 
