@@ -37,9 +37,9 @@ def separation_plan(comparison: PairwiseComparison, pair: Pair) -> Iterator[str]
     alpha = next_look.pair_alpha / max(1, comparison.bonferroni_factor)
     interval = pair.test.interval.or_fallback
     largest = max(abs(interval.low or 0), abs(interval.high or 0))
-    cases = {"the largest within its interval": largest, "the smallest that matters": settings.rope}
-    if largest <= settings.rope:
-        cases.pop("the largest within its interval")
+    limits = f"the largest within the interval of the pair alone ({metric.format_limits(interval)})"
+    cases = {limits: largest} if largest > settings.rope else {}
+    cases["the smallest that matters"] = settings.rope
     texts, note = [], ""
     for name, difference in cases.items():
         plan = plan_separation(pair.differences, difference, alpha, pair.prior)

@@ -8,8 +8,8 @@ from typing import Literal
 from fashion_exp.comparison.metrics import METRICS, Metric
 from fashion_exp.errors import InputError, suggest
 
-LARGEST_ROPE = 0.2
-"""Of a share; larger ones are meant in points."""
+TOO_LARGE_ROPE = 0.5
+"""Of a share; this and larger ones are meant in points."""
 
 
 @dataclass(frozen=True)
@@ -67,10 +67,10 @@ class ComparisonSettings:
     def _check_rope(self) -> None:
         if not 0 <= self.rope < float("inf"):
             raise InputError(f"rope={self.rope:g}: must be a number from 0 on")
-        if self.described.is_share and self.rope > LARGEST_ROPE:
+        if self.described.is_share and self.rope >= TOO_LARGE_ROPE:
             raise InputError(
                 f"rope={self.rope:g}: would be {100 * self.rope:g} points; the unit is a share, so "
-                f"half a point is 0.005, and the largest is {LARGEST_ROPE:g}"
+                "half a point is 0.005"
             )
 
     def with_baseline(self, index: int) -> ComparisonSettings:

@@ -448,7 +448,7 @@ class RecipeConfig:
     """{network: weights} of `backbones`, each as in `model.weights`; the others have imagenet."""
     epochs: Count | None = MISSING
     """Epochs of the steps that train the network."""
-    rope: Annotated[float, Field(ge=0, lt=1)] | None = MISSING
+    rope: Annotated[float, Field(ge=0, lt=0.5)] | None = MISSING
     """Gain in accuracy, as a share, up to which a step is not worth its cost."""
     stop: bool | None = MISSING
     """Whether to stop at the first step whose gain is within ±rope."""

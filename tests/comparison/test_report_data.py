@@ -19,6 +19,7 @@ from fashion_exp.comparison.run_data import RunData, distinct_names
 from fashion_exp.comparison.settings import ComparisonSettings
 from fashion_exp.evaluation.predictions import read_predictions, write_predictions
 from fashion_exp.evaluation.run_dir import PART_FILES
+from fashion_exp.reporting.formats import MINUS
 from fashion_exp.reporting.tables import extract_shared
 from tests.comparison.synthetic_runs import make_run, random_correctness
 
@@ -267,7 +268,7 @@ def test_best_of_single_trainings_or_pooled_folds_is_qualified(tmp_path: Path) -
 
 def test_difference_below_the_rope_is_better_by_less_than_matters(tmp_path: Path) -> None:
     runs = runs_with(tmp_path, 0.95, 0.7)
-    comparison = Comparison(runs, ComparisonSettings(rope=0.5))
+    comparison = Comparison(runs, ComparisonSettings(rope=0.4))
     (pair,) = comparison.pairs
     assert (pair.verdict, pair.label) == ("better", "better, by less than matters")
     assert conclusions(comparison)[0].endswith("of test accuracy, less than matters.")
@@ -384,7 +385,7 @@ def test_pairs_are_the_same_in_whichever_order_the_runs_are_given(
     table, reverse = (pairs_table(Comparison(r, settings)) for r in (runs, runs[::-1]))
     assert [list(row) for row in table.rows] == [list(row) for row in reverse.rows]
     assert [row[0] for row in table.rows] == ["run 1"] * 3 + ["run 3"] * 2 + ["run 0"]
-    sign = "-" if metric == "loss" else "+"
+    sign = MINUS if metric == "loss" else "+"
     assert all(row[2].startswith(sign) for row in table.rows)
     better = "below" if metric == "loss" else "above"
     assert table.notes[0].endswith(

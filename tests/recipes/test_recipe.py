@@ -141,7 +141,7 @@ def test_an_undecided_step_does_not_end_a_recipe_and_an_equivalent_one_does(
     )
     assert good.outcome == "kept" and good.against == "bad"
     assert not result.stopped
-    everything_matters_not = "recipe.rope=0.99"
+    everything_matters_not = "recipe.rope=0.49"
     result = fx.recipe(*line, everything_matters_not).result
     assert [step.outcome for step in result.steps] == ["kept", "not kept"] and result.stopped
     result = fx.recipe(*line, everything_matters_not, "recipe.stop=false").result
@@ -257,7 +257,7 @@ def test_mistakes_are_refused_before_anything_runs(
 @pytest.mark.parametrize(
     ("change", "is_same"),
     [
-        ("recipe.rope=0.2", True),
+        ("recipe.rope=0.49", True),
         ("recipe.stop=false", True),
         ("recipe.minutes=1", True),
         ("recipe.epochs=9", False),
