@@ -182,7 +182,7 @@ def _without_trainings() -> Iterator[None]:
         mock.patch.object(__main__, "configure_process", lambda: None),
         mock.patch("fashion_exp.sweeps.run.run_sweep", _plan_sweep),
         mock.patch("fashion_exp.recipes.run.run_recipe", _plan_recipe),
-        mock.patch("os.execve", lambda *args: None),
+        mock.patch("os.execve", side_effect=SystemExit(0)),  # as it never returns
     ):
         yield
 
