@@ -66,18 +66,27 @@ class Run:
 
     @cached_property
     def trained(self) -> TrainedRun:
-        """The run as `predict` reads it. Raises `InputError` if it has lost its models."""
+        """The run as `export` reads it. Raises `InputError` if it has lost its models, or predicts
+        several classes at once."""
+        from fashion_exp.configuration.targets import refuse_several
+
+        refuse_several(self._predicting.config, self.folder)
+        return self._predicting
+
+    @cached_property
+    def _predicting(self) -> TrainedRun:
+        """The run as `predict` reads it."""
         from fashion_exp.inference.trained_run import load_run
 
-        return load_run(self.folder, self.outputs)
+        return load_run(self.folder, self.outputs, several=True)
 
     @property
     def config(self) -> Config:
-        return self.trained.config
+        return self._predicting.config
 
     @property
     def classes(self) -> tuple[str, ...]:
-        return self.trained.classes
+        return self._predicting.classes
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -94,12 +103,12 @@ class Run:
     def predictions(self, part: str = "validation") -> pd.DataFrame:
         """One row per image and training: image_id, path, group_id, label, p_<class>, part, fold,
         repeat, seed. Raises `InputError` for a test that is held out."""
-        return self.trained.predictions(part)
+        return self._predicting.predictions(part)
 
     def model(self, name: str | None = None) -> Classifier:
         """The first of its trainings, or the one of this name (r0f0): uint8 (n, channels, size,
         size) to logits (n, classes), on the CPU in evaluation mode."""
-        return self.trained.model(name or self.trained.model_names[0])
+        return self._predicting.model(name or self._predicting.model_names[0])
 
     @property
     def transform(self) -> Callable[[Any], torch.Tensor]:
@@ -109,7 +118,7 @@ class Run:
 
         from fashion_exp.inference.images import decoded
 
-        run = self.trained
+        run = self._predicting
         return lambda image: torch.from_numpy(run.preprocess(decoded(run, image))).permute(2, 0, 1)
 
     def predict(self, images: object, models: str | Sequence[str] | None = None) -> pd.DataFrame:
@@ -118,7 +127,8 @@ class Run:
 
         `images` is one or several of: a path (a file, a folder, a pattern, a CSV list), a PIL
         image, or an array uint8 (height, width, 3). `models` are trainings such as r0f0; default:
-        all. A file that is no photo is a row with its reason; bytes are those of a file.
+        all. A file that is no photo is a row with its reason; bytes are those of a file. For
+        several classes at once see `inference.predict.predict`.
         """
         import pandas as pd
 
@@ -128,8 +138,8 @@ class Run:
         photos, names = as_list(images), _names(models)
         paths = [fspath(photo) for photo in photos if isinstance(photo, str | PathLike)]
         if len(paths) == len(photos):
-            return pd.concat(list(predict(self.trained, paths, names)), ignore_index=True)
-        return predict_decoded(self.trained, photos, names)
+            return pd.concat(list(predict(self._predicting, paths, names)), ignore_index=True)
+        return predict_decoded(self._predicting, photos, names)
 
     def export(
         self, into: str | PathLike[str], kind: str = "onnx", *, model: str | None = None,
@@ -182,7 +192,7 @@ class Run:
 
         with _progress() as progress:
             return evaluate(
-                self.trained, fspath(labeled), self.outputs, progress, name, rename, overwrite
+                self._predicting, fspath(labeled), self.outputs, progress, name, rename, overwrite
             )
 
     def refit(self, *, with_test: bool = False, models: int | None = None) -> Run:
@@ -344,4 +354,4 @@ def load(
     from fashion_exp.inference.trained_run import load_run
 
     outputs_root = outputs_dir(None if outputs is None else fspath(outputs))
-    return Run(load_run(fspath(reference), outputs_root, uri).run.path)
+    return Run(load_run(fspath(reference), outputs_root, uri, several=True).run.path)

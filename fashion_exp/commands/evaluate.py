@@ -16,6 +16,7 @@ from fashion_exp.paths import outputs_dir
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from fashion_exp.inference.calibration_report import PartCalibration
     from fashion_exp.inference.evaluate import PhotoEvaluation
     from fashion_exp.reporting.tables import PlainTable
 
@@ -35,14 +36,15 @@ def run(arguments: list[str]) -> int:
     from fashion_exp.reporting.progress import Progress
 
     outputs = outputs_dir(args.outputs)
-    trained = load_run(args.run, outputs, args.uri)
+    trained = load_run(args.run, outputs, args.uri, several=True)
     with Progress(plain_console(stderr=True)) as progress:
         result = evaluate(
             trained, args.labeled, outputs, progress, args.name, rename, args.overwrite
         )
     with optional_figure(trained.run.figures / f"confusion_{result.name}.png") as file:
         shown, title = result.summary, f"{trained.result.name}: {result.name}"
-        style.save(confusion_matrix(shown.confusion, shown.classes, title), file)
+        counts = shown.class_counts if trained.predicts_several else None
+        style.save(confusion_matrix(shown.confusion, shown.classes, title, counts), file)
     code = ExitCode.SOME_FAILED if result.unreadable else ExitCode.DONE
     if args.json:
         print(json.dumps(as_json(result), indent=1))
@@ -93,11 +95,13 @@ def _summary_table(result: PhotoEvaluation) -> PlainTable:
     from fashion_exp.reporting.tables import PlainTable
 
     here, own, calibration = result.summary, result.own, result.calibration
-    accuracy, ensemble, ensemble_note = "accuracy", [], ""
+    measure = "accuracy" if calibration else "exact match"
+    scores = "Accuracies" if calibration else "Exact matches"
+    accuracy, ensemble, ensemble_note = measure, [], ""
     if here.trainings > 1:
-        accuracy = f"accuracy, mean of {here.trainings} models"
+        accuracy = f"{measure}, mean of {here.trainings} models"
         accuracies = text(result.ensemble), text(result.own_ensemble)
-        ensemble = [("accuracy of their ensemble", *accuracies)]
+        ensemble = [(f"{measure} of their ensemble", *accuracies)]
         ensemble_note = (
             "The ensemble, the mean of the models' probabilities, is what `predict` gives; the "
             "photos wrong are its errors. The difference is that of the mean of the models. "
@@ -109,16 +113,27 @@ def _summary_table(result: PhotoEvaluation) -> PlainTable:
             *ensemble,
             ("difference, points", points_text(result.difference), ""),
             ("macro-F1", text(here.macro_f1), text(own.macro_f1)),
+            *([] if calibration else [
+                (name, text(here.own[name]), text(own.own[name])) for name in own.own
+            ]),
             ("photos", f"{here.images:,}", f"{own.images:,}"),
             ("photos wrong", f"{here.wrong_images:,}", f"{own.wrong_images:,}"),
-            ("NLL, calibrated ensemble", text(calibration.after["NLL"], False), ""),
-            ("ECE, calibrated ensemble", text(calibration.after["ECE"]), ""),
-            ("coverage of 95 % sets", text(calibration.coverage), ""),
-            ("classes in a set, mean", text(calibration.set_size, False), ""),
-            ("called unfamiliar", text(calibration.false_alarms), ""),
+            *(_calibration_rows(calibration) if calibration else []),
         ],
-        notes=[f"{ensemble_note}Accuracies with their 95 % Wilson interval."],
-    )
+        notes=[f"{ensemble_note}{scores} with their 95 % Wilson interval."],
+    )  # fmt: skip
+
+
+def _calibration_rows(calibration: PartCalibration) -> list[tuple[str, str, str]]:
+    from fashion_exp.inference.interval_texts import interval_text as text
+
+    return [
+        ("NLL, calibrated ensemble", text(calibration.after["NLL"], False), ""),
+        ("ECE, calibrated ensemble", text(calibration.after["ECE"]), ""),
+        ("coverage of 95 % sets", text(calibration.coverage), ""),
+        ("classes in a set, mean", text(calibration.set_size, False), ""),
+        ("called unfamiliar", text(calibration.false_alarms), ""),
+    ]
 
 
 def tables_of(result: PhotoEvaluation) -> Iterator[PlainTable]:

@@ -51,7 +51,14 @@ def run(arguments: list[str]) -> int:
 
     console = plain_console(stderr=args.json)
     with log_to_console(console):
-        trained = load_run(args.run, outputs_dir(args.outputs), args.uri)
+        trained = load_run(args.run, outputs_dir(args.outputs), args.uri, several=True)
+    if trained.predicts_several:
+        coverage = None  # prediction sets are for one class
+        for option in [name for name in ("page", "ray") if getattr(args, name)]:
+            raise InputError(
+                f"--{option}: is for runs of one class for each photo, but {args.run} was trained "
+                "with training.targets=several; use --into or --json"
+            )
     for name in (models := split_names(args.model)) or ():
         trained.check_model(name)
     paths = _list_inputs(args.photos, {"--into": into, "--page": page})
@@ -157,16 +164,24 @@ def _print_rows(tables: Sequence[pd.DataFrame], photos: int) -> None:
         if row["reason"]:
             notes.append(f"could not be read: {name}: {row['reason']}")
             continue
+        most = max(MIN_NAME, console.width // 2)
+        name = name if len(name) <= most else f"…{name[1 - most :]}"
+        if "probability" not in row:
+            cells = [percent(row[p]) for p in row if p.startswith("p_")]
+            rows.append([name, row["predicted"], *cells, percent(row["agreement"], 0)])
+            continue
         shares = percent(row["probability"]), percent(row["agreement"], 0)
         classes = row.get("prediction_set", "").replace(SET_SEPARATOR, " or ")
         classes += "; unfamiliar" * bool(row.get("unfamiliar"))
-        most = max(MIN_NAME, console.width // 2)
-        name = name if len(name) <= most else f"…{name[1 - most :]}"
         rows.append([name, row["predicted"], shares[0], row["runner_up"], shares[1], classes])
     header = ["photo", "predicted", "probability", "runner-up", "models that agree"]
     header.append("prediction set")
     optional = [header[4], header[3], header[5], header[2]]
-    if rows:
+    if "probability" not in tables[0]:  # several classes at once
+        shares = [name.removeprefix("p_") for name in tables[0] if name.startswith("p_")]
+        header, optional = [*header[:2], *shares, header[4]], [header[4], *shares[::-1]]
+        notes.append("Predicted from the thresholds in the columns t_ of --into and --json.")
+    elif rows:
         notes.append(
             "Probabilities as the models give them; `serve` and exported files calibrate them."
         )

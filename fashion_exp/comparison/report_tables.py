@@ -74,8 +74,9 @@ def runs_table(comparison: Comparison) -> PlainTable:
         row += [_own_metric(comparison.runs[index], name) for name in own]
     fixed = ["validation"]
     level = f"{100 * comparison.settings.level:g} %"
+    scores = {"accuracy": "accuracies"}.get(comparison.accuracy_name, comparison.accuracy_name)
     note = (
-        f"Best validation first; accuracies with their {level} interval. n: different photos "
+        f"Best validation first; {scores} with their {level} interval. n: different photos "
         "judged. J: trainings."
     )
     if any(run.is_test_evaluated for run in comparison.runs):

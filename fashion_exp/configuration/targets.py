@@ -78,7 +78,6 @@ def refuse_several(cfg: Config, run: Path) -> None:
     """Raises `InputError` for a run whose models predict several classes at once."""
     if cfg.training.targets is Targets.several:
         raise InputError(
-            f"{run}: was trained with training.targets=several; predict, evaluate, export and the "
-            "other uses of a trained model take runs with one class for each photo; compare and "
-            "report read this one"
+            f"{run}: was trained with training.targets=several; predict, evaluate, compare and "
+            "report take it, the other uses of a trained model need training.targets=single or soft"
         )

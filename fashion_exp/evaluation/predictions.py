@@ -75,8 +75,13 @@ def present_and_predicted(frame: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     """The classes that each image has, and those predicted: (n, classes) bool each."""
     shares = shares_of(frame)
     assert shares is not None, "the predictions are not of several classes"
+    return shares > 0, _above_thresholds(frame)
+
+
+def _above_thresholds(frame: pd.DataFrame) -> np.ndarray:
     thresholds = frame[[f"{THRESHOLD}{name}" for name in class_names(frame)]]
-    return shares > 0, probabilities_of(frame) >= thresholds.to_numpy(np.float64)
+    above: np.ndarray = probabilities_of(frame) >= thresholds.to_numpy(np.float64)
+    return above
 
 
 def labels_and_probabilities(frame: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
@@ -141,8 +146,7 @@ def predicted_names(frame: pd.DataFrame) -> np.ndarray:
     """What is predicted (n,), as text: the class or, of several at once, "dress|shirt", "none"."""
     names = np.asarray(class_names(frame), dtype=object)
     if has_several_classes(frame):
-        _, predicted = present_and_predicted(frame)
-        texts = [SEPARATOR.join(names[row]) or "none" for row in predicted]
+        texts = [SEPARATOR.join(names[row]) or "none" for row in _above_thresholds(frame)]
         return np.array(texts, dtype=object)
     predicted_class: np.ndarray = names[probabilities_of(frame).argmax(axis=1)]
     return predicted_class

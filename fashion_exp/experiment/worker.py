@@ -17,6 +17,7 @@ from fashion_exp.configuration.schema import Config
 from fashion_exp.evaluation.own_code import use_training_code
 from fashion_exp.evaluation.run_dir import RunDir
 from fashion_exp.evaluation.run_paths import resolve_paths
+from fashion_exp.evaluation.targets import measures
 from fashion_exp.paths import checkout_root, outputs_dir, with_outputs_option
 from fashion_exp.process import is_distributed, is_main_process
 from fashion_exp.reporting.console import plain_console
@@ -61,6 +62,7 @@ def train_job(cfg: Config, run: RunDir, name: str, hold_out_test: bool) -> None:
                     report_epoch = open_epoch_report(cfg.sweep)
         job = JobInfo(name, run, hold_out_test, group, code_version(), report_epoch)
         with Progress(console) as progress:
+            progress.measure, _ = measures({"targets": cfg.training.targets.value})
             result = run_experiment(cfg, table, job, tracker, progress)
         if result is not None and missed_by_store(run):
             record_missed(cfg, run, outputs)

@@ -43,6 +43,8 @@ class Album:
         self.classes.update(readable["predicted"])
         if "unfamiliar" in readable:
             self.unfamiliar += int(readable["unfamiliar"].sum())
+        if "probability" not in readable:  # several classes at once: no page
+            return
         doubtful = pd.concat([self._doubtful, readable])
         self._doubtful = doubtful.sort_values("probability", kind="stable").head(MAX_PHOTOS)
         self._failed = pd.concat([self._failed, failed]).head(MAX_PHOTOS)

@@ -20,8 +20,11 @@ from fashion_exp.errors import InputError
 from fashion_exp.evaluation.own_code import use_run_code
 from fashion_exp.evaluation.own_metrics import add_own_metrics
 from fashion_exp.evaluation.predictions import (
+    class_names,
+    has_several_classes,
     per_image_correct,
     predictions_frame,
+    present_and_predicted,
     write_predictions,
     wrong_by_image,
 )
@@ -37,6 +40,7 @@ from fashion_exp.inference.calibration_report import (
     triple,
 )
 from fashion_exp.inference.labeled_photos import read_labeled
+from fashion_exp.inference.several import thresholds_of
 from fashion_exp.inference.trained_run import numbers_of
 from fashion_exp.inspection.drift import DriftTest, find_drift
 from fashion_exp.process import cpu_count
@@ -84,9 +88,11 @@ class PhotoEvaluation:
     difference: Interval
     """Mean accuracy of the models here minus there; two independent samples of photos."""
     classes: list[ClassResult]
-    calibration: PartCalibration
+    calibration: PartCalibration | None
+    """None for a run that predicts several classes at once."""
     errors: pd.DataFrame
-    """The most confident errors of the ensemble: path, label, predicted, probability."""
+    """The most confident errors of the ensemble: path, label, predicted, probability; none of
+    several classes at once."""
     drift: list[DriftTest]
     """Tests of whether the photos differ from the run's own."""
     left_out: pd.DataFrame
@@ -121,16 +127,18 @@ def evaluate(
             "replace it with --overwrite"
         )
     photos = read_labeled(run, source, rename or {}, outputs / "cache", progress)
+    thresholds = thresholds_of(run)
     table, probabilities, features = _predict(run, photos.table, progress)
     use_run_code(run.run)
     frames = [
         add_own_metrics(predictions_frame(
-            table.rows, run.classes, probabilities[index], part=name, fold=fold, repeat=repeat,
-            seed=run.config.seed,
+            table.rows, run.classes, probabilities[index],
+            None if thresholds is None else thresholds[index],
+            part=name, fold=fold, repeat=repeat, seed=run.config.seed,
         ))
         for index, (repeat, fold) in enumerate(map(numbers_of, run.model_names))
     ]  # fmt: skip
-    frame = pd.concat(frames, ignore_index=True)
+    frame, several = pd.concat(frames, ignore_index=True), thresholds is not None
     own_part = "test" if run.result.test_evaluations else "validation"
     own_frame = run.predictions(own_part)
     trained, own = run.result, run.result.summary(own_part)
@@ -147,13 +155,13 @@ def evaluate(
         own_ensemble=_ensemble(own_frame) if own_part == "test" else None,
         difference=independent_difference(summary.accuracy, own.accuracy),
         classes=_classes(run, frame, own_frame),
-        calibration=_calibration(run, frame, features),
-        errors=_confident_errors(run, frame),
+        calibration=None if several else _calibration(run, frame, features),
+        errors=pd.DataFrame() if several else _confident_errors(run, frame),
         drift=find_drift([*compared, *photos.new]) if compared else [],
         left_out=table.left_out,
         unreadable=len(table.left_out) - len(photos.table.left_out),
         evaluations=0,
-        notes=(*table.notes, *photos.notes, *_shares_note(frame)),
+        notes=(*table.notes, *photos.notes, *_shares_note(frame, several)),
         file=run.run.predictions_file(name),
     )
     ids = sorted(table.rows["image_id"])  # nothing is counted or written before all is computed
@@ -222,11 +230,10 @@ def _predict(
 
 
 def _classes(run: TrainedRun, frame: pd.DataFrame, own: pd.DataFrame) -> list[ClassResult]:
-    new, old = _image_accuracies(frame), _image_accuracies(own)
-    names = [name for name in run.classes if _has_class(new, name).any()]
+    names = [name for name in run.classes if len(_images_of(frame, name))]
     results = []
     for name in names:
-        here, there = new[_has_class(new, name)], old[_has_class(old, name)]
+        here, there = _images_of(frame, name), _images_of(own, name)
         recall, own_recall, difference = _recall(here, 0.95), None, None
         if len(there):
             own_recall = _recall(there, 0.95)
@@ -241,9 +248,13 @@ def _has_class(images: pd.DataFrame, name: str) -> pd.Series:
     return images["label"].map(lambda label: name == label or name in label.split(SEPARATOR))
 
 
-def _image_accuracies(frame: pd.DataFrame) -> pd.DataFrame:
-    """Per image: label, group_id, and the share of its models that were right."""
+def _images_of(frame: pd.DataFrame, name: str) -> pd.DataFrame:
+    """Per image of a class: label, group_id, and the share of its models that were right; of
+    several classes at once, of those that predict this one."""
+    frame = frame[_has_class(frame, name)]
     correct = per_image_correct(frame)
+    if has_several_classes(frame):
+        correct = present_and_predicted(frame)[1][:, class_names(frame).index(name)]
     images = frame.assign(correct=correct.astype(float)).groupby("image_id")
     return images.agg({"label": "first", "group_id": "first", "correct": "mean"})
 
@@ -274,7 +285,9 @@ def _calibration(
     )  # fmt: skip
 
 
-def _shares_note(frame: pd.DataFrame) -> list[str]:
+def _shares_note(frame: pd.DataFrame, several: bool) -> list[str]:
+    if several:
+        return ["Calibration and prediction sets are for one class: none with several at once."]
     if not frame["label"].str.contains(SEPARATOR, regex=False).any():
         return []
     return [
@@ -297,6 +310,7 @@ def _confident_errors(run: TrainedRun, frame: pd.DataFrame) -> pd.DataFrame:
 
 def as_json(result: PhotoEvaluation) -> dict[str, Any]:
     """The numbers; intervals as [estimate, low, high]."""
+    calibrated = result.calibration
     return {
         "name": result.name,
         "images": result.summary.images,
@@ -316,10 +330,10 @@ def as_json(result: PhotoEvaluation) -> dict[str, Any]:
             }
             for row in result.classes
         },
-        "ece": triple(result.calibration.after["ECE"]),
-        "set_coverage": triple(result.calibration.coverage),
-        "set_size": triple(result.calibration.set_size),
-        "unfamiliar": triple(result.calibration.false_alarms),
+        "ece": calibrated and triple(calibrated.after["ECE"]),
+        "set_coverage": calibrated and triple(calibrated.coverage),
+        "set_size": calibrated and triple(calibrated.set_size),
+        "unfamiliar": calibrated and triple(calibrated.false_alarms),
         "confusion": result.summary.confusion.tolist(),
         "drift": [vars(test) for test in result.drift],
         "left_out": result.left_out.to_dict("records"),
@@ -354,7 +368,7 @@ def sentences(result: PhotoEvaluation) -> Iterator[str]:
         yield f"None of {len(result.drift)} tests finds a difference between the photos."
     if result.own_part == "validation":
         yield "The run's test is held out; its validation photos may have chosen the run."
-    photos = result.summary.confusion.sum(axis=1)
+    photos = result.summary.class_counts
     if absent := [name for name, n in zip(result.summary.classes, photos, strict=True) if not n]:
         yield (
             f"No photo of {', '.join(absent)}: no recall and no F1 there; the macro-F1 is the mean "

@@ -15,6 +15,7 @@ from fashion_exp.data.table import UnreadableImageError
 from fashion_exp.errors import InputError
 from fashion_exp.inference.calibration import load_calibration
 from fashion_exp.inference.predictions_table import COVERAGE, calibrated_columns, predictions_table
+from fashion_exp.inference.several import thresholds_of
 from fashion_exp.inference.sources import expand
 
 if TYPE_CHECKING:
@@ -53,7 +54,8 @@ def predict_decoded(
     array that is no photo."""
     photos = [item for photo in photos for item in _expanded(photo)]
     names = [name_of(photo, number) for number, photo in enumerate(photos, start=1)]
-    calibration, tables = load_calibration(run), []
+    thresholds, tables = thresholds_of(run, models), list[pd.DataFrame]()
+    calibration = load_calibration(run) if thresholds is None else None
     for start in range(0, len(photos), run.batch_size):
         chunk = photos[start : start + run.batch_size]
         images, reasons = [], []
@@ -67,7 +69,9 @@ def predict_decoded(
         output = run.predict_parts(batches, models)
         columns = calibrated_columns(calibration, output, models or run.model_names, COVERAGE)
         part = names[start : start + len(chunk)]
-        tables.append(predictions_table(run.classes, part, reasons, output.probabilities, columns))
+        tables.append(
+            predictions_table(run.classes, part, reasons, output.probabilities, columns, thresholds)
+        )
     return pd.concat(tables, ignore_index=True)
 
 

@@ -141,6 +141,10 @@ def _in_classes_of(run: TrainedRun, table: ImageTable) -> tuple[ImageTable, list
         names = [f"{SHARE_COLUMN}{name}" for name in run.classes]
         columns = pd.DataFrame(chosen, index=rows.index, columns=names)
         rows = rows.drop(columns=share_names(rows)).join(columns)
+    elif run.predicts_several:  # no label has more than one class
+        rows[[f"{SHARE_COLUMN}{name}" for name in run.classes]] = np.eye(len(run.classes))[
+            rows["label"]
+        ]
     return replace(selected, rows=rows, classes=run.classes), notes
 
 

@@ -23,6 +23,7 @@ from fashion_exp.inference.predictions_table import (
     calibrated_columns,
     predictions_table,
 )
+from fashion_exp.inference.several import thresholds_of
 from fashion_exp.inference.sources import list_photos
 from fashion_exp.inference.trained_run import BatchOutput, TrainedRun
 from fashion_exp.process import cpu_count
@@ -53,7 +54,9 @@ def predict(
     agreement, the share of the models that predict this class; prediction_set, classes that hold
     the true one for this share of photos (`coverage`), separated by |, most probable first;
     unfamiliar, whether the photo is unlike those of the run; reason, why a photo cannot be read
-    (its other columns are empty).
+    (its other columns are empty). If the run predicts several classes at once: path; predicted,
+    "dress|shirt" or "none"; p_<class> …; t_<class> …, the mean thresholds of the models; agreement,
+    the share of the models that predict exactly these classes; reason.
 
     `models` are names of the run's models; default: all. `processes` read photos ahead; 0 reads
     them in threads of this process, in turn with the network; default: 0 on a CPU, else chosen by
@@ -76,10 +79,14 @@ def predict_paths(
 ) -> Iterator[pd.DataFrame]:
     """As `predict`, for the paths of photos."""
     names = models or run.model_names
-    calibration = load_calibration(run) if coverage is not None else None
+    thresholds = thresholds_of(run, models)
+    needed = coverage is not None and thresholds is None
+    calibration = load_calibration(run) if needed else None
     for chunk, reasons, output in predict_batches(run, paths, models, processes, on_progress):
         calibrated = calibrated_columns(calibration, output, names, coverage)
-        yield predictions_table(run.classes, chunk, reasons, output.probabilities, calibrated)
+        yield predictions_table(
+            run.classes, chunk, reasons, output.probabilities, calibrated, thresholds
+        )
 
 
 def predict_batches(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-import logging
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -16,10 +15,11 @@ import numpy as np
 import pandas as pd
 import torch
 from safetensors.torch import load_file
+from torch import nn
 
 from fashion_exp.atomic_io import read_json
-from fashion_exp.comparison.find_runs import all_runs, common_sweep, find_runs
-from fashion_exp.configuration.schema import Config, Precision
+from fashion_exp.comparison.find_runs import all_runs
+from fashion_exp.configuration.schema import Config, Precision, Targets
 from fashion_exp.configuration.stored_config import load_config
 from fashion_exp.configuration.targets import refuse_several
 from fashion_exp.data.augment import Augmentation, augment_packed, deterministic_augmentation
@@ -34,6 +34,7 @@ from fashion_exp.evaluation.run_paths import resolve_paths
 from fashion_exp.experiment.checkpoints import checkpoint_file, load_model, stored_plan
 from fashion_exp.experiment.context import photo_geometry, trains_on_features
 from fashion_exp.experiment.feature_store import feature_batch, feature_compute
+from fashion_exp.inference.single_run import single_run
 from fashion_exp.models.classifier import Classifier
 from fashion_exp.models.metadata import read_metadata
 from fashion_exp.models.plan import ModelPlan
@@ -44,8 +45,6 @@ from fashion_exp.training.device import (
     threads_per_process,
 )
 from fashion_exp.training.fit import extract_features, predict
-
-log = logging.getLogger(__name__)
 
 REFITS = "refits"
 """The folder of all refits in an outputs folder: a refit is no run that `compare` or `runs list`
@@ -124,6 +123,11 @@ class TrainedRun:
             "data_fingerprint": self.result.facts["data_fingerprint"],
             "checkpoints": digest.hexdigest(),
         }
+
+    @property
+    def predicts_several(self) -> bool:
+        """Whether each class has a probability of its own (`training.targets=several`)."""
+        return self.config.training.targets is Targets.several
 
     @property
     def is_refit(self) -> bool:
@@ -240,7 +244,7 @@ class TrainedRun:
             if self.predicts_from_features:
                 outputs.append(self._head_output(name, self._features(model, images)))
             else:
-                outputs.append(predict(model, iter([images]), self.compute).numpy())
+                outputs.append(self._predict(model, images))
         return BatchOutput(np.stack(outputs), None)
 
     def predict_features(self, features: np.ndarray) -> BatchOutput:
@@ -252,8 +256,10 @@ class TrainedRun:
         return BatchOutput(np.empty((len(names), 0, len(self.classes)), np.float32), None)
 
     def _head_output(self, name: str, features: torch.Tensor) -> np.ndarray:
-        head = self._on_device(name).evaluation_head
-        return predict(head, iter([features]), self.compute).numpy()
+        return self._predict(self._on_device(name).evaluation_head, features)
+
+    def _predict(self, network: nn.Module, inputs: torch.Tensor) -> np.ndarray:
+        return predict(network, iter([inputs]), self.compute, self.predicts_several).numpy()
 
     def _on_device(self, name: str) -> Classifier:
         """The models move to a GPU where one is used; `model` then gives copies on the CPU."""
@@ -321,12 +327,15 @@ class TrainedRun:
         return frame[models.isin(self.model_names)].reset_index(drop=True)
 
 
-def load_run(reference: str | Path, outputs: Path, uri: str | None = None) -> TrainedRun:
+def load_run(
+    reference: str | Path, outputs: Path, uri: str | None = None, several: bool = False
+) -> TrainedRun:
     """The run that a reference means, ready to predict.
 
     `reference` is a run's folder, its name, the id of a tracked run, or a sweep, which stands for
     its winner. Raises `InputError` for a run that is not finished, or that has lost its checkpoints
-    or the backbone that they refer to.
+    or the backbone that they refer to; unless `several`, also for one that predicts several classes
+    at once.
     """
     if Path(reference).suffix == ".zip" and Path(reference).is_file():
         raise InputError(f"{reference}: an archive; add its runs with `study import`")
@@ -334,7 +343,8 @@ def load_run(reference: str | Path, outputs: Path, uri: str | None = None) -> Tr
     require_finished(run)
     require_config(run)
     cfg = replace(resolve_paths(load_config(run.config_file), run), extend=None)  # may be gone
-    refuse_several(cfg, run.path)
+    if not several:
+        refuse_several(cfg, run.path)
     result = load_result(run.path)
     refit = run.path / REFIT_FILE
     names = tuple(read_json(refit)["models"] if refit.exists() else result.train_sizes)
@@ -361,30 +371,11 @@ def _folder_of(reference: str, outputs: Path, uri: str | None) -> Path:
         reference in run.path.name for run in all_runs(outputs)
     )
     if is_run or not parts:
-        return _single_run(reference, outputs, uri)
+        return single_run(reference, outputs, uri)
     if len(parts) > 1:
         some = ", ".join(folder.name for folder in parts[:3])
         raise InputError(f"{reference}: matches {len(parts)} refits: {some}; type more of the name")
     return parts[0]
-
-
-def _single_run(reference: str, outputs: Path, uri: str | None) -> Path:
-    """The folder of the run, or of the winner if several jobs of one sweep match."""
-    folders = find_runs([reference], outputs, uri)
-    if len(folders) == 1:
-        return folders[0]
-    if common_sweep(folders) is None:
-        raise InputError(f"{reference}: {len(folders)} runs match; name one run or a sweep")
-    # Only a sweep needs these.
-    from fashion_exp.comparison.best_run import rank_runs
-    from fashion_exp.comparison.run_data import load_run as load_run_data
-    from fashion_exp.comparison.training_share import winner_candidates
-
-    jobs = [load_run_data(folder) for folder in folders]
-    candidates = [jobs[index] for index in winner_candidates([job.options for job in jobs])]
-    winner = candidates[rank_runs(candidates)[0]].result
-    log.info("%s: the best of %d jobs is %s (%s)", reference, len(jobs), winner.output, winner.name)
-    return winner.output
 
 
 def numbers_of(name: str) -> tuple[int, int]:

@@ -61,6 +61,8 @@ class Progress:
         self._task = self._display.add_task("", total=1.0)
         self._epoch: _Epoch | None = None
         self._last_line = ""
+        self.measure = "accuracy"
+        """What the accuracy of an epoch is called."""
         self._first_epoch: tuple[float, float] | None = None
         """Its start time and the share of all trainings that was done before."""
 
@@ -109,13 +111,16 @@ class Progress:
         """Ends the epoch with the mean loss and accuracy of each part."""
         assert self._epoch is not None, "epoch_done() without epoch()"
         epoch = self._epoch
-        parts = [str(epoch.position), *_scores(*training)]
-        parts += [f"validation {score}" for score in _scores(*validation)] if validation else []
+        parts = [str(epoch.position), *self.scores(*training)]
+        parts += [f"validation {score}" for score in self.scores(*validation)] if validation else []
         parts.append(_rate(epoch.images, epoch.latest - epoch.start, " images"))
         parts.append(_time_left(self.seconds_left(epoch.position.share_done(1.0))))
         self._last_line = _join(parts)
         if not self.is_live or epoch.position.epoch == epoch.position.epochs:
             self._print_last_line()
+
+    def scores(self, loss: float, accuracy: float) -> list[str]:
+        return [f"loss {number(loss)}", f"{self.measure} {percent(accuracy)}"]
 
     def seconds_left(self, share: float) -> float | None:
         """Estimated time for all trainings when this share is done; None at the start."""
@@ -175,7 +180,7 @@ class _Epoch:
         self.images = images
         self.latest = self._progress.now()
         if self.latest >= self._progress.next_redraw:
-            self._draw(done, _scores(_read(loss), _read(accuracy)))
+            self._draw(done, self._progress.scores(_read(loss), _read(accuracy)))
 
     def _draw(self, done: int, scores: Sequence[str]) -> None:
         share = done / max(self._steps, 1)
@@ -218,10 +223,6 @@ def _read(value: Reading) -> float:
 
 def _join(parts: Sequence[str]) -> str:
     return "  ".join(filter(None, parts))
-
-
-def _scores(loss: float, accuracy: float) -> list[str]:
-    return [f"loss {number(loss)}", f"accuracy {percent(accuracy)}"]
 
 
 def _rate(units: int, seconds: float, name: str = "") -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,9 +10,12 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
 from fashion_exp.active.features import frozen_setup
 from fashion_exp.api.comparison import compare
+from fashion_exp.api.runs import Run
+from fashion_exp.commands.evaluate import tables_of
 from fashion_exp.configuration.composition import parse_command_line
 from fashion_exp.errors import InputError
 from fashion_exp.evaluation.predictions import (
@@ -22,8 +26,10 @@ from fashion_exp.evaluation.predictions import (
     wrong_by_image,
 )
 from fashion_exp.evaluation.results import load_result, result_table
+from fashion_exp.evaluation.summary import EvaluationSummary
 from fashion_exp.inference.calibration_report import measure_calibration
-from fashion_exp.inference.evaluate import _classes
+from fashion_exp.inference.evaluate import _classes, as_json, sentences
+from fashion_exp.inference.several import thresholds_of
 from fashion_exp.inference.trained_run import load_run
 from fashion_exp.judging.columns import ColumnOptions, read_columns
 from fashion_exp.reporting.console import plain_console
@@ -95,8 +101,8 @@ def test_soft_targets_of_single_labels_are_those_of_single_targets(
         assert schema.metadata[b"fashion_exp"] == version
 
 
-def test_all_classes_of_a_label_are_trained_and_judged(
-    tiny: Tiny, manifest: Callable[..., tuple[str, ...]]
+def test_all_classes_of_a_label_are_trained_judged_and_predicted(
+    tiny: Tiny, manifest: Callable[..., tuple[str, ...]], tmp_path: Path
 ) -> None:
     run = tiny(*manifest(both), "training.targets=several", "repeats=2")
     frame = run.predictions("test")
@@ -113,8 +119,55 @@ def test_all_classes_of_a_label_are_trained_and_judged(
     assert summary.wrong_images == wrong_by_image(validation).sum()
     rows = result_table(load_result(run.output), []).rows
     assert [row[0] for row in rows][:2] == ["exact match (95 % Wilson)", rows[1][0]]
-    with pytest.raises(InputError, match=r"trained with training.targets=several"):
+    with pytest.raises(InputError, match=r"training.targets=several; predict, evaluate, compare"):
         load_run(run.output, run.output.parent)
+    _check_use(run, summary, tmp_path)
+
+
+def _check_use(run: TinyRun, validation: EvaluationSummary, folder: Path) -> None:
+    used = Run(run.output)
+    trained = load_run(run.output, folder, several=True)
+    thresholds = thresholds_of(trained)
+    assert thresholds is not None
+    frame, columns = run.predictions("test"), [f"t_{name}" for name in used.classes]
+    stored = frame.groupby("repeat")[columns].first().to_numpy()
+    np.testing.assert_allclose(thresholds, stored, atol=1e-6)  # those of its own test
+
+    table = used.predict(list(frame["path"].unique()))
+    wanted = frame.groupby("path")[[f"p_{name}" for name in used.classes]].mean()
+    got = table.set_index("path")[wanted.columns].loc[wanted.index]
+    np.testing.assert_allclose(got, wanted, atol=5e-3)
+    assert list(table)[-2:] == ["agreement", "reason"] and "prediction_set" not in table
+    above = table[wanted.columns].to_numpy() >= thresholds.mean(axis=0)
+    names = np.array(used.classes)
+    assert list(table["predicted"]) == ["|".join(names[row]) or "none" for row in above]
+    decoded = used.predict([Image.open(table["path"][0])])
+    assert decoded["predicted"][0] == table["predicted"][0]
+    broken = folder / "broken.png"
+    broken.write_text("no photo")
+    unread = used.predict([broken])
+    assert unread["predicted"][0] == "" and unread["reason"][0]
+
+    labeled = folder / "new.csv"
+    rng, rows = np.random.default_rng(3), []
+    for number in range(12):
+        label = ("dress|shirt", "pullover", "shirt")[number % 3]
+        path = folder / f"new{number}.png"
+        Image.fromarray(rng.integers(0, 256, (28, 28, 3), np.uint8)).save(path)
+        rows.append((path, label))
+    pd.DataFrame(rows, columns=["path", "label"]).to_csv(labeled, index=False)
+    result = used.evaluate(labeled)
+    new = pd.read_parquet(result.file)
+    assert set(new["label"]) == {"dress|shirt", "pullover", "shirt"}
+    assert set(result.summary.own) == set(validation.own) and result.calibration is None
+    assert result.summary.accuracy.estimate == pytest.approx(per_image_correct(new).mean())
+    recalls = {row.name: row.images for row in result.classes}
+    assert recalls == {"dress": 4, "pullover": 4, "shirt": 8}
+    assert "exact match, mean of 2 models" in str(next(iter(tables_of(result))).rows)
+    assert json.loads(json.dumps(as_json(result)))["ece"] is None
+    assert any("Calibration" in sentence for sentence in sentences(result))
+    with pytest.raises(InputError, match="predict, evaluate, compare and report"):
+        used.export("onnx", folder / "model")
 
 
 def test_class_that_is_always_beside_another_is_trained_and_judged(
