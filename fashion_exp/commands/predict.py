@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
@@ -54,11 +55,7 @@ def run(arguments: list[str]) -> int:
         trained = load_run(args.run, outputs_dir(args.outputs), args.uri, several=True)
     if trained.predicts_several:
         coverage = None  # prediction sets are for one class
-        for option in [name for name in ("page", "ray") if getattr(args, name)]:
-            raise InputError(
-                f"--{option}: is for runs of one class for each photo, but {args.run} was trained "
-                "with training.targets=several; use --into or --json"
-            )
+        _refuse_for_several(args)
     for name in (models := split_names(args.model)) or ():
         trained.check_model(name)
     paths = _list_inputs(args.photos, {"--into": into, "--page": page})
@@ -91,6 +88,15 @@ def run(arguments: list[str]) -> int:
         if file is not None:
             console.print(f"{name + ':':<13}{file}", soft_wrap=True)
     return ExitCode.SOME_FAILED if album.unreadable else ExitCode.DONE
+
+
+def _refuse_for_several(args: Namespace) -> None:
+    """Raises `InputError` for options that a run of several classes at once does not have."""
+    for option in [name for name in ("page", "ray") if getattr(args, name)]:
+        raise InputError(
+            f"--{option}: is for runs of one class for each photo, but {args.run} was trained "
+            "with training.targets=several; use --into or --json"
+        )
 
 
 def build_parser() -> Parser:

@@ -15,6 +15,8 @@ from PIL import Image
 from fashion_exp.active.features import frozen_setup
 from fashion_exp.api.comparison import compare
 from fashion_exp.api.runs import Run
+from fashion_exp.commands import evaluate as evaluate_command
+from fashion_exp.commands import predict as predict_command
 from fashion_exp.commands.evaluate import tables_of
 from fashion_exp.configuration.composition import parse_command_line
 from fashion_exp.errors import InputError
@@ -102,8 +104,9 @@ def test_soft_targets_of_single_labels_are_those_of_single_targets(
 
 
 def test_all_classes_of_a_label_are_trained_judged_and_predicted(
-    tiny: Tiny, manifest: Callable[..., tuple[str, ...]], tmp_path: Path
-) -> None:
+    tiny: Tiny, manifest: Callable[..., tuple[str, ...]], tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
     run = tiny(*manifest(both), "training.targets=several", "repeats=2")
     frame = run.predictions("test")
     assert has_several_classes(frame)
@@ -111,6 +114,7 @@ def test_all_classes_of_a_label_are_trained_judged_and_predicted(
     assert (sums - 1).abs().max() > 0.01  # each class has a probability of its own
     present, _ = present_and_predicted(frame)
     assert set(present.sum(axis=1)) == {1, 2}
+    assert "exact match" in capsys.readouterr().out
     summary = load_result(run.output).summary("validation")
     assert {"hamming", "mAP"} == set(summary.own) and summary.own["mAP"].low is not None
     metrics = summary.metrics()
@@ -121,10 +125,12 @@ def test_all_classes_of_a_label_are_trained_judged_and_predicted(
     assert [row[0] for row in rows][:2] == ["exact match (95 % Wilson)", rows[1][0]]
     with pytest.raises(InputError, match=r"training.targets=several; predict, evaluate, compare"):
         load_run(run.output, run.output.parent)
-    _check_use(run, summary, tmp_path)
+    _check_use(run, summary, tmp_path, capsys)
 
 
-def _check_use(run: TinyRun, validation: EvaluationSummary, folder: Path) -> None:
+def _check_use(
+    run: TinyRun, validation: EvaluationSummary, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     used = Run(run.output)
     trained = load_run(run.output, folder, several=True)
     thresholds = thresholds_of(trained)
@@ -166,6 +172,18 @@ def _check_use(run: TinyRun, validation: EvaluationSummary, folder: Path) -> Non
     assert "exact match, mean of 2 models" in str(next(iter(tables_of(result))).rows)
     assert json.loads(json.dumps(as_json(result)))["ece"] is None
     assert any("Calibration" in sentence for sentence in sentences(result))
+    command = [str(run.output), str(folder / "new0.png"), "--outputs", str(folder)]
+    capsys.readouterr()
+    assert predict_command.run([*command, "--into", str(folder / "new.parquet")]) == 0
+    assert list(pd.read_parquet(folder / "new.parquet")) == list(table)
+    assert predict_command.run(command) == 0
+    assert "pullover" in capsys.readouterr().out
+    with pytest.raises(InputError, match="--page: is for runs of one class"):
+        predict_command.run([*command, "--page", str(folder / "new.html")])
+    arguments = [str(run.output), str(labeled), "--as", "again", "--outputs", str(folder)]
+    assert evaluate_command.run(arguments) == 0
+    printed = capsys.readouterr().out
+    assert "mAP" in printed and "hamming" in printed and "ECE" not in printed
     with pytest.raises(InputError, match="predict, evaluate, compare and report"):
         used.export("onnx", folder / "model")
 
