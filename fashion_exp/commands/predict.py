@@ -36,7 +36,6 @@ def run(arguments: list[str]) -> int:
     page = writable_file(args.page, "--page") if args.page else None
     if not 0 < args.coverage < 1:
         raise InputError(f"--coverage {args.coverage:g}: must be above 0 and below 1")
-    coverage = None if args.no_calibration else args.coverage
     from fashion_exp.inference.output import check_into, json_array, open_predictions
 
     if into is not None:
@@ -53,9 +52,7 @@ def run(arguments: list[str]) -> int:
     console = plain_console(stderr=args.json)
     with log_to_console(console):
         trained = load_run(args.run, outputs_dir(args.outputs), args.uri, several=True)
-    if trained.predicts_several:
-        coverage = None  # prediction sets are for one class
-        _refuse_for_several(args)
+    coverage = _coverage(args, trained.predicts_several)
     for name in (models := split_names(args.model)) or ():
         trained.check_model(name)
     paths = _list_inputs(args.photos, {"--into": into, "--page": page})
@@ -90,13 +87,17 @@ def run(arguments: list[str]) -> int:
     return ExitCode.SOME_FAILED if album.unreadable else ExitCode.DONE
 
 
-def _refuse_for_several(args: Namespace) -> None:
-    """Raises `InputError` for options that a run of several classes at once does not have."""
+def _coverage(args: Namespace, several: bool) -> float | None:
+    """That of the prediction sets, if there are any: several classes at once have none. Raises
+    `InputError` for options that are for one class."""
+    if not several:
+        return None if args.no_calibration else float(args.coverage)
     for option in [name for name in ("page", "ray") if getattr(args, name)]:
         raise InputError(
             f"--{option}: is for runs of one class for each photo, but {args.run} was trained "
             "with training.targets=several; use --into or --json"
         )
+    return None
 
 
 def build_parser() -> Parser:
@@ -153,6 +154,7 @@ def _list_inputs(photos: Sequence[str], outputs: Mapping[str, Path | None]) -> l
 
 
 def _print_rows(tables: Sequence[pd.DataFrame], photos: int) -> None:
+    from fashion_exp.evaluation.predictions import class_names
     from fashion_exp.inference.output import json_rows
     from fashion_exp.inference.predictions_table import SET_SEPARATOR
     from fashion_exp.reporting.console import plain_console
@@ -184,8 +186,8 @@ def _print_rows(tables: Sequence[pd.DataFrame], photos: int) -> None:
     header.append("prediction set")
     optional = [header[4], header[3], header[5], header[2]]
     if "probability" not in tables[0]:  # several classes at once
-        shares = [name.removeprefix("p_") for name in tables[0] if name.startswith("p_")]
-        header, optional = [*header[:2], *shares, header[4]], [header[4], *shares[::-1]]
+        names = list(class_names(tables[0]))
+        header, optional = [*header[:2], *names, header[4]], [header[4], *names[::-1]]
         notes.append("Predicted from the thresholds in the columns t_ of --into and --json.")
     elif rows:
         notes.append(

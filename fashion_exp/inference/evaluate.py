@@ -127,18 +127,8 @@ def evaluate(
             "replace it with --overwrite"
         )
     photos = read_labeled(run, source, rename or {}, outputs / "cache", progress)
-    thresholds = thresholds_of(run)
     table, probabilities, features = _predict(run, photos.table, progress)
-    use_run_code(run.run)
-    frames = [
-        add_own_metrics(predictions_frame(
-            table.rows, run.classes, probabilities[index],
-            None if thresholds is None else thresholds[index],
-            part=name, fold=fold, repeat=repeat, seed=run.config.seed,
-        ))
-        for index, (repeat, fold) in enumerate(map(numbers_of, run.model_names))
-    ]  # fmt: skip
-    frame, several = pd.concat(frames, ignore_index=True), thresholds is not None
+    frame, several = _frame(run, table, probabilities, name), run.predicts_several
     own_part = "test" if run.result.test_evaluations else "validation"
     own_frame = run.predictions(own_part)
     trained, own = run.result, run.result.summary(own_part)
@@ -170,6 +160,23 @@ def evaluate(
     write_predictions(frame, result.file)
     write_json(result.file.with_suffix(".json"), as_json(result))
     return result
+
+
+def _frame(
+    run: TrainedRun, table: ImageTable, probabilities: np.ndarray, name: str
+) -> pd.DataFrame:
+    """The predictions of all models, with the user's metrics."""
+    thresholds = thresholds_of(run)
+    use_run_code(run.run)
+    frames = [
+        add_own_metrics(predictions_frame(
+            table.rows, run.classes, probabilities[index],
+            None if thresholds is None else thresholds[index],
+            part=name, fold=fold, repeat=repeat, seed=run.config.seed,
+        ))
+        for index, (repeat, fold) in enumerate(map(numbers_of, run.model_names))
+    ]  # fmt: skip
+    return pd.concat(frames, ignore_index=True)
 
 
 def _default_name(source: Path) -> str:

@@ -185,7 +185,7 @@ def _check_use(
     printed = capsys.readouterr().out
     assert "mAP" in printed and "hamming" in printed and "ECE" not in printed
     with pytest.raises(InputError, match="predict, evaluate, compare and report"):
-        used.export("onnx", folder / "model")
+        used.export("onnx", str(folder / "model"))
 
 
 def test_class_that_is_always_beside_another_is_trained_and_judged(
