@@ -258,11 +258,11 @@ def _has_class(images: pd.DataFrame, name: str) -> pd.Series:
 def _images_of(frame: pd.DataFrame, name: str) -> pd.DataFrame:
     """Per image of a class: label, group_id, and the share of its models that were right; of
     several classes at once, of those that predict this one."""
-    frame = frame[_has_class(frame, name)]
     correct = per_image_correct(frame)
     if has_several_classes(frame):
         correct = present_and_predicted(frame)[1][:, class_names(frame).index(name)]
-    images = frame.assign(correct=correct.astype(float)).groupby("image_id")
+    rows = frame.assign(correct=correct.astype(float))[_has_class(frame, name)]
+    images = rows.groupby("image_id")
     return images.agg({"label": "first", "group_id": "first", "correct": "mean"})
 
 
