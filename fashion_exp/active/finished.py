@@ -27,8 +27,8 @@ SOURCE_DEPENDENCIES = (
 
 
 def digest_of(facts: object, arrays: Iterable[np.ndarray], sources: Sequence[str]) -> str:
-    """Equal for equal facts and arrays under the same libraries, `SOURCE_DEPENDENCIES` and further
-    source files."""
+    """A hash of facts, arrays, versions of libraries, and the source files in `SOURCE_DEPENDENCIES`
+    and `sources`."""
     code = source_hash(*SOURCE_DEPENDENCIES, *sources), library_versions("torch", "numpy", "scipy")
     digest = hashlib.sha256(repr((facts, code)).encode())
     for array in arrays:

@@ -19,7 +19,7 @@ class Units:
 
     @classmethod
     def of(cls, rows: np.ndarray, labels: np.ndarray, groups: np.ndarray) -> Units:
-        """Those of some rows of a table; `labels` and `groups` are of all its rows."""
+        """The units of `rows`; `labels` and `groups` have an entry for every row of the table."""
         order = rows[np.argsort(groups[rows], kind="stable")]
         starts = np.flatnonzero(np.diff(groups[order])) + 1
         members = np.split(order, starts)

@@ -40,7 +40,7 @@ def run(arguments: list[str]) -> int:
     updates, images = len(result.curve.rates), result.curve.images
     print(f"optim.lr={result.suggested:g}  ({updates} updates on {images:,} training photos)")
     print(
-        f"A value to start from, no evidence: compare it with others by --multirun {result.sweep}"
+        f"A starting value that was not tested: compare it with others by --multirun {result.sweep}"
     )
     print(f"picture: {result.figure}")
     return 0

@@ -20,9 +20,8 @@ COVERAGE = 0.95
 def set_sizes(validation: pd.DataFrame, frame: pd.DataFrame) -> np.ndarray:
     """Classes in the set of each prediction in `frame` (n,), at a coverage of 95 %.
 
-    Each model is calibrated on its own validation predictions, unless that helps none of the run.
-    For these themselves, `frame` being `validation`, the sets come from four fifths of the photos
-    that the photo is not among.
+    Each model is calibrated on its own validation predictions if calibration helps the run. If
+    `frame` is `validation`, the set of each photo comes from the other four fifths of the photos.
     """
     sizes = np.zeros(len(frame), dtype=np.int64)
     labels, raw = labels_and_probabilities(validation)

@@ -115,8 +115,8 @@ def _advice(comparison: Comparison) -> str:
 def training_failures(comparison: Comparison) -> Iterator[str]:
     """How often trainings collapse or diverge, from all trainings of the runs and their sweeps.
 
-    Intervals of a recipe hold as long as trainings like the ones seen are the rule; this one says
-    how many others there may be.
+    Intervals of a recipe hold as long as trainings like the ones seen are the rule; this interval
+    says how often trainings may fail.
     """
     finished = [run.result.output for run in comparison.runs]
     diverged = sum(RunDir(job).has_diverged for job in unfinished_jobs(finished))

@@ -271,7 +271,7 @@ class OptimConfig:
     name: str = MISSING
     """A class of torch.optim."""
     lr: Positive = MISSING
-    """Learning rate of the head, and of the backbone unless `backbone_lr_factor` is set."""
+    """Learning rate of the head; that of the backbone is this times `backbone_lr_factor`."""
     weight_decay: NonNegative = MISSING
     """Weight decay (L2 penalty) of every parameter."""
     backbone_lr_factor: Annotated[float, Field(gt=0, le=1)] = MISSING

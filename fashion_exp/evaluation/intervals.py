@@ -16,11 +16,11 @@ from fashion_exp.stats.redrawn import redrawn_interval
 def accuracy_interval(
     by_image: np.ndarray, groups: np.ndarray | None, level: float, models: int
 ) -> Interval:
-    """Wilson at the mean over the images of each image's mean over the models.
+    """Wilson's interval for the accuracy, averaged over the models per image, then over images.
 
     Repeats with their own splits judge some images more often than others. The mean over all
-    predictions would weight images by chance, and n images say less about it: its interval covers
-    .90 to .93 instead of .95 for five to ten repeats of a stable learner.
+    predictions would weight images by chance, and Wilson's interval with n images is too narrow for
+    it: it covers .90 to .93 instead of .95 for five to ten repeats of a stable learner.
     """
     if groups is not None:
         return wilson_grouped(by_image, groups, level, models=models)
@@ -38,8 +38,8 @@ def recipe_interval(
 ) -> Interval:
     """The t-interval for a new training; `scores` (models, images) have nan where not predicted.
 
-    Models that share their images are crossed with these: `n_train` is then None, else the number
-    of training images of each model, which judged images of its own.
+    `n_train` is the number of training images of each model, or None if all models judged the same
+    images (a crossed design).
     """
     if n_train is None:
         return crossed_t_interval(scores, level, bounded=False, shape=shape, groups=groups)

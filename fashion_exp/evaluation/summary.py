@@ -330,7 +330,7 @@ def _labels_and_predictions(frame: pd.DataFrame) -> tuple[np.ndarray, np.ndarray
 
 
 def _f1_limits(part: _Part, f1: np.ndarray, accuracy: Interval) -> tuple[Interval, ...]:
-    """Each image counts once, as in the accuracy, and is divided by its design effect."""
+    """Each image has a weight of 1 in total, divided by the design effect of the accuracy."""
     classes = part.is_label.shape[1]
     times = part.frame.groupby("image_id")["image_id"].transform("size").to_numpy()
     images = len(part.frame.drop_duplicates("image_id"))

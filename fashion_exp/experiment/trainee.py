@@ -51,8 +51,8 @@ def build_trainee(
 ) -> Trainee:  # fmt: skip
     """The model of a fold with its optimizer and schedule.
 
-    With networks whose features are `stored`, its head alone. Raises `InputError` for options that
-    the model, the optimizer or the schedule does not accept.
+    If networks are given whose features are `stored`, only the head is built. Raises `InputError`
+    for options that the model, the optimizer or the schedule does not accept.
     """
     build = cache(partial(build_untrained, cfg, plan, classes, compute, repeat, fold))
     if not stored:

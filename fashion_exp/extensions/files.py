@@ -51,8 +51,7 @@ def read_code(paths: Sequence[str]) -> tuple[CodeFile, ...]:
 def use_code(files: Sequence[CodeFile]) -> None:
     """Puts what these files register in force, and nothing else.
 
-    Raises `InputError` for a file with an error, that registers nothing, or that registers what
-    another one does.
+    Raises `InputError` if a file fails, registers nothing, or repeats a name of another file.
     """
     key = tuple(file.sha256 for file in files)
     if key not in _loaded:

@@ -58,7 +58,7 @@ def arrange_models(
     matrix = np.full((len(distinct), len(items)), np.nan)
     matrix[model, rows] = values
     if np.count_nonzero(~np.isnan(matrix)) < len(rows):
-        raise _copies(name, tables, rows, model, items)
+        raise _duplicate_error(name, tables, rows, model, items)
     width = int(fold.max()) + 1
     keys = tuple((int(pair) // width, int(pair) % width) for pair in distinct)
     return _design(name, keys, matrix)
@@ -92,7 +92,7 @@ def _numbers(
     return np.concatenate(repeats), np.concatenate(folds)
 
 
-def _copies(
+def _duplicate_error(
     name: str,
     tables: Sequence[Predictions],
     rows: np.ndarray,

@@ -39,8 +39,8 @@ def parse_steps(texts: Sequence[str]) -> list[Step]:
             )
         if any(option.startswith("training.targets=") for option in options):
             raise InputError(
-                f'recipe.steps: "{text}" sets training.targets, by which what counts as right '
-                "differs; set it for the whole recipe"
+                f'recipe.steps: "{text}" sets training.targets, which changes what counts as '
+                "right; set it for the whole recipe"
             )
         if is_added and not number:
             raise InputError(f'recipe.steps: "{text}" is first, so there is nothing to add it to')

@@ -7,7 +7,8 @@ It imports nothing else of this project. To find a function:
 | accuracy, loss, macro-F1, confusion matrix | `metrics` |
 | interval for an accuracy on one test set | `proportions`: `wilson`, `clopper_pearson` |
 | the same, images in groups | `proportions`: `wilson_grouped` |
-| interval over folds or repeated splits | `t_intervals`: `corrected_t_interval` |
+| interval over folds or repeated splits | `redrawn`: `redrawn_interval` (the default of a run) |
+| the same, as Nadeau and Bengio published it | `t_intervals`: `corrected_t_interval` |
 | interval over several seeds on one split | `crossed`: `crossed_t_interval` |
 | interval for any other metric | `bootstrap`: `bootstrap` |
 | one model on two samples of images | `proportions`: `independent_difference` |
@@ -22,6 +23,13 @@ It imports nothing else of this project. To find a function:
 | what more training images would gain | `power_law`: `extrapolate`, `check_extrapolation` |
 | many comparisons | `multiplicity`: `holm`, `cochrans_q` |
 | a series of decisions without an end | `series`: `next_level` |
+| decisions while data or trainings grow | `sequential` |
+| slices of the images, against the others | `slices` |
+| a difference within a ROPE, as a probability | `posterior`: `t_posterior` |
+| what each further image or training would gain | `next_units` |
+| several classes at once | `multilabel`; mAP: `mean_average_precision` |
+| agreement and accuracy of annotators | `annotators` |
+| a few labels beside many predictions | `prediction_powered` |
 | the best of several runs against the others | `multiplicity`: `holm_selected`, `may_be_best` |
 | few splits, but several pairs | `moderation`: `fit_variance_prior` |
 | the best of many configs | `selection`: `bbc_cv` |

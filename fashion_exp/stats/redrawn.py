@@ -109,7 +109,7 @@ def interval_of_models(
     than 2 images or groups give an undefined interval; fewer than 20 groups add a warning.
 
     Source: standard error and degrees of freedom `clustered_mean`, limits `add_limits`; for the
-    macro-F1 `by_image` holds influence functions (`metrics.per_image_macro_f1`).
+    macro-F1 `by_image` holds influence functions (`metrics.macro_f1_contributions`).
     """
     target = Estimand.MODEL if models == 1 else Estimand.MEAN_OF_MODELS
     mean, n = float(by_image.mean()) if estimate is None else estimate, by_image.size

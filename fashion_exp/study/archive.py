@@ -50,7 +50,7 @@ _EVALUATION = re.compile(r"evaluations/[^/]+\.(parquet|json)")
 MAX_FILES = 1_000_000
 MAX_MANIFEST_BYTES = 256 * 2**20
 MAX_RATIO = 200
-"""Bytes per compressed byte of a file above `RATIO_FROM`; larger ones are bombs."""
+"""Bytes per compressed byte. Files above `RATIO_FROM` bytes with more are refused as zip bombs."""
 RATIO_FROM = 2**20
 _CHUNK = 2**20
 _STORED_SUFFIXES = (".parquet", ".safetensors", ".jpg", ".npz")
@@ -216,8 +216,8 @@ def _check_entry(file: Path, info: zipfile.ZipInfo) -> None:
 
 
 def is_safe(name: str) -> bool:
-    """Whether a study may have a file of this name. No such file makes code or a server trusted;
-    code (`is_code`) is unpacked only if the importer allows it."""
+    """Whether a study may have a file of this name. Unpacking such a file never marks code or a
+    tracking server as trusted; code (`is_code`) is unpacked only if the importer allows it."""
     parts = name.split("/")
     if len(parts) < 2 or parts[0] not in FOLDERS or PurePosixPath(name).is_absolute():
         return False

@@ -1,1 +1,1 @@
-"""Training loop, optimizers, schedules, devices and process groups. Depends on torch alone."""
+"""Training loops, optimizers, schedules, devices and process groups, without configs and files."""

@@ -43,6 +43,7 @@ class EpochResult:
     """Mean of the criterion over the views."""
     accuracy: float
     lr: float
+    """Of the head, at the last update."""
     updates: int
     seconds: float
     views: int

@@ -1,8 +1,9 @@
 """The data sources by name.
 
-To add a source: write a function that returns an `ImageTable` (`garments.py` and `fashion_mnist.py`
-are short examples), add its key to `SOURCES`, and add conf/dataset/NAME.yaml. A source of the
-user's is in a file of `extensions`.
+To add a source: write a function `load(cfg, cache, targets)` that returns an `ImageTable`
+(`garments.py` and `fashion_mnist.py` are short examples), add it to `SOURCES` here and its name to
+`SOURCES` in configuration/validation.py, where `OPTION_CONDITIONS` says which options act for it,
+and add conf/dataset/NAME.yaml. A source of the user's is in a file of `extensions`.
 """
 
 from __future__ import annotations

@@ -42,12 +42,9 @@ def load_own(
         raise InputError(
             f"dataset.name={cfg.name}: must return a pandas table with the columns path and label"
         )
-    columns = [
-        name for name in ("path", "label", "group", "split", "annotator") if name in table.columns
-    ]
     with tempfile.TemporaryDirectory() as folder:
         manifest = Path(folder) / f"{cfg.name}.csv"
-        table[columns].to_csv(manifest, index=False)
+        table.to_csv(manifest, index=False)
         root = _common_folder(cfg, table["path"].astype(str)) if cfg.root is None else cfg.root
         return load_csv(replace(cfg, manifest=str(manifest), root=root), targets)
 

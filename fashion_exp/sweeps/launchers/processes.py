@@ -70,7 +70,7 @@ class _RunningJob(NamedTuple):
     job: SweepJob
     process: BaseProcess
     slot: int | None
-    parent_pipe: Connection
+    sender: Connection
 
 
 class _ProcessExecutor:
@@ -82,20 +82,20 @@ class _ProcessExecutor:
 
     def submit(self, job: SweepJob, spec: JobSpec) -> None:
         slot = self._slots.pop(0)
-        child_pipe, parent_pipe = self._context.Pipe(duplex=False)
+        receiver, sender = self._context.Pipe(duplex=False)
         gpus = None if slot is None else visible_gpus(slot, job.cfg.training.processes)
-        process = self._context.Process(target=_run_job, args=(spec, gpus, child_pipe))
+        process = self._context.Process(target=_run_job, args=(spec, gpus, receiver))
         process.start()
-        child_pipe.close()
-        self._running[process.sentinel] = _RunningJob(job, process, slot, parent_pipe)
+        receiver.close()
+        self._running[process.sentinel] = _RunningJob(job, process, slot, sender)
 
     def wait(self) -> list[JobEnd]:
         ends = []
         for sentinel in wait(list(self._running)):
             assert isinstance(sentinel, int)
-            job, process, slot, parent_pipe = self._running.pop(sentinel)
+            job, process, slot, sender = self._running.pop(sentinel)
             process.join()
-            parent_pipe.close()
+            sender.close()
             self._slots.append(slot)
             ends.append(JobEnd(job, _crash_reason(job, process.exitcode)))
         return ends
@@ -144,12 +144,12 @@ def _start_context() -> Any:
     return context
 
 
-def _run_job(spec: JobSpec, gpus: str | None, parent_pipe: Connection) -> None:
+def _run_job(spec: JobSpec, gpus: str | None, receiver: Connection) -> None:
     """The entry point of a job's process."""
     if gpus is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpus
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the sweep handles Ctrl-C and stops its jobs
-    _terminate_with_parent(parent_pipe)
+    _terminate_with_parent(receiver)
     try:
         install_handlers(signal.SIGTERM)
         sys.exit(run_spec(spec))
@@ -157,12 +157,12 @@ def _run_job(spec: JobSpec, gpus: str | None, parent_pipe: Connection) -> None:
         sys.exit(128 + signal.SIGTERM)
 
 
-def _terminate_with_parent(parent_pipe: Connection) -> None:
+def _terminate_with_parent(receiver: Connection) -> None:
     """Sends SIGTERM to this process when the sweep's process is gone."""
 
     def watch() -> None:
         try:
-            parent_pipe.recv()
+            receiver.recv()
         except EOFError:
             os.kill(os.getpid(), signal.SIGTERM)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
+from fashion_exp.configuration import validation
 from fashion_exp.configuration.schema import DatasetConfig
 from fashion_exp.data.sources.load import SOURCES, load_images, load_images_cached
 from fashion_exp.errors import InputError
@@ -21,7 +22,7 @@ WriteImage = Callable[..., Path]
 
 def test_each_source_has_a_yaml_with_its_name() -> None:
     files = sorted(CONF.glob("[!_]*.yaml"))
-    assert [file.stem for file in files] == sorted(SOURCES)
+    assert [file.stem for file in files] == sorted(SOURCES) == sorted(validation.SOURCES)
     for file in files:
         options = OmegaConf.to_container(OmegaConf.load(file))
         assert isinstance(options, dict)

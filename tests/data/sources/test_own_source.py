@@ -42,6 +42,17 @@ def test_relative_paths_need_a_root(
     assert {*by_absolute_paths.rows["image_id"]} == {*below_root.rows["image_id"]}
 
 
+def test_columns_are_those_of_a_list_of_files(photos: Path, tmp_path: Path) -> None:
+    def with_parts(cfg: DatasetConfig, cache: Path) -> pd.DataFrame:
+        files = sorted(photos.rglob("*.png"))
+        table = {"path": map(str, files), "label": [file.parent.name for file in files]}
+        return pd.DataFrame({**table, "part": [file.parts[-3] for file in files], "price": 5})
+
+    table = load_own(own_config(), with_parts, tmp_path)
+    assert table.part_counts == {"train": 48, "validation": 24}
+    assert any("price" in note for note in table.notes)
+
+
 def test_source_without_photos_is_refused(tmp_path: Path) -> None:
     cfg = own_config()
     with pytest.raises(InputError):
