@@ -111,6 +111,7 @@ def _print(rows: list[dict[str, Any]], cache: Path, as_json: bool) -> None:
         print(json.dumps({"cache": str(cache), "bytes": total, "stores": rows}, indent=1))
         return
     from fashion_exp.reporting.console import plain_console
+    from fashion_exp.reporting.formats import data_size
     from fashion_exp.reporting.tables import PlainTable
 
     console = plain_console()
@@ -118,7 +119,7 @@ def _print(rows: list[dict[str, Any]], cache: Path, as_json: bool) -> None:
         header = ["MB" if name == "bytes" else name for name in rows[0]]
         texts = [[_text(name, value) for name, value in row.items()] for row in rows]
         console.print(PlainTable(header, texts))
-    console.print(f"{total / 1e6:,.1f} MB in {cache}", soft_wrap=True)
+    console.print(f"{data_size(total)} in {cache}", soft_wrap=True)
 
 
 def _text(name: str, value: Any) -> str:

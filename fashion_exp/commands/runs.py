@@ -214,10 +214,11 @@ def _annotate(action: str, run: RunDir, text: str) -> None:
 def _bundle(reference: str, file: str, outputs: Path) -> None:
     from fashion_exp.api.studies import export_study
     from fashion_exp.inference.trained_run import load_run
+    from fashion_exp.reporting.formats import data_size
 
     run = load_run(reference, outputs).run.path  # a refit too, and of a sweep the winner
     study = export_study(file, run, weights=True, outputs=outputs)
-    print(f"{run.name}: {study.file} ({study.file.stat().st_size / 1e6:.1f} MB)")
+    print(f"{run.name}: {study.file} ({data_size(study.file.stat().st_size)})")
 
 
 def _tag(run: RunDir, words: Sequence[str]) -> None:

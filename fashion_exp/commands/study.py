@@ -76,7 +76,7 @@ def build_parser() -> Parser:
 def export(args: argparse.Namespace) -> None:
     """Says the sizes before and after it writes the archive."""
     from fashion_exp.api.studies import Study, checked_archive, plan_study
-    from fashion_exp.reporting.formats import pluralize
+    from fashion_exp.reporting.formats import data_size, pluralize
 
     path = checked_archive(args.file)
     plan = plan_study(
@@ -87,17 +87,19 @@ def export(args: argparse.Namespace) -> None:
     if not args.json:
         and_thumbnails = " and thumbnails" if plan.thumbnails else ""
         files = pluralize(len(sizes), "file")
-        print(f"to pack: {runs}, {files}, {sum(sizes) / 1e6:,.1f} MB{and_thumbnails}", flush=True)
+        print(f"to pack: {runs}, {files}, {data_size(sum(sizes))}{and_thumbnails}", flush=True)
     study = Study(path, plan.write(path))
     if args.json:
         print(json.dumps({"planned_bytes": sum(sizes)} | study.as_json(), indent=1))
         return
-    print(f"written: {path}, {path.stat().st_size / 1e6:,.1f} MB ({_kinds(study.as_json())})")
+    print(f"written: {path}, {data_size(path.stat().st_size)} ({_kinds(study.as_json())})")
 
 
 def _kinds(content: dict[str, Any]) -> str:
+    from fashion_exp.reporting.formats import data_size
+
     kinds = content["unpacked_by_kind"]
-    return ", ".join(f"{kind} {size / 1e6:,.1f} MB" for kind, size in kinds.items())
+    return ", ".join(f"{kind} {data_size(size)}" for kind, size in kinds.items())
 
 
 def _show(args: argparse.Namespace) -> None:
@@ -111,9 +113,11 @@ def _show(args: argparse.Namespace) -> None:
 
 
 def _print_study(study: Study) -> None:
+    from fashion_exp.reporting.formats import data_size
+
     content = study.as_json()
-    print(f"{study.file}: {content['bytes'] / 1e6:,.1f} MB, written {content['created']}")
-    print(f"unpacked: {content['files']:,} files, {content['unpacked'] / 1e6:,.1f} MB "
+    print(f"{study.file}: {data_size(content['bytes'])}, written {content['created']}")
+    print(f"unpacked: {content['files']:,} files, {data_size(content['unpacked'])} "
           f"({_kinds(content)})")  # fmt: skip
     for name in study.manifest.code:
         print(f"code: {name}")
@@ -123,11 +127,12 @@ def _print_study(study: Study) -> None:
 
 def _import(args: argparse.Namespace) -> None:
     from fashion_exp.api.studies import import_study, read_study
+    from fashion_exp.reporting.formats import data_size
 
     study = read_study(args.file)
     if not args.json:
         content = study.as_json()
-        print(f"to unpack: {content['files']:,} files, {content['unpacked'] / 1e6:,.1f} MB",
+        print(f"to unpack: {content['files']:,} files, {data_size(content['unpacked'])}",
               flush=True)  # fmt: skip
     outputs = outputs_dir(args.outputs)
     placed = import_study(args.file, root=args.root, code=args.code, outputs=outputs)

@@ -90,6 +90,13 @@ def pluralize(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'s' * (count != 1)}"
 
 
+def data_size(size: float) -> str:
+    """Bytes as "1 kB", "840 kB", "14.3 MB" or "2.1 GB"."""
+    if size < 999_500:
+        return f"{max(size / 1e3, min(size, 1)):.0f} kB"
+    return f"{size / 1e6:.1f} MB" if size < 999_950_000 else f"{size / 1e9:,.1f} GB"
+
+
 def copies_text(files: int) -> str:
     """What follows the name of a photo that so many files show: " and 3 copies"."""
     return "" if files < 2 else f" and {files - 1:,} {'copy' if files == 2 else 'copies'}"

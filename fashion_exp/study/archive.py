@@ -27,6 +27,7 @@ from fashion_exp.atomic_io import atomic_write, is_disk_full, timestamp
 from fashion_exp.errors import InputError, os_error_reason
 from fashion_exp.evaluation.run_dir import PART_FILES, REFIT_FILE
 from fashion_exp.paths import package_version
+from fashion_exp.reporting.formats import data_size
 from fashion_exp.sweeps.state import LEADERBOARD_FILE, STATE_FILE
 
 MANIFEST = "study.json"
@@ -292,8 +293,8 @@ def unpack(
     free = shutil.disk_usage(folder).free
     if manifest.bytes > free:
         raise InputError(
-            f"{file}: needs {manifest.bytes / 1e6:,.0f} MB, and {folder.parent} has "
-            f"{free / 1e6:,.0f} MB; free some space, or choose another --outputs"
+            f"{file}: needs {data_size(manifest.bytes)}, and {folder.parent} has "
+            f"{data_size(free)}; free some space, or choose another --outputs"
         )
     for name, known in manifest.files.items():
         if is_code(name) and not with_code:

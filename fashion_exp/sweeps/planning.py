@@ -12,7 +12,7 @@ from rich.console import Console
 
 from fashion_exp.configuration.schema import network_of, single_backbones
 from fashion_exp.models.weights import find_weights
-from fashion_exp.reporting.formats import duration, pluralize
+from fashion_exp.reporting.formats import data_size, duration, pluralize
 from fashion_exp.sweeps.estimate import estimate_cost
 
 if TYPE_CHECKING:
@@ -62,12 +62,12 @@ def _cost_message(jobs: Sequence[SweepJob], outputs: Path) -> str:
     if cost.seconds:
         parts.append(
             f"estimate from earlier runs: {duration(cost.seconds)} of training, one job after the "
-            f"other, and {cost.bytes / 1e6:,.0f} MB"
+            f"other, and {data_size(cost.bytes)}"
         )
     if cost.unknown_models:
         parts.append(f"no earlier runs to estimate {', '.join(cost.unknown_models)} from")
     disk = next(path for path in (outputs, *outputs.parents) if path.exists())
     free = shutil.disk_usage(disk).free
     if cost.bytes > free:
-        parts.append(f"only {free / 1e6:,.0f} MB of disk space are free")
+        parts.append(f"only {data_size(free)} of disk space are free")
     return "; ".join(parts)

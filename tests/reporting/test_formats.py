@@ -7,6 +7,7 @@ from rich.cells import cell_len
 
 from fashion_exp.reporting.formats import (
     clock,
+    data_size,
     difference_range,
     difference_text,
     duration,
@@ -25,6 +26,14 @@ NAN = float("nan")
 def test_shares_are_percent_with_one_decimal() -> None:
     assert percent(0.8417) == "84.2 %"
     assert percent_range(0.81, 0.869) == "81.0\N{EN DASH}86.9"
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [(0, "0 kB"), (300, "1 kB"), (31_400, "31 kB"), (999_600, "1.0 MB"), (2.1e9, "2.1 GB")],
+)
+def test_no_file_has_a_size_of_zero(size: float, text: str) -> None:
+    assert data_size(size) == text
 
 
 def test_missing_values_are_dashes() -> None:

@@ -11,6 +11,7 @@ from fashion_exp.cache.array_store import read_key_fields
 from fashion_exp.cache.manager import KINDS, TRAININGS, Store, list_stores
 from fashion_exp.cache.provenance import library_versions
 from fashion_exp.evaluation.run_dir import RunDir
+from fashion_exp.reporting.formats import data_size
 from fashion_exp.tools.doctor.finding import Finding
 
 
@@ -19,7 +20,7 @@ def findings(cache: Path) -> Iterator[Finding]:
         if store.kind in KINDS and _is_unusable(store):
             yield Finding(
                 f"cached {store.kind} of other library versions, or damaged",
-                f"{store.folder} ({store.size / 1e6:,.1f} MB)",
+                f"{store.folder} ({data_size(store.size)})",
                 "delete them unless a process uses them",
                 store.clear,
             )

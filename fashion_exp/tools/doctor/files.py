@@ -16,6 +16,7 @@ from fashion_exp.configuration.overrides import resume_command
 from fashion_exp.errors import InputError
 from fashion_exp.evaluation.run_dir import PART_FILES, RunDir
 from fashion_exp.models.backbones import unused_backbones
+from fashion_exp.reporting.formats import data_size
 from fashion_exp.tools.doctor.finding import Finding
 
 MIN_AGE = 600.0
@@ -35,7 +36,7 @@ def findings(outputs: Path) -> Iterator[Finding]:
     yield from _incomplete_evaluations(outputs)
     yield from _damaged_sweeps(outputs)
     for file in unused_backbones(outputs):
-        size = f"{file} ({file.stat().st_size / 1e6:,.1f} MB)"
+        size = f"{file} ({data_size(file.stat().st_size)})"
         yield Finding("a backbone that no run uses anymore", size, "delete it", file.unlink)
 
 
