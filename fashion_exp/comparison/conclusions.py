@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from fashion_exp.comparison.best_run import mean_score
 from fashion_exp.comparison.metrics import METRICS
 from fashion_exp.comparison.pairs import OPPOSITE, Pair, Verdict, each_training
-from fashion_exp.comparison.reviewed_labels import review_sentences
 from fashion_exp.evaluation.targets import describe_targets
 from fashion_exp.reporting.formats import p_text, percent, percent_range, photo_count, pluralize
 from fashion_exp.stats.interval import MIN_RELIABLE_SCORES
@@ -42,6 +41,9 @@ _BOUND_NAMES: dict[OutcomeMethod, str] = {
 def conclusions(comparison: Comparison) -> list[str]:
     """The conclusions, one sentence each; the first one answers which run is best, in a line."""
     if len(comparison.runs) == 1:
+        # `judge` imports this module and needs no more than numpy, scipy and pandas.
+        from fashion_exp.comparison.reviewed_labels import review_sentences
+
         name, part = comparison.names[0], comparison.part
         sentences = [
             f"The {part} {comparison.accuracy_name} of {name} is {_accuracy(comparison, 0, part)}."
