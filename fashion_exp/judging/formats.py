@@ -301,13 +301,12 @@ def _refuse_best_scores(frame: pd.DataFrame, source: str, output: str) -> None:
     values, _, _ = read_class_scores(scores, source, {name: name for name in columns})
     if values is None or (np.diff(values, axis=1) > 0).any():
         return
-    # Of two classes, the first may be predicted everywhere; the highest of more sum to less than 1.
-    has_both = output.startswith("logit") or (values.sum(axis=1) > 0.999).all()
-    if values.shape[1] != 2 or not has_both:
-        raise InputError(
-            f"{source}: {output} has the highest scores of a row and not their classes; write it "
-            "again with timm's --topk 0 or --include-index"
-        )
+    is_table = f"--format table{f' --columns probabilities={output}' if columns else ''}"
+    both = f"; {is_table} if they are the classes 0 and 1" if values.shape[1] == 2 else ""
+    raise InputError(
+        f"{source}: {output} has the highest scores of a row and not their classes; write it "
+        f"again with timm's --topk 0 or --include-index{both}"
+    )
 
 
 _QUOTED = re.compile(r"""\[\s*(?:'([^']*)'|"([^"]*)"|([^\s,\]]+))""")

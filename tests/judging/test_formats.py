@@ -114,10 +114,11 @@ def test_the_layouts_of_timms_best_classes(text: str, tmp_path: Path) -> None:
     assert str(frame["predicted"][0]) in ("tench, Tinca tinca", "1")
 
 
-@pytest.mark.parametrize("prob", ["0.7", "[0.5 0.3]", "[0.5 0.3 0.1]"])
+@pytest.mark.parametrize("prob", ["0.7", "[0.5 0.3]", "[0.5 0.3 0.1]", "[2.1 -0.4]", "[0.7 0.3]"])
 def test_best_scores_without_their_classes_are_refused(prob: str, tmp_path: Path) -> None:
     """As inference.py writes them with --label-type none, or for classes of one's own."""
-    (tmp_path / "timm.csv").write_text(f"filename,prob\na.jpg,{prob}\n")
+    name = "logit" if "-" in prob else "prob"
+    (tmp_path / "timm.csv").write_text(f"filename,{name}\na.jpg,{prob}\n")
     with pytest.raises(InputError, match="--topk 0 or --include-index"):
         read_frame(tmp_path / "timm.csv")
 
