@@ -350,9 +350,11 @@ class _Join:
         )
         if not shared.any():
             examples = " and ".join(str(self.items[np.flatnonzero(own)[0]]) for own in judged[:2])
+            has_run = any(t.train_sizes is not None for tool in self.tools for t in tool.tables)
+            part = ", --part validation or test chooses those of a run" if has_run else ""
             raise InputError(
                 f"no item in common by {self.key} ({counts}; such as {examples}); --join "
-                f"{'|'.join(kind for kind in KEYS if kind != self.key)} joins by another key"
+                f"{'|'.join(kind for kind in KEYS if kind != self.key)} joins by another key{part}"
             )
         if not self.options.shared_only:
             raise InputError(

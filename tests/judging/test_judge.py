@@ -118,6 +118,14 @@ def test_held_out_test_of_a_run_is_not_read(tmp_path: Path) -> None:
         judge([tmp_path / "runs" / "own"], part="test", outputs=tmp_path)
 
 
+def test_other_items_than_those_of_a_run_may_be_its_other_part(tmp_path: Path) -> None:
+    scores = random_correctness(0, 1, 60, 0.9)
+    make_run(folder := tmp_path / "runs" / "own", "own", scores, scores)
+    others = random_table(0, 0.9).rename(columns={"p_dress": "p_Dress", "p_shirt": "p_Shirt"})
+    with pytest.raises(InputError, match="--part validation or test"):
+        judge({"run": folder, "table": others.replace({"dress": "Dress", "shirt": "Shirt"})})
+
+
 def test_items_of_a_group_are_not_independent() -> None:
     groups = np.arange(120) // 4
     tables = {name: random_table(seed, acc).assign(group=groups)
