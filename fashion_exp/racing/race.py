@@ -141,9 +141,9 @@ def race(
     """
     from fashion_exp.racing.repeats import RepeatedRun
 
+    configs = [config_to_repeat(run, outputs) for run in (candidate, baseline)]
     require_pairs(candidate, baseline)
     check_writable(outputs)
-    configs = [config_to_repeat(run, outputs) for run in (candidate, baseline)]
     first = first_look(configs[0].split.folds or 1)
     if options.at_most < first:
         raise InputError(

@@ -173,6 +173,6 @@ def test_what_cannot_be_raced_is_refused(
     assert "at least 4 repeats" in refusal(good, bad, at_most=3)
     assert "from 1 to 200" in refusal(good, bad, at_most=0)
     assert "no such gate" in refusal(good, bad, gate="best")
-    (bad / IMPORT_FILE).write_text('{"command": "import"}')
-    assert "imported predictions" in refusal(good, bad)
+    (other_split / IMPORT_FILE).write_text('{"command": "import"}')
+    assert "imported predictions" in refusal(good, other_split)  # it cannot be trained otherwise
     assert not (outputs / "races").exists()
