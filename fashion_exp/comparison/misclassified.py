@@ -141,8 +141,11 @@ class Thumbnails:
 def load_run_images(run: RunData, cache: Path, **options: Any) -> ImageTable | None:
     """The images of a run with the labels that it used; `options` replace options of its dataset.
 
-    Logs a warning and returns None if they were moved or removed since.
+    None for imported predictions, which name no photos of this machine. Logs a warning and returns
+    None if they were moved or removed since.
     """
+    if RunDir(run.result.output).is_imported:
+        return None
     from fashion_exp.data.sources.load import load_images
 
     try:

@@ -91,7 +91,7 @@ def test_a_column_of_parts_may_have_any_name(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_report_doctor_and_runs_take_them(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     folders = [
         imported(tmp_path, f"tool {i}", random_table(i, 0.8).assign(fold=FOLDS), track=True,
@@ -99,6 +99,7 @@ def test_report_doctor_and_runs_take_them(
         for i in range(2)
     ]  # fmt: skip
     page = compare(folders, outputs=tmp_path).report(tmp_path / "page")
+    assert "cannot be shown" not in caplog.text
     assert "scripts/run import 1.csv" in re.sub("<[^>]*>", "", page.read_text())
     assert compare(folders[:1], outputs=tmp_path).report().exists()
     assert runs_command.run(["show", "tool 0", "--outputs", str(tmp_path)]) == 0
