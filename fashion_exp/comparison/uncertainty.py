@@ -44,6 +44,9 @@ def uncertainty_table(comparison: Comparison) -> PlainTable:
     for index in comparison.ranking:
         run = comparison.runs[index]
         uncertainty = run_uncertainty(run, part)
+        if not uncertainty.half_width:  # equal scores: no estimate, not certainty
+            rows.append([comparison.names[index], *[DASH] * 6])
+            continue
         per_training = run.result.seconds / len(run.result.train_sizes)
         is_imported = RunDir(run.result.output).is_imported
         images = len(run.score_matrix(part, "accuracy").images)
@@ -97,6 +100,8 @@ def _advice(comparison: Comparison) -> str:
             f"{name} has one training, which says nothing about new ones: train it "
             f"{MIN_RELIABLE_SCORES} times or more (repeats={MIN_RELIABLE_SCORES})."
         )
+    if not uncertainty.half_width:
+        return f"{name}: no variance among the scores, so it is unknown what would narrow it."
     by_trainings, by_photos = (
         100 * (uncertainty.half_width - later)
         for later in (uncertainty.more_trainings, uncertainty.more_images)

@@ -55,6 +55,14 @@ def test_one_training_is_advised_to_repeat(tmp_path: Path) -> None:
     assert "a has one training" in table.notes[-1]
 
 
+def test_equal_scores_are_no_certainty(tmp_path: Path) -> None:
+    right = np.ones((3, 60), dtype=bool)
+    run = make_run(tmp_path, "a", right, right)
+    table = uncertainty_table(Comparison([run], ComparisonSettings()))
+    assert table.rows == [["a", *["\N{EN DASH}"] * 6]]
+    assert table.notes[-1].startswith("a: no variance among the scores")
+
+
 @pytest.mark.parametrize(("models", "redrawn"), [(1, False), (5, False), (5, True)])
 def test_posterior_agrees_with_a_clear_verdict(tmp_path: Path, models: int, redrawn: bool) -> None:
     runs = two_runs(tmp_path, models, redrawn)
