@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from fashion_exp.atomic_io import read_json
-from fashion_exp.errors import InputError, suggest
+from fashion_exp.errors import InputError, close_matches, suggest
 from fashion_exp.evaluation.annotations import load_annotations
 from fashion_exp.evaluation.run_dir import RunDir, finished_runs, require_finished
 from fashion_exp.tracking import fetch_run, matching_runs
@@ -137,8 +137,10 @@ def _resolve(reference: str, outputs: Path, uri: str | None) -> list[Path]:
     runs, sweeps = list(all_runs(outputs)), _sweeps(outputs)
     matches = _matches(reference, runs, sweeps)
     if not matches:
-        names = [folder.name for folder in [*(outputs / "runs").glob("*"), *sweeps]]
-        hint = suggest(reference, names)
+        folders = [folder.name for folder in [*(outputs / "runs").glob("*"), *sweeps]]
+        own = [run_name(run) for run in runs]
+        close = close_matches(reference, [*folders, *filter(None, own)])
+        hint = suggest(reference, close or folders)
         raise InputError(f"{reference}: no such run, sweep, folder or filter; {hint}")
     _refuse_several(reference, matches)
     return _finished(reference, matches[0])

@@ -64,6 +64,8 @@ def test_part_of_several_names_lists_them(outputs: Path) -> None:
 def test_finds_by_the_name_that_the_user_gave(outputs: Path) -> None:
     save_annotations(outputs / "runs" / "2026-alone-1a2b", Annotations(name="the good one"))
     assert names(find_runs(["the good one"], outputs, None)) == ["2026-alone-1a2b"]
+    with pytest.raises(InputError, match=r"did you mean the good one\?"):
+        find_runs(["the god one"], outputs, None)
 
 
 def test_exact_name_precedes_names_that_begin_with_it(outputs: Path) -> None:
