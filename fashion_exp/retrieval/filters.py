@@ -62,9 +62,9 @@ def _sql_of(token: re.Match[str], condition: str, columns: list[str]) -> str:
             same = [column for column in columns if column.lower() == name.lower()]
             if not same:
                 hint = suggest(name, columns) or f"columns: {', '.join(columns[:12])}, …"
-                raise InputError(
-                    f'--where {condition!r}: no column {name}; {hint}; texts need quotes: "{name}"'
-                )
+                if condition[: token.start()].rstrip().endswith(("=", "<", ">")):
+                    hint += f'; texts need quotes: "{name}"'
+                raise InputError(f"--where {condition!r}: no column {name}; {hint}")
             name = same[0]
         return f"`{name}`"
     return {"==": "=", "!=": "<>"}.get(

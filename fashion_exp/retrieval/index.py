@@ -284,6 +284,8 @@ def _plain_errors(source: str) -> Iterator[None]:
             reason = message[1]
         elif re.search("kind: (Connect|Timeout)", reason):
             reason = "the storage does not answer; is the address right, and AWS_ENDPOINT_URL?"
+        elif fault := re.search(r"sql parser error: (.+?)\)?$", reason):  # of a condition
+            reason = f'{fault[1]}; write for example price<50 and size="M"'
         raise InputError(redact_credentials(f"{source}: {reason[:300]}")) from None
 
 

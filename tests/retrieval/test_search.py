@@ -81,6 +81,10 @@ def test_condition_acts_before_the_search(index: Index) -> None:
         ({}, "nothing to search for"),
         ({"words": "red", "top": 0}, "--top 0"),
         ({"words": "red", "where": "prize<3"}, "did you mean price"),
+        (
+            {"words": "red", "where": "price >"},
+            "price >.: Expected: an expression, found: EOF; write",
+        ),
         ({"like": ["nothing"]}, "has no photo nothing"),
     ],
 )
