@@ -78,9 +78,9 @@ def leave_one_source_out(
     if "c" not in trainings or not run.shares_backbone:
         seconds = float(trainings["seconds"].sum()) / len(trainings) * len(names)
         raise InputError(
-            f"{run.run.path.name}: leaving out each of {len(names)} sources would train it "
-            f"{len(names)} times, about {duration(seconds)}; a run with a logistic head on a "
-            "frozen backbone (model=probe) takes seconds"
+            f"{run.run.path.name}: leave-out takes a run with a logistic head on a frozen "
+            f"backbone (model=probe); leaving out each of {len(names)} sources would train it "
+            f"{len(names)} times, about {duration(seconds)}"
         )
     require_single_labels(run.predictions("validation"), "--leave-out")
     split = pd.read_csv(run.run.split_file, dtype=str, keep_default_na=False)

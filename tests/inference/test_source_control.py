@@ -77,7 +77,7 @@ def test_cost_is_told_where_a_head_is_not_solved(
     run.shares_backbone = False
     with (
         Progress(plain_console(stderr=True)) as progress,
-        pytest.raises(InputError, match=r"would train it 4 times, about 4"),
+        pytest.raises(InputError, match=r"logistic head .* would train it 4 times, about 4"),
     ):
         source_control.leave_one_source_out(run, sources, progress)
     with (
