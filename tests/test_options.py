@@ -142,7 +142,7 @@ EFFECTS: dict[str, Effect | str] = {
     "training.epochs": Effect("", "training.epochs=3", "history"),
     "training.batch_size": Effect("", "training.batch_size=5", "history"),
     "training.accumulate": Effect("", "training.accumulate=2", "history"),
-    "training.targets": "test_all_classes_of_a_label_are_trained_and_judged",
+    "training.targets": "test_all_classes_of_a_label_are_trained_judged_and_predicted",
     "training.loss": Effect("", "training.loss=focal", "history"),
     "training.focal_gamma": Effect("training.loss=focal", "training.focal_gamma=0.5", "history"),
     "training.label_smoothing": Effect("", "training.label_smoothing=0.5", "history"),

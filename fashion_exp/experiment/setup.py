@@ -308,7 +308,10 @@ def _check_augmentation(cfg: Config, plan: ModelPlan) -> None:
             "augmentation.on_frozen=apply, or model.freeze=backbone and augmentation=light"
         )
     if not operations and cfg.augmentation.operations:
-        log.info("augmentation disabled (frozen backbone); set augmentation=light to force it")
+        log.info(
+            "augmentation disabled (frozen backbone)%s",
+            "" if cfg.model.head.is_solved else "; set augmentation=light to force it",
+        )
     if not operations and cfg.augmentation.per_class is not None:
         raise InputError(
             "augmentation.per_class has no effect: augmentation is disabled because the backbone "

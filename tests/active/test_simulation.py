@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +19,7 @@ from fashion_exp.data.table import ImageTable, left_out_table
 from fashion_exp.reporting.console import plain_console
 from fashion_exp.reporting.progress import Progress
 from tests.command_line import call_command, call_successfully
+from tests.conftest import REPOSITORY
 
 CLASSES = 3
 
@@ -96,15 +99,23 @@ def test_copies_enter_together_and_count_once() -> None:
 
 @pytest.mark.slow
 def test_workers_and_interruption_change_nothing(tmp_path: Path) -> None:
+    """In a process of its own: workers are forked, and a process of pytest may have threads."""
+    code = "import sys, pathlib; from tests.active.test_simulation import check_workers as check; "
+    code += "check(pathlib.Path(sys.argv[1]))"
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    subprocess.run(command, cwd=REPOSITORY, check=True, timeout=120)
+
+
+def check_workers(folder: Path) -> None:
     run = simulation(Schedule(initial=2, count=5, rounds=2))
     names = ["random", "badge", "bald"]
     with Progress(plain_console(stderr=True)) as progress:
-        alone = simulate(run, names, tmp_path / "1", 1, progress)
-        simulate(run, names[:1], tmp_path / "2", 2, progress)
-        (tmp_path / "2" / "repeats" / "random-r1f0.npz").unlink()
-        stored = (tmp_path / "2" / "repeats" / "random-r0f0.npz").stat().st_mtime_ns
-        continued = simulate(run, names, tmp_path / "2", 2, progress)
-    assert (tmp_path / "2" / "repeats" / "random-r0f0.npz").stat().st_mtime_ns == stored
+        alone = simulate(run, names, folder / "1", 1, progress)
+        simulate(run, names[:1], folder / "2", 2, progress)
+        (folder / "2" / "repeats" / "random-r1f0.npz").unlink()
+        stored = (folder / "2" / "repeats" / "random-r0f0.npz").stat().st_mtime_ns
+        continued = simulate(run, names, folder / "2", 2, progress)
+    assert (folder / "2" / "repeats" / "random-r0f0.npz").stat().st_mtime_ns == stored
     for name in names:
         for single, other in zip(alone[name], continued[name], strict=True):
             assert np.array_equal(single.chosen, other.chosen)
