@@ -41,7 +41,7 @@ from fashion_exp.signals import raise_if_interrupted
 from fashion_exp.stats import metrics, multilabel
 from fashion_exp.tracking.tracker import Tracker
 from fashion_exp.training.compiling import compile_model
-from fashion_exp.training.device import training_threads
+from fashion_exp.training.device import using_training_threads
 from fashion_exp.training.fit import EpochResult, StepCallback, fit, predict
 
 log = logging.getLogger(__name__)
@@ -97,21 +97,21 @@ def run_fold(
             context, fold, index, trainee, inputs, phase.epochs, cfg.training.epochs, progress,
             tracker,
         )  # fmt: skip
-        while state.epochs_done < phase.epochs.stop and not is_done(state, cfg):
-            raise_if_interrupted()
-            result = next(epochs)
-            _warn_if_long(cfg, index, phase, result, state)
-            record = finish_epoch(context, fold, trainee, inputs, state, result)
-            state.seconds = time.perf_counter() - started
-            if context.group.is_main_process:
-                state_file.save(state)
-            tracker.log(run, tracked_metrics(record), step=record["epoch"], when=record["time"])
-            validation = record["validation_loss"], record["validation_accuracy"]
-            progress.epoch_done((result.loss, result.accuracy), validation)
-            _report_epoch(context, index, state)
+        with using_training_threads(inputs.module, context.compute):
+            while state.epochs_done < phase.epochs.stop and not is_done(state, cfg):
+                raise_if_interrupted()
+                result = next(epochs)
+                _warn_if_long(cfg, index, phase, result, state)
+                record = finish_epoch(context, fold, trainee, inputs, state, result)
+                state.seconds = time.perf_counter() - started
+                if context.group.is_main_process:
+                    state_file.save(state)
+                tracker.log(run, tracked_metrics(record), step=record["epoch"], when=record["time"])
+                validation = record["validation_loss"], record["validation_accuracy"]
+                progress.epoch_done((result.loss, result.accuracy), validation)
+                _report_epoch(context, index, state)
         if is_done(state, cfg):
             break
-    torch.set_num_threads(context.compute.threads)
     if context.group.is_main_process:
         keep_state(context.run.checkpoints, fold.name, state)
     return evaluate_fold(context, fold, model, inputs, state, time.perf_counter() - started)
@@ -122,9 +122,7 @@ def start_phase(context: ExperimentContext, trainee: Trainee, fold: Fold, phase:
     if context.plan.phases:
         trainee.model.hold(phase.plan.freeze)
     torch.set_num_threads(context.compute.threads)
-    inputs = fold_inputs(context, trainee.model, fold, phase.plan)
-    torch.set_num_threads(training_threads(inputs.module, context.compute))
-    return inputs
+    return fold_inputs(context, trainee.model, fold, phase.plan)
 
 
 def training_epochs(

@@ -23,7 +23,7 @@ from fashion_exp.experiment.inputs import Inputs, build_criterion, fold_inputs
 from fashion_exp.experiment.trainee import Trainee, build_untrained, prepare_training
 from fashion_exp.models.classifier import Classifier
 from fashion_exp.signals import raise_if_interrupted
-from fashion_exp.training.device import training_threads
+from fashion_exp.training.device import Compute, using_training_threads
 from fashion_exp.training.fit_heads import HeadTraining, fit_heads
 from fashion_exp.training.schedules import Factor
 
@@ -59,27 +59,12 @@ def train_group(trainings: Sequence[PendingTraining], on_epoch: Callable[[int], 
     """
     members = _build_members(trainings)
     compute = trainings[0].context.compute
-    torch.set_num_threads(training_threads(members[0].training.head, compute))
     next_save = 0.0
     while members:
         raise_if_interrupted()
         started = time.perf_counter()
-        results = fit_heads(
-            [member.training for member in members],
-            compute,
-            epoch=members[0].pending.state.epochs_done,
-            accumulate=members[0].pending.context.cfg.training.accumulate,
-        )
-        finite = []
-        for member, result in zip(members, results, strict=True):
-            context, fold, state = _parts(member)
-            try:
-                finish_epoch(context, fold, member.trainee, member.inputs, state, result)
-            except Diverged:
-                log.debug("%s %s diverged", context.run.path, fold.name)
-            else:
-                finite.append(member)
-                state.together = len(members)
+        with using_training_threads(members[0].training.head, compute):
+            finite = _train_epoch(members, compute)
         share = (time.perf_counter() - started) / len(members)
         on_epoch(len(members))
         for member in finite:
@@ -90,6 +75,27 @@ def train_group(trainings: Sequence[PendingTraining], on_epoch: Callable[[int], 
             _save(members)
             saved = time.monotonic()
             next_save = saved + (saved - saving) / MAX_SAVING_SHARE
+
+
+def _train_epoch(members: Sequence[_Member], compute: Compute) -> list[_Member]:
+    """Trains and validates every head for an epoch; gives those whose numbers are finite."""
+    results = fit_heads(
+        [member.training for member in members],
+        compute,
+        epoch=members[0].pending.state.epochs_done,
+        accumulate=members[0].pending.context.cfg.training.accumulate,
+    )
+    finite = []
+    for member, result in zip(members, results, strict=True):
+        context, fold, state = _parts(member)
+        try:
+            finish_epoch(context, fold, member.trainee, member.inputs, state, result)
+        except Diverged:
+            log.debug("%s %s diverged", context.run.path, fold.name)
+        else:
+            finite.append(member)
+            state.together = len(members)
+    return finite
 
 
 def _parts(member: _Member) -> tuple[ExperimentContext, Fold, TrainingState]:

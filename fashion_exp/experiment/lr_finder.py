@@ -6,6 +6,7 @@ from __future__ import annotations
 import itertools
 import tempfile
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from fashion_exp.experiment.setup import set_up
 from fashion_exp.experiment.trainee import build_trainee
 from fashion_exp.reporting.progress import Progress
 from fashion_exp.signals import raise_if_interrupted
+from fashion_exp.training.device import using_training_threads
 from fashion_exp.training.fit import fit
 from fashion_exp.training.process_group import ProcessGroup
 
@@ -91,7 +93,8 @@ def measure_lr_curve(
         inputs = start_phase(context, trainee, fold, phase)
         rates = np.geomspace(lowest, highest, updates)
         recorder = _Recorder(rates, progress.stage("raising the learning rate", updates))
-        try:
+        threads = using_training_threads(inputs.module, context.compute)
+        with suppress(_Ended), threads:
             for _ in fit(
                 inputs.module, inputs.batches, trainee.optimizer,
                 build_criterion(context, fold).to(context.compute.device),
@@ -103,8 +106,6 @@ def measure_lr_curve(
             ):  # fmt: skip
                 pass
             recorder.finish_update()  # of the last update, which no further one follows
-        except _Ended:
-            pass
     if len(recorder.losses) < MIN_UPDATES:
         raise InputError(
             f"find_lr: the loss is finite for {len(recorder.losses)} updates only; start from a "

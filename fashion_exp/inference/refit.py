@@ -48,6 +48,7 @@ from fashion_exp.reporting.formats import percent, pluralize, with_limits
 from fashion_exp.reporting.progress import Progress
 from fashion_exp.signals import raise_if_interrupted
 from fashion_exp.tracking import NullTracker
+from fashion_exp.training.device import using_training_threads
 from fashion_exp.training.process_group import ProcessGroup
 
 log = logging.getLogger(__name__)
@@ -230,19 +231,20 @@ def _train(
         log.info("%s continues after epoch %d", fold.name, state.epochs_done)
     for phase in training_phases(context.plan, epochs, state.epochs_done):
         inputs = start_phase(context, trainee, fold, phase)
-        for result in training_epochs(
-            context, fold, index, trainee, inputs, phase.epochs, epochs, progress, NullTracker()
-        ):
-            check_loss(cfg, result.epoch + 1, result.loss)
-            state.epochs_done = result.epoch + 1
-            state.model = copy_state(trainee.model)
-            state.optimizer = trainee.optimizer.state_dict()
-            state.history.append({"updates": result.updates})
-            with trainee.evaluated_weights():
-                state.average = copy_state(trainee.model) if trainee.average else {}
-            state_file.save(state)
-            progress.epoch_done((result.loss, result.accuracy))
-            raise_if_interrupted()
+        with using_training_threads(inputs.module, context.compute):
+            for result in training_epochs(
+                context, fold, index, trainee, inputs, phase.epochs, epochs, progress, NullTracker()
+            ):
+                check_loss(cfg, result.epoch + 1, result.loss)
+                state.epochs_done = result.epoch + 1
+                state.model = copy_state(trainee.model)
+                state.optimizer = trainee.optimizer.state_dict()
+                state.history.append({"updates": result.updates})
+                with trainee.evaluated_weights():
+                    state.average = copy_state(trainee.model) if trainee.average else {}
+                state_file.save(state)
+                progress.epoch_done((result.loss, result.accuracy))
+                raise_if_interrupted()
     save_model(context, fold.name, fold.train, state, folder)
 
 

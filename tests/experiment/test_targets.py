@@ -24,6 +24,7 @@ from fashion_exp.evaluation.predictions import (
     SCHEMA_VERSION,
     has_several_classes,
     per_image_correct,
+    per_image_loss,
     present_and_predicted,
     wrong_by_image,
 )
@@ -85,6 +86,21 @@ def test_prediction_of_any_accepted_class_is_right(
     assert np.trace(summary.confusion) == sum(right)
     judged = read_columns(frame, "run", ColumnOptions())
     assert judged.shares is not None and not any("y_" in note for note in judged.notes)
+
+
+@pytest.mark.parametrize(
+    ("label", "targets"), [(both, "several"), (shares, "soft"), (lambda n, _: n, "single")]
+)
+def test_last_epoch_is_judged_as_the_predictions_are(
+    label: Callable[[str, int], str], targets: str, tiny: Tiny,
+    manifest: Callable[..., tuple[str, ...]],
+) -> None:  # fmt: skip
+    run = tiny(*manifest(label), f"training.targets={targets}", "training.keep=last")
+    frame, history = run.predictions("validation"), run.history
+    last = history[history["part"] == "validation"].iloc[-1]
+    assert last["loss"] == pytest.approx(per_image_loss(frame).mean())
+    if targets != "several":  # there, classes are predicted from thresholds that are chosen later
+        assert last["accuracy"] == pytest.approx(per_image_correct(frame).mean())
 
 
 def test_soft_targets_of_single_labels_are_those_of_single_targets(

@@ -11,6 +11,7 @@ from fashion_exp.training.device import (
     choose_compute,
     is_depthwise,
     training_threads,
+    using_training_threads,
 )
 
 
@@ -72,3 +73,15 @@ def test_each_process_needs_its_own_gpu(monkeypatch: pytest.MonkeyPatch) -> None
 )
 def test_one_thread_trains_a_small_linear_head(model: nn.Module, threads: int) -> None:
     assert training_threads(model, Compute(torch.device("cpu"), "fp32", 4)) == threads
+
+
+def test_threads_come_back_also_after_an_error() -> None:
+    before = torch.get_num_threads()
+    head, compute = nn.Sequential(nn.Linear(64, 3)), Compute(torch.device("cpu"), "fp32", 2)
+    try:
+        with pytest.raises(KeyError), using_training_threads(head, compute):
+            assert torch.get_num_threads() == 1
+            raise KeyError
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
